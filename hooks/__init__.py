@@ -1,0 +1,62 @@
+"""Everything that touches a model: loading, reading and writing the residual stream, generating.
+
+Knows models and not science; imports nothing from `probes`. Names are loaded when first used, so
+that ``import hooks`` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hooks.capture import Pooled, Residuals, pooled_resid_post, resid_post
+    from hooks.errors import DataError, EmotionLensError, InvalidInput, ModelError, StaleArtifact
+    from hooks.generation import Generation
+    from hooks.loading import load
+    from hooks.model import LanguageModel
+    from hooks.positions import FromToken, Last, Span
+
+_HOMES = {
+    "load": "loading",
+    "LanguageModel": "model",
+    "pooled_resid_post": "capture",
+    "resid_post": "capture",
+    "Pooled": "capture",
+    "Residuals": "capture",
+    "Generation": "generation",
+    "FromToken": "positions",
+    "Span": "positions",
+    "Last": "positions",
+    "EmotionLensError": "errors",
+    "InvalidInput": "errors",
+    "ModelError": "errors",
+    "DataError": "errors",
+    "StaleArtifact": "errors",
+}
+
+__all__ = [
+    "DataError",
+    "EmotionLensError",
+    "FromToken",
+    "Generation",
+    "InvalidInput",
+    "LanguageModel",
+    "Last",
+    "ModelError",
+    "Pooled",
+    "Residuals",
+    "Span",
+    "StaleArtifact",
+    "load",
+    "pooled_resid_post",
+    "resid_post",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hooks' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"hooks.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

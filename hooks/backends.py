@@ -1,0 +1,187 @@
+"""Two ways to reach `resid_post`, behind one small interface.
+
+`resid_post[l]` is the output of decoder block `l`, counted from 0, before the final norm.
+
+* `TransformerLensBackend` drives a `TransformerBridge` (TransformerLens 4) or a `HookedTransformer`
+  (TransformerLens 3.9): `hooks()`, `stop_at_layer` and `blocks.{l}.hook_resid_post` are the same.
+* `HuggingFaceBackend` puts plain forward hooks on the decoder blocks of a Hugging Face model.
+
+Contract
+--------
+* A hook function receives (residual, layer) and returns None or the residual that replaces it. It is
+  told its layer by closure: a bridge's hook points report other names than they were asked for.
+* `hooked` leaves nothing on the model, also after an exception.
+* `run` stops after the last layer needed; no logits are computed.
+* Backends know nothing of texts, tokenizers and positions.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from hooks.errors import InvalidInput
+from hooks.structure import Structure, find_structure, first_tensor
+
+ResidHook = Callable[[Tensor, int], Tensor | None]
+"""(residual [batch position d_model], layer) -> None, or the residual to use instead."""
+
+
+class Backend(Protocol):
+    """What the rest of `hooks` needs from a model's module tree."""
+
+    n_layers: int
+
+    def hooked(self, functions: Mapping[int, ResidHook]) -> contextlib.AbstractContextManager[None]:
+        """Call ``functions[l]`` on the residual stream after block `l` while the context is open."""
+        ...
+
+    def run(
+        self,
+        tokens: Int[Tensor, "text position"],
+        attention_mask: Int[Tensor, "text position"],
+        last_layer: int,
+    ) -> None:
+        """Run blocks 0 to `last_layer` and nothing after them."""
+        ...
+
+    def unembed(self, residual: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_vocab"]:
+        """Apply the model's own final norm, unembedding and soft cap."""
+        ...
+
+
+def check_layers(layers: Mapping[int, Any] | list[int], n_layers: int) -> None:
+    """Refuse layers that the model does not have."""
+    wrong = [layer for layer in layers if not 0 <= layer < n_layers]
+    if wrong:
+        raise InvalidInput(
+            f"layer {wrong[0]} is out of range: the model has {n_layers} layers, "
+            f"0 to {n_layers - 1}."
+        )
+
+
+class _Stop(Exception):
+    """Raised by the last hook needed, to skip what nobody reads."""
+
+
+class HuggingFaceBackend:
+    """Plain forward hooks on the decoder blocks of a Hugging Face causal language model."""
+
+    def __init__(self, hf: Any) -> None:
+        self.hf = hf
+        self.structure: Structure = find_structure(hf)
+        self.n_layers = len(self.structure.blocks)
+
+    @contextlib.contextmanager
+    def hooked(self, functions: Mapping[int, ResidHook]) -> Iterator[None]:
+        """See `Backend.hooked`."""
+        check_layers(functions, self.n_layers)
+        with contextlib.ExitStack() as stack:
+            for layer, function in functions.items():
+                handle = self.structure.blocks[layer].register_forward_hook(
+                    _block_hook(function, layer)
+                )
+                stack.callback(handle.remove)
+            yield
+
+    def run(
+        self,
+        tokens: Int[Tensor, "text position"],
+        attention_mask: Int[Tensor, "text position"],
+        last_layer: int,
+    ) -> None:
+        """See `Backend.run`."""
+
+        def stop(*_: Any) -> None:
+            raise _Stop
+
+        # Registered last, so it runs after the functions that read this block.
+        handle = self.structure.blocks[last_layer].register_forward_hook(stop)
+        device = self.hf.get_input_embeddings().weight.device
+        try:
+            with contextlib.suppress(_Stop):
+                self.structure.trunk(
+                    input_ids=tokens.to(device),
+                    attention_mask=attention_mask.to(device),
+                    use_cache=False,
+                )
+        finally:
+            handle.remove()
+
+    def unembed(self, residual: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_vocab"]:
+        """See `Backend.unembed`."""
+        norm, head = self.structure.final_norm, self.structure.head
+        weight = next(iter(norm.parameters()), head.weight)
+        normed = norm(residual.to(weight.device, weight.dtype))
+        logits = head(normed.to(head.weight.device)).float()
+        config = self.hf.config.get_text_config(decoder=True)
+        if scale := getattr(config, "logit_scale", None):
+            logits = logits * scale
+        if scaling := getattr(config, "logits_scaling", None):
+            logits = logits / scaling
+        if cap := getattr(config, "final_logit_softcapping", None):
+            logits = cap * torch.tanh(logits / cap)
+        return logits
+
+
+def _block_hook(function: ResidHook, layer: int) -> Callable[[nn.Module, Any, Any], Any]:
+    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        replaced = function(first_tensor(output), layer)
+        if replaced is None:
+            return None
+        return (replaced, *output[1:]) if isinstance(output, tuple) else replaced
+
+    return hook
+
+
+class TransformerLensBackend:
+    """`TransformerBridge` of TransformerLens 4, or `HookedTransformer` of TransformerLens 3.9."""
+
+    def __init__(self, hooked: Any) -> None:
+        self.model = hooked
+        self.n_layers = int(hooked.cfg.n_layers)
+
+    @contextlib.contextmanager
+    def hooked(self, functions: Mapping[int, ResidHook]) -> Iterator[None]:
+        """See `Backend.hooked`."""
+        check_layers(functions, self.n_layers)
+        named = [
+            (f"blocks.{layer}.hook_resid_post", _point_hook(function, layer))
+            for layer, function in functions.items()
+        ]
+        with self.model.hooks(fwd_hooks=named):
+            yield
+
+    def run(
+        self,
+        tokens: Int[Tensor, "text position"],
+        attention_mask: Int[Tensor, "text position"],
+        last_layer: int,
+    ) -> None:
+        """See `Backend.run`."""
+        device = self.model.cfg.device
+        self.model(
+            tokens.to(device),
+            attention_mask=attention_mask.to(device),
+            stop_at_layer=last_layer + 1,
+            return_type=None,
+        )
+
+    def unembed(self, residual: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_vocab"]:
+        """See `Backend.unembed`."""
+        weight = self.model.W_U
+        residual = residual.to(weight.device, weight.dtype)
+        # HookedTransformer's modules expect a batch axis.
+        logits = self.model.unembed(self.model.ln_final(residual[None]))[0].float()
+        cap = getattr(self.model.cfg, "output_logits_soft_cap", None)
+        return cap * torch.tanh(logits / cap) if cap and cap > 0 else logits
+
+
+def _point_hook(function: ResidHook, layer: int) -> Callable[..., Tensor | None]:
+    def hook(residual: Tensor, hook: Any) -> Tensor | None:  # noqa: ARG001 - the caller passes it by name
+        return function(residual, layer)
+
+    return hook

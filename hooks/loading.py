@@ -1,0 +1,202 @@
+"""`load`: a name, a folder or a model object becomes a `LanguageModel`.
+
+1. ``embedded:NAME`` becomes a local folder.
+2. Hugging Face loads weights and tokenizer, raw: nothing is folded, nothing runs remote code.
+3. A second module tree over the same tensors is made and stays plain Hugging Face.
+4. TransformerLens boots the first one. Where it has no adapter, `backend="auto"` reads through plain
+   forward hooks instead, and the model says so in `backend_reason`.
+"""
+
+import contextlib
+import copy
+import io
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from hooks import embedded
+from hooks.errors import InvalidInput, ModelError
+from hooks.model import LanguageModel
+from hooks.precision import quantization_config, resolve_device, resolve_dtype
+
+BackendChoice = Literal["auto", "transformerlens", "huggingface"]
+_logger = logging.getLogger(__name__)
+
+
+def load(
+    name: Any,
+    *,
+    backend: BackendChoice = "auto",
+    dtype: str | torch.dtype = "auto",
+    device: str | torch.device = "auto",
+    device_map: str | dict[str, Any] | None = None,
+    quantize: str | None = None,
+    revision: str | None = None,
+    tokenizer: Any | None = None,
+) -> LanguageModel:
+    """Load a causal language model for reading, steering and writing.
+
+    Parameters
+    ----------
+    name
+        A Hugging Face id, a local folder, ``"embedded:NAME"``, or a model object: a
+        `TransformerBridge`, a `HookedTransformer` or a `PreTrainedModel`.
+    backend
+        ``"transformerlens"``, ``"huggingface"``, or ``"auto"``: the first, then the second.
+    dtype
+        ``"auto"``: bfloat16 where the device computes in it, else float32.
+    device, device_map
+        One device, or Hugging Face's map over several.
+    quantize
+        None, ``"4bit"`` or ``"8bit"`` (bitsandbytes).
+    revision
+        Branch, tag or commit of a Hugging Face id.
+    tokenizer
+        Needed for a `PreTrainedModel` object; elsewhere the model's own.
+
+    Raises
+    ------
+    InvalidInput
+        For settings that have no meaning.
+    ModelError
+        When the model cannot be found, loaded, or driven by the backend asked for.
+    """
+    if backend not in ("auto", "transformerlens", "huggingface"):
+        raise InvalidInput(
+            f"backend: expected 'auto', 'transformerlens' or 'huggingface', got {backend!r}."
+        )
+    if not isinstance(name, str | Path):
+        return _from_object(name, backend, tokenizer)
+    target_device = resolve_device(device)
+    target_dtype = resolve_dtype(dtype, target_device)
+    quantization = quantization_config(quantize, target_dtype)
+    label = str(name)
+    source = str(embedded.folder(label)) if embedded.is_embedded(label) else label
+    hf, own_tokenizer = _load_hugging_face(
+        label, source, target_dtype, target_device, device_map, quantization, revision
+    )
+    return _assemble(label, hf, tokenizer or own_tokenizer, backend, quantize, revision)
+
+
+def _load_hugging_face(
+    label: str,
+    source: str,
+    dtype: torch.dtype,
+    device: torch.device,
+    device_map: str | dict[str, Any] | None,
+    quantization: Any | None,
+    revision: str | None,
+) -> tuple[Any, Any]:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
+
+    options: dict[str, Any] = {"dtype": dtype, "revision": revision, "trust_remote_code": False}
+    if quantization is not None:
+        options["quantization_config"] = quantization
+    if device_map is not None or quantization is not None:
+        options["device_map"] = device_map or {"": str(device)}
+    transformers_logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, revision=revision, trust_remote_code=False
+        )
+        hf = AutoModelForCausalLM.from_pretrained(source, **options)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        known = ", ".join(embedded.PREFIX + name for name in embedded.EMBEDDED)
+        raise ModelError(
+            f"could not load model {label!r}: {_first_line(error)}\n"
+            "Expected a Hugging Face id (with network access, and `hf auth login` for gated "
+            f"models), a folder with config.json, or one of: {known}."
+        ) from error
+    finally:
+        transformers_logging.enable_progress_bar()
+    if "device_map" not in options:
+        hf = hf.to(device)
+    return hf.eval().requires_grad_(False), tokenizer
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def shared_twin(hf: Any) -> Any:
+    """Return a second module tree over the same parameters and buffers; no tensor is copied."""
+    tensors = [*hf.parameters(), *hf.buffers()]
+    return copy.deepcopy(hf, {id(tensor): tensor for tensor in tensors})
+
+
+def _assemble(
+    label: str,
+    hf: Any,
+    tokenizer: Any,
+    backend: BackendChoice,
+    quantize: str | None,
+    revision: str | None,
+) -> LanguageModel:
+    options = {"name": label, "tokenizer": tokenizer, "revision": revision, "quantize": quantize}
+    if backend == "huggingface":
+        return LanguageModel(
+            **options, hf=hf, hooked=None, backend="huggingface", backend_reason="asked for"
+        )
+    plain = shared_twin(hf)
+    try:
+        hooked = _boot(label, hf, tokenizer)
+    except Exception as error:  # noqa: BLE001 - TransformerLens raises many kinds for "cannot boot"
+        reason = f"TransformerLens cannot boot it ({type(error).__name__}: {_first_line(error)})"
+        if backend == "transformerlens":
+            raise ModelError(f"{label}: {reason}. Use backend='huggingface' or 'auto'.") from error
+        _logger.info("%s: %s; reading through Hugging Face hooks", label, reason)
+        return LanguageModel(
+            **options, hf=plain, hooked=None, backend="huggingface", backend_reason=reason
+        )
+    return LanguageModel(
+        **options,
+        hf=plain,
+        hooked=hooked,
+        backend="transformerlens",
+        backend_reason="TransformerLens has an adapter for it",
+    )
+
+
+def _boot(label: str, hf: Any, tokenizer: Any) -> Any:
+    """Boot a bridge over a loaded model, quietly; TransformerLens 3.9 and 4 share the class."""
+    # TransformerLens prints to the terminal while it boots.
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        from transformer_lens.model_bridge import TransformerBridge
+
+        return TransformerBridge.boot_transformers(
+            hf.config._name_or_path or label, hf_model=hf, tokenizer=tokenizer, dtype=hf.dtype
+        )
+
+
+def _from_object(model: Any, backend: BackendChoice, tokenizer: Any | None) -> LanguageModel:
+    kind = type(model).__name__
+    if hasattr(model, "hooks") and hasattr(model, "cfg") and hasattr(model, "W_U"):
+        if backend == "huggingface":
+            raise InvalidInput(f"a {kind} is read through TransformerLens; drop backend=.")
+        return LanguageModel(
+            name=str(getattr(model.cfg, "model_name", None) or kind),
+            tokenizer=tokenizer or model.tokenizer,
+            hf=None,
+            hooked=model,
+            backend="transformerlens",
+            backend_reason=f"a {kind} was given",
+            weight_processing=_processing(model),
+        )
+    if hasattr(model, "get_output_embeddings") and hasattr(model, "config"):
+        label = getattr(model.config, "_name_or_path", "") or kind
+        return _assemble(label, model.eval(), tokenizer, backend, None, None)
+    raise InvalidInput(
+        "load: expected a name, a folder, a TransformerBridge, a HookedTransformer or a "
+        f"PreTrainedModel, got {kind}."
+    )
+
+
+def _processing(model: Any) -> str:
+    """Name what TransformerLens did to the weights, as far as the model tells."""
+    if getattr(model, "compatibility_mode", False):
+        return "compatibility mode"
+    normalization = getattr(model.cfg, "normalization_type", None)
+    return "folded" if normalization in ("LNPre", "RMSPre") else "none"

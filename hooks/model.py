@@ -1,0 +1,256 @@
+"""`LanguageModel`: the one interface to a model, whichever backend reads it.
+
+A model may hold two module trees over the same tensors:
+
+* `hf`, a plain Hugging Face model. Generation and bulk reading run on it.
+* `hooked`, a `TransformerBridge` or `HookedTransformer`, when the backend is TransformerLens. Single
+  texts are read through its hook points, and it is there for everything else TransformerLens does.
+
+Contract: no science, no files; the tests hold that both trees give the same residual stream.
+"""
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hooks import tokens
+from hooks.backends import Backend, HuggingFaceBackend, TransformerLensBackend
+from hooks.errors import InvalidInput, ModelError
+from hooks.generation import Generation, sample
+
+BackendName = Literal["transformerlens", "huggingface"]
+
+
+class LanguageModel:
+    """A causal language model whose residual stream can be read and written.
+
+    Built by `hooks.load`; not meant to be constructed by hand.
+
+    Attributes
+    ----------
+    name, revision, quantize
+        What was loaded.
+    backend, backend_reason
+        ``"transformerlens"`` or ``"huggingface"``, and why.
+    hf
+        The plain Hugging Face module, or None for a `HookedTransformer`.
+    hooked
+        The `TransformerBridge` / `HookedTransformer`, or None.
+    weight_processing
+        ``"none"``, or what TransformerLens did to the weights (this changes the stream's basis).
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        tokenizer: Any,
+        hf: Any | None,
+        hooked: Any | None,
+        backend: BackendName,
+        backend_reason: str,
+        revision: str | None = None,
+        quantize: str | None = None,
+        weight_processing: str = "none",
+    ) -> None:
+        if tokenizer is None:
+            raise InvalidInput(f"{name}: expected a tokenizer; pass tokenizer=... to hooks.load.")
+        self.name = name
+        self.revision = revision
+        self.tokenizer = tokenizer
+        self.hf = hf
+        self.hooked = hooked
+        self.backend: BackendName = backend
+        self.backend_reason = backend_reason
+        self.quantize = quantize
+        self.weight_processing = weight_processing
+        plain = HuggingFaceBackend(hf) if hf is not None else None
+        lens = TransformerLensBackend(hooked) if hooked is not None else None
+        reader, bulk = lens or plain, plain or lens
+        if reader is None or bulk is None:
+            raise InvalidInput(f"{name}: expected a Hugging Face or a TransformerLens model.")
+        self.reader: Backend = reader
+        """The backend's own hook points."""
+        self.bulk: Backend = bulk
+        """The fastest tree over the same tensors."""
+
+    def __repr__(self) -> str:
+        return (
+            f"LanguageModel({self.name!r}, backend={self.backend!r}, n_layers={self.n_layers}, "
+            f"d_model={self.d_model}, dtype={self.dtype}, quantize={self.quantize!r})"
+        )
+
+    @property
+    def n_layers(self) -> int:
+        """Number of decoder blocks."""
+        return self.bulk.n_layers
+
+    @property
+    def W_U(self) -> Float[Tensor, "d_model d_vocab"]:  # noqa: N802 - the field's name
+        """The unembedding matrix."""
+        if self.hf is not None:
+            return self.hf.get_output_embeddings().weight.T
+        return self._hooked.W_U
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        if self.hf is not None:
+            return int(self.hf.config.get_text_config(decoder=True).hidden_size)
+        return int(self._hooked.cfg.d_model)
+
+    @property
+    def d_vocab(self) -> int:
+        """Number of rows of the vocabulary."""
+        return int(self.W_U.shape[1])
+
+    @property
+    def n_positions(self) -> int | None:
+        """Longest sequence the model takes, where it says so."""
+        if self.hf is not None:
+            config = self.hf.config.get_text_config(decoder=True)
+            return getattr(config, "max_position_embeddings", None)
+        return int(self._hooked.cfg.n_ctx)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type the model computes in."""
+        return self.hf.dtype if self.hf is not None else self._hooked.cfg.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the embedding; a sharded model's later blocks may be elsewhere."""
+        if self.hf is not None:
+            return self.hf.get_input_embeddings().weight.device
+        return torch.device(self._hooked.cfg.device)
+
+    @property
+    def _hooked(self) -> Any:
+        if self.hooked is None:
+            raise ModelError(f"{self.name} has no TransformerLens model.")
+        return self.hooked
+
+    @functools.cached_property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of special tokens, which never count as content."""
+        return tokens.special_ids(self.tokenizer)
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether prompts go through a chat template."""
+        return tokens.is_chat(self.tokenizer)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that tell one set of weights from another.
+
+        A hash over the name, shape and 256 evenly spaced values of every parameter, rounded to
+        bfloat16, so that the same weights loaded in float32 and in bfloat16 agree. Quantised and
+        processed weights differ from plain ones, as they should.
+        """
+        module = self.hf if self.hf is not None else self._hooked
+        digest = hashlib.sha256()
+        for name, parameter in sorted(module.named_parameters(), key=lambda item: item[0]):
+            flat = parameter.detach().reshape(-1)
+            count = min(256, flat.numel())
+            picks = torch.arange(count) * (flat.numel() - 1) // max(1, count - 1)
+            values = flat[picks.to(flat.device)].cpu()
+            values = values.to(torch.bfloat16).float() if values.is_floating_point() else values
+            digest.update(f"{name} {tuple(parameter.shape)}".encode())
+            digest.update(values.numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of a plain text, with exactly one BOS where the model has one."""
+        return tokens.encode_text(self.tokenizer, text)
+
+    def encode_prompt(
+        self, prompt: str | Sequence[Mapping[str, str]], *, system: str | None = None
+    ) -> list[int]:
+        """Return the ids of a prompt, through the chat template if the model has one."""
+        return tokens.encode_prompt(self.tokenizer, prompt, system=system)
+
+    def token_strings(self) -> list[str]:
+        """Return the text of every token id of the unembedding, in order."""
+        known = len(self.tokenizer)
+        decoded = self.tokenizer.batch_decode(
+            [[index] for index in range(min(known, self.d_vocab))]
+        )
+        # Rows past the tokenizer's end are padding of the matrix.
+        return decoded + [""] * (self.d_vocab - len(decoded))
+
+    @torch.no_grad()
+    def unembed(self, residual: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
+        """Turn residuals after the last block into logits, as the model itself does it.
+
+        Final norm, `W_U` and soft cap; float32, on the model's device.
+        """
+        flat = residual.reshape(-1, residual.shape[-1])
+        return self.bulk.unembed(flat).reshape(*residual.shape[:-1], -1)
+
+    @torch.no_grad()
+    def direction_logits(
+        self, vectors: Float[Tensor, "... d_model"]
+    ) -> Float[Tensor, "... d_vocab"]:
+        """Logit lens of directions: `unembed(vector) - unembed(0)`.
+
+        The difference drops what the final norm's and the unembedding's biases give to any input.
+        """
+        zero = torch.zeros(1, vectors.shape[-1])
+        return self.unembed(vectors) - self.unembed(zero)[0]
+
+    def generate(
+        self,
+        prompts: Sequence[str | Sequence[Mapping[str, str]] | Sequence[int]],
+        *,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        top_k: int = 0,
+        seed: int = 0,
+        system: str | None = None,
+    ) -> list[Generation]:
+        """Write a continuation of each prompt, in one batch.
+
+        Parameters
+        ----------
+        prompts
+            Texts (through the chat template if the model has one), lists of messages, or token ids.
+        max_new_tokens
+            Limit per prompt; `Generation.finished` tells whether the model stopped by itself.
+        temperature, top_p, top_k
+            Sampling; temperature 0 is greedy, top_k 0 keeps the whole vocabulary.
+        seed
+            Decides every draw; global random state is neither read nor changed.
+
+        Returns
+        -------
+        list of Generation
+            In the order of the prompts.
+        """
+        if self.hf is None:
+            raise ModelError(
+                f"{self.name}: generation runs on a Hugging Face model, and a HookedTransformer has "
+                "none. Load the model by name, or use model.hooked.generate."
+            )
+        encoded = [
+            [int(t) for t in prompt]  # type: ignore[arg-type]
+            if not isinstance(prompt, str) and all(isinstance(t, int) for t in prompt)
+            else self.encode_prompt(prompt, system=system)  # type: ignore[arg-type]
+            for prompt in prompts
+        ]
+        return sample(
+            self.hf,
+            self.tokenizer,
+            encoded,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            seed=seed,
+        )

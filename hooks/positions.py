@@ -1,0 +1,79 @@
+"""Which tokens of a text count.
+
+A selection is computed from the attention mask and the special-token ids, never from the column
+numbers of a padded batch: left and right padding select the same tokens.
+
+*Content tokens* are the tokens that are neither padding nor special (beginning of sequence, turn
+markers, ...). Their residual norm is ordinary; the first token's is often many times larger.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from jaxtyping import Bool
+from torch import Tensor
+
+from hooks.errors import InvalidInput
+
+ContentMask = Bool[Tensor, "text position"]
+
+
+class Positions(Protocol):
+    """A rule that picks tokens of each text."""
+
+    def select(self, content: Bool[Tensor, "text position"]) -> Bool[Tensor, "text position"]:
+        """Return the mask of selected tokens, given the mask of content tokens."""
+        ...
+
+
+def _ordinal(content: Bool[Tensor, "text position"]) -> Tensor:
+    """0 for the first content token of each text, 1 for the second, ..."""
+    return content.cumsum(dim=1) - 1
+
+
+@dataclass(frozen=True)
+class FromToken:
+    """All content tokens but the first `offset` of each text."""
+
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if self.offset < 0:
+            raise InvalidInput(f"FromToken: expected an offset of 0 or more, got {self.offset}.")
+
+    def select(self, content: Bool[Tensor, "text position"]) -> Bool[Tensor, "text position"]:
+        """See `Positions.select`."""
+        return content & (_ordinal(content) >= self.offset)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Content tokens `start` (included) to `stop` (excluded), counted from 0 in each text."""
+
+    start: int
+    stop: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop:
+            raise InvalidInput(f"Span: expected 0 <= start < stop, got {self.start}, {self.stop}.")
+
+    def select(self, content: Bool[Tensor, "text position"]) -> Bool[Tensor, "text position"]:
+        """See `Positions.select`."""
+        ordinal = _ordinal(content)
+        return content & (ordinal >= self.start) & (ordinal < self.stop)
+
+
+@dataclass(frozen=True)
+class Last:
+    """The last `n` content tokens of each text."""
+
+    n: int = 1
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise InvalidInput(f"Last: expected n of 1 or more, got {self.n}.")
+
+    def select(self, content: Bool[Tensor, "text position"]) -> Bool[Tensor, "text position"]:
+        """See `Positions.select`."""
+        total = content.sum(dim=1, keepdim=True)
+        return content & (_ordinal(content) >= total - self.n)

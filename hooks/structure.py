@@ -1,0 +1,90 @@
+"""Find the parts of a Hugging Face causal language model by structure, not by a list of names.
+
+1. The *trunk* is the text decoder: the module `get_decoder()` returns, else the model itself.
+2. The *blocks* are the trunk's `ModuleList` whose length is the config's number of layers.
+3. The *final norm* is the one module outside the blocks that receives the last block's output; it is
+   found by watching one forward pass of two tokens.
+
+Contract: nothing is changed on the model; a model that does not fit raises `ModelError`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from hooks.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The modules that reading, writing and unembedding need."""
+
+    trunk: nn.Module
+    blocks: nn.ModuleList
+    final_norm: nn.Module
+    head: nn.Module
+
+
+def first_tensor(output: Any) -> torch.Tensor:
+    """Return the residual stream in a block's output, which may be a tensor or start with one."""
+    return output[0] if isinstance(output, tuple | list) else output
+
+
+def find_blocks(hf: Any) -> tuple[nn.Module, nn.ModuleList]:
+    """Return (trunk, decoder blocks) of a Hugging Face causal language model."""
+    config = hf.config.get_text_config(decoder=True)
+    n_layers = config.num_hidden_layers
+    candidates = [
+        (parent, module)
+        for parent in _trunks(hf)
+        for _, module in parent.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == n_layers
+    ]
+    for _, module in candidates:
+        # The list's own parent is the trunk: it embeds, runs the blocks and norms.
+        for trunk in hf.modules():
+            if any(child is module for child in trunk.children()):
+                return trunk, module
+    raise ModelError(
+        f"{type(hf).__name__}: expected a list of {n_layers} decoder blocks (nn.ModuleList), found "
+        "none. This architecture is not a plain decoder-only causal language model."
+    )
+
+
+def _trunks(hf: Any) -> list[nn.Module]:
+    decoder = hf.get_decoder() if hasattr(hf, "get_decoder") else None
+    return [decoder, hf] if isinstance(decoder, nn.Module) else [hf]
+
+
+@torch.no_grad()
+def find_structure(hf: Any) -> Structure:
+    """Locate trunk, blocks, final norm and unembedding of a model, by watching one small pass."""
+    trunk, blocks = find_blocks(hf)
+    head = hf.get_output_embeddings()
+    if head is None:
+        raise ModelError(f"{type(hf).__name__} has no unembedding; expected a causal LM.")
+    last_output: list[torch.Tensor] = []
+    readers: list[nn.Module] = []
+    inside = {id(module) for module in blocks.modules()}
+
+    def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        last_output[:] = [first_tensor(output)]
+
+    def watch(module: nn.Module, inputs: Any) -> None:
+        if last_output and inputs and inputs[0] is last_output[0]:
+            readers.append(module)
+
+    outside = [m for m in trunk.modules() if m is not trunk and id(m) not in inside]
+    handles = [blocks[-1].register_forward_hook(keep)]
+    handles += [module.register_forward_pre_hook(watch) for module in outside]
+    device = hf.get_input_embeddings().weight.device
+    try:
+        trunk(input_ids=torch.tensor([[0, 1]], device=device), use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not readers:
+        raise ModelError(f"{type(hf).__name__}: nothing reads the last block: no final norm found.")
+    return Structure(trunk, blocks, readers[0], head)

@@ -1,0 +1,92 @@
+"""One path from text to token ids, for plain text and for chat alike.
+
+Contract
+--------
+* A sequence starts with exactly one beginning-of-sequence token where the tokenizer has one, and with
+  none where it has none; a chat template that writes the token itself does not get a second.
+* Padding goes on the right unless asked otherwise, and is known from the attention mask alone.
+* *Special* are the tokenizer's special tokens and the added tokens it flags as special.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from hooks.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Token ids of several texts, padded to one length."""
+
+    ids: Int[Tensor, "text position"]
+    attention_mask: Int[Tensor, "text position"]
+    content: Bool[Tensor, "text position"]
+    """True for tokens that are neither padding nor special."""
+
+
+def encode_text(tokenizer: Any, text: str) -> list[int]:
+    """Return the token ids of a plain text, with one beginning-of-sequence token if there is one."""
+    ids = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    bos = tokenizer.bos_token_id
+    if bos is not None and (not ids or ids[0] != bos):
+        ids.insert(0, bos)
+    return ids
+
+
+def is_chat(tokenizer: Any) -> bool:
+    """Whether the tokenizer carries a chat template."""
+    return bool(getattr(tokenizer, "chat_template", None))
+
+
+def encode_prompt(
+    tokenizer: Any, prompt: str | Sequence[Mapping[str, str]], *, system: str | None = None
+) -> list[int]:
+    """Return the ids of a prompt: through the chat template of a chat model, else as plain text.
+
+    Parameters
+    ----------
+    prompt
+        The user's message, or a list of ``{"role": ..., "content": ...}`` messages (chat models).
+    system
+        A system message for chat models; base models refuse it.
+    """
+    if not is_chat(tokenizer):
+        if system is not None or not isinstance(prompt, str):
+            raise InvalidInput("a base model has no chat template; expected a plain text prompt.")
+        return encode_text(tokenizer, prompt)
+    messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+    if system is not None:
+        messages.insert(0, {"role": "system", "content": system})
+    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return encode_text(tokenizer, text)
+
+
+def special_ids(tokenizer: Any) -> frozenset[int]:
+    """Ids of the tokens that no text is made of."""
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    flagged = {index for index, token in added.items() if getattr(token, "special", False)}
+    return frozenset(flagged | set(tokenizer.all_special_ids))
+
+
+def pad(
+    sequences: Sequence[Sequence[int]],
+    special: frozenset[int],
+    *,
+    pad_id: int = 0,
+    side: Literal["right", "left"] = "right",
+) -> TokenBatch:
+    """Pad token sequences to the longest and mark which positions hold content."""
+    length = max(len(sequence) for sequence in sequences)
+    ids = torch.full((len(sequences), length), pad_id)
+    mask = torch.zeros((len(sequences), length), dtype=torch.long)
+    for row, sequence in enumerate(sequences):
+        window = slice(0, len(sequence)) if side == "right" else slice(length - len(sequence), None)
+        ids[row, window] = torch.tensor(sequence, dtype=torch.long)
+        mask[row, window] = 1
+    content = mask.bool() & ~torch.isin(ids, torch.tensor(sorted(special), dtype=torch.long))
+    return TokenBatch(ids, mask, content)

@@ -1,0 +1,92 @@
+"""From a description to a file.
+
+Contract
+--------
+* A file appears whole or not at all: it is written beside its place and then renamed.
+* matplotlib and plotly are imported here, at the moment of drawing.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from probes.figures import catalog
+from probes.figures.description import Figure
+
+
+def to_png(figure: Figure, path: Path) -> Path:
+    """Write a description as a PNG of 200 dots per inch.
+
+    Parameters
+    ----------
+    figure : Figure
+        One of the five kinds of description.
+    path : pathlib.Path
+        Where to write; missing folders are made, an older file is replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+    """
+    from probes.figures import png
+
+    return _write(path, png.render(figure))
+
+
+def to_html(figure: Figure, path: Path) -> Path:
+    """Write a description as one interactive page that works without a network.
+
+    Parameters
+    ----------
+    figure : Figure
+        One of the five kinds of description.
+    path : pathlib.Path
+        Where to write; missing folders are made, an older file is replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+    """
+    from probes.figures import webpage
+
+    return _write(path, webpage.render(figure).encode("utf-8"))
+
+
+def draw_all(analysis: Mapping[str, Mapping | None], folder: Path) -> list[Path]:
+    """Draw every figure whose input is present, as NAME.png and NAME.html.
+
+    Parameters
+    ----------
+    analysis : mapping
+        Any of ``geometry``, ``layers``, ``lens`` and ``counts``, as `catalog` describes them.
+    folder : pathlib.Path
+        Where the files go; made if missing.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files, in the order of the catalog.
+
+    Raises
+    ------
+    DataError
+        An input lacks a part or holds a number that is not finite. Nothing is written then.
+    """
+    paths = []
+    for name, figure in catalog.figures_of(analysis).items():
+        paths.append(to_png(figure, folder / f"{name}.png"))
+        paths.append(to_html(figure, folder / f"{name}.html"))
+    return paths
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path

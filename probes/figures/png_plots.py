@@ -1,0 +1,358 @@
+"""The plot area of each kind of figure, drawn with matplotlib.
+
+Contract
+--------
+* `size` gives the inches a plot needs so that every label can be read; `draw` fills that space.
+* Runs inside the style of `png`, which also reserves the room around the plot.
+* Each kind draws its own axes and decides nothing about the content: order, limits, colors by
+  value and wording come from the description.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure as Canvas
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from hooks.errors import InvalidInput
+from probes.figures import labels
+from probes.figures.description import Bars, Figure, Heatmap, Lines, Panel, Scatter, TokenTable
+from probes.figures.palette import (
+    CATEGORIES,
+    DOWN_TINT,
+    INK,
+    MUTED,
+    PLEASANTNESS,
+    RULE,
+    SCALES,
+    SOFT_INK,
+    UP_TINT,
+    category_color,
+)
+from probes.figures.text import escaped, shorten, visible
+
+_MARKERS = "osD^vP"
+_CROWD = 60  # more labels than this get the small type
+_ROW = 0.27  # inches per row of a token table
+_COLUMNS = (0.0, 0.15, 0.53, 0.92)  # where the columns of a token table begin
+
+
+def size(figure: Figure) -> tuple[float, float]:
+    """Width of the page and height of the plot area, in inches."""
+    match figure:
+        case Heatmap():
+            cell = _cell(figure)
+            return (
+                max(7.0, len(figure.columns) * cell + 2.6),
+                max(3.2, len(figure.rows) * cell + 1.3),
+            )
+        case Scatter():
+            return (8.5, 6.5) if len(figure.labels) <= _CROWD else (14.0, 10.5)
+        case Lines():
+            return 8.5, 1.1 + 2.9 * sum(panel.height for panel in figure.panels)
+        case Bars(horizontal=True):
+            return 8.5, max(2.5, 1.1 + 0.19 * len(figure.categories))
+        case Bars():
+            return max(7.0, 1.5 + 0.25 * len(figure.categories)), 4.2
+        case TokenTable():
+            return 14.0, _ROW * (len(figure.rows) + 1.5)
+    raise InvalidInput(f"cannot draw a {type(figure).__name__}: expected one of the five kinds.")
+
+
+def draw(figure: Figure, page: Canvas) -> None:
+    """Draw a description on a page whose layout engine knows the room that is left."""
+    match figure:
+        case Heatmap():
+            _heatmap(figure, page)
+        case Scatter():
+            _scatter(figure, page)
+        case Lines():
+            _lines(figure, page)
+        case Bars():
+            _bars(figure, page)
+        case TokenTable():
+            _token_table(figure, page)
+
+
+def drawable(text: str) -> str:
+    """Replace each character that DejaVu Sans has no shape for by its escape."""
+    known = _characters()
+    return "".join(
+        character if ord(character) in known else escaped(character) for character in visible(text)
+    )
+
+
+@cache
+def _characters() -> frozenset[int]:
+    font = get_font(findfont(FontProperties(family="DejaVu Sans")))
+    return frozenset(font.get_charmap())
+
+
+def _names(texts: Sequence[str]) -> list[str]:
+    return [shorten(drawable(text)) for text in texts]
+
+
+def _scale(stops: Sequence[str]) -> LinearSegmentedColormap:
+    return LinearSegmentedColormap.from_list("scale", list(stops))
+
+
+def _axis_labels(axes: Axes, x_label: str, y_label: str) -> None:
+    axes.set_xlabel(drawable(x_label))
+    axes.set_ylabel(drawable(y_label))
+
+
+def _legend_above(axes: Axes, **options: Any) -> None:
+    """Legend in a row above the axes, where it covers no data."""
+    handles, names = axes.get_legend_handles_labels()
+    # Bars come before lines, as they do in the description.
+    order = sorted(range(len(handles)), key=lambda at: isinstance(handles[at], Line2D))
+    axes.legend(
+        [handles[at] for at in order],
+        [names[at] for at in order],
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        borderaxespad=0.2,
+        **options,
+    )
+
+
+# Heat maps -------------------------------------------------------------------------------------
+
+
+def _cell(figure: Heatmap) -> float:
+    """Edge of one cell in inches: large for few labels, just readable for many."""
+    return 0.26 if len(figure.rows) <= _CROWD else 0.085
+
+
+def _heatmap(figure: Heatmap, page: Canvas) -> None:
+    axes = page.add_subplot()
+    low, high = figure.limits
+    image = axes.imshow(
+        np.asarray(figure.values),
+        cmap=_scale(SCALES[figure.palette]),
+        vmin=low,
+        vmax=high,
+        interpolation="nearest",
+    )
+    type_size = min(8.0, _cell(figure) * 72 * 0.82)
+    axes.set_xticks(
+        range(len(figure.columns)), _names(figure.columns), rotation=90, fontsize=type_size
+    )
+    axes.set_yticks(range(len(figure.rows)), _names(figure.rows), fontsize=type_size)
+    axes.tick_params(length=0, pad=2)
+    axes.spines[:].set_visible(False)
+    for row in figure.boundaries:
+        axes.axhline(row - 0.5, color=INK, linewidth=0.6)
+        if figure.rows == figure.columns:
+            axes.axvline(row - 0.5, color=INK, linewidth=0.6)
+    _axis_labels(axes, figure.x_label, figure.y_label)
+    bar = page.colorbar(image, ax=axes, shrink=0.6, aspect=24, pad=0.02)
+    bar.set_label(drawable(figure.value_label))
+    bar.outline.set_visible(False)  # type: ignore[reportCallIssue]
+
+
+# Scatter ---------------------------------------------------------------------------------------
+
+
+def _scatter(figure: Scatter, page: Canvas) -> None:
+    axes = page.add_subplot()
+    crowded = len(figure.labels) > _CROWD
+    look: dict[str, Any] = {"s": 16 if crowded else 34, "edgecolors": INK, "linewidths": 0.4}
+    if figure.ticks:
+        axes.axhline(0, color=RULE, linewidth=0.7, zorder=0)
+        axes.axvline(0, color=RULE, linewidth=0.7, zorder=0)
+    else:
+        axes.set_xticks([])
+        axes.set_yticks([])
+    if figure.shades is not None:
+        _shaded_points(figure, page, axes, look)
+    elif figure.groups is not None:
+        _grouped_points(figure, axes, look)
+    else:
+        axes.scatter(figure.x, figure.y, color=CATEGORIES[0], zorder=3, **look)
+    axes.margins(0.09)
+    _axis_labels(axes, figure.x_label, figure.y_label)
+    page.draw_without_rendering()
+    page.set_layout_engine("none")  # names are placed in pixels: nothing may move from here on
+    # One invisible collection with all points, because the visible ones may be several.
+    every_point = axes.scatter(figure.x, figure.y, s=look["s"], alpha=0.0, zorder=3)
+    placed = labels.place(
+        axes,
+        every_point,
+        figure.x,
+        figure.y,
+        _names(figure.labels),
+        size=6.5 if crowded else 9.0,
+    )
+    every_point.remove()
+    if len(placed) < len(figure.labels):
+        axes.annotate(
+            f"{len(figure.labels) - len(placed)} of {len(figure.labels)} names have no room here; "
+            "the HTML page shows them",
+            xy=(1, 1),
+            xycoords="axes fraction",
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="right",
+            va="bottom",
+            size=7.5,
+            color=SOFT_INK,
+        )
+
+
+def _shaded_points(figure: Scatter, page: Canvas, axes: Axes, look: dict[str, Any]) -> None:
+    shades = np.array(
+        [np.nan if shade is None else shade for shade in figure.shades or ()], dtype=float
+    )
+    x, y, known = np.asarray(figure.x), np.asarray(figure.y), np.isfinite(shades)
+    axes.scatter(x[~known], y[~known], color=MUTED, zorder=2, **look)
+    points = axes.scatter(
+        x[known], y[known], c=shades[known], cmap=_scale(PLEASANTNESS), vmin=-1, vmax=1, zorder=3,
+        **look,
+    )  # fmt: skip
+    bar = page.colorbar(points, ax=axes, shrink=0.5, aspect=24, pad=0.02)
+    bar.set_label(drawable(figure.shade_label))
+    bar.outline.set_visible(False)  # type: ignore[reportCallIssue]
+
+
+def _grouped_points(figure: Scatter, axes: Axes, look: dict[str, Any]) -> None:
+    x, y, groups = np.asarray(figure.x), np.asarray(figure.y), np.asarray(figure.groups)
+    for index, group in enumerate(np.unique(groups)):
+        axes.scatter(
+            x[groups == group],
+            y[groups == group],
+            color=category_color(index),
+            marker=_MARKERS[index // len(CATEGORIES) % len(_MARKERS)],
+            label=drawable(f"{figure.group_label} {group + 1}"),
+            zorder=3,
+            **look,
+        )
+    _legend_above(axes, ncols=6, handletextpad=0.1, columnspacing=1.0)
+
+
+# Lines and bars --------------------------------------------------------------------------------
+
+
+def _lines(figure: Lines, page: Canvas) -> None:
+    heights = [panel.height for panel in figure.panels]
+    grid = page.subplots(len(figure.panels), sharex=True, height_ratios=heights, squeeze=False)
+    for axes, panel in zip(grid[:, 0], figure.panels, strict=True):
+        _panel(panel, axes)
+        axes.set_ylabel(drawable(panel.y_label))
+    for axes in grid[:, 0]:
+        if figure.mark is not None:
+            axes.axvline(
+                figure.mark,
+                color=INK,
+                linewidth=0.9,
+                linestyle=(0, (4, 3)),
+                zorder=1,
+                label=drawable(figure.mark_label) if axes is grid[0, 0] else None,
+            )
+    _legend_above(grid[0, 0], ncols=4)
+    grid[-1, 0].set_xlabel(drawable(figure.x_label))
+    grid[-1, 0].xaxis.set_major_locator(MaxNLocator(10, integer=True))
+
+
+def _panel(panel: Panel, axes: Axes) -> None:
+    for index, line in enumerate(panel.lines):
+        color = category_color(index) if len(panel.lines) > 1 else SOFT_INK
+        y = np.array([np.nan if height is None else height for height in line.y], dtype=float)
+        if line.low is not None and line.high is not None:
+            low = np.array([np.nan if edge is None else edge for edge in line.low], dtype=float)
+            high = np.array([np.nan if edge is None else edge for edge in line.high], dtype=float)
+            axes.fill_between(line.x, low, high, color=color, alpha=0.16, linewidth=0)
+        axes.plot(
+            line.x,
+            y,
+            color=color,
+            marker=_MARKERS[index % len(_MARKERS)],
+            markersize=3.6,
+            linewidth=1.6,
+            label=drawable(line.name),
+        )
+    axes.grid(axis="y")
+    if panel.y_limits is not None:
+        axes.set_ylim(*panel.y_limits)
+    if all(height is None or height == int(height) for line in panel.lines for height in line.y):
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))  # counts have no halves
+
+
+def _bars(figure: Bars, page: Canvas) -> None:
+    axes = page.add_subplot()
+    positions = np.arange(len(figure.categories))
+    base = np.zeros(len(figure.categories))
+    shown = 0
+    for part in figure.parts:
+        color = MUTED if part.muted else category_color(shown)
+        shown += not part.muted
+        look: dict[str, Any] = {"color": color, "label": drawable(part.name), "linewidth": 0}
+        if figure.horizontal:
+            axes.barh(positions, part.values, left=base, height=0.74, **look)
+        else:
+            axes.bar(positions, part.values, bottom=base, width=0.74, **look)
+        base = base + np.asarray(part.values)
+    names = _names(figure.categories)
+    if figure.horizontal:
+        axes.set_yticks(positions, names)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.grid(axis="x")
+        _axis_labels(axes, figure.value_label, figure.category_label)
+    else:
+        axes.set_xticks(positions, names, rotation=90 if max(map(len, names), default=0) > 3 else 0)
+        axes.set_xlim(-0.7, len(names) - 0.3)
+        axes.grid(axis="y")
+        _axis_labels(axes, figure.category_label, figure.value_label)
+    axes.tick_params(axis="y" if figure.horizontal else "x", length=0)
+    if figure.line is not None:
+        axes.plot(
+            positions, figure.line, color=CATEGORIES[5], marker="o", markersize=3.2, linewidth=1.4,
+            label=drawable(figure.line_name),
+        )  # fmt: skip
+    if len(figure.parts) + (figure.line is not None) > 1:
+        _legend_above(axes, ncols=5, handlelength=1.2, columnspacing=1.2)
+
+
+# Token tables ----------------------------------------------------------------------------------
+
+
+def _token_table(figure: TokenTable, page: Canvas) -> None:
+    axes = page.add_subplot()
+    axes.set_axis_off()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(len(figure.rows) + 0.5, -1)
+    page.draw_without_rendering()
+    page.set_layout_engine("none")
+    for column, name in zip(_COLUMNS, figure.header, strict=True):
+        axes.text(column, -0.5, drawable(name), va="center", weight="bold", size=8.5)
+    for index, row in enumerate(figure.rows):
+        axes.axhline(index, color=RULE, linewidth=0.5)
+        middle = index + 0.5
+        axes.text(_COLUMNS[0], middle, shorten(drawable(row.label), 24), va="center", size=9.0)
+        _chips(axes, _COLUMNS[1], _COLUMNS[2], middle, [token for token, _ in row.up], UP_TINT)
+        _chips(axes, _COLUMNS[2], _COLUMNS[3], middle, [token for token, _ in row.down], DOWN_TINT)
+        axes.text(_COLUMNS[3], middle, drawable(row.remark), va="center", size=8.5, color=SOFT_INK)
+
+
+def _chips(
+    axes: Axes, left: float, right: float, middle: float, tokens: Sequence[str], tint: str
+) -> None:
+    """Write tokens from left to right on tinted boxes until the column is full."""
+    pixels = axes.get_window_extent().width
+    pad, end = 5.0 / pixels, right - 0.012
+    start, boxes = left, []
+    for token in tokens:
+        text = axes.text(start + pad, middle, shorten(drawable(token), 24), va="center", size=8.0)
+        width = text.get_window_extent().width / pixels + 2 * pad
+        if start + width > end:
+            text.remove()
+            break
+        boxes.append((start, width))
+        start += width + pad
+    axes.broken_barh(boxes, (middle - 0.38, 0.76), color=tint, linewidth=0, zorder=0)

@@ -1,0 +1,57 @@
+"""Read parts of an analysis, as loaded from JSON, with errors that name the part.
+
+Contract
+--------
+* A missing part, a null where a number belongs, and a number that is not finite raise
+  `DataError`.
+* Everything comes back as tuples of built-in floats and strings, ready for a description.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hooks.errors import DataError
+
+
+def need(part: Mapping[str, Any], key: str, where: str) -> Any:
+    """Return one entry of a mapping."""
+    if part.get(key) is None:
+        raise DataError(
+            f"{where}: expected an entry {key!r}, found {sorted(part)}. Repeat the analysis."
+        )
+    return part[key]
+
+
+def number(value: Any, where: str) -> float:
+    """Return one finite number."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise DataError(
+            f"{where}: expected a finite number, found {value!r}. "
+            "Find the text or layer that produced it and repeat the analysis."
+        )
+    return found
+
+
+def numbers(values: Iterable[Any], where: str) -> tuple[float, ...]:
+    """Return a row of finite numbers."""
+    return tuple(number(value, f"{where}[{index}]") for index, value in enumerate(values))
+
+
+def matrix(rows: Iterable[Iterable[Any]], where: str) -> tuple[tuple[float, ...], ...]:
+    """Return rows of finite numbers."""
+    return tuple(numbers(row, f"{where}[{index}]") for index, row in enumerate(rows))
+
+
+def correlation(value: float) -> str:
+    """Write a correlation the way papers do: two decimals, no leading zero."""
+    return f"{value:.2f}".replace("0.", ".", 1)
+
+
+def share(value: float) -> str:
+    """Write a fraction as a whole percentage."""
+    return f"{value:.0%}"

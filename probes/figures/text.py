@@ -1,0 +1,44 @@
+r"""Text as data, made safe for the two things that draw it.
+
+Emotions, topics and tokens may contain anything: markup, dollar signs, control characters,
+scripts that no font here has. All of it must appear as text.
+
+Contract
+--------
+* `visible` writes characters that have no shape of their own (control, format, surrogate,
+  private) as escapes: a line feed becomes the two characters ``\n``.
+* `for_page` escapes HTML. `for_plotly` also hides dollar signs from MathJax.
+* `shorten` cuts; it is used in the PNG only, where space is fixed.
+* What a font can draw is known by the PNG side alone.
+"""
+
+import html
+import unicodedata
+
+
+def escaped(character: str) -> str:
+    r"""Python's escape of one character, such as ``\u4f60``."""
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def visible(text: str) -> str:
+    """Write every character without a shape as its escape."""
+    return "".join(
+        escaped(character) if unicodedata.category(character).startswith("C") else character
+        for character in text
+    )
+
+
+def for_page(text: str) -> str:
+    """Text for the body or an attribute of an HTML page."""
+    return html.escape(visible(text))
+
+
+def for_plotly(text: str) -> str:
+    """Text for a label of plotly, which reads a subset of HTML and, with MathJax around, TeX."""
+    return html.escape(visible(text), quote=False).replace("$", "&#36;")
+
+
+def shorten(text: str, length: int = 32) -> str:
+    """Cut a label to at most `length` characters, with an ellipsis in place of the rest."""
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,390 @@
+"""The plot of each kind of figure, drawn with plotly.
+
+Contract
+--------
+* Shows the same points, labels, order and colors as `png_plots`, and under the pointer what the
+  PNG has no room for: every name, every value, every remark.
+* Every text that comes from data goes through `for_plotly`. Texts under the pointer are written
+  out here, never assembled by a template from data, so ``%{...}`` in a name is only a name.
+* Sizes are fixed in pixels: names beside points stay free of overlaps at the size they were
+  placed for.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from hooks.errors import InvalidInput
+from probes.figures import labels
+from probes.figures.description import Bars, Figure, Heatmap, Line, Lines, Scatter, TokenTable
+from probes.figures.palette import (
+    CATEGORIES,
+    DOWN_TINT,
+    INK,
+    MUTED,
+    PLEASANTNESS,
+    RULE,
+    SCALES,
+    SOFT_INK,
+    UP_TINT,
+    category_color,
+)
+from probes.figures.text import for_plotly
+
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
+_CROWD = 60
+_PER_LINE = 5  # tokens on one line of a table cell
+_FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": INK}
+
+
+def draw(figure: Figure) -> go.Figure:
+    """Draw a description; the layout holds no title, which belongs to the page around it."""
+    match figure:
+        case Heatmap():
+            drawn = _heatmap(figure)
+        case Scatter():
+            drawn = _scatter(figure)
+        case Lines():
+            drawn = _lines(figure)
+        case Bars():
+            drawn = _bars(figure)
+        case TokenTable():
+            drawn = _token_table(figure)
+        case _:
+            raise InvalidInput(
+                f"cannot draw a {type(figure).__name__}: expected one of the five kinds."
+            )
+    return drawn.update_layout(
+        template="none",
+        font=_FONT,
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+        hoverlabel={"bgcolor": "white", "bordercolor": SOFT_INK, "font": _FONT, "align": "left"},
+    )
+
+
+def _safe(texts: Sequence[str]) -> list[str]:
+    return [for_plotly(text) for text in texts]
+
+
+def _scale(stops: Sequence[str]) -> list[list[Any]]:
+    return [[index / (len(stops) - 1), color] for index, color in enumerate(stops)]
+
+
+def _axis(label: str, **options: Any) -> dict[str, Any]:
+    return {
+        "title": {"text": for_plotly(label), "standoff": 12},
+        "automargin": True,
+        "gridcolor": RULE,
+        "zeroline": False,
+        "linecolor": SOFT_INK,
+        **options,
+    }
+
+
+def _legend(entries: int) -> dict[str, Any]:
+    """Legend in a row above the plot, or in a column at its right when it is long."""
+    if entries <= 6:
+        return {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
+    return {"x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top"}
+
+
+# Heat maps -------------------------------------------------------------------------------------
+
+
+def _heatmap(figure: Heatmap) -> go.Figure:
+    rows, columns = _safe(figure.rows), _safe(figure.columns)
+    cell, type_size = (22, 12) if len(rows) <= _CROWD else (11, 9)
+    low, high = figure.limits
+    drawn = go.Figure(
+        go.Heatmap(
+            x=columns,
+            y=rows,
+            z=[list(row) for row in figure.values],
+            zmin=low,
+            zmax=high,
+            colorscale=_scale(SCALES[figure.palette]),
+            colorbar={"title": {"text": for_plotly(figure.value_label), "side": "right"}},
+            hovertemplate="%{y}<br>%{x}<br>%{z:.3f}<extra></extra>",
+        )
+    )
+    for row in figure.boundaries:
+        drawn.add_hline(y=row - 0.5, line={"color": INK, "width": 1})
+        if figure.rows == figure.columns:
+            drawn.add_vline(x=row - 0.5, line={"color": INK, "width": 1})
+    words = {"type": "category", "dtick": 1, "tickfont": {"size": type_size}, "showgrid": False}
+    drawn.update_xaxes(_axis(figure.x_label, tickangle=-90, **words))
+    drawn.update_yaxes(_axis(figure.y_label, autorange="reversed", **words))
+    return drawn.update_layout(
+        width=max(560, cell * len(columns) + 330),
+        height=max(380, cell * len(rows) + 190),
+        margin={"t": 20},
+    )
+
+
+# Scatter ---------------------------------------------------------------------------------------
+
+
+def _scatter(figure: Scatter) -> go.Figure:
+    crowded = len(figure.labels) > _CROWD
+    width, height = (1250, 900) if crowded else (820, 620)
+    x_range, y_range = _range(figure.x), _range(figure.y)
+    sides = labels.sides(
+        [(value - x_range[0]) / (x_range[1] - x_range[0]) for value in figure.x],
+        [(value - y_range[0]) / (y_range[1] - y_range[0]) for value in figure.y],
+        figure.labels,
+        size=(width, height),
+        character=(6.0, 12.0) if crowded else (7.4, 15.0),
+    )
+    drawn = go.Figure()
+    for name, members, marker in _point_sets(figure):
+        drawn.add_scatter(
+            x=[figure.x[index] for index in members],
+            y=[figure.y[index] for index in members],
+            text=[for_plotly(figure.labels[index]) if sides[index] else "" for index in members],
+            textposition=[sides[index] or "top center" for index in members],
+            textfont={"size": 10 if crowded else 12},
+            hovertext=[_about(figure, index) for index in members],
+            hoverinfo="text",
+            mode="markers+text",
+            name=for_plotly(name),
+            showlegend=bool(name),
+            marker={"size": 8 if crowded else 11, "line": {"color": INK, "width": 0.7}, **marker},
+        )
+    ticks = {} if figure.ticks else {"showticklabels": False, "showgrid": False, "ticks": ""}
+    zero = {"zeroline": figure.ticks, "zerolinecolor": RULE, "showgrid": False}
+    drawn.update_xaxes(_axis(figure.x_label, range=x_range, **{**zero, **ticks}))
+    drawn.update_yaxes(_axis(figure.y_label, range=y_range, **{**zero, **ticks}))
+    return drawn.update_layout(
+        width=width + 240,
+        height=height + 120,
+        margin={"l": 90, "r": 150, "t": 50, "b": 70},
+        legend=_legend(len(drawn.data)),  # type: ignore[reportArgumentType]
+    )
+
+
+def _range(values: Sequence[float]) -> list[float]:
+    """Give the ends of an axis with room for names at both sides."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    room = 0.1 * (high - low) or 1.0
+    return [low - room, high + room]
+
+
+def _about(figure: Scatter, index: int) -> str:
+    lines = [f"<b>{for_plotly(figure.labels[index])}</b>"]
+    if figure.shades is not None:
+        shade = figure.shades[index]
+        known = "not rated" if shade is None else f"{shade:+.2f}"
+        lines.append(f"{for_plotly(figure.shade_label)}: {known}")
+    if figure.groups is not None:
+        lines.append(f"{for_plotly(figure.group_label)} {figure.groups[index] + 1}")
+    lines.append(f"x = {figure.x[index]:.3f}, y = {figure.y[index]:.3f}")
+    return "<br>".join(lines)
+
+
+def _point_sets(figure: Scatter) -> list[tuple[str, list[int], dict[str, Any]]]:
+    """Name, members and marker of each set of points that share a look."""
+    everyone = list(range(len(figure.labels)))
+    if figure.shades is not None:
+        known = [index for index in everyone if figure.shades[index] is not None]
+        unknown = [index for index in everyone if figure.shades[index] is None]
+        bar = {"title": {"text": for_plotly(figure.shade_label), "side": "right"}, "len": 0.6}
+        shaded = {
+            "color": [figure.shades[index] for index in known],
+            "cmin": -1,
+            "cmax": 1,
+            "colorscale": _scale(PLEASANTNESS),
+            "colorbar": bar,
+        }
+        return [("", unknown, {"color": MUTED}), ("", known, shaded)]
+    if figure.groups is None:
+        return [("", everyone, {"color": CATEGORIES[0]})]
+    return [
+        (
+            f"{figure.group_label} {group + 1}",
+            [index for index in everyone if figure.groups[index] == group],
+            {
+                "color": category_color(place),
+                "symbol": _SYMBOLS[place // len(CATEGORIES) % len(_SYMBOLS)],
+            },
+        )
+        for place, group in enumerate(sorted(set(figure.groups)))
+    ]
+
+
+# Lines and bars --------------------------------------------------------------------------------
+
+
+def _lines(figure: Lines) -> go.Figure:
+    from plotly.subplots import make_subplots
+
+    heights = [panel.height for panel in figure.panels]
+    drawn = make_subplots(
+        rows=len(heights),
+        cols=1,
+        shared_xaxes=True,
+        row_heights=heights,
+        vertical_spacing=0.08,
+    )
+    for row, panel in enumerate(figure.panels, start=1):
+        for index, line in enumerate(panel.lines):
+            color = category_color(index) if len(panel.lines) > 1 else SOFT_INK
+            _band(drawn, line, color, row)
+            drawn.add_scatter(
+                x=list(line.x),
+                y=list(line.y),
+                name=for_plotly(line.name),
+                mode="lines+markers",
+                line={"color": color, "width": 2},
+                marker={"symbol": _SYMBOLS[index % len(_SYMBOLS)], "size": 7},
+                hovertext=[_about_point(figure, line, point) for point in range(len(line.x))],
+                hoverinfo="text",
+                showlegend=len(panel.lines) > 1,
+                connectgaps=False,
+                row=row,
+                col=1,
+            )
+        limits = {} if panel.y_limits is None else {"range": list(panel.y_limits)}
+        drawn.update_yaxes(_axis(panel.y_label, **limits), row=row, col=1)
+        drawn.update_xaxes(_axis("", showgrid=False), row=row, col=1)
+    if figure.mark is not None:
+        drawn.add_vline(x=figure.mark, line={"color": INK, "width": 1.5, "dash": "dash"})
+        drawn.add_scatter(
+            x=[None],
+            y=[None],
+            mode="lines",
+            line={"color": INK, "width": 1.5, "dash": "dash"},
+            name=for_plotly(figure.mark_label),
+        )
+    drawn.update_xaxes(_axis(figure.x_label, showgrid=False), row=len(heights), col=1)
+    return drawn.update_layout(
+        width=960, height=int(160 + 300 * sum(heights)), margin={"t": 60}, legend=_legend(3)
+    )
+
+
+def _band(drawn: go.Figure, line: Line, color: str, row: int) -> None:
+    """Fill between the edges, one polygon per stretch without a gap."""
+    if line.low is None or line.high is None:
+        return
+    stretch: list[tuple[float, float, float]] = []
+    edges = [*zip(line.x, line.low, line.high, strict=True), (0.0, None, None)]
+    for x, low, high in edges:
+        if low is not None and high is not None:
+            stretch.append((x, low, high))
+            continue
+        if stretch:
+            there, back = stretch, stretch[::-1]
+            drawn.add_scatter(
+                x=[point[0] for point in there] + [point[0] for point in back],
+                y=[point[2] for point in there] + [point[1] for point in back],
+                fill="toself",
+                fillcolor=_translucent(color),
+                mode="none",
+                hoverinfo="skip",
+                showlegend=False,
+                row=row,
+                col=1,
+            )
+        stretch = []
+
+
+def _translucent(color: str) -> str:
+    red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.16)"
+
+
+def _about_point(figure: Lines, line: Line, point: int) -> str:
+    height = line.y[point]
+    if height is None:
+        return ""
+    note = f"<br>{for_plotly(line.notes[point])}" if line.notes else ""
+    where = f"{for_plotly(figure.x_label)}: {line.x[point]:g}"
+    return f"<b>{for_plotly(line.name)}</b>: {height:.4g}{note}<br>{where}"
+
+
+def _bars(figure: Bars) -> go.Figure:
+    names = _safe(figure.categories)
+    drawn, shown = go.Figure(), 0
+    for part in figure.parts:
+        color = MUTED if part.muted else category_color(shown)
+        shown += not part.muted
+        values = list(part.values)
+        drawn.add_bar(
+            x=values if figure.horizontal else names,
+            y=names if figure.horizontal else values,
+            orientation="h" if figure.horizontal else "v",
+            name=for_plotly(part.name),
+            marker={"color": color, "line": {"width": 0}},
+            hovertext=[
+                f"<b>{name}</b><br>{for_plotly(part.name)}: {value:.4g}"
+                for name, value in zip(names, values, strict=True)
+            ],
+            hoverinfo="text",
+        )
+    if figure.line is not None:
+        drawn.add_scatter(
+            x=names,
+            y=list(figure.line),
+            name=for_plotly(figure.line_name),
+            mode="lines+markers",
+            line={"color": CATEGORIES[5], "width": 2},
+            hovertext=[
+                f"<b>{name}</b><br>{for_plotly(figure.line_name)}: {value:.4g}"
+                for name, value in zip(names, figure.line, strict=True)
+            ],
+            hoverinfo="text",
+        )
+    words = _axis(figure.category_label, type="category", dtick=1, showgrid=False)
+    numbers = _axis(figure.value_label, rangemode="tozero")
+    if figure.horizontal:
+        drawn.update_yaxes({**words, "autorange": "reversed"}).update_xaxes(numbers)
+        extent = {"width": 960, "height": max(320, 150 + 20 * len(names))}
+    else:
+        drawn.update_xaxes(words).update_yaxes(numbers)
+        extent = {"width": max(760, 160 + 26 * len(names)), "height": 520}
+    return drawn.update_layout(
+        barmode="stack", margin={"t": 60}, legend=_legend(len(drawn.data)), **extent  # type: ignore
+    )  # fmt: skip
+
+
+# Token tables ----------------------------------------------------------------------------------
+
+
+def _token_table(figure: TokenTable) -> go.Figure:
+    rows = figure.rows
+    lines = max((len(row.up + row.down) for row in rows), default=0) / 2 / _PER_LINE
+    table = go.Table(
+        columnwidth=[1.3, 5, 5, 1.2],
+        header={
+            "values": [f"<b>{for_plotly(name)}</b>" for name in figure.header],
+            "align": "left",
+            "fill": {"color": "white"},
+            "line": {"color": RULE},
+            "font": {"size": 13},
+        },
+        cells={
+            "values": [
+                _safe([row.label for row in rows]),
+                [_tokens(row.up) for row in rows],
+                [_tokens(row.down) for row in rows],
+                _safe([row.remark for row in rows]),
+            ],
+            "align": "left",
+            "height": 26,
+            "fill": {"color": ["white", UP_TINT, DOWN_TINT, "white"]},
+            "line": {"color": RULE},
+            "font": {"size": 12},
+        },
+    )
+    height = 110 + int(len(rows) * 10 + len(rows) * 18 * max(lines, 1))
+    return go.Figure(table).update_layout(
+        width=1400, height=min(height, 1600), margin={"l": 5, "r": 5, "t": 10, "b": 10}
+    )
+
+
+def _tokens(tokens: Sequence[tuple[str, float]]) -> str:
+    """Tokens with their values, a few on each line."""
+    written = [f"{for_plotly(token)} <i>{value:+.2f}</i>" for token, value in tokens]
+    chunks = [written[start : start + _PER_LINE] for start in range(0, len(written), _PER_LINE)]
+    return "<br>".join(" &#160; ".join(chunk) for chunk in chunks)

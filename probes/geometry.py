@@ -1,0 +1,336 @@
+"""How the emotion vectors of a layer lie to each other: cosine, PCA, clusters, layout, RSA.
+
+Contract
+--------
+* Vectors are scaled to unit norm before PCA and k-means unless the caller says otherwise. Norms
+  differ several-fold between emotions, and the first component of unscaled vectors follows the
+  norm instead of the meaning.
+* Results do not depend on hidden state: randomness enters through `seed`, the sign of a principal
+  component is fixed, and cluster labels are numbered in the order in which they first appear.
+* Numbers are computed in float64; matrices come back in the dtype of the vectors.
+* A zero vector has no direction and is an error, never a silent NaN.
+
+Does not know what the axes mean: whether a component follows valence is for
+`probes.statistics.search_components` to say. Knows no emotion names, files or figures.
+
+Source: "Emotion Concepts and their Function in a Large Language Model" (Anthropic, 2026), the
+section on the geometry of the vectors; Kriegeskorte, Mur & Bandettini 2008
+(doi:10.3389/neuro.06.004.2008) for representational similarity analysis.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from einops import einsum, reduce
+from jaxtyping import Float, Int
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+from scipy.stats import rankdata
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.metrics import (
+    adjusted_rand_score,
+    normalized_mutual_info_score,
+    silhouette_score,
+)
+from torch import Tensor
+
+from hooks.errors import DataError, InvalidInput
+
+# Parallel vectors scaled to unit norm differ in the last bits; to this many decimals they are one.
+_DECIMALS = 12
+
+
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """Principal components of the vectors of one layer.
+
+    Attributes
+    ----------
+    coordinates
+        Position of each emotion on each component, centered.
+    directions
+        Orthonormal rows; the entry of largest magnitude of each row is positive.
+    explained_variance_ratio
+        Share of the variance per component, in 0..1, falling.
+    """
+
+    coordinates: Float[Tensor, "emotion component"]
+    directions: Float[Tensor, "component d_model"]
+    explained_variance_ratio: Float[Tensor, "component"]
+
+
+class Agreement(NamedTuple):
+    """Agreement of two labelings: adjusted Rand index and normalized mutual information."""
+
+    ari: float
+    nmi: float
+
+
+def unit(vectors: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
+    """Scale each vector to length one.
+
+    Raises
+    ------
+    DataError
+        When a vector is zero or not finite.
+    """
+    wide = vectors.double()
+    norm = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+    if not bool((torch.isfinite(norm) & (norm > 0)).all()):
+        raise DataError(
+            "Expected finite vectors with a direction, got a vector that is zero or holds NaN or "
+            "infinity. Drop it, or check the activations it was made from."
+        )
+    return (wide / norm).to(vectors.dtype)
+
+
+def cosine_matrix(vectors: Float[Tensor, "emotion d_model"]) -> Float[Tensor, "emotion emotion"]:
+    """Cosine between every two vectors, in -1..1; symmetric, with a diagonal of exactly one.
+
+    Raises
+    ------
+    DataError
+        When a vector is zero or not finite.
+    """
+    direction = unit(vectors.double())
+    cosine = einsum(direction, direction, "row d_model, column d_model -> row column")
+    cosine = cosine.clamp(-1.0, 1.0).fill_diagonal_(1.0)
+    return ((cosine + cosine.T) / 2).to(vectors.dtype)
+
+
+def principal_components(
+    vectors: Float[Tensor, "emotion d_model"], n_components: int, unit_norm: bool = True
+) -> PrincipalComponents:
+    """Principal components of centered vectors.
+
+    Parameters
+    ----------
+    vectors
+        Vectors of one layer.
+    n_components
+        In 1..min(emotions - 1, d_model): centered vectors span no more.
+    unit_norm
+        Scale each vector to length one first (see the module's contract).
+
+    Raises
+    ------
+    InvalidInput
+        When `n_components` is outside its range.
+    DataError
+        When a vector is not finite, is zero (with `unit_norm`), or when all are identical.
+    """
+    n_emotions, d_model = vectors.shape
+    largest = min(n_emotions - 1, d_model)
+    if not 1 <= n_components <= largest:
+        raise InvalidInput(
+            f"Expected n_components in 1..{largest} for {n_emotions} vectors of {d_model} "
+            f"dimensions, got {n_components}. Ask for fewer components or add emotions."
+        )
+    points = _points(vectors, unit_norm)
+    if len(np.unique(points.round(_DECIMALS), axis=0)) == 1:
+        raise DataError(
+            "Expected vectors that differ, got identical ones. Check the activations they were "
+            "made from."
+        )
+    # scikit-learn makes the entry of largest magnitude of each component positive.
+    pca = PCA(n_components=n_components, svd_solver="full")
+    coordinates = pca.fit_transform(points)
+    return PrincipalComponents(
+        coordinates=torch.from_numpy(coordinates).to(vectors.dtype),
+        directions=torch.from_numpy(pca.components_).to(vectors.dtype),
+        explained_variance_ratio=torch.from_numpy(pca.explained_variance_ratio_).to(vectors.dtype),
+    )
+
+
+def kmeans_labels(
+    vectors: Float[Tensor, "emotion d_model"], k: int, seed: int, unit_norm: bool = True
+) -> Int[Tensor, "emotion"]:
+    """Cluster labels 0..k-1 of the best of ten k-means runs, numbered by first appearance.
+
+    Raises
+    ------
+    InvalidInput
+        When there are fewer than `k` distinct vectors, or `k` is below one.
+    DataError
+        When a vector is not finite, or zero (with `unit_norm`).
+    """
+    points = _points(vectors, unit_norm)
+    n_distinct = len(np.unique(points.round(_DECIMALS), axis=0))
+    if not 1 <= k <= n_distinct:
+        raise InvalidInput(
+            f"Expected k in 1..{n_distinct}, the number of distinct vectors, got {k}. "
+            "Ask for fewer clusters."
+        )
+    # pyright reads only the default of n_init, the string "auto".
+    model = KMeans(n_clusters=k, n_init=10, random_state=seed)  # pyright: ignore[reportArgumentType]
+    found = model.fit_predict(points)
+    _, first, position = np.unique(found, return_index=True, return_inverse=True)
+    return torch.from_numpy(first.argsort().argsort()[position])
+
+
+def silhouette(vectors: Float[Tensor, "emotion d_model"], labels: Int[Tensor, "emotion"]) -> float:
+    """Mean silhouette of a labeling under cosine distance, in -1..1 (1: tight, far apart).
+
+    Raises
+    ------
+    InvalidInput
+        When the number of distinct labels is outside 2..emotions-1, where it is undefined.
+    DataError
+        When a vector is zero or not finite.
+    """
+    n_labels, n_emotions = len(labels.unique()), len(labels)
+    if not 2 <= n_labels <= n_emotions - 1:
+        raise InvalidInput(
+            f"Expected between 2 and {n_emotions - 1} distinct labels for {n_emotions} vectors, "
+            f"got {n_labels}. Choose another number of clusters."
+        )
+    points = _points(vectors, unit_norm=True)
+    return float(silhouette_score(points, labels.numpy(force=True), metric="cosine"))
+
+
+def hierarchical_order(cosine: Float[Tensor, "emotion emotion"]) -> list[int]:
+    """Order of rows that puts similar emotions next to each other, for a heat map.
+
+    Average linkage of 1 - cosine with optimal leaf ordering (Bar-Joseph et al. 2001).
+
+    Raises
+    ------
+    DataError
+        When the matrix holds NaN or infinity.
+    """
+    if not bool(torch.isfinite(cosine).all()):
+        raise DataError(
+            "Expected a finite cosine matrix, got NaN or infinity. Make it with cosine_matrix."
+        )
+    if len(cosine) < 2:
+        return list(range(len(cosine)))
+    distance = (1.0 - cosine.double()).clamp(min=0.0)
+    distance = ((distance + distance.T) / 2).fill_diagonal_(0.0)
+    condensed = squareform(distance.numpy(force=True), checks=False)
+    tree = linkage(condensed, method="average", optimal_ordering=True)
+    return leaves_list(tree).tolist()
+
+
+def stability(labelings: Sequence[Int[Tensor, "emotion"]]) -> float:
+    """Mean adjusted Rand index over all pairs of labelings (1: all the same, 0: chance).
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than two labelings.
+    """
+    if len(labelings) < 2:
+        raise InvalidInput(
+            f"Expected at least 2 labelings to compare, got {len(labelings)}. "
+            "Cluster with more seeds or resamples."
+        )
+    pairs = combinations(labelings, 2)
+    return float(np.mean([agreement(first, second).ari for first, second in pairs]))
+
+
+def agreement(labels_a: Int[Tensor, "emotion"], labels_b: Int[Tensor, "emotion"]) -> Agreement:
+    """Agreement of two labelings of the same emotions; the names of the labels do not matter."""
+    pair = labels_a.numpy(force=True), labels_b.numpy(force=True)
+    return Agreement(
+        ari=float(adjusted_rand_score(*pair)), nmi=float(normalized_mutual_info_score(*pair))
+    )
+
+
+def umap_layout(
+    vectors: Float[Tensor, "emotion d_model"], seed: int, n_neighbors: int = 15
+) -> Float[Tensor, "emotion 2"]:
+    """Two-dimensional UMAP layout under cosine distance, for a map to look at.
+
+    Starts from the principal components, which keeps the global arrangement reproducible (Kobak &
+    Linderman 2021, doi:10.1038/s41587-020-00809-z). Distances in the layout are not to be read.
+    The first call in a process compiles for some 15 seconds; later ones take less than one.
+
+    Parameters
+    ----------
+    vectors
+        Vectors of one layer.
+    seed
+        Same seed, same layout on the same machine.
+    n_neighbors
+        Size of the neighborhood, in 2 or more; lowered to emotions - 1 where that is smaller.
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than four emotions, fewer than two dimensions, or fewer than two neighbors.
+    DataError
+        When a vector is zero or not finite.
+    """
+    n_emotions, d_model = vectors.shape
+    if n_emotions < 4 or d_model < 2 or n_neighbors < 2:
+        raise InvalidInput(
+            "Expected at least 4 vectors, 2 dimensions and 2 neighbors, got "
+            f"{n_emotions}, {d_model} and {n_neighbors}. For so few, plot principal components."
+        )
+    points = _points(vectors, unit_norm=True)
+    # umap compiles for seconds when it is imported; it and numba also warn about matters that are
+    # settled here on purpose (one job because of the seed, small neighborhoods).
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from umap import UMAP
+
+        layout = UMAP(
+            n_neighbors=min(n_neighbors, n_emotions - 1),
+            metric="cosine",
+            init="pca",
+            random_state=seed,
+            n_jobs=1,
+        ).fit_transform(points)
+    return torch.from_numpy(np.asarray(layout)).to(vectors.dtype)
+
+
+def rsa(vectors: Float[Tensor, "layer emotion d_model"]) -> Float[Tensor, "layer layer"]:
+    """Similarity of the geometry of every two layers.
+
+    Spearman correlation of the upper triangles of the layers' cosine matrices: it compares which
+    emotions lie close to which, whatever the basis of the layer.
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than three emotions, which have fewer than two distances to rank.
+    DataError
+        When a vector is zero or not finite, or all cosines of a layer are equal.
+    """
+    n_emotions = vectors.shape[1]
+    if n_emotions < 3:
+        raise InvalidInput(
+            f"Expected at least 3 emotions, got {n_emotions}. Similarity of geometry needs more "
+            "than one distance: add emotions."
+        )
+    row, column = torch.triu_indices(n_emotions, n_emotions, offset=1)
+    cosines = torch.stack([cosine_matrix(layer.double())[row, column] for layer in vectors])
+    ranks = torch.from_numpy(rankdata(cosines.numpy(force=True), axis=1))
+    centered = ranks - reduce(ranks, "layer pair -> layer 1", "mean")
+    flat = torch.nonzero((centered == 0).all(dim=1)).flatten().tolist()
+    if flat:
+        raise DataError(
+            f"Expected cosines that differ, got equal ones at layer index {flat}. "
+            "Leave that layer out."
+        )
+    return cosine_matrix(centered).to(vectors.dtype)
+
+
+def _points(
+    vectors: Float[Tensor, "emotion d_model"], unit_norm: bool
+) -> Float[np.ndarray, "emotion d_model"]:
+    wide = vectors.double()
+    if unit_norm:
+        wide = unit(wide)
+    elif not bool(torch.isfinite(wide).all()):
+        raise DataError(
+            "Expected finite vectors, got NaN or infinity. Check the activations they were made "
+            "from."
+        )
+    return wide.numpy(force=True)

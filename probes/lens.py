@@ -1,0 +1,324 @@
+"""Bookkeeping of the logit lens: which tokens a vector promotes, and whether they name its emotion.
+
+The logits come from elsewhere (`model.unembed`, or a vector through the final norm and `W_U`).
+
+1. `readable_tokens` leaves out tokens that no reader could take for a word or a piece of one.
+2. `top_tokens` and `bottom_tokens` list what a vector promotes and suppresses most.
+3. `family_token_ids` finds the tokens that spell a word of an emotion's family.
+4. `own_word_rank` ranks the best of those tokens; `own_word_share` is the share of emotions that
+   have one among their first k, and `shuffled_own_word_share` the share expected if the vectors had
+   been given each other's names.
+
+Contract
+--------
+* Tokens are decoded text, indexed by token id: `" sad"`, not the tokenizer's internal spelling.
+* Every rank is 0-based and counts readable tokens only.
+* A tie counts against the emotion: logits that are all equal rank its word last, not first, and
+  the order of the vocabulary never decides.
+
+Does not know about models, tokenizers or emotion names; the word families are an argument.
+
+Source: nostalgebraist 2020, "interpreting GPT: the logit lens"; "Emotion Concepts and their
+Function in a Large Language Model" (Anthropic, 2026), the table of top tokens per vector.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from hooks.errors import DataError, InvalidInput
+
+# A whole token that is one piece of markup: <unused12>, <0x0A>, <|end|>, </s>, <td>; [multimodal],
+# [PAD], [@BOS@].
+_MARKUP = re.compile(r"<[^<>\s]+>|\[[@\w]+\]")
+_UNDECODABLE = "\N{REPLACEMENT CHARACTER}"
+# SentencePiece writes a space so; some tokenizers leave it in the decoded text of a lone token.
+_SENTENCEPIECE_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
+_SHORTEST_STEM = 4
+
+
+class TokenRanking(NamedTuple):
+    """Logits and ids of the tokens at one end of the vocabulary, the most extreme first."""
+
+    values: Float[Tensor, "emotion k"]
+    ids: Int[Tensor, "emotion k"]
+
+
+class ShuffledShare(NamedTuple):
+    """Mean and 95% quantile, over shuffles of the emotions' names, of the own-word share."""
+
+    mean: float
+    upper: float
+
+
+def readable_tokens(tokens: Sequence[str], special: AbstractSet[int]) -> Bool[Tensor, "d_vocab"]:
+    """Mark the tokens a reader can make something of.
+
+    Left out are special ids; tokens that are one piece of markup in angle or square brackets
+    (`<unused123>`, `[multimodal]`, byte tokens `<0x0A>`, also HTML tags); tokens without a visible
+    character; and tokens that do not decode by themselves (U+FFFD).
+
+    Parameters
+    ----------
+    tokens
+        Decoded text of each token id.
+    special
+        Ids of the tokenizer's special tokens.
+
+    Raises
+    ------
+    InvalidInput
+        When a special id is outside the vocabulary.
+    """
+    outside = sorted(index for index in special if not 0 <= index < len(tokens))
+    if outside:
+        raise InvalidInput(
+            f"Expected special ids in 0..{len(tokens) - 1}, got {outside}. "
+            "List the decoded text of the whole vocabulary, added tokens included."
+        )
+    return torch.tensor(
+        [index not in special and _is_readable(token) for index, token in enumerate(tokens)],
+        dtype=torch.bool,
+    )
+
+
+def top_tokens(
+    logits: Float[Tensor, "emotion d_vocab"], mask: Bool[Tensor, "d_vocab"], k: int
+) -> TokenRanking:
+    """Find the `k` readable tokens that each vector promotes most.
+
+    Parameters
+    ----------
+    logits
+        Logits of each emotion's vector.
+    mask
+        Which tokens count, from `readable_tokens`.
+    k
+        Number of tokens, in 1..readable tokens.
+
+    Raises
+    ------
+    InvalidInput
+        When `k` is outside its range.
+    DataError
+        When a logit is not finite.
+    """
+    _require_reading(logits, mask, k)
+    values, ids = logits.masked_fill(~mask, -torch.inf).topk(k, dim=-1)
+    return TokenRanking(values, ids)
+
+
+def bottom_tokens(
+    logits: Float[Tensor, "emotion d_vocab"], mask: Bool[Tensor, "d_vocab"], k: int
+) -> TokenRanking:
+    """Find the `k` readable tokens that each vector suppresses most; otherwise as `top_tokens`."""
+    _require_reading(logits, mask, k)
+    values, ids = logits.masked_fill(~mask, torch.inf).topk(k, dim=-1, largest=False)
+    return TokenRanking(values, ids)
+
+
+def family_token_ids(
+    tokens: Sequence[str], families: Sequence[AbstractSet[str]]
+) -> list[list[int]]:
+    """Ids of the tokens that spell a word of each family, or the stem its words share.
+
+    A token counts when, without surrounding space and case, it equals a word of the family, or
+    equals the longest common beginning of all its words where that has at least four letters
+    ("happ" for happy, happiness, happily). Nothing else counts: no other prefixes, no substrings.
+    A stem can be another word ("wear" for weary, weariness): choose the words so that it is not,
+    and read the share next to that of `shuffled_own_word_share`.
+
+    Parameters
+    ----------
+    tokens
+        Decoded text of each token id.
+    families
+        Per emotion, the word and its inflections and derivations.
+
+    Returns
+    -------
+    list of list of int
+        Per emotion, rising ids; empty where the tokenizer has no such token.
+    """
+    wanted: dict[str, list[int]] = {}
+    for index, family in enumerate(families):
+        words = {word.strip().casefold() for word in family} - {""}
+        stem = os.path.commonprefix(sorted(words))
+        if len(stem) >= _SHORTEST_STEM:
+            words.add(stem)
+        for word in words:
+            wanted.setdefault(word, []).append(index)
+    found: list[list[int]] = [[] for _ in families]
+    for token_id, token in enumerate(tokens):
+        for index in wanted.get(_bare(token).casefold(), ()):
+            found[index].append(token_id)
+    return found
+
+
+def own_word_rank(
+    logits: Float[Tensor, "emotion d_vocab"],
+    mask: Bool[Tensor, "d_vocab"],
+    ids_of_own_words: Sequence[Sequence[int]],
+) -> Int[Tensor, "emotion"]:
+    """Rank of the best of each emotion's own tokens among the readable tokens.
+
+    Parameters
+    ----------
+    logits
+        Logits of each emotion's vector.
+    mask
+        Which tokens count, from `readable_tokens`.
+    ids_of_own_words
+        Per emotion, the ids that name it, from `family_token_ids`.
+
+    Returns
+    -------
+    Tensor
+        Number of other readable tokens whose logit is as high or higher: 0 is the best rank, and
+        d_vocab stands for an emotion without a readable token of its own.
+
+    Raises
+    ------
+    InvalidInput
+        When there is not one list of ids per emotion, or an id is outside the vocabulary.
+    DataError
+        When a logit is not finite.
+    """
+    _require_reading(logits, mask, k=1)
+    own_tokens = _own_tokens(mask, ids_of_own_words, len(logits))
+    ranks = torch.full((len(logits),), logits.shape[1], dtype=torch.int64)
+    for index, (row, own) in enumerate(zip(logits, own_tokens, strict=True)):
+        if len(own):
+            others = mask.clone()
+            others[own] = False
+            ranks[index] = ((row >= row[own].max()) & others).sum()
+    return ranks
+
+
+def own_word_share(ranks: Int[Tensor, "emotion"], k: int) -> float:
+    """Share of emotions whose own word is among the first `k`; one without a token is a miss.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no emotion or `k` is below one.
+    """
+    if len(ranks) == 0 or k < 1:
+        raise InvalidInput(f"Expected at least one rank and k of 1 or more, got {len(ranks)}, {k}.")
+    return float((ranks < k).double().mean())
+
+
+def shuffled_own_word_share(
+    logits: Float[Tensor, "emotion d_vocab"],
+    mask: Bool[Tensor, "d_vocab"],
+    ids_of_own_words: Sequence[Sequence[int]],
+    k: int,
+    n_shuffles: int,
+    seed: int,
+) -> ShuffledShare:
+    """Share of `own_word_share` when the emotions' names are dealt out at random.
+
+    Parameters
+    ----------
+    logits, mask, ids_of_own_words
+        As for `own_word_rank`.
+    k
+        As for `own_word_share`; at most the number of readable tokens.
+    n_shuffles
+        Number of random assignments; an emotion may draw its own name.
+    seed
+        Seed of the assignments.
+
+    Raises
+    ------
+    InvalidInput
+        As `own_word_rank`, and when `k` or `n_shuffles` is out of range.
+    DataError
+        When a logit is not finite.
+    """
+    if n_shuffles < 1:
+        raise InvalidInput(f"Expected at least one shuffle, got {n_shuffles}.")
+    _require_reading(logits, mask, k)
+    hits = _hits_by_name(logits, mask, ids_of_own_words, k)
+    generator = torch.Generator().manual_seed(seed)
+    keys = torch.rand(n_shuffles, len(hits), dtype=torch.float64, generator=generator)
+    dealt = hits[torch.arange(len(hits)), keys.argsort(dim=1)].double()
+    shares = reduce(dealt, "shuffle emotion -> shuffle", "mean")
+    return ShuffledShare(mean=float(shares.mean()), upper=float(shares.quantile(0.95)))
+
+
+def _hits_by_name(
+    logits: Float[Tensor, "emotion d_vocab"],
+    mask: Bool[Tensor, "d_vocab"],
+    ids_of_own_words: Sequence[Sequence[int]],
+    k: int,
+) -> Bool[Tensor, "emotion name"]:
+    """Tell for every vector and every name whether the name's rank is below `k`."""
+    own_tokens = _own_tokens(mask, ids_of_own_words, len(logits))
+    n_own = [len(own) for own in own_tokens]
+    # Of the tokens at least as high as the name's best, at most max(n_own) are its own; so this
+    # many leaders decide whether k others are, and the rest of the vocabulary need not be sorted.
+    n_leaders = min(k + max(n_own), int(mask.sum()))
+    leaders = top_tokens(logits, mask, n_leaders).values
+    hits = torch.zeros(len(logits), len(n_own), dtype=torch.bool)
+    for name, own in enumerate(own_tokens):
+        if len(own):
+            values = logits[:, own]
+            best = rearrange(values.amax(dim=1), "emotion -> emotion 1")
+            n_others = (leaders >= best).sum(dim=1) - (values == best).sum(dim=1)
+            hits[:, name] = n_others < k
+    return hits
+
+
+def _own_tokens(
+    mask: Bool[Tensor, "d_vocab"], ids_of_own_words: Sequence[Sequence[int]], n_emotions: int
+) -> list[Int[Tensor, "_own"]]:
+    if len(ids_of_own_words) != n_emotions:
+        raise InvalidInput(
+            f"Expected one list of own-word ids per emotion, got {len(ids_of_own_words)} lists for "
+            f"{n_emotions} emotions."
+        )
+    outside = [i for ids in ids_of_own_words for i in ids if not 0 <= i < len(mask)]
+    if outside:
+        raise InvalidInput(
+            f"Expected own-word ids in 0..{len(mask) - 1}, got {outside[0]}. "
+            "Find them with the tokenizer of the model that gave the logits."
+        )
+    # A repeated id would be subtracted twice when ties are counted.
+    unique = [torch.tensor(sorted(set(ids)), dtype=torch.int64) for ids in ids_of_own_words]
+    return [ids[mask[ids]] for ids in unique]
+
+
+def _require_reading(
+    logits: Float[Tensor, "emotion d_vocab"], mask: Bool[Tensor, "d_vocab"], k: int
+) -> None:
+    n_readable = int(mask.sum())
+    if len(logits) == 0 or not 1 <= k <= n_readable:
+        raise InvalidInput(
+            f"Expected at least one emotion and k in 1..{n_readable}, the number of readable "
+            f"tokens, got {len(logits)} emotions and k={k}."
+        )
+    if not bool(torch.isfinite(logits).all()):
+        raise DataError(
+            "Expected finite logits, got NaN or infinity. Check the vectors that were unembedded."
+        )
+
+
+def _is_readable(token: str) -> bool:
+    text = _bare(token)
+    return (
+        any(character.isprintable() for character in text)
+        and _UNDECODABLE not in text
+        and _MARKUP.fullmatch(text) is None
+    )
+
+
+def _bare(token: str) -> str:
+    return token.replace(_SENTENCEPIECE_SPACE, " ").strip()

@@ -1,0 +1,34 @@
+"""Emotions, topics, prompts, human ratings and ban lists: everything the pipeline starts from.
+
+Contract: small data files read on first use and cached; nothing here knows models or tensors.
+"""
+
+from probes.stimuli.lexicon import banned, leaks, named_emotions, word_family
+from probes.stimuli.prompts import (
+    STORY_MARKER,
+    NeutralPrompt,
+    StoryPrompt,
+    neutral_prompts,
+    story_prompts,
+)
+from probes.stimuli.topics import topics, topics_by_area
+from probes.stimuli.words import Rating, check_emotions, emotions, human_ratings, paper_clusters
+
+__all__ = [
+    "STORY_MARKER",
+    "NeutralPrompt",
+    "Rating",
+    "StoryPrompt",
+    "banned",
+    "check_emotions",
+    "emotions",
+    "human_ratings",
+    "leaks",
+    "named_emotions",
+    "neutral_prompts",
+    "paper_clusters",
+    "story_prompts",
+    "topics",
+    "topics_by_area",
+    "word_family",
+]

@@ -1,0 +1,159 @@
+"""Which words name an emotion, and where a text uses them.
+
+1. family(e): the forms of the emotion's own word ("sad", "sadly", "sadness", ...).
+2. banned(e) = family(e), joined with the families of its closest synonyms (one step, no further).
+3. leaks(text, e): the banned words that occur in the text as whole words.
+
+A story must convey its emotion without these words: otherwise the vector found is that of the word
+and not of the concept (the lexical leak).
+
+Contract
+--------
+* Case is ignored; hyphen, space and nothing between the parts of a compound are the same
+  ("self-confident", "self confident"); ' and ’ are the same; markup around a word does not hide it.
+* Any word is accepted. A form of a listed word ("sadness") stands for that word; for any other one
+  its inflections are guessed. Whether a word is one of the 171 is asked of `words.check_emotions`.
+* Not known here: sentences and meanings. "kind of" is no leak only because the data file says so.
+
+Source: `data/lexicon.yaml`, our own selection; its header says what was left out and why.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from hooks.errors import InvalidInput
+from probes.stimuli._data import read_yaml
+from probes.stimuli.inflection import inflections, verb_bases
+
+# Letters and digits only: "_sad_" is the word sad in Markdown emphasis.
+_NOT_AFTER_LETTER = r"(?<![^\W_])"
+_NOT_BEFORE_LETTER = r"(?![^\W_])"
+_JOINT = r"[\s\-\u2010-\u2015]*"
+
+
+def word_family(emotion: str) -> frozenset[str]:
+    """Return every form of the emotion's own word, lower case.
+
+    Raises
+    ------
+    InvalidInput
+        If the word is empty.
+    """
+    listed = _listed(emotion)
+    if listed is not None:
+        return frozenset(_entries()[listed]["family"])
+    word = _normalized(emotion)
+    return inflections(word).union(*(inflections(base) for base in verb_bases(word)))
+
+
+def banned(emotion: str) -> frozenset[str]:
+    """Return every word and phrase that names the emotion or a direct synonym, lower case.
+
+    Raises
+    ------
+    InvalidInput
+        If the word is empty.
+    """
+    listed = _listed(emotion)
+    if listed is None:
+        return word_family(emotion)
+    return word_family(listed).union(*map(_synonym_forms, _entries()[listed]["synonyms"]))
+
+
+def leaks(text: str, emotion: str) -> list[str]:
+    """Return the banned words that occur in the text, in order, as written there.
+
+    Raises
+    ------
+    InvalidInput
+        If the emotion is empty.
+    """
+    return _found(_banned_pattern(emotion), text)
+
+
+def named_emotions(text: str) -> list[str]:
+    """Return the words of the text that name any of the 171 emotions, in order, as written.
+
+    Words that are ordinary in technical text ("content", "refresh", "load stress") do not count;
+    the data file lists them under `everyday`. Synonyms do not count either.
+    """
+    return _found(_any_emotion_pattern(), text)
+
+
+@cache
+def _lexicon() -> Mapping[str, Any]:
+    return read_yaml("lexicon.yaml")
+
+
+def _entries() -> Mapping[str, Mapping[str, list[str]]]:
+    return _lexicon()["emotions"]
+
+
+@cache
+def _emotion_of_form() -> Mapping[str, str]:
+    pairs = [(form, emotion) for emotion, entry in _entries().items() for form in entry["family"]]
+    # Reversed, so that the first emotion that lists a form keeps it.
+    return dict(reversed(pairs))
+
+
+def _normalized(word: str) -> str:
+    word = " ".join(word.casefold().split())
+    if not word:
+        raise InvalidInput(f"expected an emotion word, got {word!r}; name it, for example 'sad'")
+    return word
+
+
+def _listed(word: str) -> str | None:
+    """Return the emotion whose entry speaks for this word, if there is one."""
+    word = _normalized(word)
+    return word if word in _entries() else _emotion_of_form().get(word)
+
+
+def _synonym_forms(name: str) -> frozenset[str]:
+    # Roots first: "confident" as a synonym is narrower than the family of self-confident.
+    if name in _lexicon()["roots"]:
+        return frozenset(_lexicon()["roots"][name])
+    if name in _entries():
+        return frozenset(_entries()[name]["family"])
+    return inflections(name)
+
+
+@cache
+def _banned_pattern(emotion: str) -> re.Pattern[str]:
+    listed = _listed(emotion)
+    exceptions = _entries()[listed].get("except", []) if listed is not None else []
+    return _pattern(banned(emotion), exceptions)
+
+
+@cache
+def _any_emotion_pattern() -> re.Pattern[str]:
+    everyday = set(_lexicon()["everyday"])
+    forms = {name: set(entry["family"]) for name, entry in _entries().items()}
+    allowed = set().union(*(forms[name] for name in everyday))
+    return _pattern(set().union(*forms.values()) - allowed, [])
+
+
+def _pattern(terms: Iterable[str], exceptions: Iterable[str]) -> re.Pattern[str]:
+    # Exceptions come first: the scan steps over them, so the word inside is never seen.
+    return re.compile(
+        f"{_NOT_AFTER_LETTER}(?:(?:{_alternatives(exceptions)}){_NOT_BEFORE_LETTER}"
+        f"|(?P<leak>{_alternatives(terms)}){_NOT_BEFORE_LETTER})",
+        re.IGNORECASE,
+    )
+
+
+def _alternatives(terms: Iterable[str]) -> str:
+    """Return one regular expression for all terms, the longest first; (?!) matches nothing."""
+    ordered = sorted(set(terms), key=lambda term: (-len(term), term))
+    return "|".join(map(_term_expression, ordered)) or "(?!)"
+
+
+def _term_expression(term: str) -> str:
+    parts = [re.escape(part).replace("'", "['’]") for part in re.split(r"[\s-]+", term)]
+    return _JOINT.join(parts)
+
+
+def _found(pattern: re.Pattern[str], text: str) -> list[str]:
+    return [match["leak"] for match in pattern.finditer(text) if match["leak"]]

@@ -1,0 +1,91 @@
+"""The 171 emotion words and two published tables about them.
+
+Contract
+--------
+* Order is the order of the file; every result is cached and cannot be changed.
+* Words are identified by their exact spelling ("at ease", "grief-stricken").
+* Not known here: which forms or synonyms a word has (`lexicon`), how it becomes a folder name
+  (`probes.slugs`).
+
+Sources are listed in `data/README.md`.
+"""
+
+import csv
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+
+from hooks.errors import InvalidInput
+from probes.stimuli._data import read_text, read_yaml
+
+
+@dataclass(frozen=True)
+class Rating:
+    """How people rated a word, each scale from -1 to 1.
+
+    Attributes
+    ----------
+    pleasure
+        Unpleasant (-1) to pleasant (1): valence.
+    arousal
+        Sleepy (-1) to activated (1).
+    dominance
+        Controlled (-1) to in control (1).
+    """
+
+    pleasure: float
+    arousal: float
+    dominance: float
+
+
+@cache
+def emotions() -> tuple[str, ...]:
+    """Return the 171 emotion words of the paper, alphabetically."""
+    return tuple(read_text("emotions_171.txt").split("\n")[:-1])
+
+
+@cache
+def human_ratings() -> Mapping[str, Rating]:
+    """Return the human ratings of 45 of the 171 words.
+
+    Source: Russell and Mehrabian (1977), Journal of Research in Personality 11, 273-294.
+    """
+    rows = csv.DictReader(read_text("norms_russell_mehrabian_1977.csv").splitlines())
+    return MappingProxyType(
+        {
+            row["word"]: Rating(
+                float(row["pleasure"]), float(row["arousal"]), float(row["dominance"])
+            )
+            for row in rows
+        }
+    )
+
+
+@cache
+def _clusters() -> Mapping[str, tuple[str, ...]]:
+    return {name: tuple(words) for name, words in read_yaml("paper_clusters.yaml").items()}
+
+
+def paper_clusters() -> dict[str, tuple[str, ...]]:
+    """Return the paper's ten k-means clusters, cluster name to words; they partition the 171."""
+    return dict(_clusters())
+
+
+def check_emotions(names: Iterable[str]) -> None:
+    """Refuse names that are not among the 171.
+
+    Raises
+    ------
+    InvalidInput
+        If a name is unknown; the message names the nearest known word.
+    """
+    known = emotions()
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.0)[0]
+            raise InvalidInput(
+                f"expected one of the {len(known)} emotion words, got {name!r}; "
+                f"the nearest is {near!r} (probes.stimuli.emotions() lists all)"
+            )

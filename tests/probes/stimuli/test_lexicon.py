@@ -1,0 +1,174 @@
+"""Every word that names an emotion is found; everyday words are not."""
+
+import re
+
+import pytest
+
+from hooks.errors import InvalidInput
+from probes.stimuli import banned, emotions, leaks, named_emotions, topics, word_family
+from probes.stimuli._data import read_yaml
+
+LEXICON = read_yaml("lexicon.yaml")
+
+# Words that a story needs for showing what it may not name.
+COMMON = re.findall(
+    r"\w+",
+    """
+    a the like good bad smile smiled tears cried alone heart hand hands eyes face breath
+    shoulders voice walked looked felt feel feeling thought turned door room corner cold
+    warm dark light time life home friend mother father long please play care need bush
+    swamp stump shelter protect shake shook shaking trembled laughed kinds easy easily
+    wonder play work mean cut fine well nice down low blue cross see pain sleep asleep
+    mystery memory mind quiet slowly alive edge stick wear out
+    """,
+)
+
+
+def test_the_lexicon_covers_exactly_the_171_emotions():
+    assert set(LEXICON["emotions"]) == set(emotions())
+    assert set(LEXICON["everyday"]) < set(emotions())
+
+
+@pytest.mark.parametrize("emotion", emotions())
+def test_every_emotion_has_a_family_with_itself_and_enough_synonyms(emotion):
+    entry = LEXICON["emotions"][emotion]
+    assert emotion in word_family(emotion) <= banned(emotion)
+    assert 3 <= len(set(entry["synonyms"])) == len(entry["synonyms"]) <= 8
+    assert emotion not in entry["synonyms"]
+    assert len(banned(emotion)) >= len(word_family(emotion)) + 3
+    assert leaks(f"She felt {emotion}.", emotion) == [emotion]
+
+
+def test_every_root_is_used_and_every_form_is_written_plainly():
+    used = {name for entry in LEXICON["emotions"].values() for name in entry["synonyms"]}
+    assert set(LEXICON["roots"]) <= used
+    for emotion in emotions():
+        for form in banned(emotion):
+            assert re.fullmatch(r"[a-z]+(?:[ \-'][a-z]+)*", form), (emotion, form)
+
+
+@pytest.mark.parametrize(
+    ("emotion", "forms"),
+    [
+        ("sad", {"sad", "sadder", "saddest", "sadly", "sadness", "saddened", "saddening"}),
+        ("angry", {"angry", "angrier", "angriest", "angrily", "anger", "angered"}),
+        ("at ease", {"at ease", "ease", "eased"}),
+        ("lonely", {"lonely", "lonelier", "loneliness"}),
+        ("hope", {"hope", "hoped", "hoping", "hopeful", "hopefully"}),
+        ("proud", {"proud", "prouder", "pride"}),
+        ("jealous", {"jealousy"}),
+        ("panicked", {"panic", "panicking"}),
+    ],
+)
+def test_families_hold_the_irregular_forms(emotion, forms):
+    assert forms <= word_family(emotion)
+
+
+@pytest.mark.parametrize(
+    ("emotion", "synonym"),
+    [
+        ("sad", "unhappiness"),
+        ("sad", "sorrowful"),
+        ("angry", "fury"),
+        ("afraid", "fearful"),
+        ("happy", "gladly"),
+        ("terrified", "dread"),
+        ("lonely", "isolation"),
+        ("ashamed", "humiliation"),
+        ("worn out", "exhausted"),
+    ],
+)
+def test_forms_of_close_synonyms_are_banned(emotion, synonym):
+    assert synonym in banned(emotion)
+    assert synonym not in word_family(emotion)
+
+
+def test_synonyms_of_synonyms_are_not_banned():
+    assert "heartbroken" in banned("grief-stricken")
+    assert "heartbroken" not in banned("sad")
+
+
+@pytest.mark.parametrize("word", COMMON)
+def test_common_words_are_banned_for_no_emotion(word):
+    assert [emotion for emotion in emotions() if word in banned(emotion)] == []
+
+
+def test_love_is_banned_for_loving_only():
+    assert [emotion for emotion in emotions() if "love" in banned(emotion)] == ["loving"]
+
+
+@pytest.mark.parametrize(
+    ("text", "emotion", "expected"),
+    [
+        ("Sadly, he sat down. SADNESS came.", "sad", ["Sadly", "SADNESS"]),
+        ("He was _sad_ and **sad**.", "sad", ["sad", "sad"]),
+        ("A sad-looking dog.", "sad", ["sad"]),
+        ("The saddle and the crusade.", "sad", []),
+        (
+            "self-confident, self confident, self\u2011confident",
+            "self-confident",
+            ["self-confident", "self confident", "self\u2011confident"],
+        ),
+        ("Grief stricken, she left.", "grief-stricken", ["Grief stricken"]),
+        ("a worn-out coat; he was worn\nout", "worn out", ["worn-out", "worn\nout"]),
+        ("He was worn by the years.", "worn out", []),
+        ("Her heart was broken.", "heartbroken", ["heart was broken"]),
+        ("His broken heart; heart-broken.", "heartbroken", ["broken heart", "heart-broken"]),
+        ("She wasn’t happy. She wasn't happy.", "unhappy", ["wasn’t happy", "wasn't happy"]),
+        ("Hope’s light", "hope", ["Hope"]),
+        ("at ease, ill at ease", "at ease", ["at ease", "at ease"]),
+    ],
+)
+def test_leaks_are_whole_words_in_order_as_written(text, emotion, expected):
+    assert leaks(text, emotion) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It was a kind of lamp, one of a kind, and all kinds of birds.", []),
+        ("Such a kind man of many kind words.", ["kind", "kind"]),
+        ("A kind of kindness.", ["kindness"]),
+    ],
+)
+def test_kind_of_is_no_leak(text, expected):
+    assert leaks(text, "kind") == expected
+
+
+def test_in_spite_of_is_no_leak():
+    assert leaks("In spite of the rain, out of spite.", "spiteful") == ["spite"]
+
+
+@pytest.mark.parametrize("emotion", ["sadness", "SAD", "  sad ", "saddened"])
+def test_a_form_of_a_listed_word_stands_for_it(emotion):
+    assert word_family(emotion) == word_family("sad")
+    assert banned(emotion) == banned("sad")
+
+
+def test_any_other_word_gets_its_inflections():
+    assert {"flummoxed", "flummox", "flummoxing"} <= word_family("flummoxed")
+    assert leaks("It flummoxes me, it has flummoxed me.", "flummoxed") == ["flummoxes", "flummoxed"]
+
+
+@pytest.mark.parametrize("ask", [word_family, banned, lambda word: leaks("text", word)])
+def test_an_empty_word_is_refused(ask):
+    with pytest.raises(InvalidInput, match="emotion word"):
+        ask("  ")
+
+
+def test_special_characters_of_a_users_word_are_taken_literally():
+    assert leaks("hyperactive or hyper(active)", "hyper(active)") == ["hyper(active)"]
+    assert leaks("aab", "a+b") == []
+
+
+def test_named_emotions_are_found_in_technical_text_but_its_ordinary_words_are_not():
+    assert named_emotions("Refresh the page, check its content, relax the tense, safe limit.") == []
+    assert named_emotions("I'm happy to help. Thank you, I was worried!") == [
+        "happy",
+        "Thank",
+        "worried",
+    ]
+
+
+def test_no_topic_counts_as_naming_an_emotion():
+    assert [topic for topic in topics() if named_emotions(topic)] == []

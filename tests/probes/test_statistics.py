@@ -1,0 +1,222 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from hooks.errors import DataError, InvalidInput
+from probes.statistics import (
+    benjamini_hochberg,
+    bootstrap_indices,
+    partial_correlation,
+    pearson,
+    percentile_interval,
+    permutation_p_value,
+    search_components,
+)
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+class TestPearson:
+    @pytest.mark.parametrize("n", [4, 10, 45])
+    def test_agrees_with_scipy(self, n):
+        x, y = noise(n), noise(n, seed=1) + 0.5 * noise(n)
+        found, expected = pearson(x, y), stats.pearsonr(x.numpy(), y.numpy())
+        interval = expected.confidence_interval(0.95)
+        assert found.n == n
+        assert (found.r, found.p) == pytest.approx(tuple(expected))
+        assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+
+    def test_perfect_correlation_has_a_closed_interval(self):
+        found = pearson(torch.arange(5.0), -2 * torch.arange(5.0))
+        assert (found.r, found.low, found.high) == pytest.approx((-1.0, -1.0, -1.0))
+        assert found.p == pytest.approx(0.0, abs=1e-12)
+
+    def test_three_samples_have_no_interval(self):
+        found = pearson(torch.tensor([0.0, 1.0, 2.0]), torch.tensor([0.0, 1.0, 0.5]))
+        assert found.r == pytest.approx(0.5)
+        assert math.isnan(found.low)
+        assert math.isnan(found.high)
+        assert found.p == pytest.approx(2 / 3)
+
+    def test_two_samples_are_too_few(self):
+        with pytest.raises(InvalidInput, match="at least 3 samples"):
+            pearson(noise(2), noise(2, seed=1))
+
+    @pytest.mark.parametrize("value", [0.0, 0.1, 1e6])
+    def test_constant_series_is_an_error(self, value):
+        with pytest.raises(DataError, match="Expected y to vary"):
+            pearson(noise(5), torch.full((5,), value))
+
+    def test_missing_rating_is_an_error(self):
+        with pytest.raises(DataError, match="finite numbers in x"):
+            pearson(torch.tensor([1.0, float("nan"), 2.0]), torch.arange(3.0))
+
+
+class TestPartialCorrelation:
+    def test_agrees_with_the_closed_form_for_one_control(self):
+        x, y, z = noise(30), noise(30, seed=1), noise(30, seed=2)
+        x, y = x + z, y - 2 * z + x
+        xy, xz, yz = pearson(x, y).r, pearson(x, z).r, pearson(y, z).r
+        expected = (xy - xz * yz) / math.sqrt((1 - xz**2) * (1 - yz**2))
+        assert partial_correlation(x, y, z).r == pytest.approx(expected)
+
+    def test_correlation_owed_to_the_control_disappears(self):
+        valence = noise(400, seed=2)
+        x, y = valence + 0.3 * noise(400), valence + 0.3 * noise(400, seed=1)
+        assert pearson(x, y).r > 0.85
+        found = partial_correlation(x, y, valence)
+        assert abs(found.r) < 0.1
+        assert found.low < 0 < found.high
+
+    def test_controls_cost_degrees_of_freedom(self):
+        x, y, controls = noise(20), noise(20, seed=1), noise(20, 3, seed=2)
+        found = partial_correlation(x, y, controls)
+        t = found.r * math.sqrt(15 / (1 - found.r**2))
+        assert found.p == pytest.approx(2 * stats.t.sf(abs(t), 15))
+        half = 1.959964 / math.sqrt(20 - 3 - 3)
+        assert found.low == pytest.approx(math.tanh(math.atanh(found.r) - half))
+
+    def test_series_that_repeats_the_control_is_an_error(self):
+        z = noise(20)
+        with pytest.raises(DataError, match="Expected x to vary beyond"):
+            partial_correlation(3 * z + 1, noise(20, seed=1), z)
+
+    def test_too_few_samples_for_the_controls_are_refused(self):
+        with pytest.raises(InvalidInput, match="at least 5 samples"):
+            partial_correlation(noise(4), noise(4, seed=1), noise(4, 2, seed=2))
+
+
+class TestSearchComponents:
+    def test_planted_component_is_found_wherever_it_is_and_aligned(self):
+        target = noise(30)
+        coordinates = noise(30, 8, seed=1)
+        coordinates[:, 5] = -target + 0.2 * noise(30, seed=2)
+        found = search_components(coordinates, target, seed=0)
+        assert (found.component, found.layer, found.sign) == (5, None, -1)
+        assert found.correlation == pytest.approx(-pearson(coordinates[:, 5], target).r)
+        assert found.p_corrected == pytest.approx(1 / 2001)
+        assert found.n_searched == 8
+
+    def test_search_over_layers_tells_layer_and_component(self):
+        target = noise(30)
+        coordinates = noise(4, 30, 3, seed=1)
+        coordinates[2, :, 1] = target + 0.2 * noise(30, seed=2)
+        found = search_components(coordinates, target, n_permutations=99, seed=0)
+        assert (found.layer, found.component, found.sign) == (2, 1, 1)
+        assert found.n_searched == 12
+
+    def test_offset_and_scale_of_a_component_do_not_matter(self):
+        target, coordinates = noise(12), noise(12, 4, seed=1)
+        found = search_components(coordinates, target, seed=0)
+        scaled = search_components(
+            100 + coordinates * torch.tensor([1.0, 5.0, 0.1, 9.0]), target, seed=0
+        )
+        assert scaled.component == found.component
+        assert scaled.p_corrected == found.p_corrected
+
+    def test_same_seed_gives_the_same_p_value(self):
+        target, coordinates = noise(12), noise(12, 4, seed=1)
+        p = [search_components(coordinates, target, seed=s).p_corrected for s in (0, 0, 1)]
+        assert p[0] == p[1] != p[2]
+
+    def test_corrected_p_of_null_data_is_uniform_and_the_uncorrected_one_is_not(self):
+        corrected, uncorrected = [], []
+        for dataset in range(200):
+            coordinates, target = noise(12, 8, seed=dataset), noise(12, seed=1000 + dataset)
+            found = search_components(coordinates, target, n_permutations=99, seed=dataset)
+            corrected.append(found.p_corrected)
+            uncorrected.append(pearson(coordinates[:, found.component], target).p)
+        assert stats.kstest(corrected, "uniform").pvalue > 0.01
+        assert np.mean(np.array(corrected) <= 0.05) < 0.09
+        assert np.mean(np.array(uncorrected) <= 0.05) > 0.25
+
+    def test_constant_component_is_named(self):
+        coordinates = noise(12, 4)
+        coordinates[:, 2] = 1.0
+        with pytest.raises(DataError, match="component 2"):
+            search_components(coordinates, noise(12, seed=1), seed=0)
+
+    def test_no_component_is_refused(self):
+        with pytest.raises(InvalidInput, match="word, component"):
+            search_components(noise(12, 0), noise(12), seed=0)
+
+
+class TestPermutationPValue:
+    null = torch.tensor([-2.0, -1.0, 0.0, 1.0])
+
+    @pytest.mark.parametrize(
+        ("alternative", "p"), [("greater", 2 / 5), ("less", 1.0), ("two-sided", 4 / 5)]
+    )
+    def test_counts_the_observed_order_and_ties(self, alternative, p):
+        assert permutation_p_value(1.0, self.null, alternative) == pytest.approx(p)
+
+    def test_is_never_zero(self):
+        assert permutation_p_value(9.0, self.null, "greater") == pytest.approx(1 / 5)
+        assert permutation_p_value(-9.0, self.null, "two-sided") == pytest.approx(2 / 5)
+
+    def test_tie_up_to_rounding_is_a_tie(self):
+        null = torch.tensor([0.1 + 0.2], dtype=torch.float64)
+        assert permutation_p_value(0.3, null, "less") == 1.0
+        assert permutation_p_value(0.1 + 0.2, null - 1e-16, "greater") == 1.0
+
+    @pytest.mark.parametrize("alternative", ["greater", "less"])
+    def test_null_data_give_uniform_p_values(self, alternative):
+        p = []
+        for dataset in range(200):
+            draws = noise(100, seed=dataset)
+            p.append(permutation_p_value(float(draws[0]), draws[1:], alternative))
+        assert stats.kstest(p, "uniform").pvalue > 0.01
+
+    def test_empty_null_and_nan_are_refused(self):
+        with pytest.raises(InvalidInput, match="at least one permutation"):
+            permutation_p_value(1.0, torch.zeros(0), "greater")
+        with pytest.raises(DataError, match="NaN"):
+            permutation_p_value(float("nan"), self.null, "greater")
+
+
+class TestResampling:
+    def test_indices_cover_the_units_and_follow_the_seed(self):
+        indices = bootstrap_indices(10, 500, seed=0)
+        assert indices.shape == (500, 10)
+        assert indices.unique().tolist() == list(range(10))
+        assert torch.equal(indices, bootstrap_indices(10, 500, seed=0))
+        assert not torch.equal(indices, bootstrap_indices(10, 500, seed=1))
+
+    def test_interval_of_a_bootstrapped_mean_matches_theory(self):
+        data = noise(100)
+        means = data[bootstrap_indices(100, 4000, seed=0)].mean(dim=1)
+        low, high = percentile_interval(means)
+        half = 1.96 * data.std(correction=0).item() / 10
+        assert low.item() == pytest.approx(data.mean().item() - half, abs=0.02)
+        assert high.item() == pytest.approx(data.mean().item() + half, abs=0.02)
+
+    def test_interval_is_taken_per_statistic(self):
+        values = torch.stack([torch.arange(101.0), -torch.arange(101.0)], dim=1)
+        low, high = percentile_interval(values, level=0.8)
+        torch.testing.assert_close(low, torch.tensor([10.0, -90.0]))
+        torch.testing.assert_close(high, torch.tensor([90.0, -10.0]))
+
+    def test_impossible_requests_are_refused(self):
+        with pytest.raises(InvalidInput):
+            bootstrap_indices(0, 10, seed=0)
+        with pytest.raises(InvalidInput, match="level"):
+            percentile_interval(noise(5), level=95.0)
+        with pytest.raises(DataError, match="NaN"):
+            percentile_interval(torch.tensor([1.0, float("nan")]))
+
+
+class TestFalseDiscovery:
+    def test_textbook_adjustment(self):
+        adjusted = benjamini_hochberg(torch.tensor([0.01, 0.04, 0.03, 0.005]))
+        torch.testing.assert_close(adjusted, torch.tensor([0.02, 0.04, 0.04, 0.02]))
+
+    @pytest.mark.parametrize("p", [[], [0.5, 1.5], [float("nan")]])
+    def test_what_is_not_a_p_value_is_refused(self, p):
+        with pytest.raises(InvalidInput, match="p-values"):
+            benjamini_hochberg(torch.tensor(p))
