@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hooks.generation import Generation
     from hooks.loading import load
     from hooks.model import LanguageModel
-    from hooks.positions import FromToken, Last, Span
+    from hooks.positions import FromToken, Last, Spaced, Span
 
 _HOMES = {
     "load": "loading",
@@ -24,6 +24,7 @@ _HOMES = {
     "Residuals": "capture",
     "Generation": "generation",
     "FromToken": "positions",
+    "Spaced": "positions",
     "Span": "positions",
     "Last": "positions",
     "EmotionLensError": "errors",
@@ -44,6 +45,7 @@ __all__ = [
     "ModelError",
     "Pooled",
     "Residuals",
+    "Spaced",
     "Span",
     "StaleArtifact",
     "load",

@@ -16,8 +16,9 @@ Contract
 """
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -30,6 +31,7 @@ ResidHook = Callable[[Tensor, int], Tensor | None]
 """(residual [batch position d_model], layer) -> None, or the residual to use instead."""
 
 
+@runtime_checkable
 class Backend(Protocol):
     """What the rest of `hooks` needs from a model's module tree."""
 
@@ -74,6 +76,8 @@ class HuggingFaceBackend:
         self.hf = hf
         self.structure: Structure = find_structure(hf)
         self.n_layers = len(self.structure.blocks)
+        parameters = inspect.signature(self.structure.trunk.forward).parameters
+        self._takes_positions = "position_ids" in parameters
 
     @contextlib.contextmanager
     def hooked(self, functions: Mapping[int, ResidHook]) -> Iterator[None]:
@@ -101,12 +105,14 @@ class HuggingFaceBackend:
         # Registered last, so it runs after the functions that read this block.
         handle = self.structure.blocks[last_layer].register_forward_hook(stop)
         device = self.hf.get_input_embeddings().weight.device
+        inputs = {"input_ids": tokens, "attention_mask": attention_mask}
+        if self._takes_positions:
+            # Learned positions would otherwise count the padding on the left.
+            inputs["position_ids"] = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
         try:
             with contextlib.suppress(_Stop):
                 self.structure.trunk(
-                    input_ids=tokens.to(device),
-                    attention_mask=attention_mask.to(device),
-                    use_cache=False,
+                    **{name: tensor.to(device) for name, tensor in inputs.items()}, use_cache=False
                 )
         finally:
             handle.remove()

@@ -9,7 +9,7 @@
 Contract: a batch gives the same numbers as its texts one by one; results are in the order given.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -99,6 +99,7 @@ def pooled_resid_post(
     padding_side: Literal["right", "left"] = "right",
     keep: Positions | None = None,
     through: Literal["bulk", "reader"] = "bulk",
+    progress: Callable[[int], None] | None = None,
 ) -> Pooled:
     """Average `resid_post` over the selected tokens of each text.
 
@@ -121,6 +122,8 @@ def pooled_resid_post(
     through
         ``"bulk"`` runs the fastest module tree over the model's tensors, ``"reader"`` the backend's
         own hook points. Both give the same numbers.
+    progress
+        Called with the number of texts of each finished batch.
 
     Returns
     -------
@@ -154,6 +157,8 @@ def pooled_resid_post(
         if kept_mask is not None:
             sizes = kept_mask.sum(dim=1).tolist()
             kept.update(zip(rows, singles.split(sizes), strict=True))
+        if progress is not None:
+            progress(len(rows))
     ordered = [kept[text] for text in sorted(kept)]
     tokens = torch.cat(ordered) if ordered else torch.zeros(0, *shape[1:])
     owners = [text for text in sorted(kept) for _ in range(len(kept[text]))]

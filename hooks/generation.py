@@ -15,13 +15,13 @@ Contract
   `top_p` below 1 without `top_k`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
@@ -100,6 +100,7 @@ def sample(
     top_p: float,
     top_k: int,
     seed: int,
+    suppress: Sequence[Collection[int]] | None = None,
 ) -> list[Generation]:
     """Sample a continuation of every prompt; see the module's text for how."""
     check_sampling(max_new_tokens, temperature, top_p, top_k)
@@ -112,12 +113,15 @@ def sample(
     uniform = torch.rand(len(prompts), max_new_tokens, generator=generator).to(device)
     ends = torch.tensor(sorted(stop_ids(hf, tokenizer)), device=device)
 
-    logits, cache, mask = _prefill(hf, prompts, device)
+    logits, cache, mask = _prefill(hf, prompts, max_new_tokens, device)
+    forbidden = _forbidden(suppress, logits)
     written: list[list[int]] = [[] for _ in prompts]
     finished = [False] * len(prompts)
     rows = torch.arange(len(prompts), device=device)  # which prompt each row of the batch serves
     alive = torch.ones(len(prompts), dtype=torch.bool, device=device)
     for step in range(max_new_tokens):
+        if forbidden is not None:
+            logits = logits.masked_fill(forbidden[rows], -torch.inf)
         tokens = pick_tokens(
             logits, uniform[rows, step], temperature=temperature, top_p=top_p, top_k=top_k
         )
@@ -136,7 +140,7 @@ def sample(
             break
         if n_alive <= 0.9 * len(rows):
             kept = alive.nonzero()[:, 0]
-            cache.batch_select_indices(kept)
+            cache.reorder_cache(kept)
             rows, tokens, mask, alive = rows[kept], tokens[kept], mask[kept], alive[kept]
         positions = mask.sum(dim=1, keepdim=True)
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
@@ -155,20 +159,36 @@ def sample(
     ]
 
 
+def _forbidden(
+    suppress: Sequence[Collection[int]] | None, logits: Float[Tensor, "row d_vocab"]
+) -> Bool[Tensor, "row d_vocab"] | None:
+    if suppress is None or not any(suppress):
+        return None
+    if len(suppress) != len(logits):
+        raise InvalidInput(
+            f"suppress: expected token ids for each of {len(logits)} prompts, got {len(suppress)}."
+        )
+    mask = torch.zeros_like(logits, dtype=torch.bool)
+    for row, ids in enumerate(suppress):
+        mask[row, torch.tensor(sorted(ids), dtype=torch.long, device=logits.device)] = True
+    return mask
+
+
 def _prefill(
-    hf: Any, prompts: Sequence[Sequence[int]], device: torch.device
+    hf: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int, device: torch.device
 ) -> tuple[Float[Tensor, "row d_vocab"], Any, Int[Tensor, "row position"]]:
     """Read the prompts; return the next-token logits, the cache and the attention mask per row."""
     from transformers import DynamicCache
 
     unique = sorted({tuple(prompt) for prompt in prompts})
     place = {prompt: index for index, prompt in enumerate(unique)}
-    cache = DynamicCache(config=hf.config)
-    shared = _shared_prefix(unique)
+    cache: Any = DynamicCache(config=hf.config)
+    longest = max(len(prompt) for prompt in unique) + max_new_tokens
+    shared = _shared_prefix(unique) if _overlooks_padding(cache, longest) else 0
     if shared:
         prefix = torch.tensor([unique[0][:shared]], device=device)
         hf(input_ids=prefix, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache.batch_repeat_interleave(len(unique))
+        cache.reorder_cache(torch.zeros(len(unique), dtype=torch.long, device=device))
     batch = pad([prompt[shared:] for prompt in unique], frozenset(), side="left")
     suffix_mask = batch.attention_mask.to(device)
     mask = torch.cat([suffix_mask.new_ones(len(unique), shared), suffix_mask], dim=1)
@@ -183,8 +203,18 @@ def _prefill(
     ).logits[:, -1]
     expand = torch.tensor([place[tuple(prompt)] for prompt in prompts], device=device)
     if len(unique) != len(prompts) or expand.tolist() != list(range(len(prompts))):
-        cache.batch_select_indices(expand)
+        cache.reorder_cache(expand)
     return logits[expand], cache, mask[expand]
+
+
+def _overlooks_padding(cache: Any, length: int) -> bool:
+    """Whether padding between a shared beginning and the rest changes nothing.
+
+    A recurrent layer forgets over it, and it takes up room in a window shorter than the text.
+    """
+    windows = [getattr(layer, "sliding_window", None) or length for layer in cache.layers]
+    recurrent = any(hasattr(layer, "recurrent_states") for layer in cache.layers)
+    return not recurrent and min(windows, default=length) >= length
 
 
 def _shared_prefix(prompts: Sequence[tuple[int, ...]]) -> int:

@@ -2,8 +2,8 @@
 
 1. ``embedded:NAME`` becomes a local folder.
 2. Hugging Face loads weights and tokenizer, raw: nothing is folded, nothing runs remote code.
-3. A second module tree over the same tensors is made and stays plain Hugging Face.
-4. TransformerLens boots the first one. Where it has no adapter, `backend="auto"` reads through plain
+3. A second module tree over the same tensors is made; the first one stays plain Hugging Face.
+4. TransformerLens boots the second one. Where it has no adapter, `backend="auto"` reads through plain
    forward hooks instead, and the model says so in `backend_reason`.
 """
 
@@ -11,6 +11,8 @@ import contextlib
 import copy
 import io
 import logging
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,6 +91,7 @@ def _load_hugging_face(
     quantization: Any | None,
     revision: str | None,
 ) -> tuple[Any, Any]:
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
@@ -103,7 +106,7 @@ def _load_hugging_face(
             source, revision=revision, trust_remote_code=False
         )
         hf = AutoModelForCausalLM.from_pretrained(source, **options)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         known = ", ".join(embedded.PREFIX + name for name in embedded.EMBEDDED)
         raise ModelError(
             f"could not load model {label!r}: {_first_line(error)}\n"
@@ -123,8 +126,11 @@ def _first_line(error: BaseException) -> str:
 
 def shared_twin(hf: Any) -> Any:
     """Return a second module tree over the same parameters and buffers; no tensor is copied."""
-    tensors = [*hf.parameters(), *hf.buffers()]
-    return copy.deepcopy(hf, {id(tensor): tensor for tensor in tensors})
+    # bitsandbytes keeps scales beside the weights and moves them at the first pass: one set serves
+    # both trees, or the second tree to run would take packed numbers for weights.
+    kept = [getattr(m, name, None) for m in hf.modules() for name in ("state", "quant_state")]
+    shared = [*hf.parameters(), *hf.buffers(), *(state for state in kept if state is not None)]
+    return copy.deepcopy(hf, {id(part): part for part in shared})
 
 
 def _assemble(
@@ -140,20 +146,20 @@ def _assemble(
         return LanguageModel(
             **options, hf=hf, hooked=None, backend="huggingface", backend_reason="asked for"
         )
-    plain = shared_twin(hf)
     try:
-        hooked = _boot(label, hf, tokenizer)
+        # Booting rebuilds the tree it is given, which may be the caller's own object.
+        hooked = _boot(label, shared_twin(hf), tokenizer)
     except Exception as error:  # noqa: BLE001 - TransformerLens raises many kinds for "cannot boot"
         reason = f"TransformerLens cannot boot it ({type(error).__name__}: {_first_line(error)})"
         if backend == "transformerlens":
             raise ModelError(f"{label}: {reason}. Use backend='huggingface' or 'auto'.") from error
         _logger.info("%s: %s; reading through Hugging Face hooks", label, reason)
         return LanguageModel(
-            **options, hf=plain, hooked=None, backend="huggingface", backend_reason=reason
+            **options, hf=hf, hooked=None, backend="huggingface", backend_reason=reason
         )
     return LanguageModel(
         **options,
-        hf=plain,
+        hf=hf,
         hooked=hooked,
         backend="transformerlens",
         backend_reason="TransformerLens has an adapter for it",
@@ -166,9 +172,35 @@ def _boot(label: str, hf: Any, tokenizer: Any) -> Any:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         from transformer_lens.model_bridge import TransformerBridge
 
-        return TransformerBridge.boot_transformers(
-            hf.config._name_or_path or label, hf_model=hf, tokenizer=tokenizer, dtype=hf.dtype
-        )
+        if not hf.config.architectures:  # set only on models that came from a file
+            hf.config.architectures = [type(hf).__name__]
+        with _nothing_installed():
+            return TransformerBridge.boot_transformers(
+                hf.config._name_or_path or label,
+                hf_model=hf,
+                # It gives a tokenizer without BOS one of its own; ours stays as it is.
+                tokenizer=copy.deepcopy(tokenizer),
+                dtype=hf.dtype,
+            )
+
+
+@contextlib.contextmanager
+def _nothing_installed() -> Iterator[None]:
+    """Keep TransformerLens from running `pip install torchvision`, which may replace torch itself.
+
+    It does so while it boots a model of images and text whose image processor it cannot load. When
+    the installation fails it boots without the processor, which reading text does not need.
+    """
+
+    def refuse(command: Any, *_: Any, **__: Any) -> None:
+        raise ModelError(f"not run while a model boots: {command}")
+
+    stock = subprocess.check_call
+    subprocess.check_call = refuse
+    try:
+        yield
+    finally:
+        subprocess.check_call = stock
 
 
 def _from_object(model: Any, backend: BackendChoice, tokenizer: Any | None) -> LanguageModel:

@@ -11,7 +11,7 @@ Contract: no science, no files; the tests hold that both trees give the same res
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -214,6 +214,7 @@ class LanguageModel:
         top_k: int = 0,
         seed: int = 0,
         system: str | None = None,
+        suppress: Sequence[Collection[int]] | None = None,
     ) -> list[Generation]:
         """Write a continuation of each prompt, in one batch.
 
@@ -227,6 +228,10 @@ class LanguageModel:
             Sampling; temperature 0 is greedy, top_k 0 keeps the whole vocabulary.
         seed
             Decides every draw; global random state is neither read nor changed.
+        system
+            System message for chat models.
+        suppress
+            Token ids that must not be drawn, for each prompt.
 
         Returns
         -------
@@ -244,6 +249,13 @@ class LanguageModel:
             else self.encode_prompt(prompt, system=system)  # type: ignore[arg-type]
             for prompt in prompts
         ]
+        longest = max((len(ids) for ids in encoded), default=0)
+        if self.n_positions is not None and longest + max_new_tokens > self.n_positions:
+            raise InvalidInput(
+                f"a prompt of {longest} tokens and {max_new_tokens} new ones need "
+                f"{longest + max_new_tokens} positions and {self.name} has at most "
+                f"{self.n_positions}; shorten the prompt or lower max_new_tokens."
+            )
         return sample(
             self.hf,
             self.tokenizer,
@@ -253,4 +265,5 @@ class LanguageModel:
             top_p=top_p,
             top_k=top_k,
             seed=seed,
+            suppress=suppress,
         )

@@ -8,7 +8,7 @@ markers, ...). Their residual norm is ordinary; the first token's is often many 
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Bool
 from torch import Tensor
@@ -18,6 +18,7 @@ from hooks.errors import InvalidInput
 ContentMask = Bool[Tensor, "text position"]
 
 
+@runtime_checkable
 class Positions(Protocol):
     """A rule that picks tokens of each text."""
 
@@ -77,3 +78,25 @@ class Last:
         """See `Positions.select`."""
         total = content.sum(dim=1, keepdim=True)
         return content & (_ordinal(content) >= total - self.n)
+
+
+@dataclass(frozen=True)
+class Spaced:
+    """About `n` content tokens of each text, evenly spaced after the first `offset`; all if fewer."""
+
+    offset: int
+    n: int
+
+    def __post_init__(self) -> None:
+        if self.offset < 0 or self.n < 1:
+            raise InvalidInput(
+                f"Spaced: expected offset >= 0 and n >= 1, got {self.offset}, {self.n}."
+            )
+
+    def select(self, content: Bool[Tensor, "text position"]) -> Bool[Tensor, "text position"]:
+        """See `Positions.select`."""
+        ordinal = _ordinal(content) - self.offset
+        total = content.sum(dim=1, keepdim=True) - self.offset
+        # Token i is taken where i * n / total passes a whole number: exactly min(n, total) of them.
+        before = (ordinal - 1) * self.n // total.clamp(min=self.n)
+        return content & (ordinal >= 0) & (ordinal * self.n // total.clamp(min=self.n) != before)

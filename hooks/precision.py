@@ -23,11 +23,16 @@ def resolve_device(device: str | torch.device) -> torch.device:
     """Turn ``"auto"`` into CUDA, MPS or the CPU, in this order; anything else is taken as it is."""
     if device != "auto":
         try:
-            return torch.device(device)
+            chosen = torch.device(device)
         except RuntimeError as error:
             raise InvalidInput(
                 f"device: expected 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps', got {device!r}."
             ) from error
+        if chosen.type == "cuda" and not torch.cuda.is_available():
+            raise InvalidInput(
+                f"device: {device!r} was asked for and torch finds none; use 'auto' or 'cpu'."
+            )
+        return chosen
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():

@@ -82,6 +82,11 @@ def find_structure(hf: Any) -> Structure:
     device = hf.get_input_embeddings().weight.device
     try:
         trunk(input_ids=torch.tensor([[0, 1]], device=device), use_cache=False)
+    except Exception as error:  # a trunk of another kind may fail in any way
+        raise ModelError(
+            f"{type(hf).__name__}: expected a decoder that reads token ids; "
+            f"{type(trunk).__name__} raised {type(error).__name__}: {error}"
+        ) from error
     finally:
         for handle in handles:
             handle.remove()

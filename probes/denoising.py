@@ -99,7 +99,10 @@ class MeanAccumulator:
         return self._counts.clone()
 
     def add(
-        self, activations: Float[Tensor, "story layer d_model"], emotion: Int[Tensor, "story"]
+        self,
+        activations: Float[Tensor, "story layer d_model"],
+        emotion: Int[Tensor, "story"],
+        n_stories: Int[Tensor, "story"] | None = None,
     ) -> None:
         """Add stories; a refused batch leaves the means as they were.
 
@@ -109,6 +112,8 @@ class MeanAccumulator:
             Pooled activations of each story.
         emotion
             Index of each story's emotion, in 0..n_emotions-1.
+        n_stories
+            How many stories each row is the mean of; None is one each.
 
         Raises
         ------
@@ -133,8 +138,10 @@ class MeanAccumulator:
         _require_finite(activations, "story", first_index=int(self._counts.sum()))
         label = emotion.to("cpu", torch.int64)
         # index_add_ walks the stories one after another, so shard borders leave no trace.
-        self._sums.index_add_(0, label, activations.detach().to("cpu", torch.float64))
-        self._counts += torch.bincount(label, minlength=n_emotions)
+        wide = activations.detach().to("cpu", torch.float64)
+        weight = torch.ones_like(label) if n_stories is None else n_stories.to(label)
+        self._sums.index_add_(0, label, wide * rearrange(weight, "story -> story 1 1"))
+        self._counts.index_add_(0, label, weight)
 
     def means(self) -> Float[Tensor, "emotion layer d_model"]:
         """Mean per emotion of everything added so far, in float64.

@@ -7,47 +7,31 @@ Contract
   depend on the input alone.
 * `overlaps` measures the result in pixels, so that tests and callers need not trust the
   placement.
-* `sides` chooses, for plotly, on which side of its point each name stands, from the widths that
-  its characters probably have: plotly measures text only in the browser.
 
 Source: `textalloc` (C. Kjellson), a greedy search over candidate boxes around each point.
 """
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
 
+import textalloc
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.text import Text
+
+from probes.figures.label_sides import share_area
 from probes.figures.palette import INK, SOFT_INK
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.collections import PathCollection
-    from matplotlib.text import Text
-
-_Box = tuple[float, float, float, float]
-
-# Offsets of a box from its point, in box widths and heights, under plotly's names for them.
-_SIDES = {
-    "middle right": (0.0, -0.5),
-    "middle left": (-1.0, -0.5),
-    "top center": (-0.5, 0.0),
-    "bottom center": (-0.5, -1.0),
-    "top right": (0.0, 0.0),
-    "top left": (-1.0, 0.0),
-    "bottom right": (0.0, -1.0),
-    "bottom left": (-1.0, -1.0),
-}
 
 
 def place(
-    axes: "Axes",
-    points: "PathCollection",
+    axes: Axes,
+    points: PathCollection,
     x: Sequence[float],
     y: Sequence[float],
     labels: Sequence[str],
     *,
     size: float,
-) -> "list[Text]":
+) -> list[Text]:
     """Write names beside points, with a leader line where a name had to move away.
 
     Parameters
@@ -68,8 +52,6 @@ def place(
     list of matplotlib.text.Text
         The names that were placed; at most as many as points.
     """
-    import textalloc
-
     if not labels:
         return []
     _, _, texts, _ = textalloc.allocate(
@@ -95,84 +77,12 @@ def place(
     return [text for text in texts if text is not None]  # type: ignore[reportReturnType]
 
 
-def overlaps(texts: "Sequence[Text]") -> list[tuple[str, str]]:
+def overlaps(texts: Sequence[Text]) -> list[tuple[str, str]]:
     """Pairs of names whose boxes share at least one pixel, as drawn by the renderer."""
-    boxes = [text.get_window_extent() for text in texts]
+    extents = [text.get_window_extent() for text in texts]
+    boxes = [(float(b.x0), float(b.y0), float(b.x1), float(b.y1)) for b in extents]
     return [
         (texts[one].get_text(), texts[other].get_text())
         for one, other in combinations(range(len(texts)), 2)
-        if _share_area(boxes[one].extents, boxes[other].extents)
+        if share_area(boxes[one], boxes[other])
     ]
-
-
-def sides(
-    x: Sequence[float],
-    y: Sequence[float],
-    labels: Sequence[str],
-    *,
-    size: tuple[float, float],
-    character: tuple[float, float] = (7.0, 15.0),
-    gap: float = 6.0,
-) -> list[str | None]:
-    """Choose a side for each name in a plot of known size.
-
-    Parameters
-    ----------
-    x, y : sequence of float
-        Positions as fractions of the plot's width and height.
-    labels : sequence of str
-        Names, in the order of the points.
-    size : tuple of float
-        Width and height of the plot, in pixels.
-    character : tuple of float
-        Width and height to expect of one character, in pixels.
-    gap : float
-        Radius around each point that names keep clear of, in pixels.
-
-    Returns
-    -------
-    list of (str or None)
-        A text position of plotly per name; None where the name fits nowhere.
-    """
-    width, height = size
-    centers = [(across * width, up * height) for across, up in zip(x, y, strict=True)]
-    taken = [(across - gap, up - gap, across + gap, up + gap) for across, up in centers]
-    chosen: list[str | None] = []
-    for index, ((across, up), label) in enumerate(zip(centers, labels, strict=True)):
-        # A name may touch its own marker's circle but nobody else's.
-        others = taken[:index] + taken[index + 1 :]
-        boxes = {
-            side: _box(across, up, len(label) * character[0], character[1], offset, gap)
-            for side, offset in _SIDES.items()
-        }
-        free = (
-            side
-            for side, box in boxes.items()
-            if min(box[0], box[1]) >= 0
-            and box[2] <= width
-            and box[3] <= height
-            and not any(_share_area(box, other) for other in others)
-        )
-        side = next(free, None)
-        chosen.append(side)
-        if side is not None:
-            taken.append(boxes[side])
-    return chosen
-
-
-def _box(
-    across: float,
-    up: float,
-    width: float,
-    height: float,
-    offset: tuple[float, float],
-    gap: float,
-) -> _Box:
-    """Box of a name that stands `gap` pixels away from its point on one side."""
-    left = across + offset[0] * width + gap * (offset[0] + 0.5) * 2
-    bottom = up + offset[1] * height + gap * (offset[1] + 0.5) * 2
-    return left, bottom, left + width, bottom + height
-
-
-def _share_area(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

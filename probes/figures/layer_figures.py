@@ -35,9 +35,10 @@ def layer_sweep(layers: Mapping[str, Any]) -> Lines:
     return Lines(
         title="Where in the model the human dimensions of emotion appear",
         subtitle=_where(layers),
-        caption="Top: |r| between human ratings and the principal component that follows them best "
-        "at each layer, with 95% interval; the best of several components is partly luck, so "
-        "compare layers rather than single values. Bottom: components of neutral text that were removed.",
+        caption="Top: |r| between human ratings and the principal component that follows them "
+        "best at each layer, with 95% interval; the best of several components is partly luck, so "
+        "compare layers rather than single values. Bottom: components of neutral text that were "
+        "removed.",
         x_label="layer (0 is the first block)",
         panels=(
             Panel(

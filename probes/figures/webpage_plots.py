@@ -16,25 +16,23 @@ from typing import Any
 import plotly.graph_objects as go
 
 from hooks.errors import InvalidInput
-from probes.figures import labels
 from probes.figures.description import Bars, Figure, Heatmap, Line, Lines, Scatter, TokenTable
+from probes.figures.label_sides import sides
 from probes.figures.palette import (
     CATEGORIES,
-    DOWN_TINT,
     INK,
     MUTED,
     PLEASANTNESS,
     RULE,
     SCALES,
     SOFT_INK,
-    UP_TINT,
     category_color,
 )
 from probes.figures.text import for_plotly
+from probes.figures.webpage_table import token_table
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
 _CROWD = 60
-_PER_LINE = 5  # tokens on one line of a table cell
 _FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": INK}
 
 
@@ -50,7 +48,7 @@ def draw(figure: Figure) -> go.Figure:
         case Bars():
             drawn = _bars(figure)
         case TokenTable():
-            drawn = _token_table(figure)
+            drawn = token_table(figure)
         case _:
             raise InvalidInput(
                 f"cannot draw a {type(figure).__name__}: expected one of the five kinds."
@@ -86,7 +84,14 @@ def _axis(label: str, **options: Any) -> dict[str, Any]:
 def _legend(entries: int) -> dict[str, Any]:
     """Legend in a row above the plot, or in a column at its right when it is long."""
     if entries <= 6:
-        return {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
+        return {
+            "orientation": "h",
+            "traceorder": "normal",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+        }
     return {"x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top"}
 
 
@@ -119,7 +124,7 @@ def _heatmap(figure: Heatmap) -> go.Figure:
     return drawn.update_layout(
         width=max(560, cell * len(columns) + 330),
         height=max(380, cell * len(rows) + 190),
-        margin={"t": 20},
+        margin={"t": 40},
     )
 
 
@@ -130,11 +135,11 @@ def _scatter(figure: Scatter) -> go.Figure:
     crowded = len(figure.labels) > _CROWD
     width, height = (1250, 900) if crowded else (820, 620)
     x_range, y_range = _range(figure.x), _range(figure.y)
-    sides = labels.sides(
+    chosen = sides(
         [(value - x_range[0]) / (x_range[1] - x_range[0]) for value in figure.x],
         [(value - y_range[0]) / (y_range[1] - y_range[0]) for value in figure.y],
         figure.labels,
-        size=(width, height),
+        size=(float(width), float(height)),
         character=(6.0, 12.0) if crowded else (7.4, 15.0),
     )
     drawn = go.Figure()
@@ -142,8 +147,8 @@ def _scatter(figure: Scatter) -> go.Figure:
         drawn.add_scatter(
             x=[figure.x[index] for index in members],
             y=[figure.y[index] for index in members],
-            text=[for_plotly(figure.labels[index]) if sides[index] else "" for index in members],
-            textposition=[sides[index] or "top center" for index in members],
+            text=[for_plotly(figure.labels[index]) if chosen[index] else "" for index in members],
+            textposition=[chosen[index] or "top center" for index in members],
             textfont={"size": 10 if crowded else 12},
             hovertext=[_about(figure, index) for index in members],
             hoverinfo="text",
@@ -346,45 +351,3 @@ def _bars(figure: Bars) -> go.Figure:
     return drawn.update_layout(
         barmode="stack", margin={"t": 60}, legend=_legend(len(drawn.data)), **extent  # type: ignore
     )  # fmt: skip
-
-
-# Token tables ----------------------------------------------------------------------------------
-
-
-def _token_table(figure: TokenTable) -> go.Figure:
-    rows = figure.rows
-    lines = max((len(row.up + row.down) for row in rows), default=0) / 2 / _PER_LINE
-    table = go.Table(
-        columnwidth=[1.3, 5, 5, 1.2],
-        header={
-            "values": [f"<b>{for_plotly(name)}</b>" for name in figure.header],
-            "align": "left",
-            "fill": {"color": "white"},
-            "line": {"color": RULE},
-            "font": {"size": 13},
-        },
-        cells={
-            "values": [
-                _safe([row.label for row in rows]),
-                [_tokens(row.up) for row in rows],
-                [_tokens(row.down) for row in rows],
-                _safe([row.remark for row in rows]),
-            ],
-            "align": "left",
-            "height": 26,
-            "fill": {"color": ["white", UP_TINT, DOWN_TINT, "white"]},
-            "line": {"color": RULE},
-            "font": {"size": 12},
-        },
-    )
-    height = 110 + int(len(rows) * 10 + len(rows) * 18 * max(lines, 1))
-    return go.Figure(table).update_layout(
-        width=1400, height=min(height, 1600), margin={"l": 5, "r": 5, "t": 10, "b": 10}
-    )
-
-
-def _tokens(tokens: Sequence[tuple[str, float]]) -> str:
-    """Tokens with their values, a few on each line."""
-    written = [f"{for_plotly(token)} <i>{value:+.2f}</i>" for token, value in tokens]
-    chunks = [written[start : start + _PER_LINE] for start in range(0, len(written), _PER_LINE)]
-    return "<br>".join(" &#160; ".join(chunk) for chunk in chunks)

@@ -57,11 +57,14 @@ class NeutralPrompt:
         Chat turn: {topic}.
     plain_template
         Text that a base model continues with "Person: ...": {topic}.
+    question
+        What the Person asks when the writer is only asked for the Assistant's answer: {topic}.
     """
 
     id: str
     template: str
     plain_template: str
+    question: str
 
 
 @cache

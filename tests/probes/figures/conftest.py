@@ -1,146 +1,17 @@
-"""A made-up analysis with planted valence and arousal, in the format that the figures read."""
+"""The made-up analysis of a small and of a full set of emotions."""
 
-import csv
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from scipy.cluster.hierarchy import leaves_list, linkage
-from scipy.spatial.distance import squareform
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-
-import probes
-
-HOSTILE = (
-    "<script>alert(1)</script>",
-    "</script><b>bold</b>",
-    "<img src=x onerror=alert(1)>",
-    "costs $5 and $x^2$",
-    "%{x} & &lt; &amp;",
-    "\"quoted\" 'name'",
-    "悲しい",
-    "حزين",
-    "line\nfeed\x00\u202e\ud800",
-    "<br>broken<a href='https://x'>y</a>",
+from made_up_analysis import (
+    TOKENS,
+    human_ratings,
+    synthetic_counts,
+    synthetic_geometry,
+    synthetic_layers,
+    synthetic_lens,
+    words_171,
 )
-_PACKAGE = Path(next(iter(probes.__path__)))
-
-
-def _stimulus(name: str) -> Path:
-    return next((_PACKAGE / "stimuli").rglob(name))
-
-
-def words_171() -> list[str]:
-    return _stimulus("emotions_171.txt").read_text(encoding="utf-8").split("\n")[:171]
-
-
-def human_ratings() -> dict[str, dict[str, float]]:
-    with _stimulus("norms_russell_mehrabian_1977.csv").open(encoding="utf-8") as file:
-        return {
-            row["word"]: {"valence": float(row["pleasure"]), "arousal": float(row["arousal"])}
-            for row in csv.DictReader(file)
-        }
-
-
-def synthetic_geometry(emotions: list[str], *, clusters: int, seed: int = 0) -> dict[str, Any]:
-    """Vectors that are valence, arousal and noise; unrated words get random ratings."""
-    generator = np.random.default_rng(seed)
-    human = human_ratings()
-    planted = np.array(
-        [
-            [human[word]["valence"], human[word]["arousal"]]
-            if word in human
-            else generator.uniform(-0.8, 0.8, size=2)
-            for word in emotions
-        ]
-    )
-    axes = np.linalg.qr(generator.normal(size=(64, 2)))[0].T
-    vectors = planted * [1.0, 0.7] @ axes + 0.05 * generator.normal(size=(len(emotions), 64))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosine = np.clip(vectors @ vectors.T, -1, 1)
-    tree = linkage(squareform(1 - cosine, checks=False), "average")
-    pca = PCA().fit(vectors)
-    coordinates = pca.transform(vectors)
-    sign = [1 if np.corrcoef(coordinates[:, i], planted[:, i])[0, 1] > 0 else -1 for i in (0, 1)]
-    rating = {"n": 24, "low": 0.9, "high": 0.98, "p_corrected": 0.001}
-    labels = KMeans(clusters, n_init=3, random_state=seed).fit_predict(vectors)
-    return {
-        "model": "gemma-3-270m",
-        "layer": 12,
-        "n_layers": 18,
-        "emotions": emotions,
-        "cosine": cosine.tolist(),
-        "order": leaves_list(tree).tolist(),
-        "pca": {
-            "coordinates": coordinates.tolist(),
-            "explained_variance_ratio": pca.explained_variance_ratio_.tolist(),
-        },
-        "ratings": {
-            "valence": {"component": 0, "sign": sign[0], "r": 0.95, **rating},
-            "arousal": {"component": 1, "sign": sign[1], "r": 0.62, **rating},
-        },
-        "human": {word: human[word] for word in emotions if word in human},
-        "kmeans": {"k": clusters, "labels": labels.tolist(), "silhouette": 0.3, "stability": 0.8},
-        "umap": (3 * planted + generator.normal(scale=0.4, size=planted.shape)).tolist(),
-    }
-
-
-def synthetic_layers(n_layers: int = 18) -> dict[str, Any]:
-    def rating(layer: int, best: float, component: int) -> dict[str, float] | None:
-        r = best * (1 - np.exp(-(layer + 1) / 4)) * (-1) ** layer
-        low, high = sorted((r - 0.12, r + 0.05) if r > 0 else (r + 0.12, r - 0.05))
-        sign = 1 if r > 0 else -1
-        found = {"component": component, "sign": sign, "r": r, "n": 24, "low": low, "high": high}
-        return None if layer in (0, 5) else found
-
-    distance = np.abs(np.subtract.outer(np.arange(n_layers), np.arange(n_layers)))
-    return {
-        "layers": list(range(n_layers)),
-        "target_layer": 12,
-        "valence": [rating(layer, 0.95, 0) for layer in range(n_layers)],
-        "arousal": [rating(layer, 0.6, 1 + layer % 2) for layer in range(n_layers)],
-        "explained_variance_ratio": [[0.3, 0.2, 0.1]] * n_layers,
-        "n_neutral_components": [1 + max(0, layer - 9) for layer in range(n_layers)],
-        "residual_norm": np.geomspace(190, 36_000, n_layers).tolist(),
-        "rsa": np.exp(-distance / 6).tolist(),
-    }
-
-
-def synthetic_lens(emotions: list[str], tokens: tuple[str, ...]) -> dict[str, Any]:
-    def entry(index: int) -> dict[str, Any]:
-        names = [tokens[(index + step) % len(tokens)] for step in range(10)]
-        top = [[name, 3.1 - step / 10] for step, name in enumerate(names)]
-        bottom = [[name, -2.9 + step / 10] for step, name in enumerate(reversed(names))]
-        return {"top": top, "bottom": bottom, "own_word_rank": None if index % 5 == 4 else index**3}
-
-    return {
-        "layer": 12,
-        "emotions": {emotion: entry(index) for index, emotion in enumerate(emotions)},
-        "own_word_share": 0.62,
-        "own_word_share_shuffled": 0.04,
-        "top_k": 10,
-    }
-
-
-def synthetic_counts(emotions: list[str]) -> dict[str, Any]:
-    return {
-        "emotions": {
-            emotion: {
-                "accepted": 100 - index % 23,
-                "rejected": {"leak": index % 17, "truncated": index % 5, "duplicate": 0},
-                "missing": index % 23,
-            }
-            for index, emotion in enumerate(emotions)
-        }
-    }
-
-
-TOKENS = (
-    " sobbing", " bereaved", " wept", "grief", " mourning", "▁tears", " sorrow", "哭", " печаль",
-    "<b>", "\n\n", "$x$", " lonely", "😭", " inconsolable", "حزن", "</script>", " sad",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,259 @@
+"""`diagnose`: prove on this machine that a model is read as it should be, or say what is wrong.
+
+1. The model is loaded as asked for.
+2. What was loaded is described: size, dtype and why, backend and why, chat template.
+3. What the rest of the project relies on is measured on a few short texts: both backends give the
+   same residual stream, the unembedding gives the model's own logits, padding changes nothing, a
+   sequence has one beginning-of-sequence token.
+4. What will not work with this model is listed.
+
+Contract
+--------
+* Differences are relative to the largest entry (of each layer); the tolerance is 1e-5 in float32
+  and 2e-2 elsewhere. Of residuals only content tokens are compared: the first token's are many
+  times larger and would hide the others.
+* A check that raises is a check that failed; the others still run.
+* Nothing is printed, written or changed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hooks import tokens
+from hooks.capture import pooled_resid_post, resid_post
+from hooks.loading import BackendChoice, load
+from hooks.model import LanguageModel
+from hooks.positions import FromToken
+from hooks.precision import computes_in_bfloat16
+
+_TEXTS = (
+    "The ferry was late, so they stood on the pier and counted the boats that came in.",
+    "Nobody had opened the shop.",
+    "A letter lay under the door when she came home, and she read it twice before she sat down.",
+    "It rained.",
+)
+_FEW_POSITIONS = 512
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    passed: bool | None
+    """None for a fact or a notice, which cannot fail."""
+    detail: str
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """All checks of one model."""
+
+    model: str
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check failed."""
+        return all(check.passed is not False for check in self.checks)
+
+
+def diagnose(
+    name: Any,
+    *,
+    backend: BackendChoice = "auto",
+    dtype: str | torch.dtype = "auto",
+    device: str | torch.device = "auto",
+    quantize: str | None = None,
+    revision: str | None = None,
+) -> Diagnosis:
+    """Load a model and examine it.
+
+    Parameters
+    ----------
+    name, backend, dtype, device, quantize, revision
+        As for `hooks.load`.
+
+    Returns
+    -------
+    Diagnosis
+        ``.ok`` is False if any check failed.
+
+    Raises
+    ------
+    InvalidInput, ModelError
+        When the model cannot be loaded at all.
+    """
+    return examine(
+        load(
+            name,
+            backend=backend,
+            dtype=dtype,
+            device=device,
+            quantize=quantize,
+            revision=revision,
+        )
+    )
+
+
+def examine(model: LanguageModel) -> Diagnosis:
+    """Run every check on a loaded model."""
+    checks = tuple(_guarded(name, check, model) for name, check in _CHECKS.items())
+    return Diagnosis(model.name, checks + tuple(_limits(model)))
+
+
+_Verdict = tuple[bool | None, str]
+
+
+def _guarded(name: str, check: Callable[[LanguageModel], _Verdict], model: LanguageModel) -> Check:
+    try:
+        return Check(name, *check(model))
+    except Exception as error:  # noqa: BLE001 - whatever a model does wrong is the finding
+        return Check(name, False, f"{type(error).__name__}: {error}")
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """Largest relative difference that rounding explains."""
+    return 1e-5 if dtype in (torch.float32, torch.float64) else 2e-2
+
+
+def _size(model: LanguageModel) -> _Verdict:
+    module = model.hf if model.hf is not None else model.hooked
+    count = sum(parameter.numel() for parameter in module.parameters())
+    packed = f" (as stored in {model.quantize})" if model.quantize else ""
+    return None, (
+        f"{count:,} parameters{packed}, {model.n_layers} layers, d_model {model.d_model}, "
+        f"vocabulary of {model.d_vocab:,}"
+    )
+
+
+def _precision(model: LanguageModel) -> _Verdict:
+    hardware = computes_in_bfloat16(model.device)
+    auto = "bfloat16" if hardware else "float32"
+    reason = "multiplies bfloat16 in hardware" if hardware else "would only emulate bfloat16"
+    taken = str(model.dtype).removeprefix("torch.")
+    quantized = f", weights in {model.quantize}" if model.quantize else ""
+    return None, (
+        f"{taken}{quantized}; 'auto' is {auto} on this device ({model.device}), which {reason}"
+    )
+
+
+def _backend(model: LanguageModel) -> _Verdict:
+    return None, f"{model.backend}: {model.backend_reason}"
+
+
+def _chat(model: LanguageModel) -> _Verdict:
+    if model.is_chat:
+        return None, "prompts go through the model's chat template"
+    return None, "none: a base model"
+
+
+def _backends_agree(model: LanguageModel) -> _Verdict:
+    if model.reader is model.bulk:
+        return None, "only one backend drives this model"
+    read = [
+        pooled_resid_post(model, _TEXTS, keep=FromToken(0), through=through).tokens
+        for through in ("reader", "bulk")
+    ]
+    return _compare(model, read[1].transpose(0, 1), read[0].transpose(0, 1))
+
+
+def _unembedding(model: LanguageModel) -> _Verdict:
+    read = resid_post(model, _TEXTS[0], layers=[model.n_layers - 1])
+    ids = torch.tensor([read.token_ids], device=model.device)
+    with torch.no_grad():
+        own = model.hf(ids).logits if model.hf is not None else model.hooked(ids)
+    logits = model.unembed(read.resid).cpu()
+    return _compare(model, logits, own.float().cpu(), what="logits")
+
+
+def _batch(model: LanguageModel) -> _Verdict:
+    whole = pooled_resid_post(model, _TEXTS)
+    single = pooled_resid_post(model, _TEXTS, batch_tokens=1)
+    return _compare(model, whole.mean.transpose(0, 1), single.mean.transpose(0, 1))
+
+
+def _padding(model: LanguageModel) -> _Verdict:
+    left, right = (
+        pooled_resid_post(model, _TEXTS, padding_side=side) for side in ("left", "right")
+    )
+    return _compare(model, left.mean.transpose(0, 1), right.mean.transpose(0, 1))
+
+
+def _compare(
+    model: LanguageModel,
+    got: Float[Tensor, "layer row column"],
+    expected: Float[Tensor, "layer row column"],
+    what: str = "residual stream",
+) -> _Verdict:
+    """Largest difference in units of each layer's largest entry, against the tolerance."""
+    difference = (got - expected).abs().amax(dim=(1, 2))
+    relative = difference / expected.abs().amax(dim=(1, 2))
+    worst = int(relative.argmax())
+    limit = tolerance(torch.bfloat16 if model.quantize else model.dtype)
+    where = f" (layer {worst})" if len(relative) > 1 else ""
+    detail = f"{what} differs by at most {float(relative[worst]):.1e}{where}; tolerance {limit:.0e}"
+    # NaN is not below the limit.
+    return bool((relative < limit).all()), detail
+
+
+def _beginning(model: LanguageModel) -> _Verdict:
+    bos = model.tokenizer.bos_token_id
+    sequences = {"a text": model.encode(_TEXTS[0]), "a prompt": model.encode_prompt(_TEXTS[0])}
+    if bos is None:
+        return None, "the tokenizer has no beginning-of-sequence token, and none is added"
+    counts = {kind: ids.count(bos) for kind, ids in sequences.items()}
+    first = all(ids[0] == bos for ids in sequences.values())
+    detail = ", ".join(f"{kind} starts with {count}" for kind, count in counts.items())
+    return first and set(counts.values()) == {1}, detail
+
+
+_CHECKS: dict[str, Callable[[LanguageModel], _Verdict]] = {
+    "size": _size,
+    "precision": _precision,
+    "backend": _backend,
+    "chat template": _chat,
+    "backends agree": _backends_agree,
+    "unembedding is the model's own": _unembedding,
+    "a batch equals its texts one by one": _batch,
+    "left padding equals right padding": _padding,
+    "one beginning-of-sequence token": _beginning,
+}
+
+
+def _limits(model: LanguageModel) -> Sequence[Check]:
+    """List what will not work with this model."""
+    notices = {
+        "no TransformerLens": (
+            model.hooked is None,
+            "model.hooked is None: TransformerLens' own tools are not available; reading, steering "
+            "and writing are",
+        ),
+        "no generation": (
+            model.hf is None,
+            f"a {type(model.hooked).__name__} does not write texts here; load the model by name",
+        ),
+        "quantized": (
+            model.quantize is not None,
+            "vectors made with these weights are refused for the plain ones, and vice versa",
+        ),
+        "processed weights": (
+            model.weight_processing != "none",
+            f"TransformerLens changed the weights ({model.weight_processing}): the residual stream "
+            "has another basis than the plain model's",
+        ),
+        "plain prompts only": (
+            not tokens.is_chat(model.tokenizer),
+            "system messages and lists of messages need a chat model",
+        ),
+        "short texts only": (
+            model.n_positions is not None and model.n_positions <= _FEW_POSITIONS,
+            f"the model reads at most {model.n_positions} tokens; longer texts are refused",
+        ),
+    }
+    return [Check(name, None, detail) for name, (applies, detail) in notices.items() if applies]

@@ -1,0 +1,31 @@
+"""The science and the pipeline around it: stories, activations, vectors, and how far to trust them.
+
+Names are loaded when first used, so that ``import probes`` and ``--help`` cost nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from probes.config import Config, load_config
+    from probes.runs import Run
+    from probes.vectors import EmotionVectors
+
+_HOMES = {
+    "EmotionVectors": "vectors",
+    "Config": "config",
+    "load_config": "config",
+    "Run": "runs",
+}
+
+__all__ = ["Config", "EmotionVectors", "Run", "load_config"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'probes' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"probes.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,177 @@
+"""Pooled activations on disk, in shards.
+
+``activations/stories-00000.safetensors`` holds, for the texts of one unit of work, ``mean`` [row layer
+d_model], ``norm`` [row layer], ``n_tokens`` [row] and ``n_texts`` [row]; a row is a story, or above
+the size budget the mean of a cell's stories. The header's metadata says which rows they are.
+``neutral-*.safetensors`` also holds ``tokens`` [token layer d_model].
+
+Contract
+--------
+* A shard is written whole and atomically; the same texts and model give the same bytes.
+* Texts with no token left are left out and counted. A value that is not finite is an error that names
+  the text; nothing of its shard is written.
+* Knows files and tensors, not models.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from hooks import DataError, Pooled
+from probes.corpus import Text
+from probes.storage import write_bytes
+
+Kind = Literal["stories", "neutral"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one row of a shard is the mean of."""
+
+    emotion: str | None
+    topic: str
+    index: int | None
+    """Index of the story in its cell; None for the mean of a cell."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Activations of one unit of texts."""
+
+    rows: list[Row]
+    mean: Float[Tensor, "row layer d_model"]
+    norm: Float[Tensor, "row layer"]
+    n_tokens: Int[Tensor, "row"]
+    n_texts: Int[Tensor, "row"]
+    tokens: Float[Tensor, "token layer d_model"]
+    dropped: int
+    """Texts with no token left to average."""
+
+
+def plan_shards(texts: Sequence[Text], size: int) -> list[list[Text]]:
+    """Cut texts into shards of about `size`, never through a cell."""
+    shards: list[list[Text]] = []
+    previous: tuple[str | None, str] | None = None
+    for text in texts:
+        cell = (text.emotion, text.topic)
+        if not shards or (len(shards[-1]) >= size and cell != previous):
+            shards.append([])
+        shards[-1].append(text)
+        previous = cell
+    return shards
+
+
+def shard_path(root: Path, kind: Kind, number: int) -> Path:
+    """Where a shard lies below the run's folder."""
+    return root / "activations" / f"{kind}-{number:05d}.safetensors"
+
+
+def make_shard(texts: Sequence[Text], pooled: Pooled, *, per_cell: bool) -> Shard:
+    """Turn what the model read into a shard.
+
+    Raises
+    ------
+    DataError
+        When an activation is NaN or infinite; the text is named.
+    """
+    usable = pooled.n_tokens > 0
+    bad = usable & ~pooled.mean.isfinite().all(dim=2).all(dim=1)
+    if bad.any():
+        text = texts[int(bad.nonzero()[0, 0])]
+        raise DataError(
+            f"activations of {text.emotion or 'neutral'} / {text.topic!r} / text {text.index} are "
+            "not finite. The model overflowed: load it in another dtype (model.dtype=float32 or "
+            "bfloat16) and extract again."
+        )
+    keep = usable.nonzero()[:, 0]
+    rows = [Row(texts[i].emotion, texts[i].topic, texts[i].index) for i in keep.tolist()]
+    shard = Shard(
+        rows,
+        pooled.mean[keep],
+        pooled.norm[keep],
+        pooled.n_tokens[keep],
+        torch.ones(len(keep), dtype=torch.long),
+        pooled.tokens,
+        int((~usable).sum()),
+    )
+    return _by_cell(shard) if per_cell else shard
+
+
+def _by_cell(shard: Shard) -> Shard:
+    """Average the stories of each cell."""
+    cells = list(dict.fromkeys((row.emotion, row.topic) for row in shard.rows))
+    place = {cell: index for index, cell in enumerate(cells)}
+    owner = torch.tensor([place[row.emotion, row.topic] for row in shard.rows], dtype=torch.long)
+    counts = torch.bincount(owner, minlength=len(cells))
+    tokens = torch.zeros(len(cells), dtype=torch.long).index_add_(0, owner, shard.n_tokens)
+    mean = shard.mean.new_zeros(len(cells), *shard.mean.shape[1:], dtype=torch.float64)
+    mean.index_add_(0, owner, shard.mean.double())
+    norm = shard.norm.new_zeros(len(cells), shard.norm.shape[1], dtype=torch.float64)
+    weight = rearrange(shard.n_tokens, "row -> row 1")
+    norm.index_add_(0, owner, shard.norm.double() * weight)
+    return Shard(
+        [Row(emotion, topic, None) for emotion, topic in cells],
+        (mean / rearrange(counts, "cell -> cell 1 1")).float(),
+        (norm / rearrange(tokens, "cell -> cell 1")).float(),
+        tokens,
+        counts,
+        shard.tokens,
+        shard.dropped,
+    )
+
+
+def save_shard(path: Path, shard: Shard) -> None:
+    """Write a shard atomically."""
+    tensors = {
+        "mean": shard.mean,
+        "norm": shard.norm,
+        "n_tokens": shard.n_tokens,
+        "n_texts": shard.n_texts,
+        "tokens": shard.tokens,
+    }
+    about = {"rows": [list(asdict(row).values()) for row in shard.rows], "dropped": shard.dropped}
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    write_bytes(path, save_tensors(contiguous, metadata={"shard": json.dumps(about)}))
+
+
+def load_shard(path: Path) -> Shard:
+    """Read a shard.
+
+    Raises
+    ------
+    DataError
+        When it is missing, damaged or truncated.
+    """
+    try:
+        content = path.read_bytes()
+        tensors = load_tensors(content)
+        about = json.loads(read_metadata(content)["shard"])
+        rows = [Row(*row) for row in about["rows"]]
+        return Shard(rows=rows, dropped=about["dropped"], **tensors)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path} is missing, damaged or truncated ({error}). Delete it and run "
+            "extract-activations again."
+        ) from error
+
+
+def read_metadata(content: bytes) -> dict[str, Any]:
+    """Return the metadata in the header of a safetensors file."""
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length])["__metadata__"]
+
+
+def load_shards(root: Path, kind: Kind, n_shards: int) -> Iterator[Shard]:
+    """Read the shards of one kind, one after another."""
+    for number in range(n_shards):
+        yield load_shard(shard_path(root, kind, number))

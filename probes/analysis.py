@@ -1,0 +1,206 @@
+"""What the vectors look like: geometry at the target layer, the sweep over layers, the logit lens.
+
+Contract: pure functions from tensors to plain values that go into JSON files and figures; no files,
+no models.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from probes import geometry, lens, norms
+from probes.denoising import project_out
+from probes.statistics import bootstrap_indices, percentile_interval
+
+N_SEARCHED = 5
+"""Leading components searched for valence and arousal."""
+
+
+@dataclass(frozen=True)
+class CellSums:
+    """Pooled activations of one layer, summed per cell, for resampling topics."""
+
+    sums: Float[Tensor, "emotion topic d_model"]
+    n_stories: Float[Tensor, "emotion topic"]
+    neutral_components: Float[Tensor, "component d_model"]
+
+
+def match_scales(
+    coordinates: Float[Tensor, "emotion component"],
+    emotions: Sequence[str],
+    *,
+    n_permutations: int,
+    seed: int,
+) -> dict[str, dict[str, Any] | None]:
+    """Match components with valence, then another one with arousal."""
+    options: dict[str, Any] = {
+        "n_searched": N_SEARCHED,
+        "n_permutations": n_permutations,
+        "seed": seed,
+    }
+    valence = norms.match_component(coordinates, emotions, "valence", **options)
+    taken = () if valence is None else (valence["component"],)
+    arousal = norms.match_component(coordinates, emotions, "arousal", exclude=taken, **options)
+    return {"valence": valence, "arousal": arousal}
+
+
+def describe_geometry(
+    vectors: Float[Tensor, "emotion d_model"],
+    emotions: Sequence[str],
+    cells: CellSums,
+    *,
+    n_components: int,
+    n_clusters: int,
+    unit_norm: bool,
+    n_permutations: int,
+    n_bootstrap: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Describe one layer: cosine, PCA, ratings, k-means with stability, UMAP."""
+    n_emotions = len(emotions)
+    components = geometry.principal_components(
+        vectors, min(n_components, n_emotions - 1, vectors.shape[1]), unit_norm
+    )
+    cosine = geometry.cosine_matrix(vectors)
+    return {
+        "emotions": list(emotions),
+        "cosine": cosine.tolist(),
+        "order": geometry.hierarchical_order(cosine),
+        "pca": {
+            "coordinates": components.coordinates.tolist(),
+            "explained_variance_ratio": components.explained_variance_ratio.tolist(),
+            "unit_norm": unit_norm,
+        },
+        "ratings": match_scales(
+            components.coordinates, emotions, n_permutations=n_permutations, seed=seed
+        ),
+        "human": norms.rating_table(emotions),
+        "kmeans": _clusters(vectors, cells, n_clusters, unit_norm, n_bootstrap, seed),
+        "umap": geometry.umap_layout(vectors, seed).tolist() if n_emotions >= 4 else None,
+    }
+
+
+def _clusters(
+    vectors: Float[Tensor, "emotion d_model"],
+    cells: CellSums,
+    n_clusters: int,
+    unit_norm: bool,
+    n_bootstrap: int,
+    seed: int,
+) -> dict[str, Any] | None:
+    """k-means with silhouette, and its stability when topics are drawn again."""
+    if n_clusters >= len(vectors):
+        return None
+    labels = geometry.kmeans_labels(vectors, n_clusters, seed, unit_norm)
+    resampled = [
+        geometry.kmeans_labels(again, n_clusters, seed, unit_norm)
+        for again in topic_bootstrap(cells, n_bootstrap, seed)
+    ]
+    agreements = torch.tensor([geometry.agreement(labels, again).ari for again in resampled])
+    stability = low = high = None
+    if len(resampled) >= 2:
+        stability = float(agreements.mean())
+        low, high = (float(bound) for bound in percentile_interval(agreements))
+    return {
+        "k": n_clusters,
+        "labels": labels.tolist(),
+        "silhouette": geometry.silhouette(vectors, labels),
+        "stability": stability,
+        "stability_low": low,
+        "stability_high": high,
+        "n_bootstrap": len(resampled),
+    }
+
+
+def topic_bootstrap(
+    cells: CellSums, n_resamples: int, seed: int
+) -> list[Float[Tensor, "emotion d_model"]]:
+    """Vectors recomputed from topics drawn with replacement; resamples that leave an emotion empty
+    are left out.
+    """  # noqa: D205, D400
+    n_topics = cells.sums.shape[1]
+    vectors = []
+    for draw in bootstrap_indices(n_topics, n_resamples, seed):
+        weight = torch.bincount(draw, minlength=n_topics).double()
+        counts = einsum(cells.n_stories, weight, "emotion topic, topic -> emotion")
+        if (counts == 0).any():
+            continue
+        sums = einsum(cells.sums, weight, "emotion topic d_model, topic -> emotion d_model")
+        means = sums / rearrange(counts, "emotion -> emotion 1")
+        vectors.append(project_out(means - means.mean(dim=0), cells.neutral_components))
+    return vectors
+
+
+def describe_layers(
+    vectors: Float[Tensor, "layer emotion d_model"],
+    layers: Sequence[int],
+    emotions: Sequence[str],
+    *,
+    n_components: int,
+    unit_norm: bool,
+    n_permutations: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Describe every layer: variance shares, match with human ratings, and RSA between layers."""
+    keep = min(n_components, len(emotions) - 1, vectors.shape[2])
+    rows = [geometry.principal_components(layer, keep, unit_norm) for layer in vectors]
+    matches = [
+        match_scales(row.coordinates, emotions, n_permutations=n_permutations, seed=seed)
+        for row in rows
+    ]
+    return {
+        "layers": list(layers),
+        "valence": [match["valence"] for match in matches],
+        "arousal": [match["arousal"] for match in matches],
+        "explained_variance_ratio": [row.explained_variance_ratio.tolist() for row in rows],
+        "rsa": geometry.rsa(vectors).tolist() if len(emotions) >= 3 else None,
+    }
+
+
+def describe_lens(
+    logits: Float[Tensor, "emotion d_vocab"],
+    tokens: Sequence[str],
+    readable: Bool[Tensor, "d_vocab"],
+    emotions: Sequence[str],
+    families: Sequence[frozenset[str]],
+    *,
+    top_k: int,
+    n_shuffles: int,
+    seed: int,
+) -> dict[str, Any]:
+    """Describe the logit lens: top and bottom tokens, and how often the emotion's own word is there.
+
+    ``own_word_share`` is the share of emotions with a form of their own word among the top `top_k`
+    readable tokens; ``own_word_share_shuffled`` the same when names are dealt out at random.
+    """
+    own = lens.family_token_ids(tokens, families)
+    ranks = lens.own_word_rank(logits, readable, own)
+    shuffled = lens.shuffled_own_word_share(logits, readable, own, top_k, n_shuffles, seed)
+    top = lens.top_tokens(logits, readable, top_k)
+    bottom = lens.bottom_tokens(logits, readable, top_k)
+
+    def listed(ranking: lens.TokenRanking, row: int) -> list[list[Any]]:
+        pairs = zip(ranking.ids[row].tolist(), ranking.values[row].tolist(), strict=True)
+        return [[tokens[index], value] for index, value in pairs]
+
+    n_vocab = logits.shape[1]
+    return {
+        "top_k": top_k,
+        "emotions": {
+            emotion: {
+                "top": listed(top, row),
+                "bottom": listed(bottom, row),
+                "own_word_rank": rank if (rank := int(ranks[row])) < n_vocab else None,
+            }
+            for row, emotion in enumerate(emotions)
+        },
+        "own_word_share": lens.own_word_share(ranks, top_k),
+        "own_word_share_shuffled": shuffled.mean,
+        "own_word_share_shuffled_95": shuffled.upper,
+        "n_emotions": len(emotions),
+    }

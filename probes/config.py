@@ -1,0 +1,331 @@
+"""One run's settings: frozen, checked before any work, refused when a key is unknown.
+
+Contract
+--------
+* `load_config` reads a YAML file (a path, or the name of a file in `configs/`), applies overrides such
+  as ``{"model.name": "gpt2"}``, and returns a `Config`.
+* An unknown key is refused with the nearest valid one; a wrong type with what was expected.
+* Nothing here touches a model; importing this module does not import torch.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hooks.errors import InvalidInput
+from probes.stimuli import check_emotions, emotions, topics
+
+Backend = Literal["auto", "transformerlens", "huggingface"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Quantize = Literal["4bit", "8bit"]
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class ModelSettings(Section):
+    """The subject: the model whose residual stream is studied."""
+
+    name: str = Field(min_length=1)
+    revision: str | None = None
+    backend: Backend = "auto"
+    dtype: Dtype = "auto"
+    device: str = "auto"
+    device_map: str | dict[str, int | str] | None = None
+    quantize: Quantize | None = None
+    target_layer: int | None = Field(default=None, ge=0)
+    """Layer that the analyses look at; null is 2/3 of depth."""
+
+
+class WriterSettings(Section):
+    """The model that writes the stories; name null means the subject writes."""
+
+    name: str | None = None
+    revision: str | None = None
+    dtype: Dtype = "auto"
+    device: str = "auto"
+    device_map: str | dict[str, int | str] | None = None
+    quantize: Quantize | None = None
+    system: str | None = None
+    """System message for chat models."""
+
+
+class GenerationSettings(Section):
+    """How stories are written and which are kept."""
+
+    stories_per_topic: int = Field(default=12, ge=1)
+    stories_per_prompt: int = Field(default=1, ge=1)
+    emotions_subset: int | list[str] | None = None
+    topics_subset: int | list[str] | None = None
+    temperature: float = Field(default=0.8, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=50, ge=0)
+    max_new_tokens: int = Field(default=256, ge=1)
+    min_words: int = Field(default=40, ge=1)
+    truncation: Literal["reject", "trim"] = "reject"
+    """What to do with a story that ran into `max_new_tokens`: reject it, or cut it back to its last
+    full sentence."""
+    max_attempts: int = Field(default=4, ge=1)
+    suppress_banned: Literal["never", "retries", "always"] = "retries"
+    """When tokens that are a banned word are made impossible: after a first draft was rejected, from
+    the start, or never (then only the filter catches them)."""
+    batch_size: int = Field(default=96, ge=1)
+
+
+class NeutralSettings(Section):
+    """How emotionally neutral dialogues are written; sampling is as for stories."""
+
+    dialogues_per_topic: int = Field(default=2, ge=1)
+    form: Literal["dialogue", "answer"] = "dialogue"
+    """dialogue: the writer writes both speakers. answer: the Person's line is given, the writer only
+    answers as the Assistant (for writers too small to keep up a dialogue)."""
+    max_new_tokens: int = Field(default=256, ge=1)
+    min_words: int = Field(default=40, ge=1)
+
+
+class CorpusSettings(Section):
+    """Bring your own texts: JSONL files instead of a writer."""
+
+    stories: str | None = None
+    """File of lines with emotion, topic and text."""
+    neutral: str | None = None
+    """File of lines with topic and text."""
+
+
+class ActivationSettings(Section):
+    """What is read of each text."""
+
+    token_offset: int = Field(default=50, ge=0)
+    layers: list[int] | None = None
+    batch_tokens: int | None = Field(default=None, ge=1)
+    shard_size: int = Field(default=256, ge=1)
+    """Texts per unit of work."""
+    neutral_tokens_per_text: int = Field(default=8, ge=0)
+    """Single tokens kept of each neutral text, for token-level components."""
+    keep: Literal["auto", "story", "cell"] = "auto"
+    max_gigabytes: float = Field(default=8.0, gt=0)
+    """Above this size `keep: auto` stores one mean per (emotion, topic) instead of one per story."""
+
+
+class VectorSettings(Section):
+    """From activations to vectors."""
+
+    pca_variance_threshold: float = Field(default=0.5, ge=0, lt=1)
+    neutral_pca: Literal["document", "token", "none"] = "document"
+
+
+class AnalysisSettings(Section):
+    """Geometry at the target layer and over layers."""
+
+    n_components: int = Field(default=10, ge=2)
+    n_clusters: int | None = Field(default=None, ge=2)
+    """null is the paper's 10 for all 171 emotions, fewer for fewer (n/6, at least 2)."""
+    unit_norm: bool = True
+    n_permutations: int = Field(default=2000, ge=100)
+    n_bootstrap: int = Field(default=20, ge=2)
+
+
+class LogitLensSettings(Section):
+    """Reading vectors through the unembedding."""
+
+    top_k: int = Field(default=10, ge=1)
+    n_shuffles: int = Field(default=1000, ge=1)
+
+
+class Config(Section):
+    """All settings of a run."""
+
+    model: ModelSettings
+    writer: WriterSettings = WriterSettings()
+    generation: GenerationSettings = GenerationSettings()
+    neutral: NeutralSettings = NeutralSettings()
+    corpus: CorpusSettings = CorpusSettings()
+    activation: ActivationSettings = ActivationSettings()
+    vectors: VectorSettings = VectorSettings()
+    analysis: AnalysisSettings = AnalysisSettings()
+    logit_lens: LogitLensSettings = LogitLensSettings()
+    output_dir: str = Field(min_length=1)
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The emotion concepts of this run."""
+        return _subset(emotions(), self.generation.emotions_subset)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics of this run."""
+        return _subset(topics(), self.generation.topics_subset)
+
+    @property
+    def writer_model(self) -> WriterSettings:
+        """The writer's settings with the name filled in."""
+        if self.writer.name is not None:
+            return self.writer
+        shared = ("revision", "dtype", "device", "device_map", "quantize")
+        values = {key: getattr(self.model, key) for key in shared}
+        return WriterSettings(name=self.model.name, system=self.writer.system, **values)
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of k-means clusters."""
+        return self.analysis.n_clusters or max(2, min(10, len(self.emotions) // 6))
+
+    def target_layer(self, n_layers: int) -> int:
+        """Return the layer that the analyses look at, checked against the model's depth."""
+        layer = self.model.target_layer
+        if layer is None:
+            return round(n_layers * 2 / 3)
+        if layer >= n_layers:
+            raise InvalidInput(
+                f"model.target_layer: layer {layer} is out of range; {self.model.name} has "
+                f"{n_layers} layers, 0 to {n_layers - 1}."
+            )
+        return layer
+
+
+def _subset(everything: tuple[str, ...], subset: int | list[str] | None) -> tuple[str, ...]:
+    if subset is None:
+        return everything
+    return everything[:subset] if isinstance(subset, int) else tuple(subset)
+
+
+def config_folder() -> Path:
+    """Folder of the configs that come with the project."""
+    return Path(__file__).resolve().parent.parent / "configs"
+
+
+def find_config(name: str) -> Path:
+    """Return the path of a config given as a path or as the name of a file in `configs/`."""
+    candidates = [Path(name), config_folder() / f"{name}.yaml", config_folder() / name]
+    for path in candidates:
+        if path.is_file():
+            return path
+    known = sorted(path.stem for path in config_folder().glob("*.yaml"))
+    raise InvalidInput(
+        f"config {name!r} not found: expected a path to a YAML file, or one of {', '.join(known)}."
+    )
+
+
+def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read a config file, apply overrides and check everything.
+
+    Parameters
+    ----------
+    name
+        A path, or the name of a file in `configs/`.
+    overrides
+        Dotted keys to values, e.g. ``{"model.name": "gpt2", "seed": 1}``.
+
+    Raises
+    ------
+    InvalidInput
+        With the nearest valid key, or what the value should have been.
+    """
+    path = find_config(name)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path}: expected a YAML file; {error}") from error
+    if not isinstance(values, dict):
+        raise InvalidInput(f"{path}: expected a mapping of settings, got {type(values).__name__}.")
+    for key, value in (overrides or {}).items():
+        _set(values, key, value)
+    return parse_config(values, str(path))
+
+
+def parse_config(values: Mapping[str, Any], source: str = "config") -> Config:
+    """Turn a mapping into a checked `Config`; see `load_config`."""
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise InvalidInput("\n".join(_explain(source, item) for item in error.errors())) from error
+    _check_values(config, source)
+    return config
+
+
+def _set(values: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise InvalidInput(f"--{key}: {section!r} is a value, not a section of settings.")
+        values = inner
+    # The command line turns a,b,c into a tuple.
+    values[last] = list(value) if isinstance(value, tuple) else value
+
+
+def valid_keys() -> list[str]:
+    """Every dotted key a config may have."""
+    keys = []
+    for name, field in Config.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            keys += [f"{name}.{inner}" for inner in section.model_fields]
+        else:
+            keys.append(name)
+    return keys
+
+
+def nearest_key(key: str) -> str | None:
+    """Return the valid key most like this one, if any is."""
+    sections = [name for name in Config.model_fields]
+    close = difflib.get_close_matches(key, [*valid_keys(), *sections], n=1, cutoff=0.5)
+    if close:
+        return close[0]
+    by_last = {valid.rsplit(".", 1)[-1]: valid for valid in valid_keys()}
+    last = difflib.get_close_matches(key.rsplit(".", 1)[-1], list(by_last), n=1, cutoff=0.6)
+    return by_last[last[0]] if last else None
+
+
+def _explain(source: str, item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"] if not str(part).startswith("list["))
+    if item["type"] == "extra_forbidden":
+        nearest = nearest_key(key)
+        hint = f"; did you mean {nearest!r}?" if nearest else "."
+        return f"{source}: unknown setting {key!r}{hint}"
+    if item["type"] == "missing":
+        return f"{source}: the setting {key!r} is missing."
+    return f"{source}: {key}: {item['msg']}, got {item['input']!r}."
+
+
+def _check_values(config: Config, source: str) -> None:
+    generation = config.generation
+    for key, subset in (
+        ("emotions_subset", generation.emotions_subset),
+        ("topics_subset", generation.topics_subset),
+    ):
+        if subset in (0, []) or (isinstance(subset, int) and subset < 0):
+            raise InvalidInput(
+                f"{source}: generation.{key}: expected null, an integer of 1 or more, or a list of "
+                f"at least one name, got {subset!r}."
+            )
+        if isinstance(subset, list) and len(set(subset)) != len(subset):
+            raise InvalidInput(f"{source}: generation.{key}: a name is listed twice in {subset}.")
+    check_emotions(config.emotions)
+    if len(config.emotions) < 2 and config.corpus.stories is None:
+        raise InvalidInput(
+            f"{source}: generation.emotions_subset: expected at least two emotions (a vector is a "
+            f"difference from the mean over emotions), got {len(config.emotions)}."
+        )
+    if any(not topic.strip() for topic in config.topics):
+        raise InvalidInput(f"{source}: generation.topics_subset: a topic is empty.")
+    if "\0" in config.output_dir:
+        raise InvalidInput(f"{source}: output_dir: expected a folder's path, got a NUL character.")
+    layers = config.activation.layers
+    if layers is not None and (not layers or min(layers) < 0 or len(set(layers)) != len(layers)):
+        raise InvalidInput(
+            f"{source}: activation.layers: expected null or distinct layers from 0, got {layers}."
+        )
+    if (config.corpus.stories is None) != (config.corpus.neutral is None):
+        raise InvalidInput(
+            f"{source}: corpus: expected both corpus.stories and corpus.neutral, or neither; "
+            "neutral text is needed to remove its components from the vectors."
+        )

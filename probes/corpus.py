@@ -1,0 +1,141 @@
+"""Stories and neutral dialogues on disk: one file per cell.
+
+``stories/{emotion}/{topic_hash}.json`` and ``neutral/{topic_hash}.json``. A file holds the accepted
+texts, how each was made, why others were rejected, and how many were asked for.
+
+Contract
+--------
+* Emotion names become folder names through `slugs.slug`; no name leads outside the run's folder.
+* `read_corpus` returns texts in one fixed order: emotions and topics as the config lists them.
+* Users' own texts (`read_jsonl`) come in the same form.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hooks.errors import DataError, InvalidInput
+from probes.slugs import slug
+from probes.storage import read_json, write_json
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One (emotion, topic); neutral cells have no emotion."""
+
+    emotion: str | None
+    topic: str
+
+    @property
+    def path(self) -> Path:
+        """Where the cell's file lies below the run's folder."""
+        name = f"{topic_hash(self.topic)}.json"
+        if self.emotion is None:
+            return Path("neutral") / name
+        return Path("stories") / slug(self.emotion) / name
+
+
+@dataclass(frozen=True)
+class Text:
+    """One accepted text."""
+
+    emotion: str | None
+    topic: str
+    index: int
+    text: str
+
+
+def topic_hash(topic: str) -> str:
+    """Return the twelve hex digits that stand for a topic in file names."""
+    return hashlib.sha256(topic.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def story_cells(emotions: Sequence[str], topics: Sequence[str]) -> list[Cell]:
+    """All cells, topic by topic: prompts on one topic share their beginning."""
+    return [Cell(emotion, topic) for topic in topics for emotion in emotions]
+
+
+def neutral_cells(topics: Sequence[str]) -> list[Cell]:
+    """One neutral cell per topic."""
+    return [Cell(None, topic) for topic in topics]
+
+
+def write_cell(root: Path, cell: Cell, content: dict[str, Any]) -> None:
+    """Write one cell's file atomically."""
+    write_json(root / cell.path, {"emotion": cell.emotion, "topic": cell.topic, **content})
+
+
+def read_cell(root: Path, cell: Cell) -> dict[str, Any]:
+    """Read one cell's file, checked to be the cell's own.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, damaged, or belongs to another cell.
+    """
+    path = root / cell.path
+    content = read_json(path)
+    try:
+        found = Cell(content["emotion"], content["topic"])
+        texts = [story["text"] for story in content["texts"]]
+    except (TypeError, KeyError) as error:
+        raise DataError(
+            f"{path} is not a cell file (missing {error}). Delete it and run the stage again."
+        ) from error
+    if found != cell or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise DataError(
+            f"{path}: expected non-empty texts for {cell}, got {len(texts)} for {found}. "
+            "Delete it and run the stage again."
+        )
+    return content
+
+
+def read_corpus(root: Path, cells: Iterable[Cell]) -> Iterator[Text]:
+    """Yield every accepted text of the cells, in their order."""
+    for cell in cells:
+        for story in read_cell(root, cell)["texts"]:
+            yield Text(cell.emotion, cell.topic, story["index"], story["text"])
+
+
+def read_jsonl(path: str, *, emotion: bool) -> dict[Cell, list[str]]:
+    """Read a user's own corpus: JSON lines with emotion (stories only), topic and text.
+
+    Returns
+    -------
+    dict of Cell to texts
+        In the file's order.
+
+    Raises
+    ------
+    InvalidInput
+        When the file is missing, or a line lacks a field or has an empty text; the line is named.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise InvalidInput(f"corpus file {path!r} not found; expected a JSON-lines file.")
+    needed = ("emotion", "topic", "text") if emotion else ("topic", "text")
+    cells: dict[Cell, list[str]] = {}
+    with source.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+                values = [row[key] for key in needed]
+            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                raise InvalidInput(
+                    f"{path}, line {number}: expected a JSON object with {', '.join(needed)} "
+                    f"({type(error).__name__}: {error})."
+                ) from error
+            if not all(isinstance(value, str) and value.strip() for value in values):
+                raise InvalidInput(
+                    f"{path}, line {number}: expected non-empty strings for {', '.join(needed)}."
+                )
+            cell = Cell(row["emotion"] if emotion else None, row["topic"])
+            cells.setdefault(cell, []).append(row["text"])
+    if not cells:
+        raise InvalidInput(f"{path} has no texts.")
+    return cells

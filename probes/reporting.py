@@ -1,0 +1,36 @@
+"""What a long step tells its caller: progress and notes. The terminal is one listener.
+
+Contract: the pipeline talks to a `Reporter` and never prints.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+Advance = Callable[[int], None]
+
+
+class Reporter(Protocol):
+    """Listener to a run."""
+
+    def task(
+        self, name: str, total: int, unit: str, done: int = 0
+    ) -> contextlib.AbstractContextManager[Advance]:
+        """Open a progress bar; the context's value is called with the number of units done."""
+        ...
+
+    def note(self, message: str) -> None:
+        """Say one line."""
+        ...
+
+
+class Silent:
+    """A reporter that keeps quiet; for Python callers."""
+
+    @contextlib.contextmanager
+    def task(self, name: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:  # noqa: ARG002
+        """See `Reporter.task`."""
+        yield lambda _count: None
+
+    def note(self, message: str) -> None:
+        """See `Reporter.note`."""

@@ -1,0 +1,226 @@
+"""A run's folder: which stages are done, under which settings, from which inputs.
+
+``stages/NAME.json`` says of each stage that was begun: its settings, the digests of its inputs, and
+when it is complete the digest of its outputs, counts and seconds. ``run.json`` gathers them all.
+
+Contract
+--------
+* A complete stage is skipped. A stage whose settings or inputs are not those it was begun with is
+  refused, with the differences and the command that cures it; nothing is overwritten.
+* `restart` deletes a stage's outputs and those of every later stage, and nothing else.
+* No model is loaded to decide any of this.
+"""
+
+import importlib.metadata
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hooks.errors import StaleArtifact
+from probes.config import Config
+from probes.corpus import Cell, neutral_cells, read_jsonl, story_cells
+from probes.storage import StorageError, digest_of, read_json, remove_leftovers, write_json
+
+PACKAGES = ("emotion-lens", "torch", "transformers", "transformer-lens", "numpy", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """Versions of python and of the packages that decide the numbers."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One setting that is not what it was."""
+
+    key: str
+    before: Any
+    now: Any
+
+    def __str__(self) -> str:
+        return f"  {self.key}: was {self.before!r}, now {self.now!r}"
+
+
+def differences(before: Any, now: Any, prefix: str = "") -> list[Difference]:
+    """List the leaves in which two nested mappings differ."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        keys = sorted({*before, *now})
+        return [
+            difference
+            for key in keys
+            for difference in differences(
+                before.get(key), now.get(key), f"{prefix}.{key}" if prefix else str(key)
+            )
+        ]
+    return [] if before == now else [Difference(prefix, before, now)]
+
+
+class Run:
+    """One run: its config and its folder."""
+
+    def __init__(self, config: Config, source: str) -> None:
+        self.config = config
+        self.source = source
+        """How the config was named on the command line; shown in cures."""
+        self.root = Path(config.output_dir).expanduser()
+        self._own: dict[str, dict[Cell, list[str]]] = {}
+        for kind, path in (("stories", config.corpus.stories), ("neutral", config.corpus.neutral)):
+            if path is not None:
+                self._own[kind] = read_jsonl(path, emotion=kind == "stories")
+
+    @property
+    def brings_corpus(self) -> bool:
+        """Whether the texts are the user's own."""
+        return "stories" in self._own
+
+    def own_texts(self, kind: str) -> dict[Cell, list[str]]:
+        """Return the user's own texts by cell."""
+        return self._own[kind]
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The run's emotions; of a user's corpus, those of its file, in its order."""
+        if not self.brings_corpus:
+            return self.config.emotions
+        found = list(dict.fromkeys(cell.emotion or "" for cell in self._own["stories"]))
+        subset = self.config.generation.emotions_subset
+        if isinstance(subset, int):
+            return tuple(found[:subset])
+        return tuple(name for name in found if subset is None or name in subset)
+
+    @property
+    def story_cells(self) -> list[Cell]:
+        """Story cells in the order in which they are written and read."""
+        if self.brings_corpus:
+            return [cell for cell in self._own["stories"] if cell.emotion in self.emotions]
+        return story_cells(self.config.emotions, self.config.topics)
+
+    @property
+    def neutral_cells(self) -> list[Cell]:
+        """Neutral cells in the order in which they are written and read."""
+        return (
+            list(self._own["neutral"]) if self.brings_corpus else neutral_cells(self.config.topics)
+        )
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of k-means clusters."""
+        return self.config.analysis.n_clusters or max(2, min(10, len(self.emotions) // 6))
+
+    def settings_hash(self) -> str:
+        """Digest of the settings that decide the numbers; where they are written is not one."""
+        return digest_of(self.config.model_dump(mode="json", exclude={"output_dir", "corpus"}))
+
+    def prepare(self) -> None:
+        """Make the run's folder, before any work.
+
+        Raises
+        ------
+        StorageError
+            When the folder cannot be made or written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"output_dir: cannot make the folder {self.root}: {error.strerror}. Choose another "
+                "with --output_dir=FOLDER."
+            ) from error
+        for folder in ("stories", "neutral", "activations", "vectors", "analysis", "stages"):
+            remove_leftovers(self.root / folder)
+
+    def record_path(self, stage: str) -> Path:
+        """Where a stage's record lies."""
+        return self.root / "stages" / f"{stage}.json"
+
+    def record(self, stage: str) -> dict[str, Any] | None:
+        """Return a stage's record, or None when it was never begun."""
+        path = self.record_path(stage)
+        return read_json(path) if path.exists() else None
+
+    def input_digests(self, upstream: Sequence[str]) -> dict[str, str]:
+        """Digests of the outputs of earlier stages.
+
+        Raises
+        ------
+        StaleArtifact
+            When one of them is not complete.
+        """
+        digests = {}
+        for stage in upstream:
+            record = self.record(stage)
+            if record is None or not record["complete"]:
+                raise StaleArtifact(
+                    f"stage {stage} is not complete in {self.root}. Run it first: "
+                    f"python -m probes.run {self.source} {stage}"
+                )
+            digests[stage] = record["output_digest"]
+        return digests
+
+    def check_unchanged(self, stage: str, settings: Mapping[str, Any], inputs: Any) -> None:
+        """Refuse to go on with a stage begun under other settings or from other inputs."""
+        record = self.record(stage)
+        if record is None:
+            return
+        changed = differences(record["settings"], dict(settings))
+        changed += differences(record["inputs"], inputs, "input")
+        if changed:
+            listed = "\n".join(str(difference) for difference in changed)
+            raise StaleArtifact(
+                f"stage {stage} in {self.root} was made under other settings:\n{listed}\n"
+                f"Nothing was changed. To make it again (and what follows from it): "
+                f"python -m probes.run {self.source} --restart {stage}\n"
+                "To keep both, choose another folder with --output_dir=FOLDER."
+            )
+
+    def begin(self, stage: str, settings: Mapping[str, Any], inputs: Any) -> None:
+        """Record under which settings a stage was begun."""
+        if self.record(stage) is None:
+            record = {"settings": dict(settings), "inputs": inputs, "complete": False}
+            write_json(self.record_path(stage), record)
+
+    def finish(self, stage: str, output_digest: str, counts: Any, seconds: float) -> None:
+        """Record that a stage is complete; seconds of earlier, killed sittings are not known."""
+        record = self.record(stage) or {}
+        record |= {
+            "complete": True,
+            "output_digest": output_digest,
+            "counts": counts,
+            "seconds": round(seconds, 2),
+            "versions": versions(),
+        }
+        write_json(self.record_path(stage), record)
+
+    def restart(self, stages: Sequence[str], folders: Mapping[str, Sequence[str]]) -> None:
+        """Delete the outputs and records of stages; `folders` maps a stage to what it leaves."""
+        for stage in stages:
+            for name in folders[stage]:
+                target = self.root / name
+                if target.is_dir() and not target.is_symlink():
+                    shutil.rmtree(target)
+                else:
+                    target.unlink(missing_ok=True)
+            self.record_path(stage).unlink(missing_ok=True)
+
+    def write_summary(self, stages: Sequence[str]) -> None:
+        """Write ``run.json``: resolved config, versions, and every stage's record."""
+        records = {stage: self.record(stage) for stage in stages}
+        config = self.config.model_dump(mode="json")
+        write_json(
+            self.root / "run.json",
+            {
+                "config": config,
+                "config_hash": self.settings_hash(),
+                "versions": versions(),
+                "stages": {name: record for name, record in records.items() if record},
+            },
+        )

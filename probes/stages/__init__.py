@@ -1,0 +1,157 @@
+"""The stages of a run: their order, settings, inputs and outputs.
+
+Contract
+--------
+* A stage is a function of a `Run`; it reads what earlier stages left in the folder and leaves files of
+  its own, whole. What it depends on is listed here, so that a change is noticed.
+* Importing this package does not import torch: a stage's code is loaded when it runs.
+"""
+
+import importlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hooks.errors import InvalidInput
+from probes.models import Models
+from probes.reporting import Reporter
+from probes.runs import Run
+from probes.stages.settings import SETTINGS
+from probes.storage import digest_files
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline."""
+
+    name: str
+    code: str
+    """``module:function`` below `probes.stages`; called with (run, models, reporter) -> counts."""
+    upstream: tuple[str, ...]
+    leaves: tuple[str, ...]
+    """Files and folders below the run's folder that belong to this stage alone."""
+    summary: str
+
+    def settings(self, run: Run) -> dict[str, Any]:
+        """Return the settings that decide this stage's outputs."""
+        return SETTINGS[self.name](run)
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        "generate-stories",
+        "texts:generate_stories",
+        (),
+        ("stories",),
+        "write stories for every (emotion, topic) cell and keep the good ones",
+    ),
+    Stage(
+        "generate-neutral",
+        "texts:generate_neutral",
+        (),
+        ("neutral",),
+        "write emotionally neutral dialogues on the same topics",
+    ),
+    Stage(
+        "extract-activations",
+        "reading:extract_activations",
+        ("generate-stories", "generate-neutral"),
+        ("activations",),
+        "read resid_post and average it over each text's tokens",
+    ),
+    Stage(
+        "compute-vectors",
+        "reading:compute_vectors",
+        ("extract-activations",),
+        ("vectors",),
+        "mean difference, neutral components projected out",
+    ),
+    Stage(
+        "analyze",
+        "looking:analyze",
+        ("compute-vectors",),
+        ("analysis/geometry.json", "analysis/layers.json", "analysis/pca.csv"),
+        "cosine, PCA, k-means, UMAP; all layers compared",
+    ),
+    Stage(
+        "logit-lens",
+        "looking:logit_lens",
+        ("compute-vectors",),
+        ("analysis/logit_lens.json",),
+        "read the vectors through the unembedding",
+    ),
+    Stage(
+        "visualize",
+        "looking:visualize",
+        ("generate-stories", "analyze", "logit-lens"),
+        ("figures",),
+        "figures as PNG and interactive HTML",
+    ),
+)
+NAMES = tuple(stage.name for stage in STAGES)
+
+
+def find_stages(names: Sequence[str]) -> list[Stage]:
+    """Return stages by name, in pipeline order; none named means all."""
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise InvalidInput(f"unknown stage {unknown[0]!r}; expected one of: {', '.join(NAMES)}.")
+    return [stage for stage in STAGES if not names or stage.name in names]
+
+
+def outputs(run: Run, stage: Stage) -> list[Path]:
+    """Every file a stage has left."""
+    files: list[Path] = []
+    for name in stage.leaves:
+        target = run.root / name
+        files += [path for path in target.rglob("*") if path.is_file()] if target.is_dir() else []
+        files += [target] if target.is_file() else []
+    return sorted(files)
+
+
+def is_complete(run: Run, stage: Stage) -> bool:
+    """Whether a stage is complete and its files are still there."""
+    record = run.record(stage.name)
+    if record is None or not record["complete"]:
+        return False
+    return len(outputs(run, stage)) == record["counts"]["files"]
+
+
+def restart(run: Run, stage: Stage) -> list[str]:
+    """Delete the outputs of a stage and of all that follow from it; return their names."""
+    dropped = {stage.name}
+    for later in STAGES:
+        if dropped & set(later.upstream):
+            dropped.add(later.name)
+    names = [name for name in NAMES if name in dropped]
+    run.restart(names, {s.name: s.leaves for s in STAGES})
+    return names
+
+
+def run_stage(run: Run, stage: Stage, models: Models, reporter: Reporter) -> bool:
+    """Run one stage, or skip it when it is complete; returns whether it ran.
+
+    Raises
+    ------
+    StaleArtifact
+        When its settings or inputs have changed, or an earlier stage is missing.
+    """
+    settings = stage.settings(run)
+    inputs = run.input_digests(stage.upstream)
+    run.check_unchanged(stage.name, settings, inputs)
+    if is_complete(run, stage):
+        return False
+    run.begin(stage.name, settings, inputs)
+    module, function = stage.code.split(":")
+    code: Callable[[Run, Models, Reporter], Mapping[str, Any]] = getattr(
+        importlib.import_module(f"probes.stages.{module}"), function
+    )
+    start = time.monotonic()
+    counts = dict(code(run, models, reporter))
+    files = outputs(run, stage)
+    counts["files"] = len(files)
+    seconds = time.monotonic() - start
+    run.finish(stage.name, digest_files(files, run.root), counts, seconds)
+    return True

@@ -1,0 +1,255 @@
+"""Stages that read the subject: texts to activations, activations to vectors."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from einops import rearrange
+
+from hooks import DataError, FromToken, LanguageModel, Spaced, pooled_resid_post
+from probes.activations import (
+    Kind,
+    load_shard,
+    load_shards,
+    make_shard,
+    plan_shards,
+    save_shard,
+    shard_path,
+)
+from probes.corpus import Cell, Text, read_corpus
+from probes.denoising import MeanAccumulator, mean_difference, neutral_components, project_out
+from probes.models import Models
+from probes.reporting import Reporter
+from probes.runs import Run, versions
+from probes.storage import read_json, write_json
+from probes.vectors import EmotionVectors, Provenance, mean_residual_norm
+
+INDEX = "activations/index.json"
+
+
+def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
+    """Read every text at every wanted layer; leaves ``activations/``."""
+    stories = list(read_corpus(run.root, run.story_cells))
+    neutral = list(read_corpus(run.root, run.neutral_cells))
+    _require_texts(run, stories, neutral)
+    model = models.subject()
+    settings = run.config.activation
+    layers = list(range(model.n_layers)) if settings.layers is None else settings.layers
+    # Checked before hours of reading, not after.
+    target = run.config.target_layer(model.n_layers)
+    if target not in layers:
+        raise DataError(
+            f"the target layer {target} is not among activation.layers {layers}; add it, or set "
+            "model.target_layer to one of them."
+        )
+    n_bytes = len(stories) * len(layers) * model.d_model * 4
+    per_cell = settings.keep == "cell" or (
+        settings.keep == "auto" and n_bytes > settings.max_gigabytes * 1e9
+    )
+    if per_cell:
+        reporter.note(
+            f"one mean per (emotion, topic) is kept: {n_bytes / 1e9:.1f} GB of single stories are "
+            f"above activation.max_gigabytes={settings.max_gigabytes:g}."
+        )
+    index: dict[str, Any] = {
+        "model": model.name,
+        "revision": model.revision,
+        "fingerprint": model.fingerprint,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "quantize": model.quantize,
+        "backend": model.backend,
+        "weight_processing": model.weight_processing,
+        "tokenizer_hash": _tokenizer_hash(model),
+        "n_layers": model.n_layers,
+        "layers": layers,
+        "target_layer": target,
+        "per_cell": per_cell,
+    }
+    for kind, texts in (("stories", stories), ("neutral", neutral)):
+        shards = plan_shards(texts, settings.shard_size)
+        _read_shards(run, model, reporter, kind, shards, layers, per_cell and kind == "stories")
+        read = [load_shard(shard_path(run.root, kind, i)) for i in range(len(shards))]
+        index[kind] = {
+            "n_shards": len(shards),
+            "n_texts": sum(int(shard.n_texts.sum()) for shard in read),
+            "n_tokens": sum(int(shard.n_tokens.sum()) for shard in read),
+            "dropped": sum(shard.dropped for shard in read),
+        }
+    write_json(run.root / INDEX, index)
+    dropped = index["stories"]["dropped"] + index["neutral"]["dropped"]
+    if dropped:
+        reporter.note(
+            f"{dropped} texts had no token after the first {settings.token_offset} and were left "
+            "out."
+        )
+    return {key: index[key] for key in ("stories", "neutral", "layers", "dtype", "backend")}
+
+
+def _require_texts(run: Run, stories: Sequence[Text], neutral: Sequence[Text]) -> None:
+    cure = (
+        "Raise generation.max_attempts or max_new_tokens, lower generation.min_words, or use a "
+        f"stronger writer; then: python -m probes.run {run.source} --restart generate-stories"
+    )
+    empty = sorted(set(run.emotions) - {text.emotion for text in stories})
+    if empty:
+        raise DataError(f"no usable story for: {', '.join(empty)}. {cure}")
+    if len(neutral) < 2 and run.config.vectors.neutral_pca != "none":
+        raise DataError(
+            f"expected at least two neutral texts, got {len(neutral)}: their components are removed "
+            "from the vectors. Write some (generate-neutral, or corpus.neutral), or set "
+            "vectors.neutral_pca=none."
+        )
+
+
+def _tokenizer_hash(model: LanguageModel) -> str:
+    vocabulary = sorted(model.tokenizer.get_vocab().items())
+    return hashlib.sha256(repr(vocabulary).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _read_shards(
+    run: Run,
+    model: LanguageModel,
+    reporter: Reporter,
+    kind: Kind,
+    shards: Sequence[Sequence[Text]],
+    layers: list[int],
+    per_cell: bool,
+) -> None:
+    settings = run.config.activation
+    keep = None
+    if kind == "neutral" and settings.neutral_tokens_per_text:
+        keep = Spaced(settings.token_offset, settings.neutral_tokens_per_text)
+    paths = [shard_path(run.root, kind, number) for number in range(len(shards))]
+    done = sum(len(shard) for shard, path in zip(shards, paths, strict=True) if path.exists())
+    total = sum(len(shard) for shard in shards)
+    with reporter.task(f"reading {kind}", total, "texts", done) as advance:
+        for texts, path in zip(shards, paths, strict=True):
+            if path.exists():
+                continue
+            pooled = pooled_resid_post(
+                model,
+                [text.text for text in texts],
+                FromToken(settings.token_offset),
+                layers=layers,
+                batch_tokens=settings.batch_tokens,
+                keep=keep,
+                progress=advance,
+            )
+            save_shard(path, make_shard(texts, pooled, per_cell=per_cell))
+
+
+def _cells_hash(run: Run, cells: Sequence[Cell]) -> str:
+    digest = hashlib.sha256()
+    for text in read_corpus(run.root, cells):
+        digest.update(repr((text.emotion, text.topic, text.index, text.text)).encode())
+    return digest.hexdigest()[:16]
+
+
+def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  # noqa: ARG001
+    """Mean difference with neutral components projected out; leaves ``vectors/``."""
+    index = read_json(run.root / INDEX)
+    emotions = list(run.emotions)
+    place = {emotion: number for number, emotion in enumerate(emotions)}
+    means: MeanAccumulator | None = None
+    norms, tokens = [], []
+    for shard in load_shards(run.root, "stories", index["stories"]["n_shards"]):
+        if means is None:
+            means = MeanAccumulator(len(emotions), *shard.mean.shape[1:])
+        owner = torch.tensor([place[row.emotion or ""] for row in shard.rows], dtype=torch.long)
+        means.add(shard.mean, owner, shard.n_texts)
+        norms.append(shard.norm)
+        tokens.append(shard.n_tokens)
+    if means is None or (means.counts == 0).any():
+        counts = means.counts.tolist() if means is not None else [0] * len(emotions)
+        empty = [name for name, number in zip(emotions, counts, strict=True) if number == 0]
+        raise DataError(
+            f"no usable story for: {', '.join(empty)} (all were shorter than "
+            f"activation.token_offset={run.config.activation.token_offset} tokens). Lower it, or "
+            "write longer stories."
+        )
+    raw, global_mean = mean_difference(means.means())
+    components, shares = _neutral(run, index)
+    denoised = torch.stack(
+        [project_out(vectors, rows) for vectors, rows in zip(raw, components, strict=True)]
+    )
+    provenance = Provenance(
+        emotions=emotions,
+        layers=index["layers"],
+        model=index["model"],
+        revision=index["revision"],
+        fingerprint=index["fingerprint"],
+        tokenizer_hash=index["tokenizer_hash"],
+        dtype=index["dtype"],
+        quantize=index["quantize"],
+        hook_name="blocks.{layer}.hook_resid_post",
+        weight_processing=index["weight_processing"],
+        backend=index["backend"],
+        corpus_hash=_cells_hash(run, [*run.story_cells, *run.neutral_cells]),
+        config_hash=run.settings_hash(),
+        token_offset=run.config.activation.token_offset,
+        n_neutral_components=[len(rows) for rows in components],
+        n_stories=means.counts.tolist(),
+        target_layer=index["target_layer"],
+        versions=versions(),
+    )
+    bundle = EmotionVectors(
+        vectors=denoised.float(),
+        raw=raw.float(),
+        global_mean=global_mean.float(),
+        residual_norm=mean_residual_norm(torch.cat(norms), torch.cat(tokens)),
+        provenance=provenance,
+    )
+    bundle.save(run.root / "vectors")
+    return {
+        "emotions": len(emotions),
+        "n_neutral_components": provenance.n_neutral_components,
+        "neutral_variance_removed": shares,
+    }
+
+
+def _neutral(run: Run, index: dict[str, Any]) -> tuple[list[torch.Tensor], list[float]]:
+    """Neutral components per layer, and the share of neutral variance they hold."""
+    settings = run.config.vectors
+    n_layers = len(index["layers"])
+    if settings.neutral_pca == "none":
+        shard = next(load_shards(run.root, "stories", 1))
+        return [torch.zeros(0, shard.mean.shape[2]) for _ in range(n_layers)], [0.0] * n_layers
+    shards = list(load_shards(run.root, "neutral", index["neutral"]["n_shards"]))
+    tokens = settings.neutral_pca == "token"
+    samples = torch.cat([shard.tokens if tokens else shard.mean for shard in shards])
+    if len(samples) < 2:
+        raise DataError(
+            f"expected at least two neutral {settings.neutral_pca} samples after the first "
+            f"{run.config.activation.token_offset} tokens, got {len(samples)}. Write more or longer "
+            "neutral text, lower activation.token_offset, or set vectors.neutral_pca=none."
+        )
+    found = neutral_components(samples, settings.pca_variance_threshold)
+    return found.directions, [float(ratio.sum()) for ratio in found.explained_variance_ratio]
+
+
+def cell_sums(run: Run, layer_place: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sums [emotion topic d_model] and story counts [emotion topic] at one layer."""
+    index = read_json(run.root / INDEX)
+    emotions = {name: i for i, name in enumerate(run.emotions)}
+    topics = {name: i for i, name in enumerate(dict.fromkeys(c.topic for c in run.story_cells))}
+    sums = counts = None
+    for shard in load_shards(run.root, "stories", index["stories"]["n_shards"]):
+        if sums is None or counts is None:
+            shape = (len(emotions), len(topics))
+            sums = torch.zeros(*shape, shard.mean.shape[2], dtype=torch.float64)
+            counts = torch.zeros(*shape, dtype=torch.float64)
+        for number, row in enumerate(shard.rows):
+            cell = emotions[row.emotion or ""], topics[row.topic]
+            weight = int(shard.n_texts[number])
+            sums[cell] += shard.mean[number, layer_place].double() * weight
+            counts[cell] += weight
+    if sums is None or counts is None:
+        raise DataError("no activations of stories; run extract-activations again.")
+    return sums, counts
+
+
+def neutral_components_at(run: Run, layer_place: int) -> torch.Tensor:
+    """Neutral components [component d_model] that were removed at one layer."""
+    components, _ = _neutral(run, read_json(run.root / INDEX))
+    return rearrange(components[layer_place].double(), "component d_model -> component d_model")

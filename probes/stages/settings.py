@@ -1,0 +1,85 @@
+"""Which settings decide the outputs of each stage.
+
+Contract: a setting that cannot change a stage's output is not listed, so changing it costs nothing; one
+that can is, so it is never mixed with files made under another value.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from probes.runs import Run
+from probes.storage import digest_files
+from probes.writing import prompt_digest
+
+Settings = dict[str, Any]
+
+
+def _texts(run: Run, section: str, own: str | None) -> Settings:
+    config = run.config
+    if own is not None:
+        path = Path(own)
+        return {"corpus": {"file": digest_files([path], path.parent)}}
+    generation = config.generation.model_dump(mode="json")
+    settings: Settings = {
+        "writer": config.writer_model.model_dump(mode="json"),
+        "generation": {**generation, "topics_subset": list(config.topics)},
+        "prompts": prompt_digest(),
+        "seed": config.seed,
+    }
+    if section == "neutral":
+        for key in ("emotions_subset", "stories_per_topic", "stories_per_prompt", "min_words"):
+            del settings["generation"][key]
+        settings["neutral"] = config.neutral.model_dump(mode="json")
+    else:
+        settings["generation"]["emotions_subset"] = list(config.emotions)
+    return settings
+
+
+def _stories(run: Run) -> Settings:
+    settings = _texts(run, "stories", run.config.corpus.stories)
+    return {**settings, "emotions": list(run.emotions)} if run.brings_corpus else settings
+
+
+def _neutral(run: Run) -> Settings:
+    return _texts(run, "neutral", run.config.corpus.neutral)
+
+
+def _activations(run: Run) -> Settings:
+    model = run.config.model.model_dump(mode="json", exclude={"target_layer"})
+    return {"model": model, "activation": run.config.activation.model_dump(mode="json")}
+
+
+def _target(run: Run) -> Settings:
+    return {"model": {"target_layer": run.config.model.target_layer}}
+
+
+def _vectors(run: Run) -> Settings:
+    return {"vectors": run.config.vectors.model_dump(mode="json"), **_target(run)}
+
+
+def _analysis(run: Run) -> Settings:
+    return {
+        "analysis": run.config.analysis.model_dump(mode="json"),
+        "seed": run.config.seed,
+        **_target(run),
+    }
+
+
+def _logit_lens(run: Run) -> Settings:
+    return {
+        "logit_lens": run.config.logit_lens.model_dump(mode="json"),
+        "seed": run.config.seed,
+        **_target(run),
+    }
+
+
+SETTINGS: dict[str, Callable[[Run], Settings]] = {
+    "generate-stories": _stories,
+    "generate-neutral": _neutral,
+    "extract-activations": _activations,
+    "compute-vectors": _vectors,
+    "analyze": _analysis,
+    "logit-lens": _logit_lens,
+    "visualize": lambda _run: {},
+}

@@ -1,0 +1,103 @@
+"""Files: written whole or not at all, read with an error that says what is wrong.
+
+Contract: `write_*` writes a temporary file in the target's folder, flushes it to the disk and renames
+it. A reader, or a killed process, sees the old content or the new, never a part. There are no locks:
+two processes that write the same file write the same bytes.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hooks.errors import DataError, EmotionLensError
+
+
+class StorageError(EmotionLensError, OSError):
+    """The disk refused: full, read-only, or not permitted."""
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically, creating its folder.
+
+    Raises
+    ------
+    StorageError
+        When the disk is full or the folder cannot be written; the old file is still there.
+    """
+    handle, temporary = -1, ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise StorageError(
+            f"could not write {path}: {error.strerror or error}. Free some space or choose another "
+            "output_dir, then run the same command again: finished work is kept."
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, with sorted keys, so that equal values give equal bytes."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    DataError
+        When it is missing, truncated or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path} is missing. Run the stage that makes it.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path} is damaged or truncated ({error}). Delete it and run the stage again."
+        ) from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files that killed writers left below a folder."""
+    if folder.is_dir():
+        for path in folder.rglob(".part-*"):
+            path.unlink(missing_ok=True)
+
+
+def digest_of(value: Any) -> str:
+    """Return sixteen hex digits of the SHA-256 of a JSON value."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def digest_files(paths: Iterable[Path], root: Path) -> str:
+    """Return sixteen hex digits over the names and contents of files."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def seed_of(*parts: object) -> int:
+    """Return a 63-bit seed that depends on its parts alone, the same in every process."""
+    text = json.dumps([str(part) for part in parts])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

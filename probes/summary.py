@@ -1,0 +1,98 @@
+"""The table at the end of a run, and ``analysis/summary.json`` with the same numbers.
+
+Contract: every number is read from what the stages left; a stage that is not done leaves no row.
+"""
+
+from typing import Any
+
+from probes.runs import Run
+from probes.stages import STAGES
+from probes.storage import read_json, write_json
+
+Row = tuple[str, str]
+
+
+def summarize(run: Run) -> dict[str, Any]:
+    """Gather the headline numbers of a run from its stages' records."""
+    records = {stage.name: run.record(stage.name) for stage in STAGES}
+    done = {name: record for name, record in records.items() if record and record["complete"]}
+    summary: dict[str, Any] = {
+        "output_dir": str(run.root),
+        "seconds": {name: record["seconds"] for name, record in done.items()},
+    }
+    for stage, key in (("generate-stories", "stories"), ("generate-neutral", "neutral")):
+        if stage in done:
+            kept = ("accepted", "requested", "missing", "rejected", "rejected_by_reason")
+            more = ("first_attempt_leak_share", "trimmed")
+            summary[key] = {name: done[stage]["counts"][name] for name in (*kept, *more)}
+    if "extract-activations" in done:
+        index = read_json(run.root / "activations" / "index.json")
+        keys = ("model", "fingerprint", "dtype", "backend", "n_layers", "target_layer")
+        summary["subject"] = {key: index[key] for key in keys}
+    if "analyze" in done:
+        counts = done["analyze"]["counts"]
+        summary |= {"layer": counts["layer"], **counts["ratings"], "kmeans": counts["kmeans"]}
+        layers = read_json(run.root / "analysis" / "layers.json")
+        for scale in ("valence", "arousal"):
+            summary[f"{scale}_r_by_layer"] = {
+                str(layer): match and round(match["r"], 4)
+                for layer, match in zip(layers["layers"], layers[scale], strict=True)
+            }
+    if "logit-lens" in done:
+        counts = done["logit-lens"]["counts"]
+        summary["logit_lens"] = {key: counts[key] for key in counts if key != "files"}
+    return summary
+
+
+def write_summary(run: Run) -> dict[str, Any]:
+    """Write ``analysis/summary.json`` and return what it holds."""
+    summary = summarize(run)
+    write_json(run.root / "analysis" / "summary.json", summary)
+    return summary
+
+
+def rows(summary: dict[str, Any]) -> list[Row]:
+    """Return the summary as (what, value) rows for people."""
+    table: list[Row] = []
+    for key, label in (("stories", "stories"), ("neutral", "neutral dialogues")):
+        if texts := summary.get(key):
+            reasons = ", ".join(f"{n} {why}" for why, n in texts["rejected_by_reason"].items())
+            table.append((f"{label} kept", f"{texts['accepted']} of {texts['requested']}"))
+            table.append((f"{label} rejected", f"{texts['rejected']} ({reasons or 'none'})"))
+    if texts := summary.get("stories"):
+        share = f"{texts['first_attempt_leak_share']:.0%} of first drafts"
+        table.append(("stories naming the emotion", f"{share}, all rejected"))
+    if subject := summary.get("subject"):
+        layer = f"{subject['target_layer']} of 0 to {subject['n_layers'] - 1}"
+        table.append(("subject", f"{subject['model']} ({subject['backend']}, {subject['dtype']})"))
+        table.append(("layer", layer))
+    for scale in ("valence", "arousal"):
+        if scale in summary:
+            table.append((f"|r| with human {scale}", _match(summary[scale])))
+    if lens := summary.get("logit_lens"):
+        table.append(
+            (
+                f"own word in the lens' top {lens['top_k']}",
+                f"{lens['own_word_share']:.0%} of emotions; {lens['own_word_share_shuffled']:.0%} "
+                f"with shuffled names (95%: {lens['own_word_share_shuffled_95']:.0%})",
+            )
+        )
+    if (clusters := summary.get("kmeans")) and clusters["stability"] is not None:
+        interval = f"[{clusters['stability_low']:.2f}, {clusters['stability_high']:.2f}]"
+        value = f"ARI {clusters['stability']:.2f} {interval} when topics are drawn again"
+        table.append((f"stability of {clusters['k']} clusters", value))
+    for stage, seconds in summary["seconds"].items():
+        table.append((f"seconds: {stage}", f"{seconds:.1f}"))
+    if summary["seconds"]:
+        table.append(("seconds: all stages", f"{sum(summary['seconds'].values()):.1f}"))
+    return table
+
+
+def _match(match: dict[str, Any] | None) -> str:
+    if match is None:
+        return "not compared: too few rated words"
+    return (
+        f"{match['r']:.2f} (PC{match['component'] + 1}, n={match['n']}, 95% CI "
+        f"[{match['low']:.2f}, {match['high']:.2f}], p={match['p_corrected']:.4f} corrected for "
+        f"{match['n_searched']} components)"
+    )

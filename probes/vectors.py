@@ -1,0 +1,241 @@
+"""`EmotionVectors`: one direction per emotion and layer, with everything needed to trust it.
+
+``vectors/emotion_vectors.safetensors`` holds ``emotion_vectors`` (denoised) and ``raw_vectors``
+[layer emotion d_model], ``global_mean`` [layer d_model] and ``residual_norm`` [layer]. The header's
+metadata says what they were made from.
+
+Contract
+--------
+* The same activations give the same bytes: no dates, no paths.
+* Vectors are used with the model they were made from: another fingerprint is refused, unless forced.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from einops import einsum, rearrange, reduce
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from hooks import (
+    DataError,
+    FromToken,
+    InvalidInput,
+    LanguageModel,
+    StaleArtifact,
+    pooled_resid_post,
+    resid_post,
+)
+from probes.activations import read_metadata
+from probes.geometry import unit
+from probes.storage import write_bytes
+
+FILE_NAME = "emotion_vectors.safetensors"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a set of vectors was made from."""
+
+    emotions: list[str]
+    layers: list[int]
+    model: str
+    revision: str | None
+    fingerprint: str
+    tokenizer_hash: str
+    dtype: str
+    quantize: str | None
+    hook_name: str
+    weight_processing: str
+    backend: str
+    corpus_hash: str
+    config_hash: str
+    token_offset: int
+    n_neutral_components: list[int]
+    n_stories: list[int]
+    target_layer: int
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EmotionVectors:
+    """Directions of the residual stream, one per emotion and layer.
+
+    Attributes
+    ----------
+    vectors
+        Denoised: neutral components projected out. Shape [layer emotion d_model].
+    raw
+        Before denoising.
+    global_mean
+        Mean over emotions that was subtracted, [layer d_model].
+    residual_norm
+        Mean norm of the residual stream over the corpus' tokens, [layer].
+    provenance
+        What they were made from.
+    """
+
+    vectors: Float[Tensor, "layer emotion d_model"]
+    raw: Float[Tensor, "layer emotion d_model"]
+    global_mean: Float[Tensor, "layer d_model"]
+    residual_norm: Float[Tensor, "layer"]
+    provenance: Provenance
+
+    @property
+    def emotions(self) -> list[str]:
+        """Names, in the order of the emotion axis."""
+        return self.provenance.emotions
+
+    @property
+    def layers(self) -> list[int]:
+        """Layers of the model, in the order of the layer axis."""
+        return self.provenance.layers
+
+    def __getitem__(self, emotion: str) -> Float[Tensor, "layer d_model"]:
+        """Return one emotion's denoised vector at every layer."""
+        if emotion not in self.emotions:
+            raise InvalidInput(
+                f"no vector for {emotion!r}; these vectors have: {', '.join(self.emotions)}."
+            )
+        return self.vectors[:, self.emotions.index(emotion)]
+
+    def at(self, layer: int) -> Float[Tensor, "emotion d_model"]:
+        """Return the denoised vectors at a layer of the model."""
+        return self.vectors[self.layer_index(layer)]
+
+    def layer_index(self, layer: int) -> int:
+        """Return the place of a layer of the model on the layer axis."""
+        if layer not in self.layers:
+            raise InvalidInput(f"no vectors at layer {layer}; expected one of {self.layers}.")
+        return self.layers.index(layer)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the bundle below a folder, atomically; return its path."""
+        tensors = {
+            "emotion_vectors": self.vectors,
+            "raw_vectors": self.raw,
+            "global_mean": self.global_mean,
+            "residual_norm": self.residual_norm,
+        }
+        metadata = {"provenance": json.dumps(asdict(self.provenance), sort_keys=True)}
+        path = Path(folder) / FILE_NAME
+        contiguous = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
+        write_bytes(path, save_tensors(contiguous, metadata=metadata))
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> "EmotionVectors":
+        """Read a bundle: the file, its folder, or the folder of a run.
+
+        Raises
+        ------
+        DataError
+            When there is none, or it is damaged.
+        """
+        base = Path(path)
+        candidates = [base, base / FILE_NAME, base / "vectors" / FILE_NAME]
+        file = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if file is None:
+            raise DataError(
+                f"no {FILE_NAME} at {base}; expected the file, its folder or the folder of a run."
+            )
+        try:
+            content = file.read_bytes()
+            tensors = load_tensors(content)
+            provenance = Provenance(**json.loads(read_metadata(content)["provenance"]))
+            return cls(
+                tensors["emotion_vectors"],
+                tensors["raw_vectors"],
+                tensors["global_mean"],
+                tensors["residual_norm"],
+                provenance,
+            )
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{file} is damaged or was not written by this project ({error}). Run "
+                "compute-vectors again."
+            ) from error
+
+    def check_model(self, model: LanguageModel, *, force: bool = False) -> None:
+        """Refuse a model other than the one these vectors were made from.
+
+        Raises
+        ------
+        StaleArtifact
+            With both fingerprints, unless `force`.
+        """
+        if model.fingerprint != self.provenance.fingerprint and not force:
+            raise StaleArtifact(
+                f"these vectors were made from {self.provenance.model} "
+                f"(fingerprint {self.provenance.fingerprint}), and the model is {model.name} "
+                f"(fingerprint {model.fingerprint}). Load the same model, or pass force=True."
+            )
+
+    def score(
+        self,
+        model: LanguageModel,
+        texts: Sequence[str],
+        *,
+        layer: int | None = None,
+        token_offset: int = 0,
+        force: bool = False,
+    ) -> Float[Tensor, "text emotion"]:
+        """Cosine of each text's pooled, centered residual with each emotion's vector.
+
+        Parameters
+        ----------
+        model
+            The model the vectors were made from.
+        texts
+            Plain texts.
+        layer
+            Layer of the model; None is the run's target layer.
+        token_offset
+            Content tokens to skip; 0 since a user's text may be short.
+
+        Returns
+        -------
+        Tensor
+            [text emotion], in -1..1; NaN for a text with no token left.
+        """
+        self.check_model(model, force=force)
+        chosen = self.provenance.target_layer if layer is None else layer
+        place = self.layer_index(chosen)
+        pooled = pooled_resid_post(model, texts, FromToken(token_offset), layers=[chosen])
+        return self._cosine(rearrange(pooled.mean, "text 1 d_model -> text d_model"), place)
+
+    def score_tokens(
+        self, model: LanguageModel, text: str, *, layer: int | None = None, force: bool = False
+    ) -> tuple[list[str], Float[Tensor, "position emotion"]]:
+        """Score one text token by token; returns the tokens and their cosines."""
+        self.check_model(model, force=force)
+        chosen = self.provenance.target_layer if layer is None else layer
+        place = self.layer_index(chosen)
+        read = resid_post(model, text, layers=[chosen])
+        return read.token_strings, self._cosine(read.resid[0], place)
+
+    def _cosine(
+        self, residual: Float[Tensor, "sample d_model"], place: int
+    ) -> Float[Tensor, "sample emotion"]:
+        centered = residual - self.global_mean[place]
+        lengths = rearrange(centered.norm(dim=1), "sample -> sample 1")
+        return einsum(
+            centered / lengths,
+            unit(self.vectors[place]),
+            "sample d_model, emotion d_model -> sample emotion",
+        )
+
+
+def mean_residual_norm(
+    norm: Float[Tensor, "row layer"], n_tokens: Float[Tensor, "row"]
+) -> Float[Tensor, "layer"]:
+    """Mean norm over tokens, from each text's mean norm and number of tokens."""
+    weighted = norm.double() * rearrange(n_tokens, "row -> row 1")
+    total = reduce(weighted, "row layer -> layer", "sum")
+    return (total / torch.sum(n_tokens)).float()

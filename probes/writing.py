@@ -1,0 +1,185 @@
+"""From cells to accepted texts: prompts, rounds of sampling, judging, topping up.
+
+1. Cells are cut into *units*: as many whole cells as fill one batch. A unit's seed depends on the
+   run's seed and the unit's cells alone.
+2. Round 1 asks for every missing text of the unit in one batch; each answer is judged (`filtering`).
+3. Rejected and missing texts are asked for again, with the round's own seed, up to `max_attempts`.
+   From the second round on, tokens that are a banned word may be suppressed (`Rules.suppress`), since
+   a small writer would name the emotion again.
+4. What is still missing is counted, not hidden. The unit's cells are returned together.
+
+The phrasing depends on the topic and the text's index, never on the emotion, so that no emotion is
+told apart by it. Two neighboring texts of a cell share a prompt, which is then read once.
+
+Contract: knows prompts and judging; the model is a function from prompts to raw answers; it writes no
+files.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from probes.corpus import Cell
+from probes.filtering import Verdict, fingerprint, judge_dialogue, judge_story, split_stories
+from probes.stimuli import STORY_MARKER, NeutralPrompt, StoryPrompt, neutral_prompts, story_prompts
+from probes.storage import digest_of, seed_of
+
+Write = Callable[[Sequence[str], int, Sequence[str | None]], Sequence["Raw"]]
+"""(prompts, seed, emotion whose words to suppress or None for each prompt) -> answers, in order."""
+
+
+class Raw(Protocol):
+    """What a writer returns."""
+
+    @property
+    def text(self) -> str:
+        """The answer."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether the writer ended it by itself."""
+        ...
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What is asked for and what is kept."""
+
+    texts_per_cell: int
+    texts_per_prompt: int
+    min_words: int
+    truncation: Literal["reject", "trim"]
+    max_attempts: int
+    chat: bool
+    """Whether the writer takes instructions (chat) or continues text (base)."""
+    suppress: Literal["never", "retries", "always"] = "never"
+    """When the writer's tokens for banned words are suppressed."""
+    neutral_form: Literal["dialogue", "answer"] = "dialogue"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt for `count` texts of a cell."""
+
+    cell: Cell
+    slots: tuple[int, ...]
+    prompt: str
+    phrasing: str
+    opening: str = ""
+    """Text that stands before the answer in the finished text."""
+
+
+def plan_units(cells: Sequence[Cell], texts_per_cell: int, batch_size: int) -> list[list[Cell]]:
+    """Cut cells into units of about `batch_size` texts, at least one cell each."""
+    size = max(1, batch_size // texts_per_cell)
+    return [list(cells[start : start + size]) for start in range(0, len(cells), size)]
+
+
+def unit_seed(seed: int, unit: Sequence[Cell], attempt: int) -> int:
+    """Seed of a unit's round: the run's seed, the unit's cells and the round decide it."""
+    return seed_of(seed, *[(cell.emotion, cell.topic) for cell in unit], attempt)
+
+
+def prompt_digest() -> str:
+    """Digest of every prompt template, recorded with the texts."""
+    prompts = [vars(prompt) for prompt in (*story_prompts(), *neutral_prompts())]
+    return digest_of([prompts, STORY_MARKER])
+
+
+def _request(cell: Cell, topic_index: int, slots: tuple[int, ...], rules: Rules) -> Request:
+    pair = topic_index + slots[0] // 2
+    if cell.emotion is None:
+        neutral: NeutralPrompt = neutral_prompts()[pair % len(neutral_prompts())]
+        if rules.neutral_form == "answer":
+            question = neutral.question.format(topic=cell.topic)
+            opening = f"Person: {question}\nAssistant: "
+            return Request(
+                cell, slots, question if rules.chat else opening.rstrip(), neutral.id, opening
+            )
+        template = neutral.template if rules.chat else neutral.plain_template
+        return Request(cell, slots, template.format(topic=cell.topic), neutral.id)
+    story: StoryPrompt = story_prompts()[pair % len(story_prompts())]
+    fields: dict[str, Any] = {"topic": cell.topic, "emotion": cell.emotion}
+    if len(slots) > 1 and rules.chat:
+        template = story.batch_template
+        fields |= {"count": len(slots), "marker": STORY_MARKER}
+    else:
+        template = story.template if rules.chat else story.plain_template
+    return Request(cell, slots, template.format(**fields), story.id)
+
+
+def _answers(request: Request, raw: Raw) -> list[tuple[str, bool]]:
+    """Texts in one answer with whether each was finished."""
+    if len(request.slots) == 1:
+        return [(request.opening + raw.text.lstrip(), raw.finished)]
+    stories = split_stories(raw.text, STORY_MARKER, finished=raw.finished)
+    return [(story, True) for story in stories[: len(request.slots)]]
+
+
+def _judge(text: str, finished: bool, cell: Cell, rules: Rules, seen: set[str]) -> Verdict:
+    limits: dict[str, Any] = {"min_words": rules.min_words, "truncation": rules.truncation}
+    if cell.emotion is None:
+        return judge_dialogue(text, finished=finished, seen=seen, **limits)
+    return judge_story(text, finished=finished, emotion=cell.emotion, seen=seen, **limits)
+
+
+def write_unit(
+    unit: Sequence[Cell], topics: Sequence[str], rules: Rules, seed: int, write: Write
+) -> dict[Cell, dict[str, Any]]:
+    """Write all texts of a unit; see the module's text.
+
+    Returns
+    -------
+    dict of Cell to content
+        ``texts`` (accepted, by index), ``rejected`` (index, attempt, reason) and ``requested``.
+    """
+    accepted: dict[Cell, dict[int, dict[str, Any]]] = {cell: {} for cell in unit}
+    rejected: dict[Cell, list[dict[str, Any]]] = {cell: [] for cell in unit}
+    seen: set[str] = set()
+    order = {topic: index for index, topic in enumerate(topics)}
+    for attempt in range(1, rules.max_attempts + 1):
+        requests = [
+            _request(cell, order[cell.topic], slots, rules)
+            for cell in unit
+            for slots in _missing_slots(accepted[cell], rules)
+        ]
+        if not requests:
+            break
+        suppress = rules.suppress == "always" or (rules.suppress == "retries" and attempt > 1)
+        raws = write(
+            [request.prompt for request in requests],
+            unit_seed(seed, unit, attempt),
+            [request.cell.emotion if suppress else None for request in requests],
+        )
+        for request, raw in zip(requests, raws, strict=True):
+            answers = _answers(request, raw)
+            for slot, (text, finished) in zip(request.slots, answers, strict=False):
+                verdict = _judge(text, finished, request.cell, rules, seen)
+                made = {"index": slot, "attempt": attempt, "phrasing": request.phrasing}
+                if verdict.rejected is None:
+                    seen.add(fingerprint(verdict.text))
+                    accepted[request.cell][slot] = {
+                        **made,
+                        "text": verdict.text,
+                        "trimmed": verdict.trimmed,
+                    }
+                else:
+                    rejected[request.cell].append({**made, "reason": verdict.rejected})
+            for slot in request.slots[len(answers) :]:
+                made = {"index": slot, "attempt": attempt, "phrasing": request.phrasing}
+                rejected[request.cell].append({**made, "reason": "missing"})
+    return {
+        cell: {
+            "texts": [accepted[cell][slot] for slot in sorted(accepted[cell])],
+            "rejected": rejected[cell],
+            "requested": rules.texts_per_cell,
+        }
+        for cell in unit
+    }
+
+
+def _missing_slots(accepted: dict[int, Any], rules: Rules) -> list[tuple[int, ...]]:
+    missing = [slot for slot in range(rules.texts_per_cell) if slot not in accepted]
+    size = rules.texts_per_prompt
+    return [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]

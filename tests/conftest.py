@@ -1,0 +1,86 @@
+"""Tiny models and tokenizers that every test may use, and a network that no test may use."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
+
+import tiny_models  # noqa: E402 - it imports huggingface_hub
+import torch  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    """One thread for tiny models: on a busy machine a second one makes them many times slower."""
+    every = torch.get_num_threads()
+    torch.set_num_threads(every if request.node.get_closest_marker("embedded") else 1)
+    yield
+    torch.set_num_threads(every)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def uv_calls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """File with one line per call of `uv`, found before the real one, so that no test installs.
+
+    TransformerLens may try to install a package while it boots; it asks uv before pip.
+    """
+    folder = tmp_path_factory.mktemp("bin")
+    calls = folder / "calls"
+    calls.touch()
+    script = folder / "uv"
+    script.write_text(f'#!/bin/sh\necho "$@" >> "{calls}"\nexit 1\n', encoding="utf-8")
+    script.chmod(0o755)
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    return calls
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> Callable[..., Any]:
+    """``tiny_tokenizer(chat=False, bos="template")``: see `tiny_models.tiny_tokenizer`."""
+    return tiny_models.tiny_tokenizer
+
+
+@pytest.fixture(scope="session")
+def tiny_hf_model() -> Callable[..., Any]:
+    """``tiny_hf_model(architecture, seed=0)``: a fresh random Hugging Face model in memory."""
+    return tiny_models.tiny_model
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """``tiny_folder(architecture, seed=0, chat=False, bos="template")``: a saved tiny model."""
+    made: dict[tuple[Any, ...], Path] = {}
+
+    def folder(architecture: str, **settings: Any) -> Path:
+        key = (architecture, *sorted(settings.items()))
+        if key not in made:
+            made[key] = tiny_models.save_tiny_model(
+                tmp_path_factory.mktemp("models") / architecture, architecture, **settings
+            )
+        return made[key]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_folder: Callable[..., Path]) -> Callable[..., Any]:
+    """``tiny_model(architecture, backend="auto", **folder settings)``: a shared `LanguageModel`.
+
+    Float32 on the CPU. Tests share it, so they must leave it as they found it.
+    """
+    import hooks
+
+    loaded: dict[tuple[Any, ...], Any] = {}
+
+    def load(architecture: str, backend: Any = "auto", **settings: Any) -> Any:
+        key = (architecture, backend, *sorted(settings.items()))
+        if key not in loaded:
+            folder = tiny_folder(architecture, **settings)
+            loaded[key] = hooks.load(folder, backend=backend, dtype="float32", device="cpu")
+        return loaded[key]
+
+    return load

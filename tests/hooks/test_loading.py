@@ -1,0 +1,210 @@
+"""A name, a folder or an object becomes a model that reads; anything else is refused with a cure."""
+
+import json
+import time
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import hooks
+from hooks import FromToken
+from hooks.errors import InvalidInput, ModelError
+
+TEXTS = ["The old man sat by the window and watched the rain.", "Nobody came."]
+
+
+@pytest.fixture
+def loaded(tiny_folder):
+    """A Hugging Face model and its tokenizer, as a user would have loaded them."""
+    folder = tiny_folder("llama")
+    hf = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return hf, AutoTokenizer.from_pretrained(folder)
+
+
+def bridge(hf, tokenizer):
+    from transformer_lens.model_bridge import TransformerBridge
+
+    return TransformerBridge.boot_transformers("tiny", hf_model=hf, tokenizer=tokenizer)
+
+
+class TestFolder:
+    def test_is_read_by_transformerlens_where_it_can(self, tiny_model):
+        model = tiny_model("llama")
+        assert model.backend == "transformerlens"
+        assert model.backend_reason == "TransformerLens has an adapter for it"
+        assert (model.weight_processing, model.quantize) == ("none", None)
+        assert "backend='transformerlens', n_layers=4, d_model=32" in repr(model)
+
+    def test_the_plain_tree_stays_plain(self, tiny_model):
+        model = tiny_model("llama")
+        assert {type(block).__name__ for block in model.hf.model.layers} == {"LlamaDecoderLayer"}
+        assert model.hf.config._attn_implementation == "sdpa"
+        assert not any(parameter.requires_grad for parameter in model.hf.parameters())
+        assert not model.hf.training
+
+    def test_hugging_face_is_taken_when_asked_for(self, tiny_model):
+        model = tiny_model("llama", "huggingface")
+        assert (model.backend, model.backend_reason, model.hooked) == (
+            "huggingface",
+            "asked for",
+            None,
+        )
+
+    @pytest.mark.parametrize("bos", ["template", "none"])
+    def test_the_backend_does_not_change_the_tokens(self, tiny_model, bos):
+        """TransformerLens gives a tokenizer without a beginning token one of its own."""
+        lens = tiny_model("qwen3", bos=bos)
+        plain = tiny_model("qwen3", "huggingface", bos=bos)
+        assert lens.backend == "transformerlens"
+        assert lens.encode(TEXTS[0]) == plain.encode(TEXTS[0])
+        assert lens.special_ids == plain.special_ids
+        assert (lens.tokenizer.bos_token is None) == (bos == "none")
+
+    def test_a_model_of_images_and_text_installs_nothing(self, tiny_model, uv_calls):
+        """TransformerLens wants torchvision for the images, and would install it while it boots."""
+        assert tiny_model("gemma4-multimodal").backend == "transformerlens"
+        assert uv_calls.read_text(encoding="utf-8") == ""
+
+    def test_loading_leaves_global_random_state_alone(self, tiny_folder):
+        folder = tiny_folder("llama")
+        before = torch.get_rng_state()
+        hooks.load(folder, dtype="float32", device="cpu")
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+class TestObjects:
+    def test_a_hugging_face_model_is_read_and_stays_the_callers(self, loaded, tiny_model):
+        hf, tokenizer = loaded
+        ids = torch.tensor([tokenizer(TEXTS[0])["input_ids"]])
+        with torch.no_grad():
+            before = hf(ids).logits
+        model = hooks.load(hf, tokenizer=tokenizer)
+        assert model.backend == "transformerlens", model.backend_reason
+        assert model.hf is hf
+        assert {type(block).__name__ for block in hf.model.layers} == {"LlamaDecoderLayer"}
+        with torch.no_grad():
+            assert torch.equal(hf(ids).logits, before)
+        expected = hooks.pooled_resid_post(tiny_model("llama"), TEXTS).mean
+        assert torch.allclose(hooks.pooled_resid_post(model, TEXTS).mean, expected, atol=1e-5)
+
+    def test_a_model_made_in_memory_is_recognized_by_its_class(self, tiny_hf_model, tiny_folder):
+        """GPT-OSS, Granite and others are known to TransformerLens by this alone."""
+        hf = tiny_hf_model("gemma3")
+        assert not hf.config.architectures
+        tokenizer = AutoTokenizer.from_pretrained(tiny_folder("gemma3"))
+        model = hooks.load(hf, tokenizer=tokenizer, backend="transformerlens")
+        assert model.hooked is not None
+        assert not hf.config.architectures
+
+    def test_a_bridge_is_read_as_it_is(self, loaded, tiny_model):
+        booted = bridge(*loaded)
+        model = hooks.load(booted)
+        assert model.hooked is booted
+        assert (model.backend, model.hf) == ("transformerlens", None)
+        assert model.backend_reason == "a TransformerBridge was given"
+        assert model.weight_processing == "none"
+        assert (model.n_layers, model.d_model, model.d_vocab) == (4, 32, 320)
+        reference = tiny_model("llama")
+        got = hooks.pooled_resid_post(model, TEXTS, FromToken(1)).mean
+        expected = hooks.pooled_resid_post(reference, TEXTS, FromToken(1)).mean
+        assert torch.allclose(got, expected, atol=1e-5)
+        residual = torch.randn(3, 32, generator=torch.Generator().manual_seed(0))
+        assert torch.allclose(model.unembed(residual), reference.unembed(residual), atol=1e-4)
+
+    def test_a_bridge_in_compatibility_mode_says_so(self, loaded):
+        booted = bridge(*loaded)
+        booted.enable_compatibility_mode()
+        assert hooks.load(booted).weight_processing == "compatibility mode"
+
+    def test_a_bridge_does_not_generate_here_and_says_what_to_do(self, loaded):
+        with pytest.raises(ModelError, match="Load the model by name"):
+            hooks.load(bridge(*loaded)).generate(["The"], max_new_tokens=1)
+
+    def test_a_bridge_cannot_be_read_through_hugging_face(self, loaded):
+        with pytest.raises(InvalidInput, match="drop backend="):
+            hooks.load(bridge(*loaded), backend="huggingface")
+
+    @pytest.mark.parametrize("thing", [object(), 7, None, torch.nn.Linear(2, 2)])
+    def test_anything_else_is_refused(self, thing):
+        with pytest.raises(InvalidInput, match="expected a name, a folder"):
+            hooks.load(thing)
+
+
+class TestQuantized:
+    @pytest.mark.parametrize("quantize", ["4bit", "8bit"])
+    def test_both_widths_read_close_to_the_plain_model(self, tiny_folder, tiny_model, quantize):
+        pytest.importorskip("bitsandbytes")
+        plain = tiny_model("llama")
+        model = hooks.load(tiny_folder("llama"), quantize=quantize, dtype="float32", device="cpu")
+        assert model.quantize == quantize
+        assert model.fingerprint != plain.fingerprint
+        kind = {"4bit": "Linear4bit", "8bit": "Linear8bitLt"}[quantize]
+        assert type(model.hf.model.layers[0].mlp.up_proj).__name__ == kind
+        expected = hooks.pooled_resid_post(plain, TEXTS).mean[:, 0]
+        for through in ("bulk", "reader"):
+            got = hooks.pooled_resid_post(model, TEXTS, through=through).mean
+            cosine = torch.cosine_similarity(got[:, 0], expected, dim=-1)
+            assert 0.97 < cosine.min() < 0.999999
+        assert len(model.generate(["The"], max_new_tokens=4)[0].tokens) <= 4
+
+    @pytest.mark.parametrize("quantize", ["4bit", "8bit"])
+    @pytest.mark.parametrize("first", ["bulk", "reader"])
+    def test_both_trees_agree_whichever_runs_first(self, tiny_folder, quantize, first):
+        pytest.importorskip("bitsandbytes")
+        model = hooks.load(tiny_folder("llama"), quantize=quantize, dtype="float32", device="cpu")
+        order = [first, "reader" if first == "bulk" else "bulk", first]
+        one, two, again = (
+            hooks.pooled_resid_post(model, TEXTS, through=through).mean for through in order
+        )
+        assert torch.cosine_similarity(one, two, dim=-1).min() > 0.999
+        assert torch.allclose(one, again, atol=1e-5)
+
+
+class TestRefusals:
+    def test_an_unknown_id_says_what_to_do_without_waiting(self):
+        start = time.monotonic()
+        with pytest.raises(ModelError) as caught:
+            hooks.load("no-such-organization/no-such-model", device="cpu")
+        assert time.monotonic() - start < 20
+        assert "no-such-organization/no-such-model" in str(caught.value)
+        assert "embedded:gemma-3-270m" in str(caught.value)
+        assert "hf auth login" in str(caught.value)
+
+    def test_a_folder_without_a_model_says_what_was_expected(self, tmp_path):
+        with pytest.raises(ModelError, match="config.json"):
+            hooks.load(tmp_path, device="cpu")
+
+    def test_damaged_weights_are_refused(self, tiny_folder, tmp_path):
+        import shutil
+
+        folder = shutil.copytree(tiny_folder("llama"), tmp_path / "damaged")
+        weights = folder / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:1000])
+        with pytest.raises(ModelError, match="could not load"):
+            hooks.load(folder, device="cpu")
+
+    def test_code_that_comes_with_a_model_is_not_run(self, tmp_path):
+        folder = tmp_path / "remote"
+        folder.mkdir()
+        marker = tmp_path / "was_run"
+        config = {"model_type": "mystery", "auto_map": {"AutoConfig": "code.MysteryConfig"}}
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        source = f"open({str(marker)!r}, 'w').close()\n"
+        (folder / "code.py").write_text(source, encoding="utf-8")
+        with pytest.raises(ModelError):
+            hooks.load(folder, device="cpu")
+        assert not marker.exists()
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"dtype": "int8"}, "dtype"),
+            ({"device": "toaster"}, "device"),
+            ({"quantize": "2bit"}, "quantize"),
+        ],
+        ids=str,
+    )
+    def test_settings_without_meaning_are_refused_before_any_work(self, settings, message):
+        with pytest.raises(InvalidInput, match=message):
+            hooks.load("no-such-organization/no-such-model", **settings)
