@@ -6,6 +6,9 @@ TransformerLens 4 has no such class, so these tests need an environment of their
     python -m pytest tests/hooks/test_hooked_transformer.py -o addopts=
 """
 
+import copy
+import warnings
+
 import pytest
 import torch
 
@@ -14,8 +17,12 @@ from hooks import FromToken, Last, Span
 from hooks.doctor import examine
 from hooks.errors import InvalidInput, ModelError
 
-transformer_lens = pytest.importorskip("transformer_lens")
-if not hasattr(transformer_lens, "HookedTransformer"):
+try:
+    from transformer_lens import (  # type: ignore[attr-defined]
+        HookedTransformer,
+        HookedTransformerConfig,
+    )
+except ImportError:
     pytest.skip("TransformerLens 4 has no HookedTransformer", allow_module_level=True)
 
 TEXTS = [
@@ -31,7 +38,7 @@ def hooked(request, tiny_folder):
     """Tiny random models: learned positions and LayerNorm, or rotary positions and RMSNorm."""
     from transformers import AutoTokenizer
 
-    config = transformer_lens.HookedTransformerConfig(
+    config = HookedTransformerConfig(
         n_layers=3,
         d_model=32,
         n_ctx=128,
@@ -50,7 +57,9 @@ def hooked(request, tiny_folder):
     )
     state = torch.get_rng_state()
     tokenizer = AutoTokenizer.from_pretrained(tiny_folder("llama"))
-    model = transformer_lens.HookedTransformer(config, tokenizer=tokenizer)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the class announces its end
+        model = HookedTransformer(config, tokenizer=tokenizer)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() == 1:
@@ -186,8 +195,6 @@ def test_generation_is_left_to_transformerlens(model):
 
 def test_processed_weights_are_recorded(hooked):
     """Folding the norm changes the basis of nothing written by the blocks, but says so."""
-    import copy
-
     folded = copy.deepcopy(hooked)
     folded.load_and_process_state_dict(hooked.state_dict(), fold_ln=True)
     assert folded.cfg.normalization_type in ("LNPre", "RMSPre")

@@ -1,7 +1,9 @@
-"""A name, a folder or an object becomes a model that reads; anything else is refused with a cure."""
+"""A name, a folder or an object becomes a model that reads; anything else is refused."""
 
 import json
+import shutil
 import time
+from typing import Any
 
 import pytest
 import torch
@@ -136,7 +138,9 @@ class TestQuantized:
     def test_both_widths_read_close_to_the_plain_model(self, tiny_folder, tiny_model, quantize):
         pytest.importorskip("bitsandbytes")
         plain = tiny_model("llama")
-        model = hooks.load(tiny_folder("llama"), quantize=quantize, dtype="float32", device="cpu")
+        model: Any = hooks.load(
+            tiny_folder("llama"), quantize=quantize, dtype="float32", device="cpu"
+        )
         assert model.quantize == quantize
         assert model.fingerprint != plain.fingerprint
         kind = {"4bit": "Linear4bit", "8bit": "Linear8bitLt"}[quantize]
@@ -176,8 +180,6 @@ class TestRefusals:
             hooks.load(tmp_path, device="cpu")
 
     def test_damaged_weights_are_refused(self, tiny_folder, tmp_path):
-        import shutil
-
         folder = shutil.copytree(tiny_folder("llama"), tmp_path / "damaged")
         weights = folder / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:1000])

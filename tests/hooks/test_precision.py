@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -61,11 +63,11 @@ class TestQuantization:
 
     def test_what_is_asked_for_is_what_the_configuration_says(self):
         pytest.importorskip("bitsandbytes")
-        four = quantization_config("4bit", torch.bfloat16)
+        four: Any = quantization_config("4bit", torch.bfloat16)
         assert (four.load_in_4bit, four.load_in_8bit) == (True, False)
         assert four.bnb_4bit_quant_type == "nf4"
         assert four.bnb_4bit_compute_dtype == torch.bfloat16
-        eight = quantization_config("8bit", torch.float32)
+        eight: Any = quantization_config("8bit", torch.float32)
         assert (eight.load_in_4bit, eight.load_in_8bit) == (False, True)
 
     @pytest.mark.parametrize("name", ["2bit", "int4", ""])

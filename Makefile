@@ -1,0 +1,49 @@
+# make demo   write stories, extract and draw emotion vectors with the two models that pip brings
+# make test   the whole test suite        make lint   ruff, pyright, import-linter
+PYTHON ?= python3
+VENV := .venv
+# TransformerLens 3.9 beside everything else of $(VENV): HookedTransformer exists only there.
+VENV39 := .venv-transformer-lens-3.9
+RUN := $(VENV)/bin/python
+
+.PHONY: demo test lint format clean
+
+demo: $(VENV)/.installed
+	$(RUN) -m probes.run demo
+
+test: $(VENV)/.installed-dev $(VENV39)/.installed
+	$(VENV39)/bin/python -m pytest tests/hooks/test_hooked_transformer.py
+	$(RUN) -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/pyright
+	$(VENV)/bin/lint-imports
+
+format: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) $(VENV39)
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing into $(VENV) (about two minutes) ..."
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+$(VENV39)/.installed: $(VENV)/.installed-dev
+	$(PYTHON) -m venv $(VENV39)
+	$(RUN) -c "import site; print(site.getsitepackages()[0])" \
+	  > "$$($(VENV39)/bin/python -c 'import site; print(site.getsitepackages()[0])')/shared.pth"
+	$(VENV39)/bin/python -m pip install --quiet --no-deps transformer-lens==3.9.0 better-abc==0.0.3
+	touch $@
