@@ -8,8 +8,8 @@
 
 Contract
 --------
-* A hook function receives (residual, layer) and returns None or the residual that replaces it. It is
-  told its layer by closure: a bridge's hook points report other names than they were asked for.
+* A hook function receives (residual, layer) and returns None or the residual that replaces it. It
+  is told its layer by closure: a bridge's hook points report other names than they were asked for.
 * `hooked` leaves nothing on the model, also after an exception.
 * `run` stops after the last layer needed; no logits are computed.
 * Backends know nothing of texts, tokenizers and positions.
@@ -38,7 +38,7 @@ class Backend(Protocol):
     n_layers: int
 
     def hooked(self, functions: Mapping[int, ResidHook]) -> contextlib.AbstractContextManager[None]:
-        """Call ``functions[l]`` on the residual stream after block `l` while the context is open."""
+        """Call ``functions[l]`` on the residual stream after block `l` inside the context."""
         ...
 
     def run(

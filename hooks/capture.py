@@ -2,8 +2,9 @@
 
 1. Texts become token ids by the model's one tokenisation path.
 2. They are sorted by length and packed into batches of about `batch_tokens` padded tokens.
-3. At every wanted layer a hook *selects* the positions that count (a NaN at a padded position cannot
-   leak, as it would through multiplication by a mask), sums them in float32 and keeps nothing else.
+3. At every wanted layer a hook *selects* the positions that count (a NaN at a padded position
+   cannot leak, as it would through multiplication by a mask), sums them in float32 and keeps
+   nothing else.
 4. The forward pass stops after the last wanted layer; no logits are computed.
 
 Contract: a batch gives the same numbers as its texts one by one; results are in the order given.
@@ -205,7 +206,8 @@ def resid_post(model: LanguageModel, text: str, layers: Sequence[int] | None = N
     Returns
     -------
     Residuals
-        ``resid`` has shape [layer position d_model], float32, on the CPU, with the tokens beside it.
+        ``resid`` has shape [layer position d_model], float32, on the CPU, with the tokens beside
+        it.
     """
     chosen = _layers(model, layers)
     [ids] = _encode(model, [text])

@@ -179,9 +179,9 @@ def _fast_gguf_reader() -> Iterator[None]:
 
     class Reader(stock):
         def _get(
-            self, offset: int, dtype: Any, count: int = 1, override_order: str | None = None
+            self, offset: int, dtype: Any, count: int = 1, override_order: Any = None
         ) -> Any:
-            view = np.frombuffer(self.data._mmap, dtype, int(count), int(offset))
+            view = np.frombuffer(self.data.data, dtype, int(count), int(offset))
             order = self.byte_order if override_order is None else override_order
             return view if order == "I" else view.view(view.dtype.newbyteorder(order))
 
@@ -203,7 +203,7 @@ def _convert(gguf: Path, target: Path) -> None:
         tokenizer = AutoTokenizer.from_pretrained(**source)
         loaded = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
         # A model loaded from GGUF refuses to be saved: its state goes into a plain one.
-        config = loaded.config
+        config: Any = loaded.config
         del config.quantization_config
         plain = type(loaded)(config)
         plain.load_state_dict(loaded.state_dict(), assign=True)

@@ -3,8 +3,8 @@
 1. ``embedded:NAME`` becomes a local folder.
 2. Hugging Face loads weights and tokenizer, raw: nothing is folded, nothing runs remote code.
 3. A second module tree over the same tensors is made; the first one stays plain Hugging Face.
-4. TransformerLens boots the second one. Where it has no adapter, `backend="auto"` reads through plain
-   forward hooks instead, and the model says so in `backend_reason`.
+4. TransformerLens boots the second one. Where it has no adapter, `backend="auto"` reads through
+   plain forward hooks instead, and the model says so in `backend_reason`.
 """
 
 import contextlib
@@ -105,7 +105,7 @@ def _load_hugging_face(
         tokenizer = AutoTokenizer.from_pretrained(
             source, revision=revision, trust_remote_code=False
         )
-        hf = AutoModelForCausalLM.from_pretrained(source, **options)
+        hf: Any = AutoModelForCausalLM.from_pretrained(source, **options)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         known = ", ".join(embedded.PREFIX + name for name in embedded.EMBEDDED)
         raise ModelError(

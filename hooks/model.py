@@ -3,8 +3,9 @@
 A model may hold two module trees over the same tensors:
 
 * `hf`, a plain Hugging Face model. Generation and bulk reading run on it.
-* `hooked`, a `TransformerBridge` or `HookedTransformer`, when the backend is TransformerLens. Single
-  texts are read through its hook points, and it is there for everything else TransformerLens does.
+* `hooked`, a `TransformerBridge` or `HookedTransformer`, when the backend is TransformerLens.
+  Single texts are read through its hook points, and it is there for everything else
+  TransformerLens does.
 
 Contract: no science, no files; the tests hold that both trees give the same residual stream.
 """
@@ -240,8 +241,8 @@ class LanguageModel:
         """
         if self.hf is None:
             raise ModelError(
-                f"{self.name}: generation runs on a Hugging Face model, and a HookedTransformer has "
-                "none. Load the model by name, or use model.hooked.generate."
+                f"{self.name}: generation runs on a Hugging Face model, and a HookedTransformer "
+                "has none. Load the model by name, or use model.hooked.generate."
             )
         encoded = [
             [int(t) for t in prompt]  # type: ignore[arg-type]

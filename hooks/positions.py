@@ -82,7 +82,7 @@ class Last:
 
 @dataclass(frozen=True)
 class Spaced:
-    """About `n` content tokens of each text, evenly spaced after the first `offset`; all if fewer."""
+    """Evenly spaced content tokens of each text after the first `offset`: `n`, or all if fewer."""
 
     offset: int
     n: int

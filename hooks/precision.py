@@ -63,7 +63,7 @@ def resolve_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype
 
 
 def quantization_config(quantize: str | None, compute_dtype: torch.dtype) -> Any | None:
-    """The bitsandbytes configuration for ``"4bit"`` (NF4) or ``"8bit"``, or None."""
+    """Return the bitsandbytes configuration for ``"4bit"`` (NF4) or ``"8bit"``, or None."""
     if quantize is None:
         return None
     if quantize not in ("4bit", "8bit"):

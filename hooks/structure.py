@@ -2,8 +2,8 @@
 
 1. The *trunk* is the text decoder: the module `get_decoder()` returns, else the model itself.
 2. The *blocks* are the trunk's `ModuleList` whose length is the config's number of layers.
-3. The *final norm* is the one module outside the blocks that receives the last block's output; it is
-   found by watching one forward pass of two tokens.
+3. The *final norm* is the one module outside the blocks that receives the last block's output; it
+   is found by watching one forward pass of two tokens.
 
 Contract: nothing is changed on the model; a model that does not fit raises `ModelError`.
 """
@@ -23,8 +23,8 @@ class Structure:
 
     trunk: nn.Module
     blocks: nn.ModuleList
-    final_norm: nn.Module
-    head: nn.Module
+    final_norm: Any
+    head: Any
 
 
 def first_tensor(output: Any) -> torch.Tensor:

@@ -2,8 +2,8 @@
 
 Contract
 --------
-* A sequence starts with exactly one beginning-of-sequence token where the tokenizer has one, and with
-  none where it has none; a chat template that writes the token itself does not get a second.
+* A sequence starts with exactly one beginning-of-sequence token where the tokenizer has one, and
+  with none where it has none; a chat template that writes the token itself does not get a second.
 * Padding goes on the right unless asked otherwise, and is known from the attention mask alone.
 * *Special* are the tokenizer's special tokens and the added tokens it flags as special.
 """
@@ -30,7 +30,7 @@ class TokenBatch:
 
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:
-    """Return the token ids of a plain text, with one beginning-of-sequence token if there is one."""
+    """Return the token ids of a plain text, with one BOS where the tokenizer has one."""
     ids = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
     bos = tokenizer.bos_token_id
     if bos is not None and (not ids or ids[0] != bos):

@@ -1,15 +1,15 @@
 """Pooled activations on disk, in shards.
 
-``activations/stories-00000.safetensors`` holds, for the texts of one unit of work, ``mean`` [row layer
-d_model], ``norm`` [row layer], ``n_tokens`` [row] and ``n_texts`` [row]; a row is a story, or above
-the size budget the mean of a cell's stories. The header's metadata says which rows they are.
-``neutral-*.safetensors`` also holds ``tokens`` [token layer d_model].
+``activations/stories-00000.safetensors`` holds, for the texts of one unit of work, ``mean`` [row
+layer d_model], ``norm`` [row layer], ``n_tokens`` [row] and ``n_texts`` [row]; a row is a story,
+or above the size budget the mean of a cell's stories. The header's metadata says which rows they
+are. ``neutral-*.safetensors`` also holds ``tokens`` [token layer d_model].
 
 Contract
 --------
 * A shard is written whole and atomically; the same texts and model give the same bytes.
-* Texts with no token left are left out and counted. A value that is not finite is an error that names
-  the text; nothing of its shard is written.
+* Texts with no token left are left out and counted. A value that is not finite is an error that
+  names the text; nothing of its shard is written.
 * Knows files and tensors, not models.
 """
 

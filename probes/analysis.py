@@ -120,9 +120,10 @@ def _clusters(
 def topic_bootstrap(
     cells: CellSums, n_resamples: int, seed: int
 ) -> list[Float[Tensor, "emotion d_model"]]:
-    """Vectors recomputed from topics drawn with replacement; resamples that leave an emotion empty
-    are left out.
-    """  # noqa: D205, D400
+    """Recompute vectors from topics drawn with replacement.
+
+    Resamples that leave an emotion without a story are left out.
+    """
     n_topics = cells.sums.shape[1]
     vectors = []
     for draw in bootstrap_indices(n_topics, n_resamples, seed):
@@ -173,7 +174,7 @@ def describe_lens(
     n_shuffles: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Describe the logit lens: top and bottom tokens, and how often the emotion's own word is there.
+    """Describe the logit lens: top and bottom tokens, and the rank of each emotion's own word.
 
     ``own_word_share`` is the share of emotions with a form of their own word among the top `top_k`
     readable tokens; ``own_word_share_shuffled`` the same when names are dealt out at random.

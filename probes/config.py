@@ -2,8 +2,8 @@
 
 Contract
 --------
-* `load_config` reads a YAML file (a path, or the name of a file in `configs/`), applies overrides such
-  as ``{"model.name": "gpt2"}``, and returns a `Config`.
+* `load_config` reads a YAML file (a path, or the name of a file in `configs/`), applies overrides
+  such as ``{"model.name": "gpt2"}``, and returns a `Config`.
 * An unknown key is refused with the nearest valid one; a wrong type with what was expected.
 * Nothing here touches a model; importing this module does not import torch.
 """
@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from hooks.errors import InvalidInput
 from probes.stimuli import check_emotions, emotions, topics
@@ -28,6 +35,17 @@ class Section(BaseModel):
     """A group of settings: frozen, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _switches_are_no_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        # A flag without a value arrives as True, which would pass for the number 1.
+        if (
+            isinstance(value, bool)
+            and cls.model_fields[str(info.field_name)].annotation is not bool
+        ):
+            raise ValueError("expected a value, not a switch")
+        return value
 
 
 class ModelSettings(Section):
@@ -74,8 +92,8 @@ class GenerationSettings(Section):
     full sentence."""
     max_attempts: int = Field(default=4, ge=1)
     suppress_banned: Literal["never", "retries", "always"] = "retries"
-    """When tokens that are a banned word are made impossible: after a first draft was rejected, from
-    the start, or never (then only the filter catches them)."""
+    """When tokens that are a banned word are made impossible: after a first draft was rejected,
+    from the start, or never (then only the filter catches them)."""
     batch_size: int = Field(default=96, ge=1)
 
 
@@ -84,8 +102,8 @@ class NeutralSettings(Section):
 
     dialogues_per_topic: int = Field(default=2, ge=1)
     form: Literal["dialogue", "answer"] = "dialogue"
-    """dialogue: the writer writes both speakers. answer: the Person's line is given, the writer only
-    answers as the Assistant (for writers too small to keep up a dialogue)."""
+    """dialogue: the writer writes both speakers. answer: the Person's line is given, the writer
+    only answers as the Assistant (for writers too small to keep up a dialogue)."""
     max_new_tokens: int = Field(default=256, ge=1)
     min_words: int = Field(default=40, ge=1)
 
@@ -111,7 +129,8 @@ class ActivationSettings(Section):
     """Single tokens kept of each neutral text, for token-level components."""
     keep: Literal["auto", "story", "cell"] = "auto"
     max_gigabytes: float = Field(default=8.0, gt=0)
-    """Above this size `keep: auto` stores one mean per (emotion, topic) instead of one per story."""
+    """Above this size `keep: auto` stores one mean per (emotion, topic) instead of one per
+    story."""
 
 
 class VectorSettings(Section):
@@ -152,7 +171,8 @@ class Config(Section):
     analysis: AnalysisSettings = AnalysisSettings()
     logit_lens: LogitLensSettings = LogitLensSettings()
     output_dir: str = Field(min_length=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Below 2**32: more is not a seed to scikit-learn."""
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -182,7 +202,7 @@ class Config(Section):
         """Return the layer that the analyses look at, checked against the model's depth."""
         layer = self.model.target_layer
         if layer is None:
-            return round(n_layers * 2 / 3)
+            return min(round(n_layers * 2 / 3), n_layers - 1)
         if layer >= n_layers:
             raise InvalidInput(
                 f"model.target_layer: layer {layer} is out of range; {self.model.name} has "
@@ -262,31 +282,44 @@ def _set(values: dict[str, Any], key: str, value: Any) -> None:
     values[last] = list(value) if isinstance(value, tuple) else value
 
 
+def _sections() -> dict[str, type[Section]]:
+    fields = {name: field.annotation for name, field in Config.model_fields.items()}
+    return {
+        name: kind
+        for name, kind in fields.items()
+        if isinstance(kind, type) and issubclass(kind, Section)
+    }
+
+
 def valid_keys() -> list[str]:
     """Every dotted key a config may have."""
     keys = []
-    for name, field in Config.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            keys += [f"{name}.{inner}" for inner in section.model_fields]
-        else:
-            keys.append(name)
+    sections = _sections()
+    for name in Config.model_fields:
+        inner = sections[name].model_fields if name in sections else None
+        keys += [name] if inner is None else [f"{name}.{key}" for key in inner]
     return keys
 
 
 def nearest_key(key: str) -> str | None:
     """Return the valid key most like this one, if any is."""
+    by_last = {valid.rsplit(".", 1)[-1]: valid for valid in reversed(valid_keys())}
+    own_name = key.rsplit(".", 1)[-1]
+    if own_name in by_last:
+        return by_last[own_name]
     sections = [name for name in Config.model_fields]
     close = difflib.get_close_matches(key, [*valid_keys(), *sections], n=1, cutoff=0.5)
     if close:
         return close[0]
-    by_last = {valid.rsplit(".", 1)[-1]: valid for valid in valid_keys()}
-    last = difflib.get_close_matches(key.rsplit(".", 1)[-1], list(by_last), n=1, cutoff=0.6)
+    last = difflib.get_close_matches(own_name, list(by_last), n=1, cutoff=0.6)
     return by_last[last[0]] if last else None
 
 
 def _explain(source: str, item: Any) -> str:
-    key = ".".join(str(part) for part in item["loc"] if not str(part).startswith("list["))
+    loc = item["loc"]
+    depth = 2 if f"{loc[0]}" in _sections() else 1
+    # After the setting's own name come pydantic's names for the types it tried.
+    key = ".".join(str(part) for i, part in enumerate(loc) if i < depth or isinstance(part, int))
     if item["type"] == "extra_forbidden":
         nearest = nearest_key(key)
         hint = f"; did you mean {nearest!r}?" if nearest else "."
@@ -309,7 +342,9 @@ def _check_values(config: Config, source: str) -> None:
             )
         if isinstance(subset, list) and len(set(subset)) != len(subset):
             raise InvalidInput(f"{source}: generation.{key}: a name is listed twice in {subset}.")
-    check_emotions(config.emotions)
+    # A user's corpus may hold any emotions; its run checks them against the file.
+    if config.corpus.stories is None:
+        check_emotions(config.emotions)
     if len(config.emotions) < 2 and config.corpus.stories is None:
         raise InvalidInput(
             f"{source}: generation.emotions_subset: expected at least two emotions (a vector is a "

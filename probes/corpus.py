@@ -81,16 +81,23 @@ def read_cell(root: Path, cell: Cell) -> dict[str, Any]:
     try:
         found = Cell(content["emotion"], content["topic"])
         texts = [story["text"] for story in content["texts"]]
+        indices = [story["index"] for story in content["texts"]]
+        counted = len(texts) <= content["requested"] and isinstance(content["rejected"], list)
     except (TypeError, KeyError) as error:
         raise DataError(
             f"{path} is not a cell file (missing {error}). Delete it and run the stage again."
         ) from error
-    if found != cell or not all(isinstance(text, str) and text.strip() for text in texts):
+    whole = counted and all(isinstance(index, int) for index in indices)
+    if found != cell or not whole or not all(_is_text(text) for text in texts):
         raise DataError(
             f"{path}: expected non-empty texts for {cell}, got {len(texts)} for {found}. "
             "Delete it and run the stage again."
         )
     return content
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def read_corpus(root: Path, cells: Iterable[Cell]) -> Iterator[Text]:
@@ -118,19 +125,21 @@ def read_jsonl(path: str, *, emotion: bool) -> dict[Cell, list[str]]:
         raise InvalidInput(f"corpus file {path!r} not found; expected a JSON-lines file.")
     needed = ("emotion", "topic", "text") if emotion else ("topic", "text")
     cells: dict[Cell, list[str]] = {}
-    with source.open(encoding="utf-8") as file:
+    with source.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = json.loads(line.decode("utf-8-sig"))
                 values = [row[key] for key in needed]
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
+                # Half a surrogate pair can be spelled in JSON and neither stored nor tokenized.
+                "".join(value for value in values if isinstance(value, str)).encode("utf-8")
+            except (ValueError, KeyError, TypeError) as error:
                 raise InvalidInput(
                     f"{path}, line {number}: expected a JSON object with {', '.join(needed)} "
                     f"({type(error).__name__}: {error})."
                 ) from error
-            if not all(isinstance(value, str) and value.strip() for value in values):
+            if not all(_is_text(value) for value in values):
                 raise InvalidInput(
                     f"{path}, line {number}: expected non-empty strings for {', '.join(needed)}."
                 )

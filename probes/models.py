@@ -20,7 +20,7 @@ class Models:
         self._subject: LanguageModel | None = None
 
     def writer(self) -> "LanguageModel":
-        """The model that writes; the subject itself when the config names no writer."""
+        """Return the model that writes; the subject itself when the config names no writer."""
         if self._config.writer.name is None:
             return self.subject()
         if self._writer is None:
@@ -39,7 +39,7 @@ class Models:
         return self._writer
 
     def subject(self) -> "LanguageModel":
-        """The model under study."""
+        """Return the model under study."""
         if self._subject is None:
             import hooks
 

@@ -1,9 +1,9 @@
 """Human ratings beside the model's geometry.
 
-The 45 rated words among the 171 (Russell & Mehrabian 1977) are matched with principal components: each
-component's coordinates are correlated with the ratings, and the component with the largest |r| is
-reported with the number searched and a permutation p-value corrected for that search. A component has
-no sign of its own, so r is reported positive with the sign that makes it so.
+The 45 rated words among the 171 (Russell & Mehrabian 1977) are matched with principal components:
+each component's coordinates are correlated with the ratings, and the component with the largest
+|r| is reported with the number searched and a permutation p-value corrected for that search. A
+component has no sign of its own, so r is reported positive with the sign that makes it so.
 
 Contract: numbers in, numbers out; which words are rated comes from `stimuli`.
 """
@@ -66,7 +66,8 @@ def match_component(
     Returns
     -------
     dict or None
-        ``component, sign, r, n, low, high, p_corrected, n_searched``; None with too few rated words.
+        ``component, sign, r, n, low, high, p_corrected, n_searched``; None with too few rated
+        words.
     """
     rated = rated_words(emotions)
     if len(rated) < MIN_RATED:

@@ -82,6 +82,8 @@ def _parse(words: list[str]) -> tuple[list[str], dict[str, Any]]:
     def collect(*positional: str, **flags: Any) -> None:
         parsed.append(([str(word) for word in positional], flags))
 
+    # Fire would take the word after a bare --quiet for its value.
+    words = ["--quiet=True" if word == "--quiet" else word for word in words]
     fire.Fire(collect, command=words, name="emotion-probes")
     return parsed[0]
 
@@ -131,7 +133,7 @@ def _pipeline(positional: list[str], flags: dict[str, Any], terminal: "Terminal"
 
     from probes.runs import Run
 
-    run = Run(config, source)
+    run = Run(config, _again(source, flags))
     if emotions:
         _check_shown(emotions, run)
     run.prepare()
@@ -144,6 +146,16 @@ def _pipeline(positional: list[str], flags: dict[str, Any], terminal: "Terminal"
     run.write_summary(stages.NAMES)
     _show(run, names, emotions, terminal)
     return 0
+
+
+def _again(source: str, flags: dict[str, Any]) -> str:
+    """Spell a config and the flags that change it, as a shell takes them, for cures."""
+    import shlex
+
+    def spelled(value: Any) -> str:
+        return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+    return shlex.join([source, *(f"--{key}={spelled(value)}" for key, value in flags.items())])
 
 
 def _source_and_stages(positional: list[str], own: dict[str, Any]) -> tuple[str, list[str]]:

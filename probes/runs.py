@@ -19,11 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hooks.errors import StaleArtifact
+from hooks.errors import InvalidInput, StaleArtifact
 from probes.config import Config
 from probes.corpus import Cell, neutral_cells, read_jsonl, story_cells
-from probes.storage import StorageError, digest_of, read_json, remove_leftovers, write_json
+from probes.storage import (
+    LEFTOVER,
+    StorageError,
+    digest_of,
+    read_json,
+    remove_leftovers,
+    write_json,
+)
 
+_FOLDERS = ("stories", "neutral", "activations", "vectors", "analysis", "figures", "stages")
 PACKAGES = ("emotion-lens", "torch", "transformers", "transformer-lens", "numpy", "scikit-learn")
 
 
@@ -76,6 +84,23 @@ class Run:
         for kind, path in (("stories", config.corpus.stories), ("neutral", config.corpus.neutral)):
             if path is not None:
                 self._own[kind] = read_jsonl(path, emotion=kind == "stories")
+        if self.brings_corpus:
+            self._check_own_emotions()
+
+    def _check_own_emotions(self) -> None:
+        subset = self.config.generation.emotions_subset
+        found = sorted({cell.emotion or "" for cell in self._own["stories"]})
+        for name in subset if isinstance(subset, list) else []:
+            if name not in found:
+                raise InvalidInput(
+                    f"generation.emotions_subset: {name!r} is not in {self.config.corpus.stories}; "
+                    f"it has: {', '.join(found)}."
+                )
+        if len(self.emotions) < 2:
+            raise InvalidInput(
+                f"corpus.stories: expected stories of at least two emotions (a vector is a "
+                f"difference from the mean over emotions), got {', '.join(self.emotions)}."
+            )
 
     @property
     def brings_corpus(self) -> bool:
@@ -135,8 +160,11 @@ class Run:
                 f"output_dir: cannot make the folder {self.root}: {error.strerror}. Choose another "
                 "with --output_dir=FOLDER."
             ) from error
-        for folder in ("stories", "neutral", "activations", "vectors", "analysis", "stages"):
+        for folder in _FOLDERS:
             remove_leftovers(self.root / folder)
+        # The folder itself may hold anything else: nothing below it is searched.
+        for path in self.root.glob(f"{LEFTOVER}*"):
+            path.unlink(missing_ok=True)
 
     def record_path(self, stage: str) -> Path:
         """Where a stage's record lies."""

@@ -1,8 +1,8 @@
 """Files: written whole or not at all, read with an error that says what is wrong.
 
-Contract: `write_*` writes a temporary file in the target's folder, flushes it to the disk and renames
-it. A reader, or a killed process, sees the old content or the new, never a part. There are no locks:
-two processes that write the same file write the same bytes.
+Contract: `write_*` writes a temporary file in the target's folder, flushes it to the disk and
+renames it. A reader, or a killed process, sees the old content or the new, never a part. There are
+no locks: two processes that write the same file write the same bytes.
 """
 
 import hashlib
@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from hooks.errors import DataError, EmotionLensError
+
+LEFTOVER = ".part-"
+"""How the names of temporary files begin."""
 
 
 class StorageError(EmotionLensError, OSError):
@@ -31,7 +34,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     handle, temporary = -1, ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=LEFTOVER)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
@@ -78,7 +81,7 @@ def read_json(path: Path) -> Any:
 def remove_leftovers(folder: Path) -> None:
     """Delete the temporary files that killed writers left below a folder."""
     if folder.is_dir():
-        for path in folder.rglob(".part-*"):
+        for path in folder.rglob(f"{LEFTOVER}*"):
             path.unlink(missing_ok=True)
 
 

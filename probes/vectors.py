@@ -7,7 +7,8 @@ metadata says what they were made from.
 Contract
 --------
 * The same activations give the same bytes: no dates, no paths.
-* Vectors are used with the model they were made from: another fingerprint is refused, unless forced.
+* Vectors are used with the model they were made from: another fingerprint is refused, unless
+  forced.
 """
 
 import json
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import torch
 from einops import einsum, rearrange, reduce
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -233,7 +234,7 @@ class EmotionVectors:
 
 
 def mean_residual_norm(
-    norm: Float[Tensor, "row layer"], n_tokens: Float[Tensor, "row"]
+    norm: Float[Tensor, "row layer"], n_tokens: Int[Tensor, "row"]
 ) -> Float[Tensor, "layer"]:
     """Mean norm over tokens, from each text's mean norm and number of tokens."""
     weighted = norm.double() * rearrange(n_tokens, "row -> row 1")

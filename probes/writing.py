@@ -2,17 +2,18 @@
 
 1. Cells are cut into *units*: as many whole cells as fill one batch. A unit's seed depends on the
    run's seed and the unit's cells alone.
-2. Round 1 asks for every missing text of the unit in one batch; each answer is judged (`filtering`).
+2. Round 1 asks for every missing text of the unit in one batch; each answer is judged
+   (`filtering`).
 3. Rejected and missing texts are asked for again, with the round's own seed, up to `max_attempts`.
-   From the second round on, tokens that are a banned word may be suppressed (`Rules.suppress`), since
-   a small writer would name the emotion again.
+   From the second round on, tokens that are a banned word may be suppressed (`Rules.suppress`),
+   since a small writer would name the emotion again.
 4. What is still missing is counted, not hidden. The unit's cells are returned together.
 
 The phrasing depends on the topic and the text's index, never on the emotion, so that no emotion is
 told apart by it. Two neighboring texts of a cell share a prompt, which is then read once.
 
-Contract: knows prompts and judging; the model is a function from prompts to raw answers; it writes no
-files.
+Contract: knows prompts and judging; the model is a function from prompts to raw answers; it writes
+no files.
 """
 
 from collections.abc import Callable, Sequence

@@ -2,8 +2,8 @@
 
 Contract
 --------
-* A stage is a function of a `Run`; it reads what earlier stages left in the folder and leaves files of
-  its own, whole. What it depends on is listed here, so that a change is noticed.
+* A stage is a function of a `Run`; it reads what earlier stages left in the folder and leaves
+  files of its own, whole. What it depends on is listed here, so that a change is noticed.
 * Importing this package does not import torch: a stage's code is loaded when it runs.
 """
 

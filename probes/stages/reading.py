@@ -66,7 +66,8 @@ def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[st
         "target_layer": target,
         "per_cell": per_cell,
     }
-    for kind, texts in (("stories", stories), ("neutral", neutral)):
+    kinds: list[tuple[Kind, list[Text]]] = [("stories", stories), ("neutral", neutral)]
+    for kind, texts in kinds:
         shards = plan_shards(texts, settings.shard_size)
         _read_shards(run, model, reporter, kind, shards, layers, per_cell and kind == "stories")
         read = [load_shard(shard_path(run.root, kind, i)) for i in range(len(shards))]
@@ -96,8 +97,8 @@ def _require_texts(run: Run, stories: Sequence[Text], neutral: Sequence[Text]) -
         raise DataError(f"no usable story for: {', '.join(empty)}. {cure}")
     if len(neutral) < 2 and run.config.vectors.neutral_pca != "none":
         raise DataError(
-            f"expected at least two neutral texts, got {len(neutral)}: their components are removed "
-            "from the vectors. Write some (generate-neutral, or corpus.neutral), or set "
+            f"expected at least two neutral texts, got {len(neutral)}: their components are "
+            "removed from the vectors. Write some (generate-neutral, or corpus.neutral), or set "
             "vectors.neutral_pca=none."
         )
 
@@ -221,15 +222,15 @@ def _neutral(run: Run, index: dict[str, Any]) -> tuple[list[torch.Tensor], list[
     if len(samples) < 2:
         raise DataError(
             f"expected at least two neutral {settings.neutral_pca} samples after the first "
-            f"{run.config.activation.token_offset} tokens, got {len(samples)}. Write more or longer "
-            "neutral text, lower activation.token_offset, or set vectors.neutral_pca=none."
+            f"{run.config.activation.token_offset} tokens, got {len(samples)}. Write more or "
+            "longer neutral text, lower activation.token_offset, or set vectors.neutral_pca=none."
         )
     found = neutral_components(samples, settings.pca_variance_threshold)
     return found.directions, [float(ratio.sum()) for ratio in found.explained_variance_ratio]
 
 
 def cell_sums(run: Run, layer_place: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sums [emotion topic d_model] and story counts [emotion topic] at one layer."""
+    """Return sums [emotion topic d_model] and story counts [emotion topic] at one layer."""
     index = read_json(run.root / INDEX)
     emotions = {name: i for i, name in enumerate(run.emotions)}
     topics = {name: i for i, name in enumerate(dict.fromkeys(c.topic for c in run.story_cells))}
@@ -250,6 +251,6 @@ def cell_sums(run: Run, layer_place: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def neutral_components_at(run: Run, layer_place: int) -> torch.Tensor:
-    """Neutral components [component d_model] that were removed at one layer."""
+    """Return the neutral components [component d_model] that were removed at one layer."""
     components, _ = _neutral(run, read_json(run.root / INDEX))
     return rearrange(components[layer_place].double(), "component d_model -> component d_model")

@@ -1,7 +1,7 @@
 """Which settings decide the outputs of each stage.
 
-Contract: a setting that cannot change a stage's output is not listed, so changing it costs nothing; one
-that can is, so it is never mixed with files made under another value.
+Contract: a setting that cannot change a stage's output is not listed, so changing it costs
+nothing; one that can is, so it is never mixed with files made under another value.
 """
 
 from collections.abc import Callable

@@ -181,5 +181,7 @@ class TestContracts:
         plain, bridged = storages(model.hf), storages(model.hooked)
         assert plain.keys() <= bridged.keys()
         copied = {bridged[key] for key in bridged.keys() - plain.keys()}
-        # TransformerLens itself cuts a fused projection into copies of its parts.
+        # TransformerLens itself cuts a fused projection into copies of its parts, and 3.9 adds an
+        # unembedding bias of zeros.
+        copied = {name for name in copied if not name.endswith("lm_head._original_component.bias")}
         assert all(architecture in ("gpt2", "phi3") and FUSED.search(name) for name in copied)

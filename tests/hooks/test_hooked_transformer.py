@@ -2,12 +2,13 @@
 
 TransformerLens 4 has no such class, so these tests need an environment of their own:
 
-    pip install "transformer-lens>=3.9,<4" && pip install --no-deps -e .
-    python -m pytest tests/hooks/test_hooked_transformer.py -o addopts=
+    pip install -e ".[dev]" "transformer-lens<4"
+    python -m pytest tests/hooks/test_hooked_transformer.py
 """
 
 import copy
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -17,11 +18,9 @@ from hooks import FromToken, Last, Span
 from hooks.doctor import examine
 from hooks.errors import InvalidInput, ModelError
 
+transformer_lens: Any = pytest.importorskip("transformer_lens")
 try:
-    from transformer_lens import (  # type: ignore[attr-defined]
-        HookedTransformer,
-        HookedTransformerConfig,
-    )
+    HookedTransformer = transformer_lens.HookedTransformer
 except ImportError:
     pytest.skip("TransformerLens 4 has no HookedTransformer", allow_module_level=True)
 
@@ -38,7 +37,7 @@ def hooked(request, tiny_folder):
     """Tiny random models: learned positions and LayerNorm, or rotary positions and RMSNorm."""
     from transformers import AutoTokenizer
 
-    config = HookedTransformerConfig(
+    config = transformer_lens.HookedTransformerConfig(
         n_layers=3,
         d_model=32,
         n_ctx=128,

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hooks import FromToken, Last, Span
+from hooks import FromToken, Last, Spaced, Span
 from hooks.errors import InvalidInput
 
 # Right-padded, left-padded, one with a special token in the middle, one with nothing.
@@ -50,14 +50,37 @@ def test_a_span_and_what_follows_it_are_the_text(content, cut):
 def test_padding_on_either_side_selects_the_same_tokens(content, left, right):
     mask = torch.tensor([content])
     padded = torch.nn.functional.pad(mask, (left, right))
-    for rule in (FromToken(2), Span(1, 4), Last(2)):
+    for rule in (FromToken(2), Span(1, 4), Last(2), Spaced(1, 3)):
         assert torch.equal(rule.select(padded)[:, left : left + len(content)], rule.select(mask))
         assert int(rule.select(padded).sum()) == int(rule.select(mask).sum())
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: FromToken(-1), lambda: Span(3, 3), lambda: Span(-1, 2), lambda: Last(0)]
+    "make",
+    [
+        lambda: FromToken(-1),
+        lambda: Span(3, 3),
+        lambda: Span(-1, 2),
+        lambda: Last(0),
+        lambda: Spaced(0, 0),
+        lambda: Spaced(-1, 1),
+    ],
 )
 def test_settings_without_meaning_are_refused(make):
     with pytest.raises(InvalidInput, match="expected"):
         make()
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=14), st.integers(0, 14), st.integers(1, 14))
+def test_spaced_takes_exactly_as_many_as_there_are_up_to_n(content, offset, n):
+    mask = torch.tensor([content])
+    after = FromToken(offset).select(mask)
+    taken = Spaced(offset, n).select(mask)
+    assert int(taken.sum()) == min(n, int(after.sum()))
+    assert not (taken & ~after).any()
+
+
+def test_spaced_tokens_are_spread_evenly():
+    mask = torch.ones(1, 12, dtype=torch.bool)
+    gaps = Spaced(2, 5).select(mask).nonzero()[:, 1].diff()
+    assert gaps.tolist() == [2, 2, 2, 2]

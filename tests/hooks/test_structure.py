@@ -1,5 +1,7 @@
 """Blocks, final norm and unembedding are found by structure, whatever they are called."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -71,7 +73,8 @@ class NoNorm(Strange):
 
 
 def build(kind: type[Strange]) -> Strange:
-    return kind(PretrainedConfig(num_hidden_layers=3, vocab_size=16)).eval()
+    settings: dict[str, Any] = {"num_hidden_layers": 3, "vocab_size": 16}
+    return kind(PretrainedConfig(**settings)).eval()
 
 
 @pytest.mark.parametrize("architecture", NAMES)
