@@ -16,6 +16,7 @@ Contract
 * Nothing is printed, written or changed.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,7 +124,7 @@ def tolerance(dtype: torch.dtype) -> float:
 
 
 def _size(model: LanguageModel) -> _Verdict:
-    module = model.hf if model.hf is not None else model.hooked
+    module: Any = model.hf if model.hf is not None else model.hooked
     count = sum(parameter.numel() for parameter in module.parameters())
     packed = f" (as stored in {model.quantize})" if model.quantize else ""
     return None, (
@@ -166,8 +167,9 @@ def _backends_agree(model: LanguageModel) -> _Verdict:
 def _unembedding(model: LanguageModel) -> _Verdict:
     read = resid_post(model, _TEXTS[0], layers=[model.n_layers - 1])
     ids = torch.tensor([read.token_ids], device=model.device)
+    module: Any = model.hf if model.hf is not None else model.hooked
     with torch.no_grad():
-        own = model.hf(ids).logits if model.hf is not None else model.hooked(ids)
+        own = module(ids).logits if model.hf is not None else module(ids)
     logits = model.unembed(read.resid).cpu()
     return _compare(model, logits, own.float().cpu(), what="logits")
 
@@ -189,7 +191,7 @@ def _compare(
     model: LanguageModel,
     got: Float[Tensor, "layer row column"],
     expected: Float[Tensor, "layer row column"],
-    what: str = "residual stream",
+    what: str = "residuals",
 ) -> _Verdict:
     """Largest difference in units of each layer's largest entry, against the tolerance."""
     difference = (got - expected).abs().amax(dim=(1, 2))
@@ -197,7 +199,7 @@ def _compare(
     worst = int(relative.argmax())
     limit = tolerance(torch.bfloat16 if model.quantize else model.dtype)
     where = f" (layer {worst})" if len(relative) > 1 else ""
-    detail = f"{what} differs by at most {float(relative[worst]):.1e}{where}; tolerance {limit:.0e}"
+    detail = f"{what} differ by at most {float(relative[worst]):.1e}{where}; tolerance {limit:.0e}"
     # NaN is not below the limit.
     return bool((relative < limit).all()), detail
 
@@ -207,10 +209,13 @@ def _beginning(model: LanguageModel) -> _Verdict:
     sequences = {"a text": model.encode(_TEXTS[0]), "a prompt": model.encode_prompt(_TEXTS[0])}
     if bos is None:
         return None, "the tokenizer has no beginning-of-sequence token, and none is added"
-    counts = {kind: ids.count(bos) for kind, ids in sequences.items()}
-    first = all(ids[0] == bos for ids in sequences.values())
+    # Only the beginning counts: some models' chat turns begin with the same token.
+    counts = {
+        kind: len(list(itertools.takewhile(lambda token: token == bos, ids)))
+        for kind, ids in sequences.items()
+    }
     detail = ", ".join(f"{kind} starts with {count}" for kind, count in counts.items())
-    return first and set(counts.values()) == {1}, detail
+    return set(counts.values()) == {1}, detail
 
 
 _CHECKS: dict[str, Callable[[LanguageModel], _Verdict]] = {

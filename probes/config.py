@@ -19,7 +19,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
     field_validator,
 )
 
@@ -38,12 +37,9 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _switches_are_no_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+    def _switches_are_no_numbers(cls, value: Any, info: Any) -> Any:
         # A flag without a value arrives as True, which would pass for the number 1.
-        if (
-            isinstance(value, bool)
-            and cls.model_fields[str(info.field_name)].annotation is not bool
-        ):
+        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation is not bool:
             raise ValueError("expected a value, not a switch")
         return value
 
@@ -218,8 +214,9 @@ def _subset(everything: tuple[str, ...], subset: int | list[str] | None) -> tupl
 
 
 def config_folder() -> Path:
-    """Folder of the configs that come with the project."""
-    return Path(__file__).resolve().parent.parent / "configs"
+    """Folder of the configs that come with the project: of the checkout, or inside the wheel."""
+    here = Path(__file__).resolve().parent
+    return next(path for path in (here / "configs", here.parent / "configs") if path.is_dir())
 
 
 def find_config(name: str) -> Path:

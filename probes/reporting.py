@@ -5,11 +5,12 @@ Contract: the pipeline talks to a `Reporter` and never prints.
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Advance = Callable[[int], None]
 
 
+@runtime_checkable
 class Reporter(Protocol):
     """Listener to a run."""
 

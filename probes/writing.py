@@ -18,7 +18,7 @@ no files.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from probes.corpus import Cell
 from probes.filtering import Verdict, fingerprint, judge_dialogue, judge_story, split_stories
@@ -29,6 +29,7 @@ Write = Callable[[Sequence[str], int, Sequence[str | None]], Sequence["Raw"]]
 """(prompts, seed, emotion whose words to suppress or None for each prompt) -> answers, in order."""
 
 
+@runtime_checkable
 class Raw(Protocol):
     """What a writer returns."""
 

@@ -114,6 +114,13 @@ class TestFailures:
         detail = by_name(diagnosis)["one beginning-of-sequence token"].detail
         assert detail == "a text starts with 1, a prompt starts with 2"
 
+    def test_a_beginning_that_also_begins_turns_is_no_failure(self, tiny_hf_model, tiny_tokenizer):
+        tokenizer = tiny_tokenizer(chat=True, bos="tokenizer")
+        tokenizer.bos_token = "<|start|>"
+        model = plain(tiny_hf_model("llama"), tokenizer)
+        assert model.encode_prompt("Hello").count(tokenizer.bos_token_id) == 2
+        assert examine(model).ok
+
     def test_a_nan_in_the_weights(self, tiny_hf_model, tiny_tokenizer):
         hf = tiny_hf_model("llama")
         with torch.no_grad():

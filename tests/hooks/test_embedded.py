@@ -151,7 +151,8 @@ class TestRealModels:
 
         tokenizer = AutoTokenizer.from_pretrained(embedded.folder("smollm2-135m-instruct"))
         ids = encode_prompt(tokenizer, "Write a sentence about rain.")
-        assert ids[0] == tokenizer.bos_token_id
+        # Its beginning-of-sequence token is the one that begins every turn, too.
+        assert ids[0] == tokenizer.bos_token_id != ids[1]
         text = tokenizer.decode(ids)
         assert text.endswith(
             "<|im_start|>user\nWrite a sentence about rain.<|im_end|>\n<|im_start|>assistant\n"
