@@ -31,7 +31,7 @@ class TestUnknownKeys:
             ),
             ({"temperature": 1}, "'temperature'", "'generation.temperature'"),
             ({"keep": "cell"}, "'keep'", "'activation.keep'"),
-            ({"model": {**MODEL, "layer": 3}}, "'model.layer'", "layer"),
+            ({"model": {**MODEL, "target_layr": 3}}, "'model.target_layr'", "'model.target_layer'"),
             ({"sed": 3}, "'sed'", "'seed'"),
         ],
     )
@@ -72,7 +72,7 @@ class TestWrongValues:
                 "generation.emotions_subset",
                 "integer",
             ),
-            ({"generation": {"topics_subset": [1]}}, "generation.topics_subset.0", "string"),
+            ({"generation": {"topics_subset": [1]}}, "generation.topics_subset", "string"),
             ({"model": {"name": "x", "device_map": 3}}, "model.device_map", "dictionary"),
             ({"seed": -1}, "seed", "greater than or equal to 0"),
             ({"seed": 2**32}, "seed", "less than"),
@@ -83,7 +83,7 @@ class TestWrongValues:
         with pytest.raises(InvalidInput) as caught:
             config(**values)
         lines = str(caught.value).splitlines()
-        assert all(line.startswith(f"config: {key}: ") for line in lines)
+        assert all(line.startswith(f"config: {key}") for line in lines)
         assert any(expected in line for line in lines)
 
     @pytest.mark.parametrize(
