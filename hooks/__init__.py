@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hooks.loading import load
     from hooks.model import LanguageModel
     from hooks.positions import FromToken, Last, Spaced, Span
+    from hooks.steering import Steering, steer
 
 _HOMES = {
     "load": "loading",
@@ -25,6 +26,8 @@ _HOMES = {
     "Generation": "generation",
     "FromToken": "positions",
     "Spaced": "positions",
+    "Steering": "steering",
+    "steer": "steering",
     "Span": "positions",
     "Last": "positions",
     "EmotionLensError": "errors",
@@ -48,9 +51,11 @@ __all__ = [
     "Spaced",
     "Span",
     "StaleArtifact",
+    "Steering",
     "load",
     "pooled_resid_post",
     "resid_post",
+    "steer",
 ]
 
 

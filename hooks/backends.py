@@ -29,6 +29,8 @@ from hooks.structure import Structure, find_structure, first_tensor
 
 ResidHook = Callable[[Tensor, int], Tensor | None]
 """(residual [batch position d_model], layer) -> None, or the residual to use instead."""
+SeeInputs = Callable[[Tensor, Tensor | None], None]
+"""(token ids [text position], attention mask over the cache too, or None)"""
 
 
 @runtime_checkable
@@ -39,6 +41,10 @@ class Backend(Protocol):
 
     def hooked(self, functions: Mapping[int, ResidHook]) -> contextlib.AbstractContextManager[None]:
         """Call ``functions[l]`` on the residual stream after block `l` inside the context."""
+        ...
+
+    def watched(self, see: SeeInputs) -> contextlib.AbstractContextManager[None]:
+        """Call `see` with token ids and attention mask before every forward pass."""
         ...
 
     def run(
@@ -91,6 +97,12 @@ class HuggingFaceBackend:
                 stack.callback(handle.remove)
             yield
 
+    @contextlib.contextmanager
+    def watched(self, see: SeeInputs) -> Iterator[None]:
+        """See `Backend.watched`."""
+        with _watching(self.structure.trunk, see):
+            yield
+
     def run(
         self,
         tokens: Int[Tensor, "text position"],
@@ -133,6 +145,24 @@ class HuggingFaceBackend:
         return logits
 
 
+@contextlib.contextmanager
+def _watching(module: nn.Module, see: SeeInputs) -> Iterator[None]:
+    def before(_module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        ids = inputs[0] if inputs else named.get("input_ids", named.get("input"))
+        if not isinstance(ids, Tensor):
+            raise InvalidInput(
+                f"expected token ids, got {type(ids).__name__}: give the model ids, not text or "
+                "embeddings, while hooks choose tokens."
+            )
+        see(ids, named.get("attention_mask"))
+
+    handle = module.register_forward_pre_hook(before, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
 def _block_hook(function: ResidHook, layer: int) -> Callable[[nn.Module, Any, Any], Any]:
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
         replaced = function(first_tensor(output), layer)
@@ -159,6 +189,12 @@ class TransformerLensBackend:
             for layer, function in functions.items()
         ]
         with self.model.hooks(fwd_hooks=named):
+            yield
+
+    @contextlib.contextmanager
+    def watched(self, see: SeeInputs) -> Iterator[None]:
+        """See `Backend.watched`."""
+        with _watching(self.model, see):
             yield
 
     def run(

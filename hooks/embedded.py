@@ -178,9 +178,7 @@ def _fast_gguf_reader() -> Iterator[None]:
     stock = gguf.GGUFReader
 
     class Reader(stock):
-        def _get(
-            self, offset: int, dtype: Any, count: int = 1, override_order: Any = None
-        ) -> Any:
+        def _get(self, offset: int, dtype: Any, count: int = 1, override_order: Any = None) -> Any:
             view = np.frombuffer(self.data.data, dtype, int(count), int(offset))
             order = self.byte_order if override_order is None else override_order
             return view if order == "I" else view.view(view.dtype.newbyteorder(order))

@@ -25,6 +25,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
+from hooks.phases import announce, prompts_must_be_whole
 from hooks.tokens import pad
 
 _MIN_SHARED_PREFIX = 16
@@ -113,7 +114,8 @@ def sample(
     uniform = torch.rand(len(prompts), max_new_tokens, generator=generator).to(device)
     ends = torch.tensor(sorted(stop_ids(hf, tokenizer)), device=device)
 
-    logits, cache, mask = _prefill(hf, prompts, max_new_tokens, device)
+    with announce("prompt"):
+        logits, cache, mask = _prefill(hf, prompts, max_new_tokens, device)
     forbidden = _forbidden(suppress, logits)
     written: list[list[int]] = [[] for _ in prompts]
     finished = [False] * len(prompts)
@@ -144,14 +146,15 @@ def sample(
             rows, tokens, mask, alive = rows[kept], tokens[kept], mask[kept], alive[kept]
         positions = mask.sum(dim=1, keepdim=True)
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-        logits = hf(
-            input_ids=rearrange(tokens, "row -> row 1"),
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
+        with announce("generated"):
+            logits = hf(
+                input_ids=rearrange(tokens, "row -> row 1"),
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits[:, -1]
     texts = tokenizer.batch_decode(written, skip_special_tokens=True)
     return [
         Generation(text, tokens, end)
@@ -184,7 +187,8 @@ def _prefill(
     place = {prompt: index for index, prompt in enumerate(unique)}
     cache: Any = DynamicCache(config=hf.config)
     longest = max(len(prompt) for prompt in unique) + max_new_tokens
-    shared = _shared_prefix(unique) if _overlooks_padding(cache, longest) else 0
+    may_share = _overlooks_padding(cache, longest) and not prompts_must_be_whole()
+    shared = _shared_prefix(unique) if may_share else 0
     if shared:
         prefix = torch.tensor([unique[0][:shared]], device=device)
         hf(input_ids=prefix, past_key_values=cache, use_cache=True, logits_to_keep=1)

@@ -12,6 +12,7 @@ import copy
 import io
 import logging
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -174,14 +175,26 @@ def _boot(label: str, hf: Any, tokenizer: Any) -> Any:
 
         if not hf.config.architectures:  # set only on models that came from a file
             hf.config.architectures = [type(hf).__name__]
-        with _nothing_installed():
+        with _nothing_installed(), _tokenizer_with_path(tokenizer) as own_tokenizer:
             return TransformerBridge.boot_transformers(
                 hf.config._name_or_path or label,
                 hf_model=hf,
-                # It gives a tokenizer without BOS one of its own; ours stays as it is.
-                tokenizer=copy.deepcopy(tokenizer),
+                tokenizer=own_tokenizer,
                 dtype=hf.dtype,
             )
+
+
+@contextlib.contextmanager
+def _tokenizer_with_path(tokenizer: Any) -> Iterator[Any]:
+    """Copy a tokenizer for TransformerLens, which changes it and loads it again from its path."""
+    if tokenizer.name_or_path:
+        yield copy.deepcopy(tokenizer)
+        return
+    from transformers import AutoTokenizer
+
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        yield AutoTokenizer.from_pretrained(folder)
 
 
 @contextlib.contextmanager

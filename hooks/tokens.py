@@ -88,5 +88,14 @@ def pad(
         window = slice(0, len(sequence)) if side == "right" else slice(length - len(sequence), None)
         ids[row, window] = torch.tensor(sequence, dtype=torch.long)
         mask[row, window] = 1
-    content = mask.bool() & ~torch.isin(ids, torch.tensor(sorted(special), dtype=torch.long))
-    return TokenBatch(ids, mask, content)
+    return TokenBatch(ids, mask, content_mask(ids, mask.bool(), special))
+
+
+def content_mask(
+    ids: Int[Tensor, "text position"],
+    present: Bool[Tensor, "text position"],
+    special: frozenset[int],
+) -> Bool[Tensor, "text position"]:
+    """Mark the tokens that are present and not special."""
+    listed = torch.tensor(sorted(special), dtype=ids.dtype, device=ids.device)
+    return present & ~torch.isin(ids, listed)

@@ -48,12 +48,15 @@ EMOTIONS = ["angry", "happy", "sad"]
 """Three: UMAP starts at four, and compiles for half a minute."""
 
 
-def save_tiny_writer(folder: Path, *, seed: int = 0) -> Path:
-    """Write the model and return its folder, ready for ``--writer.name``."""
-    tokenizer = tiny_models.tiny_tokenizer(chat=True)
-    tokenizer.add_tokens([f" {sentence}" for sentence in SENTENCES])
+def save_tiny_writer(
+    folder: Path, *, seed: int = 0, chat: bool = True, words: Sequence[str] = ()
+) -> Path:
+    """Write the model and return its folder; it also likes to write each of `words`."""
+    tokenizer = tiny_models.tiny_tokenizer(chat=chat)
+    tokenizer.add_tokens([f" {text}" for text in (*SENTENCES, *words)])
     model = tiny_models.tiny_model("llama", seed=seed, d_vocab=len(tokenizer))
-    wanted = [tokenizer.eos_token_id, *range(len(tokenizer) - len(SENTENCES), len(tokenizer))]
+    first = len(tokenizer) - len(SENTENCES) - len(words)
+    wanted = [tokenizer.eos_token_id, *range(first, len(tokenizer))]
     loud = torch.full((len(tokenizer), 1), 0.01)
     loud[wanted] = 2.0
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Cells are filled by asking, judging and asking again; a plain function stands in for the model."""
+"""Cells are filled by asking, judging and asking again; a plain function is the writer."""
 
 import itertools
 from collections.abc import Sequence
@@ -183,7 +183,8 @@ class TestPrompts:
         writer = Writer()
         unit = story_cells(["sad", "happy", "at ease"], TOPICS)
         written = write(unit, writer, texts_per_cell=6)
-        asked = dict(zip([(c, i) for c in unit for i in range(6)], writer.asked[0].prompts))
+        slots = [(cell, index) for cell in unit for index in range(6)]
+        asked = dict(zip(slots, writer.asked[0].prompts, strict=True))
         for topic in TOPICS:
             for index in range(6):
                 bare = {

@@ -1,0 +1,284 @@
+"""Write into `resid_post`: add a direction, remove it, set it, or turn toward it.
+
+With r the residual at a selected token, u the unit vector and c the coefficient:
+
+* `add`: r + c u
+* `project`: r - (r.u) u
+* `clamp`: r + (c - r.u) u
+* `rotate`: (r + c u) scaled back to the norm of r
+
+The coefficient is `dose` times the mean residual norm at that layer (so a dose means the same at
+every layer and in every model), or a `strength` in the stream's own units.
+
+Contract
+--------
+* A context manager: hooks are gone afterwards, also after an exception. Contexts nest and add up.
+* A selected token is changed exactly once per layer, when it is first computed: in the pass over
+  the prompt, or in the decoding step that adds it. What is cached is the changed stream.
+* Padding is never selected. A selection that matches nothing is an error, not a quiet baseline.
+* Dose 0 is the unsteered model, bit for bit.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from hooks.backends import check_layers
+from hooks.errors import InvalidInput
+from hooks.model import LanguageModel
+from hooks.phases import current_phase, whole_prompts
+from hooks.positions import Positions
+from hooks.tokens import content_mask
+
+Operation = Literal["add", "project", "clamp", "rotate"]
+Where = Literal["all", "prompt", "generated"]
+
+
+def add(
+    residual: Float[Tensor, "*batch d_model"], unit: Float[Tensor, "d_model"], coefficient: float
+) -> Float[Tensor, "*batch d_model"]:
+    """Add `coefficient` times a unit vector."""
+    return residual + coefficient * unit
+
+
+def project(
+    residual: Float[Tensor, "*batch d_model"], unit: Float[Tensor, "d_model"]
+) -> Float[Tensor, "*batch d_model"]:
+    """Remove the component along a unit vector."""
+    return clamp(residual, unit, 0.0)
+
+
+def clamp(
+    residual: Float[Tensor, "*batch d_model"], unit: Float[Tensor, "d_model"], coefficient: float
+) -> Float[Tensor, "*batch d_model"]:
+    """Set the component along a unit vector to `coefficient`."""
+    component = einsum(residual, unit, "... d_model, d_model -> ...")
+    return residual + rearrange(coefficient - component, "... -> ... 1") * unit
+
+
+def rotate(
+    residual: Float[Tensor, "*batch d_model"], unit: Float[Tensor, "d_model"], coefficient: float
+) -> Float[Tensor, "*batch d_model"]:
+    """Move toward a unit vector and keep the norm."""
+    moved = residual + coefficient * unit
+    before = torch.linalg.vector_norm(residual, dim=-1, keepdim=True)
+    after = torch.linalg.vector_norm(moved, dim=-1, keepdim=True)
+    return moved * (before / after)
+
+
+@dataclass
+class Steering:
+    """What a `steer` context did.
+
+    Attributes
+    ----------
+    coefficients
+        Layer to the coefficient of the unit vector there, in the stream's units.
+    n_tokens
+        Layer to the number of tokens changed so far.
+    """
+
+    operation: Operation
+    coefficients: dict[int, float]
+    n_tokens: dict[int, int] = field(default_factory=dict)
+    n_passes: int = 0
+
+
+@contextlib.contextmanager
+def steer(
+    model: LanguageModel,
+    vector: Float[Tensor, "d_model"] | Float[Tensor, "layer d_model"],
+    *,
+    layers: Sequence[int],
+    dose: float | None = None,
+    residual_norm: Float[Tensor, "layer"] | float | None = None,
+    strength: float | None = None,
+    operation: Operation = "add",
+    positions: Where | Positions = "all",
+    split: bool = False,
+) -> Iterator[Steering]:
+    """Change the residual stream while the context is open.
+
+    Parameters
+    ----------
+    model
+        What is steered: its generation, its bulk reading and its backend's own forward passes.
+    vector
+        A direction; its length does not matter. One for all layers [d_model], one per layer of the
+        model, or one per entry of `layers`.
+    layers
+        Layers to steer, 0-based.
+    dose
+        Coefficient as a fraction of `residual_norm`, **per layer** (see `split`).
+    residual_norm
+        Mean residual norm per layer of the model (`EmotionVectors.residual_norm`), or one number.
+    strength
+        Coefficient in the stream's own units, instead of a dose.
+    operation
+        ``"add"``, ``"project"`` (takes no dose), ``"clamp"`` or ``"rotate"``.
+    positions
+        ``"all"``, ``"prompt"``, ``"generated"``, or a rule such as ``Last()`` or ``Span(3, 8)``,
+        which picks content tokens of the prompt.
+    split
+        Divide the coefficient by the number of layers, so that their sum is the dose.
+
+    Yields
+    ------
+    Steering
+        The coefficients, and how many tokens were changed at each layer.
+
+    Raises
+    ------
+    InvalidInput
+        For settings without meaning, and when a selection matches no token.
+    """
+    directions = _directions(model, vector, list(layers))
+    coefficients = _coefficients(
+        model, list(layers), operation, dose, residual_norm, strength, split
+    )
+    if isinstance(positions, str) and positions not in ("all", "prompt", "generated"):
+        raise InvalidInput(
+            "positions: expected 'all', 'prompt', 'generated' or a rule such as hooks.Last(), got "
+            f"{positions!r}."
+        )
+    record = Steering(operation, coefficients, dict.fromkeys(layers, 0))
+    if operation in ("add", "rotate") and not any(coefficients.values()):
+        yield record  # nothing is computed, so nothing can differ
+        return
+    selected: list[Tensor] = []
+
+    def see_inputs(ids: Tensor, mask: Tensor | None) -> None:
+        record.n_passes += 1
+        selected[:] = [_select(model, positions, ids, mask)]
+
+    def change(residual: Tensor, layer: int) -> Tensor | None:
+        chosen = selected[0].to(residual.device)
+        if not chosen.any():
+            return None
+        rows = residual[chosen].float()
+        unit = directions[layer].to(residual.device)
+        coefficient = coefficients[layer]
+        changed = {
+            "add": lambda: add(rows, unit, coefficient),
+            "project": lambda: project(rows, unit),
+            "clamp": lambda: clamp(rows, unit, coefficient),
+            "rotate": lambda: rotate(rows, unit, coefficient),
+        }[operation]()
+        record.n_tokens[layer] += len(rows)
+        steered = residual.clone()
+        steered[chosen] = changed.to(residual.dtype)
+        return steered
+
+    with contextlib.ExitStack() as stack:
+        if not isinstance(positions, str):
+            stack.enter_context(whole_prompts())
+        for tree in {id(model.bulk): model.bulk, id(model.reader): model.reader}.values():
+            stack.enter_context(tree.watched(see_inputs))
+            stack.enter_context(tree.hooked(dict.fromkeys(layers, change)))
+        yield record
+    if record.n_passes and not any(record.n_tokens.values()):
+        raise InvalidInput(
+            f"steer: positions={positions!r} matched no token in {record.n_passes} forward passes, "
+            "so nothing was steered. 'generated' needs model.generate; a span needs a prompt that "
+            "is long enough."
+        )
+
+
+def _directions(
+    model: LanguageModel, vector: Tensor, layers: list[int]
+) -> dict[int, Float[Tensor, "d_model"]]:
+    check_layers(layers, model.n_layers)
+    if not layers or len(set(layers)) != len(layers):
+        raise InvalidInput(f"layers: expected at least one layer, each once, got {layers}.")
+    if vector.shape[-1] != model.d_model:
+        raise InvalidInput(
+            f"vector: expected d_model {model.d_model} of {model.name}, got shape "
+            f"{tuple(vector.shape)}. Was it made from another model?"
+        )
+    per_layer = _per_layer("vector", vector, layers, model.n_layers, single=vector.ndim == 1)
+    units = {}
+    for layer, direction in per_layer.items():
+        norm = direction.float().norm()
+        if not (norm.isfinite() and norm > 0):
+            raise InvalidInput(f"vector: at layer {layer} it is zero or not finite.")
+        units[layer] = direction.float() / norm
+    return units
+
+
+def _per_layer(
+    name: str, values: Tensor, layers: list[int], n_layers: int, *, single: bool
+) -> dict[int, Tensor]:
+    """Give each layer its entry: of one for all, one per layer of the model, or one per entry."""
+    if single:
+        return dict.fromkeys(layers, values)
+    if len(values) == n_layers:
+        return {layer: values[layer] for layer in layers}
+    if len(values) == len(layers):
+        return dict(zip(layers, values, strict=True))
+    raise InvalidInput(
+        f"{name}: expected one entry, {n_layers} (layers of the model) or {len(layers)} (layers to "
+        f"steer), got {len(values)}."
+    )
+
+
+def _coefficients(
+    model: LanguageModel,
+    layers: list[int],
+    operation: Operation,
+    dose: float | None,
+    residual_norm: Any,
+    strength: float | None,
+    split: bool,
+) -> dict[int, float]:
+    if operation not in ("add", "project", "clamp", "rotate"):
+        raise InvalidInput(f"operation: expected add, project, clamp or rotate, got {operation!r}.")
+    if operation == "project":
+        if dose is not None or strength is not None:
+            raise InvalidInput("operation 'project' removes the direction; it takes no dose.")
+        return dict.fromkeys(layers, 0.0)
+    if (dose is None) == (strength is None):
+        raise InvalidInput(
+            f"operation {operation!r}: expected either a dose (with residual_norm) or a strength."
+        )
+    share = 1 / len(layers) if split else 1.0
+    if strength is not None:
+        return dict.fromkeys(layers, strength * share)
+    if residual_norm is None:
+        raise InvalidInput(
+            "dose: a dose is a fraction of the mean residual norm; pass "
+            "residual_norm=vectors.residual_norm, or use strength= for the stream's own units."
+        )
+    norms = torch.as_tensor(residual_norm, dtype=torch.float64)
+    entries = _per_layer("residual_norm", norms, layers, model.n_layers, single=norms.ndim == 0)
+    return {layer: float(dose or 0.0) * share * float(norm) for layer, norm in entries.items()}
+
+
+def _select(
+    model: LanguageModel, positions: Where | Positions, ids: Tensor, mask: Tensor | None
+) -> Bool[Tensor, "text position"]:
+    """Which tokens of this pass are to be changed."""
+    width = ids.shape[1]
+    present = torch.ones_like(ids) if mask is None else mask
+    adds = present.shape[1] > width  # tokens before these are in the cache
+    phase = current_phase() or ("generated" if adds and width == 1 else "prompt")
+    here = present[:, -width:].bool()
+    if isinstance(positions, str):
+        return here if positions in ("all", phase) else torch.zeros_like(here)
+    if phase == "generated":
+        return torch.zeros_like(here)
+    if adds:
+        raise InvalidInput(
+            f"steer: {positions} counts tokens from the start of the prompt, but a part of it is "
+            "already in the cache. Give the prompt in one pass."
+        )
+    chosen = positions.select(content_mask(ids, here, model.special_ids))
+    empty = (~chosen.any(dim=1)).nonzero()[:, 0].tolist()
+    if empty:
+        raise InvalidInput(f"steer: {positions} matches no content token of text {empty[0]}.")
+    return chosen

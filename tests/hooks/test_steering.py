@@ -1,0 +1,245 @@
+"""Steering: the algebra, what is touched and when, and that nothing stays behind."""
+
+import contextlib
+
+import pytest
+import torch
+from tiny_models import tiny_model, tiny_tokenizer
+
+import hooks
+from hooks import InvalidInput, steering
+
+TEXTS = ["She ran down the hill.", "The old man sat by the window and watched the rain fall."]
+
+
+@pytest.fixture(scope="module", params=["huggingface", "transformerlens"])
+def model(request):
+    return hooks.load(tiny_model("llama"), tokenizer=tiny_tokenizer(), backend=request.param)
+
+
+@pytest.fixture
+def vector(model):
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(model.d_model, generator=generator)
+
+
+def _residuals(seed=0, n=7, d=16):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) * 10
+
+
+def _unit(d=16):
+    direction = torch.randn(d, generator=torch.Generator().manual_seed(5))
+    return direction / direction.norm()
+
+
+def test_projection_leaves_no_component():
+    assert (steering.project(_residuals(), _unit()) @ _unit()).abs().max() <= 1e-5
+
+
+def test_clamp_hits_its_target():
+    changed = steering.clamp(_residuals(), _unit(), 3.5)
+    assert (changed @ _unit() - 3.5).abs().max() <= 1e-4
+
+
+def test_rotation_keeps_the_norm_and_turns_toward_the_direction():
+    before, after = _residuals(), steering.rotate(_residuals(), _unit(), 4.0)
+    assert torch.allclose(after.norm(dim=1), before.norm(dim=1), rtol=1e-5)
+    assert ((after @ _unit()) > (before @ _unit())).all()
+
+
+def test_add_moves_by_the_coefficient_along_the_direction_only():
+    moved = steering.add(_residuals(), _unit(), 2.0) - _residuals()
+    assert torch.allclose(moved, (2.0 * _unit()).expand_as(moved), atol=1e-5)
+
+
+@pytest.mark.parametrize("operation", ["add", "rotate"])
+def test_dose_zero_is_the_unsteered_model_bit_for_bit(model, vector, operation):
+    plain = hooks.pooled_resid_post(model, TEXTS).mean
+    with hooks.steer(
+        model, vector, layers=[1], dose=0.0, residual_norm=10.0, operation=operation
+    ):
+        assert torch.equal(hooks.pooled_resid_post(model, TEXTS).mean, plain)
+
+
+def test_requested_and_realized_dose_agree_at_every_layer(model, vector):
+    norms = hooks.pooled_resid_post(model, TEXTS).norm.mean(dim=0)
+    unit = vector / vector.norm()
+    for layer in range(model.n_layers):
+        plain = hooks.resid_post(model, TEXTS[1], [layer]).resid
+        with hooks.steer(model, vector, layers=[layer], dose=0.2, residual_norm=norms):
+            steered = hooks.resid_post(model, TEXTS[1], [layer]).resid
+        realized = ((steered - plain) @ unit) / norms[layer]
+        assert (realized - 0.2).abs().max() < 1e-3
+
+
+def test_split_divides_the_dose_over_the_layers(model, vector):
+    options = {"layers": [0, 1], "dose": 0.4, "residual_norm": 10.0}
+    with hooks.steer(model, vector, **options) as whole:
+        hooks.resid_post(model, TEXTS[0])
+    with hooks.steer(model, vector, **options, split=True) as split:
+        hooks.resid_post(model, TEXTS[0])
+    assert whole.coefficients == {0: 4.0, 1: 4.0}
+    assert split.coefficients == {0: 2.0, 1: 2.0}
+
+
+def test_each_token_is_changed_once_in_prefill_and_once_in_decode(model, vector):
+    prompts = [model.encode(text) for text in TEXTS]
+    with hooks.steer(model, vector, layers=[1, 2], strength=0.5) as steering_:
+        written = model.generate(TEXTS, max_new_tokens=6, temperature=0.0)
+    # The last token drawn is never fed back.
+    fed = sum(len(text.tokens) - (0 if text.finished else 1) for text in written)
+    expected = sum(len(prompt) for prompt in prompts) + fed
+    assert steering_.n_tokens == {1: expected, 2: expected}
+
+
+def test_prompt_and_generated_split_all_between_them(model, vector):
+    counts = {}
+    for where in ("all", "prompt", "generated"):
+        with hooks.steer(model, vector, layers=[1], strength=1e-9, positions=where) as record:
+            model.generate(TEXTS, max_new_tokens=6, temperature=0.0)
+        counts[where] = record.n_tokens[1]
+    assert counts["prompt"] == sum(len(model.encode(text)) for text in TEXTS)
+    assert counts["generated"] > 0
+    assert counts["all"] == counts["prompt"] + counts["generated"]
+
+
+def test_steered_decoding_equals_steering_the_whole_text_at_once(model, vector):
+    with hooks.steer(model, vector, layers=[1], strength=2.0):
+        [written] = model.generate(TEXTS[:1], max_new_tokens=6, temperature=0.0)
+        ids = model.encode(TEXTS[0]) + written.tokens
+        logits = model.hf(torch.tensor([ids])).logits[0]
+    start = len(model.encode(TEXTS[0])) - 1
+    assert logits[start:-1].argmax(dim=1).tolist() == written.tokens
+
+
+def test_a_batch_of_unequal_length_equals_its_texts_one_by_one(model, vector):
+    with hooks.steer(model, vector, layers=[1], strength=3.0, positions=hooks.Last()):
+        together = hooks.pooled_resid_post(model, TEXTS).mean
+        left = hooks.pooled_resid_post(model, TEXTS, padding_side="left").mean
+        alone = torch.cat([hooks.pooled_resid_post(model, [text]).mean for text in TEXTS])
+    scale = alone.abs().max()
+    assert (together - alone).abs().max() / scale < 1e-5
+    assert (left - alone).abs().max() / scale < 1e-5
+
+
+def test_a_span_changes_nothing_before_it(model, vector):
+    plain = hooks.resid_post(model, TEXTS[1]).resid
+    with hooks.steer(model, vector, layers=[1], strength=5.0, positions=hooks.Span(3, 5)) as record:
+        steered = hooks.resid_post(model, TEXTS[1]).resid
+    assert record.n_tokens[1] == 2
+    changed = (steered - plain).abs().amax(dim=2)
+    assert changed[0].max() == 0  # layers below are untouched
+    # One BOS, then content tokens 0, 1, 2.
+    assert changed[1, :4].max() == 0
+    assert (changed[1, 4:6] > 0).all()
+    assert changed[1, 6:].max() == 0
+    assert (changed[2, 6:] > 0).any()  # later tokens attend to it
+
+
+def test_last_prompt_token_is_steered_the_same_with_and_without_a_shared_prefix(model, vector):
+    prompts = [TEXTS[1] + " And", TEXTS[1] + " But then"]
+    with hooks.steer(model, vector, layers=[1], strength=5.0, positions=hooks.Last()) as record:
+        together = model.generate(prompts, max_new_tokens=4, temperature=0.0)
+        assert record.n_tokens[1] == 2
+        alone = [model.generate([p], max_new_tokens=4, temperature=0.0)[0] for p in prompts]
+    assert [text.tokens for text in together] == [text.tokens for text in alone]
+
+
+def test_nested_contexts_add_up(model, vector):
+    with hooks.steer(model, vector, layers=[1], strength=3.0):
+        once = hooks.resid_post(model, TEXTS[0], [1]).resid
+    with (
+        hooks.steer(model, vector, layers=[1], strength=1.0),
+        hooks.steer(model, vector, layers=[1], strength=2.0),
+    ):
+        twice = hooks.resid_post(model, TEXTS[0], [1]).resid
+    assert torch.allclose(once, twice, atol=1e-5)
+
+
+def test_both_backends_steer_alike(vector):
+    hf, lens = (
+        hooks.load(tiny_model("llama"), tokenizer=tiny_tokenizer(), backend=backend)
+        for backend in ("huggingface", "transformerlens")
+    )
+    read = []
+    for model in (hf, lens):
+        with hooks.steer(model, vector, layers=[0, 2], strength=2.0):
+            read.append(hooks.resid_post(model, TEXTS[1]).resid)
+            read.append(hooks.pooled_resid_post(model, TEXTS).mean)
+    assert (read[0] - read[2]).abs().max() / read[0].abs().max() < 1e-5
+    assert (read[1] - read[3]).abs().max() / read[1].abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_hooks_are_gone_after_an_error(model, vector, error):
+    plain = hooks.resid_post(model, TEXTS[0]).resid
+
+    def interrupt(*_):
+        raise error("stop")
+
+    handle = model.hf.get_output_embeddings().register_forward_hook(interrupt)
+    try:
+        with (
+            pytest.raises(error),
+            hooks.steer(model, vector, layers=[1], strength=5.0),
+        ):
+            model.generate(TEXTS, max_new_tokens=3)
+    finally:
+        handle.remove()
+    assert torch.equal(hooks.resid_post(model, TEXTS[0]).resid, plain)
+    assert torch.equal(
+        hooks.pooled_resid_post(model, TEXTS).mean, hooks.pooled_resid_post(model, TEXTS).mean
+    )
+
+
+def test_a_quantized_model_steers(tmp_path, tiny_folder):
+    pytest.importorskip("bitsandbytes")
+    model = hooks.load(str(tiny_folder("llama")), quantize="4bit", backend="huggingface")
+    vector = torch.ones(model.d_model)
+    plain = hooks.resid_post(model, TEXTS[0], [1]).resid
+    with hooks.steer(model, vector, layers=[1], strength=2.0):
+        steered = hooks.resid_post(model, TEXTS[0], [1]).resid
+    moved = (steered - plain) @ (vector / vector.norm())
+    assert (moved - 2.0).abs().max() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"layers": [9], "strength": 1.0}, "out of range"),
+        ({"layers": [], "strength": 1.0}, "at least one layer"),
+        ({"layers": [1], "dose": 0.1}, "residual_norm"),
+        ({"layers": [1]}, "either a dose"),
+        ({"layers": [1], "dose": 0.1, "strength": 1.0}, "either a dose"),
+        ({"layers": [1], "dose": 0.1, "operation": "project"}, "takes no dose"),
+        ({"layers": [1], "strength": 1.0, "positions": "everywhere"}, "positions"),
+    ],
+)
+def test_settings_without_meaning_are_refused(model, vector, options, says):
+    with (
+        contextlib.suppress(TypeError),
+        pytest.raises(Exception, match=says) as caught,
+        hooks.steer(model, vector, **options),
+    ):
+        pass
+    assert "jaxtyp" in str(caught.type).lower() or isinstance(caught.value, InvalidInput)
+
+
+def test_a_selection_that_matches_nothing_is_an_error(model, vector):
+    with (
+        pytest.raises(InvalidInput, match="matched no token"),
+        hooks.steer(model, vector, layers=[1], strength=1.0, positions="generated"),
+    ):
+        hooks.resid_post(model, TEXTS[0])
+    with (
+        pytest.raises(InvalidInput, match="no content token of text 0"),
+        hooks.steer(model, vector, layers=[1], strength=1.0, positions=hooks.Span(90, 95)),
+    ):
+        hooks.resid_post(model, TEXTS[0])
+
+
+def test_a_zero_vector_and_a_foreign_width_are_refused(model):
+    with pytest.raises(InvalidInput, match="zero"):
+        steering._directions(model, torch.zeros(model.d_model), [1])
+    with pytest.raises(InvalidInput, match="another model"):
+        steering._directions(model, torch.ones(model.d_model + 1), [1])

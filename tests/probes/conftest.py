@@ -1,0 +1,111 @@
+"""One finished run, made once, that tests copy and damage."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_runs
+import yaml
+
+from probes import stages
+from probes.config import load_config
+from probes.models import Models
+from probes.reporting import Silent
+from probes.runs import Run
+
+
+class Heard(Silent):
+    """A reporter that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+@dataclass(frozen=True)
+class SmallRun:
+    """A config file and the folder it writes to."""
+
+    config: str
+    folder: Path
+
+    def run(self, **overrides: Any) -> Run:
+        """The run, with dotted settings changed (dots spelled as two underscores)."""
+        dotted = {key.replace("__", "."): value for key, value in overrides.items()}
+        return Run(load_config(self.config, dotted), self.config)
+
+    def stage(self, name: str, heard: Heard | None = None, **overrides: Any) -> bool:
+        """Run one stage; returns whether it ran."""
+        run = self.run(**overrides)
+        [stage] = stages.find_stages([name])
+        return stages.run_stage(run, stage, Models(run.config), heard or Heard())
+
+    def stages(self, *names: str, **overrides: Any) -> list[bool]:
+        """Run several stages, in the order given."""
+        return [self.stage(name, **overrides) for name in names]
+
+
+@pytest.fixture(scope="session")
+def subject(tiny_folder: Callable[..., Path]) -> Path:
+    """A tiny base model to read with."""
+    return tiny_folder("gpt2")
+
+
+@pytest.fixture(scope="session")
+def tiny_writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny chat model whose stories pass the filter."""
+    return small_runs.save_tiny_writer(tmp_path_factory.mktemp("models") / "writer")
+
+
+@pytest.fixture
+def small_run(tmp_path: Path, subject: Path) -> Callable[..., SmallRun]:
+    """``small_run(**sections)``: a config in the test's own folder, nothing run yet."""
+
+    def make(**sections: Any) -> SmallRun:
+        values = small_runs.small_settings(subject, tmp_path / "out", **sections)
+        return SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "out")
+
+    return make
+
+
+@pytest.fixture
+def reading_run(small_run: Callable[..., SmallRun], tmp_path: Path) -> Callable[..., SmallRun]:
+    """``reading_run(**sections)``: as `small_run`, with texts from files instead of a writer."""
+
+    def make(corpus: dict[str, Any] | None = None, **sections: Any) -> SmallRun:
+        own = small_runs.write_corpus(tmp_path, **(corpus or {}))
+        generation = {"emotions_subset": None, **sections.pop("generation", {})}
+        return small_run(corpus=own, generation=generation, **sections)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_original(subject: Path, tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
+    """All stages of a run on texts from files, done once; copy it, do not touch it."""
+    folder = tmp_path_factory.mktemp("finished")
+    own = small_runs.write_corpus(folder)
+    values = small_runs.small_settings(
+        subject, folder / "out", corpus=own, generation={"emotions_subset": None}
+    )
+    made = SmallRun(small_runs.write_config(folder / "c.yaml", values), folder / "out")
+    run = made.run()
+    run.prepare()
+    made.stages(*stages.NAMES)
+    return made
+
+
+@pytest.fixture
+def finished(finished_original: SmallRun, tmp_path: Path) -> SmallRun:
+    """A copy of a finished run."""
+    shutil.copytree(finished_original.folder, tmp_path / "out")
+    values = yaml.safe_load(Path(finished_original.config).read_text())
+    config = small_runs.write_config(
+        tmp_path / "c.yaml", {**values, "output_dir": str(tmp_path / "out")}
+    )
+    return SmallRun(config, tmp_path / "out")

@@ -1,0 +1,158 @@
+"""A run's folder remembers what each stage was made from, and deletes only what is its own."""
+
+import json
+
+import pytest
+import small_runs
+
+from hooks.errors import InvalidInput, StaleArtifact
+from probes.config import parse_config
+from probes.runs import Run, differences
+from probes.storage import StorageError
+
+UPSTREAM = {"upstream": "0" * 16}
+
+
+def run_in(folder, source="my.yaml", **sections) -> Run:
+    values = {"model": {"name": "gpt2"}, "output_dir": str(folder), **sections}
+    return Run(parse_config(values), source)
+
+
+class TestDifferences:
+    def test_leaves_are_listed_with_their_full_keys(self):
+        before = {"a": {"b": 1, "c": [1, 2]}, "gone": 1, "same": {"x": None}}
+        now = {"a": {"b": 2, "c": [1, 2]}, "new": 3, "same": {"x": None}}
+        assert [str(difference) for difference in differences(before, now)] == [
+            "  a.b: was 1, now 2",
+            "  gone: was 1, now None",
+            "  new: was None, now 3",
+        ]
+
+    def test_a_section_that_became_a_value_is_one_difference(self):
+        assert [d.key for d in differences({"a": {"b": 1}}, {"a": 3})] == ["a"]
+
+
+class TestRecords:
+    def test_a_stage_is_begun_once_and_finished(self, tmp_path):
+        run = run_in(tmp_path)
+        assert run.record("analyze") is None
+        run.begin("analyze", {"seed": 1}, UPSTREAM)
+        run.begin("analyze", {"seed": 2}, UPSTREAM)
+        assert run.record("analyze")["settings"] == {"seed": 1}
+        assert run.record("analyze")["complete"] is False
+        run.finish("analyze", "abc", {"files": 3}, 1.23456)
+        record = run.record("analyze")
+        assert (record["complete"], record["output_digest"], record["seconds"]) == (
+            True,
+            "abc",
+            1.23,
+        )
+        assert "torch" in record["versions"]
+
+    def test_unchanged_settings_pass_and_changed_ones_are_refused_with_the_cure(self, tmp_path):
+        run = run_in(tmp_path, source="my.yaml --seed=1")
+        run.check_unchanged("analyze", {"seed": 1}, UPSTREAM)
+        run.begin("analyze", {"a": {"seed": 1}}, UPSTREAM)
+        run.check_unchanged("analyze", {"a": {"seed": 1}}, UPSTREAM)
+        with pytest.raises(StaleArtifact) as caught:
+            run.check_unchanged("analyze", {"a": {"seed": 2}}, {"upstream": "1" * 16})
+        message = str(caught.value)
+        assert "a.seed: was 1, now 2" in message
+        assert f"input.upstream: was '{'0' * 16}', now '{'1' * 16}'" in message
+        assert "python -m probes.run my.yaml --seed=1 --restart analyze" in message
+
+    def test_inputs_come_from_complete_stages_only(self, tmp_path):
+        run = run_in(tmp_path)
+        for begun in (False, True):
+            if begun:
+                run.begin("analyze", {}, {})
+            with pytest.raises(StaleArtifact, match=r"analyze is not complete.*my\.yaml analyze"):
+                run.input_digests(["analyze"])
+        run.finish("analyze", "abc", {}, 0.0)
+        assert run.input_digests(["analyze"]) == {"analyze": "abc"}
+
+    def test_a_summary_gathers_what_was_done(self, tmp_path):
+        run = run_in(tmp_path)
+        run.begin("analyze", {}, {})
+        run.write_summary(["analyze", "visualize"])
+        summary = json.loads((tmp_path / "run.json").read_text())
+        assert list(summary["stages"]) == ["analyze"]
+        assert summary["config"]["model"]["name"] == "gpt2"
+        assert summary["config_hash"] == run.settings_hash()
+
+    def test_where_results_are_written_is_not_what_decides_them(self, tmp_path):
+        one, two = run_in(tmp_path / "one"), run_in(tmp_path / "two")
+        assert one.settings_hash() == two.settings_hash()
+        assert one.settings_hash() != run_in(tmp_path / "one", seed=1).settings_hash()
+
+
+class TestFolder:
+    def test_restart_deletes_what_belongs_to_the_stage_and_nothing_else(self, tmp_path):
+        run = run_in(tmp_path)
+        kept = ["analysis/summary.json", "stories/a.json", "stages/generate-stories.json", "my.txt"]
+        gone = ["figures/a.png", "figures/deep/b.png", "analysis/pca.csv", "stages/analyze.json"]
+        for name in (*kept, *gone):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text("x")
+        run.restart(["analyze"], {"analyze": ["figures", "analysis/pca.csv", "never-made"]})
+        left = sorted(
+            path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
+        )
+        assert left == sorted(kept)
+
+    def test_restart_does_not_follow_a_link_out_of_the_folder(self, tmp_path):
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        (outside / "precious").write_text("x")
+        run = run_in(tmp_path / "run")
+        run.prepare()
+        (tmp_path / "run" / "stories").symlink_to(outside)
+        run.restart(["generate-stories"], {"generate-stories": ["stories"]})
+        assert (outside / "precious").exists()
+        assert not (tmp_path / "run" / "stories").exists()
+
+    def test_prepare_removes_what_killed_writers_left_and_nothing_deeper(self, tmp_path):
+        folders = ("", "stories/sad", "activations", "figures", "stages", "vectors", "analysis")
+        for folder in (*folders, "mine"):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / ".part-x").write_text("half")
+        run_in(tmp_path).prepare()
+        left = [path.parent.name for path in tmp_path.rglob(".part-*")]
+        assert left == ["mine"]
+
+    def test_a_folder_below_a_file_cannot_be_made(self, tmp_path):
+        (tmp_path / "file").write_text("x")
+        for folder in (tmp_path / "file" / "run", tmp_path / "file"):
+            with pytest.raises(StorageError, match=r"cannot make the folder.*--output_dir"):
+                run_in(folder).prepare()
+
+    def test_a_home_folder_may_be_written_with_a_tilde(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert run_in("~/run").root == tmp_path / "run"
+
+
+class TestOwnCorpus:
+    def run(self, tmp_path, emotions=("homesick", "sad", "at_ease"), **generation) -> Run:
+        own = small_runs.write_corpus(tmp_path, emotions, ["x", "y"], per_cell=1)
+        return run_in(tmp_path / "out", corpus=own, generation=generation)
+
+    def test_its_emotions_may_be_any_words_in_the_files_order(self, tmp_path):
+        run = self.run(tmp_path)
+        assert run.emotions == ("homesick", "sad", "at_ease")
+        assert len(run.story_cells) == 6
+        assert [cell.emotion for cell in run.neutral_cells] == [None, None]
+
+    def test_a_subset_chooses_among_them(self, tmp_path):
+        assert self.run(tmp_path, emotions_subset=2).emotions == ("homesick", "sad")
+        run = self.run(tmp_path, emotions_subset=["at_ease", "homesick"])
+        assert set(run.emotions) == {"homesick", "at_ease"}
+        assert {cell.emotion for cell in run.story_cells} == set(run.emotions)
+
+    def test_a_subset_with_a_word_that_is_not_in_the_file_is_refused(self, tmp_path):
+        with pytest.raises(InvalidInput, match="'happy' is not in .*it has: at_ease, homesick"):
+            self.run(tmp_path, emotions_subset=["sad", "happy"])
+
+    def test_one_emotion_is_refused_before_any_work(self, tmp_path):
+        with pytest.raises(InvalidInput, match="at least two emotions.*got sad"):
+            self.run(tmp_path, emotions=["sad"])
+        assert not (tmp_path / "out").exists()
