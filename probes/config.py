@@ -11,7 +11,7 @@ Contract
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -154,6 +154,15 @@ class LogitLensSettings(Section):
     n_shuffles: int = Field(default=1000, ge=1)
 
 
+class ValidationSettings(Section):
+    """Tests of the vectors, with controls."""
+
+    doses: list[Annotated[float, Field(gt=0)]] = Field(default=[0.05, 0.1, 0.2], min_length=1)
+    """Steering doses, as fractions of the mean residual norm at the target layer."""
+    n_random: int = Field(default=50, ge=2)
+    """Random directions of the same coefficient that an emotion's vector has to beat."""
+
+
 class Config(Section):
     """All settings of a run."""
 
@@ -166,6 +175,7 @@ class Config(Section):
     vectors: VectorSettings = VectorSettings()
     analysis: AnalysisSettings = AnalysisSettings()
     logit_lens: LogitLensSettings = LogitLensSettings()
+    validation: ValidationSettings = ValidationSettings()
     output_dir: str = Field(min_length=1)
     seed: int = Field(default=0, ge=0, lt=2**32)
     """Below 2**32: more is not a seed to scikit-learn."""

@@ -29,6 +29,7 @@ STAGE    none means all, in this order; a complete stage is skipped
   compute-vectors       mean difference, neutral components projected out
   analyze               cosine, PCA, k-means, UMAP; all layers compared
   logit-lens            read the vectors through the unembedding
+  validate              steer toward each emotion's word, beside random and other controls
   visualize             figures as PNG and interactive HTML
 
 Flags
@@ -182,7 +183,7 @@ def _load(source: str, flags: dict[str, Any]) -> "Config":
 
 def _value(key: str, value: Any) -> Any:
     """Undo what a shell cannot say: null, and lists whose names hold spaces."""
-    if isinstance(value, str) and value.lower() in ("null", "none"):
+    if value == "null":  # Fire knows Python's None; "none" is a value of vectors.neutral_pca
         return None
     if isinstance(value, str) and key.endswith("_subset"):
         return _listed(value)

@@ -4,16 +4,24 @@
   draws almost nothing else, so that what it writes is judged like a story.
 * `write_corpus` writes stories and neutral texts as JSON lines, for runs that only read.
 * `write_config` writes a config of small sizes, read on the Hugging Face backend in float32.
+* `SmallRun` runs its stages one by one, with settings changed where a test wants.
 """
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tiny_models
 import torch
 import yaml
+
+from probes import stages
+from probes.config import load_config
+from probes.models import Models
+from probes.reporting import Silent
+from probes.runs import Run
 
 SENTENCES = [
     "He closed the door behind him.",
@@ -124,6 +132,7 @@ def small_settings(subject: Path, output_dir: Path, **sections: Any) -> dict[str
         "activation": {"token_offset": 3, "shard_size": 8},
         "analysis": {"n_permutations": 100, "n_bootstrap": 3, "n_components": 3},
         "logit_lens": {"top_k": 5, "n_shuffles": 10},
+        "validation": {"doses": [0.1], "n_random": 2},
         "output_dir": str(output_dir),
     }
     for name, section in sections.items():
@@ -135,3 +144,36 @@ def write_config(path: Path, values: dict[str, Any]) -> str:
     """Write a config file and return its path."""
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
     return str(path)
+
+
+class Heard(Silent):
+    """A reporter that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+@dataclass(frozen=True)
+class SmallRun:
+    """A config file and the folder it writes to."""
+
+    config: str
+    folder: Path
+
+    def run(self, **overrides: Any) -> Run:
+        """The run, with dotted settings changed (dots spelled as two underscores)."""
+        dotted = {key.replace("__", "."): value for key, value in overrides.items()}
+        return Run(load_config(self.config, dotted), self.config)
+
+    def stage(self, name: str, heard: Heard | None = None, **overrides: Any) -> bool:
+        """Run one stage; returns whether it ran."""
+        run = self.run(**overrides)
+        [stage] = stages.find_stages([name])
+        return stages.run_stage(run, stage, Models(run.config), heard or Heard())
+
+    def stages(self, *names: str, **overrides: Any) -> list[bool]:
+        """Run several stages, in the order given."""
+        return [self.stage(name, **overrides) for name in names]

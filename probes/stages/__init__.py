@@ -83,9 +83,16 @@ STAGES: tuple[Stage, ...] = (
         "read the vectors through the unembedding",
     ),
     Stage(
+        "validate",
+        "testing:validate",
+        ("compute-vectors",),
+        ("analysis/steering.json",),
+        "steer toward each emotion's word, beside controls that could do as well",
+    ),
+    Stage(
         "visualize",
         "looking:visualize",
-        ("generate-stories", "analyze", "logit-lens"),
+        ("generate-stories", "analyze", "logit-lens", "validate"),
         ("figures",),
         "figures as PNG and interactive HTML",
     ),

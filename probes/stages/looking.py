@@ -111,6 +111,7 @@ def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  
         "geometry": read_json(run.root / GEOMETRY),
         "layers": read_json(run.root / LAYERS),
         "lens": read_json(run.root / LENS),
+        "steering": read_json(run.root / "analysis" / "steering.json"),
         "counts": record["counts"],
     }
     with reporter.task("drawing figures", 1, "set") as advance:

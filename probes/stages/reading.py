@@ -10,7 +10,6 @@ from einops import rearrange
 from hooks import DataError, FromToken, LanguageModel, Spaced, pooled_resid_post
 from probes.activations import (
     Kind,
-    load_shard,
     load_shards,
     make_shard,
     plan_shards,
@@ -70,13 +69,7 @@ def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[st
     for kind, texts in kinds:
         shards = plan_shards(texts, settings.shard_size)
         _read_shards(run, model, reporter, kind, shards, layers, per_cell and kind == "stories")
-        read = [load_shard(shard_path(run.root, kind, i)) for i in range(len(shards))]
-        index[kind] = {
-            "n_shards": len(shards),
-            "n_texts": sum(int(shard.n_texts.sum()) for shard in read),
-            "n_tokens": sum(int(shard.n_tokens.sum()) for shard in read),
-            "dropped": sum(shard.dropped for shard in read),
-        }
+        index[kind] = _totals(run, kind, len(shards))
     write_json(run.root / INDEX, index)
     dropped = index["stories"]["dropped"] + index["neutral"]["dropped"]
     if dropped:
@@ -85,6 +78,16 @@ def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[st
             "out."
         )
     return {key: index[key] for key in ("stories", "neutral", "layers", "dtype", "backend")}
+
+
+def _totals(run: Run, kind: Kind, n_shards: int) -> dict[str, int]:
+    """Count what the shards hold, one after another."""
+    totals = {"n_shards": n_shards, "n_texts": 0, "n_tokens": 0, "dropped": 0}
+    for shard in load_shards(run.root, kind, n_shards):
+        totals["n_texts"] += int(shard.n_texts.sum())
+        totals["n_tokens"] += int(shard.n_tokens.sum())
+        totals["dropped"] += shard.dropped
+    return totals
 
 
 def _require_texts(run: Run, stories: Sequence[Text], neutral: Sequence[Text]) -> None:

@@ -74,6 +74,14 @@ def _logit_lens(run: Run) -> Settings:
     }
 
 
+def _validation(run: Run) -> Settings:
+    return {
+        "validation": run.config.validation.model_dump(mode="json"),
+        "seed": run.config.seed,
+        **_target(run),
+    }
+
+
 SETTINGS: dict[str, Callable[[Run], Settings]] = {
     "generate-stories": _stories,
     "generate-neutral": _neutral,
@@ -81,5 +89,6 @@ SETTINGS: dict[str, Callable[[Run], Settings]] = {
     "compute-vectors": _vectors,
     "analyze": _analysis,
     "logit-lens": _logit_lens,
+    "validate": _validation,
     "visualize": lambda _run: {},
 }

@@ -55,9 +55,7 @@ def test_add_moves_by_the_coefficient_along_the_direction_only():
 @pytest.mark.parametrize("operation", ["add", "rotate"])
 def test_dose_zero_is_the_unsteered_model_bit_for_bit(model, vector, operation):
     plain = hooks.pooled_resid_post(model, TEXTS).mean
-    with hooks.steer(
-        model, vector, layers=[1], dose=0.0, residual_norm=10.0, operation=operation
-    ):
+    with hooks.steer(model, vector, layers=[1], dose=0.0, residual_norm=10.0, operation=operation):
         assert torch.equal(hooks.pooled_resid_post(model, TEXTS).mean, plain)
 
 

@@ -2,52 +2,15 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import small_runs
 import yaml
+from small_runs import SmallRun
 
-from probes import stages
-from probes.config import load_config
-from probes.models import Models
-from probes.reporting import Silent
-from probes.runs import Run
-
-
-class Heard(Silent):
-    """A reporter that remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-
-@dataclass(frozen=True)
-class SmallRun:
-    """A config file and the folder it writes to."""
-
-    config: str
-    folder: Path
-
-    def run(self, **overrides: Any) -> Run:
-        """The run, with dotted settings changed (dots spelled as two underscores)."""
-        dotted = {key.replace("__", "."): value for key, value in overrides.items()}
-        return Run(load_config(self.config, dotted), self.config)
-
-    def stage(self, name: str, heard: Heard | None = None, **overrides: Any) -> bool:
-        """Run one stage; returns whether it ran."""
-        run = self.run(**overrides)
-        [stage] = stages.find_stages([name])
-        return stages.run_stage(run, stage, Models(run.config), heard or Heard())
-
-    def stages(self, *names: str, **overrides: Any) -> list[bool]:
-        """Run several stages, in the order given."""
-        return [self.stage(name, **overrides) for name in names]
+from probes.stages import NAMES
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +59,7 @@ def finished_original(subject: Path, tmp_path_factory: pytest.TempPathFactory) -
     made = SmallRun(small_runs.write_config(folder / "c.yaml", values), folder / "out")
     run = made.run()
     run.prepare()
-    made.stages(*stages.NAMES)
+    made.stages(*NAMES)
     return made
 
 

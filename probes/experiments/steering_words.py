@@ -1,0 +1,326 @@
+"""Steering words: does adding an emotion's vector make the model say that emotion's word.
+
+1. Carrier sentences that end before a feeling is named ("He feels") give the unsteered
+   log-probability of every emotion's word as the next token.
+2. Each emotion's vector is added at one layer, at several doses, and the change of every word's
+   log-probability is taken: a matrix [dose vector word], averaged over carriers.
+3. The same is done with directions that should do nothing of the kind, at the same coefficient:
+   random ones, vectors made from stories with shuffled labels, and the valence axis alone.
+4. An emotion's effect on its own word is set beside the effects of the random directions on that
+   word; what all vectors share (any push changes text) cancels in diagonal against rest.
+
+A word's first token stands for the word; how many words are a single token is reported, and words
+that share a first token are left out, since no vector could tell them apart.
+
+Contract: pure apart from running the model; the caller brings the vectors and the controls.
+Source: the paper's steering of emotion words; carriers are our own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float, Int
+from torch import Tensor
+
+import hooks
+from hooks import InvalidInput, LanguageModel
+from probes.statistics import bootstrap_indices, percentile_interval
+
+CARRIERS = (
+    "He feels",
+    "I feel",
+    "When the door closed behind her, she felt",
+    "Asked how the day had been, they said they were",
+)
+CEILING = 0.5
+"""An unsteered probability above this leaves a word little room to rise."""
+_DIRECTIONS_AT_ONCE = 16
+FLOOR = 1e-7
+"""An unsteered probability below this is in the noise of the unembedding."""
+
+
+@dataclass(frozen=True)
+class DoseResult:
+    """What one dose did.
+
+    Attributes
+    ----------
+    matrix
+        Change of log-probability, in nats: row = vector, column = word.
+    matching, matching_interval
+        Mean of the diagonal, with a 95% bootstrap interval over emotions.
+    other, other_interval
+        Mean off the diagonal.
+    random_matching
+        Mean effect of the random directions on the same words.
+    shuffled_matching
+        Mean effect of shuffled-label vectors on "their" words.
+    valence_matching
+        Mean effect of the valence axis, signed by each rated word's human valence, on that word.
+    matching_rated
+        Mean of the diagonal over the same rated words.
+    top_3
+        Share of vectors whose own word is among the three that rise the most.
+    beats_all_random
+        Emotions whose vector raises its own word more than every random direction does.
+    kl
+        Mean KL divergence of the steered from the unsteered next token, in nats.
+    """
+
+    dose: float
+    matrix: list[list[float]]
+    matching: float
+    matching_interval: tuple[float, float]
+    other: float
+    other_interval: tuple[float, float]
+    random_matching: float
+    shuffled_matching: float | None
+    valence_matching: float | None
+    matching_rated: float | None
+    top_3: float
+    beats_all_random: list[str]
+    kl: float
+    random_kl: float
+
+
+@dataclass(frozen=True)
+class SteeringWords:
+    """Result of the experiment."""
+
+    emotions: list[str]
+    layer: int
+    carriers: list[str]
+    n_random: int
+    n_single_token: int
+    left_out: list[str]
+    baseline: dict[str, float]
+    """Unsteered probability of each word, averaged over carriers."""
+    at_ceiling: list[str]
+    at_floor: list[str]
+    doses: list[DoseResult]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Directions that should not name the emotion.
+
+    Attributes
+    ----------
+    shuffled
+        Vectors made from stories whose labels were shuffled, one per emotion; or None.
+    valence_axis
+        One direction from unpleasant to pleasant; or None.
+    valence
+        Human valence of each emotion, NaN where nobody rated it.
+    """
+
+    shuffled: Float[Tensor, "emotion d_model"] | None
+    valence_axis: Float[Tensor, "d_model"] | None
+    valence: Float[Tensor, "emotion"]
+
+
+def last_residuals(model: LanguageModel, texts: Sequence[str]) -> Float[Tensor, "text d_model"]:
+    """Residual stream after the last block at each text's last token."""
+    last = [model.n_layers - 1]
+    pooled = hooks.pooled_resid_post(model, texts, hooks.Last(), layers=last)
+    return rearrange(pooled.mean, "text 1 d_model -> text d_model")
+
+
+def log_probs(
+    model: LanguageModel, residuals: Float[Tensor, "text d_model"]
+) -> Float[Tensor, "text d_vocab"]:
+    """Log-probabilities of the next token."""
+    return model.unembed(residuals).log_softmax(dim=-1).cpu()
+
+
+def random_directions(n: int, d_model: int, seed: int) -> Float[Tensor, "direction d_model"]:
+    """Isotropic random directions; `hooks.steer` gives them the coefficient of any other."""
+    return torch.randn(n, d_model, generator=torch.Generator().manual_seed(seed))
+
+
+def first_tokens(model: LanguageModel, words: Sequence[str]) -> list[list[int]]:
+    """Token ids of each word as it follows a sentence."""
+    n_before = len(model.encode(CARRIERS[0]))
+    return [model.encode(f"{CARRIERS[0]} {word}")[n_before:] for word in words]
+
+
+def run(
+    model: LanguageModel,
+    vectors: Float[Tensor, "emotion d_model"],
+    emotions: Sequence[str],
+    *,
+    layer: int,
+    residual_norm: float,
+    controls: Controls,
+    doses: Sequence[float],
+    n_random: int,
+    seed: int,
+    progress: Callable[[int], None] = lambda _count: None,
+) -> SteeringWords:
+    """Run the experiment at one layer; see the module's text.
+
+    Parameters
+    ----------
+    model
+        The model the vectors were made from.
+    vectors
+        One direction per emotion, of `layer`.
+    residual_norm
+        Mean residual norm at `layer`; a dose is a fraction of it.
+    doses
+        Positive fractions.
+    n_random
+        Random directions, at least 2.
+
+    Raises
+    ------
+    InvalidInput
+        When fewer than two words can be told apart by their first token.
+    """
+    tokens = first_tokens(model, emotions)
+    heads = [ids[0] if ids else -1 for ids in tokens]
+    kept = [i for i, head in enumerate(heads) if head >= 0 and heads.count(head) == 1]
+    if len(kept) < 2:
+        raise InvalidInput(
+            f"steering words: expected at least two words with a first token of their own, got "
+            f"{len(kept)} of {len(emotions)}."
+        )
+    names = [emotions[i] for i in kept]
+    ids = torch.tensor([heads[i] for i in kept])
+    baseline = log_probs(model, last_residuals(model, CARRIERS))
+    probabilities = reduce(baseline[:, ids].exp(), "carrier word -> word", "mean").tolist()
+    random = random_directions(n_random, model.d_model, seed)
+
+    def effects(
+        directions: Float[Tensor, "direction d_model"], dose: float
+    ) -> tuple[Float[Tensor, "direction word"], float]:
+        residuals = []
+        for direction in directions:
+            with hooks.steer(
+                model, direction, layers=[layer], dose=dose, residual_norm=residual_norm
+            ):
+                residuals.append(last_residuals(model, CARRIERS))
+            progress(1)
+        changes, divergences = [], []
+        # Unembedding many residuals at once costs little more than unembedding one.
+        for chunk in torch.stack(residuals).split(_DIRECTIONS_AT_ONCE):
+            flat = log_probs(
+                model, rearrange(chunk, "direction carrier d -> (direction carrier) d")
+            )
+            steered = rearrange(
+                flat, "(direction carrier) v -> direction carrier v", carrier=len(CARRIERS)
+            )
+            change = steered - baseline
+            changes.append(
+                reduce(change[:, :, ids], "direction carrier word -> direction word", "mean")
+            )
+            kl = reduce(steered.exp() * change, "direction carrier v -> direction carrier", "sum")
+            divergences.append(reduce(kl, "direction carrier -> direction", "mean"))
+        return torch.cat(changes), float(torch.cat(divergences).mean())
+
+    results = [
+        _dose_result(dose, effects, vectors[kept], names, random, _subset(controls, kept), seed)
+        for dose in doses
+    ]
+    return SteeringWords(
+        emotions=names,
+        layer=layer,
+        carriers=list(CARRIERS),
+        n_random=n_random,
+        n_single_token=sum(len(tokens[i]) == 1 for i in kept),
+        left_out=[name for name in emotions if name not in names],
+        baseline=dict(zip(names, probabilities, strict=True)),
+        at_ceiling=[n for n, p in zip(names, probabilities, strict=True) if p > CEILING],
+        at_floor=[n for n, p in zip(names, probabilities, strict=True) if p < FLOOR],
+        doses=results,
+    )
+
+
+def n_conditions(n_emotions: int, controls: Controls, doses: Sequence[float], n_random: int) -> int:
+    """How many steered passes `run` makes; what `progress` counts up to."""
+    shuffled = 0 if controls.shuffled is None else n_emotions
+    valence = 0 if controls.valence_axis is None else 2
+    return len(doses) * (n_emotions + n_random + shuffled + valence)
+
+
+def _subset(controls: Controls, kept: list[int]) -> Controls:
+    shuffled = None if controls.shuffled is None else controls.shuffled[kept]
+    return Controls(shuffled, controls.valence_axis, controls.valence[kept])
+
+
+def _dose_result(
+    dose: float,
+    effects: Callable[[Tensor, float], tuple[Tensor, float]],
+    vectors: Tensor,
+    names: list[str],
+    random: Tensor,
+    controls: Controls,
+    seed: int,
+) -> DoseResult:
+    matrix, kl = effects(vectors, dose)
+    null, random_kl = effects(random, dose)
+    diagonal = matrix.diagonal()
+    n = len(names)
+    others = (matrix.sum(dim=1) - diagonal) / (n - 1)
+    shuffled = None
+    if controls.shuffled is not None:
+        shuffled = float(effects(controls.shuffled, dose)[0].diagonal().mean())
+    valence, rated_diagonal = _valence_effect(dose, effects, controls, diagonal)
+    return DoseResult(
+        dose=dose,
+        matrix=matrix.tolist(),
+        matching=float(diagonal.mean()),
+        matching_interval=_interval(diagonal, seed),
+        other=float(others.mean()),
+        other_interval=_interval(others, seed),
+        random_matching=float(null.mean()),
+        shuffled_matching=shuffled,
+        valence_matching=valence,
+        matching_rated=rated_diagonal,
+        top_3=float((_rank(matrix) < 3).float().mean()),
+        beats_all_random=[
+            name
+            for name, own, best in zip(
+                names, diagonal.tolist(), null.max(dim=0).values.tolist(), strict=True
+            )
+            if own > best
+        ],
+        kl=kl,
+        random_kl=random_kl,
+    )
+
+
+def _valence_effect(
+    dose: float,
+    effects: Callable[[Tensor, float], tuple[Tensor, float]],
+    controls: Controls,
+    diagonal: Tensor,
+) -> tuple[float | None, float | None]:
+    """Effect of the valence axis on each rated word, pushed toward the word's own side."""
+    rated = controls.valence.isfinite() & (controls.valence != 0)
+    if controls.valence_axis is None or not rated.any():
+        return None, None
+    both, _ = effects(torch.stack([controls.valence_axis, -controls.valence_axis]), dose)
+    toward = torch.where(controls.valence > 0, both[0], both[1])
+    return float(toward[rated].mean()), float(diagonal[rated].mean())
+
+
+def _rank(matrix: Float[Tensor, "vector word"]) -> Int[Tensor, "vector"]:
+    """How many words rise more than the vector's own."""
+    own = rearrange(matrix.diagonal(), "vector -> vector 1")
+    return reduce((matrix > own).long(), "vector word -> vector", "sum")
+
+
+def _interval(values: Float[Tensor, "emotion"], seed: int) -> tuple[float, float]:
+    """95% bootstrap interval of the mean, resampling emotions."""
+    draws = bootstrap_indices(len(values), 2000, seed)
+    means = reduce(values.double()[draws], "resample emotion -> resample", "mean")
+    low, high = percentile_interval(means)
+    return float(low), float(high)

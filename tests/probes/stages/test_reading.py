@@ -1,0 +1,259 @@
+"""Stages that read the subject: what is in the files is what the model says, or a clear error."""
+
+import hashlib
+import shutil
+
+import pytest
+import small_runs
+import tiny_models
+import torch
+from small_runs import Heard
+
+import hooks
+from hooks.errors import DataError, InvalidInput, StaleArtifact
+from probes import EmotionVectors
+from probes.activations import load_shards
+from probes.corpus import read_corpus
+from probes.stages.reading import cell_sums
+from probes.storage import read_json
+
+READING = ("generate-stories", "generate-neutral", "extract-activations")
+N_LAYERS = tiny_models.N_LAYERS
+
+
+def read_all(made, **overrides):
+    return made.stages(*READING, "compute-vectors", **overrides)
+
+
+def load(folder):
+    return hooks.load(folder, backend="huggingface", dtype="float32", device="cpu")
+
+
+class TestVectors:
+    def test_raw_vectors_are_the_mean_difference_of_what_the_model_reads(
+        self, reading_run, subject
+    ):
+        made = reading_run(vectors={"neutral_pca": "none"})
+        read_all(made)
+        bundle = EmotionVectors.load(made.folder)
+        run, model = made.run(), load(subject)
+        means = []
+        for emotion in bundle.emotions:
+            cells = [cell for cell in run.story_cells if cell.emotion == emotion]
+            texts = [text.text for text in read_corpus(run.root, cells)]
+            pooled = hooks.pooled_resid_post(model, texts, hooks.FromToken(3))
+            means.append(pooled.mean.mean(dim=0))
+        stacked = torch.stack(means, dim=1)
+        expected = stacked - stacked.mean(dim=1, keepdim=True)
+        torch.testing.assert_close(bundle.raw, expected, atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(bundle.global_mean, stacked.mean(dim=1), atol=2e-5, rtol=1e-4)
+        assert torch.equal(bundle.vectors, bundle.raw)
+
+    @pytest.mark.parametrize("level", ["document", "token"])
+    def test_neutral_components_are_gone_from_the_vectors(self, reading_run, level):
+        made = reading_run(vectors={"neutral_pca": level, "pca_variance_threshold": 0.3})
+        read_all(made)
+        bundle = EmotionVectors.load(made.folder)
+        shards = list(load_shards(made.folder, "neutral", 1))
+        samples = torch.cat([s.tokens if level == "token" else s.mean for s in shards]).double()
+        for layer in range(N_LAYERS):
+            centered = samples[:, layer] - samples[:, layer].mean(dim=0)
+            leading = torch.linalg.svd(centered, full_matrices=False).Vh[0]
+            before = (bundle.raw[layer].double() @ leading).abs().max()
+            after = (bundle.vectors[layer].double() @ leading).abs().max()
+            assert after < 1e-5 < before
+        assert min(bundle.provenance.n_neutral_components) >= 1
+
+    def test_the_bundle_says_what_it_was_made_from(self, finished, subject):
+        bundle = EmotionVectors.load(finished.folder)
+        made_from, model = bundle.provenance, load(subject)
+        assert made_from.model == str(subject)
+        assert made_from.fingerprint == model.fingerprint
+        assert (made_from.dtype, made_from.backend) == ("float32", "huggingface")
+        assert made_from.emotions == small_runs.EMOTIONS
+        assert made_from.n_stories == [6, 6, 6]
+        assert made_from.layers == list(range(N_LAYERS))
+        assert made_from.target_layer == 3
+        assert made_from.config_hash == finished.run().settings_hash()
+        assert bundle.residual_norm.shape == (N_LAYERS,)
+        assert (bundle.residual_norm > 0).all()
+
+    def test_one_mean_per_cell_gives_the_vectors_of_single_stories(self, reading_run, tmp_path):
+        made = reading_run()
+        read_all(made)
+        heard = Heard()
+        other = {"activation__keep": "cell", "output_dir": str(tmp_path / "cells")}
+        made.stages(*READING[:2], **other)
+        made.stage("extract-activations", heard, **other)
+        made.stage("compute-vectors", **other)
+        one, two = (EmotionVectors.load(made.folder), EmotionVectors.load(tmp_path / "cells"))
+        torch.testing.assert_close(one.vectors, two.vectors, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(one.residual_norm, two.residual_norm)
+        assert two.provenance.n_stories == [6, 6, 6]
+        [shard, *_] = load_shards(tmp_path / "cells", "stories", 1)
+        assert all(row.index is None for row in shard.rows)
+        assert any("one mean per (emotion, topic) is kept" in note for note in heard.notes)
+        sums = cell_sums(made.run(), 3), cell_sums(made.run(**other), 3)
+        torch.testing.assert_close(sums[0][0], sums[1][0], atol=1e-4, rtol=1e-4)
+        assert torch.equal(sums[0][1], sums[1][1])
+
+    def test_shards_and_batches_leave_no_trace(self, reading_run, tmp_path):
+        made = reading_run()
+        read_all(made)
+        read_all(made, activation__shard_size=1, output_dir=str(tmp_path / "single"))
+        one, two = (EmotionVectors.load(made.folder), EmotionVectors.load(tmp_path / "single"))
+        assert read_json(tmp_path / "single/activations/index.json")["stories"]["n_shards"] == 9
+        torch.testing.assert_close(one.vectors, two.vectors, atol=1e-4, rtol=1e-4)
+
+    def test_chosen_layers_are_those_of_a_full_reading(self, reading_run, tmp_path):
+        made = reading_run()
+        read_all(made)
+        other = {"activation__layers": [3, 1], "output_dir": str(tmp_path / "two")}
+        read_all(made, **other)
+        one, two = (EmotionVectors.load(made.folder), EmotionVectors.load(tmp_path / "two"))
+        assert two.layers == [3, 1]
+        torch.testing.assert_close(one.at(1), two.at(1), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(one.at(3), two.at(3), atol=1e-4, rtol=1e-4)
+
+
+class TestShortTexts:
+    def test_are_left_out_counted_and_said(self, reading_run):
+        made = reading_run(corpus={"per_cell": 2})
+        stories = made.folder.parent / "stories.jsonl"
+        lines = stories.read_text().splitlines(keepends=True)
+        short = '{"emotion": "sad", "topic": "a lost key", "text": "He."}\n'
+        stories.write_text("".join(lines) + short)
+        made.stages(*READING[:2])
+        heard = Heard()
+        made.stage("extract-activations", heard)
+        counts = made.run().record("extract-activations")["counts"]
+        assert (counts["stories"]["dropped"], counts["stories"]["n_texts"]) == (1, 18)
+        assert any("1 texts had no token after the first 3" in note for note in heard.notes)
+        made.stage("compute-vectors")
+        assert EmotionVectors.load(made.folder).provenance.n_stories == [6, 6, 6]
+
+    def test_all_shorter_than_the_offset_is_an_error_that_names_it(self, reading_run):
+        made = reading_run(activation={"token_offset": 400}, vectors={"neutral_pca": "none"})
+        made.stages(*READING)
+        with pytest.raises(DataError, match="no usable story for: angry, happy, sad") as caught:
+            made.stage("compute-vectors")
+        assert "activation.token_offset=400" in str(caught.value)
+        assert not (made.folder / "vectors").exists()
+
+    def test_an_emotion_all_of_whose_stories_are_too_short_is_named_alone(self, reading_run):
+        made = reading_run()
+        stories = made.folder.parent / "stories.jsonl"
+        stories.write_text(
+            stories.read_text() + '{"emotion": "bored", "topic": "a lost key", "text": "He."}\n'
+        )
+        made.stages(*READING)
+        with pytest.raises(DataError, match=r"no usable story for: bored \(all were shorter"):
+            made.stage("compute-vectors")
+
+    def test_no_neutral_token_left_is_an_error_with_the_cures(self, reading_run):
+        made = reading_run()
+        neutral = made.folder.parent / "neutral.jsonl"
+        neutral.write_text('{"topic": "x", "text": "He."}\n{"topic": "y", "text": "She."}\n')
+        made.stages(*READING)
+        with pytest.raises(DataError, match="at least two neutral document samples") as caught:
+            made.stage("compute-vectors")
+        assert "vectors.neutral_pca=none" in str(caught.value)
+
+    def test_no_single_neutral_tokens_is_an_error_at_token_level(self, reading_run):
+        made = reading_run(
+            activation={"neutral_tokens_per_text": 0}, vectors={"neutral_pca": "token"}
+        )
+        made.stages(*READING)
+        with pytest.raises(DataError, match="at least two neutral token samples"):
+            made.stage("compute-vectors")
+
+    def test_one_neutral_text_stops_before_reading_unless_none_are_needed(self, reading_run):
+        made = reading_run()
+        neutral = made.folder.parent / "neutral.jsonl"
+        neutral.write_text(neutral.read_text().splitlines(keepends=True)[0])
+        made.stages(*READING[:2])
+        with pytest.raises(DataError, match="at least two neutral texts, got 1"):
+            made.stage("extract-activations")
+        assert not (made.folder / "activations").exists()
+        change = {"vectors__neutral_pca": "none"}
+        assert made.stages("extract-activations", "compute-vectors", **change) == [True, True]
+
+
+class TestLayers:
+    def test_a_target_layer_out_of_range_stops_before_reading(self, reading_run):
+        made = reading_run(model={"target_layer": N_LAYERS})
+        made.stages(*READING[:2])
+        with pytest.raises(InvalidInput, match=f"layer {N_LAYERS} is out of range"):
+            made.stage("extract-activations")
+        assert not (made.folder / "activations").exists()
+
+    def test_an_activation_layer_out_of_range_stops_before_reading(self, reading_run):
+        made = reading_run(activation={"layers": [3, 40]})
+        made.stages(*READING[:2])
+        with pytest.raises(InvalidInput, match="layer 40 is out of range"):
+            made.stage("extract-activations")
+        assert not (made.folder / "activations").exists()
+
+    def test_a_target_layer_that_is_not_read_is_refused(self, reading_run):
+        made = reading_run(activation={"layers": [0, 1]})
+        made.stages(*READING[:2])
+        with pytest.raises(DataError, match=r"target layer 3 is not among .*\[0, 1\]"):
+            made.stage("extract-activations")
+        assert not (made.folder / "activations").exists()
+
+
+class TestBrokenModels:
+    @pytest.fixture
+    def own_subject(self, tmp_path):
+        return tiny_models.save_tiny_model(tmp_path / "subject", "gpt2")
+
+    def test_weights_that_are_nan_are_an_error_and_nothing_is_half_written(
+        self, reading_run, own_subject
+    ):
+        model = tiny_models.tiny_model("gpt2")
+        with torch.no_grad():
+            model.transformer.h[2].mlp.c_proj.bias[5] = float("nan")
+        model.save_pretrained(own_subject)
+        made = reading_run(model={"name": str(own_subject)})
+        made.stages(*READING[:2])
+        with pytest.raises(DataError, match="angry / 'a lost key' / text 0 are not finite"):
+            made.stage("extract-activations")
+        assert not (made.folder / "activations").exists()
+        assert made.run().record("extract-activations")["complete"] is False
+
+    def test_other_weights_in_the_same_folder_are_refused_by_their_fingerprint(
+        self, reading_run, own_subject, tmp_path
+    ):
+        made = reading_run(model={"name": str(own_subject)})
+        read_all(made)
+        first = load(own_subject).fingerprint
+        shutil.rmtree(own_subject)
+        tiny_models.save_tiny_model(own_subject, "gpt2", seed=1)
+        with pytest.raises(StaleArtifact) as caught:
+            made.stage("logit-lens")
+        assert first in str(caught.value)
+        assert load(own_subject).fingerprint in str(caught.value)
+        assert not (made.folder / "analysis").exists()
+
+    def test_a_model_that_is_not_there_is_named(self, reading_run):
+        made = reading_run(model={"name": "no/such/folder"})
+        made.stages(*READING[:2])
+        with pytest.raises(hooks.ModelError, match="could not load model 'no/such/folder'"):
+            made.stage("extract-activations")
+
+
+class TestDamage:
+    def test_a_truncated_shard_is_named_with_the_cure(self, finished):
+        shard = finished.folder / "activations" / "stories-00000.safetensors"
+        shard.write_bytes(shard.read_bytes()[:-10])
+        (finished.folder / "vectors" / "emotion_vectors.safetensors").unlink()
+        with pytest.raises(DataError, match=r"stories-00000.*damaged or truncated"):
+            finished.stage("compute-vectors")
+        assert not (finished.folder / "vectors" / "emotion_vectors.safetensors").exists()
+
+    def test_reading_again_after_deleting_it_gives_the_same_bytes(self, finished):
+        shard = finished.folder / "activations" / "stories-00000.safetensors"
+        before = hashlib.sha256(shard.read_bytes()).hexdigest()
+        shard.unlink()
+        assert finished.stage("extract-activations")
+        assert hashlib.sha256(shard.read_bytes()).hexdigest() == before

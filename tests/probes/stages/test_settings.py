@@ -1,0 +1,120 @@
+"""What decides a stage's files is listed with it, and nothing else is."""
+
+import json
+
+import pytest
+
+from probes.config import parse_config, valid_keys
+from probes.runs import Run
+from probes.stages.settings import SETTINGS
+
+CHANGED = {
+    "model.name": "other",
+    "model.revision": "other",
+    "model.backend": "huggingface",
+    "model.dtype": "float16",
+    "model.device": "cpu",
+    "model.device_map": "auto",
+    "model.quantize": "8bit",
+    "model.target_layer": 3,
+    "writer.name": "other",
+    "writer.revision": "other",
+    "writer.dtype": "float16",
+    "writer.device": "cpu",
+    "writer.device_map": "auto",
+    "writer.quantize": "8bit",
+    "writer.system": "other",
+    "generation.stories_per_topic": 77,
+    "generation.stories_per_prompt": 3,
+    "generation.emotions_subset": 7,
+    "generation.topics_subset": 7,
+    "generation.temperature": 0.25,
+    "generation.top_p": 0.25,
+    "generation.top_k": 7,
+    "generation.max_new_tokens": 77,
+    "generation.min_words": 7,
+    "generation.truncation": "trim",
+    "generation.max_attempts": 7,
+    "generation.suppress_banned": "never",
+    "generation.batch_size": 7,
+    "neutral.dialogues_per_topic": 7,
+    "neutral.form": "answer",
+    "neutral.max_new_tokens": 77,
+    "neutral.min_words": 7,
+    "activation.token_offset": 7,
+    "activation.layers": [1, 2],
+    "activation.batch_tokens": 7,
+    "activation.shard_size": 7,
+    "activation.neutral_tokens_per_text": 7,
+    "activation.keep": "cell",
+    "activation.max_gigabytes": 0.5,
+    "vectors.pca_variance_threshold": 0.25,
+    "vectors.neutral_pca": "token",
+    "analysis.n_components": 7,
+    "analysis.n_clusters": 7,
+    "analysis.unit_norm": False,
+    "analysis.n_permutations": 777,
+    "analysis.n_bootstrap": 7,
+    "logit_lens.top_k": 7,
+    "logit_lens.n_shuffles": 7,
+    "validation.doses": [0.3],
+    "validation.n_random": 7,
+    "seed": 7,
+}
+"""One other value of every setting that decides something."""
+
+
+def run_of(changes=(), **sections) -> Run:
+    values = {"model": {"name": "gpt2"}, "writer": {"name": "w"}, "output_dir": "out"}
+    for key, value in dict(changes).items():
+        section, _, name = key.rpartition(".")
+        target = values.setdefault(section, {}) if section else values
+        target[name] = value
+    return Run(parse_config({**values, **sections}), "my.yaml")
+
+
+def affected(key: str) -> set[str]:
+    before, after = run_of(), run_of({key: CHANGED[key]})
+    return {name for name, of in SETTINGS.items() if of(before) != of(after)}
+
+
+def test_every_setting_but_where_things_lie_decides_some_stage():
+    free = {"output_dir", "corpus.stories", "corpus.neutral"}
+    assert set(CHANGED) == set(valid_keys()) - free
+    for key in CHANGED:
+        assert affected(key), key
+
+
+@pytest.mark.parametrize(
+    ("key", "stages"),
+    [
+        ("generation.temperature", {"generate-stories", "generate-neutral"}),
+        ("generation.stories_per_topic", {"generate-stories"}),
+        ("generation.emotions_subset", {"generate-stories"}),
+        ("generation.topics_subset", {"generate-stories", "generate-neutral"}),
+        ("neutral.min_words", {"generate-neutral"}),
+        ("writer.name", {"generate-stories", "generate-neutral"}),
+        ("activation.token_offset", {"extract-activations"}),
+        ("model.name", {"extract-activations"}),
+        ("vectors.neutral_pca", {"compute-vectors"}),
+        ("model.target_layer", {"compute-vectors", "analyze", "logit-lens", "validate"}),
+        ("analysis.n_clusters", {"analyze"}),
+        ("logit_lens.top_k", {"logit-lens"}),
+        ("seed", {"generate-stories", "generate-neutral", "analyze", "logit-lens", "validate"}),
+    ],
+)
+def test_a_setting_touches_its_own_stages_only(key, stages):
+    assert affected(key) == stages
+
+
+def test_naming_what_was_the_default_changes_nothing():
+    plain = run_of()
+    named = run_of({"generation.emotions_subset": list(plain.config.emotions)})
+    for of in SETTINGS.values():
+        assert of(plain) == of(named)
+
+
+def test_settings_are_the_same_after_a_trip_through_a_file():
+    for of in SETTINGS.values():
+        settings = of(run_of({"model.device_map": {"": 0}, "activation.layers": [0, 1]}))
+        assert json.loads(json.dumps(settings)) == settings

@@ -1,0 +1,191 @@
+"""Stages that write texts: every cell filled or counted, made again to the same bytes."""
+
+import json
+from pathlib import Path
+
+import pytest
+import small_runs
+from small_runs import Heard
+
+from hooks.errors import DataError
+from probes.corpus import Cell, read_cell
+
+N_CELLS = len(small_runs.EMOTIONS) * len(small_runs.TOPICS)
+
+
+def stories_of(made) -> dict[str, bytes]:
+    folder = made.folder / "stories"
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
+
+
+@pytest.fixture
+def written(small_run, tiny_writer):
+    made = small_run(writer={"name": str(tiny_writer)})
+    assert made.stage("generate-stories")
+    return made
+
+
+class TestWriting:
+    def test_every_cell_has_its_stories_and_says_how_they_were_made(self, written, tiny_writer):
+        run = written.run()
+        counts = run.record("generate-stories")["counts"]
+        contents = [read_cell(run.root, cell) for cell in run.story_cells]
+        assert len(stories_of(written)) == len(contents) == N_CELLS == counts["files"]
+        assert counts["accepted"] == sum(len(content["texts"]) for content in contents)
+        assert counts["accepted"] + counts["missing"] == counts["requested"] == 2 * N_CELLS
+        assert counts["rejected"] == sum(len(content["rejected"]) for content in contents)
+        assert counts["accepted"] > N_CELLS
+        assert contents[0]["writer"]["name"] == str(tiny_writer)
+        assert len(contents[0]["writer"]["fingerprint"]) == 16
+        assert contents[0]["sampling"]["temperature"] == 1.0
+        assert (contents[0]["seed"], len(contents[0]["prompts"])) == (0, 16)
+
+    def test_emotions_do_not_get_the_same_stories(self, written):
+        run = written.run()
+        texts = [
+            text["text"] for cell in run.story_cells for text in read_cell(run.root, cell)["texts"]
+        ]
+        assert len(set(texts)) == len(texts)
+
+    def test_lost_cells_are_written_again_to_the_same_bytes_and_no_others(self, written):
+        before = stories_of(written)
+        cell = written.run().story_cells[5]
+        unit = 8 // 2  # batch_size over stories per cell
+        others = [c for c in written.run().story_cells if c not in written.run().story_cells[4:8]]
+        times = {c: (written.folder / c.path).stat().st_mtime_ns for c in others}
+        assert len(others) == N_CELLS - unit
+        (written.folder / cell.path).unlink()
+        assert written.stage("generate-stories")
+        assert stories_of(written) == before
+        assert {c: (written.folder / c.path).stat().st_mtime_ns for c in others} == times
+
+    def test_another_seed_writes_other_stories(self, written, tmp_path):
+        written.stage("generate-stories", seed=1, output_dir=str(tmp_path / "other"))
+        again = {
+            path.relative_to(tmp_path / "other" / "stories").as_posix(): path.read_bytes()
+            for path in (tmp_path / "other" / "stories").rglob("*.*")
+        }
+        assert set(again) == set(stories_of(written))
+        assert not set(again.values()) & set(stories_of(written).values())
+
+    def test_neutral_dialogues_have_a_person_and_an_assistant(self, written):
+        written.stage("generate-neutral")
+        texts = [
+            text["text"]
+            for topic in small_runs.TOPICS
+            for text in read_cell(written.folder, Cell(None, topic))["texts"]
+        ]
+        assert len(texts) >= 3
+        assert all(text.startswith("Person: ") and "\nAssistant: " in text for text in texts)
+
+    def test_null_writes_with_the_subject(self, small_run, tiny_writer):
+        made = small_run(model={"name": str(tiny_writer)})
+        made.stage("generate-neutral")
+        content = read_cell(made.folder, Cell(None, small_runs.TOPICS[0]))
+        assert content["writer"]["name"] == str(tiny_writer)
+
+    def test_a_base_model_writes_too(self, small_run, tmp_path):
+        base = small_runs.save_tiny_writer(tmp_path / "base", chat=False)
+        made = small_run(writer={"name": str(base), "system": "Be brief."})
+        made.stage("generate-stories")
+        assert made.run().record("generate-stories")["counts"]["accepted"] > N_CELLS
+
+
+@pytest.fixture(scope="module")
+def blunt_writer(tmp_path_factory) -> Path:
+    """It likes to write "sad" and "angry" on their own."""
+    folder = tmp_path_factory.mktemp("models") / "blunt"
+    return small_runs.save_tiny_writer(folder, words=["sad", "sadness", "angry"])
+
+
+class TestNamedEmotions:
+    def counts(self, small_run, blunt_writer, how):
+        generation = {"suppress_banned": how, "max_attempts": 2}
+        made = small_run(writer={"name": str(blunt_writer)}, generation=generation)
+        made.stage("generate-stories")
+        return made, made.run().record("generate-stories")["counts"]
+
+    def test_are_rejected_when_nothing_prevents_them(self, small_run, blunt_writer):
+        made, counts = self.counts(small_run, blunt_writer, "never")
+        assert counts["rejected_by_reason"]["leak"] > 0
+        assert counts["first_attempt_leak_share"] > 0
+        sad = [cell for cell in made.run().story_cells if cell.emotion == "sad"]
+        texts = [t["text"] for cell in sad for t in read_cell(made.folder, cell)["texts"]]
+        assert not any("sad" in text for text in texts)
+
+    def test_never_come_when_their_tokens_are_suppressed(self, small_run, blunt_writer):
+        made, counts = self.counts(small_run, blunt_writer, "always")
+        assert "leak" not in counts["rejected_by_reason"]
+        happy = [cell for cell in made.run().story_cells if cell.emotion == "happy"]
+        texts = [t["text"] for cell in happy for t in read_cell(made.folder, cell)["texts"]]
+        assert any("sad" in text for text in texts)  # another emotion's word is no leak
+
+    def test_do_not_come_twice_when_retries_suppress_them(self, small_run, blunt_writer):
+        made, counts = self.counts(small_run, blunt_writer, "retries")
+        rejected = [
+            item
+            for cell in made.run().story_cells
+            for item in read_cell(made.folder, cell)["rejected"]
+            if item["reason"].startswith("leak")
+        ]
+        assert len(rejected) == counts["rejected_by_reason"]["leak"] > 0
+        assert {item["attempt"] for item in rejected} == {1}
+
+
+class TestFailing:
+    def test_what_could_not_be_filled_is_counted_and_said(self, small_run, tiny_writer):
+        made = small_run(
+            writer={"name": str(tiny_writer)}, generation={"min_words": 500, "max_attempts": 2}
+        )
+        heard = Heard()
+        made.stage("generate-stories", heard)
+        counts = made.run().record("generate-stories")["counts"]
+        assert (counts["accepted"], counts["missing"]) == (0, 18)
+        assert counts["rejected"] == 36
+        assert any("18 of 18 stories could not be filled within 2" in note for note in heard.notes)
+
+    def test_an_emotion_without_a_story_stops_before_reading(self, small_run, tiny_writer):
+        made = small_run(
+            writer={"name": str(tiny_writer)}, generation={"min_words": 500, "max_attempts": 1}
+        )
+        made.stages("generate-stories", "generate-neutral")
+        with pytest.raises(DataError, match="no usable story for: angry, happy, sad") as caught:
+            made.stage("extract-activations")
+        assert "--restart generate-stories" in str(caught.value)
+        assert not (made.folder / "activations").exists()
+
+    def test_a_damaged_cell_is_named_not_overwritten(self, written):
+        path = written.folder / written.run().story_cells[0].path
+        path.write_text('{"emotion": "sad", "texts": [{')
+        (written.folder / written.run().story_cells[-1].path).unlink()
+        with pytest.raises(DataError, match="damaged or truncated"):
+            written.stage("generate-stories")
+        assert path.read_text().endswith("[{")
+
+
+class TestOwnTexts:
+    def test_come_as_they_are(self, reading_run):
+        made = reading_run()
+        made.stages("generate-stories", "generate-neutral")
+        content = read_cell(made.folder, Cell("sad", small_runs.TOPICS[1]))
+        assert [text["text"] for text in content["texts"]] == [
+            small_runs.story_text("sad", small_runs.TOPICS[1], index) for index in range(2)
+        ]
+        assert content["source"] == "user"
+        counts = made.run().record("generate-neutral")["counts"]
+        assert (counts["accepted"], counts["missing"]) == (6, 0)
+
+    def test_texts_below_the_writers_limits_are_kept(self, reading_run):
+        made = reading_run(generation={"min_words": 500})
+        made.stage("generate-stories")
+        assert made.run().record("generate-stories")["counts"]["accepted"] == 18
+
+    def test_hostile_names_stay_inside_the_folder(self, reading_run, tmp_path):
+        names = ["../../escape", "at ease", "at_ease"]
+        made = reading_run(corpus={"emotions": names, "topics": ["/etc/x", "../y"]})
+        made.stage("generate-stories")
+        inside = [path for path in tmp_path.rglob("*.json") if made.folder in path.parents]
+        assert len(inside) == len(list(tmp_path.rglob("*.json"))) == 6 + 1
+        assert not (tmp_path.parent / "escape").exists()
+        names_found = {json.loads(path.read_text()).get("emotion") for path in inside}
+        assert names_found == {*names, None}

@@ -1,0 +1,231 @@
+"""The command line: both forms, every flag checked before any work, honest exit codes."""
+
+import json
+import shlex
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import small_runs
+
+from probes import run as command
+from probes.stages import NAMES
+
+ROOT = Path(__file__).parents[2]
+HELP_WITHOUT_TORCH = """
+import sys
+from probes.run import main
+code = main(["--help"])
+heavy = {"torch", "transformers", "pydantic", "rich", "fire", "yaml"} & set(sys.modules)
+sys.exit(code or (9 if heavy else 0))
+"""
+
+
+def main(*words: str) -> int:
+    return command.main([str(word) for word in words])
+
+
+def python(*words: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, **options
+    )
+
+
+class TestHelp:
+    def test_comes_in_a_third_of_a_second(self):
+        seconds = []
+        for _ in range(5):
+            start = time.perf_counter()
+            shown = python("-m", "probes.run", "--help")
+            seconds.append(time.perf_counter() - start)
+            assert shown.returncode == 0
+        assert statistics.median(seconds) < 0.3
+        assert all(stage in shown.stdout for stage in NAMES)
+
+    def test_imports_nothing_heavy(self):
+        assert python("-c", HELP_WITHOUT_TORCH).returncode == 0
+
+    def test_no_words_are_a_wrong_command_with_the_same_text(self, capsys):
+        assert main() == 2
+        assert "python -m probes.run CONFIG" in capsys.readouterr().out
+
+
+class TestForms:
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["CONFIG"],
+            ["run-all", "--config", "CONFIG"],
+            ["run-all", "--config=CONFIG"],
+            ["CONFIG", *NAMES],
+            ["CONFIG", "--quiet"],
+        ],
+    )
+    def test_a_finished_run_is_skipped(self, finished, capsys, words):
+        assert main(*[word.replace("CONFIG", finished.config) for word in words]) == 0
+        said = capsys.readouterr()
+        expected = [] if "--quiet" in words else [f"{name}: complete, skipped" for name in NAMES]
+        assert said.err.splitlines() == expected
+        assert ("stories kept" in said.out) == (set(NAMES).isdisjoint(words))
+
+    @pytest.mark.parametrize(
+        "words", [["CONFIG", "logit-lens"], ["logit-lens", "--config", "CONFIG"]]
+    )
+    def test_one_stage_runs_alone_and_shows_its_table(self, finished, capsys, words):
+        (finished.folder / "analysis" / "logit_lens.json").unlink()
+        assert main(*[word.replace("CONFIG", finished.config) for word in words]) == 0
+        said = capsys.readouterr()
+        assert said.err.splitlines() == ["logit-lens: done"]
+        assert "top tokens of each emotion vector" in " ".join(said.out.split())
+        assert all(emotion in said.out for emotion in small_runs.EMOTIONS)
+
+    def test_the_word_after_quiet_is_still_a_stage(self, reading_run):
+        made = reading_run()
+        assert main(made.config, "--quiet", "generate-stories") == 0
+        assert sorted(path.name for path in made.folder.iterdir()) == [
+            "run.json",
+            "stages",
+            "stories",
+        ]
+
+    def test_emotions_choose_what_the_lens_shows(self, finished, capsys):
+        assert main("logit-lens", "--config", finished.config, "--emotions=sad,happy") == 0
+        shown = capsys.readouterr().out
+        assert "sad" in shown
+        assert "happy" in shown
+        assert "angry" not in shown
+
+    def test_a_run_says_what_it_was(self, finished):
+        assert main(finished.config, "--quiet") == 0
+        summary = json.loads((finished.folder / "run.json").read_text())
+        assert list(summary["stages"]) == sorted(NAMES)
+        assert all(stage["complete"] for stage in summary["stages"].values())
+        assert (finished.folder / "analysis" / "summary.json").exists()
+
+    def test_a_finished_run_takes_no_time_and_no_torch(self, finished):
+        code = (
+            "import sys; from probes.run import main; code = main(sys.argv[1:]);"
+            "sys.exit(code or (9 if 'torch' in sys.modules else 0))"
+        )
+        start = time.perf_counter()
+        ran = python("-c", code, finished.config)
+        assert ran.returncode == 0, ran.stderr
+        assert time.perf_counter() - start < 15
+
+
+class TestWrongWords:
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["CONFIG", "--generation.temprature=1"], "did you mean 'generation.temperature'?"),
+            (["CONFIG", "--sede=1"], "did you mean 'seed'?"),
+            (["CONFIG", "--quite"], "unknown setting 'quite'"),
+            (["CONFIG", "analyse"], "unknown stage 'analyse'"),
+            (["analyse", "--config", "CONFIG"], "unknown stage 'analyse'"),
+            (["CONFIG", "--restart=analyse"], "unknown stage 'analyse'"),
+            (["CONFIG", "--restart"], "unknown stage 'True'"),
+            (["logit-lens", "--config", "CONFIG", "--emotions=sad,hapy"], "'hapy' is not in this"),
+            (["CONFIG", "analyze", "--emotions=sad"], "no such stage was asked for"),
+            (["CONFIG", "--seed=one"], "seed: Input should be a valid integer"),
+            (["CONFIG", "--seed"], "expected a value, not a switch"),
+            (["CONFIG", "--generation.emotions_subset=sad,nostalgc"], "'nostalgc' is not in"),
+            (["CONFIG", "--corpus.stories=none.jsonl"], "'none.jsonl' not found"),
+            (["CONFIG", "--output_dir="], "output_dir"),
+            (["no-such-config"], "'no-such-config' not found"),
+            (["analyze"], "expected a config"),
+            (["run-all"], "expected a config"),
+            (["doctor"], "expected one model"),
+            (["doctor", "gpt2", "--backnd=x"], "did you mean --backend?"),
+        ],
+    )
+    def test_are_refused_before_any_work(self, reading_run, capsys, words, message):
+        made = reading_run()
+        assert main(*[word.replace("CONFIG", made.config) for word in words]) == 2
+        said = capsys.readouterr()
+        assert message in " ".join(said.err.split())
+        assert "Traceback" not in said.err
+        assert not made.folder.exists()
+
+    def test_an_unknown_emotion_of_the_171_is_refused_with_the_nearest(self, small_run, capsys):
+        made = small_run()
+        assert main(made.config, "--generation.emotions_subset=sad,hapy") == 2
+        assert "the nearest is 'happy'" in " ".join(capsys.readouterr().err.split())
+        assert not made.folder.exists()
+
+
+class TestFlags:
+    def test_settings_come_from_flags(self, reading_run, tmp_path):
+        made = reading_run()
+        other = tmp_path / "with space"
+        words = [f"--output_dir={other}", "--generation.emotions_subset=sad,happy", "--seed=5"]
+        assert main(made.config, "generate-stories", "--quiet", *words) == 0
+        config = json.loads((other / "run.json").read_text())["config"]
+        assert config["generation"]["emotions_subset"] == ["sad", "happy"]
+        assert config["seed"] == 5
+        assert len(list((other / "stories").iterdir())) == 2
+
+    def test_names_with_spaces_and_null_can_be_said(self, small_run, capsys):
+        made = small_run(writer={"name": "no/such/model"})
+        words = ["--generation.emotions_subset=at ease,grief-stricken", "--writer.name=null"]
+        assert main(made.config, "generate-stories", *words, "--model.name=no/such/subject") == 1
+        assert "'no/such/subject'" in " ".join(capsys.readouterr().err.split())
+        stage = json.loads((made.folder / "stages" / "generate-stories.json").read_text())
+        subset = stage["settings"]["generation"]["emotions_subset"]
+        assert subset == ["at ease", "grief-stricken"]
+
+    def test_restart_deletes_what_follows_and_runs(self, finished, capsys):
+        words = [finished.config, "analyze", "--vectors.neutral_pca=none", "compute-vectors"]
+        assert main(*words, "--restart=compute-vectors") == 0
+        said = capsys.readouterr().err
+        dropped = ", ".join(NAMES[NAMES.index("compute-vectors") :])
+        assert f"deleted the results of: {dropped}" in " ".join(said.split())
+        assert said.splitlines()[-2:] == ["compute-vectors: done", "analyze: done"]
+        assert not (finished.folder / "figures").exists()
+
+
+class TestExitCodes:
+    def test_a_changed_setting_is_refused_and_the_cure_cures_it(self, finished, capsys):
+        change = ["--vectors.neutral_pca=none", "--logit_lens.top_k=4"]
+        assert main(finished.config, "compute-vectors", *change) == 1
+        said = " ".join(capsys.readouterr().err.split())
+        assert "vectors.neutral_pca: was 'document', now 'none'" in said
+        cure = said.partition("python -m probes.run ")[2].partition(" To keep both")[0]
+        assert main(*shlex.split(cure), "--quiet", "compute-vectors") == 0
+        stage = json.loads((finished.folder / "stages" / "compute-vectors.json").read_text())
+        assert stage["settings"]["vectors"]["neutral_pca"] == "none"
+
+    def test_a_cure_names_the_folder_that_was_chosen_by_a_flag(self, reading_run, tmp_path, capsys):
+        made = reading_run()
+        other = f"--output_dir={tmp_path / 'it is here'}"
+        assert main(made.config, "compute-vectors", other) == 1
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"python -m probes.run {made.config} {shlex.quote(other)} extract-activ" in said
+
+    def test_a_folder_below_a_file_is_a_failure_with_the_cure(self, reading_run, tmp_path, capsys):
+        (tmp_path / "file").write_text("x")
+        made = reading_run()
+        assert main(made.config, f"--output_dir={tmp_path / 'file' / 'run'}") == 1
+        assert "Choose another with --output_dir" in " ".join(capsys.readouterr().err.split())
+
+    def test_interrupting_keeps_finished_work_and_exits_130(self, small_run, tiny_writer):
+        made = small_run(
+            writer={"name": str(tiny_writer)},
+            generation={"topics_subset": 100, "stories_per_topic": 12, "batch_size": 12},
+        )
+        words = [sys.executable, "-m", "probes.run", made.config, "generate-stories"]
+        process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 90
+        while not list(made.folder.glob("stories/*/*.json")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130, said
+        assert "Interrupted. Finished work is kept" in said
+        assert "Traceback" not in said
+        written = list(made.folder.glob("stories/*/*.json"))
+        assert 0 < len(written) < 300
+        assert all(json.loads(path.read_text())["texts"] for path in written)

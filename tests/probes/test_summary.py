@@ -1,0 +1,76 @@
+"""The table at the end says what the stages' files say, and nothing about stages not done."""
+
+import json
+
+from probes import stages, summary
+
+
+def rows_of(made, **overrides) -> dict[str, str]:
+    return dict(summary.rows(summary.summarize(made.run(**overrides))))
+
+
+def test_every_number_of_a_finished_run_is_read_from_its_stages(finished):
+    found = summary.summarize(finished.run())
+    lens = json.loads((finished.folder / "analysis" / "logit_lens.json").read_text())
+    layers = json.loads((finished.folder / "analysis" / "layers.json").read_text())
+    assert found["stories"]["accepted"] == found["stories"]["requested"] == 18
+    assert found["neutral"]["accepted"] == 6
+    assert found["subject"]["target_layer"] == found["layer"] == 3
+    assert found["logit_lens"]["own_word_share"] == lens["own_word_share"]
+    assert list(found["valence_r_by_layer"]) == [str(layer) for layer in layers["layers"]]
+    assert found["valence"] is None
+    assert list(found["seconds"]) == list(stages.NAMES)
+
+
+def test_the_table_is_for_people(finished):
+    table = rows_of(finished)
+    assert table["stories kept"] == "18 of 18"
+    assert table["stories rejected"] == "0 (none)"
+    assert table["layer"] == "3 of 0 to 3"
+    assert table["|r| with human valence"] == "not compared: too few rated words"
+    assert table["own word in the lens' top 5"].startswith("0% of emotions; 0% with shuffled")
+    assert table["stability of 2 clusters"].startswith("ARI ")
+    assert "seconds: all stages" in table
+
+
+def test_a_match_with_ratings_is_told_with_its_search():
+    match = {
+        "component": 1,
+        "sign": -1,
+        "r": 0.8123,
+        "n": 24,
+        "low": 0.6,
+        "high": 0.9,
+        "p_corrected": 0.0005,
+        "n_searched": 5,
+    }
+    [(name, value)] = summary.rows({"seconds": {}, "valence": match})
+    assert name == "|r| with human valence"
+    expected = "0.81 (PC2, n=24, 95% CI [0.60, 0.90], p=0.0005 corrected for 5 components)"
+    assert value == expected
+
+
+def test_a_stage_that_is_not_done_leaves_no_row(finished):
+    [stage] = stages.find_stages(["extract-activations"])
+    stages.restart(finished.run(), stage)
+    table = rows_of(finished)
+    assert set(table) == {
+        "stories kept",
+        "stories rejected",
+        "stories naming the emotion",
+        "neutral dialogues kept",
+        "neutral dialogues rejected",
+        "seconds: generate-stories",
+        "seconds: generate-neutral",
+        "seconds: all stages",
+    }
+
+
+def test_a_folder_without_a_run_gives_an_empty_table(small_run):
+    assert rows_of(small_run()) == {}
+
+
+def test_what_is_written_is_what_is_returned(finished):
+    returned = summary.write_summary(finished.run())
+    written = json.loads((finished.folder / "analysis" / "summary.json").read_text())
+    assert written == returned
