@@ -206,3 +206,17 @@ def test_the_doctor_passes_it(model):
     assert diagnosis.ok, diagnosis
     notices = {check.name for check in diagnosis.checks if check.passed is None}
     assert {"backends agree", "no generation", "short texts only"} <= notices
+
+
+@pytest.mark.parametrize("positions", ["all", hooks.Last(), hooks.Span(1, 3)])
+def test_steering_moves_the_chosen_tokens_by_its_strength_and_leaves_nothing(model, positions):
+    vector = torch.ones(model.d_model)
+    plain = hooks.resid_post(model, TEXTS[0], [1]).resid[0]
+    with hooks.steer(model, vector, layers=[1], strength=2.0, positions=positions) as record:
+        steered = hooks.resid_post(model, TEXTS[0], [1]).resid[0]
+    moved = (steered - plain) @ (vector / vector.norm())
+    if positions == "all":
+        assert record.n_tokens[1] == len(plain)
+    assert int((moved > 1e-3).sum()) == record.n_tokens[1] > 0
+    assert close(moved[moved > 1e-3], torch.full((record.n_tokens[1],), 2.0))
+    assert torch.equal(hooks.resid_post(model, TEXTS[0], [1]).resid[0], plain)
