@@ -24,7 +24,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from hooks.errors import InvalidInput
+from hooks.errors import DataError, InvalidInput
 from hooks.phases import announce, prompts_must_be_whole
 from hooks.tokens import pad
 
@@ -124,6 +124,11 @@ def sample(
     for step in range(max_new_tokens):
         if forbidden is not None:
             logits = logits.masked_fill(forbidden[rows], -torch.inf)
+        if logits.isnan().any():
+            raise DataError(
+                "the model's logits are not numbers (NaN): it overflowed, or its weights are "
+                "damaged. Load it in another dtype (float32 or bfloat16), and run the doctor on it."
+            )
         tokens = pick_tokens(
             logits, uniform[rows, step], temperature=temperature, top_p=top_p, top_k=top_k
         )

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -24,6 +25,13 @@ from pydantic import (
 
 from hooks.errors import InvalidInput
 from probes.stimuli import check_emotions, emotions, topics
+
+
+def _as_list(value: Any) -> Any:
+    """Take a single number for a list of one: the command line cannot tell them apart."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return [value] if is_number else value
+
 
 Backend = Literal["auto", "transformerlens", "huggingface"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -117,7 +125,7 @@ class ActivationSettings(Section):
     """What is read of each text."""
 
     token_offset: int = Field(default=50, ge=0)
-    layers: list[int] | None = None
+    layers: Annotated[list[int] | None, BeforeValidator(_as_list)] = None
     batch_tokens: int | None = Field(default=None, ge=1)
     shard_size: int = Field(default=256, ge=1)
     """Texts per unit of work."""
@@ -157,7 +165,9 @@ class LogitLensSettings(Section):
 class ValidationSettings(Section):
     """Tests of the vectors, with controls."""
 
-    doses: list[Annotated[float, Field(gt=0)]] = Field(default=[0.05, 0.1, 0.2], min_length=1)
+    doses: Annotated[list[Annotated[float, Field(gt=0)]], BeforeValidator(_as_list)] = Field(
+        default=[0.05, 0.1, 0.2], min_length=1
+    )
     """Steering doses, as fractions of the mean residual norm at the target layer."""
     n_random: int = Field(default=50, ge=2)
     """Random directions of the same coefficient that an emotion's vector has to beat."""

@@ -216,6 +216,27 @@ class Run:
             record = {"settings": dict(settings), "inputs": inputs, "complete": False}
             write_json(self.record_path(stage), record)
 
+    def pin_model(self, stage: str, name: str, fingerprint: str) -> None:
+        """Record which weights a stage was begun with, and refuse others.
+
+        A name or a folder can hold other weights than yesterday; one stage is never made by two.
+
+        Raises
+        ------
+        StaleArtifact
+            With both fingerprints.
+        """
+        record = self.record(stage) or {}
+        before = record.get("fingerprint")
+        if before not in (None, fingerprint):
+            raise StaleArtifact(
+                f"stage {stage} in {self.root} was begun with weights of fingerprint {before}, and "
+                f"{name} now has {fingerprint}. Put the weights back, or make the stage again: "
+                f"python -m probes.run {self.source} --restart {stage}"
+            )
+        if before is None:
+            write_json(self.record_path(stage), {**record, "fingerprint": fingerprint})
+
     def finish(self, stage: str, output_digest: str, counts: Any, seconds: float) -> None:
         """Record that a stage is complete; seconds of earlier, killed sittings are not known."""
         record = self.record(stage) or {}

@@ -2,16 +2,16 @@
 
 Contract
 --------
-* A file appears whole or not at all: it is written beside its place and then renamed.
+* A file appears whole or not at all (`storage.write_bytes`).
 * matplotlib and plotly are imported here, at the moment of drawing.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from probes.figures import catalog
 from probes.figures.description import Figure
+from probes.storage import write_bytes
 
 
 def to_png(figure: Figure, path: Path) -> Path:
@@ -82,11 +82,5 @@ def draw_all(analysis: Mapping[str, Mapping | None], folder: Path) -> list[Path]
 
 
 def _write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        draft.write_bytes(content)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_bytes(path, content)
     return path

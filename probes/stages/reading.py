@@ -33,6 +33,7 @@ def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[st
     neutral = list(read_corpus(run.root, run.neutral_cells))
     _require_texts(run, stories, neutral)
     model = models.subject()
+    run.pin_model("extract-activations", model.name, model.fingerprint)
     settings = run.config.activation
     layers = list(range(model.n_layers)) if settings.layers is None else settings.layers
     # Checked before hours of reading, not after.

@@ -70,6 +70,7 @@ def _write_missing(
     if not todo:
         return
     writer = models.writer()
+    run.pin_model(f"generate-{kind}", writer.name, writer.fingerprint)
     rules = _rules(run, kind, chat=writer.is_chat)
     section = generation if kind == "stories" else run.config.neutral
     sampling: dict[str, Any] = {

@@ -7,7 +7,7 @@ import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 import hooks
-from hooks.errors import InvalidInput
+from hooks.errors import DataError, InvalidInput
 from hooks.generation import pick_tokens, stop_ids
 
 ARCHITECTURES = ("gpt2", "llama", "qwen3", "gemma3", "gemma4", "mistral", "olmo2", "phi3")
@@ -215,3 +215,23 @@ class TestDistribution:
         logits = torch.tensor([[9.0, -9.0], [-9.0, 9.0]])
         uniform = torch.tensor([0.5, 0.5])
         assert pick_tokens(logits, uniform, temperature=1.0, top_p=1.0, top_k=0).tolist() == [0, 1]
+
+
+def test_logits_that_are_not_numbers_are_refused(tiny_folder):
+    model = hooks.load(str(tiny_folder("llama")), backend="huggingface")
+    model.hf.get_output_embeddings().weight.data = torch.full_like(model.W_U.T, float("nan"))
+    with pytest.raises(DataError, match="NaN"):
+        model.generate(PROMPTS, max_new_tokens=2)
+
+
+def test_suppressed_tokens_are_never_drawn_and_others_are(tiny_folder):
+    model = hooks.load(str(tiny_folder("llama")), backend="huggingface")
+    [plain] = model.generate(PROMPTS[:1], max_new_tokens=8, temperature=0.0)
+    first = plain.tokens[0]
+    free, bound = model.generate(
+        [PROMPTS[0], PROMPTS[0]], max_new_tokens=8, temperature=0.0, suppress=[[], [first]]
+    )
+    assert free.tokens == plain.tokens
+    assert first not in bound.tokens
+    with pytest.raises(InvalidInput, match="suppress"):
+        model.generate(PROMPTS, max_new_tokens=2, suppress=[[first]])

@@ -49,6 +49,16 @@ class TestRecords:
         )
         assert "torch" in record["versions"]
 
+    def test_a_stage_begun_with_other_weights_is_refused_with_both_fingerprints(self, tmp_path):
+        run = run_in(tmp_path)
+        run.begin("extract-activations", {}, UPSTREAM)
+        run.pin_model("extract-activations", "gpt2", "aaaa")
+        run.pin_model("extract-activations", "gpt2", "aaaa")
+        with pytest.raises(StaleArtifact, match=r"(?s)aaaa.*bbbb.*--restart extract-activations"):
+            run.pin_model("extract-activations", "gpt2", "bbbb")
+        run.finish("extract-activations", "abc", {"files": 1}, 1.0)
+        assert run.record("extract-activations")["fingerprint"] == "aaaa"
+
     def test_unchanged_settings_pass_and_changed_ones_are_refused_with_the_cure(self, tmp_path):
         run = run_in(tmp_path, source="my.yaml --seed=1")
         run.check_unchanged("analyze", {"seed": 1}, UPSTREAM)

@@ -47,6 +47,12 @@ class TestWriting:
         assert (tmp_path / "a" / "b" / "c.bin").read_bytes() == b"two"
         assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["c.bin"]
 
+    def test_who_has_the_old_file_keeps_it_whole(self, tmp_path):
+        write_bytes(tmp_path / "c.bin", b"one")
+        (tmp_path / "held").hardlink_to(tmp_path / "c.bin")
+        write_bytes(tmp_path / "c.bin", b"two")
+        assert (tmp_path / "held").read_bytes() == b"one"
+
     def test_equal_values_give_equal_bytes(self, tmp_path):
         write_json(tmp_path / "a.json", {"b": 1, "a": ["ü"]})
         write_json(tmp_path / "b.json", {"a": ["ü"], "b": 1})

@@ -255,5 +255,9 @@ class TestDamage:
         shard = finished.folder / "activations" / "stories-00000.safetensors"
         before = hashlib.sha256(shard.read_bytes()).hexdigest()
         shard.unlink()
+        others = list((finished.folder / "activations").glob("*.safetensors"))
+        times = [path.stat().st_mtime_ns for path in others]
         assert finished.stage("extract-activations")
+        assert len(others) == 3
+        assert [path.stat().st_mtime_ns for path in others] == times
         assert hashlib.sha256(shard.read_bytes()).hexdigest() == before
