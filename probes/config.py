@@ -209,11 +209,6 @@ class Config(Section):
         values = {key: getattr(self.model, key) for key in shared}
         return WriterSettings(name=self.model.name, system=self.writer.system, **values)
 
-    @property
-    def n_clusters(self) -> int:
-        """Number of k-means clusters."""
-        return self.analysis.n_clusters or max(2, min(10, len(self.emotions) // 6))
-
     def target_layer(self, n_layers: int) -> int:
         """Return the layer that the analyses look at, checked against the model's depth."""
         layer = self.model.target_layer

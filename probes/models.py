@@ -5,7 +5,7 @@ Contract: importing this module does not import torch.
 
 from typing import TYPE_CHECKING
 
-from probes.config import Config
+from probes.config import Backend, Config, ModelSettings, WriterSettings
 
 if TYPE_CHECKING:
     from hooks import LanguageModel
@@ -24,34 +24,26 @@ class Models:
         if self._config.writer.name is None:
             return self.subject()
         if self._writer is None:
-            import hooks
-
-            settings = self._config.writer_model
-            self._writer = hooks.load(
-                settings.name,
-                backend="huggingface",
-                dtype=settings.dtype,
-                device=settings.device,
-                device_map=settings.device_map,
-                quantize=settings.quantize,
-                revision=settings.revision,
-            )
+            self._writer = _load(self._config.writer_model, "huggingface")
         return self._writer
 
     def subject(self) -> "LanguageModel":
         """Return the model under study."""
         if self._subject is None:
-            import hooks
-
             self._writer = None  # two large models rarely fit one device
-            settings = self._config.model
-            self._subject = hooks.load(
-                settings.name,
-                backend=settings.backend,
-                dtype=settings.dtype,
-                device=settings.device,
-                device_map=settings.device_map,
-                quantize=settings.quantize,
-                revision=settings.revision,
-            )
+            self._subject = _load(self._config.model, self._config.model.backend)
         return self._subject
+
+
+def _load(settings: ModelSettings | WriterSettings, backend: Backend) -> "LanguageModel":
+    import hooks
+
+    return hooks.load(
+        settings.name,
+        backend=backend,
+        dtype=settings.dtype,
+        device=settings.device,
+        device_map=settings.device_map,
+        quantize=settings.quantize,
+        revision=settings.revision,
+    )
