@@ -26,7 +26,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, no_type_check
 
 import platformdirs
 
@@ -178,6 +178,7 @@ def _fast_gguf_reader() -> Iterator[None]:
     stock = gguf.GGUFReader
 
     class Reader(stock):
+        @no_type_check  # called millions of times
         def _get(self, offset: int, dtype: Any, count: int = 1, override_order: Any = None) -> Any:
             view = np.frombuffer(self.data.data, dtype, int(count), int(offset))
             order = self.byte_order if override_order is None else override_order

@@ -217,7 +217,14 @@ class TestExitCodes:
             generation={"topics_subset": 100, "stories_per_topic": 12, "batch_size": 12},
         )
         words = [sys.executable, "-m", "probes.run", made.config, "generate-stories"]
-        process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            words,
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell that runs the suite in the background leaves SIGINT ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
         deadline = time.monotonic() + 90
         while not list(made.folder.glob("stories/*/*.json")) and time.monotonic() < deadline:
             time.sleep(0.02)
