@@ -33,7 +33,7 @@ $(VENV)/bin/python:
 	$(RUN) -m pip install --quiet --upgrade pip
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	@echo "installing into $(VENV) (about two minutes) ..."
+	@echo "installing into $(VENV) (some minutes) ..."
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 

@@ -100,7 +100,7 @@ def folder(name: str) -> Path:
     target = cache_folder() / f"{key}-{model.sha256[:12]}"
     if target.is_dir():
         return target
-    _logger.warning("fetching and converting %s%s (once, about a minute) ...", PREFIX, key)
+    _logger.warning("fetching and converting %s%s (once, this takes a while) ...", PREFIX, key)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{key}-") as scratch:
         gguf = _fetch(key, model, Path(scratch))
@@ -170,7 +170,7 @@ def _fast_gguf_reader() -> Iterator[None]:
     """Let transformers read a GGUF header once and without `numpy.memmap` slices.
 
     transformers opens the file once each for config, tokenizer and weights, and the stock reader
-    makes a memmap view for every token of the vocabulary: minutes for a vocabulary of 262,144.
+    makes a memmap view for every token of the vocabulary, each time.
     """
     import gguf
     import numpy as np

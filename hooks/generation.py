@@ -9,8 +9,8 @@
 Contract
 --------
 * Global random state is neither read nor changed; the seed and the batch decide every token.
-* The cache is Hugging Face's `DynamicCache`: measured on CPUs, a static cache of full length was
-  slower at these sizes (it attends to positions not yet written).
+* The cache is Hugging Face's `DynamicCache`; a static cache of full length attends to positions
+  that are not yet written.
 * With `top_k`, only the `k` best logits are normalised; the vocabulary is sorted only for a
   `top_p` below 1 without `top_k`.
 """

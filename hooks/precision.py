@@ -9,13 +9,12 @@ Contract
 """
 
 import importlib.util
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from hooks.errors import InvalidInput, ModelError
 
-Quantize = Literal["4bit", "8bit"]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from einops import rearrange
 
 from hooks import DataError, FromToken, LanguageModel, Spaced, pooled_resid_post
 from probes.activations import (
@@ -257,4 +256,4 @@ def cell_sums(run: Run, layer_place: int) -> tuple[torch.Tensor, torch.Tensor]:
 def neutral_components_at(run: Run, layer_place: int) -> torch.Tensor:
     """Return the neutral components [component d_model] that were removed at one layer."""
     components, _ = _neutral(run, read_json(run.root / INDEX))
-    return rearrange(components[layer_place].double(), "component d_model -> component d_model")
+    return components[layer_place].double()

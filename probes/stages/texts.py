@@ -10,7 +10,6 @@ from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run
 from probes.stimuli import banned
-from probes.storage import digest_of
 from probes.writing import Raw, Rules, plan_units, prompt_digest, write_unit
 
 Kind = Literal["stories", "neutral"]
@@ -155,5 +154,4 @@ def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:
             name: {**row, "rejected": dict(sorted(row["rejected"].items()))}
             for name, row in emotions.items()
         },
-        "corpus_digest": digest_of([str(cell.path) for cell in cells]),
     }
