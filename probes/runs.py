@@ -23,7 +23,6 @@ from hooks.errors import InvalidInput, StaleArtifact
 from probes.config import Config
 from probes.corpus import Cell, neutral_cells, read_jsonl, story_cells
 from probes.storage import (
-    LEFTOVER,
     StorageError,
     digest_of,
     read_json,
@@ -163,8 +162,7 @@ class Run:
         for folder in _FOLDERS:
             remove_leftovers(self.root / folder)
         # The folder itself may hold anything else: nothing below it is searched.
-        for path in self.root.glob(f"{LEFTOVER}*"):
-            path.unlink(missing_ok=True)
+        remove_leftovers(self.root, below=False)
 
     def record_path(self, stage: str) -> Path:
         """Where a stage's record lies."""

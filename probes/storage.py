@@ -2,13 +2,17 @@
 
 Contract: `write_*` writes a temporary file in the target's folder, flushes it to the disk and
 renames it. A reader, or a killed process, sees the old content or the new, never a part. There are
-no locks: two processes that write the same file write the same bytes.
+no locks: two processes that write the same file write the same bytes. A temporary file's name says
+which process of which machine writes it, so that only those whose writer is dead are removed.
 """
 
 import hashlib
 import json
 import os
+import re
+import socket
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,7 +20,10 @@ from typing import Any
 from hooks.errors import DataError, EmotionLensError
 
 LEFTOVER = ".part-"
-"""How the names of temporary files begin."""
+"""How the names of temporary files begin; host, process id and random letters follow."""
+
+_ABANDONED_AFTER = 24 * 3600
+"""Seconds after which no process is still at the writing of one file."""
 
 
 class StorageError(EmotionLensError, OSError):
@@ -34,7 +41,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     handle, temporary = -1, ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=LEFTOVER)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_own_prefix())
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
@@ -78,11 +85,44 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete the temporary files that killed writers left below a folder."""
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:64]
+
+
+def _own_prefix() -> str:
+    return f"{LEFTOVER}{_host()}-{os.getpid()}-"
+
+
+def remove_leftovers(folder: Path, *, below: bool = True) -> None:
+    """Delete the temporary files that killed writers left in a folder, and below it if asked.
+
+    A file of a live process stays; of another machine, whose processes cannot be seen from here,
+    only what is older than a day goes.
+    """
     if folder.is_dir():
-        for path in folder.rglob(f"{LEFTOVER}*"):
-            path.unlink(missing_ok=True)
+        for path in (folder.rglob if below else folder.glob)(f"{LEFTOVER}*"):
+            if _is_abandoned(path):
+                path.unlink(missing_ok=True)
+
+
+def _is_abandoned(path: Path) -> bool:
+    named = re.fullmatch(rf"{re.escape(LEFTOVER)}(.+)-(\d+)-[^-]+", path.name)
+    if named is not None and named[1] == _host() and os.name == "posix":
+        return not _is_alive(int(named[2]))
+    try:
+        return time.time() - path.stat().st_mtime > _ABANDONED_AFTER
+    except FileNotFoundError:  # its writer has just finished
+        return False
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def digest_of(value: Any) -> str:

@@ -1,6 +1,7 @@
 """A run's folder remembers what each stage was made from, and deletes only what is its own."""
 
 import json
+import os
 
 import pytest
 import small_runs
@@ -125,7 +126,9 @@ class TestFolder:
         folders = ("", "stories/sad", "activations", "figures", "stages", "vectors", "analysis")
         for folder in (*folders, "mine"):
             (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-            (tmp_path / folder / ".part-x").write_text("half")
+            part = tmp_path / folder / ".part-x"
+            part.write_text("half")
+            os.utime(part, (0, 0))
         run_in(tmp_path).prepare()
         left = [path.parent.name for path in tmp_path.rglob(".part-*")]
         assert left == ["mine"]

@@ -3,8 +3,10 @@
 import contextlib
 import errno
 import json
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -24,6 +26,28 @@ except StorageError as error:
     print(error)
     sys.exit(7)
 """
+
+
+STUCK = """
+import os, sys, time
+from pathlib import Path
+from probes.storage import write_bytes
+os.fsync = lambda _file: (print("writing", flush=True), time.sleep(60))
+write_bytes(Path(sys.argv[1]), b"half")
+"""
+
+
+def writer_at_work(path) -> subprocess.Popen[str]:
+    """A process that is in the middle of writing a file."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK, str(path)],
+        cwd=storage.Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process.stdout as said:
+        assert said.readline() == "writing\n"
+    return process
 
 
 @pytest.fixture
@@ -88,11 +112,33 @@ class TestWriting:
 
     def test_parts_of_killed_writers_are_removed_and_nothing_else(self, tmp_path):
         (tmp_path / "deep").mkdir()
-        (tmp_path / "deep" / ".part-abc").write_text("half")
-        (tmp_path / "deep" / "part-abc").write_text("whole")
+        killed = writer_at_work(tmp_path / "deep" / "a.bin")
+        alive = writer_at_work(tmp_path / "deep" / "b.bin")
+        try:
+            parts = {path.name for path in tmp_path.rglob(".part-*")}
+            assert len(parts) == 2
+            (tmp_path / "deep" / "part-abc").write_text("whole")
+            killed.kill()
+            killed.wait()
+            storage.remove_leftovers(tmp_path, below=False)
+            assert {path.name for path in tmp_path.rglob(".part-*")} == parts
+            storage.remove_leftovers(tmp_path)
+            storage.remove_leftovers(tmp_path / "missing")
+            [left] = tmp_path.rglob(".part-*")
+            assert f"-{alive.pid}-" in left.name
+            assert (tmp_path / "deep" / "part-abc").exists()
+        finally:
+            alive.kill()
+            alive.wait()
+
+    def test_parts_of_another_machine_are_left_alone_for_a_day(self, tmp_path):
+        young, old = tmp_path / ".part-node7-1-abc", tmp_path / ".part-node7-2-abc"
+        for path in (young, old):
+            path.write_text("half")
+        yesterday = time.time() - 25 * 3600
+        os.utime(old, (yesterday, yesterday))
         storage.remove_leftovers(tmp_path)
-        storage.remove_leftovers(tmp_path / "missing")
-        assert [path.name for path in (tmp_path / "deep").iterdir()] == ["part-abc"]
+        assert [path.name for path in tmp_path.iterdir()] == [young.name]
 
 
 class TestReading:
