@@ -165,6 +165,9 @@ class LogitLensSettings(Section):
 class ValidationSettings(Section):
     """Tests of the vectors, with controls."""
 
+    experiments: list[str] | None = None
+    """Which experiments are run; null means all."""
+
     doses: Annotated[list[Annotated[float, Field(gt=0)]], BeforeValidator(_as_list)] = Field(
         default=[0.05, 0.1, 0.2], min_length=1
     )

@@ -42,8 +42,14 @@ def summarize(run: Run) -> dict[str, Any]:
         counts = done["logit-lens"]["counts"]
         summary["logit_lens"] = {key: counts[key] for key in counts if key != "files"}
     if "validate" in done:
-        counts = done["validate"]["counts"]
-        summary["steering"] = {key: counts[key] for key in counts if key != "files"}
+        results = {
+            name: read_json(run.root / f"analysis/{name.replace('-', '_')}.json")
+            for name in done["validate"]["counts"]["experiments"]
+        }
+        summary["experiments"] = {
+            name: {key: result[key] for key in ("rows", "limits", "seconds")}
+            for name, result in results.items()
+        }
     return summary
 
 
@@ -80,8 +86,8 @@ def rows(summary: dict[str, Any]) -> list[Row]:
                 f"with shuffled names (95%: {lens['own_word_share_shuffled_95']:.0%})",
             )
         )
-    if steering := summary.get("steering"):
-        table += _steering(steering)
+    for experiment in summary.get("experiments", {}).values():
+        table += [(label, value) for label, value in experiment["rows"]]
     if (clusters := summary.get("kmeans")) and clusters["stability"] is not None:
         interval = f"[{clusters['stability_low']:.2f}, {clusters['stability_high']:.2f}]"
         value = f"ARI {clusters['stability']:.2f} {interval} when topics are drawn again"
@@ -91,28 +97,6 @@ def rows(summary: dict[str, Any]) -> list[Row]:
     if summary["seconds"]:
         table.append(("seconds: all stages", f"{sum(summary['seconds'].values()):.1f}"))
     return table
-
-
-def _steering(steering: dict[str, Any]) -> list[Row]:
-    """One row per dose: the word's own rise, the others', and the controls'."""
-    n, n_random = len(steering["emotions"]), steering["n_random"]
-    return [
-        (
-            f"steering at dose {dose['dose']:g}",
-            f"own word {dose['matching']:+.2f} nats "
-            f"[{dose['matching_interval'][0]:+.2f}, {dose['matching_interval'][1]:+.2f}], other "
-            f"words {dose['other']:+.2f}; random directions {dose['random_matching']:+.2f}"
-            + _control("shuffled labels", dose["shuffled_matching"])
-            + _control("valence axis", dose["valence_matching"])
-            + f"; own word in the top 3 for {dose['top_3']:.0%}; beats all {n_random} random "
-            f"directions for {len(dose['beats_all_random'])} of {n}",
-        )
-        for dose in steering["doses"]
-    ]
-
-
-def _control(name: str, value: float | None) -> str:
-    return "" if value is None else f", {name} {value:+.2f}"
 
 
 def _match(match: dict[str, Any] | None) -> str:

@@ -1,5 +1,111 @@
 """Experiments that could prove a vector wrong: one module each.
 
-Contract: an experiment takes a model and vectors, returns a typed result of plain values, writes no
-files, and brings the controls that could have beaten it.
+Every experiment has the same shape: `Materials` in, a `Measured` out, figures made from what was
+measured. Its module holds them as ``EXPERIMENT``; this page lists them in the order in which they
+are run. Each leaves one file, ``analysis/NAME.json`` (underscores for hyphens).
+
+Contract
+--------
+* Importing this package imports no experiment and no torch.
+* What an experiment leaves can be read, shown and drawn without running anything again.
 """
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hooks.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from probes.figures import Figure
+    from probes.materials import Materials
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an experiment found.
+
+    Attributes
+    ----------
+    values
+        Plain values as JSON holds them: all that the figures need, and n, intervals, controls.
+    rows
+        The few lines that belong in the table of a run: what, value with interval and control.
+    paragraph
+        What was asked, what was found, what could have shown otherwise; for the report.
+    limits
+        One sentence for each thing that was missing or weak in this run.
+    """
+
+    values: dict[str, Any]
+    rows: Sequence[tuple[str, str]]
+    paragraph: str
+    limits: Sequence[str] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return one mapping: the values beside rows, paragraph and limits."""
+        return {
+            **self.values,
+            "rows": [list(row) for row in self.rows],
+            "paragraph": self.paragraph,
+            "limits": list(self.limits),
+        }
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment.
+
+    Attributes
+    ----------
+    measure
+        Runs it.
+    figures
+        Descriptions by file name, from what `Measured.to_json` gave.
+    """
+
+    measure: "Callable[[Materials], Measured]"
+    figures: "Callable[[Mapping[str, Any]], dict[str, Figure]]" = field(default=lambda _: {})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where an experiment is found, and what it asks."""
+
+    name: str
+    question: str
+
+    @property
+    def module(self) -> str:
+        """Module below this package."""
+        return self.name.replace("-", "_")
+
+    @property
+    def file(self) -> str:
+        """What it leaves below a run's folder."""
+        return f"analysis/{self.module}.json"
+
+
+EXPERIMENTS = (Entry("steering", "does adding a vector make the model say that emotion's word?"),)
+NAMES = tuple(entry.name for entry in EXPERIMENTS)
+
+
+def find_entries(names: Sequence[str]) -> list[Entry]:
+    """Return entries by name, in the order of the list.
+
+    Raises
+    ------
+    InvalidInput
+        When a name is not an experiment's.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise InvalidInput(f"unknown experiment {name!r}; expected one of: {', '.join(NAMES)}.")
+    return [entry for entry in EXPERIMENTS if entry.name in names]
+
+
+def find_experiment(name: str) -> Experiment:
+    """Import an experiment."""
+    [entry] = find_entries([name])
+    return importlib.import_module(f"probes.experiments.{entry.module}").EXPERIMENT

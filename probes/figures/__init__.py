@@ -10,6 +10,7 @@ Contract
 * matplotlib and plotly are imported when something is drawn, not when this package is imported.
 """
 
+from probes.figures.catalog import figures_of
 from probes.figures.description import Bars, Figure, Heatmap, Lines, Scatter, TokenTable
 from probes.figures.draw import draw_all, to_html, to_png
 
@@ -21,6 +22,7 @@ __all__ = [
     "Scatter",
     "TokenTable",
     "draw_all",
+    "figures_of",
     "to_html",
     "to_png",
 ]

@@ -8,7 +8,8 @@ Plain dictionaries as an analysis leaves them in JSON files:
   pca, ratings, human, kmeans, umap); see `geometry_figures`.
 * ``layers``: the same measures at every layer; see `layer_figures`.
 * ``lens`` and ``counts``: tokens per emotion and stories per emotion; see `corpus_figures`.
-* ``steering``: what steering does to every emotion's word; see `steering_figures`.
+
+The figures of an experiment belong to the experiment (`probes.experiments`).
 
 Contract
 --------
@@ -22,7 +23,6 @@ from probes.figures.corpus_figures import logit_lens_table, stories_written
 from probes.figures.description import Figure
 from probes.figures.geometry_figures import cosine_heatmap, pca_scatter, scree, umap_scatter
 from probes.figures.layer_figures import layer_sweep, rsa_heatmap
-from probes.figures.steering_figures import steering_matrix
 
 __all__ = [
     "cosine_heatmap",
@@ -32,7 +32,6 @@ __all__ = [
     "pca_scatter",
     "rsa_heatmap",
     "scree",
-    "steering_matrix",
     "stories_written",
     "umap_scatter",
 ]
@@ -44,7 +43,7 @@ def figures_of(analysis: Mapping[str, Mapping | None]) -> dict[str, Figure]:
     Parameters
     ----------
     analysis : mapping
-        Any of ``geometry``, ``layers``, ``lens``, ``steering`` and ``counts``; other entries are
+        Any of ``geometry``, ``layers``, ``lens`` and ``counts``; other entries are
         left alone.
 
     Returns
@@ -68,9 +67,6 @@ def figures_of(analysis: Mapping[str, Mapping | None]) -> dict[str, Figure]:
     lens = analysis.get("lens")
     if lens is not None:
         figures["logit_lens_table"] = logit_lens_table(lens)
-    steering = analysis.get("steering")
-    if steering is not None:
-        figures["steering_matrix"] = steering_matrix(steering)
     counts = analysis.get("counts")
     if counts is not None:
         figures["stories_written"] = stories_written(counts)

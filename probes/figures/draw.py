@@ -9,7 +9,6 @@ Contract
 from collections.abc import Mapping
 from pathlib import Path
 
-from probes.figures import catalog
 from probes.figures.description import Figure
 from probes.storage import write_bytes
 
@@ -54,28 +53,23 @@ def to_html(figure: Figure, path: Path) -> Path:
     return _write(path, webpage.render(figure).encode("utf-8"))
 
 
-def draw_all(analysis: Mapping[str, Mapping | None], folder: Path) -> list[Path]:
-    """Draw every figure whose input is present, as NAME.png and NAME.html.
+def draw_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Draw every figure as NAME.png and NAME.html.
 
     Parameters
     ----------
-    analysis : mapping
-        Any of ``geometry``, ``layers``, ``lens`` and ``counts``, as `catalog` describes them.
+    figures : mapping of str to Figure
+        Descriptions by file name, without a suffix.
     folder : pathlib.Path
         Where the files go; made if missing.
 
     Returns
     -------
     list of pathlib.Path
-        The files, in the order of the catalog.
-
-    Raises
-    ------
-    DataError
-        An input lacks a part or holds a number that is not finite. Nothing is written then.
+        The files, in the order of the mapping.
     """
     paths = []
-    for name, figure in catalog.figures_of(analysis).items():
+    for name, figure in figures.items():
         paths.append(to_png(figure, folder / f"{name}.png"))
         paths.append(to_html(figure, folder / f"{name}.html"))
     return paths

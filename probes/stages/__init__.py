@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from hooks.errors import InvalidInput
+from probes.experiments import EXPERIMENTS, Entry, find_entries
+from probes.experiments import NAMES as EXPERIMENT_NAMES
 from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run
@@ -86,8 +88,8 @@ STAGES: tuple[Stage, ...] = (
         "validate",
         "testing:validate",
         ("compute-vectors",),
-        ("analysis/steering.json",),
-        "steer toward each emotion's word, beside controls that could do as well",
+        tuple(entry.file for entry in EXPERIMENTS),
+        "experiments that could prove the vectors wrong, each beside its controls",
     ),
     Stage(
         "visualize",
@@ -123,6 +125,11 @@ def is_complete(run: Run, stage: Stage) -> bool:
     record = run.record(stage.name)
     if record is None or not record["complete"]:
         return False
+    # A config may ask for more experiments than yesterday: those that are done stay done.
+    if stage.name == "validate" and any(
+        not (run.root / entry.file).exists() for entry in experiments_of(run)
+    ):
+        return False
     return len(outputs(run, stage)) == record["counts"]["files"]
 
 
@@ -137,8 +144,28 @@ def restart(run: Run, stage: Stage) -> list[str]:
     return names
 
 
-def run_stage(run: Run, stage: Stage, models: Models, reporter: Reporter) -> bool:
+def experiments_of(run: Run) -> list[Entry]:
+    """Return the experiments that a run's config asks for, in order.
+
+    Raises
+    ------
+    InvalidInput
+        When one is not known.
+    """
+    names = run.config.validation.experiments
+    return find_entries(EXPERIMENT_NAMES if names is None else names)
+
+
+def run_stage(
+    run: Run, stage: Stage, models: Models, reporter: Reporter, *, only: Sequence[Entry] = ()
+) -> bool:
     """Run one stage, or skip it when it is complete; returns whether it ran.
+
+    Parameters
+    ----------
+    only
+        Experiments to which `validate` is confined; the stage stays incomplete while others of
+        the config are missing.
 
     Raises
     ------
@@ -151,14 +178,20 @@ def run_stage(run: Run, stage: Stage, models: Models, reporter: Reporter) -> boo
     if is_complete(run, stage):
         return False
     run.begin(stage.name, settings, inputs)
-    module, function = stage.code.split(":")
-    code: Callable[[Run, Models, Reporter], Mapping[str, Any]] = getattr(
-        importlib.import_module(f"probes.stages.{module}"), function
-    )
+    if only and any(not (run.root / entry.file).exists() for entry in only):
+        load_code("testing:measure")(run, models, reporter, only)
+    if only and any(not (run.root / entry.file).exists() for entry in experiments_of(run)):
+        return True
     start = time.monotonic()
-    counts = dict(code(run, models, reporter))
+    counts = dict(load_code(stage.code)(run, models, reporter))
     files = outputs(run, stage)
     counts["files"] = len(files)
     seconds = time.monotonic() - start
     run.finish(stage.name, digest_files(files, run.root), counts, seconds)
     return True
+
+
+def load_code(code: str) -> Callable[..., Mapping[str, Any]]:
+    """Import what ``module:function`` below this package names."""
+    module, function = code.split(":")
+    return getattr(importlib.import_module(f"probes.stages.{module}"), function)

@@ -6,11 +6,12 @@ from typing import Any
 
 from probes import figures
 from probes.analysis import CellSums, describe_geometry, describe_layers, describe_lens
+from probes.experiments import EXPERIMENTS, find_experiment
 from probes.lens import readable_tokens
+from probes.materials import Materials
 from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run
-from probes.stages.reading import INDEX, cell_sums, neutral_components_at
 from probes.stimuli import word_family
 from probes.storage import read_json, write_json, write_text
 from probes.vectors import EmotionVectors
@@ -20,14 +21,12 @@ LAYERS = "analysis/layers.json"
 LENS = "analysis/logit_lens.json"
 
 
-def analyze(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  # noqa: ARG001
+def analyze(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     """Geometry at the target layer and over all layers; leaves ``analysis/``."""
-    bundle = EmotionVectors.load(run.root)
-    index = read_json(run.root / INDEX)
-    target = bundle.provenance.target_layer
-    place = bundle.layer_index(target)
+    materials = Materials(run, models, reporter)
+    bundle, index, target = materials.vectors, materials.index, materials.layer
     settings = run.config.analysis
-    sums, counts = cell_sums(run, place)
+    sums, counts = materials.cell_sums()
     shared: dict[str, Any] = {
         "n_components": settings.n_components,
         "unit_norm": settings.unit_norm,
@@ -35,9 +34,9 @@ def analyze(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  # 
         "seed": run.config.seed,
     }
     geometry = describe_geometry(
-        bundle.vectors[place],
+        bundle.at(target),
         bundle.emotions,
-        CellSums(sums, counts, neutral_components_at(run, place)),
+        CellSums(sums, counts, materials.neutral_components()),
         n_clusters=run.n_clusters,
         n_bootstrap=settings.n_bootstrap,
         **shared,
@@ -111,10 +110,14 @@ def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  
         "geometry": read_json(run.root / GEOMETRY),
         "layers": read_json(run.root / LAYERS),
         "lens": read_json(run.root / LENS),
-        "steering": read_json(run.root / "analysis" / "steering.json"),
         "counts": record["counts"],
     }
+    described = figures.figures_of(analysis)
+    for experiment in EXPERIMENTS:
+        result = run.root / experiment.file
+        if result.is_file():
+            described |= find_experiment(experiment.name).figures(read_json(result))
     with reporter.task("drawing figures", 1, "set") as advance:
-        paths = figures.draw_all(analysis, run.root / "figures")
+        paths = figures.draw_all(described, run.root / "figures")
         advance(1)
     return {"figures": sorted(path.name for path in paths)}

@@ -16,14 +16,13 @@ from probes.activations import (
     shard_path,
 )
 from probes.corpus import Cell, Text, read_corpus
-from probes.denoising import MeanAccumulator, mean_difference, neutral_components, project_out
+from probes.denoising import MeanAccumulator, mean_difference, project_out
+from probes.materials import INDEX, removed_components
 from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run, versions
 from probes.storage import read_json, write_json
 from probes.vectors import EmotionVectors, Provenance, mean_residual_norm
-
-INDEX = "activations/index.json"
 
 
 def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -173,7 +172,7 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
             "write longer stories."
         )
     raw, global_mean = mean_difference(means.means())
-    components, shares = _neutral(run, index)
+    components, shares = removed_components(run, index)
     denoised = torch.stack(
         [project_out(vectors, rows) for vectors, rows in zip(raw, components, strict=True)]
     )
@@ -210,50 +209,3 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
         "n_neutral_components": provenance.n_neutral_components,
         "neutral_variance_removed": shares,
     }
-
-
-def _neutral(run: Run, index: dict[str, Any]) -> tuple[list[torch.Tensor], list[float]]:
-    """Neutral components per layer, and the share of neutral variance they hold."""
-    settings = run.config.vectors
-    n_layers = len(index["layers"])
-    if settings.neutral_pca == "none":
-        shard = next(load_shards(run.root, "stories", 1))
-        return [torch.zeros(0, shard.mean.shape[2]) for _ in range(n_layers)], [0.0] * n_layers
-    shards = list(load_shards(run.root, "neutral", index["neutral"]["n_shards"]))
-    tokens = settings.neutral_pca == "token"
-    samples = torch.cat([shard.tokens if tokens else shard.mean for shard in shards])
-    if len(samples) < 2:
-        raise DataError(
-            f"expected at least two neutral {settings.neutral_pca} samples after the first "
-            f"{run.config.activation.token_offset} tokens, got {len(samples)}. Write more or "
-            "longer neutral text, lower activation.token_offset, or set vectors.neutral_pca=none."
-        )
-    found = neutral_components(samples, settings.pca_variance_threshold)
-    return found.directions, [float(ratio.sum()) for ratio in found.explained_variance_ratio]
-
-
-def cell_sums(run: Run, layer_place: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return sums [emotion topic d_model] and story counts [emotion topic] at one layer."""
-    index = read_json(run.root / INDEX)
-    emotions = {name: i for i, name in enumerate(run.emotions)}
-    topics = {name: i for i, name in enumerate(dict.fromkeys(c.topic for c in run.story_cells))}
-    sums = counts = None
-    for shard in load_shards(run.root, "stories", index["stories"]["n_shards"]):
-        if sums is None or counts is None:
-            shape = (len(emotions), len(topics))
-            sums = torch.zeros(*shape, shard.mean.shape[2], dtype=torch.float64)
-            counts = torch.zeros(*shape, dtype=torch.float64)
-        for number, row in enumerate(shard.rows):
-            cell = emotions[row.emotion or ""], topics[row.topic]
-            weight = int(shard.n_texts[number])
-            sums[cell] += shard.mean[number, layer_place].double() * weight
-            counts[cell] += weight
-    if sums is None or counts is None:
-        raise DataError("no activations of stories; run extract-activations again.")
-    return sums, counts
-
-
-def neutral_components_at(run: Run, layer_place: int) -> torch.Tensor:
-    """Return the neutral components [component d_model] that were removed at one layer."""
-    components, _ = _neutral(run, read_json(run.root / INDEX))
-    return components[layer_place].double()

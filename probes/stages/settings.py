@@ -76,7 +76,7 @@ def _logit_lens(run: Run) -> Settings:
 
 def _validation(run: Run) -> Settings:
     return {
-        "validation": run.config.validation.model_dump(mode="json"),
+        "validation": run.config.validation.model_dump(mode="json", exclude={"experiments"}),
         "seed": run.config.seed,
         **_target(run),
     }

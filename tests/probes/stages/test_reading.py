@@ -14,7 +14,8 @@ from hooks.errors import DataError, InvalidInput, StaleArtifact
 from probes import EmotionVectors
 from probes.activations import load_shards
 from probes.corpus import read_corpus
-from probes.stages.reading import cell_sums
+from probes.materials import Materials
+from probes.models import Models
 from probes.storage import read_json
 
 READING = ("generate-stories", "generate-neutral", "extract-activations")
@@ -93,7 +94,10 @@ class TestVectors:
         [shard, *_] = load_shards(tmp_path / "cells", "stories", 1)
         assert all(row.index is None for row in shard.rows)
         assert any("one mean per (emotion, topic) is kept" in note for note in heard.notes)
-        sums = cell_sums(made.run(), 3), cell_sums(made.run(**other), 3)
+        sums = [
+            Materials(run, Models(run.config), Heard()).cell_sums(3)
+            for run in (made.run(), made.run(**other))
+        ]
         torch.testing.assert_close(sums[0][0], sums[1][0], atol=1e-4, rtol=1e-4)
         assert torch.equal(sums[0][1], sums[1][1])
 

@@ -1,0 +1,80 @@
+"""The commands beside the pipeline: their words, flags and code.
+
+Contract
+--------
+* Importing this package imports no command, no torch: ``--help`` reads it.
+* A command is a function of a `Call`; it gets its own flags checked, and where it works on a run
+  the settings of the config too. It returns the exit code.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from probes.commands.call import Call
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes
+    ----------
+    code
+        ``module:function`` below this package.
+    usage
+        What follows the name.
+    summary
+        One line.
+    flags
+        Its own flags and what each means.
+    takes_settings
+        Whether any other flag is a setting of the config, as in ``--model.name=gpt2``.
+    """
+
+    name: str
+    code: str
+    usage: str
+    summary: str
+    flags: dict[str, str]
+    takes_settings: bool = False
+
+    @property
+    def help(self) -> str:
+        """What ``emotion-probes NAME --help`` prints."""
+        lines = [f"emotion-probes {self.name} {self.usage}", "", f"  {self.summary}", ""]
+        width = max((len(flag) for flag in self.flags), default=0) + 2
+        lines += [f"  --{flag:<{width}}{meaning}" for flag, meaning in self.flags.items()]
+        if self.takes_settings:
+            lines.append("  --section.key=value  any setting of the config")
+        return "\n".join(lines) + "\n"
+
+    def run(self, call: "Call") -> int:
+        """Import the command's code and run it."""
+        module, function = self.code.split(":")
+        main: Callable[[Any], int] = getattr(
+            importlib.import_module(f"probes.commands.{module}"), function
+        )
+        return main(call)
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command(
+            "doctor",
+            "doctor:main",
+            "MODEL [--backend=B] [--dtype=D] [--device=D] [--quantize=Q]",
+            "does this model work? exits with 1 if a check fails",
+            {
+                "backend": "auto, transformerlens or huggingface",
+                "dtype": "auto, float32, bfloat16 or float16",
+                "device": "auto, cpu, cuda, mps",
+                "quantize": "4bit or 8bit",
+                "revision": "branch, tag or commit on the hub",
+            },
+        ),
+    )
+}

@@ -1,0 +1,20 @@
+"""``emotion-probes doctor``: check that a model works here."""
+
+from hooks.doctor import diagnose
+from hooks.errors import InvalidInput
+from probes.commands.call import Call
+
+_MARKS = {True: "ok", False: "FAILED", None: "note"}
+
+
+def main(call: Call) -> int:
+    """Check one model; 0 when every check passed, else 1."""
+    if len(call.words) != 1:
+        raise InvalidInput(
+            "doctor: expected one model, e.g. emotion-probes doctor embedded:gemma-3-270m, got "
+            f"{' '.join(call.words) or 'none'}."
+        )
+    diagnosis = diagnose(call.words[0], **call.flags)
+    rows = [(f"{_MARKS[check.passed]:6} {check.name}", check.detail) for check in diagnosis.checks]
+    call.terminal.table(f"doctor: {call.words[0]}", rows)
+    return 0 if diagnosis.ok else 1

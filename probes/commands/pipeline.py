@@ -1,0 +1,88 @@
+"""The pipeline: stages of one run, in order, each skipped when it is complete."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hooks.errors import InvalidInput
+from probes import stages, summary
+from probes.commands.call import Call, again, listed, load
+from probes.experiments import Entry, find_entries
+from probes.models import Models
+from probes.runs import Run
+from probes.stages import Stage
+from probes.storage import read_json
+from probes.terminal import Terminal
+
+
+def main(call: Call) -> int:
+    """Run the stages asked for; none named means all."""
+    source, names = _source_and_stages(call)
+    run = Run(load(source, call.settings), again(source, call.settings))
+    stages.experiments_of(run)  # an unknown one is refused before any work
+    chosen = stages.find_stages(names)
+    only = _only(call.flags.get("only"), names)
+    emotions = _shown_emotions(call.flags.get("emotions"), chosen, run)
+    dropped = [
+        stage for name in listed(call.flags.get("restart")) for stage in stages.find_stages([name])
+    ]
+    run.prepare()
+    for stage in dropped:
+        call.terminal.note(f"deleted the results of: {', '.join(stages.restart(run, stage))}")
+    models = Models(run.config)
+    for stage in chosen:
+        ran = stages.run_stage(run, stage, models, call.terminal, only=only)
+        call.terminal.note(f"{stage.name}: {'done' if ran else 'complete, skipped'}")
+    run.write_summary(stages.NAMES)
+    _show(run, names, emotions, only, call.terminal)
+    return 0
+
+
+def _source_and_stages(call: Call) -> tuple[str, list[str]]:
+    """Tell CONFIG from STAGEs in either form of the command."""
+    positional = call.words
+    if "config" in call.flags:
+        names = [word for word in positional if word != "run-all"]
+        return str(call.flags["config"]), names
+    if not positional or positional[0] in (*stages.NAMES, "run-all"):
+        raise InvalidInput(
+            "expected a config: python -m probes.run CONFIG [STAGE ...], or "
+            "emotion-probes STAGE --config CONFIG. See --help."
+        )
+    return positional[0], [word for word in positional[1:] if word != "run-all"]
+
+
+def _only(value: Any, names: Sequence[str]) -> list[Entry]:
+    if value is not None and list(names) != ["validate"]:
+        raise InvalidInput("--only chooses what validate runs; ask for the stage validate alone.")
+    return find_entries(listed(value))
+
+
+def _shown_emotions(value: Any, chosen: Sequence[Stage], run: Run) -> list[str]:
+    if value is not None and "logit-lens" not in [stage.name for stage in chosen]:
+        raise InvalidInput("--emotions chooses what logit-lens shows; no such stage was asked for.")
+    emotions = listed(value)
+    unknown = [emotion for emotion in emotions if emotion not in run.emotions]
+    if unknown:
+        raise InvalidInput(
+            f"--emotions: {unknown[0]!r} is not in this run; it has: {', '.join(run.emotions)}."
+        )
+    return emotions
+
+
+def _show(
+    run: Run, names: list[str], emotions: list[str], only: Sequence[Entry], terminal: Terminal
+) -> None:
+    """Print the tables that belong to the stages asked for."""
+    lens = run.root / "analysis" / "logit_lens.json"
+    if lens.is_file() and (names == ["logit-lens"] or emotions):
+        found = read_json(lens)["emotions"]
+        rows = [
+            (name, " ".join(token.strip() for token, _ in found[name]["top"]))
+            for name in (emotions or found)
+        ]
+        terminal.table("top tokens of each emotion vector", rows)
+    for entry in only:
+        result = read_json(run.root / entry.file)
+        terminal.table(f"{entry.name}: {entry.question}", [(a, b) for a, b in result["rows"]])
+    if not names:
+        terminal.table(f"results in {run.root}", summary.rows(summary.write_summary(run)))
