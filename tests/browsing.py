@@ -56,4 +56,4 @@ def pages(browser: Any) -> Iterator[Callable[..., Any]]:
     yield open_page
     for context in contexts:
         context.close()
-    assert problems == []
+    assert not problems, "\n".join(problems)
