@@ -96,8 +96,7 @@ def folder(name: str) -> Path:
     if key not in EMBEDDED:
         known = ", ".join(PREFIX + known for known in EMBEDDED)
         raise InvalidInput(f"unknown embedded model {name!r}; expected one of: {known}.")
-    model = EMBEDDED[key]
-    target = cache_folder() / f"{key}-{model.sha256[:12]}"
+    model, target = EMBEDDED[key], _target(key)
     if target.is_dir():
         return target
     _logger.warning("fetching and converting %s%s (once, this takes a while) ...", PREFIX, key)
@@ -112,6 +111,16 @@ def folder(name: str) -> Path:
     if not target.is_dir():
         raise DataError(f"could not place the converted model at {target}; check its permissions.")
     return target
+
+
+def converted_folder(name: str) -> Path | None:
+    """Return the local folder of an embedded model if it is there already."""
+    key = name.removeprefix(PREFIX)
+    return _target(key) if key in EMBEDDED and _target(key).is_dir() else None
+
+
+def _target(key: str) -> Path:
+    return cache_folder() / f"{key}-{EMBEDDED[key].sha256[:12]}"
 
 
 def _fetch(key: str, model: EmbeddedModel, scratch: Path) -> Path:

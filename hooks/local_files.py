@@ -1,0 +1,50 @@
+"""A model's small files, where they are on this machine already: nothing is fetched.
+
+Contract: knows names and files; loads no weights and asks no network.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hooks import embedded
+
+
+def local_file(name: str, file: str, revision: str | None = None) -> Path | None:
+    """Return a model's file if it is here.
+
+    Parameters
+    ----------
+    name
+        As for `hooks.load`: a Hugging Face id, a local folder, or ``"embedded:NAME"``.
+    file
+        Its name, e.g. ``"config.json"``.
+    revision
+        Branch, tag or commit of a Hugging Face id.
+    """
+    if embedded.is_embedded(name):
+        folder = embedded.converted_folder(name)
+        path = None if folder is None else folder / file
+        return path if path is not None and path.is_file() else None
+    if Path(name).is_dir():
+        path = Path(name) / file
+        return path if path.is_file() else None
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(name, file, revision=revision)
+    except HFValidationError:  # a name that is no id
+        return None
+    return Path(found) if isinstance(found, str) else None
+
+
+def local_config(name: str, revision: str | None = None) -> dict[str, Any]:
+    """Return a model's ``config.json`` if it is here, else an empty mapping."""
+    path = local_file(name, "config.json", revision)
+    return {} if path is None else json.loads(path.read_text(encoding="utf-8"))
+
+
+def public_name(name: str) -> str:
+    """Return a model's name for others to read: of a folder on this machine, its last part."""
+    return Path(name).name if Path(name).is_absolute() or Path(name).is_dir() else name

@@ -1,0 +1,172 @@
+"""One emotion as other tools add it: a tensor per layer, scaled so that strength 1 is a dose.
+
+With v_l the emotion's vector at block l, N_l the mean residual norm there and D a dose:
+
+    direction_l = D * N_l * v_l / |v_l|
+
+so a tool that adds ``s * direction_l`` to the output of block l steers with dose ``s * D`` per
+layer, exactly as ``hooks.steer(..., dose=s * D, residual_norm=N)`` does.
+
+Contract
+--------
+* Computed in float64, rounded once to float32.
+* Vectors of a model whose weights were folded live in another basis than the model that other
+  tools load; they are refused.
+* Knows vectors and no file format.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from hooks import InvalidInput
+from hooks.local_files import local_config, public_name
+from probes.vectors import EmotionVectors
+
+DOSE = 0.1
+"""What strength 1 stands for unless said otherwise."""
+
+
+@dataclass(frozen=True)
+class ControlVector:
+    """Directions of one emotion, as they are added at strength 1.
+
+    Attributes
+    ----------
+    emotion
+        The emotion, or what a file from elsewhere calls itself.
+    layers
+        0-based blocks after which the directions are added, in ascending order.
+    tensors
+        What is added there at strength 1, [layer d_model].
+    dose
+        The dose that strength 1 stands for; None when a file from elsewhere does not say.
+    residual_norm
+        Mean residual norm at `layers`; None when a file from elsewhere does not say.
+    made_from
+        Model, fingerprints and settings behind the vectors.
+    """
+
+    emotion: str
+    layers: list[int]
+    tensors: Float[Tensor, "layer d_model"]
+    dose: float | None
+    residual_norm: Float[Tensor, "layer"] | None
+    made_from: dict[str, Any]
+
+    @property
+    def description(self) -> str:
+        """The dose formula in words, for a file's own description."""
+        if self.dose is None or self.residual_norm is None:
+            return "Control vector of another tool; it does not say which dose strength 1 is."
+        norms = zip(self.layers, self.residual_norm.tolist(), strict=True)
+        listed = ", ".join(f"{norm:g} at {layer}" for layer, norm in norms)
+        return (
+            f"Emotion vector of {self.emotion!r} in {self.made_from.get('model')}. Strength s adds "
+            f"s * direction to the output of a decoder block (0-based). Each direction has the "
+            f"length {self.dose:g} x mean residual norm of its block ({listed}), so strength s is "
+            f"dose s * {self.dose:g} per layer: dose = s * |direction| / mean residual norm."
+        )
+
+    def only(self, layers: Sequence[int]) -> "ControlVector":
+        """Keep some of the layers, in ascending order."""
+        kept = sorted(layers)
+        places = [self.layers.index(layer) for layer in kept]
+        norms = self.residual_norm
+        return ControlVector(
+            self.emotion,
+            kept,
+            self.tensors[places],
+            self.dose,
+            None if norms is None else norms[places],
+            self.made_from,
+        )
+
+
+def control_vector(
+    vectors: EmotionVectors,
+    emotion: str,
+    *,
+    layers: Sequence[int] | None = None,
+    dose: float = DOSE,
+) -> ControlVector:
+    """Scale one emotion's denoised vectors so that strength 1 is `dose` at each layer.
+
+    Parameters
+    ----------
+    vectors
+        A run's bundle.
+    emotion
+        One of its emotions.
+    layers
+        Layers of the model; None is the run's target layer alone. A dose is per layer: the same
+        dose at many layers pushes many times as hard.
+    dose
+        Fraction of the mean residual norm that strength 1 stands for.
+
+    Raises
+    ------
+    InvalidInput
+        For an emotion or a layer without a vector, a vector of length zero, a dose that is not a
+        positive number, or vectors of folded weights.
+    """
+    check(vectors, dose)
+    provenance = vectors.provenance
+    chosen = [provenance.target_layer] if layers is None else sorted(set(layers))
+    if not chosen:
+        raise InvalidInput("layers: expected at least one layer, got none.")
+    places = [vectors.layer_index(layer) for layer in chosen]
+    directions = vectors[emotion][places].double()
+    lengths = torch.linalg.vector_norm(directions, dim=1)
+    if not (lengths.isfinite() & (lengths > 0)).all():
+        bad = chosen[int((~(lengths.isfinite() & (lengths > 0))).nonzero()[0, 0])]
+        raise InvalidInput(f"the vector of {emotion!r} at layer {bad} is zero or not finite.")
+    norms = vectors.residual_norm[places]
+    scaled = einsum(
+        directions / rearrange(lengths, "layer -> layer 1"),
+        dose * norms.double(),
+        "layer d_model, layer -> layer d_model",
+    )
+    return ControlVector(
+        emotion, chosen, scaled.float(), dose, norms.clone(), _made_from(vectors, emotion, places)
+    )
+
+
+def _made_from(vectors: EmotionVectors, emotion: str, places: Sequence[int]) -> dict[str, Any]:
+    """Provenance of one emotion at some layers; of a local folder only its name is told."""
+    provenance = vectors.provenance
+    return {
+        **asdict(provenance),
+        "emotions": [emotion],
+        "layers": [provenance.layers[place] for place in places],
+        "n_neutral_components": [provenance.n_neutral_components[place] for place in places],
+        "n_stories": [provenance.n_stories[vectors.emotions.index(emotion)]],
+        "model": public_name(provenance.model),
+        "model_type": local_config(provenance.model, provenance.revision).get("model_type"),
+    }
+
+
+def check(vectors: EmotionVectors, dose: float) -> None:
+    """Refuse what no format can say; see `control_vector`."""
+    if not (dose > 0 and dose < float("inf")):
+        raise InvalidInput(
+            f"dose: expected a positive fraction of the residual norm, e.g. 0.1, got {dose!r}."
+        )
+    processing = vectors.provenance.weight_processing
+    if processing != "none":
+        raise InvalidInput(
+            f"these vectors were made from weights that TransformerLens had changed: {processing}. "
+            "Other tools load the raw weights, whose residual stream has another basis. Make the "
+            "vectors again from the raw model: hooks.load(NAME)."
+        )
+
+
+def as_text(value: Any) -> str:
+    """Spell a value of the metadata as JSON, the same in every process."""
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,147 @@
+"""Control vectors of llama.cpp and repeng: GGUF files of 1-D float32 tensors ``direction.k``.
+
+What k means, read from both sources:
+
+* llama.cpp's loader (`common_control_vector_load`) puts ``direction.k`` at row k - 1 of a buffer
+  that begins with block 1, times the strength given on the command line. `llama_adapter_cvec` reads
+  row il - 1 for block il and adds it to that block's output, after the last residual addition,
+  just before the tensor it calls ``l_out``. The two shifts cancel: **``direction.k`` is added to
+  the output of block k**, counted from 0. That is `resid_post[k]`, so k is the layer itself.
+* Block 0 has no slot: a file with ``direction.0`` is refused whole. It is left out here, and
+  `write_gguf` returns what was left out.
+* Tensors must be F32, 1-D and of one length. The loader reads no metadata at all. Every position
+  is steered, the prompt and its beginning-of-sequence token too, as ``positions="all"`` of
+  `hooks.steer` does.
+* repeng wraps block k and adds ``directions[k]`` to its output: the same k. Its `import_gguf` wants
+  `general.architecture` ``controlvector`` and a `controlvector.model_hint`, and takes every tensor
+  named ``direction.``; `controlvector.layer_count` is the number of tensors.
+
+Our own keys (``emotion_lens.emotion``, ``.dose``, ``.residual_norm``, ``.made_from``) are passed
+over by both.
+
+Contract: written whole or not at all; equal vectors give equal bytes; what is read back has the
+bits that were written.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hooks import DataError, InvalidInput
+from probes.export.control import ControlVector, as_text
+from probes.storage import write_bytes
+
+ARCHITECTURE = "controlvector"
+_OWN = "emotion_lens"
+
+
+def held(control: ControlVector) -> list[int]:
+    """Layers that the format has a slot for: all but block 0.
+
+    Raises
+    ------
+    InvalidInput
+        When none is left.
+    """
+    layers = [layer for layer in control.layers if layer >= 1]
+    if not layers:
+        raise InvalidInput(
+            "GGUF control vectors have no slot for block 0, and no other layer was asked for. "
+            "Choose another layer, or export to safetensors."
+        )
+    return layers
+
+
+def gguf_bytes(control: ControlVector) -> bytes:
+    """Return a file's content; block 0 is left out."""
+    import gguf
+
+    kept = control.only(held(control))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "vector.gguf"
+        writer = gguf.GGUFWriter(path, ARCHITECTURE)
+        writer.add_name(kept.emotion)
+        writer.add_description(kept.description)
+        writer.add_string(f"{ARCHITECTURE}.model_hint", _model_hint(kept))
+        writer.add_uint32(f"{ARCHITECTURE}.layer_count", len(kept.layers))
+        writer.add_string(f"{_OWN}.emotion", kept.emotion)
+        if kept.dose is not None and kept.residual_norm is not None:
+            writer.add_float64(f"{_OWN}.dose", kept.dose)
+            writer.add_array(f"{_OWN}.residual_norm", kept.residual_norm.tolist())
+        writer.add_string(f"{_OWN}.made_from", as_text(kept.made_from))
+        for layer, tensor in zip(kept.layers, kept.tensors, strict=True):
+            writer.add_tensor(f"direction.{layer}", np.ascontiguousarray(tensor.numpy()))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return path.read_bytes()
+
+
+def write_gguf(control: ControlVector, path: str | Path) -> list[int]:
+    """Write a control vector for llama.cpp and repeng.
+
+    Returns
+    -------
+    list of int
+        Layers that the format could not hold and that were left out: block 0, or none.
+
+    Raises
+    ------
+    InvalidInput
+        When only block 0 was asked for.
+    """
+    write_bytes(Path(path), gguf_bytes(control))
+    return [layer for layer in control.layers if layer not in held(control)]
+
+
+def read_gguf(path: str | Path) -> ControlVector:
+    """Read a control vector: ours, repeng's or llama.cpp's own.
+
+    Returns
+    -------
+    ControlVector
+        Layers in ascending order. Of a file from elsewhere, `dose` and `residual_norm` are None.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, damaged, or no control vector.
+    """
+    import gguf
+
+    try:
+        reader = gguf.GGUFReader(path)
+        fields = {name: field.contents() for name, field in reader.fields.items()}
+        found = {
+            int(tensor.name.removeprefix("direction.")): np.array(tensor.data)
+            for tensor in reader.tensors
+            if tensor.name.startswith("direction.")
+        }
+    except (OSError, ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is missing, damaged or not a GGUF file ({error}).") from error
+    shapes = {array.shape for array in found.values()}
+    types = {array.dtype for array in found.values()}
+    if len(shapes) != 1 or types != {np.dtype(np.float32)} or len(next(iter(shapes))) != 1:
+        raise DataError(
+            f"{path}: expected 1-D float32 tensors direction.k of one length, got "
+            f"{len(found)} of shapes {sorted(shapes)}."
+        )
+    layers = sorted(found)
+    norms = fields.get(f"{_OWN}.residual_norm")
+    return ControlVector(
+        str(fields.get(f"{_OWN}.emotion") or fields.get("general.name") or Path(path).stem),
+        layers,
+        torch.from_numpy(np.stack([found[layer] for layer in layers])),
+        fields.get(f"{_OWN}.dose"),
+        None if norms is None else torch.tensor(norms, dtype=torch.float32),
+        json.loads(fields.get(f"{_OWN}.made_from") or "{}"),
+    )
+
+
+def _model_hint(control: ControlVector) -> str:
+    """Name the model's architecture where its config was at hand, else the model."""
+    return str(control.made_from.get("model_type") or control.made_from.get("model") or "unknown")

@@ -1,0 +1,79 @@
+"""Control vectors as safetensors: one float32 tensor [d_model] per layer, ``resid_post.l``.
+
+For servers that steer through their own plug-ins (vLLM's, say): each tensor is what is added to the
+output of decoder block l (0-based) at strength 1. The header's metadata says which emotion, which
+layers, the dose that strength 1 stands for and the residual norms behind it, and what the vectors
+were made from; `description` has the formula in words.
+
+Contract: written whole or not at all; equal vectors give equal bytes; what is read back has the
+bits that were written.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from hooks import DataError
+from probes.activations import read_metadata
+from probes.export.control import ControlVector, as_text
+from probes.storage import write_bytes
+
+FORMAT = "emotion-lens control vector"
+
+
+def safetensors_bytes(control: ControlVector) -> bytes:
+    """Return a file's content."""
+    norms = control.residual_norm
+    metadata = {
+        "format": FORMAT,
+        "emotion": control.emotion,
+        "description": control.description,
+        "layers": as_text(control.layers),
+        "dose": as_text(control.dose),
+        "residual_norm": as_text(None if norms is None else norms.tolist()),
+        "made_from": as_text(control.made_from),
+    }
+    tensors = {
+        f"resid_post.{layer}": tensor.contiguous()
+        for layer, tensor in zip(control.layers, control.tensors.clone(), strict=True)
+    }
+    return save_tensors(tensors, metadata=metadata)
+
+
+def write_safetensors(control: ControlVector, path: str | Path) -> None:
+    """Write one emotion's control vector, one tensor per layer."""
+    write_bytes(Path(path), safetensors_bytes(control))
+
+
+def read_safetensors(path: str | Path) -> ControlVector:
+    """Read a control vector that `write_safetensors` wrote.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, damaged, or something else.
+    """
+    try:
+        content = Path(path).read_bytes()
+        metadata = read_metadata(content)
+        if metadata["format"] != FORMAT:
+            raise ValueError(f"its format is {metadata['format']!r}")
+        tensors = load_tensors(content)
+        layers = json.loads(metadata["layers"])
+        norms = json.loads(metadata["residual_norm"])
+        return ControlVector(
+            metadata["emotion"],
+            layers,
+            torch.stack([tensors[f"resid_post.{layer}"] for layer in layers]),
+            json.loads(metadata["dose"]),
+            None if norms is None else torch.tensor(norms, dtype=torch.float32),
+            json.loads(metadata["made_from"]),
+        )
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path} is missing, damaged or no control vector of this project ({error})."
+        ) from error

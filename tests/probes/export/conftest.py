@@ -1,0 +1,65 @@
+"""A tiny model and vectors planted in it, as a run would leave them."""
+
+import pytest
+import torch
+
+import hooks
+from probes import EmotionVectors
+from probes.vectors import Provenance
+
+EMOTIONS = ["sad", "at ease", "happy"]
+
+
+@pytest.fixture
+def model(tiny_model):
+    return tiny_model("llama", backend="huggingface")
+
+
+def planted(model, residual_norm: torch.Tensor) -> EmotionVectors:
+    """Random vectors of three emotions at all layers of a model."""
+    generator = torch.Generator().manual_seed(0)
+    layers = list(range(model.n_layers))
+    raw = torch.randn(len(layers), len(EMOTIONS), model.d_model, generator=generator)
+    provenance = Provenance(
+        emotions=EMOTIONS,
+        layers=layers,
+        model=model.name,
+        revision=None,
+        fingerprint=model.fingerprint,
+        tokenizer_hash="t",
+        dtype="float32",
+        quantize=None,
+        hook_name="blocks.{layer}.hook_resid_post",
+        weight_processing="none",
+        backend="huggingface",
+        corpus_hash="c",
+        config_hash="g",
+        token_offset=3,
+        n_neutral_components=[layer + 1 for layer in layers],
+        n_stories=[5, 6, 7],
+        target_layer=2,
+        versions={"torch": "2"},
+    )
+    return EmotionVectors(
+        vectors=raw + 0.1,
+        raw=raw,
+        global_mean=torch.randn(len(layers), model.d_model, generator=generator),
+        residual_norm=residual_norm,
+        provenance=provenance,
+    )
+
+
+@pytest.fixture
+def vectors(model) -> EmotionVectors:
+    """Vectors planted in the tiny model."""
+    return planted(model, torch.tensor([3.0, 5.0, 7.0, 11.0]))
+
+
+@pytest.fixture
+def smollm2():
+    """The embedded SmolLM2 in float32, and vectors planted in it at its own residual norms."""
+    model = hooks.load(
+        "embedded:smollm2-135m-instruct", backend="huggingface", dtype="float32", device="cpu"
+    )
+    norms = hooks.pooled_resid_post(model, ["The old man sat by the window."]).norm[0]
+    return model, planted(model, norms)

@@ -1,0 +1,164 @@
+"""llama.cpp itself, as the xllamacpp wheel brings it, driven through its C interface.
+
+* `write_model` writes a Llama as a float32 GGUF without a tokenizer: token ids go in directly.
+* `next_token_logits` runs ``python llama_cpp.py`` in a process of its own, where a crash of the
+  library is a failed test and not the end of the suite.
+
+Structures are passed as opaque blobs that are larger than the library's own: it fills in its
+defaults and reads back what it filled in, so that their layout need not be known here.
+"""
+
+import ctypes
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+NAMES = {
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+}
+
+
+def library() -> str | None:
+    """Path of the library, or None where the wheel is not installed."""
+    found = importlib.util.find_spec("xllamacpp")
+    if found is None or found.origin is None:
+        return None
+    return next((str(path) for path in Path(found.origin).parent.glob("xllamacpp*.so")), None)
+
+
+def write_model(hf, path: Path) -> None:
+    """Write a `LlamaForCausalLM` in float32."""
+    config = hf.config
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_rope_dimension_count(config.head_dim)
+    writer.add_rope_freq_base(float(config.rope_parameters["rope_theta"]))
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_string("tokenizer.ggml.model", "none")
+    tensors = {
+        "token_embd.weight": hf.model.embed_tokens.weight,
+        "output_norm.weight": hf.model.norm.weight,
+        "output.weight": hf.lm_head.weight,
+    }
+    for index, block in enumerate(hf.model.layers):
+        parts = dict(block.named_parameters())
+        for ours, theirs in NAMES.items():
+            tensors[f"blk.{index}.{theirs}.weight"] = parts[f"{ours}.weight"]
+    for name, tensor in tensors.items():
+        values = tensor.detach().float().numpy()
+        if "attn_q" in name or "attn_k" in name:  # llama.cpp turns neighbors, not halves
+            values = values.reshape(-1, 2, config.head_dim // 2, values.shape[1])
+            values = values.swapaxes(1, 2).reshape(tuple(tensor.shape))
+        writer.add_tensor(name, np.ascontiguousarray(values))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def next_token_logits(
+    model: Path, ids: list[int], vector: Path | None = None, strength: float = 1.0
+) -> np.ndarray:
+    """Logits after a prompt, [token], with a control vector's file added at a strength."""
+    request = {
+        "library": library(),
+        "model": str(model),
+        "ids": ids,
+        "vector": None if vector is None else str(vector),
+        "strength": strength,
+    }
+    ran = subprocess.run(
+        [sys.executable, __file__, json.dumps(request)], capture_output=True, timeout=120
+    )
+    assert ran.returncode == 0, ran.stderr.decode(errors="replace")[-2000:]
+    return np.frombuffer(ran.stdout, dtype=np.float32)
+
+
+def buffer(path: str, strength: float) -> np.ndarray:
+    """What llama.cpp's own loader makes of the file: row k - 1 is ``direction.k`` * strength."""
+    rows: dict[int, np.ndarray] = {}
+    for tensor in gguf.GGUFReader(path).tensors:
+        prefix, _, number = tensor.name.partition(".")
+        assert prefix == "direction"
+        assert int(number) >= 1
+        assert tensor.tensor_type == gguf.GGMLQuantizationType.F32
+        assert len(tensor.shape) == 1
+        rows[int(number)] = np.array(tensor.data) * np.float32(strength)
+    empty = np.zeros_like(next(iter(rows.values())))
+    return np.stack([rows.get(row, empty) for row in range(1, max(rows) + 1)])
+
+
+class Opaque(ctypes.Structure):
+    _fields_ = [("bytes", ctypes.c_uint64 * 128)]
+
+
+def main(request: dict) -> np.ndarray:
+    """Load, steer, decode the prompt; the logits of its last position."""
+    llama = ctypes.CDLL(request["library"])
+    pointer, i32 = ctypes.c_void_p, ctypes.c_int32
+    signatures = {
+        "llama_log_set": (None, [pointer, pointer]),
+        "llama_backend_init": (None, []),
+        "llama_model_default_params": (Opaque, []),
+        "llama_context_default_params": (Opaque, []),
+        "llama_model_load_from_file": (pointer, [ctypes.c_char_p, Opaque]),
+        "llama_init_from_model": (pointer, [pointer, Opaque]),
+        "llama_model_get_vocab": (pointer, [pointer]),
+        "llama_vocab_n_tokens": (i32, [pointer]),
+        "llama_set_adapter_cvec": (i32, [pointer, pointer, ctypes.c_size_t, i32, i32, i32]),
+        "llama_batch_get_one": (Opaque, [pointer, i32]),
+        "llama_decode": (i32, [pointer, Opaque]),
+        "llama_get_logits": (ctypes.POINTER(ctypes.c_float), [pointer]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(llama, name)
+        function.restype, function.argtypes = result, arguments
+    quiet = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, pointer)(lambda *_: None)
+    llama.llama_log_set(ctypes.cast(quiet, pointer), None)
+    llama.llama_backend_init()
+    model = llama.llama_model_load_from_file(
+        request["model"].encode(), llama.llama_model_default_params()
+    )
+    assert model, "llama.cpp could not load the model"
+    context = llama.llama_init_from_model(model, llama.llama_context_default_params())
+    assert context, "llama.cpp could not make a context"
+    if request["vector"] is not None:
+        data = np.ascontiguousarray(buffer(request["vector"], request["strength"]))
+        # As the command line does: all layers from 1 on.
+        layers = (1, 1 << 16)
+        refused = llama.llama_set_adapter_cvec(
+            context, data.ctypes.data, data.size, data.shape[1], *layers
+        )
+        assert refused == 0, "llama.cpp refused the control vector"
+    ids = np.array(request["ids"], dtype=np.int32)
+    assert llama.llama_decode(context, llama.llama_batch_get_one(ids.ctypes.data, len(ids))) == 0
+    n_tokens = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(model))
+    return np.ctypeslib.as_array(llama.llama_get_logits(context), (n_tokens,))
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(main(json.loads(sys.argv[1])).tobytes())
+    sys.stdout.buffer.flush()
+    # The library's threads are still alive: leave without its destructors.
+    import os
+
+    os._exit(0)
