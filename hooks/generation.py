@@ -1,7 +1,7 @@
 """Batched sampling on a plain Hugging Face causal language model.
 
-1. Equal prompts are read once; a beginning that all prompts share is read once.
-2. One token at a time for all rows, with the KV cache.
+1. The prompts are read, beginnings that several share only once (`prefill`).
+2. One token at a time for all rows, with a KV cache that is written in place (`cache`).
 3. Row `i`'s step `t` uses draw `[i, t]` of a matrix of uniform numbers made from the seed, and
    inverts the cumulative distribution at it.
 4. Finished rows leave the batch, so the remaining ones go faster.
@@ -9,8 +9,6 @@
 Contract
 --------
 * Global random state is neither read nor changed; the seed and the batch decide every token.
-* The cache is Hugging Face's `DynamicCache`; a static cache of full length attends to positions
-  that are not yet written.
 * With `top_k`, only the `k` best logits are normalised; the vocabulary is sorted only for a
   `top_p` below 1 without `top_k`.
 """
@@ -21,14 +19,13 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from hooks.cache import select_rows
 from hooks.errors import DataError, InvalidInput
-from hooks.phases import announce, prompts_must_be_whole
-from hooks.tokens import pad
-
-_MIN_SHARED_PREFIX = 16
+from hooks.phases import announce
+from hooks.prefill import read_prompts
 
 
 @dataclass(frozen=True)
@@ -64,13 +61,17 @@ def pick_tokens(
 ) -> Int[Tensor, "row"]:
     """Draw one token per row by inverting the cumulative distribution at `uniform`."""
     if temperature == 0:
-        return logits.argmax(dim=-1)
+        best = logits.max(dim=-1)
+        _refuse_nan(best.values)
+        return best.indices
     ids = None
     if top_k and top_k < logits.shape[-1]:
         logits, ids = logits.topk(top_k, dim=-1)
     elif top_p < 1:
         logits, ids = logits.sort(dim=-1, descending=True)
+    # A NaN sorts before every number, and one NaN makes a whole row of probabilities NaN.
     probabilities = (logits.float() / temperature).softmax(dim=-1)
+    _refuse_nan(probabilities[:, 0])
     if top_p < 1:
         before = probabilities.cumsum(dim=-1) - probabilities
         probabilities = probabilities.masked_fill(before >= top_p, 0)
@@ -81,6 +82,14 @@ def pick_tokens(
     drawn = drawn.clamp(max=cumulative.shape[-1] - 1)
     chosen = drawn if ids is None else ids.gather(1, drawn)
     return rearrange(chosen, "row 1 -> row")
+
+
+def _refuse_nan(values: Float[Tensor, "row"]) -> None:
+    if values.isnan().any():
+        raise DataError(
+            "the model's logits are not numbers (NaN): it overflowed, or its weights are "
+            "damaged. Load it in another dtype (float32 or bfloat16), and run the doctor on it."
+        )
 
 
 def stop_ids(hf: Any, tokenizer: Any) -> frozenset[int]:
@@ -114,21 +123,16 @@ def sample(
     uniform = torch.rand(len(prompts), max_new_tokens, generator=generator).to(device)
     ends = torch.tensor(sorted(stop_ids(hf, tokenizer)), device=device)
 
+    banned = _Forbidden(suppress, len(prompts))
     with announce("prompt"):
-        logits, cache, mask = _prefill(hf, prompts, max_new_tokens, device)
-    forbidden = _forbidden(suppress, logits)
+        logits, cache, mask = read_prompts(hf, prompts, max_new_tokens, device)
     written: list[list[int]] = [[] for _ in prompts]
     finished = [False] * len(prompts)
     rows = torch.arange(len(prompts), device=device)  # which prompt each row of the batch serves
+    banned.keep(rows.tolist(), device)
     alive = torch.ones(len(prompts), dtype=torch.bool, device=device)
     for step in range(max_new_tokens):
-        if forbidden is not None:
-            logits = logits.masked_fill(forbidden[rows], -torch.inf)
-        if logits.isnan().any():
-            raise DataError(
-                "the model's logits are not numbers (NaN): it overflowed, or its weights are "
-                "damaged. Load it in another dtype (float32 or bfloat16), and run the doctor on it."
-            )
+        banned.apply(logits)
         tokens = pick_tokens(
             logits, uniform[rows, step], temperature=temperature, top_p=top_p, top_k=top_k
         )
@@ -147,8 +151,9 @@ def sample(
             break
         if n_alive <= 0.9 * len(rows):
             kept = alive.nonzero()[:, 0]
-            cache.reorder_cache(kept)
+            select_rows(cache, kept)
             rows, tokens, mask, alive = rows[kept], tokens[kept], mask[kept], alive[kept]
+            banned.keep(rows.tolist(), device)
         positions = mask.sum(dim=1, keepdim=True)
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
         with announce("generated"):
@@ -167,76 +172,27 @@ def sample(
     ]
 
 
-def _forbidden(
-    suppress: Sequence[Collection[int]] | None, logits: Float[Tensor, "row d_vocab"]
-) -> Bool[Tensor, "row d_vocab"] | None:
-    if suppress is None or not any(suppress):
-        return None
-    if len(suppress) != len(logits):
-        raise InvalidInput(
-            f"suppress: expected token ids for each of {len(logits)} prompts, got {len(suppress)}."
-        )
-    mask = torch.zeros_like(logits, dtype=torch.bool)
-    for row, ids in enumerate(suppress):
-        mask[row, torch.tensor(sorted(ids), dtype=torch.long, device=logits.device)] = True
-    return mask
+class _Forbidden:
+    """Places of the logits that must not be drawn, for the rows that are still written."""
 
+    def __init__(self, suppress: Sequence[Collection[int]] | None, n_rows: int) -> None:
+        ids = [()] * n_rows if suppress is None else [sorted(row) for row in suppress]
+        if len(ids) != n_rows:
+            raise InvalidInput(
+                f"suppress: expected token ids for each of {n_rows} prompts, got {len(ids)}."
+            )
+        self._ids = ids
+        self._places: tuple[Tensor, Tensor] | None = None
 
-def _prefill(
-    hf: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int, device: torch.device
-) -> tuple[Float[Tensor, "row d_vocab"], Any, Int[Tensor, "row position"]]:
-    """Read the prompts; return the next-token logits, the cache and the attention mask per row."""
-    from transformers import DynamicCache
+    def keep(self, prompts: Sequence[int], device: torch.device) -> None:
+        """Say which prompt each row of the batch serves from now on."""
+        rows = [row for row, prompt in enumerate(prompts) for _ in self._ids[prompt]]
+        ids = [i for prompt in prompts for i in self._ids[prompt]]
+        self._places = None
+        if ids:
+            self._places = torch.tensor(rows, device=device), torch.tensor(ids, device=device)
 
-    unique = sorted({tuple(prompt) for prompt in prompts})
-    place = {prompt: index for index, prompt in enumerate(unique)}
-    cache: Any = DynamicCache(config=hf.config)
-    longest = max(len(prompt) for prompt in unique) + max_new_tokens
-    may_share = _overlooks_padding(cache, longest) and not prompts_must_be_whole()
-    shared = _shared_prefix(unique) if may_share else 0
-    if shared:
-        prefix = torch.tensor([unique[0][:shared]], device=device)
-        hf(input_ids=prefix, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache.reorder_cache(torch.zeros(len(unique), dtype=torch.long, device=device))
-    batch = pad([prompt[shared:] for prompt in unique], frozenset(), side="left")
-    suffix_mask = batch.attention_mask.to(device)
-    mask = torch.cat([suffix_mask.new_ones(len(unique), shared), suffix_mask], dim=1)
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, shared:]
-    logits = hf(
-        input_ids=batch.ids.to(device),
-        attention_mask=mask,
-        position_ids=positions,
-        past_key_values=cache,
-        use_cache=True,
-        logits_to_keep=1,
-    ).logits[:, -1]
-    expand = torch.tensor([place[tuple(prompt)] for prompt in prompts], device=device)
-    if len(unique) != len(prompts) or expand.tolist() != list(range(len(prompts))):
-        cache.reorder_cache(expand)
-    return logits[expand], cache, mask[expand]
-
-
-def _overlooks_padding(cache: Any, length: int) -> bool:
-    """Whether padding between a shared beginning and the rest changes nothing.
-
-    A recurrent layer forgets over it, and it takes up room in a window shorter than the text.
-    """
-    windows = [getattr(layer, "sliding_window", None) or length for layer in cache.layers]
-    recurrent = any(hasattr(layer, "recurrent_states") for layer in cache.layers)
-    return not recurrent and min(windows, default=length) >= length
-
-
-def _shared_prefix(prompts: Sequence[tuple[int, ...]]) -> int:
-    """Length of the beginning that all prompts share, 0 when too short to pay.
-
-    At least one token of each prompt stays outside, so that each has logits of its own.
-    """
-    if len(prompts) < 2:
-        return 0
-    first, last = prompts[0], prompts[-1]  # sorted: these two differ the earliest
-    length = next(
-        (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b),
-        min(len(first), len(last)),
-    )
-    length = min(length, min(len(prompt) for prompt in prompts) - 1)
-    return length if length >= _MIN_SHARED_PREFIX else 0
+    def apply(self, logits: Float[Tensor, "row d_vocab"]) -> None:
+        """Make the places impossible, in the logits themselves."""
+        if self._places is not None:
+            logits[self._places] = -torch.inf

@@ -1,0 +1,136 @@
+"""Read prompts before anything is written: every beginning that prompts share is read once.
+
+1. Equal prompts are one prompt.
+2. Sorted prompts are cut into groups that share a beginning. The threshold of the cut is the one
+   that leaves the fewest (padded) tokens to read:
+
+       n_groups * longest beginning + n_prompts * longest rest
+
+3. The beginnings are read as one batch, their cache rows are dealt out to the prompts, and the
+   rests are read on top of them. Both are padded on the left.
+
+Contract: logits and cache are those of the prompts read one by one, beyond rounding. Nothing is
+shared where padding between beginning and rest would change the numbers (recurrent layers, short
+windows) or where hooks must see each prompt whole (`phases.whole_prompts`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hooks.cache import overlooks_padding, room_for, select_rows
+from hooks.phases import prompts_must_be_whole
+from hooks.tokens import pad
+
+_MIN_SHARED = 16
+"""Beginnings shorter than this are not worth a pass of their own."""
+
+Prompt = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """Which beginning each of the sorted prompts continues."""
+
+    lengths: list[int]
+    """Tokens of each prompt that its group's beginning covers; at least one stays outside."""
+    group: list[int]
+    """Number of each prompt's group; groups are runs of neighbors."""
+
+    def cost(self, prompts: Sequence[Prompt]) -> int:
+        """Count the padded tokens that are read in all."""
+        rests = [len(p) - length for p, length in zip(prompts, self.lengths, strict=True)]
+        shared = (self.group[-1] + 1) * max(self.lengths)
+        return shared + len(prompts) * max(rests)
+
+
+def _common(first: Prompt, second: Prompt) -> int:
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(first), len(second)))
+
+
+def _cut(prompts: Sequence[Prompt], common: Sequence[int], threshold: int) -> Beginnings:
+    """Cut sorted prompts wherever two neighbors share fewer than `threshold` tokens."""
+    group = [0]
+    for shared in common:
+        group.append(group[-1] + (shared < threshold))
+    members: dict[int, list[int]] = {}
+    for place, number in enumerate(group):
+        members.setdefault(number, []).append(place)
+    lengths = [0] * len(prompts)
+    for places in members.values():
+        inside = [common[place] for place in places[:-1]]
+        longest = min([len(prompts[place]) - 1 for place in places] + (inside or [threshold]))
+        for place in places:
+            lengths[place] = longest
+    return Beginnings(lengths, group)
+
+
+def plan_beginnings(prompts: Sequence[Prompt]) -> Beginnings | None:
+    """Return the cheapest way to share beginnings among sorted, distinct prompts, or None."""
+    common = [_common(a, b) for a, b in zip(prompts, prompts[1:], strict=False)]
+    plans = [_cut(prompts, common, length) for length in {c for c in common if c >= _MIN_SHARED}]
+    if not plans:
+        return None
+    best = min(plans, key=lambda plan: (plan.cost(prompts), plan.lengths))
+    worth_it = best.cost(prompts) < len(prompts) * max(len(prompt) for prompt in prompts)
+    return best if worth_it and min(best.lengths) > 0 else None
+
+
+def read_prompts(
+    hf: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int, device: torch.device
+) -> tuple[Float[Tensor, "row d_vocab"], Any, Int[Tensor, "row position"]]:
+    """Read the prompts; return the next-token logits, the cache and the attention mask per row."""
+    unique = sorted({tuple(prompt) for prompt in prompts})
+    place = {prompt: index for index, prompt in enumerate(unique)}
+    longest = max(len(prompt) for prompt in unique)
+    plan = None
+    # Beginnings and rests are padded apart, which takes up to the longest beginning more.
+    most = 2 * longest + max_new_tokens
+    if not prompts_must_be_whole() and overlooks_padding(room_for(hf.config, 0), most):
+        plan = plan_beginnings(unique)
+    prefixes = plan.lengths if plan is not None else [0] * len(unique)
+    rests = [prompt[length:] for prompt, length in zip(unique, prefixes, strict=True)]
+    room = max(prefixes) + max(len(rest) for rest in rests) + max_new_tokens
+    cache = room_for(hf.config, room)
+    mask = torch.ones(len(unique), 0, dtype=torch.long, device=device)
+    if plan is not None:
+        firsts = [plan.group.index(number) for number in range(plan.group[-1] + 1)]
+        beginnings = [unique[first][: plan.lengths[first]] for first in firsts]
+        _, mask = _read(hf, beginnings, mask[: len(firsts)], cache, device)
+        owners = torch.tensor(plan.group, device=device)
+        select_rows(cache, owners)
+        mask = mask[owners]
+    logits, mask = _read(hf, rests, mask, cache, device)
+    expand = [place[tuple(prompt)] for prompt in prompts]
+    rows = torch.tensor(expand, device=device)
+    if expand != list(range(len(unique))):
+        select_rows(cache, rows)
+    return logits[rows], cache, mask[rows]
+
+
+def _read(
+    hf: Any,
+    sequences: Sequence[Prompt],
+    mask: Int[Tensor, "row before"],
+    cache: Any,
+    device: torch.device,
+) -> tuple[Float[Tensor, "row d_vocab"], Int[Tensor, "row position"]]:
+    """Read sequences on top of the cache; return logits after the last token, and the new mask."""
+    batch = pad(sequences, frozenset(), side="left")
+    before = mask.shape[1]
+    mask = torch.cat([mask, batch.attention_mask.to(device)], dim=1)
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, before:]
+    logits = hf(
+        input_ids=batch.ids.to(device),
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    ).logits[:, -1]
+    return logits, mask
