@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hooks.model import LanguageModel
     from hooks.positions import FromToken, Last, Spaced, Span
     from hooks.steering import Steering, steer
+    from hooks.text_positions import Speaker, TextSpan
 
 _HOMES = {
     "load": "loading",
@@ -29,6 +30,8 @@ _HOMES = {
     "Steering": "steering",
     "steer": "steering",
     "Span": "positions",
+    "Speaker": "text_positions",
+    "TextSpan": "text_positions",
     "Last": "positions",
     "EmotionLensError": "errors",
     "InvalidInput": "errors",
@@ -50,8 +53,10 @@ __all__ = [
     "Residuals",
     "Spaced",
     "Span",
+    "Speaker",
     "StaleArtifact",
     "Steering",
+    "TextSpan",
     "load",
     "pooled_resid_post",
     "resid_post",

@@ -16,6 +16,7 @@ Contract
 """
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
@@ -29,8 +30,8 @@ from hooks.structure import Structure, find_structure, first_tensor
 
 ResidHook = Callable[[Tensor, int], Tensor | None]
 """(residual [batch position d_model], layer) -> None, or the residual to use instead."""
-SeeInputs = Callable[[Tensor, Tensor | None], None]
-"""(token ids [text position], attention mask over the cache too, or None)"""
+SeeInputs = Callable[[Tensor, Tensor | None, int], None]
+"""(token ids [text position], attention mask over the cache too or None, tokens in the cache)"""
 
 
 @runtime_checkable
@@ -148,19 +149,53 @@ class HuggingFaceBackend:
 @contextlib.contextmanager
 def _watching(module: nn.Module, see: SeeInputs) -> Iterator[None]:
     def before(_module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        ids = inputs[0] if inputs else named.get("input_ids", named.get("input"))
-        if not isinstance(ids, Tensor):
-            raise InvalidInput(
-                f"expected token ids, got {type(ids).__name__}: give the model ids, not text or "
-                "embeddings, while hooks choose tokens."
-            )
-        see(ids, named.get("attention_mask"))
+        _tell(see, inputs, named)
 
     handle = module.register_forward_pre_hook(before, with_kwargs=True)
     try:
         yield
     finally:
         handle.remove()
+
+
+@contextlib.contextmanager
+def _watching_forward(module: nn.Module, see: SeeInputs) -> Iterator[None]:
+    """As `_watching`, for a module whose own generation goes around its forward hooks."""
+    own = vars(module).get("forward")
+    forward = module.forward
+
+    @functools.wraps(forward)
+    def watched(*inputs: Any, **named: Any) -> Any:
+        _tell(see, inputs, named)
+        return forward(*inputs, **named)
+
+    module.forward = watched
+    try:
+        yield
+    finally:
+        if own is None:
+            del module.forward
+        else:
+            module.forward = own
+
+
+def _tell(see: SeeInputs, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+    ids = inputs[0] if inputs else named.get("input_ids", named.get("input"))
+    if not isinstance(ids, Tensor):
+        raise InvalidInput(
+            f"expected token ids, got {type(ids).__name__}: give the model ids, not text or "
+            "embeddings, while hooks choose tokens."
+        )
+    see(ids, named.get("attention_mask"), _cached(named))
+
+
+def _cached(named: dict[str, Any]) -> int:
+    """Count the tokens before those of this pass, whichever library's cache holds them."""
+    cache = named.get("past_key_values")
+    if cache is not None and hasattr(cache, "get_seq_length"):
+        return int(cache.get_seq_length())
+    entries = named.get("past_kv_cache")  # HookedTransformer
+    return int(entries[0].past_keys.shape[1]) if entries is not None else 0
 
 
 def _block_hook(function: ResidHook, layer: int) -> Callable[[nn.Module, Any, Any], Any]:
@@ -194,7 +229,7 @@ class TransformerLensBackend:
     @contextlib.contextmanager
     def watched(self, see: SeeInputs) -> Iterator[None]:
         """See `Backend.watched`."""
-        with _watching(self.model, see):
+        with _watching_forward(self.model, see):
             yield
 
     def run(

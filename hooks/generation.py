@@ -15,6 +15,7 @@ Contract
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -156,7 +157,7 @@ def sample(
             banned.keep(rows.tolist(), device)
         positions = mask.sum(dim=1, keepdim=True)
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-        with announce("generated"):
+        with announce("generated", partial(_histories, prompts, written, rows, alive)):
             logits = hf(
                 input_ids=rearrange(tokens, "row -> row 1"),
                 attention_mask=mask,
@@ -169,6 +170,16 @@ def sample(
     return [
         Generation(text, tokens, end)
         for text, tokens, end in zip(texts, written, finished, strict=True)
+    ]
+
+
+def _histories(
+    prompts: Sequence[Sequence[int]], written: list[list[int]], rows: Tensor, alive: Tensor
+) -> list[list[int] | None]:
+    """Token ids of each row of the batch so far; None where the text has ended."""
+    return [
+        [*prompts[index], *written[index]] if live else None
+        for index, live in zip(rows.tolist(), alive.tolist(), strict=True)
     ]
 
 

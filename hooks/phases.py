@@ -7,29 +7,41 @@ Contract: context variables, so concurrent threads and nested calls do not see e
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Literal
 
 Phase = Literal["prompt", "generated"]
+Histories = Callable[[], list[list[int] | None]]
+"""Token ids of each row up to and with the one being added; None for a row that has ended."""
 
-_phase: ContextVar[Phase | None] = ContextVar("phase", default=None)
+
+@dataclass(frozen=True)
+class Announcement:
+    """What generation says of the pass that runs now."""
+
+    phase: Phase
+    histories: Histories | None = None
+
+
+_announced: ContextVar[Announcement | None] = ContextVar("announced", default=None)
 _whole_prompts: ContextVar[bool] = ContextVar("whole_prompts", default=False)
 
 
-def current_phase() -> Phase | None:
-    """Return the announced phase of the running pass, or None."""
-    return _phase.get()
+def current_announcement() -> Announcement | None:
+    """Return what was said of the running pass, or None."""
+    return _announced.get()
 
 
 @contextlib.contextmanager
-def announce(phase: Phase) -> Iterator[None]:
+def announce(phase: Phase, histories: Histories | None = None) -> Iterator[None]:
     """Say what the passes inside the context are for."""
-    token = _phase.set(phase)
+    token = _announced.set(Announcement(phase, histories))
     try:
         yield
     finally:
-        _phase.reset(token)
+        _announced.reset(token)
 
 
 def prompts_must_be_whole() -> bool:

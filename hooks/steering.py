@@ -12,7 +12,9 @@ every layer and in every model), or a `strength` in the stream's own units.
 
 Contract
 --------
-* A context manager: hooks are gone afterwards, also after an exception. Contexts nest and add up.
+* A context manager: hooks are gone afterwards, also after an exception.
+* Several vectors at once are several contexts in one ``with``; at one layer they act in the order
+  in which they were entered.
 * A selected token is changed exactly once per layer, when it is first computed: in the pass over
   the prompt, or in the decoding step that adds it. What is cached is the changed stream.
 * Padding is never selected. A selection that matches nothing is an error, not a quiet baseline.
@@ -26,18 +28,16 @@ from typing import Any, Literal
 
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from hooks.backends import check_layers
 from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
-from hooks.phases import current_phase, whole_prompts
-from hooks.positions import Positions
-from hooks.tokens import content_mask
+from hooks.phases import whole_prompts
+from hooks.selection import Rule, Where, check_positions, select
 
 Operation = Literal["add", "project", "clamp", "rotate"]
-Where = Literal["all", "prompt", "generated"]
 
 
 def add(
@@ -78,6 +78,10 @@ class Steering:
 
     Attributes
     ----------
+    dose, strength
+        What was asked for; one of them is None, both are for `project`.
+    split
+        Whether that is the sum over the layers rather than given at each.
     coefficients
         Layer to the coefficient of the unit vector there, in the stream's units.
     n_tokens
@@ -85,6 +89,10 @@ class Steering:
     """
 
     operation: Operation
+    positions: str
+    dose: float | None
+    strength: float | None
+    split: bool
     coefficients: dict[int, float]
     n_tokens: dict[int, int] = field(default_factory=dict)
     n_passes: int = 0
@@ -100,7 +108,7 @@ def steer(
     residual_norm: Float[Tensor, "layer"] | float | None = None,
     strength: float | None = None,
     operation: Operation = "add",
-    positions: Where | Positions = "all",
+    positions: Where | Rule = "all",
     split: bool = False,
 ) -> Iterator[Steering]:
     """Change the residual stream while the context is open.
@@ -123,8 +131,10 @@ def steer(
     operation
         ``"add"``, ``"project"`` (takes no dose), ``"clamp"`` or ``"rotate"``.
     positions
-        ``"all"``, ``"prompt"``, ``"generated"``, or a rule such as ``Last()`` or ``Span(3, 8)``,
-        which picks content tokens of the prompt.
+        ``"all"``, ``"prompt"``, ``"generated"``, ``"last"`` (of each prompt), or a rule.
+        ``Last()``, ``Span(3, 8)`` and ``TextSpan("some words")`` pick content tokens of the prompt;
+        ``Speaker("assistant")`` picks one speaker's words, in the prompt and while they are being
+        written.
     split
         Divide the coefficient by the number of layers, so that their sum is the dose.
 
@@ -142,20 +152,18 @@ def steer(
     coefficients = _coefficients(
         model, list(layers), operation, dose, residual_norm, strength, split
     )
-    if isinstance(positions, str) and positions not in ("all", "prompt", "generated"):
-        raise InvalidInput(
-            "positions: expected 'all', 'prompt', 'generated' or a rule such as hooks.Last(), got "
-            f"{positions!r}."
-        )
-    record = Steering(operation, coefficients, dict.fromkeys(layers, 0))
+    check_positions(positions)
+    record = Steering(
+        operation, str(positions), dose, strength, split, coefficients, dict.fromkeys(layers, 0)
+    )
     if operation in ("add", "rotate") and not any(coefficients.values()):
         yield record  # nothing is computed, so nothing can differ
         return
     selected: list[Tensor] = []
 
-    def see_inputs(ids: Tensor, mask: Tensor | None) -> None:
+    def see_inputs(ids: Tensor, mask: Tensor | None, n_cached: int) -> None:
         record.n_passes += 1
-        selected[:] = [_select(model, positions, ids, mask)]
+        selected[:] = [select(model, positions, ids, mask, n_cached)]
 
     def change(residual: Tensor, layer: int) -> Tensor | None:
         chosen = selected[0].to(residual.device)
@@ -176,7 +184,7 @@ def steer(
         return steered
 
     with contextlib.ExitStack() as stack:
-        if not isinstance(positions, str):
+        if not isinstance(positions, str) or positions == "last":
             stack.enter_context(whole_prompts())
         for tree in {id(model.bulk): model.bulk, id(model.reader): model.reader}.values():
             stack.enter_context(tree.watched(see_inputs))
@@ -186,7 +194,7 @@ def steer(
         raise InvalidInput(
             f"steer: positions={positions!r} matched no token in {record.n_passes} forward passes, "
             "so nothing was steered. 'generated' needs model.generate; a span needs a prompt that "
-            "is long enough."
+            "is long enough, a speaker one who speaks."
         )
 
 
@@ -257,28 +265,3 @@ def _coefficients(
     norms = torch.as_tensor(residual_norm, dtype=torch.float64)
     entries = _per_layer("residual_norm", norms, layers, model.n_layers, single=norms.ndim == 0)
     return {layer: float(dose or 0.0) * share * float(norm) for layer, norm in entries.items()}
-
-
-def _select(
-    model: LanguageModel, positions: Where | Positions, ids: Tensor, mask: Tensor | None
-) -> Bool[Tensor, "text position"]:
-    """Which tokens of this pass are to be changed."""
-    width = ids.shape[1]
-    present = torch.ones_like(ids) if mask is None else mask
-    adds = present.shape[1] > width  # tokens before these are in the cache
-    phase = current_phase() or ("generated" if adds and width == 1 else "prompt")
-    here = present[:, -width:].bool()
-    if isinstance(positions, str):
-        return here if positions in ("all", phase) else torch.zeros_like(here)
-    if phase == "generated":
-        return torch.zeros_like(here)
-    if adds:
-        raise InvalidInput(
-            f"steer: {positions} counts tokens from the start of the prompt, but a part of it is "
-            "already in the cache. Give the prompt in one pass."
-        )
-    chosen = positions.select(content_mask(ids, here, model.special_ids))
-    empty = (~chosen.any(dim=1)).nonzero()[:, 0].tolist()
-    if empty:
-        raise InvalidInput(f"steer: {positions} matches no content token of text {empty[0]}.")
-    return chosen

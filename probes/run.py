@@ -41,7 +41,6 @@ Flags of a run
   --restart=STAGE       delete a stage's results and what follows from them, then run
   --emotions=A,B        logit-lens: show only these emotions
   --only=A,B            validate: run and show only these experiments
-  --dry-run             what writing will take (requests, tokens, time, cost); writes nothing
   --quiet               no progress, only tables and errors
   --help                this text
 
@@ -53,10 +52,10 @@ _PIPELINE = Command(
     "pipeline:main",
     "",
     "",
-    dict.fromkeys(("config", "restart", "emotions", "only", "dry_run"), ""),
+    dict.fromkeys(("config", "restart", "emotions", "only"), ""),
     takes_settings=True,
 )
-_SWITCHES = ("--quiet", "--dry-run")
+_SWITCHES = ("--quiet",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

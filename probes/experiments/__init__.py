@@ -87,10 +87,7 @@ class Entry:
         return f"analysis/{self.module}.json"
 
 
-EXPERIMENTS = (
-    Entry("steering", "does adding a vector make the model say that emotion's word?"),
-    Entry("scenarios", "does a message that implies an emotion, unnamed, point to its vector?"),
-)
+EXPERIMENTS = (Entry("steering", "does adding a vector make the model say that emotion's word?"),)
 NAMES = tuple(entry.name for entry in EXPERIMENTS)
 
 

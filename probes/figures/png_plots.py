@@ -47,11 +47,8 @@ def size(figure: Figure) -> tuple[float, float]:
     """Width of the page and height of the plot area, in inches."""
     match figure:
         case Heatmap():
-            cell = _cell(figure)
-            return (
-                max(7.0, len(figure.columns) * cell + 2.6),
-                max(3.2, len(figure.rows) * cell + 1.3),
-            )
+            width, height = _heatmap_size(figure)
+            return max(7.0, width), height
         case Scatter():
             return (8.5, 6.5) if len(figure.labels) <= _CROWD else (14.0, 10.5)
         case Lines():
@@ -130,8 +127,19 @@ def _cell(figure: Heatmap) -> float:
     return 0.26 if len(figure.rows) <= _CROWD else 0.085
 
 
+def _heatmap_size(figure: Heatmap) -> tuple[float, float]:
+    """Inches of the cells with their labels and the color bar; cells are square."""
+    n_rows, n_columns = len(figure.rows), len(figure.columns)
+    cell = max(_cell(figure), 1.9 / n_rows)
+    return min(n_columns * cell, n_columns * _cell(figure) + 4.4) + 2.6, n_rows * cell + 1.3
+
+
 def _heatmap(figure: Heatmap, page: Canvas) -> None:
-    axes = page.add_subplot()
+    # Few columns leave room on a page whose width its texts decide: it is kept on the right.
+    width = _heatmap_size(figure)[0] - 0.6
+    slack = max(page.get_size_inches()[0] - width, 0.0)
+    ratios = {"ncols": 2, "width_ratios": (width, slack)} if slack > 0 else {"ncols": 1}
+    axes = page.add_subplot(page.add_gridspec(nrows=1, **ratios)[0])
     low, high = figure.limits
     image = axes.imshow(
         np.asarray(figure.values),

@@ -20,11 +20,9 @@ def _texts(run: Run, section: str, own: str | None) -> Settings:
     if own is not None:
         path = Path(own)
         return {"corpus": {"file": digest_files([path], path.parent)}}
-    generation = config.deciding_generation()
-    # A server has loaded its model its own way.
-    asked = {"name", "system"} if config.generation.engine == "openai" else None
+    generation = config.generation.model_dump(mode="json")
     settings: Settings = {
-        "writer": config.writer_model.model_dump(mode="json", include=asked),
+        "writer": config.writer_model.model_dump(mode="json"),
         "generation": {**generation, "topics_subset": list(config.topics)},
         "prompts": prompt_digest(),
         "seed": config.seed,

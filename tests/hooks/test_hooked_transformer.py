@@ -220,3 +220,16 @@ def test_steering_moves_the_chosen_tokens_by_its_strength_and_leaves_nothing(mod
     assert int((moved > 1e-3).sum()) == record.n_tokens[1] > 0
     assert close(moved[moved > 1e-3], torch.full((record.n_tokens[1],), 2.0))
     assert torch.equal(hooks.resid_post(model, TEXTS[0], [1]).resid[0], plain)
+
+
+def test_each_token_is_steered_once_under_transformerlens_own_generation(model, hooked):
+    ids = torch.tensor([model.encode(TEXTS[0])])
+    n_prompt = ids.shape[1]
+    counts = {"all": n_prompt + 4, "prompt": n_prompt, "generated": 4}
+    for where, expected in counts.items():
+        vector = torch.ones(model.d_model)
+        with hooks.steer(model, vector, layers=[1], strength=1e-9, positions=where) as record:
+            hooked.generate(
+                ids, max_new_tokens=5, do_sample=False, stop_at_eos=False, verbose=False
+            )
+        assert record.n_tokens == {1: expected}

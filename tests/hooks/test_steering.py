@@ -78,6 +78,7 @@ def test_split_divides_the_dose_over_the_layers(model, vector):
         hooks.resid_post(model, TEXTS[0])
     assert whole.coefficients == {0: 4.0, 1: 4.0}
     assert split.coefficients == {0: 2.0, 1: 2.0}
+    assert (whole.dose, whole.split, split.dose, split.split) == (0.4, False, 0.4, True)
 
 
 def test_each_token_is_changed_once_in_prefill_and_once_in_decode(model, vector):
@@ -88,6 +89,32 @@ def test_each_token_is_changed_once_in_prefill_and_once_in_decode(model, vector)
     fed = sum(len(text.tokens) - (0 if text.finished else 1) for text in written)
     expected = sum(len(prompt) for prompt in prompts) + fed
     assert steering_.n_tokens == {1: expected, 2: expected}
+
+
+@pytest.mark.parametrize("library", ["hf", "hooked"])
+def test_each_token_is_changed_once_under_the_libraries_own_generation(model, vector, library):
+    tree = getattr(model, library)
+    if tree is None:
+        pytest.skip("the Hugging Face backend has no TransformerLens model")
+    ids = torch.tensor([model.encode(TEXTS[1])])
+    options = {"max_new_tokens": 5, "do_sample": False}
+    if library == "hooked":
+        options |= {"stop_at_eos": False, "verbose": False, "return_type": "tokens"}
+    else:
+        options |= {"eos_token_id": None, "pad_token_id": 0}
+    for where, expected in (("all", ids.shape[1] + 4), ("prompt", ids.shape[1]), ("generated", 4)):
+        with hooks.steer(model, vector, layers=[1], strength=1e-9, positions=where) as record:
+            tree.generate(ids, **options)
+        assert record.n_tokens == {1: expected}
+
+
+def test_a_pass_without_a_mask_that_continues_a_cache_adds_tokens(model, vector):
+    ids = torch.tensor([model.encode(TEXTS[0])])
+    with hooks.steer(model, vector, layers=[1], strength=1.0, positions="generated") as record:
+        cache = model.hf(ids[:, :-1], use_cache=True).past_key_values
+        assert record.n_tokens == {1: 0}
+        model.hf(ids[:, -1:], past_key_values=cache)
+    assert record.n_tokens == {1: 1}
 
 
 def test_prompt_and_generated_split_all_between_them(model, vector):
@@ -154,6 +181,26 @@ def test_nested_contexts_add_up(model, vector):
     assert torch.allclose(once, twice, atol=1e-5)
 
 
+def test_several_vectors_act_at_once_each_at_its_own_layers(model, vector):
+    other = vector.flip(0)
+    plain = hooks.resid_post(model, TEXTS[0]).resid
+    with (
+        hooks.steer(model, vector, layers=[0], strength=2.0) as first,
+        hooks.steer(model, other, layers=[2, 3], strength=3.0) as second,
+    ):
+        both = hooks.resid_post(model, TEXTS[0]).resid
+        model.generate(TEXTS[:1], max_new_tokens=3)
+    assert set(first.n_tokens) == {0}
+    assert set(second.n_tokens) == {2, 3}
+    assert first.n_tokens[0] == second.n_tokens[2] == second.n_tokens[3] > 0
+    moved = (both - plain)[0]
+    assert torch.allclose(moved, (2.0 * vector / vector.norm()).expand_as(moved), atol=1e-5)
+    with hooks.steer(model, vector, layers=[0], strength=2.0):
+        alone = hooks.resid_post(model, TEXTS[0], [2]).resid
+    added = both[2] - alone[0]
+    assert torch.allclose(added, (3.0 * other / other.norm()).expand_as(added), atol=1e-4)
+
+
 def test_both_backends_steer_alike(vector):
     hf, lens = (
         hooks.load(tiny_model("llama"), tokenizer=tiny_tokenizer(), backend=backend)
@@ -199,6 +246,10 @@ def test_a_quantized_model_steers(tmp_path, tiny_folder):
         steered = hooks.resid_post(model, TEXTS[0], [1]).resid
     moved = (steered - plain) @ (vector / vector.norm())
     assert (moved - 2.0).abs().max() < 0.05
+    prompt = model.encode(TEXTS[0])
+    with hooks.steer(model, vector, layers=[1], strength=2.0) as record:
+        [written] = model.generate([prompt], max_new_tokens=5, temperature=0.0)
+    assert record.n_tokens[1] == len(prompt) + len(written.tokens) - (not written.finished)
 
 
 @pytest.mark.parametrize(

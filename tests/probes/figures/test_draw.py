@@ -8,6 +8,7 @@ import pytest
 from made_up_analysis import HOSTILE, TOKENS, synthetic_counts, synthetic_geometry, synthetic_lens
 
 from probes.figures import catalog, draw_all, png, to_html, to_png, webpage
+from probes.figures.description import Heatmap
 from probes.figures.png_plots import drawable
 from probes.figures.text import for_plotly, visible
 
@@ -202,3 +203,17 @@ def test_files_hold_what_was_rendered(geometry, tmp_path):
     page = to_html(figure, tmp_path / "a.html").read_text(encoding="utf-8")
     assert page == webpage.render(figure)
     assert f"<title>{figure.title}</title>" in page
+
+
+@pytest.mark.parametrize("n", [3, 8, 24])
+def test_a_heat_map_of_any_size_begins_at_the_left_of_its_page(n):
+    names = tuple(f"emotion {index}" for index in range(n))
+    figure = Heatmap(
+        title="t", subtitle="s", caption="c", rows=names, columns=names, value_label="v",
+        values=tuple(tuple(0.1 * row - 0.1 * n for _ in names) for row in range(n)),
+        x_label="word", y_label="vector", limits=(-3.0, 3.0),
+    )  # fmt: skip
+    page = png.matplotlib_figure(figure)
+    page.draw_without_rendering()
+    left = page.axes[0].get_tightbbox().x0 / page.bbox.width
+    assert 0.0 < left < 0.12

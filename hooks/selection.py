@@ -1,0 +1,113 @@
+"""Which tokens of the pass that runs now are to be changed.
+
+1. Each pass is a prompt or adds tokens that were just drawn: generation announces it, and a pass
+   nobody announced adds tokens when it brings one token to a cache.
+2. A phase's name picks by that. A rule of `hooks.positions` counts content tokens of the prompt. A
+   rule of `hooks.text_positions` reads the text so far, which is known of prompts given in one
+   pass and of `LanguageModel.generate`.
+
+Contract: padding is never selected, nor a row of a batch whose text has already ended. A rule that
+matches nothing in a prompt raises; only a speaker may be silent there and speak later.
+"""
+
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from hooks.errors import InvalidInput
+from hooks.model import LanguageModel
+from hooks.phases import Announcement, Phase, current_announcement
+from hooks.positions import Positions
+from hooks.text_positions import TextPositions, last_token_in, tokens_in
+from hooks.tokens import content_mask
+
+Where = Literal["all", "prompt", "generated", "last"]
+"""``last`` is each prompt's last token, a special one where the chat template ends with one."""
+Rule = Positions | TextPositions
+
+
+def check_positions(positions: Any) -> None:
+    """Refuse what is neither a phase nor a rule."""
+    known = isinstance(positions, Positions | TextPositions)
+    if not (positions in get_args(Where) if isinstance(positions, str) else known):
+        raise InvalidInput(
+            f"positions: expected one of {', '.join(get_args(Where))}, or a rule such as "
+            "hooks.Last(), hooks.Speaker('assistant') or hooks.TextSpan('some words'); got "
+            f"{positions!r}."
+        )
+
+
+def select(
+    model: LanguageModel, positions: Where | Rule, ids: Tensor, mask: Tensor | None, n_cached: int
+) -> Bool[Tensor, "text position"]:
+    """Return which tokens of this pass are chosen.
+
+    Raises
+    ------
+    InvalidInput
+        When a rule matches nothing in a prompt, or needs tokens that are already in the cache.
+    """
+    width = ids.shape[1]
+    present = torch.ones_like(ids) if mask is None else mask
+    n_cached = max(n_cached, present.shape[1] - width)
+    here = present[:, -width:].bool()
+    announced = current_announcement()
+    phase = announced.phase if announced else _guess(n_cached, width)
+    nothing = torch.zeros_like(here)
+    if phase == "generated" and announced is not None and announced.histories is not None:
+        ended = [history is None for history in announced.histories()]
+        here = here & ~torch.tensor(ended, device=here.device)[:, None]
+    if isinstance(positions, str) and positions != "last":
+        return here if positions in ("all", phase) else nothing
+    if phase == "generated":
+        if isinstance(positions, TextPositions) and positions.while_generating:
+            return here & _being_written(model, positions, announced, here)
+        return nothing
+    if n_cached:
+        raise InvalidInput(
+            f"steer: {positions} counts tokens from the start of the prompt, but a part of it is "
+            "already in the cache. Give the prompt in one pass."
+        )
+    if positions == "last":
+        return here & (here.cumsum(dim=1) == here.sum(dim=1, keepdim=True))
+    content = content_mask(ids, here, model.special_ids)
+    if isinstance(positions, TextPositions):
+        chosen = content & _of_prompt(model, positions, ids, here)
+        if positions.while_generating and announced is not None:
+            return chosen
+    else:
+        chosen = positions.select(content)
+    empty = (~chosen.any(dim=1)).nonzero()[:, 0].tolist()
+    if empty:
+        raise InvalidInput(f"steer: {positions} matches no content token of text {empty[0]}.")
+    return chosen
+
+
+def _guess(n_cached: int, width: int) -> Phase:
+    return "generated" if n_cached and width == 1 else "prompt"
+
+
+def _of_prompt(model: LanguageModel, rule: TextPositions, ids: Tensor, here: Tensor) -> Tensor:
+    chosen = torch.zeros_like(here)
+    for row, (text, present) in enumerate(zip(ids.tolist(), here.tolist(), strict=True)):
+        places = [place for place, real in enumerate(present) if real]
+        picked = tokens_in(rule, model.tokenizer, [text[place] for place in places])
+        chosen[row, places] = torch.tensor(picked, device=chosen.device)
+    return chosen
+
+
+def _being_written(
+    model: LanguageModel, rule: TextPositions, announced: Announcement | None, here: Tensor
+) -> Tensor:
+    if announced is None or announced.histories is None:
+        raise InvalidInput(
+            f"steer: {rule} needs the text so far, and only a part of it was given. Write with "
+            "model.generate."
+        )
+    picked = [
+        history is not None and last_token_in(rule, model.tokenizer, history)
+        for history in announced.histories()
+    ]
+    return torch.tensor(picked, device=here.device)[:, None].expand_as(here)

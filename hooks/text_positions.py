@@ -1,0 +1,191 @@
+"""Which tokens count, said in terms of the text: one speaker's words, a piece of the text.
+
+1. A rule names stretches of characters in the text that the tokens spell (markers included).
+2. A token counts when any of its characters lies in such a stretch; specials never count.
+
+`Speaker` finds turns of a chat by the marks that the model's own chat template puts around them,
+and turns of a base model's dialogue by its lines that begin with ``Person:`` or ``Assistant:``.
+
+Contract
+--------
+* Nothing is assumed about a template but that it marks a turn's beginning with text of its own;
+  one that does not is refused.
+* A token written during generation belongs to the speaker whose turn it is in; a new speaker's
+  name is known once it is complete.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from hooks.errors import InvalidInput
+from hooks.tokens import is_chat
+
+Stretch = tuple[int, int]
+_FIRST, _SECOND, _THIRD, _SYSTEM = "qzfirstzq", "qzsecondzq", "qzthirdzq", "qzsystemzq"
+
+
+@runtime_checkable
+class TextPositions(Protocol):
+    """A rule that picks stretches of a text."""
+
+    while_generating: bool
+    """Whether tokens that are being written can be picked."""
+
+    def stretches(self, text: str, tokenizer: Any) -> list[Stretch]:
+        """Return (start, stop) of each stretch, in characters."""
+        ...
+
+
+@dataclass(frozen=True)
+class TextSpan:
+    """The tokens that spell `text`, wherever it occurs in a prompt."""
+
+    text: str
+    while_generating = False
+
+    def __post_init__(self) -> None:
+        if not self.text:
+            raise InvalidInput("TextSpan: expected a piece of the prompt, got an empty text.")
+
+    def stretches(self, text: str, tokenizer: Any) -> list[Stretch]:  # noqa: ARG002 - the protocol's
+        """See `TextPositions.stretches`."""
+        return [match.span() for match in re.finditer(re.escape(self.text), text)]
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """What one speaker says, without the marks around it: in the prompt and while generating.
+
+    Attributes
+    ----------
+    name
+        A role of the chat template (``"user"``, ``"assistant"``, ``"system"``), or one of `lines`
+        for a base model.
+    lines
+        Names that begin a turn in a base model's dialogue, at the start of a line, before a colon.
+    """
+
+    name: str
+    lines: tuple[str, ...] = ("Person", "Assistant")
+    while_generating = True
+
+    def stretches(self, text: str, tokenizer: Any) -> list[Stretch]:
+        """See `TextPositions.stretches`.
+
+        Raises
+        ------
+        InvalidInput
+            When the model's dialogues have no such speaker.
+        """
+        if is_chat(tokenizer):
+            marks = turn_marks(tokenizer)
+            if self.name not in marks:
+                raise InvalidInput(
+                    f"Speaker: expected one of {', '.join(marks)}, which this model's chat "
+                    f"template marks, got {self.name!r}."
+                )
+            return _between(text, *marks[self.name])
+        if self.name not in self.lines:
+            raise InvalidInput(
+                f"Speaker: a base model's dialogue has lines of {', '.join(self.lines)}; got "
+                f"{self.name!r}. Other names: Speaker(name, lines=(...))."
+            )
+        names = "|".join(map(re.escape, self.lines))
+        start = f"(?:^|{re.escape(tokenizer.bos_token)})" if tokenizer.bos_token else "^"
+        begins = list(re.finditer(rf"{start}({names}):[ \t]*", text, flags=re.MULTILINE))
+        ends = [*(match.start() for match in begins[1:]), len(text)]
+        return [
+            (match.end(), end)
+            for match, end in zip(begins, ends, strict=False)  # no turn at all: one end too many
+            if match.group(1) == self.name
+        ]
+
+
+def _between(text: str, header: str, footer: str) -> list[Stretch]:
+    found = []
+    start = text.find(header)
+    while start >= 0:
+        begin = start + len(header)
+        stop = text.find(footer, begin) if footer else -1
+        stop = len(text) if stop < 0 else stop
+        found.append((begin, stop))
+        start = text.find(header, stop)
+    return found
+
+
+def turn_marks(tokenizer: Any) -> dict[str, tuple[str, str]]:
+    """Return what a chat template writes before and after each role's words.
+
+    Found by rendering messages whose words are known. A role whose beginning is not marked is
+    absent.
+    """
+    exchange = _render(
+        tokenizer, [("user", _FIRST), ("assistant", _SECOND), ("user", _THIRD)], asks=False
+    )
+    _, after_first = exchange.split(_FIRST)
+    to_assistant, after_second = after_first.split(_SECOND)
+    to_user, user_footer = after_second.split(_THIRD)
+    answered = _render(tokenizer, [("user", _FIRST), ("assistant", _SECOND)], asks=False)
+    assistant_footer = answered.split(_SECOND)[1]
+    asked = _render(tokenizer, [("user", _FIRST)], asks=True).split(_FIRST)[1]
+    headers = {
+        # What is written before an answer that is still to come and before one that is there.
+        "assistant": _common(_without(to_assistant, user_footer), _without(asked, user_footer)),
+        "user": _without(to_user, assistant_footer),
+    }
+    footers = {"assistant": assistant_footer.strip(), "user": user_footer.strip()}
+    try:
+        told = _render(tokenizer, [("system", _SYSTEM), ("user", _FIRST)], asks=False)
+    except Exception:  # a template says "no system message" by whatever error its author chose
+        told = ""
+    if _SYSTEM in told:
+        before, after = told.split(_SYSTEM)
+        headers["system"] = before.removeprefix(tokenizer.bos_token or "")
+        footers["system"] = _without(after.split(_FIRST)[0], headers["user"], end=True).strip()
+    return {role: (mark, footers[role]) for role, mark in headers.items() if mark.strip()}
+
+
+def _render(tokenizer: Any, turns: Sequence[tuple[str, str]], *, asks: bool) -> str:
+    messages: list[Mapping[str, str]] = [{"role": role, "content": text} for role, text in turns]
+    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
+
+
+def _without(text: str, part: str, *, end: bool = False) -> str:
+    return text.removesuffix(part) if end else text.removeprefix(part)
+
+
+def _common(first: str, second: str) -> str:
+    """Beginning that two texts share."""
+    pairs = zip(first, second, strict=False)
+    length = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+    return first[:length]
+
+
+def spelled(tokenizer: Any, ids: Sequence[int]) -> str:
+    """Text of token ids, markers included."""
+    return tokenizer.decode(
+        list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False
+    )
+
+
+def tokens_in(rule: TextPositions, tokenizer: Any, ids: Sequence[int]) -> list[bool]:
+    """Tell for each token of a text whether it lies in one of the rule's stretches."""
+    text = spelled(tokenizer, ids)
+    # A token's characters are those by which the text grows: no tokenizer's own offsets needed.
+    edges = [len(spelled(tokenizer, ids[:n])) for n in range(len(ids))] + [len(text)]
+    return _inside(rule.stretches(text, tokenizer), edges)
+
+
+def last_token_in(rule: TextPositions, tokenizer: Any, ids: Sequence[int]) -> bool:
+    """Tell whether the last token of a text lies in one of the rule's stretches."""
+    text = spelled(tokenizer, ids)
+    edges = [len(spelled(tokenizer, ids[:-1])), len(text)]
+    return _inside(rule.stretches(text, tokenizer), edges)[0]
+
+
+def _inside(stretches: Sequence[Stretch], edges: Sequence[int]) -> list[bool]:
+    """Tell which pieces between neighboring edges share a character with a stretch."""
+    pieces = zip(edges, edges[1:], strict=False)
+    return [any(start < b and a < stop for start, stop in stretches) for a, b in pieces]
