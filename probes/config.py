@@ -9,12 +9,15 @@ Contract
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -31,6 +34,32 @@ def _as_list(value: Any) -> Any:
     """Take a single number for a list of one: the command line cannot tell them apart."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return [value] if is_number else value
+
+
+def _as_urls(value: Any) -> Any:
+    """Take one address, or several with commas between them, for a list."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _check_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected an address such as http://localhost:8000/v1")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError(
+            "expected an address without user, password or query; a key is given by the name of "
+            "the environment variable that holds it (generation.api_key_env)"
+        )
+    return value.rstrip("/")
+
+
+def _check_variable(value: str) -> str:
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
+        raise ValueError(
+            "expected the NAME of an environment variable in capitals, such as OPENAI_API_KEY, "
+            "never the key itself"
+        )
+    return value
 
 
 Backend = Literal["auto", "transformerlens", "huggingface"]
@@ -82,6 +111,14 @@ class WriterSettings(Section):
 class GenerationSettings(Section):
     """How stories are written and which are kept."""
 
+    engine: Literal["local", "openai"] = "local"
+    """local: the writer is loaded. openai: it is asked through OpenAI-compatible servers."""
+    base_urls: Annotated[
+        list[Annotated[str, AfterValidator(_check_url)]], BeforeValidator(_as_urls)
+    ] = []
+    """Addresses of the servers, such as http://localhost:8000/v1; all serve the same model."""
+    api_key_env: Annotated[str, AfterValidator(_check_variable)] | None = None
+    """Name of the environment variable that holds the key; null for servers without one."""
     stories_per_topic: int = Field(default=12, ge=1)
     stories_per_prompt: int = Field(default=1, ge=1)
     emotions_subset: int | list[str] | None = None
@@ -99,6 +136,44 @@ class GenerationSettings(Section):
     """When tokens that are a banned word are made impossible: after a first draft was rejected,
     from the start, or never (then only the filter catches them)."""
     batch_size: int = Field(default=96, ge=1)
+
+
+class EndpointSettings(Section):
+    """How servers are asked when `generation.engine` is openai."""
+
+    api: Literal["chat", "completions"] = "chat"
+    """chat: the server applies the model's chat template. completions: a base model goes on."""
+    send_top_k: bool = False
+    """Send `generation.top_k`: not part of the API, known to vLLM, llama-server and Ollama."""
+    token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """What the server calls the limit of new tokens."""
+    concurrency: int = Field(default=32, ge=1, le=1000)
+    """Requests under way at one server at most; halved when it says that it is busy."""
+    timeout_seconds: float = Field(default=300.0, gt=0)
+    """Time for one request, from the first byte sent to the last received."""
+    attempts: int = Field(default=6, ge=1)
+    """How often a request is sent whose answer fails: error 500, time-out, no text, no JSON."""
+    patience_seconds: float = Field(default=1800.0, gt=0)
+    """How long a request waits for servers that are busy (429, 503) or cannot be reached."""
+    wait_seconds: float = Field(default=1.0, gt=0)
+    """First pause before a request is sent again; it doubles, with jitter, up to a minute."""
+    tokens_per_second: float | None = Field(default=None, gt=0)
+    """New tokens per second of all servers together, for the estimate of time."""
+    input_price: float | None = Field(default=None, ge=0)
+    """Price of a million prompt tokens, for the estimate of cost."""
+    output_price: float | None = Field(default=None, ge=0)
+    """Price of a million new tokens, for the estimate of cost."""
+
+
+class ComputeSettings(Section):
+    """Where units of writing and reading are computed; no result depends on it."""
+
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    """Address of a Ray cluster, such as auto or ray://head:10001; null starts one here."""
+    workers: int = Field(default=1, ge=1)
+    gpus_per_worker: float = Field(default=0.0, ge=0)
+    cpus_per_worker: float = Field(default=1.0, gt=0)
 
 
 class NeutralSettings(Section):
@@ -182,6 +257,8 @@ class Config(Section):
     model: ModelSettings
     writer: WriterSettings = WriterSettings()
     generation: GenerationSettings = GenerationSettings()
+    endpoint: EndpointSettings = EndpointSettings()
+    compute: ComputeSettings = ComputeSettings()
     neutral: NeutralSettings = NeutralSettings()
     corpus: CorpusSettings = CorpusSettings()
     activation: ActivationSettings = ActivationSettings()
@@ -202,6 +279,26 @@ class Config(Section):
     def topics(self) -> tuple[str, ...]:
         """The topics of this run."""
         return _subset(topics(), self.generation.topics_subset)
+
+    def deciding(self) -> dict[str, Any]:
+        """Return the settings that decide the numbers, without those that say where and how fast.
+
+        What an endpoint is asked is a part of it only when one is asked.
+        """
+        values = self.model_dump(mode="json", exclude={"output_dir", "corpus", "compute"})
+        values["generation"] = self.deciding_generation()
+        del values["endpoint"]
+        return values
+
+    def deciding_generation(self) -> dict[str, Any]:
+        """Return the settings of `generation` that decide its texts."""
+        values = self.generation.model_dump(mode="json", exclude={"base_urls", "api_key_env"})
+        if self.generation.engine == "local":
+            del values["engine"]  # as it was before there was another
+        else:
+            values["api"] = self.endpoint.api
+            values["send_top_k"] = self.endpoint.send_top_k
+        return values
 
     @property
     def writer_model(self) -> WriterSettings:
@@ -330,6 +427,10 @@ def nearest_key(key: str) -> str | None:
     return by_last[last[0]] if last else None
 
 
+_MAY_HOLD_A_KEY = ("generation.api_key_env", "generation.base_urls")
+"""Settings into which a key is typed by mistake; their values are never shown."""
+
+
 def _explain(source: str, item: Any) -> str:
     loc = item["loc"]
     depth = 2 if f"{loc[0]}" in _sections() else 1
@@ -341,6 +442,8 @@ def _explain(source: str, item: Any) -> str:
         return f"{source}: unknown setting {key!r}{hint}"
     if item["type"] == "missing":
         return f"{source}: the setting {key!r} is missing."
+    if key.startswith(_MAY_HOLD_A_KEY):
+        return f"{source}: {key}: {item['msg']}."
     return f"{source}: {key}: {item['msg']}, got {item['input']!r}."
 
 
@@ -357,6 +460,16 @@ def _check_values(config: Config, source: str) -> None:
             )
         if isinstance(subset, list) and len(set(subset)) != len(subset):
             raise InvalidInput(f"{source}: generation.{key}: a name is listed twice in {subset}.")
+    if generation.engine == "openai" and not generation.base_urls:
+        raise InvalidInput(
+            f"{source}: generation.base_urls: expected the address of at least one server for "
+            "generation.engine=openai, such as http://localhost:8000/v1, got none."
+        )
+    if generation.engine == "local" and generation.base_urls:
+        raise InvalidInput(
+            f"{source}: generation.base_urls is set and generation.engine is local; set "
+            "generation.engine=openai to ask these servers."
+        )
     # A user's corpus may hold any emotions; its run checks them against the file.
     if config.corpus.stories is None:
         check_emotions(config.emotions)

@@ -41,6 +41,7 @@ Flags of a run
   --restart=STAGE       delete a stage's results and what follows from them, then run
   --emotions=A,B        logit-lens: show only these emotions
   --only=A,B            validate: run and show only these experiments
+  --dry-run             what writing will take (requests, tokens, time, cost); writes nothing
   --quiet               no progress, only tables and errors
   --help                this text
 
@@ -52,10 +53,10 @@ _PIPELINE = Command(
     "pipeline:main",
     "",
     "",
-    dict.fromkeys(("config", "restart", "emotions", "only"), ""),
+    dict.fromkeys(("config", "restart", "emotions", "only", "dry_run"), ""),
     takes_settings=True,
 )
-_SWITCHES = ("--quiet",)
+_SWITCHES = ("--quiet", "--dry-run")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

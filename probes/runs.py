@@ -142,7 +142,7 @@ class Run:
 
     def settings_hash(self) -> str:
         """Digest of the settings that decide the numbers; where they are written is not one."""
-        return digest_of(self.config.model_dump(mode="json", exclude={"output_dir", "corpus"}))
+        return digest_of(self.config.deciding())
 
     def prepare(self) -> None:
         """Make the run's folder, before any work.

@@ -16,6 +16,7 @@ Contract: knows prompts and judging; the model is a function from prompts to raw
 no files.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -41,6 +42,16 @@ class Raw(Protocol):
     @property
     def finished(self) -> bool:
         """Whether the writer ended it by itself."""
+        ...
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """An answer that says what it cost."""
+
+    @property
+    def usage(self) -> Any:
+        """A dataclass of counts."""
         ...
 
 
@@ -111,6 +122,16 @@ def _request(cell: Cell, topic_index: int, slots: tuple[int, ...], rules: Rules)
     return Request(cell, slots, template.format(**fields), story.id)
 
 
+def first_prompts(unit: Sequence[Cell], topics: Sequence[str], rules: Rules) -> list[str]:
+    """Return the prompts of a unit's first round."""
+    order = {topic: index for index, topic in enumerate(topics)}
+    return [
+        _request(cell, order[cell.topic], slots, rules).prompt
+        for cell in unit
+        for slots in _missing_slots({}, rules)
+    ]
+
+
 def _answers(request: Request, raw: Raw) -> list[tuple[str, bool]]:
     """Texts in one answer with whether each was finished."""
     if len(request.slots) == 1:
@@ -134,8 +155,10 @@ def write_unit(
     Returns
     -------
     dict of Cell to content
-        ``texts`` (accepted, by index), ``rejected`` (index, attempt, reason) and ``requested``.
+        ``texts`` (accepted, by index), ``rejected`` (index, attempt, reason) and ``requested``; of
+        answers that say what they cost also ``usage``.
     """
+    usage: dict[Cell, Counter[str]] = {}
     accepted: dict[Cell, dict[int, dict[str, Any]]] = {cell: {} for cell in unit}
     rejected: dict[Cell, list[dict[str, Any]]] = {cell: [] for cell in unit}
     seen: set[str] = set()
@@ -156,6 +179,8 @@ def write_unit(
         )
         for request, raw in zip(requests, raws, strict=True):
             answers = _answers(request, raw)
+            if isinstance(raw, Counted):
+                usage.setdefault(request.cell, Counter()).update(vars(raw.usage))
             for slot, (text, finished) in zip(request.slots, answers, strict=False):
                 verdict = _judge(text, finished, request.cell, rules, seen)
                 made = {"index": slot, "attempt": attempt, "phrasing": request.phrasing}
@@ -176,6 +201,7 @@ def write_unit(
             "texts": [accepted[cell][slot] for slot in sorted(accepted[cell])],
             "rejected": rejected[cell],
             "requested": rules.texts_per_cell,
+            **({"usage": dict(usage[cell])} if cell in usage else {}),
         }
         for cell in unit
     }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hooks.errors import InvalidInput
-from probes import stages, summary
+from probes import cluster, stages, summary
 from probes.commands.call import Call, again, listed, load
 from probes.experiments import Entry, find_entries
 from probes.models import Models
@@ -25,16 +25,41 @@ def main(call: Call) -> int:
     dropped = [
         stage for name in listed(call.flags.get("restart")) for stage in stages.find_stages([name])
     ]
+    if call.flags.get("dry_run"):
+        return _dry_run(run, chosen, dropped, call.terminal)
     run.prepare()
     for stage in dropped:
         call.terminal.note(f"deleted the results of: {', '.join(stages.restart(run, stage))}")
     models = Models(run.config)
-    for stage in chosen:
-        ran = stages.run_stage(run, stage, models, call.terminal, only=only)
-        call.terminal.note(f"{stage.name}: {'done' if ran else 'complete, skipped'}")
+    try:
+        for stage in chosen:
+            ran = stages.run_stage(run, stage, models, call.terminal, only=only)
+            call.terminal.note(f"{stage.name}: {'done' if ran else 'complete, skipped'}")
+    finally:
+        cluster.disconnect()
     run.write_summary(stages.NAMES)
     _show(run, names, emotions, only, call.terminal)
     return 0
+
+
+def _dry_run(
+    run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage], terminal: Terminal
+) -> int:
+    """Print what the stages that write will take; write nothing."""
+    from probes.stages.asking import dry_run
+
+    names = [stage.name for stage in chosen if stage.name.startswith("generate-")]
+    if dropped or not names:
+        raise InvalidInput(
+            "--dry-run estimates generate-stories and generate-neutral as the folder is now: name "
+            "one of them or no stage, and no --restart."
+        )
+    usable = True
+    for name in names:
+        rows, ok = dry_run(run, "stories" if name == "generate-stories" else "neutral")
+        terminal.table(f"{name} would take", rows)
+        usable = usable and ok
+    return 0 if usable else 1
 
 
 def _source_and_stages(call: Call) -> tuple[str, list[str]]:

@@ -87,7 +87,10 @@ class Entry:
         return f"analysis/{self.module}.json"
 
 
-EXPERIMENTS = (Entry("steering", "does adding a vector make the model say that emotion's word?"),)
+EXPERIMENTS = (
+    Entry("steering", "does adding a vector make the model say that emotion's word?"),
+    Entry("scenarios", "does a message that implies an emotion, unnamed, point to its vector?"),
+)
 NAMES = tuple(entry.name for entry in EXPERIMENTS)
 
 

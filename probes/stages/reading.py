@@ -1,26 +1,22 @@
 """Stages that read the subject: texts to activations, activations to vectors."""
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from hooks import DataError, FromToken, LanguageModel, Spaced, pooled_resid_post
-from probes.activations import (
-    Kind,
-    load_shards,
-    make_shard,
-    plan_shards,
-    save_shard,
-    shard_path,
-)
+from hooks import DataError
+from probes.activations import Kind, load_shards, plan_shards, save_shard, shard_path
+from probes.cluster import Workers, workers
 from probes.corpus import Cell, Text, read_corpus
 from probes.denoising import MeanAccumulator, mean_difference, project_out
 from probes.materials import INDEX, removed_components
 from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run, versions
+from probes.stages.units import Reading, ReadingUnit
 from probes.storage import read_json, write_json
 from probes.vectors import EmotionVectors, Provenance, mean_residual_norm
 
@@ -30,18 +26,35 @@ def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[st
     stories = list(read_corpus(run.root, run.story_cells))
     neutral = list(read_corpus(run.root, run.neutral_cells))
     _require_texts(run, stories, neutral)
-    model = models.subject()
-    run.pin_model("extract-activations", model.name, model.fingerprint)
+    here = functools.partial(Reading, run.config, models)
+    with workers(run.config.compute, here, functools.partial(Reading, run.config)) as readers:
+        index = _read(run, readers, reporter, stories, neutral)
+    write_json(run.root / INDEX, index)
+    dropped = index["stories"]["dropped"] + index["neutral"]["dropped"]
+    if dropped:
+        reporter.note(
+            f"{dropped} texts had no token after the first {run.config.activation.token_offset} "
+            "and were left out."
+        )
+    return {key: index[key] for key in ("stories", "neutral", "layers", "dtype", "backend")}
+
+
+def _read(
+    run: Run, readers: Workers, reporter: Reporter, stories: list[Text], neutral: list[Text]
+) -> dict[str, Any]:
+    """Read all shards that are not there; return the index."""
+    model = readers.about()
+    run.pin_model("extract-activations", model["name"], model["fingerprint"])
     settings = run.config.activation
-    layers = list(range(model.n_layers)) if settings.layers is None else settings.layers
+    layers = list(range(model["n_layers"])) if settings.layers is None else settings.layers
     # Checked before hours of reading, not after.
-    target = run.config.target_layer(model.n_layers)
+    target = run.config.target_layer(model["n_layers"])
     if target not in layers:
         raise DataError(
             f"the target layer {target} is not among activation.layers {layers}; add it, or set "
             "model.target_layer to one of them."
         )
-    n_bytes = len(stories) * len(layers) * model.d_model * 4
+    n_bytes = len(stories) * len(layers) * model["d_model"] * 4
     per_cell = settings.keep == "cell" or (
         settings.keep == "auto" and n_bytes > settings.max_gigabytes * 1e9
     )
@@ -51,32 +64,21 @@ def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[st
             f"above activation.max_gigabytes={settings.max_gigabytes:g}."
         )
     index: dict[str, Any] = {
-        "model": model.name,
-        "revision": model.revision,
-        "fingerprint": model.fingerprint,
-        "dtype": str(model.dtype).removeprefix("torch."),
-        "quantize": model.quantize,
-        "backend": model.backend,
-        "weight_processing": model.weight_processing,
-        "tokenizer_hash": _tokenizer_hash(model),
-        "n_layers": model.n_layers,
+        "model": model["name"],
+        **{key: model[key] for key in model if key not in ("name", "d_model")},
         "layers": layers,
         "target_layer": target,
         "per_cell": per_cell,
     }
     kinds: list[tuple[Kind, list[Text]]] = [("stories", stories), ("neutral", neutral)]
     for kind, texts in kinds:
-        shards = plan_shards(texts, settings.shard_size)
-        _read_shards(run, model, reporter, kind, shards, layers, per_cell and kind == "stories")
-        index[kind] = _totals(run, kind, len(shards))
-    write_json(run.root / INDEX, index)
-    dropped = index["stories"]["dropped"] + index["neutral"]["dropped"]
-    if dropped:
-        reporter.note(
-            f"{dropped} texts had no token after the first {settings.token_offset} and were left "
-            "out."
-        )
-    return {key: index[key] for key in ("stories", "neutral", "layers", "dtype", "backend")}
+        units = [
+            ReadingUnit(number, tuple(shard), tuple(layers), kind, per_cell and kind == "stories")
+            for number, shard in enumerate(plan_shards(texts, settings.shard_size))
+        ]
+        _read_shards(run, readers, reporter, kind, units)
+        index[kind] = _totals(run, kind, len(units))
+    return index
 
 
 def _totals(run: Run, kind: Kind, n_shards: int) -> dict[str, int]:
@@ -105,41 +107,15 @@ def _require_texts(run: Run, stories: Sequence[Text], neutral: Sequence[Text]) -
         )
 
 
-def _tokenizer_hash(model: LanguageModel) -> str:
-    vocabulary = sorted(model.tokenizer.get_vocab().items())
-    return hashlib.sha256(repr(vocabulary).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
 def _read_shards(
-    run: Run,
-    model: LanguageModel,
-    reporter: Reporter,
-    kind: Kind,
-    shards: Sequence[Sequence[Text]],
-    layers: list[int],
-    per_cell: bool,
+    run: Run, readers: Workers, reporter: Reporter, kind: Kind, units: Sequence[ReadingUnit]
 ) -> None:
-    settings = run.config.activation
-    keep = None
-    if kind == "neutral" and settings.neutral_tokens_per_text:
-        keep = Spaced(settings.token_offset, settings.neutral_tokens_per_text)
-    paths = [shard_path(run.root, kind, number) for number in range(len(shards))]
-    done = sum(len(shard) for shard, path in zip(shards, paths, strict=True) if path.exists())
-    total = sum(len(shard) for shard in shards)
+    todo = [u for u in units if not shard_path(run.root, kind, u.number).exists()]
+    total = sum(unit.n_texts for unit in units)
+    done = total - sum(unit.n_texts for unit in todo)
     with reporter.task(f"reading {kind}", total, "texts", done) as advance:
-        for texts, path in zip(shards, paths, strict=True):
-            if path.exists():
-                continue
-            pooled = pooled_resid_post(
-                model,
-                [text.text for text in texts],
-                FromToken(settings.token_offset),
-                layers=layers,
-                batch_tokens=settings.batch_tokens,
-                keep=keep,
-                progress=advance,
-            )
-            save_shard(path, make_shard(texts, pooled, per_cell=per_cell))
+        for unit, shard in readers.map(todo, advance):
+            save_shard(shard_path(run.root, kind, unit.number), shard)
 
 
 def _cells_hash(run: Run, cells: Sequence[Cell]) -> str:

@@ -20,9 +20,11 @@ def _texts(run: Run, section: str, own: str | None) -> Settings:
     if own is not None:
         path = Path(own)
         return {"corpus": {"file": digest_files([path], path.parent)}}
-    generation = config.generation.model_dump(mode="json")
+    generation = config.deciding_generation()
+    # A server has loaded its model its own way.
+    asked = {"name", "system"} if config.generation.engine == "openai" else None
     settings: Settings = {
-        "writer": config.writer_model.model_dump(mode="json"),
+        "writer": config.writer_model.model_dump(mode="json", include=asked),
         "generation": {**generation, "topics_subset": list(config.topics)},
         "prompts": prompt_digest(),
         "seed": config.seed,

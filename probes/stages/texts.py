@@ -1,18 +1,18 @@
 """Stages that put texts into the folder: written by a model, or the user's own."""
 
+import contextlib
 import functools
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from probes.cluster import Threads, Workers, workers
 from probes.corpus import Cell, read_cell, write_cell
 from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run
-from probes.stimuli import banned
-from probes.writing import Raw, Rules, plan_units, prompt_digest, write_unit
-
-Kind = Literal["stories", "neutral"]
+from probes.stages import asking
+from probes.stages.units import TextKind, Writing, WritingUnit, plan
 
 
 def generate_stories(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def generate_neutral(run: Run, models: Models, reporter: Reporter) -> dict[str, 
 
 
 def _generate(
-    run: Run, models: Models, reporter: Reporter, kind: Kind, cells: Sequence[Cell]
+    run: Run, models: Models, reporter: Reporter, kind: TextKind, cells: Sequence[Cell]
 ) -> dict[str, Any]:
     if run.brings_corpus:
         for cell in cells:
@@ -44,85 +44,45 @@ def _generate(
     return counts
 
 
-def _rules(run: Run, kind: Kind, chat: bool) -> Rules:
-    generation, neutral = run.config.generation, run.config.neutral
-    stories = kind == "stories"
-    return Rules(
-        texts_per_cell=generation.stories_per_topic if stories else neutral.dialogues_per_topic,
-        texts_per_prompt=generation.stories_per_prompt if stories else 1,
-        min_words=generation.min_words if stories else neutral.min_words,
-        truncation=generation.truncation,
-        max_attempts=generation.max_attempts,
-        chat=chat,
-        suppress=generation.suppress_banned if stories else "never",
-        neutral_form=neutral.form,
-    )
-
-
 def _write_missing(
-    run: Run, models: Models, reporter: Reporter, kind: Kind, cells: Sequence[Cell]
+    run: Run, models: Models, reporter: Reporter, kind: TextKind, cells: Sequence[Cell]
 ) -> None:
-    generation = run.config.generation
-    per_cell = _rules(run, kind, chat=True).texts_per_cell
-    units = plan_units(cells, per_cell, generation.batch_size)
-    todo = [unit for unit in units if not all((run.root / cell.path).exists() for cell in unit)]
+    units = plan(run.config, kind, cells)
+    todo = asking.missing(run, units)
     if not todo:
         return
-    writer = models.writer()
-    run.pin_model(f"generate-{kind}", writer.name, writer.fingerprint)
-    rules = _rules(run, kind, chat=writer.is_chat)
-    section = generation if kind == "stories" else run.config.neutral
-    sampling: dict[str, Any] = {
-        "max_new_tokens": section.max_new_tokens,
-        "temperature": generation.temperature,
-        "top_p": generation.top_p,
-        "top_k": generation.top_k,
-    }
-    system = run.config.writer.system if writer.is_chat else None
-
-    vocabulary = [_bare(token) for token in writer.token_strings()]
-
-    @functools.cache
-    def banned_ids(emotion: str | None) -> frozenset[int]:
-        words = banned(emotion) if emotion is not None else frozenset()
-        return frozenset(index for index, word in enumerate(vocabulary) if word in words)
-
-    def write(prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]) -> Sequence[Raw]:
-        suppress = [banned_ids(emotion) for emotion in suppressed]
-        return writer.generate(
-            list(prompts), seed=seed, system=system, suppress=suppress, **sampling
-        )
-
-    made_from = {
-        "writer": {
-            "name": writer.name,
-            "revision": writer.revision,
-            "fingerprint": writer.fingerprint,
-            "dtype": str(writer.dtype).removeprefix("torch."),
-            "quantize": writer.quantize,
-        },
-        "prompts": prompt_digest(),
-        "sampling": sampling,
-        "seed": run.config.seed,
-    }
-    n_done = (len(cells) - sum(len(unit) for unit in todo)) * per_cell
-    total = len(cells) * per_cell
-    with reporter.task(f"writing {kind}", total, "texts", n_done) as advance:
-        for unit in todo:
-            written = write_unit(unit, run.config.topics, rules, run.config.seed, write)
-            for cell, content in written.items():
-                write_cell(run.root, cell, {**content, **made_from})
-            advance(len(unit) * per_cell)
+    n_done = sum(unit.n_texts for unit in units) - sum(unit.n_texts for unit in todo)
+    total = sum(unit.n_texts for unit in units)
+    with _writers(run, models, reporter, kind, todo) as writers:
+        writer = writers.about()
+        run.pin_model(f"generate-{kind}", writer["name"], writer["fingerprint"])
+        with reporter.task(f"writing {kind}", total, "texts", n_done) as advance:
+            for _, written in writers.map(todo, advance):
+                for cell, content in written.items():
+                    write_cell(run.root, cell, content)
 
 
-def _bare(token: str) -> str:
-    return token.strip().casefold()
+@contextlib.contextmanager
+def _writers(
+    run: Run, models: Models, reporter: Reporter, kind: TextKind, todo: Sequence[WritingUnit]
+) -> Iterator[Workers]:
+    config = run.config
+    if config.generation.engine == "local":
+        here = functools.partial(Writing, config, kind, models)
+        with workers(config.compute, here, functools.partial(Writing, config, kind)) as writers:
+            yield writers
+        return
+    with asking.connected(config, kind, todo) as (job, greeting):
+        for note in asking.notes(run, kind, todo, greeting):
+            reporter.note(note)
+        yield Threads(job, asking.units_at_once(config, todo))
 
 
 def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:
     """Count what was kept, rejected (by reason) and missing, in all and per emotion."""
     emotions: dict[str, dict[str, Any]] = {}
     reasons: Counter[str] = Counter()
+    usage: Counter[str] = Counter()
     accepted = requested = rejected = trimmed = leaked_first = 0
     for cell in cells:
         content = read_cell(run.root, cell)
@@ -136,6 +96,7 @@ def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:
             item["attempt"] == 1 and item["reason"].startswith("leak") for item in refused
         )
         reasons.update(kinds)
+        usage.update(content.get("usage", {}))
         row = emotions.setdefault(
             cell.emotion or "neutral", {"accepted": 0, "rejected": Counter(), "missing": 0}
         )
@@ -150,6 +111,7 @@ def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:
         "rejected_by_reason": dict(sorted(reasons.items())),
         "first_attempt_leak_share": leaked_first / requested,
         "trimmed": trimmed,
+        **({"usage": dict(usage)} if usage else {}),
         "emotions": {
             name: {**row, "rejected": dict(sorted(row["rejected"].items()))}
             for name, row in emotions.items()

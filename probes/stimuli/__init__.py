@@ -1,4 +1,4 @@
-"""Emotions, topics, prompts, human ratings and ban lists: everything the pipeline starts from.
+"""Emotions, topics, prompts, messages, human ratings and ban lists: all the pipeline starts from.
 
 Contract: small data files read on first use and cached; nothing here knows models or tensors.
 """
@@ -11,22 +11,38 @@ from probes.stimuli.prompts import (
     neutral_prompts,
     story_prompts,
 )
+from probes.stimuli.situations import (
+    Activity,
+    Expectation,
+    IntensityTemplate,
+    Scenario,
+    activities,
+    intensity_templates,
+    scenarios,
+)
 from probes.stimuli.topics import topics, topics_by_area
 from probes.stimuli.words import Rating, check_emotions, emotions, human_ratings, paper_clusters
 
 __all__ = [
     "STORY_MARKER",
+    "Activity",
+    "Expectation",
+    "IntensityTemplate",
     "NeutralPrompt",
     "Rating",
+    "Scenario",
     "StoryPrompt",
+    "activities",
     "banned",
     "check_emotions",
     "emotions",
     "human_ratings",
+    "intensity_templates",
     "leaks",
     "named_emotions",
     "neutral_prompts",
     "paper_clusters",
+    "scenarios",
     "story_prompts",
     "topics",
     "topics_by_area",

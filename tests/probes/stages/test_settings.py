@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from probes.config import parse_config, valid_keys
+from probes.config import ComputeSettings, EndpointSettings, parse_config, valid_keys
 from probes.runs import Run
 from probes.stages.settings import SETTINGS
 
@@ -37,6 +37,9 @@ CHANGED = {
     "generation.max_attempts": 7,
     "generation.suppress_banned": "never",
     "generation.batch_size": 7,
+    "generation.engine": "openai",
+    "endpoint.api": "completions",
+    "endpoint.send_top_k": True,
     "neutral.dialogues_per_topic": 7,
     "neutral.form": "answer",
     "neutral.max_new_tokens": 77,
@@ -64,6 +67,21 @@ CHANGED = {
 """One other value of every setting that decides something."""
 
 
+FREE = {
+    "output_dir",
+    "corpus.stories",
+    "corpus.neutral",
+    "validation.experiments",
+    "generation.base_urls",
+    "generation.api_key_env",
+    *(f"compute.{name}" for name in ComputeSettings.model_fields),
+    *(f"endpoint.{name}" for name in EndpointSettings.model_fields),
+} - {"endpoint.api", "endpoint.send_top_k"}
+"""Where things lie, where and how fast they are computed, who is asked."""
+
+SERVER = {"generation.engine": "openai", "generation.base_urls": ["http://localhost:1/v1"]}
+
+
 def run_of(changes=(), **sections) -> Run:
     values = {"model": {"name": "gpt2"}, "writer": {"name": "w"}, "output_dir": "out"}
     for key, value in dict(changes).items():
@@ -74,13 +92,14 @@ def run_of(changes=(), **sections) -> Run:
 
 
 def affected(key: str) -> set[str]:
-    before, after = run_of(), run_of({key: CHANGED[key]})
+    asked = SERVER if key.startswith("endpoint.") else {}
+    served = SERVER if key == "generation.engine" else {}
+    before, after = run_of(asked), run_of({**asked, **served, key: CHANGED[key]})
     return {name for name, of in SETTINGS.items() if of(before) != of(after)}
 
 
 def test_every_setting_but_where_things_lie_decides_some_stage():
-    free = {"output_dir", "corpus.stories", "corpus.neutral", "validation.experiments"}
-    assert set(CHANGED) == set(valid_keys()) - free
+    assert set(CHANGED) == set(valid_keys()) - FREE
     for key in CHANGED:
         assert affected(key), key
 
@@ -105,6 +124,27 @@ def test_every_setting_but_where_things_lie_decides_some_stage():
 )
 def test_a_setting_touches_its_own_stages_only(key, stages):
     assert affected(key) == stages
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"compute.engine": "ray", "compute.workers": 8, "compute.gpus_per_worker": 1.0},
+        {**SERVER, "generation.base_urls": ["http://a/v1", "http://b/v1"]},
+        {**SERVER, "generation.api_key_env": "MY_KEY", "endpoint.concurrency": 7},
+    ],
+)
+def test_where_a_run_is_computed_and_who_is_asked_decide_nothing(changes):
+    before, after = run_of(SERVER if "generation.engine" in changes else ()), run_of(changes)
+    assert after.settings_hash() == before.settings_hash()
+    for of in SETTINGS.values():
+        assert of(after) == of(before)
+
+
+def test_how_a_writer_is_loaded_is_no_matter_to_a_server():
+    loaded = {"writer.dtype": "float16", "writer.device": "cpu", "writer.quantize": "8bit"}
+    for of in SETTINGS.values():
+        assert of(run_of({**SERVER, **loaded})) == of(run_of(SERVER))
 
 
 def test_naming_what_was_the_default_changes_nothing():

@@ -1,0 +1,87 @@
+"""Read `resid_post` where a prompt ends: at its very last token, whatever kind of token that is.
+
+This is the place from which a reply is written: the last token of a chat template's generation
+prompt, or the end of a plain text.
+
+Contract: a batch gives the same numbers as its prompts one by one; steering contexts are obeyed.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hooks.backends import check_layers
+from hooks.capture import DEFAULT_BATCH_TOKENS, batches_by_length
+from hooks.errors import InvalidInput
+from hooks.model import LanguageModel
+from hooks.tokens import pad
+
+
+@torch.no_grad()
+def at_end(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    layers: Sequence[int],
+    *,
+    batch_tokens: int | None = None,
+    progress: Callable[[int], None] = lambda _count: None,
+) -> Float[Tensor, "prompt layer d_model"]:
+    """Return `resid_post` at the last token of each prompt, float32 on the CPU.
+
+    Parameters
+    ----------
+    prompts
+        Token ids, as `LanguageModel.encode` or `encode_prompt` give them.
+    layers
+        Layers to read, 0-based.
+    progress
+        Called with the number of prompts of each finished batch.
+
+    Raises
+    ------
+    InvalidInput
+        For a layer the model does not have, or a prompt that is empty or too long.
+    """
+    _check(model, prompts, layers)
+    found = torch.empty(len(prompts), len(layers), model.d_model)
+    lengths = [len(prompt) for prompt in prompts]
+    for rows in batches_by_length(lengths, batch_tokens or DEFAULT_BATCH_TOKENS):
+        found[rows] = batch_at_end(model, [prompts[row] for row in rows], layers)
+        progress(len(rows))
+    return found
+
+
+@torch.no_grad()
+def batch_at_end(
+    model: LanguageModel, prompts: Sequence[Sequence[int]], layers: Sequence[int]
+) -> Float[Tensor, "prompt layer d_model"]:
+    """Do as `at_end` in one forward pass, rows in the order given."""
+    _check(model, prompts, layers)
+    batch = pad(prompts, model.special_ids)
+    last = torch.tensor([len(prompt) - 1 for prompt in prompts])
+    read: dict[int, Tensor] = {}
+    with model.bulk.hooked(dict.fromkeys(layers, _keep(read, last))):
+        model.bulk.run(batch.ids, batch.attention_mask, max(layers))
+    return torch.stack([read[layer] for layer in layers], dim=1)
+
+
+def _keep(read: dict[int, Tensor], last: Tensor) -> Callable[[Tensor, int], None]:
+    def keep(residual: Tensor, layer: int) -> None:
+        rows = torch.arange(len(last), device=residual.device)
+        read[layer] = residual[rows, last.to(residual.device)].float().cpu()
+
+    return keep
+
+
+def _check(model: LanguageModel, prompts: Sequence[Sequence[int]], layers: Sequence[int]) -> None:
+    check_layers(list(layers), model.n_layers)
+    if not layers or not prompts:
+        raise InvalidInput("expected at least one prompt and one layer, got none.")
+    limit = model.n_positions
+    for index, prompt in enumerate(prompts):
+        if not prompt or (limit is not None and len(prompt) > limit):
+            raise InvalidInput(
+                f"prompt {index}: expected 1 to {limit} tokens for {model.name}, got {len(prompt)}."
+            )

@@ -1,0 +1,311 @@
+"""Where units of work are computed: in this process, in threads that wait for a server, or on Ray.
+
+A *job* holds a model and turns one unit into its result. Units are fixed before any work, and a
+result depends on its unit alone; so the three ways give the same results, in another order.
+
+On Ray, every worker is an actor that makes the job once. Ray schedules the actors, restarts one
+that died (elsewhere, if its machine is gone) and runs its unit again; results come back here, where
+the caller stores each as soon as it is whole.
+
+Contract: knows neither models nor files nor what a unit is. Ray is imported when it is used.
+Floating-point results are the same to the last bit where processors, package versions and compute
+threads (OMP_NUM_THREADS; Ray sets it to `cpus_per_worker` where it is not set) are the same.
+"""
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, Protocol, runtime_checkable
+
+from hooks.errors import EmotionLensError, InvalidInput
+from probes.config import ComputeSettings
+from probes.reporting import Advance
+
+_RESTARTS = 100
+"""How often Ray starts a worker again."""
+_RETRIES = 3
+"""How often Ray repeats a unit whose worker died: one that kills four is itself at fault."""
+
+
+class ClusterError(EmotionLensError, RuntimeError):
+    """Ray is missing, has too little, or lost a worker for good."""
+
+
+@runtime_checkable
+class Unit(Protocol):
+    """A fixed piece of work; sent to workers, so it holds no model and no open file."""
+
+    @property
+    def n_texts(self) -> int:
+        """How many texts it is about."""
+        ...
+
+
+@runtime_checkable
+class Job(Protocol):
+    """A model and what is done with it."""
+
+    def about(self) -> dict[str, Any]:
+        """Say which model it is; the same on every worker, or the run stops."""
+        ...
+
+    def do(self, unit: Any, advance: Advance) -> Any:
+        """Turn a unit into its result, calling `advance` with numbers of finished texts."""
+        ...
+
+
+@runtime_checkable
+class Workers(Protocol):
+    """Those who do the units."""
+
+    def about(self) -> dict[str, Any]:
+        """Say which model they hold."""
+        ...
+
+    def map(self, units: Sequence[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
+        """Yield every unit with its result, in the order in which they are finished."""
+        ...
+
+
+class Here:
+    """One unit after another in this process."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def about(self) -> dict[str, Any]:
+        """See `Workers`."""
+        return self._job.about()
+
+    def map(self, units: Sequence[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
+        """See `Workers`."""
+        for unit in units:
+            yield unit, self._job.do(unit, advance)
+
+
+class Threads(Here):
+    """Several units at once, for jobs that wait for somebody else."""
+
+    def __init__(self, job: Job, at_once: int) -> None:
+        super().__init__(job)
+        self._at_once = at_once
+
+    def map(self, units: Sequence[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
+        """See `Workers`; no more units are begun than the caller takes results."""
+        pool = ThreadPoolExecutor(self._at_once)
+        waiting = iter(units)
+        running: dict[Future[Any], Any] = {}
+        try:
+            while True:
+                while len(running) < self._at_once:
+                    unit = next(waiting, None)
+                    if unit is None:
+                        break
+                    running[pool.submit(self._job.do, unit, _ignore)] = unit
+                if not running:
+                    return
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    unit = running.pop(future)
+                    result = future.result()
+                    advance(unit.n_texts)
+                    yield unit, result
+        finally:
+            # Whoever the threads wait for is closed next; waiting for them here could take hours.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+class OnRay:
+    """Units on the actors of a Ray cluster."""
+
+    def __init__(self, actors: Sequence[Any]) -> None:
+        self._actors = actors
+
+    def about(self) -> dict[str, Any]:
+        """See `Workers`.
+
+        Raises
+        ------
+        ClusterError
+            When the workers hold different models.
+        """
+        with _ray_errors():
+            first, *others = _ray().get([actor.about.remote() for actor in self._actors])
+        for other in others:
+            differing = [key for key in first if first[key] != other.get(key)]
+            if differing:
+                key = differing[0]
+                raise ClusterError(
+                    f"workers hold different models: {key} is {first[key]!r} on one and "
+                    f"{other.get(key)!r} on another. Put the same files and package versions on "
+                    "all machines."
+                )
+        return first
+
+    def map(self, units: Sequence[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
+        """See `Workers`."""
+        _ray()
+        from ray.util import ActorPool
+
+        pool = ActorPool(list(self._actors))
+        with _ray_errors():
+            results = pool.map_unordered(
+                lambda actor, item: actor.do.remote(*item), list(enumerate(units))
+            )
+            for number, result in results:
+                unit = units[number]
+                advance(unit.n_texts)
+                yield unit, result
+
+
+class _Worker:
+    """What runs in a worker's process."""
+
+    def __init__(self, make: Callable[[], Job], folder: str) -> None:
+        self._make = make
+        self._job: Job | None = None
+        if os.path.isdir(folder):  # names of models and corpora may be relative paths
+            os.chdir(folder)
+
+    def _ready(self) -> Job:
+        if self._job is None:  # not in __init__, whose errors Ray wraps beyond recognition
+            self._job = self._make()
+        return self._job
+
+    def about(self) -> dict[str, Any]:
+        """Say which model it holds."""
+        return self._ready().about()
+
+    def do(self, number: int, unit: Any) -> tuple[int, Any]:
+        """Do one unit."""
+        return number, self._ready().do(unit, _ignore)
+
+
+def _ignore(_count: int) -> None:
+    """Take no notice of progress."""
+
+
+@contextlib.contextmanager
+def workers(
+    settings: ComputeSettings, here: Callable[[], Job], there: Callable[[], Job]
+) -> Iterator[Workers]:
+    """Open the workers that a run asks for.
+
+    Parameters
+    ----------
+    settings
+        ``compute`` of the config.
+    here
+        Makes the job in this process.
+    there
+        Makes the same job in another one; pickled.
+
+    Raises
+    ------
+    ClusterError
+        When Ray is not installed, cannot be reached, or has too little.
+    """
+    if settings.engine == "local":
+        yield Here(here())
+        return
+    ray = _ray()
+    _connect(settings)
+    worker = ray.remote(_Worker).options(
+        num_cpus=settings.cpus_per_worker,
+        num_gpus=settings.gpus_per_worker,
+        max_restarts=_RESTARTS,
+        max_task_retries=_RETRIES,
+    )
+    actors = [worker.remote(there, os.getcwd()) for _ in range(settings.workers)]
+    try:
+        yield OnRay(actors)
+    finally:
+        for actor in actors:  # their memory is wanted by what comes next
+            with contextlib.suppress(Exception):
+                ray.kill(actor)
+
+
+def _ray() -> Any:
+    try:
+        with _quiet():
+            import ray
+    except ImportError as error:
+        raise ClusterError(
+            "compute.engine=ray needs Ray, which is not installed: pip install 'emotion-lens[ray]'"
+        ) from error
+    return ray
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Ray's notices about its own future out of the terminal."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+_started_here = False
+
+
+def _connect(settings: ComputeSettings) -> None:
+    """Connect to the cluster, or start one on this machine, unless that has been done."""
+    global _started_here
+    ray = _ray()
+    if not ray.is_initialized():
+        # Ray reads these when it starts: no reports to its makers; GPUs as this process sees them.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if settings.address is None:
+            options["include_dashboard"] = False
+        else:
+            options["address"] = settings.address
+        try:
+            with _quiet():
+                ray.init(**options)
+        except Exception as error:
+            where = settings.address or "this machine"
+            raise ClusterError(
+                f"could not reach Ray at {where}: {error} Start it (ray start --head), or give its "
+                "address in compute.address; null starts one on this machine."
+            ) from error
+        _started_here = True
+    total = ray.cluster_resources()
+    for kind, each in (("CPU", settings.cpus_per_worker), ("GPU", settings.gpus_per_worker)):
+        wanted, found = settings.workers * each, total.get(kind, 0.0)
+        if wanted > found:
+            raise InvalidInput(
+                f"compute.workers={settings.workers} with {each:g} {kind} each want {wanted:g}, "
+                f"and the cluster has {found:g}. Lower compute.workers or "
+                f"compute.{kind.lower()}s_per_worker, or add machines first."
+            )
+
+
+def disconnect() -> None:
+    """Leave the cluster, and end one that was started here; nothing if none was."""
+    global _started_here
+    if _started_here and "ray" in sys.modules:
+        with _quiet():
+            sys.modules["ray"].shutdown()
+    _started_here = False
+
+
+@contextlib.contextmanager
+def _ray_errors() -> Iterator[None]:
+    """Turn what Ray raises into the error that a worker raised, or one that says what to do."""
+    errors = sys.modules["ray"].exceptions
+    failed: BaseException
+    try:
+        yield
+        return
+    except errors.RayTaskError as error:
+        failed = error.cause if isinstance(error.cause, EmotionLensError) else error
+    except errors.RayActorError as error:
+        failed = ClusterError(
+            f"a worker died {_RETRIES + 1} times over one unit, or for good: {error} Its logs are "
+            "below /tmp/ray of its machine. Finished work is kept: the same command goes on."
+        )
+    raise failed

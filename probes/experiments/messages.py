@@ -1,0 +1,49 @@
+"""Put a message to a model, and read an emotion where the reply would begin.
+
+1. A chat model gets the message through its template, with the generation prompt; a base model gets
+   it as plain text.
+2. The residual stream is read at the very last token.
+3. Cosine with every emotion's vector.
+
+Contract: what is subtracted before the cosine is the caller's choice and is said in its result.
+"""
+
+from collections.abc import Callable, Sequence
+
+from einops import einsum, rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from hooks import LanguageModel
+from hooks.endings import at_end
+from probes.geometry import unit
+
+
+def read_messages(
+    model: LanguageModel,
+    messages: Sequence[str],
+    layer: int,
+    progress: Callable[[int], None] = lambda _count: None,
+) -> Float[Tensor, "message d_model"]:
+    """Residual stream at the last token of each message, as the model is given it."""
+    prompts = [model.encode_prompt(message) for message in messages]
+    found = at_end(model, prompts, [layer], progress=progress)
+    return rearrange(found, "message 1 d_model -> message d_model")
+
+
+def place(model: LanguageModel) -> str:
+    """Say where `read_messages` reads."""
+    if model.is_chat:
+        return "at the last token before the reply"
+    return "at the last token of the text (a base model)"
+
+
+def cosines(
+    residual: Float[Tensor, "message d_model"], vectors: Float[Tensor, "emotion d_model"]
+) -> Float[Tensor, "message emotion"]:
+    """Cosine of every residual with every vector, in float64."""
+    return einsum(
+        unit(residual.double()),
+        unit(vectors.double()),
+        "message d_model, emotion d_model -> message emotion",
+    )

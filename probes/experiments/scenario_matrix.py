@@ -1,0 +1,168 @@
+"""A matrix of messages and emotions: does each message point to the emotion that it implies.
+
+With c[s, e] the cosine of message s with the vector of emotion e, and o(s) its own emotion:
+
+1. contrast(s) = c[s, o(s)] - mean over the battery's other emotions of c[s, e]
+2. rank(s) = 1 + how many of *all* emotions have a larger cosine than o(s)
+3. p: how often as large a mean of c[s, pi(o(s))] when the battery's emotions are dealt out anew;
+   and the same when they change places only within pleasant and within unpleasant ones, so that
+   telling pleasant from unpleasant is no longer enough.
+
+Adding a number to a row or a column changes neither the contrast's order nor p: a message that is
+close to everything, or an emotion that everything is close to, gains nothing.
+
+Contract: pure; a battery holds one message for each of its emotions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hooks.errors import InvalidInput
+from probes.statistics import bootstrap_indices, percentile_interval, permutation_p_value
+
+N_BOOTSTRAP = 2000
+
+
+@dataclass(frozen=True)
+class Battery:
+    """What one battery of messages shows.
+
+    Attributes
+    ----------
+    n
+        Messages.
+    own, other
+        Mean cosine with the own emotion, and with the battery's other emotions.
+    contrast, contrast_interval
+        Mean of own minus other, with a 95% bootstrap interval over messages (column means
+        subtracted first, which leaves the mean as it is).
+    ranks
+        Rank of the own emotion among all emotions of the run, per message; 1 is best.
+    mean_rank, mean_rank_interval, chance_rank
+        Their mean, and what guessing would give.
+    top_1, top_3
+        Messages whose own emotion is first, or among the first three, of all emotions.
+    p, p_within
+        See the module's text; `p_within` is None where no two emotions share a side.
+    """
+
+    n: int
+    own: float
+    other: float
+    contrast: float
+    contrast_interval: tuple[float, float]
+    ranks: list[int]
+    mean_rank: float
+    mean_rank_interval: tuple[float, float]
+    chance_rank: float
+    top_1: int
+    top_3: int
+    p: float
+    p_within: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+def judge(
+    cosine: Float[Tensor, "message emotion"],
+    own: Sequence[int],
+    sides: Sequence[int],
+    *,
+    n_permutations: int,
+    seed: int,
+) -> Battery:
+    """Judge one battery.
+
+    Parameters
+    ----------
+    cosine
+        Of every message with every emotion of the run.
+    own
+        Column of each message's own emotion.
+    sides
+        Group of each message's own emotion: pleasant, unpleasant, neither.
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than two messages, or an emotion that two messages share.
+    """
+    if len(own) < 2 or len(set(own)) != len(own) or len(own) != len(cosine):
+        raise InvalidInput(
+            f"a battery: expected two or more messages, each of its own emotion, got {own}."
+        )
+    n = len(own)
+    square = cosine.double()[:, list(own)]
+    diagonal = square.diagonal()
+    other = (square.sum(dim=1) - diagonal) / (n - 1)
+    ranks = 1 + reduce(
+        (cosine > rearrange(diagonal, "message -> message 1").to(cosine)).long(),
+        "message emotion -> message",
+        "sum",
+    )
+    return Battery(
+        n=n,
+        own=float(diagonal.mean()),
+        other=float(other.mean()),
+        contrast=float((diagonal - other).mean()),
+        contrast_interval=_interval(_column_free(square), seed),
+        ranks=ranks.tolist(),
+        mean_rank=float(ranks.double().mean()),
+        mean_rank_interval=_interval(ranks.double(), seed),
+        chance_rank=(cosine.shape[1] + 1) / 2,
+        top_1=int((ranks <= 1).sum()),
+        top_3=int((ranks <= 3).sum()),
+        p=_p_value(square, [0] * n, n_permutations, seed),
+        p_within=(_p_value(square, sides, n_permutations, seed) if len(set(sides)) < n else None),
+    )
+
+
+def _column_free(square: Float[Tensor, "message emotion"]) -> Float[Tensor, "message"]:
+    """Contrast of each message after subtracting each column's mean; their mean is the same.
+
+    Otherwise an emotion that everything is close to would widen the interval of all.
+    """
+    level = square - reduce(square, "message emotion -> 1 emotion", "mean")
+    own = level.diagonal()
+    return own - (level.sum(dim=1) - own) / (len(square) - 1)
+
+
+def deal_within(
+    groups: Sequence[int], n_permutations: int, seed: int
+) -> Int[Tensor, "permutation message"]:
+    """Permutations that move nothing from one group to another."""
+    generator = torch.Generator().manual_seed(seed)
+    group = torch.tensor(groups)
+    dealt = rearrange(torch.arange(len(groups)), "message -> 1 message").repeat(n_permutations, 1)
+    for name in sorted(set(groups)):
+        members = (group == name).nonzero()[:, 0]
+        keys = torch.rand(n_permutations, len(members), generator=generator)
+        dealt[:, members] = members[keys.argsort(dim=1)]
+    return dealt
+
+
+def _p_value(
+    square: Float[Tensor, "message emotion"],
+    groups: Sequence[int],
+    n_permutations: int,
+    seed: int,
+) -> float:
+    dealt = deal_within(groups, n_permutations, seed)
+    null = reduce(
+        square[torch.arange(len(square)), dealt], "permutation message -> permutation", "mean"
+    )
+    return permutation_p_value(float(square.diagonal().mean()), null, "greater")
+
+
+def _interval(values: Float[Tensor, "message"], seed: int) -> tuple[float, float]:
+    draws = bootstrap_indices(len(values), N_BOOTSTRAP, seed)
+    low, high = percentile_interval(reduce(values[draws], "resample message -> resample", "mean"))
+    return float(low), float(high)

@@ -1,0 +1,229 @@
+"""The fixed units of a run, and the jobs that do them: writing texts, reading activations.
+
+Contract: a result depends on the config, the unit and the model, not on where or when it is made.
+Jobs are made from a config alone, so that another process can make the same ones.
+"""
+
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from probes.config import Config
+from probes.corpus import Cell, Text
+from probes.endpoint import Endpoint
+from probes.exchange import Sampling
+from probes.models import Models
+from probes.reporting import Advance
+from probes.stimuli import banned
+from probes.writing import Raw, Rules, plan_units, prompt_digest, write_unit
+
+TextKind = Literal["stories", "neutral"]
+
+
+@dataclass(frozen=True)
+class WritingUnit:
+    """Cells whose texts are written together."""
+
+    cells: tuple[Cell, ...]
+    texts_per_cell: int
+
+    @property
+    def n_texts(self) -> int:
+        """Texts asked for."""
+        return len(self.cells) * self.texts_per_cell
+
+
+@dataclass(frozen=True)
+class ReadingUnit:
+    """Texts of one shard."""
+
+    number: int
+    texts: tuple[Text, ...]
+    layers: tuple[int, ...]
+    kind: TextKind
+    per_cell: bool
+
+    @property
+    def n_texts(self) -> int:
+        """Texts to read."""
+        return len(self.texts)
+
+
+def rules(config: Config, kind: TextKind, *, chat: bool) -> Rules:
+    """Return what is asked for and what is kept."""
+    generation, neutral = config.generation, config.neutral
+    stories = kind == "stories"
+    can_suppress = stories and generation.engine == "local"
+    return Rules(
+        texts_per_cell=generation.stories_per_topic if stories else neutral.dialogues_per_topic,
+        texts_per_prompt=generation.stories_per_prompt if stories else 1,
+        min_words=generation.min_words if stories else neutral.min_words,
+        truncation=generation.truncation,
+        max_attempts=generation.max_attempts,
+        chat=chat,
+        suppress=generation.suppress_banned if can_suppress else "never",
+        neutral_form=neutral.form,
+    )
+
+
+def plan(config: Config, kind: TextKind, cells: Sequence[Cell]) -> list[WritingUnit]:
+    """Cut cells into the units in which they are written."""
+    per_cell = rules(config, kind, chat=True).texts_per_cell
+    units = plan_units(cells, per_cell, config.generation.batch_size)
+    return [WritingUnit(tuple(unit), per_cell) for unit in units]
+
+
+def sampling(config: Config, kind: TextKind) -> dict[str, Any]:
+    """Return how tokens are drawn."""
+    generation = config.generation
+    section = generation if kind == "stories" else config.neutral
+    return {
+        "max_new_tokens": section.max_new_tokens,
+        "temperature": generation.temperature,
+        "top_p": generation.top_p,
+        "top_k": generation.top_k,
+    }
+
+
+class _Author:
+    """Write units, whoever holds the model."""
+
+    def __init__(self, config: Config, kind: TextKind, *, chat: bool) -> None:
+        self._config = config
+        self.rules = rules(config, kind, chat=chat)
+        self.sampling = sampling(config, kind)
+        self.system = config.writer.system if chat else None
+
+    def about(self) -> dict[str, Any]:
+        """See `cluster.Job`; what is recorded as the writer of a text."""
+        raise NotImplementedError
+
+    def _write(self, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]) -> Any:
+        raise NotImplementedError
+
+    def do(self, unit: WritingUnit, advance: Advance) -> dict[Cell, dict[str, Any]]:
+        """See `cluster.Job`; the contents of each cell's file."""
+        config = self._config
+        written = write_unit(unit.cells, config.topics, self.rules, config.seed, self._write)
+        made_from = {
+            "writer": self.about(),
+            "prompts": prompt_digest(),
+            "sampling": self.sampling,
+            "seed": config.seed,
+        }
+        advance(unit.n_texts)
+        return {cell: {**content, **made_from} for cell, content in written.items()}
+
+
+class Writing(_Author):
+    """Write units with a model that is loaded here."""
+
+    def __init__(self, config: Config, kind: TextKind, models: Models | None = None) -> None:
+        self._writer = (models or Models(config)).writer()
+        super().__init__(config, kind, chat=self._writer.is_chat)
+        vocabulary = [token.strip().casefold() for token in self._writer.token_strings()]
+
+        @functools.cache
+        def banned_ids(emotion: str | None) -> frozenset[int]:
+            words = banned(emotion) if emotion is not None else frozenset()
+            return frozenset(index for index, word in enumerate(vocabulary) if word in words)
+
+        self._banned_ids = banned_ids
+
+    def about(self) -> dict[str, Any]:
+        """See `cluster.Job`."""
+        writer = self._writer
+        return {
+            "name": writer.name,
+            "revision": writer.revision,
+            "fingerprint": writer.fingerprint,
+            "dtype": str(writer.dtype).removeprefix("torch."),
+            "quantize": writer.quantize,
+        }
+
+    def _write(
+        self, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
+    ) -> Sequence[Raw]:
+        suppress = [self._banned_ids(emotion) for emotion in suppressed]
+        return self._writer.generate(
+            list(prompts), seed=seed, system=self.system, suppress=suppress, **self.sampling
+        )
+
+
+class Asking(_Author):
+    """Write units with a model that others serve."""
+
+    def __init__(self, config: Config, kind: TextKind, endpoint: Endpoint) -> None:
+        super().__init__(config, kind, chat=endpoint.is_chat)
+        self._endpoint = endpoint
+        if not config.endpoint.send_top_k:
+            self.sampling["top_k"] = None
+        self.asked = Sampling(**self.sampling)
+
+    def about(self) -> dict[str, Any]:
+        """See `cluster.Job`."""
+        endpoint = self._endpoint
+        return {
+            "name": endpoint.name,
+            "served_as": endpoint.served_as,
+            "api": endpoint.settings.api,
+            "fingerprint": endpoint.fingerprint,
+        }
+
+    def _write(
+        self,
+        prompts: Sequence[str],
+        seed: int,
+        suppressed: Sequence[str | None],  # noqa: ARG002 - no server takes such a list
+    ) -> Sequence[Raw]:
+        return self._endpoint.generate(
+            list(prompts), sampling=self.asked, seed=seed, system=self.system
+        )
+
+
+class Reading:
+    """Read units with the subject."""
+
+    def __init__(self, config: Config, models: Models | None = None) -> None:
+        self._config = config
+        self._model = (models or Models(config)).subject()
+
+    def about(self) -> dict[str, Any]:
+        """See `cluster.Job`."""
+        model = self._model
+        vocabulary = sorted(model.tokenizer.get_vocab().items())
+        digest = hashlib.sha256(repr(vocabulary).encode("utf-8", "surrogatepass"))
+        return {
+            "name": model.name,
+            "revision": model.revision,
+            "fingerprint": model.fingerprint,
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "quantize": model.quantize,
+            "backend": model.backend,
+            "weight_processing": model.weight_processing,
+            "tokenizer_hash": digest.hexdigest()[:16],
+            "n_layers": model.n_layers,
+            "d_model": model.d_model,
+        }
+
+    def do(self, unit: ReadingUnit, advance: Advance) -> Any:
+        """See `cluster.Job`; a shard."""
+        from hooks import FromToken, Spaced, pooled_resid_post
+        from probes.activations import make_shard
+
+        settings = self._config.activation
+        keep = None
+        if unit.kind == "neutral" and settings.neutral_tokens_per_text:
+            keep = Spaced(settings.token_offset, settings.neutral_tokens_per_text)
+        pooled = pooled_resid_post(
+            self._model,
+            [text.text for text in unit.texts],
+            FromToken(settings.token_offset),
+            layers=list(unit.layers),
+            batch_tokens=settings.batch_tokens,
+            keep=keep,
+            progress=advance,
+        )
+        return make_shard(unit.texts, pooled, per_cell=unit.per_cell)

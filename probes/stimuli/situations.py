@@ -1,0 +1,104 @@
+"""Messages and activities that experiments show a model: scenarios, intensity, preferences.
+
+Contract
+--------
+* No scenario and no intensity text contains a word that names an emotion or a synonym of the one
+  it stands for (held by a test).
+* Not known here: how a message is put to a model, and what is read from it.
+
+Source: all written for this project; the themes of the intensity templates are the paper's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from probes.stimuli._data import read_yaml
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One message that implies an emotion."""
+
+    battery: str
+    """``"first"`` or ``"held-out"``."""
+    emotion: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A trend that should be seen as a template's number rises.
+
+    Attributes
+    ----------
+    sign
+        1: rises with the number; -1: falls.
+    emotions
+        Emotions that may stand for it, in order of preference.
+    """
+
+    sign: int
+    emotions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IntensityTemplate:
+    """A message in which one number decides how grave things are.
+
+    Attributes
+    ----------
+    text, neutral
+        The message, and a sentence where nothing hangs on the number; both hold {number}.
+    numbers
+        Rising.
+    """
+
+    name: str
+    text: str
+    neutral: str
+    numbers: tuple[int, ...]
+    expects: tuple[Expectation, ...]
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Something a model could be asked to do."""
+
+    category: str
+    text: str
+
+
+@cache
+def scenarios() -> tuple[Scenario, ...]:
+    """Return two batteries of twelve messages, the held-out one last."""
+    return tuple(
+        Scenario(battery, emotion, text)
+        for battery, messages in read_yaml("scenarios.yaml").items()
+        for emotion, text in messages.items()
+    )
+
+
+@cache
+def intensity_templates() -> tuple[IntensityTemplate, ...]:
+    """Return six templates with two expectations each."""
+    return tuple(
+        IntensityTemplate(
+            name=name,
+            text=row["text"],
+            neutral=row["neutral"],
+            numbers=tuple(row["numbers"]),
+            expects=tuple(
+                Expectation(expected["sign"], tuple(expected["emotions"]))
+                for expected in row["expects"]
+            ),
+        )
+        for name, row in read_yaml("intensity.yaml").items()
+    )
+
+
+@cache
+def activities() -> tuple[Activity, ...]:
+    """Return 64 activities, eight in each of eight categories."""
+    rows: Mapping[str, list[str]] = read_yaml("activities.yaml")
+    return tuple(Activity(category, text) for category, texts in rows.items() for text in texts)

@@ -1,0 +1,73 @@
+"""Messages and activities: complete, and silent about the emotion they stand for."""
+
+import collections
+import string
+
+import pytest
+
+from probes.stimuli import (
+    activities,
+    emotions,
+    intensity_templates,
+    leaks,
+    named_emotions,
+    scenarios,
+)
+
+TWELVE = {
+    *("happy", "inspired", "loving", "proud", "calm", "desperate"),
+    *("angry", "guilty", "sad", "afraid", "nervous", "surprised"),
+}
+
+
+def test_two_batteries_of_twelve_emotions():
+    by_battery = collections.defaultdict(list)
+    for scenario in scenarios():
+        by_battery[scenario.battery].append(scenario.emotion)
+    assert list(by_battery) == ["first", "held-out"]
+    assert all(sorted(found) == sorted(TWELVE) for found in by_battery.values())
+    assert len({scenario.text for scenario in scenarios()}) == 24
+
+
+@pytest.mark.parametrize("scenario", scenarios(), ids=lambda s: f"{s.battery}-{s.emotion}")
+def test_no_scenario_names_an_emotion_or_a_synonym_of_its_own(scenario):
+    assert leaks(scenario.text, scenario.emotion) == []
+    assert named_emotions(scenario.text) == []
+
+
+@pytest.mark.parametrize("template", intensity_templates(), ids=lambda t: t.name)
+def test_intensity_templates_name_no_emotion_and_hold_one_number(template):
+    for text in (template.text, template.neutral):
+        fields = [field for _, field, _, _ in string.Formatter().parse(text) if field]
+        assert fields == ["number"]
+        assert named_emotions(text) == []
+        for expected in template.expects:
+            assert not any(leaks(text, emotion) for emotion in expected.emotions)
+
+
+def test_intensity_holds_twelve_expectations_over_rising_numbers():
+    templates = intensity_templates()
+    assert len(templates) == 6
+    assert sum(len(template.expects) for template in templates) == 12
+    known = set(emotions())
+    for template in templates:
+        assert list(template.numbers) == sorted(set(template.numbers))
+        assert {expected.sign for expected in template.expects} == {-1, 1}
+        assert all(set(expected.emotions) <= known for expected in template.expects)
+
+
+def test_no_more_students_pass_than_there_are():
+    [students] = [template for template in intensity_templates() if template.name == "students"]
+    assert "of my 20 students" in students.text
+    assert max(students.numbers) <= 20
+
+
+def test_64_activities_in_8_categories_without_a_word_for_an_emotion():
+    counts = collections.Counter(activity.category for activity in activities())
+    assert list(counts) == [
+        *("helpful", "engaging", "social", "itself"),
+        *("neutral", "aversive", "misaligned", "unsafe"),
+    ]
+    assert set(counts.values()) == {8}
+    assert len({activity.text for activity in activities()}) == 64
+    assert [a.text for a in activities() if named_emotions(a.text)] == []
