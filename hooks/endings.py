@@ -16,6 +16,7 @@ from hooks.backends import check_layers
 from hooks.capture import DEFAULT_BATCH_TOKENS, batches_by_length
 from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
+from hooks.prefill import read_prompts
 from hooks.tokens import pad
 
 
@@ -65,6 +66,42 @@ def batch_at_end(
     with model.bulk.hooked(dict.fromkeys(layers, _keep(read, last))):
         model.bulk.run(batch.ids, batch.attention_mask, max(layers))
     return torch.stack([read[layer] for layer in layers], dim=1)
+
+
+@torch.no_grad()
+def next_token_logits(
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    tokens: Sequence[int],
+    *,
+    batch_size: int = 64,
+    progress: Callable[[int], None] = lambda _count: None,
+) -> Float[Tensor, "prompt token"]:
+    """Return the logits of a few tokens after each prompt, float32 on the CPU.
+
+    Beginnings that neighboring prompts share are read once, so related prompts belong together.
+
+    Parameters
+    ----------
+    prompts
+        Token ids, as `LanguageModel.encode` or `encode_prompt` give them.
+    tokens
+        Ids whose logits are wanted.
+    batch_size
+        Prompts per pass.
+    """
+    last = [model.n_layers - 1]
+    _check(model, prompts, last)
+    found = torch.empty(len(prompts), len(tokens))
+    for start in range(0, len(prompts), batch_size):
+        chunk = [list(prompt) for prompt in prompts[start : start + batch_size]]
+        if model.hf is None:
+            logits = model.unembed(batch_at_end(model, chunk, last)[:, 0])
+        else:
+            logits, _, _ = read_prompts(model.hf, chunk, 0, model.device)
+        found[start : start + len(chunk)] = logits[:, list(tokens)].float().cpu()
+        progress(len(chunk))
+    return found
 
 
 def _keep(read: dict[int, Tensor], last: Tensor) -> Callable[[Tensor, int], None]:

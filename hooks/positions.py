@@ -65,6 +65,34 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Spans:
+    """A `Span` of its own for each text, in the order of the one pass that reads them."""
+
+    starts: tuple[int, ...]
+    stops: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        pairs = zip(self.starts, self.stops, strict=False)
+        if len(self.starts) != len(self.stops) or any(not 0 <= a < b for a, b in pairs):
+            raise InvalidInput(
+                f"Spans: expected 0 <= start < stop for each text, got {self.starts}, {self.stops}."
+            )
+
+    def select(self, content: Bool[Tensor, "text position"]) -> Bool[Tensor, "text position"]:
+        """See `Positions.select`."""
+        if len(content) != len(self.starts):
+            raise InvalidInput(
+                f"Spans: expected {len(self.starts)} texts in one pass, got {len(content)}."
+            )
+        ordinal = _ordinal(content)
+        return (
+            content
+            & (ordinal >= ordinal.new_tensor(self.starts).unsqueeze(1))
+            & (ordinal < ordinal.new_tensor(self.stops).unsqueeze(1))
+        )
+
+
+@dataclass(frozen=True)
 class Last:
     """The last `n` content tokens of each text."""
 

@@ -90,6 +90,7 @@ class Entry:
 EXPERIMENTS = (
     Entry("steering", "does adding a vector make the model say that emotion's word?"),
     Entry("scenarios", "does a message that implies an emotion, unnamed, point to its vector?"),
+    Entry("intensity", "does a score follow the number that makes a message graver?"),
 )
 NAMES = tuple(entry.name for entry in EXPERIMENTS)
 

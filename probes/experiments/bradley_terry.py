@@ -1,0 +1,122 @@
+"""Strengths from comparisons of pairs: Bradley-Terry, in Elo points.
+
+With s_i the strength of item i, and q_ij the share with which i is preferred to j:
+
+    P(i over j) = sigmoid(s_i - s_j);  s maximizes sum_ij q_ij log P(i over j)
+    Elo = s * 400 / ln 10
+
+The fit is scikit-learn's logistic regression on the design e_i - e_j, both outcomes of a pair
+weighted by their shares. Strengths are centered at zero. Intervals: Bayesian bootstrap over pairs
+(Rubin 1981), which never loses an item as drawing pairs with replacement would.
+
+Contract: pure; comparisons must connect all items.
+Source: Bradley & Terry (1952), Biometrika 39, 324-345.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from hooks.errors import InvalidInput
+from probes.statistics import percentile_interval
+
+ELO = 400 / math.log(10)
+"""Elo points in one unit of log-odds."""
+_WEAK = 1e6
+"""Inverse of a penalty too small to see: shares of 0 or 1 would have no finite strength."""
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """Elo of every item, with 95% intervals, centered at zero."""
+
+    elo: Float[Tensor, "item"]
+    low: Float[Tensor, "item"]
+    high: Float[Tensor, "item"]
+
+
+def balanced_pairs(n_items: int, n_pairs: int | None, seed: int) -> list[Pair]:
+    """Pick pairs in rounds in which every item occurs once; None or too many picks all.
+
+    Parameters
+    ----------
+    n_items
+        An even number of items.
+    n_pairs
+        Rounds are taken in random order until there are so many pairs.
+
+    Raises
+    ------
+    InvalidInput
+        For an odd number of items, or fewer pairs than one.
+    """
+    if n_items < 2 or n_items % 2 or (n_pairs is not None and n_pairs < 1):
+        raise InvalidInput(
+            f"expected an even number of items and at least one pair, got {n_items}, {n_pairs}."
+        )
+    generator = torch.Generator().manual_seed(seed)
+    names = torch.randperm(n_items, generator=generator).tolist()
+    pairs: list[Pair] = []
+    # The circle method of tournaments: one stays, the others move on by one each round.
+    for turn in torch.randperm(n_items - 1, generator=generator).tolist():
+        moved = names[1:][turn:] + names[1:][:turn]
+        ring = [names[0], *moved]
+        pairs += [(ring[i], ring[-1 - i]) for i in range(n_items // 2)]
+    return pairs if n_pairs is None else pairs[:n_pairs]
+
+
+def fit(
+    pairs: Sequence[Pair],
+    share: Float[Tensor, "pair"],
+    n_items: int,
+    *,
+    n_bootstrap: int,
+    seed: int,
+) -> Strengths:
+    """Fit strengths to the share with which the first of each pair is preferred.
+
+    Raises
+    ------
+    InvalidInput
+        When the pairs leave items unconnected, or a share is outside 0..1.
+    """
+    if not bool(((share >= 0) & (share <= 1)).all()) or len(share) != len(pairs):
+        raise InvalidInput("expected one share in 0..1 for each pair.")
+    first, second = np.array(pairs).T
+    graph = coo_matrix((np.ones(len(pairs)), (first, second)), shape=(n_items, n_items))
+    parts = connected_components(graph, directed=False)[0]
+    if parts > 1:
+        raise InvalidInput(
+            f"{len(pairs)} pairs leave {n_items} items in {parts} groups that are never compared; "
+            "raise validation.preference_pairs."
+        )
+    design = np.zeros((len(pairs), n_items))
+    design[np.arange(len(pairs)), first] = 1.0
+    design[np.arange(len(pairs)), second] = -1.0
+    wins = share.double().numpy(force=True)
+    elo = _elo(design, wins, np.ones(len(pairs)))
+    draws = np.random.default_rng(seed).exponential(size=(n_bootstrap, len(pairs)))
+    again = torch.stack([_elo(design, wins, weight / weight.mean()) for weight in draws])
+    low, high = percentile_interval(again)
+    return Strengths(elo, low, high)
+
+
+def _elo(design: np.ndarray, wins: np.ndarray, weight: np.ndarray) -> Float[Tensor, "item"]:
+    # Only differences are determined: the first item is held at zero.
+    design = design[:, 1:]
+    model = LogisticRegression(C=_WEAK, fit_intercept=False, solver="newton-cholesky", tol=1e-6)
+    outcome = np.repeat([1, 0], len(wins))
+    both = np.concatenate([wins * weight, (1 - wins) * weight])
+    model.fit(np.concatenate([design, design]), outcome, sample_weight=both)
+    strength = torch.from_numpy(np.concatenate([[0.0], model.coef_[0]]))
+    return (strength - strength.mean()) * ELO

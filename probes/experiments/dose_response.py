@@ -1,0 +1,168 @@
+"""Does a score follow the number in a message: rank correlations with an expected sign.
+
+For template t with numbers x_1 < ... < x_n, and the scores y of one emotion at each number:
+
+1. trend = expected sign * Spearman(x, y): 1 when the score moves all the way as expected.
+2. Number-only control: the same numbers in a neutral sentence, the same emotion, the same sign.
+3. Dose-scrambled control: within each template the messages are dealt out to other numbers (the
+   same dealing for all of its expectations, which share the messages); the distribution of the mean
+   trend and of the count of expected signs under it gives p.
+
+Contract: pure. Templates are the units of the interval: two expectations of one template are two
+readings of the same messages.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from einops import einsum, rearrange, reduce
+from jaxtyping import Float
+from scipy.stats import rankdata
+from torch import Tensor
+
+from hooks.errors import InvalidInput
+from probes.statistics import bootstrap_indices, percentile_interval, permutation_p_value
+
+N_BOOTSTRAP = 2000
+
+
+@dataclass(frozen=True)
+class Trends:
+    """Trends of all expectations.
+
+    Attributes
+    ----------
+    trend, control
+        Signed rank correlation of each expectation, in the messages and in the number-only
+        sentences; positive is as expected.
+    n_expected, n_control_expected
+        How many are positive.
+    mean, mean_interval
+        Mean trend with a 95% bootstrap interval over templates.
+    control_mean
+        Mean of the number-only control.
+    gain, gain_interval
+        Mean of trend minus control.
+    p, p_count
+        Dose-scrambled: as large a mean; as many expected signs.
+    scrambled_count
+        Expected signs under scrambling, on average.
+    """
+
+    trend: list[float]
+    control: list[float]
+    n_expected: int
+    n_control_expected: int
+    mean: float
+    mean_interval: tuple[float, float]
+    control_mean: float
+    gain: float
+    gain_interval: tuple[float, float]
+    p: float
+    p_count: float
+    scrambled_count: float
+
+
+def spearman(scores: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch"]:
+    """Rank correlation of scores with their own order; 0 where they do not vary."""
+    ranks = torch.from_numpy(np.asarray(rankdata(scores.double().numpy(force=True), axis=-1)))
+    return _with_order(ranks)
+
+
+def judge(
+    scores: Float[Tensor, "expectation step"],
+    control: Float[Tensor, "expectation step"],
+    signs: Sequence[int],
+    templates: Sequence[int],
+    *,
+    n_permutations: int,
+    seed: int,
+) -> Trends:
+    """Judge all expectations together.
+
+    Parameters
+    ----------
+    scores
+        Score of the expectation's emotion at each of its template's numbers, in rising order.
+    control
+        The same in the number-only sentences.
+    signs
+        Expected sign of each.
+    templates
+        Template of each.
+
+    Raises
+    ------
+    InvalidInput
+        With no expectation, or fewer than three numbers.
+    """
+    if not len(scores) or scores.shape[1] < 3:
+        raise InvalidInput(
+            f"expected at least one expectation over three numbers, got {tuple(scores.shape)}."
+        )
+    sign = torch.tensor(signs, dtype=torch.float64)
+    trend, alone = sign * spearman(scores), sign * spearman(control)
+    null = rearrange(sign, "e -> 1 e") * _scrambled(scores, templates, n_permutations, seed)
+    means = reduce(null, "permutation expectation -> permutation", "mean")
+    counts = reduce((null > 0).double(), "permutation expectation -> permutation", "sum")
+    expected = int((trend > 0).sum())
+    return Trends(
+        trend=trend.tolist(),
+        control=alone.tolist(),
+        n_expected=expected,
+        n_control_expected=int((alone > 0).sum()),
+        mean=float(trend.mean()),
+        mean_interval=_interval(trend, templates, seed),
+        control_mean=float(alone.mean()),
+        gain=float((trend - alone).mean()),
+        gain_interval=_interval(trend - alone, templates, seed),
+        p=permutation_p_value(float(trend.mean()), means, "greater"),
+        p_count=permutation_p_value(float(expected), counts, "greater"),
+        scrambled_count=float(counts.mean()),
+    )
+
+
+def _with_order(ranks: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch"]:
+    """Pearson correlation of ranks with 0, 1, 2, ..."""
+    order = torch.arange(ranks.shape[-1], dtype=torch.float64)
+    order = (order - order.mean()) / torch.linalg.vector_norm(order - order.mean())
+    centered = ranks - reduce(ranks, "... step -> ... 1", "mean")
+    length = torch.linalg.vector_norm(centered, dim=-1)
+    along = einsum(centered, order, "... step, step -> ...")
+    return torch.where(length > 0, along / length.clamp(min=1e-12), torch.zeros_like(along))
+
+
+def _scrambled(
+    scores: Float[Tensor, "expectation step"],
+    templates: Sequence[int],
+    n_permutations: int,
+    seed: int,
+) -> Float[Tensor, "permutation expectation"]:
+    """Rank correlations after dealing each template's messages out to other numbers."""
+    ranks = torch.from_numpy(np.asarray(rankdata(scores.double().numpy(force=True), axis=-1)))
+    generator = torch.Generator().manual_seed(seed)
+    found = torch.empty(n_permutations, len(scores), dtype=torch.float64)
+    for template in sorted(set(templates)):
+        rows = [row for row, other in enumerate(templates) if other == template]
+        keys = torch.rand(n_permutations, scores.shape[1], generator=generator)
+        dealt = ranks[rows][:, keys.argsort(dim=1)]
+        found[:, rows] = rearrange(_with_order(dealt), "e permutation -> permutation e")
+    return found
+
+
+def _interval(
+    values: Float[Tensor, "expectation"], templates: Sequence[int], seed: int
+) -> tuple[float, float]:
+    """95% bootstrap interval of the mean, drawing whole templates."""
+    names = sorted(set(templates))
+    owner = torch.tensor([names.index(template) for template in templates])
+    sums = torch.zeros(len(names), dtype=torch.float64).index_add_(0, owner, values)
+    sizes = torch.bincount(owner, minlength=len(names)).double()
+    draws = bootstrap_indices(len(names), N_BOOTSTRAP, seed)
+    totals = reduce(sums[draws], "resample template -> resample", "sum")
+    low, high = percentile_interval(
+        totals / reduce(sizes[draws], "resample template -> resample", "sum")
+    )
+    return float(low), float(high)
