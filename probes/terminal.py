@@ -60,6 +60,10 @@ class Terminal:
             table.add_row(Text(name), Text(value))
         self.output.print(table)
 
+    def text(self, text: str) -> None:
+        """Print a text to standard output as it is."""
+        self.output.print(text, markup=False, soft_wrap=True)
+
     @contextlib.contextmanager
     def task(self, name: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:
         """See `reporting.Reporter.task`."""

@@ -33,6 +33,7 @@ from hooks import (
     pooled_resid_post,
     resid_post,
 )
+from probes import hub
 from probes.activations import read_metadata
 from probes.geometry import unit
 from probes.storage import write_bytes
@@ -118,6 +119,12 @@ class EmotionVectors:
 
     def save(self, folder: str | Path) -> Path:
         """Write the bundle below a folder, atomically; return its path."""
+        path = Path(folder) / FILE_NAME
+        write_bytes(path, self.to_bytes())
+        return path
+
+    def to_bytes(self) -> bytes:
+        """Return the content of a bundle's file."""
         tensors = {
             "emotion_vectors": self.vectors,
             "raw_vectors": self.raw,
@@ -125,21 +132,27 @@ class EmotionVectors:
             "residual_norm": self.residual_norm,
         }
         metadata = {"provenance": json.dumps(asdict(self.provenance), sort_keys=True)}
-        path = Path(folder) / FILE_NAME
         contiguous = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
-        write_bytes(path, save_tensors(contiguous, metadata=metadata))
-        return path
+        return save_tensors(contiguous, metadata=metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> "EmotionVectors":
-        """Read a bundle: the file, its folder, or the folder of a run.
+        """Read a bundle.
+
+        Parameters
+        ----------
+        path
+            The file, its folder, the folder of a run, or ``"hf://user/repo"`` on the Hugging Face
+            hub, with ``@revision`` for a branch, tag or commit.
 
         Raises
         ------
         DataError
             When there is none, or it is damaged.
+        HubError
+            When the hub was not reached.
         """
-        base = Path(path)
+        base = hub.fetch(path, FILE_NAME) if hub.is_hub(path) else Path(path)
         candidates = [base, base / FILE_NAME, base / "vectors" / FILE_NAME]
         file = next((candidate for candidate in candidates if candidate.is_file()), None)
         if file is None:

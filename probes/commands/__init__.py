@@ -76,5 +76,22 @@ COMMANDS = {
                 "revision": "branch, tag or commit on the hub",
             },
         ),
+        Command(
+            "export",
+            "export:main",
+            "RUN --to=gguf|safetensors|parquet|hub [--emotions=A,B] [--layers=L,M] [--dose=D]",
+            "vectors and corpus for llama.cpp, other tools and the Hugging Face hub; RUN is a "
+            "run's folder or a config",
+            {
+                "to": "gguf (llama.cpp, repeng), safetensors, parquet, or hub",
+                "emotions": "only these; all without it",
+                "layers": "numbers or 'all'; without it the target layer (parquet: all)",
+                "dose": "what strength 1 stands for, 0.1 without it (gguf, safetensors)",
+                "output": "folder for the files; without it RUN/export/FORMAT",
+                "dry_run": "show files, sizes and cards; write and push nothing",
+                "repo": "hub: where to push, user/name",
+                "public": "hub: make a new repository public; without it, it is private",
+            },
+        ),
     )
 }

@@ -54,6 +54,8 @@ def two_parts(sha256: str) -> embedded.EmbeddedModel:
         member_suffix=".gguf.part0*",
         sha256=sha256,
         license="none",
+        license_id="other",
+        hub="nobody/tiny",
     )
 
 

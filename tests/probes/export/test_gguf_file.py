@@ -1,9 +1,9 @@
 """GGUF control vectors: what is written is read back bit for bit, here, in repeng and llama.cpp."""
 
 import gguf
-import llama_cpp
 import numpy as np
 import pytest
+import real_llama_cpp
 import torch
 
 import hooks
@@ -120,7 +120,7 @@ class TestFilesFromElsewhere:
 
 
 @pytest.mark.skipif(
-    llama_cpp.library() is None, reason="no llama.cpp: the xllamacpp wheel is not installed"
+    real_llama_cpp.library() is None, reason="no llama.cpp: the xllamacpp wheel is not installed"
 )
 class TestLlamaCpp:
     """One distribution, computed by llama.cpp with the exported file and by `hooks.steer`.
@@ -131,7 +131,7 @@ class TestLlamaCpp:
 
     def compare(self, model, vectors, layers, tmp_path, strength, text):
         """Largest difference in log-probability: (unsteered, steered, steered a block later)."""
-        llama_cpp.write_model(model.hf, tmp_path / "model.gguf")
+        real_llama_cpp.write_model(model.hf, tmp_path / "model.gguf")
         made = control_vector(vectors, "sad", layers=layers, dose=0.1)
         write_gguf(made, tmp_path / "sad.gguf")
         ids = model.tokenizer(text)["input_ids"]
@@ -140,7 +140,7 @@ class TestLlamaCpp:
             return model.hf(torch.tensor([ids])).logits[0, -1].detach().log_softmax(-1)
 
         def difference(mine: torch.Tensor, *words) -> float:
-            theirs = llama_cpp.next_token_logits(tmp_path / "model.gguf", ids, *words)
+            theirs = real_llama_cpp.next_token_logits(tmp_path / "model.gguf", ids, *words)
             return float((torch.tensor(theirs).log_softmax(-1) - mine).abs().max())
 
         plain = difference(ours())

@@ -1,8 +1,8 @@
 """llama.cpp itself, as the xllamacpp wheel brings it, driven through its C interface.
 
 * `write_model` writes a Llama as a float32 GGUF without a tokenizer: token ids go in directly.
-* `next_token_logits` runs ``python llama_cpp.py`` in a process of its own, where a crash of the
-  library is a failed test and not the end of the suite.
+* `next_token_logits` runs this file in a process of its own, where a crash of the library is a
+  failed test and not the end of the suite.
 
 Structures are passed as opaque blobs that are larger than the library's own: it fills in its
 defaults and reads back what it filled in, so that their layout need not be known here.

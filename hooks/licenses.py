@@ -1,0 +1,60 @@
+"""Under which terms a model comes, as far as this machine knows: nothing is fetched.
+
+1. Of an embedded model: its own entry.
+2. Of a folder or a model in the hub's cache: the front matter of its ``README.md``.
+3. Else it is not known, and the words say where to look.
+"""
+
+from dataclasses import dataclass
+
+from hooks import embedded
+from hooks.local_files import local_file, public_name
+
+
+@dataclass(frozen=True)
+class License:
+    """A model's terms.
+
+    Attributes
+    ----------
+    identifier
+        As the Hugging Face hub spells it; None when not known.
+    words
+        For people.
+    """
+
+    identifier: str | None
+    words: str
+
+
+def license_of(name: str, revision: str | None = None) -> License:
+    """Return the terms of a model named as for `hooks.load`."""
+    key = name.removeprefix(embedded.PREFIX)
+    if embedded.is_embedded(name) and key in embedded.EMBEDDED:
+        model = embedded.EMBEDDED[key]
+        return License(model.license_id, model.license)
+    page = local_file(name, "README.md", revision)
+    found = None if page is None else _front_matter_license(page.read_text(encoding="utf-8"))
+    if found is not None:
+        return License(found, found)
+    return License(
+        None, f"not known on this machine: read the terms of {public_name(name)} before you share"
+    )
+
+
+def _front_matter_license(text: str) -> str | None:
+    from huggingface_hub import ModelCard
+
+    try:
+        found = getattr(ModelCard(text, ignore_metadata_errors=True).data, "license", None)
+    except ValueError:  # front matter that is no mapping
+        return None
+    return found if isinstance(found, str) else None
+
+
+def hub_id(name: str) -> str | None:
+    """Return a model's id on the hub; None for a folder of this machine."""
+    if embedded.is_embedded(name):
+        model = embedded.EMBEDDED.get(name.removeprefix(embedded.PREFIX))
+        return None if model is None else model.hub
+    return name if public_name(name) == name and name.count("/") == 1 else None

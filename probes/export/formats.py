@@ -1,0 +1,180 @@
+"""What each format makes of a run: file names and contents, in memory, and how to use them.
+
+Contract
+--------
+* `choose` refuses what cannot be exported before anything is computed; no format writes a file.
+* Equal runs give equal bytes.
+"""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from hooks.errors import InvalidInput
+from probes.export.control import DOSE, ControlVector, check, control_vector
+from probes.export.gguf_file import gguf_bytes, held
+from probes.export.hub_folder import hub_files
+from probes.export.parquet_files import texts_parquet, vectors_parquet
+from probes.export.safetensors_file import safetensors_bytes
+from probes.export.source import Source
+from probes.slugs import slug
+from probes.vectors import EmotionVectors
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is exported; None is the format's own default. `repo` is where a hub's cards point."""
+
+    emotions: Sequence[str] | None = None
+    layers: Sequence[int] | None = None
+    dose: float | None = None
+    repo: str = "user/name"
+
+
+@dataclass(frozen=True)
+class Export:
+    """Files in memory.
+
+    Attributes
+    ----------
+    files
+        Path below the output folder to content.
+    notices
+        What a user should know: what was left out, and how the files are used.
+    """
+
+    files: dict[str, bytes]
+    notices: list[str] = field(default_factory=list)
+
+
+def choose(
+    vectors: EmotionVectors,
+    emotions: Sequence[str],
+    layers: Sequence[str],
+    dose: float | None,
+    repo: str | None = None,
+) -> Choice:
+    """Check what was asked for against what there is.
+
+    Parameters
+    ----------
+    vectors
+        The run's vectors.
+    emotions
+        Names; none is all.
+    layers
+        Numbers, or ``["all"]``; none is the format's default.
+    dose
+        What strength 1 stands for; None is the default.
+    repo
+        Where it goes on the hub.
+
+    Raises
+    ------
+    InvalidInput
+        With the nearest name, or what there is.
+    """
+    for emotion in emotions:
+        if emotion not in vectors.emotions:
+            near = difflib.get_close_matches(emotion, vectors.emotions, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise InvalidInput(
+                f"--emotions: no vector for {emotion!r}{hint} This run has: "
+                f"{', '.join(vectors.emotions)}."
+            )
+    numbers = vectors.layers if list(layers) == ["all"] else [_layer(text) for text in layers]
+    for layer in numbers:
+        vectors.layer_index(layer)
+    if dose is not None:
+        check(vectors, dose)
+    return Choice(
+        list(dict.fromkeys(emotions)) or None,
+        sorted(set(numbers)) if layers else None,
+        dose,
+        repo or Choice.repo,
+    )
+
+
+def _layer(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise InvalidInput(
+            f"--layers: expected numbers, as in --layers=10,12, or 'all', got {text!r}."
+        )
+    return int(text)
+
+
+def _controls(source: Source, choice: Choice) -> list[ControlVector]:
+    emotions = choice.emotions or source.vectors.emotions
+    dose = DOSE if choice.dose is None else choice.dose
+    return [
+        control_vector(source.vectors, emotion, layers=choice.layers, dose=dose)
+        for emotion in emotions
+    ]
+
+
+def _strength_notice(control: ControlVector) -> str:
+    layers = ", ".join(map(str, control.layers))
+    return (
+        f"strength s is dose s * {control.dose:g} at each of the layers {layers} (0-based blocks, "
+        "added to their output)."
+    )
+
+
+def gguf(source: Source, choice: Choice) -> Export:
+    """One ``EMOTION.gguf`` per emotion, for llama.cpp and repeng."""
+    controls = _controls(source, choice)
+    files = {f"{slug(control.emotion)}.gguf": gguf_bytes(control) for control in controls}
+    kept = controls[0].only(held(controls[0]))
+    notices = [_strength_notice(kept)]
+    if kept.layers != controls[0].layers:
+        notices.insert(0, "block 0 was left out: GGUF control vectors have no slot for it.")
+    example = next(iter(files))
+    notices.append(f"use: llama-cli -m MODEL.gguf --control-vector-scaled {example}:1")
+    return Export(files, notices)
+
+
+def safetensors(source: Source, choice: Choice) -> Export:
+    """One ``EMOTION.safetensors`` per emotion, a tensor per layer."""
+    controls = _controls(source, choice)
+    files = {
+        f"{slug(control.emotion)}.safetensors": safetensors_bytes(control) for control in controls
+    }
+    names = ", ".join(f"resid_post.{layer}" for layer in controls[0].layers)
+    return Export(files, [_strength_notice(controls[0]), f"tensors in each file: {names}"])
+
+
+def parquet(source: Source, choice: Choice) -> Export:
+    """Vectors of all layers, and the corpus."""
+    vectors = source.vectors
+    emotions = choice.emotions or vectors.emotions
+    files = {"vectors.parquet": vectors_parquet(vectors, emotions, choice.layers or vectors.layers)}
+    notices = []
+    if source.has("stories"):
+        chosen = [row for row in source.texts("stories") if row["emotion"] in emotions]
+        files["stories.parquet"] = texts_parquet(chosen, emotion=True)
+    else:
+        notices.append(f"{source.root} has no stories: only the vectors are exported.")
+    if source.has("neutral"):
+        files["neutral.parquet"] = texts_parquet(source.texts("neutral"), emotion=False)
+    return Export(files, notices)
+
+
+def hub(source: Source, choice: Choice) -> Export:
+    """Vectors and corpus with their cards, as two repositories."""
+    return Export(hub_files(source, choice.repo))
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format: what makes it, and which flags it takes."""
+
+    make: Callable[[Source, Choice], Export]
+    takes: tuple[str, ...]
+
+
+FORMATS = {
+    "gguf": Format(gguf, ("emotions", "layers", "dose")),
+    "safetensors": Format(safetensors, ("emotions", "layers", "dose")),
+    "parquet": Format(parquet, ("emotions", "layers")),
+    "hub": Format(hub, ("repo", "public")),
+}

@@ -1,0 +1,78 @@
+"""A run as two repositories of the hub: ``model/`` with the vectors, ``dataset/`` with the corpus.
+
+* ``model/``: ``README.md``, ``emotion_vectors.safetensors`` (the bundle, which
+  ``EmotionVectors.load("hf://user/repo")`` reads), ``config.yaml`` (the settings, loadable again),
+  and the map of the vectors where it was drawn.
+* ``dataset/``: ``README.md``, ``stories.parquet``, ``neutral.parquet``.
+
+Contract: nothing tells of this machine: of local folders only the last part of the name is kept.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hooks.local_files import public_name
+from probes.export.card import dataset_card, model_card
+from probes.export.parquet_files import texts_parquet
+from probes.export.source import Source
+from probes.vectors import FILE_NAME
+
+PICTURE = "pca_scatter.png"
+
+
+def hub_files(source: Source, repo: str) -> dict[str, bytes]:
+    """Return the files of both repositories, in memory.
+
+    Raises
+    ------
+    DataError
+        When ``run.json`` or ``analysis/summary.json`` is missing.
+    """
+    record, summary, vectors = source.record, source.summary, source.vectors
+    provenance = vectors.provenance
+    kinds = {kind: list(source.texts(kind)) for kind in ("stories", "neutral") if source.has(kind)}
+    picture = source.root / "figures" / PICTURE
+    shared = dataclasses.replace(
+        vectors, provenance=dataclasses.replace(provenance, model=public_name(provenance.model))
+    )
+    card = model_card(
+        record,
+        summary,
+        provenance,
+        repo=repo,
+        dataset=bool(kinds),
+        picture=picture.is_file(),
+    )
+    files = {
+        "model/README.md": card.encode(),
+        f"model/{FILE_NAME}": shared.to_bytes(),
+        "model/config.yaml": _settings(record["config"]).encode(),
+    }
+    if picture.is_file():
+        files[f"model/{PICTURE}"] = picture.read_bytes()
+    if kinds:
+        counts = {kind: len(rows) for kind, rows in kinds.items()}
+        told = dataset_card(record, summary, provenance, repo=repo, counts=counts)
+        files["dataset/README.md"] = told.encode()
+        for kind, rows in kinds.items():
+            files[f"dataset/{kind}.parquet"] = texts_parquet(rows, emotion=kind == "stories")
+    return files
+
+
+def _settings(config: Mapping[str, Any]) -> str:
+    """Spell the settings as a config file that says nothing of this machine."""
+    values: dict[str, Any] = {
+        key: dict(value) if isinstance(value, dict) else value for key, value in config.items()
+    }
+    for section in ("model", "writer"):
+        if values[section]["name"] is not None:
+            values[section]["name"] = public_name(values[section]["name"])
+    for kind in ("stories", "neutral"):
+        if values["corpus"][kind] is not None:
+            values["corpus"][kind] = Path(values["corpus"][kind]).name
+    values["output_dir"] = f"output/{Path(values['output_dir']).name}"
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
