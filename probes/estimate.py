@@ -91,7 +91,7 @@ def estimate(work: Work, seen: Seen | None, terms: Terms) -> Estimate:
         most_completion_tokens=most * work.max_new_tokens,
         seconds=seconds,
         cost=_cost(terms, requests * prompt, requests * completion),
-        most_cost=_cost(terms, most * prompt, most * work.max_new_tokens),
+        most_cost=_cost(terms, most * prompt, float(most * work.max_new_tokens)),
     )
 
 

@@ -135,10 +135,11 @@ class Exchange:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": seed % 2**31,  # some servers take no more
-            self.settings.token_limit: sampling.max_new_tokens,
+            # Beside the client's own arguments, which differ from one API to the other.
+            "extra_body": {self.settings.token_limit: sampling.max_new_tokens},
         }
         if sampling.top_k is not None:
-            options["extra_body"] = {"top_k": sampling.top_k}
+            options["extra_body"]["top_k"] = sampling.top_k
         if not self._is_chat:
             return await client.completions.create(prompt=prompt, **options)
         messages = [{"role": "system", "content": system}] if system is not None else []
