@@ -91,8 +91,9 @@ class ModelSettings(Section):
     device: str = "auto"
     device_map: str | dict[str, int | str] | None = None
     quantize: Quantize | None = None
-    target_layer: int | None = Field(default=None, ge=0)
-    """Layer that the analyses look at; null is 2/3 of depth."""
+    target_layer: Annotated[int, Field(ge=0)] | Literal["held-out"] | None = None
+    """Layer that the analyses look at; null is 2/3 of depth, held-out the one whose vectors name
+    the emotions of stories on held-out topics best."""
 
 
 class WriterSettings(Section):
@@ -249,6 +250,15 @@ class ValidationSettings(Section):
     """Steering doses, as fractions of the mean residual norm at the target layer."""
     n_random: int = Field(default=50, ge=2)
     """Random directions of the same coefficient that an emotion's vector has to beat."""
+    n_folds: int = Field(default=10, ge=2)
+    """Parts into which topics are dealt, each held out in turn; at most one per topic."""
+    n_permutations: int = Field(default=1000, ge=20)
+    """Times that labels are dealt out anew for a p-value."""
+    n_bootstrap: int = Field(default=2000, ge=20)
+    """Times that topics or emotions are drawn again for an interval of a mean or a correlation."""
+    n_refits: int = Field(default=100, ge=5)
+    """Times that vectors are made anew, from topics drawn again, from halves of the topics or from
+    shuffled labels, for an interval or a null of what is made of them."""
 
 
 class Config(Section):
@@ -309,9 +319,14 @@ class Config(Section):
         values = {key: getattr(self.model, key) for key in shared}
         return WriterSettings(name=self.model.name, system=self.writer.system, **values)
 
-    def target_layer(self, n_layers: int) -> int:
-        """Return the layer that the analyses look at, checked against the model's depth."""
+    def target_layer(self, n_layers: int) -> int | None:
+        """Return the layer that the analyses look at, checked against the model's depth.
+
+        None when it is to be chosen on held-out topics.
+        """
         layer = self.model.target_layer
+        if layer == "held-out":
+            return None
         if layer is None:
             return min(round(n_layers * 2 / 3), n_layers - 1)
         if layer >= n_layers:

@@ -10,14 +10,14 @@ Contract
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from einops import einsum, rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hooks import DataError, LanguageModel
+from hooks import DataError, InvalidInput, LanguageModel
 from probes.activations import load_shards
 from probes.config import Config
 from probes.corpus import read_corpus
@@ -86,7 +86,7 @@ class Materials:
     @property
     def emotions(self) -> list[str]:
         """Emotions in the order of the vectors."""
-        return self.vectors.emotions
+        return list(self.run.emotions)
 
     @cached_property
     def topics(self) -> list[str]:
@@ -97,6 +97,11 @@ class Materials:
     def index(self) -> dict[str, Any]:
         """What the extraction recorded: model, layers, dtype, counts."""
         return read_json(self.run.root / INDEX)
+
+    @property
+    def layers(self) -> list[int]:
+        """Layers of the model whose activations were kept."""
+        return self.index["layers"]
 
     def subject(self) -> LanguageModel:
         """Return the model under study, checked to be the one the vectors were made from."""
@@ -152,10 +157,22 @@ class Materials:
 
     def neutral(self, layer: int | None = None) -> Float[Tensor, "text d_model"]:
         """Return every neutral text's activation at one layer."""
+        return self.neutral_samples("document", layer)[0]
+
+    def neutral_samples(
+        self, kind: Literal["document", "token"], layer: int | None = None
+    ) -> tuple[Float[Tensor, "sample d_model"], list[str]]:
+        """Return neutral samples at one layer, and the topic of each."""
         place = self._place(layer)
-        shards = load_shards(self.run.root, "neutral", self.index["neutral"]["n_shards"])
-        found = [shard.mean[:, place] for shard in shards]
-        return torch.cat(found) if found else torch.zeros(0, self.vectors.vectors.shape[-1])
+        per_text = self.config.activation.neutral_tokens_per_text
+        samples, topics = [], []
+        for shard in load_shards(self.run.root, "neutral", self.index["neutral"]["n_shards"]):
+            samples.append((shard.tokens if kind == "token" else shard.mean)[:, place])
+            for row, n_tokens in zip(shard.rows, shard.n_tokens.tolist(), strict=True):
+                topics += [row.topic] * (min(per_text, n_tokens) if kind == "token" else 1)
+        if not samples:
+            return torch.zeros(0, self.stories(layer).mean.shape[1]), []
+        return torch.cat(samples), topics
 
     def neutral_components(self, layer: int | None = None) -> Float[Tensor, "component d_model"]:
         """Return the neutral components that were removed from the vectors at one layer."""
@@ -181,7 +198,10 @@ class Materials:
         )
 
     def _place(self, layer: int | None) -> int:
-        return self.vectors.layer_index(self.layer if layer is None else layer)
+        chosen = self.layer if layer is None else layer
+        if chosen not in self.layers:
+            raise InvalidInput(f"no activations at layer {chosen}; expected one of {self.layers}.")
+        return self.layers.index(chosen)
 
 
 def removed_components(

@@ -27,8 +27,14 @@ def summarize(run: Run) -> dict[str, Any]:
             summary[key] = {name: done[stage]["counts"][name] for name in (*kept, *more)}
     if "extract-activations" in done:
         index = read_json(run.root / "activations" / "index.json")
-        keys = ("model", "fingerprint", "dtype", "backend", "n_layers", "target_layer")
+        keys = ("model", "fingerprint", "dtype", "backend", "n_layers")
         summary["subject"] = {key: index[key] for key in keys}
+    if "compute-vectors" in done:
+        target = done["compute-vectors"]["counts"]["target_layer"]
+        summary["subject"] |= {
+            "target_layer": target["layer"],
+            "target_layer_rule": target["rule"],
+        }
     if "analyze" in done:
         counts = done["analyze"]["counts"]
         summary |= {"layer": counts["layer"], **counts["ratings"], "kmeans": counts["kmeans"]}
@@ -72,9 +78,10 @@ def rows(summary: dict[str, Any]) -> list[Row]:
         share = f"{texts['first_attempt_leak_share']:.0%} of first drafts"
         table.append(("stories naming the emotion", f"{share}, all rejected"))
     if subject := summary.get("subject"):
-        layer = f"{subject['target_layer']} of 0 to {subject['n_layers'] - 1}"
         table.append(("subject", f"{subject['model']} ({subject['backend']}, {subject['dtype']})"))
-        table.append(("layer", layer))
+        if "target_layer" in subject:
+            layer = f"{subject['target_layer']} of 0 to {subject['n_layers'] - 1}"
+            table.append(("layer", f"{layer} ({subject['target_layer_rule']})"))
     for scale in ("valence", "arousal"):
         if scale in summary:
             table.append((f"|r| with human {scale}", _match(summary[scale])))

@@ -62,6 +62,8 @@ class Provenance:
     n_neutral_components: list[int]
     n_stories: list[int]
     target_layer: int
+    target_layer_rule: str = "set"
+    """How it was chosen: ``set``, ``2/3 of depth`` or ``held-out topics``."""
     versions: dict[str, str] = field(default_factory=dict)
 
 

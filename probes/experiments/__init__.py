@@ -88,6 +88,8 @@ class Entry:
 
 
 EXPERIMENTS = (
+    Entry("held-out-topics", "do vectors name the emotion of stories on topics they never saw?"),
+    Entry("null-ladder", "what is there without the model's own work?"),
     Entry("steering", "does adding a vector make the model say that emotion's word?"),
     Entry("scenarios", "does a message that implies an emotion, unnamed, point to its vector?"),
     Entry("intensity", "does a score follow the number that makes a message graver?"),

@@ -7,17 +7,18 @@ from typing import Any
 
 import torch
 
-from hooks import DataError
+from hooks import DataError, InvalidInput
 from probes.activations import Kind, load_shards, plan_shards, save_shard, shard_path
 from probes.cluster import Workers, workers
 from probes.corpus import Cell, Text, read_corpus
 from probes.denoising import MeanAccumulator, mean_difference, project_out
-from probes.materials import INDEX, removed_components
+from probes.folds import MIN_TOPICS, Folds, accuracy_by_layer, best_layer
+from probes.materials import INDEX, Materials, removed_components
 from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run, versions
 from probes.stages.units import Reading, ReadingUnit
-from probes.storage import read_json, write_json
+from probes.storage import write_json
 from probes.vectors import EmotionVectors, Provenance, mean_residual_norm
 
 
@@ -48,12 +49,7 @@ def _read(
     settings = run.config.activation
     layers = list(range(model["n_layers"])) if settings.layers is None else settings.layers
     # Checked before hours of reading, not after.
-    target = run.config.target_layer(model["n_layers"])
-    if target not in layers:
-        raise DataError(
-            f"the target layer {target} is not among activation.layers {layers}; add it, or set "
-            "model.target_layer to one of them."
-        )
+    _require_target(run, run.config.target_layer(model["n_layers"]), layers)
     n_bytes = len(stories) * len(layers) * model["d_model"] * 4
     per_cell = settings.keep == "cell" or (
         settings.keep == "auto" and n_bytes > settings.max_gigabytes * 1e9
@@ -67,7 +63,6 @@ def _read(
         "model": model["name"],
         **{key: model[key] for key in model if key not in ("name", "d_model")},
         "layers": layers,
-        "target_layer": target,
         "per_cell": per_cell,
     }
     kinds: list[tuple[Kind, list[Text]]] = [("stories", stories), ("neutral", neutral)]
@@ -79,6 +74,35 @@ def _read(
         _read_shards(run, readers, reporter, kind, units)
         index[kind] = _totals(run, kind, len(units))
     return index
+
+
+def _require_target(run: Run, target: int | None, layers: Sequence[int]) -> None:
+    if target is None:
+        n_topics = len({cell.topic for cell in run.story_cells})
+        if n_topics < MIN_TOPICS:
+            raise InvalidInput(
+                f"model.target_layer=held-out: expected stories on at least {MIN_TOPICS} topics, "
+                f"got {n_topics}. Write on more topics, or set model.target_layer to a layer."
+            )
+    elif target not in layers:
+        raise DataError(
+            f"the target layer {target} is not among activation.layers {layers}; add it, or set "
+            "model.target_layer to one of them."
+        )
+
+
+def _target_layer(materials: Materials) -> tuple[int, dict[str, Any]]:
+    """Return the target layer, and by what it was chosen."""
+    run, index = materials.run, materials.index
+    target = run.config.target_layer(index["n_layers"])
+    _require_target(run, target, materials.layers)
+    if target is not None:
+        rule = "2/3 of depth" if run.config.model.target_layer is None else "set"
+        return target, {"rule": rule}
+    folds = Folds(materials, run.config.validation.n_folds)
+    accuracy = accuracy_by_layer(folds, materials.layers)
+    by_layer = {str(layer): round(value, 6) for layer, value in accuracy.items()}
+    return best_layer(accuracy), {"rule": "held-out topics", "accuracy": by_layer}
 
 
 def _totals(run: Run, kind: Kind, n_shards: int) -> dict[str, int]:
@@ -125,9 +149,11 @@ def _cells_hash(run: Run, cells: Sequence[Cell]) -> str:
     return digest.hexdigest()[:16]
 
 
-def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  # noqa: ARG001
+def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     """Mean difference with neutral components projected out; leaves ``vectors/``."""
-    index = read_json(run.root / INDEX)
+    materials = Materials(run, models, reporter)
+    index = materials.index
+    target, chosen_by = _target_layer(materials)
     emotions = list(run.emotions)
     place = {emotion: number for number, emotion in enumerate(emotions)}
     means: MeanAccumulator | None = None
@@ -169,7 +195,8 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
         token_offset=run.config.activation.token_offset,
         n_neutral_components=[len(rows) for rows in components],
         n_stories=means.counts.tolist(),
-        target_layer=index["target_layer"],
+        target_layer=target,
+        target_layer_rule=chosen_by["rule"],
         versions=versions(),
     )
     bundle = EmotionVectors(
@@ -184,4 +211,5 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
         "emotions": len(emotions),
         "n_neutral_components": provenance.n_neutral_components,
         "neutral_variance_removed": shares,
+        "target_layer": {"layer": target, **chosen_by},
     }

@@ -57,7 +57,12 @@ def _target(run: Run) -> Settings:
 
 
 def _vectors(run: Run) -> Settings:
-    return {"vectors": run.config.vectors.model_dump(mode="json"), **_target(run)}
+    settings = {"vectors": run.config.vectors.model_dump(mode="json"), **_target(run)}
+    if run.config.model.target_layer == "held-out":
+        # What decides which layer is chosen.
+        validation = run.config.validation
+        settings |= {"validation": {"n_folds": validation.n_folds}, "seed": run.config.seed}
+    return settings
 
 
 def _analysis(run: Run) -> Settings:

@@ -265,3 +265,9 @@ def test_reading_a_config_does_not_import_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_a_layer_chosen_on_held_out_topics_is_not_known_from_depth():
+    assert config(model={"name": "gpt2", "target_layer": "held-out"}).target_layer(12) is None
+    with pytest.raises(InvalidInput, match="model.target_layer"):
+        config(model={"name": "gpt2", "target_layer": "best"})

@@ -26,7 +26,7 @@ def test_the_table_is_for_people(finished):
     table = rows_of(finished)
     assert table["stories kept"] == "18 of 18"
     assert table["stories rejected"] == "0 (none)"
-    assert table["layer"] == "3 of 0 to 3"
+    assert table["layer"] == "3 of 0 to 3 (2/3 of depth)"
     assert table["|r| with human valence"] == "not compared: too few rated words"
     assert table["own word in the lens' top 5"].startswith("0% of emotions; 0% with shuffled")
     assert table["stability of 2 clusters"].startswith("ARI ")

@@ -62,6 +62,10 @@ CHANGED = {
     "logit_lens.n_shuffles": 7,
     "validation.doses": [0.3],
     "validation.n_random": 7,
+    "validation.n_folds": 7,
+    "validation.n_permutations": 77,
+    "validation.n_bootstrap": 77,
+    "validation.n_refits": 77,
     "seed": 7,
 }
 """One other value of every setting that decides something."""
@@ -145,6 +149,14 @@ def test_how_a_writer_is_loaded_is_no_matter_to_a_server():
     loaded = {"writer.dtype": "float16", "writer.device": "cpu", "writer.quantize": "8bit"}
     for of in SETTINGS.values():
         assert of(run_of({**SERVER, **loaded})) == of(run_of(SERVER))
+
+
+def test_what_chooses_a_layer_on_held_out_topics_decides_the_vectors():
+    chosen = {"model.target_layer": "held-out"}
+    for key in ("validation.n_folds", "seed"):
+        of = SETTINGS["compute-vectors"]
+        assert of(run_of(chosen)) != of(run_of({**chosen, key: CHANGED[key]}))
+        assert of(run_of()) == of(run_of({key: CHANGED[key]}))
 
 
 def test_naming_what_was_the_default_changes_nothing():

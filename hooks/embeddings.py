@@ -1,0 +1,73 @@
+"""Mean input embedding of texts: what is known before any block has run.
+
+The rows of the input embedding of the tokens that a reader would pool, averaged. No forward pass:
+whatever can be read here was not computed by the model from context. Factors that a model puts on
+its embeddings, and position embeddings, are left out; they change no direction between texts.
+
+Contract: tokens and positions are the same as in `capture`; a text with none left is NaN.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from einops import reduce
+from jaxtyping import Float
+from torch import Tensor
+
+from hooks.errors import InvalidInput
+from hooks.model import LanguageModel
+from hooks.positions import FromToken, Positions
+from hooks.tokens import pad
+
+
+def input_embedding(model: LanguageModel) -> Float[Tensor, "d_vocab d_embedding"]:
+    """Return the matrix of input embeddings.
+
+    Raises
+    ------
+    InvalidInput
+        When it is quantized, so that its rows cannot be read.
+    """
+    if model.hf is not None:
+        matrix = model.hf.get_input_embeddings().weight
+    elif model.hooked is not None:
+        matrix = model.hooked.W_E
+    else:
+        raise InvalidInput(f"{model.name} has no input embedding to read.")
+    if not matrix.is_floating_point():
+        raise InvalidInput(
+            f"the input embedding of {model.name} is quantized ({matrix.dtype}); load the model "
+            "without quantize."
+        )
+    return matrix
+
+
+@torch.no_grad()
+def mean_input_embedding(
+    model: LanguageModel, texts: Sequence[str], positions: Positions = FromToken(0)
+) -> Float[Tensor, "text d_embedding"]:
+    """Average the input embeddings of the selected tokens of each text.
+
+    Parameters
+    ----------
+    model
+        Whose tokenizer and embedding are used.
+    texts
+        Plain texts.
+    positions
+        Which content tokens count, as in `hooks.pooled_resid_post`.
+
+    Returns
+    -------
+    Tensor
+        Float32, on the CPU; a row of NaN for a text with no selected token.
+    """
+    matrix = input_embedding(model)
+    means = torch.full((len(texts), matrix.shape[1]), float("nan"))
+    for row, text in enumerate(texts):
+        batch = pad([model.encode(text)], model.special_ids)
+        ids = batch.ids[0][positions.select(batch.content)[0]]
+        if len(ids):
+            found = matrix[ids.to(matrix.device)].float()
+            means[row] = reduce(found, "token d -> d", "mean").cpu()
+    return means

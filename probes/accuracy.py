@@ -1,0 +1,94 @@
+"""Accuracies from ranks, with intervals that draw topics again.
+
+An accuracy is a mean over rows that share topics, so rows are not independent: the interval draws
+whole topics with replacement and keeps the predictions as they are (what a reader trained on these
+topics does on other topics like them).
+
+Contract: pure; a rank is how many other emotions scored at least as high as the right one.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from einops import einsum, rearrange, reduce
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from probes.statistics import bootstrap_indices, percentile_interval
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with a 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, float]:
+        """Return plain values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def topic_counts(topic: Int[Tensor, "row"], n_resamples: int, seed: int) -> Float[Tensor, "r t"]:
+    """How often each topic is drawn in every resample; topics without a row are never drawn."""
+    names, place = topic.unique(return_inverse=True)
+    del place
+    draws = bootstrap_indices(len(names), n_resamples, seed)
+    counts = torch.zeros(n_resamples, int(topic.max()) + 1, dtype=torch.float64)
+    counts.scatter_add_(1, names[draws], torch.ones_like(draws, dtype=torch.float64))
+    return counts
+
+
+def mean_by_topics(
+    values: Float[Tensor, "row"], topic: Int[Tensor, "row"], n_resamples: int, seed: int
+) -> Estimate:
+    """Mean over rows, with an interval from topics drawn again."""
+    counts = topic_counts(topic, n_resamples, seed)
+    sums = torch.zeros(counts.shape[1], dtype=torch.float64)
+    sums.index_add_(0, topic, values.double())
+    sizes = torch.bincount(topic, minlength=counts.shape[1]).double()
+    low, high = percentile_interval((counts @ sums) / (counts @ sizes))
+    return Estimate(float(values.double().mean()), float(low), float(high))
+
+
+def top_k(
+    ranks: Int[Tensor, "row"], k: int, topic: Int[Tensor, "row"], n_resamples: int, seed: int
+) -> Estimate:
+    """Share of rows whose own emotion is among the first `k`."""
+    return mean_by_topics((ranks < k).double(), topic, n_resamples, seed)
+
+
+def balanced(
+    hits: Bool[Tensor, "row"],
+    emotion: Int[Tensor, "row"],
+    topic: Int[Tensor, "row"],
+    n_resamples: int,
+    seed: int,
+) -> Estimate:
+    """Share of right rows of each emotion, averaged over emotions."""
+    n_emotions = int(emotion.max()) + 1
+    counts = topic_counts(topic, n_resamples, seed)
+    cell = topic * n_emotions + emotion
+    size = counts.shape[1] * n_emotions
+    right = torch.bincount(cell, weights=hits.double(), minlength=size)
+    of = torch.bincount(cell, minlength=size).double()
+    right, of = (
+        rearrange(each, "(topic emotion) -> topic emotion", emotion=n_emotions)
+        for each in (right, of)
+    )
+
+    def share(weight: Float[Tensor, "resample topic"]) -> Float[Tensor, "resample"]:
+        total = einsum(weight, of, "resample topic, topic emotion -> resample emotion")
+        hit = einsum(weight, right, "resample topic, topic emotion -> resample emotion")
+        there = total > 0
+        recall = torch.where(there, hit / total.clamp(min=1), 0.0)
+        shown = reduce(there.double(), "resample emotion -> resample", "sum")
+        return reduce(recall, "resample emotion -> resample", "sum") / shown
+
+    low, high = percentile_interval(share(counts))
+    value = share(torch.ones(1, counts.shape[1], dtype=torch.float64))
+    return Estimate(float(value), float(low), float(high))

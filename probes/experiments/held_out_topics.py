@@ -1,0 +1,205 @@
+"""Held-out topics: whether vectors name the emotion of stories on topics they never saw.
+
+1. At every layer, nearest-vector ranks and logistic ranks of every story, by vectors (mean
+   difference and neutral components) from the other folds' topics (`holdout`).
+2. Interval: topics drawn again. Control: emotions dealt out anew within topics, the whole
+   cross-validation repeated; corrected for having looked at every layer by the largest accuracy.
+3. What a run that chooses its layer by this accuracy may claim: nested, so that no story is judged
+   at a layer which its own topic helped to choose.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from probes.accuracy import Estimate, balanced, mean_by_topics, top_k
+from probes.experiments import Experiment, Measured
+from probes.figures import Figure
+from probes.figures.accuracy_figures import accuracy_by_layer
+from probes.folds import MIN_TOPICS, Folds
+from probes.holdout import (
+    Design,
+    choose_nested,
+    dealt_within_topics,
+    held_out_ranks,
+    inner_hits,
+    logistic_ranks,
+    permuted_hits,
+)
+from probes.materials import Materials
+from probes.statistics import permutation_p_value
+
+
+def measure(materials: Materials) -> Measured:
+    """Cross-validate every layer over topics."""
+    n_topics = len(materials.topics)
+    if n_topics < MIN_TOPICS:
+        why = f"Held-out topics: needs {MIN_TOPICS} topics or more, this run has {n_topics}."
+        return Measured(
+            {"layers": None}, [("held-out topics", "not measured: too few")], why, [why]
+        )
+    settings, seed = materials.config.validation, materials.seed
+    folds = Folds(materials, settings.n_folds)
+    design, layers = folds.design, materials.layers
+    dealt = dealt_within_topics(design, settings.n_permutations, seed)
+    nearest, logistic, nulls, hits = [], [], [], []
+    with materials.reporter.task("held-out topics", len(layers), "layers") as advance:
+        for layer in layers:
+            rows, basis = folds.rows(layer), folds.basis(layer)
+            bases = [basis(fold) for fold in range(design.n_folds)]
+            nearest.append(held_out_ranks(rows, design, bases))
+            logistic.append(logistic_ranks(rows, design))
+            nulls.append(permuted_hits(rows, design, bases, dealt))
+            hits.append(inner_hits(rows, design, basis))
+            advance(1)
+    null = torch.stack(nulls)
+    chosen = choose_nested(torch.stack(hits))
+    values = {
+        "model": materials.index["model"],
+        "emotions": materials.emotions,
+        "layer": materials.layer,
+        "layer_rule": materials.vectors.provenance.target_layer_rule,
+        "layers": layers,
+        "n_rows": len(design.emotion),
+        "rows_are": "cell means" if materials.index["per_cell"] else "stories",
+        "n_topics": n_topics,
+        "n_folds": design.n_folds,
+        "n_permutations": settings.n_permutations,
+        "n_bootstrap": settings.n_bootstrap,
+        "chance": 1 / design.n_emotions,
+        "nearest": [_accuracies(ranks, design, materials) for ranks in nearest],
+        "logistic": [_accuracies(ranks, design, materials) for ranks in logistic],
+        "permuted": [_permuted(ranks, rest) for ranks, rest in zip(nearest, null, strict=True)],
+        "nested": _nested(torch.stack(nearest), chosen, null, design, layers, materials),
+    }
+    values["best_layer"] = layers[
+        max(range(len(layers)), key=lambda i: values["nearest"][i]["top_1"]["value"])
+    ]
+    return Measured(values, _rows(values), _paragraph(values), _limits(values))
+
+
+def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
+    """Describe accuracy by layer."""
+    return {} if values["layers"] is None else {"held_out_accuracy": accuracy_by_layer(values)}
+
+
+EXPERIMENT = Experiment(measure, figures)
+
+
+def _accuracies(
+    ranks: Int[Tensor, "row"], design: Design, materials: Materials
+) -> dict[str, dict[str, float]]:
+    n, seed = materials.config.validation.n_bootstrap, materials.seed
+    hits = ranks == 0
+    return {
+        "top_1": top_k(ranks, 1, design.topic, n, seed).to_json(),
+        "top_3": top_k(ranks, 3, design.topic, n, seed).to_json(),
+        "balanced": balanced(hits, design.emotion, design.topic, n, seed).to_json(),
+    }
+
+
+def _permuted(ranks: Int[Tensor, "row"], null: Float[Tensor, "permutation"]) -> dict[str, float]:
+    observed = float((ranks == 0).double().mean())
+    return {
+        "mean": float(null.mean()),
+        "upper": float(null.quantile(0.95)),
+        "p": permutation_p_value(observed, null, "greater"),
+    }
+
+
+def _nested(
+    ranks: Int[Tensor, "layer row"],
+    chosen: Int[Tensor, "fold"],
+    null: Float[Tensor, "layer permutation"],
+    design: Design,
+    layers: list[int],
+    materials: Materials,
+) -> dict[str, Any]:
+    """Accuracy of rows judged at the layer that the other folds chose."""
+    own = ranks.gather(0, chosen[design.fold][None])[0]
+    found = mean_by_topics(
+        (own == 0).double(),
+        design.topic,
+        materials.config.validation.n_bootstrap,
+        materials.seed,
+    )
+    best = float((ranks == 0).double().mean(dim=1).max())
+    return {
+        "top_1": found.to_json(),
+        "layers_of_folds": [layers[place] for place in chosen.tolist()],
+        "largest": best,
+        "p_of_largest": permutation_p_value(best, null.max(dim=0).values, "greater"),
+    }
+
+
+def _at(values: Mapping[str, Any], name: str) -> Any:
+    return values[name][values["layers"].index(values["layer"])]
+
+
+def _estimate(found: Mapping[str, float]) -> str:
+    return str(Estimate(**found))
+
+
+def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    nearest, logistic, null = (_at(values, key) for key in ("nearest", "logistic", "permuted"))
+    n = len(values["emotions"])
+    chosen = sorted(set(values["nested"]["layers_of_folds"]))
+    return [
+        (
+            f"held-out topics, layer {values['layer']}",
+            f"{n}-way top-1 {_estimate(nearest['top_1'])} (n={values['n_rows']} "
+            f"{values['rows_are']} on {values['n_topics']} topics; shuffled labels "
+            f"{null['mean']:.2f}, 95%: {null['upper']:.2f}, p={null['p']:.4f}); top-3 "
+            f"{_estimate(nearest['top_3'])}; balanced {_estimate(nearest['balanced'])}; logistic "
+            f"top-1 {_estimate(logistic['top_1'])}",
+        ),
+        (
+            "held-out topics, layer chosen on others",
+            f"top-1 {_estimate(values['nested']['top_1'])} (layers "
+            f"{', '.join(map(str, chosen))}; p={values['nested']['p_of_largest']:.4f} corrected "
+            f"for {len(values['layers'])} layers)",
+        ),
+    ]
+
+
+def _paragraph(values: Mapping[str, Any]) -> str:
+    nearest, logistic, null = (_at(values, key) for key in ("nearest", "logistic", "permuted"))
+    nested, n = values["nested"], len(values["emotions"])
+    return (
+        f"Topics were dealt into {values['n_folds']} parts; vectors and neutral components were "
+        f"made from all but one of them and read the {values['rows_are']} of the one left out. At "
+        f"layer {values['layer']} the nearest of {n} vectors is the right one for "
+        f"{nearest['top_1']['value']:.1%} of {values['n_rows']} {values['rows_are']} (95% interval "
+        f"over topics {nearest['top_1']['low']:.1%} to {nearest['top_1']['high']:.1%}) and among "
+        f"the first three for {nearest['top_3']['value']:.1%}. With labels shuffled within topics "
+        f"it is {null['mean']:.1%} (95%: {null['upper']:.1%}; p={null['p']:.4f} of "
+        f"{values['n_permutations']} permutations). A logistic regression on the same activations "
+        f"names {logistic['top_1']['value']:.1%}. When the layer, too, is chosen on the other "
+        f"topics, {nested['top_1']['value']:.1%} remain ({nested['top_1']['low']:.1%} to "
+        f"{nested['top_1']['high']:.1%}); the best layer of all in hindsight is "
+        f"{values['best_layer']} with {nested['largest']:.1%} "
+        f"(p={nested['p_of_largest']:.4f}, corrected for {len(values['layers'])} layers)."
+    )
+
+
+def _limits(values: Mapping[str, Any]) -> list[str]:
+    limits = []
+    if _at(values, "permuted")["p"] > 0.05:
+        limits.append(
+            f"Held-out topics: at layer {values['layer']} the vectors do no better on unseen "
+            f"topics than shuffled labels do (p={_at(values, 'permuted')['p']:.2f})."
+        )
+    if values["rows_are"] != "stories":
+        limits.append(
+            "Held-out topics: activations were kept per cell, so means of several stories are "
+            "named, which is easier than naming single stories."
+        )
+    if values["n_topics"] < 10:
+        limits.append(
+            f"Held-out topics: {values['n_topics']} topics are few; the interval over topics is "
+            "rough."
+        )
+    return limits

@@ -1,0 +1,62 @@
+"""Accuracy on held-out topics, layer by layer.
+
+Contract: pure; ``analysis/held_out_topics.json`` becomes one description.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from probes.figures.description import Line, Lines, Panel
+from probes.figures.reading import need, number, numbers
+
+
+def accuracy_by_layer(found: Mapping[str, Any]) -> Lines:
+    """Describe top-1 accuracy of vectors and of logistic regression beside shuffled labels.
+
+    Raises
+    ------
+    DataError
+        A part is missing or not finite.
+    """
+    layers = numbers(need(found, "layers", "held_out_topics"), "held_out_topics.layers")
+    null = need(found, "permuted", "held_out_topics")
+    upper = tuple(number(each["upper"], "held_out_topics.permuted.upper") for each in null)
+    middle = tuple(number(each["mean"], "held_out_topics.permuted.mean") for each in null)
+    lines = (
+        _line(found, "nearest", "nearest vector", layers),
+        _line(found, "logistic", "logistic regression", layers),
+        Line(name="shuffled labels: mean", x=layers, y=middle),
+        Line(name="shuffled labels: 95%", x=layers, y=upper),
+    )
+    edges = [edge for line in lines for edge in line.high or line.y if edge is not None]
+    return Lines(
+        title="Naming the emotion of stories on topics no vector was made from",
+        subtitle=f"{found['model']}, {len(found['emotions'])} emotions, n = {found['n_rows']} "
+        f"{found['rows_are']} on {found['n_topics']} topics in {found['n_folds']} folds",
+        caption="Share of held-out stories whose own emotion comes first. Bands: 95% intervals "
+        "when topics are drawn again. A line inside the range of shuffled labels shows nothing. "
+        "The highest point of a line is partly luck: the run's table has the accuracy at a layer "
+        "that was chosen on other topics.",
+        x_label="layer (0 is the first block)",
+        panels=(
+            Panel(
+                y_label="top-1 accuracy on held-out topics",
+                lines=lines,
+                y_limits=(0.0, min(1.02, 1.1 * max(edges))),
+            ),
+        ),
+        mark=number(need(found, "layer", "held_out_topics"), "held_out_topics.layer"),
+        mark_label=f"layer {found['layer']}, analyzed",
+    )
+
+
+def _line(found: Mapping[str, Any], key: str, name: str, layers: tuple[float, ...]) -> Line:
+    where = f"held_out_topics.{key}"
+    top = [each["top_1"] for each in need(found, key, "held_out_topics")]
+    return Line(
+        name=name,
+        x=layers,
+        y=numbers((each["value"] for each in top), where),
+        low=numbers((each["low"] for each in top), where),
+        high=numbers((each["high"] for each in top), where),
+    )

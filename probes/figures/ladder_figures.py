@@ -1,0 +1,67 @@
+"""The null ladder: one bar per rung and statistic.
+
+Contract: pure; ``analysis/null_ladder.json`` becomes one description.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from probes.figures.description import Bars, Part
+from probes.figures.reading import need, number
+
+_TITLES = {"valence": "|r|", "accuracy": "accuracy", "clusters": "ARI"}
+_SHORT = {"random directions": "random", "shuffled labels": "shuffled", "name embedding": "names"}
+_NO_MODEL = ("name embedding", "input embeddings")
+_NOTHING = ("random directions", "shuffled labels")
+
+
+def null_ladder(found: Mapping[str, Any]) -> Bars:
+    """Describe every rung's statistics, colored by how much of the model is behind them.
+
+    Raises
+    ------
+    DataError
+        A part is missing or not finite.
+    """
+    rungs = need(found, "rungs", "null_ladder")
+    categories: list[str] = []
+    values: dict[str, list[float]] = {"chance": [], "no forward pass": [], "the model's layers": []}
+    for key, title in _TITLES.items():
+        for rung in rungs:
+            if rung[key] is None:
+                continue
+            value = number(rung[key]["value"], f"null_ladder.{rung['name']}.{key}")
+            categories.append(f"{title}: {_short(rung['name'])}")
+            kind = _kind(rung["name"])
+            for name, row in values.items():
+                row.append(value if name == kind else 0.0)
+    return Bars(
+        title="How much is there without the model's own work",
+        subtitle=f"{found['model']}, layer {found['layer']}, {len(found['emotions'])} emotions, "
+        f"n = {found['n_rows']} stories on {found['n_topics']} topics",
+        caption="|r|: correlation of a component with human valence. Accuracy: stories on held-out "
+        "topics whose own emotion comes first. ARI: agreement with the paper's clusters. Gray: "
+        f"random directions and shuffled labels (mean of {found['n_refits']} draws). Input "
+        "embeddings know the stories' words and nothing else, names the emotion's word alone; only "
+        "what the analyzed layer has beyond them was computed by the model. The run's table has "
+        "the 95% intervals.",
+        categories=tuple(categories),
+        parts=tuple(
+            Part(name=name, values=tuple(row), muted=name == "chance")
+            for name, row in values.items()
+        ),
+        category_label="",
+        value_label="correlation, share or adjusted Rand index",
+        horizontal=True,
+    )
+
+
+def _kind(name: str) -> str:
+    if name in _NOTHING:
+        return "chance"
+    return "no forward pass" if name in _NO_MODEL else "the model's layers"
+
+
+def _short(name: str) -> str:
+    layer = name.partition(" (")[2].rstrip(")")
+    return f"layer {layer}" if layer else _SHORT.get(name, name)

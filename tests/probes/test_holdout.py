@@ -1,0 +1,180 @@
+"""Reading on held-out topics: agrees with scikit-learn, is fooled neither by topics nor by luck."""
+
+import pytest
+import torch
+from scipy import stats
+from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
+from sklearn.neighbors import KNeighborsClassifier
+
+from hooks.errors import InvalidInput
+from probes.accuracy import balanced, mean_by_topics, top_k
+from probes.holdout import (
+    CellSums,
+    Design,
+    centered,
+    choose_nested,
+    dealt_within_topics,
+    held_out_ranks,
+    held_out_scores,
+    inner_hits,
+    logistic_ranks,
+    permuted_hits,
+    rank_of,
+    topic_folds,
+)
+from probes.statistics import permutation_p_value
+
+N_EMOTIONS, N_TOPICS, D = 4, 6, 16
+EMPTY = torch.zeros(0, D)
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def design(per_cell: int = 2, n_folds: int = 3) -> Design:
+    cells = [(e, t) for t in range(N_TOPICS) for e in range(N_EMOTIONS) for _ in range(per_cell)]
+    emotion, topic = (torch.tensor(column) for column in zip(*cells, strict=True))
+    return Design(
+        emotion, topic, torch.ones_like(emotion), topic_folds(N_TOPICS, n_folds, 0), N_EMOTIONS
+    )
+
+
+def rows(of: Design, emotion: float = 0.0, topic: float = 0.0, seed: int = 0) -> torch.Tensor:
+    """Rows made of an emotion's direction, a topic's direction and noise."""
+    own, about = noise(N_EMOTIONS, D, seed=90), noise(N_TOPICS, D, seed=91)
+    return emotion * own[of.emotion] + topic * about[of.topic] + noise(len(of.topic), D, seed=seed)
+
+
+def test_folds_are_even_and_hold_every_topic_once():
+    folds = topic_folds(11, 4, seed=0)
+    assert sorted(torch.bincount(folds).tolist()) == [2, 3, 3, 3]
+    assert torch.equal(folds, topic_folds(11, 4, seed=0))
+    assert topic_folds(3, 10, seed=0).sort().values.tolist() == [0, 1, 2]
+    with pytest.raises(InvalidInput, match="at least two topics"):
+        topic_folds(1, 5, seed=0)
+
+
+def test_agrees_with_the_nearest_neighbor_under_cosine_fold_by_fold():
+    of = design()
+    data = rows(of, emotion=0.7)
+    found = held_out_scores(data, of, [EMPTY] * 3).argmax(dim=1)
+    for fold in range(3):
+        inside, outside = of.fold == fold, of.fold != fold
+        means = torch.stack([data[outside & (of.emotion == e)].mean(dim=0) for e in range(4)])
+        center = means.mean(dim=0)
+        unit = torch.nn.functional.normalize(means - center, dim=1)
+        shifted = torch.nn.functional.normalize(data[inside] - center, dim=1)
+        nearest = KNeighborsClassifier(1, metric="cosine").fit(unit.numpy(), range(4))
+        assert found[inside].tolist() == nearest.predict(shifted.numpy()).tolist()
+
+
+def test_neutral_components_are_projected_out_of_the_vectors():
+    of = design()
+    data = rows(of, emotion=1.0)
+    basis = torch.linalg.qr(noise(D, 2, seed=5)).Q.T
+    trained = CellSums(data, of).train(torch.ones(N_TOPICS), basis)
+    assert (trained.vectors @ basis.T).abs().max() < 1e-5
+
+
+def test_what_a_topic_alone_carries_is_worth_nothing_on_held_out_topics():
+    # Within topics every emotion's stories are alike; a random split would find them.
+    of = design(per_cell=4)
+    own = noise(N_EMOTIONS, N_TOPICS, D, seed=7)
+    data = own[of.emotion, of.topic] * 3 + 0.1 * noise(len(of.topic), D)
+    held = (held_out_ranks(data, of, [EMPTY] * 3) == 0).double().mean()
+    within = CellSums(data, of)
+    means = within.sums / within.counts[..., None]
+    same_topic = torch.cdist(data, means.reshape(-1, D)).argmin(dim=1) % N_EMOTIONS
+    assert (same_topic == of.emotion).double().mean() == 1.0
+    assert held < 0.45
+
+
+def test_planted_emotions_are_found_in_spite_of_strong_topics_and_a_large_offset():
+    of = design()
+    data = centered(rows(of, emotion=3.0, topic=3.0).double() + 1e4)
+    assert (held_out_ranks(data, of, [EMPTY] * 3) == 0).double().mean() > 0.6
+    assert (logistic_ranks(data, of) == 0).double().mean() > 0.6
+
+
+def test_an_emotion_known_from_the_held_out_topic_alone_is_never_named():
+    of = design()
+    emotion = of.emotion.clone()
+    emotion[of.emotion == 3] = 2
+    emotion[(of.emotion == 3) & (of.topic == 0)] = 3
+    alone = Design(emotion, of.topic, of.weight, of.fold_of_topic, N_EMOTIONS)
+    ranks = held_out_ranks(rows(alone, emotion=3.0), alone, [EMPTY] * 3)
+    assert (ranks[emotion == 3] == N_EMOTIONS - 1).all()
+
+
+def test_a_reader_that_cannot_decide_is_never_right():
+    assert (rank_of(torch.zeros(5, 4), torch.tensor([0, 1, 2, 3, 0])) == 3).all()
+
+
+def test_shuffling_keeps_every_topics_emotions():
+    of = design()
+    dealt = dealt_within_topics(of, 20, seed=0)
+    for topic in range(N_TOPICS):
+        members = of.topic == topic
+        assert (dealt[:, members].sort(dim=1).values == of.emotion[members].sort().values).all()
+    assert not torch.equal(dealt[0], dealt[1])
+
+
+def test_permutation_p_values_of_null_data_are_uniform():
+    of, p = design(per_cell=3, n_folds=2), []
+    for dataset in range(40):
+        data = rows(of, topic=2.0, seed=dataset)
+        hits = (held_out_ranks(data, of, [EMPTY] * 2) == 0).double().mean()
+        null = permuted_hits(data, of, [EMPTY] * 2, dealt_within_topics(of, 19, seed=dataset))
+        # Accuracies are whole counts: ties are broken at random to compare with a uniform law.
+        jitter = noise(20, seed=dataset) * 1e-6
+        p.append(permutation_p_value(float(hits + jitter[0]), null + jitter[1:], "greater"))
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+
+
+def test_a_layer_is_chosen_without_the_fold_that_is_judged():
+    of = design()
+    # Fold 0 alone would choose layer 1; the others choose layer 0.
+    hits = torch.zeros(2, 3, 3, dtype=torch.float64)
+    hits[0, 1, 2] = hits[0, 2, 1] = hits[0, 0, 1] = hits[0, 0, 2] = 5
+    hits[1, 1, 0] = hits[1, 2, 0] = 9
+    assert choose_nested(hits).tolist() == [0, 1, 1]
+    data = rows(of, emotion=2.0)
+    inner = inner_hits(data, of, lambda *_: EMPTY)
+    assert inner.diagonal().sum() == 0
+    held = (of.fold != 0) & (of.fold != 1)
+    means = torch.stack([data[held & (of.emotion == e)].mean(dim=0) for e in range(4)])
+    vectors = torch.nn.functional.normalize(means - means.mean(dim=0), dim=1)
+    judged = of.fold == 1
+    named = ((data[judged] - means.mean(dim=0)) @ vectors.T).argmax(dim=1)
+    assert inner[0, 1] == (named == of.emotion[judged]).sum()
+
+
+class TestAccuracy:
+    of = design(per_cell=3)
+    found = noise(len(of.emotion), N_EMOTIONS, seed=3)
+    ranks = rank_of(found, of.emotion)
+
+    def test_agrees_with_scikit_learn(self):
+        truth, scores = self.of.emotion.numpy(), self.found.numpy()
+        for k in (1, 2, 3):
+            expected = top_k_accuracy_score(truth, scores, k=k)
+            assert top_k(self.ranks, k, self.of.topic, 50, 0).value == pytest.approx(expected)
+        keep = torch.arange(len(truth)) % 7 != 0
+        expected = balanced_accuracy_score(truth[keep], scores.argmax(1)[keep])
+        hits = (self.ranks == 0)[keep]
+        got = balanced(hits, self.of.emotion[keep], self.of.topic[keep], 50, 0)
+        assert got.value == pytest.approx(expected)
+
+    def test_interval_of_a_mean_over_topics_has_the_width_of_theory(self):
+        topic = torch.arange(40).repeat_interleave(5)
+        values = noise(40, seed=1)[topic]
+        found = mean_by_topics(values, topic, 4000, 0)
+        half = 1.96 * noise(40, seed=1).std(correction=0) / 40**0.5
+        assert found.high - found.low == pytest.approx(float(2 * half), rel=0.1)
+        # As if rows were independent it would be less than half of that.
+        assert found.high - found.low > 2 * 2 * 1.96 * float(values.std()) / 200**0.5
+
+    def test_topics_without_rows_are_not_drawn(self):
+        found = mean_by_topics(torch.ones(4), torch.tensor([0, 0, 5, 5]), 50, 0)
+        assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
