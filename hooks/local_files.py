@@ -47,4 +47,9 @@ def local_config(name: str, revision: str | None = None) -> dict[str, Any]:
 
 def public_name(name: str) -> str:
     """Return a model's name for others to read: of a folder on this machine, its last part."""
-    return Path(name).name if Path(name).is_absolute() or Path(name).is_dir() else name
+    path = Path(name)
+    try:
+        is_folder = path.is_absolute() or name.startswith("~") or path.is_dir()
+    except (OSError, ValueError):  # no name of a file
+        is_folder = False
+    return path.name if is_folder else name

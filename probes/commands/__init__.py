@@ -79,9 +79,9 @@ COMMANDS = {
         Command(
             "export",
             "export:main",
-            "RUN --to=gguf|safetensors|parquet|hub [--emotions=A,B] [--layers=L,M] [--dose=D]",
-            "vectors and corpus for llama.cpp, other tools and the Hugging Face hub; RUN is a "
-            "run's folder or a config",
+            "RUN --to=gguf|safetensors|parquet|hub [--emotions=A,B] [--layers=L,M] [--dose=D]\n\n"
+            "  RUN  a run's folder, as output/demo, or a config",
+            "vectors and corpus for llama.cpp, other tools and the Hugging Face hub",
             {
                 "to": "gguf (llama.cpp, repeng), safetensors, parquet, or hub",
                 "emotions": "only these; all without it",

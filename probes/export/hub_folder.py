@@ -22,6 +22,8 @@ from probes.export.source import Source
 from probes.vectors import FILE_NAME
 
 PICTURE = "pca_scatter.png"
+ANY_SERVER = "http://localhost:8000/v1"
+"""What is told instead of a server's address."""
 
 
 def hub_files(source: Source, repo: str) -> dict[str, bytes]:
@@ -64,15 +66,26 @@ def hub_files(source: Source, repo: str) -> dict[str, bytes]:
 
 
 def _settings(config: Mapping[str, Any]) -> str:
-    """Spell the settings as a config file that says nothing of this machine."""
-    values: dict[str, Any] = {
-        key: dict(value) if isinstance(value, dict) else value for key, value in config.items()
-    }
+    """Spell the settings as a config file that says nothing of this machine and its network."""
+    values = _shared({key: value for key, value in config.items() if key != "compute"})
     for section in ("model", "writer"):
         if values[section]["name"] is not None:
-            values[section]["name"] = public_name(values[section]["name"])
+            values[section]["name"] = public_name(config[section]["name"])
     for kind in ("stories", "neutral"):
         if values["corpus"][kind] is not None:
             values["corpus"][kind] = Path(values["corpus"][kind]).name
-    values["output_dir"] = f"output/{Path(values['output_dir']).name}"
+    values["output_dir"] = f"output/{Path(config['output_dir']).name}"
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def _shared(value: Any) -> Any:
+    """Copy settings; addresses and absolute paths, however deep, become what others may read."""
+    if isinstance(value, dict):
+        return {key: _shared(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shared(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    if "://" in value:
+        return ANY_SERVER
+    return Path(value).name if value.startswith(("/", "~")) else value

@@ -52,3 +52,5 @@ def test_others_read_the_name_of_a_folder_and_not_its_path(tmp_path):
     assert public_name(str(tmp_path / "mine")) == "mine"
     assert public_name("google/gemma-3-270m") == "google/gemma-3-270m"
     assert public_name("embedded:gemma-3-270m") == "embedded:gemma-3-270m"
+    assert public_name("~/models/mine") == "mine"
+    assert public_name("x" * 5000) == "x" * 5000

@@ -126,13 +126,17 @@ class TestWhatIsTold:
         )
 
 
-def test_the_settings_can_be_loaded_again_and_name_no_folder(source):
+def test_the_settings_can_be_loaded_again_and_name_no_folder_and_no_server(source):
     from probes.config import parse_config
     from probes.export.hub_folder import hub_files
 
+    config = source.record["config"]
+    config["writer"]["name"] = "someone/writer"
+    config["generation"] |= {"engine": "openai", "base_urls": ["http://10.0.0.7:8000/v1"]}
+    config["compute"]["address"] = "head.lan:6379"
     text = hub_files(source, "me/mine")["model/config.yaml"].decode()
     values = yaml.safe_load(text)
-    assert "/tmp" not in text
+    assert not [word for word in ("/tmp", "10.0.0.7", "head.lan") if word in text]
     assert values["corpus"]["stories"] == "stories.jsonl"
     assert values["output_dir"] == "output/out"
     recorded = read_json(source.root / "run.json")["config"]
