@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from hooks.local_files import public_name
-from probes.export.card import dataset_card, model_card
+from probes.export.card import dataset_card, model_card, plain
 from probes.export.parquet_files import texts_parquet
 from probes.export.source import Source
 from probes.vectors import FILE_NAME
@@ -50,7 +50,7 @@ def hub_files(source: Source, repo: str) -> dict[str, bytes]:
         picture=picture.is_file(),
     )
     files = {
-        "model/README.md": card.encode(),
+        "model/README.md": _without_folders(card, record["config"]).encode(),
         f"model/{FILE_NAME}": shared.to_bytes(),
         "model/config.yaml": _settings(record["config"]).encode(),
     }
@@ -59,10 +59,21 @@ def hub_files(source: Source, repo: str) -> dict[str, bytes]:
     if kinds:
         counts = {kind: len(rows) for kind, rows in kinds.items()}
         told = dataset_card(record, summary, provenance, repo=repo, counts=counts)
-        files["dataset/README.md"] = told.encode()
+        files["dataset/README.md"] = _without_folders(told, record["config"]).encode()
         for kind, rows in kinds.items():
             files[f"dataset/{kind}.parquet"] = texts_parquet(rows, emotion=kind == "stories")
     return files
+
+
+def _without_folders(text: str, config: Mapping[str, Any]) -> str:
+    """Shorten a run's folders wherever a card has them, in the words of an experiment say."""
+    names = (config["model"]["name"], config["writer"]["name"], *config["corpus"].values())
+    for name in (*names, config["output_dir"]):
+        if name is not None and public_name(name) != name:
+            text = text.replace(plain(name), plain(public_name(name))).replace(
+                name, public_name(name)
+            )
+    return text
 
 
 def _settings(config: Mapping[str, Any]) -> str:

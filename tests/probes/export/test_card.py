@@ -6,7 +6,9 @@ import pytest
 import yaml
 
 from probes import stages, summary
+from probes.config import parse_config
 from probes.export.card import dataset_card, limits, model_card, plain
+from probes.export.hub_folder import hub_files
 from probes.export.source import find_source
 from probes.storage import read_json
 
@@ -110,6 +112,13 @@ class TestWhatIsTold:
             assert source.vectors.provenance.model not in card
             assert "/tmp" not in card
 
+    def test_nor_what_an_experiment_says_of_it(self, source):
+        words = f"Read {source.vectors.provenance.model} twice, in {source.root}."
+        source.summary["experiments"] = {"x": {"rows": [["x", words]], "limits": [words]}}
+        card = hub_files(source, "me/mine")["model/README.md"].decode()
+        assert card.count("Read gpt2 twice, in out.") == 2
+        assert str(source.root) not in card
+
     def test_how_to_load_it_back(self, source):
         model, dataset = cards(source)
         assert 'EmotionVectors.load("hf://me/mine")' in model
@@ -127,9 +136,6 @@ class TestWhatIsTold:
 
 
 def test_the_settings_can_be_loaded_again_and_name_no_folder_and_no_server(source):
-    from probes.config import parse_config
-    from probes.export.hub_folder import hub_files
-
     config = source.record["config"]
     config["writer"]["name"] = "someone/writer"
     config["generation"] |= {"engine": "openai", "base_urls": ["http://10.0.0.7:8000/v1"]}
