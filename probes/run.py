@@ -5,7 +5,7 @@ Contract: thin. Words and flags become a `Call`; every flag is checked before an
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from probes.commands import COMMANDS, Command
@@ -42,10 +42,18 @@ Flags of a run
   --emotions=A,B        logit-lens: show only these emotions
   --only=A,B            validate: run and show only these experiments
   --dry-run             what writing will take (requests, tokens, time, cost); writes nothing
+
+Flags of every command
   --quiet               no progress, only tables and errors
+  --json                one JSON object on standard output and nothing else there
   --help                this text
 
-Exit codes: 0 done, 1 failed, 2 wrong words or settings, 130 interrupted.
+Exit codes
+  0    done
+  1    failed: a model, a file, a check of doctor
+  2    wrong words or settings; nothing was done
+  3    status: something is left to do
+  130  interrupted with Ctrl-C: ends within two seconds, finished work is kept
 """
 
 _PIPELINE = Command(
@@ -56,7 +64,7 @@ _PIPELINE = Command(
     dict.fromkeys(("config", "restart", "emotions", "only", "dry_run"), ""),
     takes_settings=True,
 )
-_SWITCHES = ("--quiet", "--dry-run", "--dry_run", "--public")
+_SWITCHES = ("--quiet", "--json", "--dry-run", "--dry_run", "--public")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,21 +73,46 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or "--help" in words or "-h" in words or words == ["help"]:
         print(_help(words), end="")
         return 0 if words else 2
-    from hooks.errors import EmotionLensError, InvalidInput
+    from probes.interruption import EXIT_CODE, ends_soon
     from probes.terminal import Terminal
 
-    terminal = Terminal(quiet="--quiet" in words)
+    terminal = Terminal(quiet="--quiet" in words, as_json="--json" in words)
+
+    def interrupted() -> int:
+        terminal.error(f"Interrupted. Finished work is kept. To go on: {_again(words)}")
+        return terminal.finish(EXIT_CODE)
+
     try:
-        return _dispatch(words, terminal)
+        with ends_soon(interrupted):
+            return terminal.finish(_answer(words, terminal))
+    except KeyboardInterrupt:
+        return interrupted()
+
+
+def _answer(words: list[str], terminal: "Terminal") -> int:
+    """Run the command; errors raised on purpose become words and an exit code."""
+    from hooks.errors import EmotionLensError, InvalidInput
+
+    try:
+        with terminal.reserved():
+            return _dispatch(words, terminal)
     except InvalidInput as error:
         terminal.error(str(error))
         return 2
     except EmotionLensError as error:
         terminal.error(str(error))
         return 1
-    except KeyboardInterrupt:
-        terminal.error("Interrupted. Finished work is kept: the same command goes on from here.")
-        return 130
+
+
+def _again(words: list[str]) -> str:
+    """Spell the same command once more, without what would delete finished work again."""
+    import shlex
+
+    kept = [word for word in words if not word.startswith("--restart=")]
+    if "--restart" in kept:
+        place = kept.index("--restart")
+        del kept[place : place + 2]
+    return shlex.join(["emotion-probes", *kept])
 
 
 def _help(words: list[str]) -> str:
@@ -95,7 +128,8 @@ def _dispatch(words: list[str], terminal: "Terminal") -> int:
     from probes.commands.call import Call, refuse_unknown
 
     positional, flags = _parse(words)
-    flags.pop("quiet", None)
+    for switch in ("quiet", "json"):
+        flags.pop(switch, None)
     command = COMMANDS.get(positional[0]) if positional else None
     if command is None:
         command = _PIPELINE
@@ -116,10 +150,23 @@ def _parse(words: list[str]) -> tuple[list[str], dict[str, Any]]:
     def collect(*positional: str, **flags: Any) -> None:
         parsed.append(([str(word) for word in positional], flags))
 
-    # Fire would take the word after a bare switch for its value.
-    words = [f"{word}=True" if word in _SWITCHES else word for word in words]
-    fire.Fire(collect, command=words, name="emotion-probes")
+    fire.Fire(collect, command=list(_for_fire(words)), name="emotion-probes")
     return parsed[0]
+
+
+def _for_fire(words: list[str]) -> Iterator[str]:
+    """Spell words so that Fire takes a switch for a switch and a user's text letter by letter."""
+    command = next((COMMANDS[word] for word in words[:3] if word in COMMANDS), None)
+    verbatim = [f"--{name}" for name in (command.verbatim if command else ())]
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if word in _SWITCHES:  # Fire would take the next word for its value
+            yield f"{word}=True"
+        elif name in verbatim:  # Fire would read "1, 2" as a tuple
+            yield f"{name}={(value if equals else next(rest, ''))!r}"
+        else:
+            yield word
 
 
 if __name__ == "__main__":

@@ -1,11 +1,19 @@
-"""The terminal: progress bars on a TTY, plain lines elsewhere, tables at the end.
+"""The terminal: progress bars on a TTY, plain lines elsewhere, tables or one JSON object at the end.
 
-Contract: everything for people goes to standard error but tables, which go to standard output.
+Contract
+--------
+* Everything for people goes to standard error but tables, which go to standard output.
+* With `as_json`, standard output holds one JSON object and nothing else, also after an error:
+  ``exit_code``, ``error`` if there was one, and the command's `result`, or else its tables.
 """
 
 import contextlib
+import json
+import math
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -37,10 +45,15 @@ class _Rate(ProgressColumn):
 class Terminal:
     """A `reporting.Reporter` that shows its work."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
         self.quiet = quiet
+        self.as_json = as_json
         self.errors = Console(stderr=True, highlight=False)
         self.output = Console(highlight=False)
+        self._stdout = sys.stdout
+        self._result: dict[str, Any] = {}
+        self._tables: dict[str, dict[str, str]] = {}
+        self._error: str | None = None
 
     def note(self, message: str) -> None:
         """Say one line."""
@@ -49,10 +62,14 @@ class Terminal:
 
     def error(self, message: str) -> None:
         """Say what went wrong."""
+        self._error = message
         self.errors.print(message, style="bold red", markup=False, soft_wrap=True)
 
     def table(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """Print a two-column table."""
+        self._tables[title] = dict(rows)
+        if self.as_json:
+            return
         table = Table(title=title, show_header=False, title_justify="left")
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
@@ -63,6 +80,31 @@ class Terminal:
     def text(self, text: str) -> None:
         """Print a text to standard output as it is."""
         self.output.print(text, markup=False, soft_wrap=True)
+
+    def result(self, values: Mapping[str, Any]) -> None:
+        """Give what the JSON object is to hold besides the exit code, in place of the tables."""
+        self._result |= values
+
+    @contextlib.contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Keep standard output for the JSON object: what others print meanwhile is an aside."""
+        if not self.as_json:
+            yield
+            return
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+
+    def finish(self, exit_code: int) -> int:
+        """Write the JSON object, if one is asked for; return the exit code."""
+        if self.as_json:
+            content = self._result or ({"tables": self._tables} if self._tables else {})
+            failed = {} if self._error is None else {"error": self._error}
+            whole = {"exit_code": exit_code, **failed, **content}
+            self._stdout.write(
+                json.dumps(_plain(whole), ensure_ascii=False, allow_nan=False) + "\n"
+            )
+            self._stdout.flush()
+        return exit_code
 
     @contextlib.contextmanager
     def task(self, name: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:
@@ -105,3 +147,12 @@ class Terminal:
             self.note(f"{name}: {finished}/{total} {unit}, {rate:.1f}/s, {left:.0f} s left")
 
         return advance
+
+
+def _plain(value: Any) -> Any:
+    """Replace what JSON cannot say: NaN and infinity become null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -32,6 +32,8 @@ class Command:
         Its own flags and what each means.
     takes_settings
         Whether any other flag is a setting of the config, as in ``--model.name=gpt2``.
+    verbatim
+        Flags whose value is a text: taken letter by letter, never as a number or a list.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Command:
     summary: str
     flags: dict[str, str]
     takes_settings: bool = False
+    verbatim: tuple[str, ...] = ()
 
     @property
     def help(self) -> str:
@@ -49,6 +52,7 @@ class Command:
         lines += [f"  --{flag:<{width}}{meaning}" for flag, meaning in self.flags.items()]
         if self.takes_settings:
             lines.append("  --section.key=value  any setting of the config")
+        lines += ["", "  --quiet  no progress;  --json  one JSON object on standard output"]
         return "\n".join(lines) + "\n"
 
     def run(self, call: "Call") -> int:
@@ -92,6 +96,15 @@ COMMANDS = {
                 "repo": "hub: where to push, user/name",
                 "public": "hub: make a new repository public; without it, it is private",
             },
+        ),
+        Command(
+            "status",
+            "status:main",
+            "CONFIG [--section.key=value ...]",
+            "what of a run is done, what is missing, how long the rest may take; exits with 3 "
+            "while something is left",
+            {"config": "the same as CONFIG"},
+            takes_settings=True,
         ),
     )
 }

@@ -17,4 +17,9 @@ def main(call: Call) -> int:
     diagnosis = diagnose(call.words[0], **call.flags)
     rows = [(f"{_MARKS[check.passed]:6} {check.name}", check.detail) for check in diagnosis.checks]
     call.terminal.table(f"doctor: {call.words[0]}", rows)
+    checks = [
+        {"name": check.name, "passed": check.passed, "detail": check.detail}
+        for check in diagnosis.checks
+    ]
+    call.terminal.result({"model": call.words[0], "ok": diagnosis.ok, "checks": checks})
     return 0 if diagnosis.ok else 1

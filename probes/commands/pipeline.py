@@ -31,13 +31,16 @@ def main(call: Call) -> int:
     for stage in dropped:
         call.terminal.note(f"deleted the results of: {', '.join(stages.restart(run, stage))}")
     models = Models(run.config)
+    ended = {}
     try:
         for stage in chosen:
             ran = stages.run_stage(run, stage, models, call.terminal, only=only)
-            call.terminal.note(f"{stage.name}: {'done' if ran else 'complete, skipped'}")
+            ended[stage.name] = "done" if ran else "complete, skipped"
+            call.terminal.note(f"{stage.name}: {ended[stage.name]}")
     finally:
         cluster.disconnect()
     run.write_summary(stages.NAMES)
+    call.terminal.result({"output_dir": str(run.root), "stages": ended})
     _show(run, names, emotions, only, call.terminal)
     return 0
 
@@ -106,8 +109,12 @@ def _show(
             for name in (emotions or found)
         ]
         terminal.table("top tokens of each emotion vector", rows)
+        terminal.result({"logit_lens": {name: found[name]["top"] for name, _ in rows}})
     for entry in only:
         result = read_json(run.root / entry.file)
         terminal.table(f"{entry.name}: {entry.question}", [(a, b) for a, b in result["rows"]])
+        terminal.result({entry.name: result})
     if not names:
-        terminal.table(f"results in {run.root}", summary.rows(summary.write_summary(run)))
+        found = summary.write_summary(run)
+        terminal.table(f"results in {run.root}", summary.rows(found))
+        terminal.result({"summary": found})

@@ -1,0 +1,56 @@
+"""Ctrl-C ends a process soon, also one that does not listen."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PROGRAM = """
+import signal, sys, time
+from probes.interruption import ends_soon
+def work():
+    if sys.argv[1] == "deaf":
+        signal.signal(signal.SIGINT, lambda *_: None)
+    print("ready", flush=True)
+    while True:
+        time.sleep(0.05)
+try:
+    with ends_soon(lambda: print("forced"), patience=0.3):
+        work()
+except KeyboardInterrupt:
+    print("by itself")
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize(("kind", "word"), [("gives way", "by itself"), ("deaf", "forced")])
+def test_ctrl_c_ends_code_that_gives_way_and_code_that_does_not(kind, word):
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, kind],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=30)
+    assert (said.strip(), process.returncode) == (word, 130)
+    assert time.monotonic() - start < 2
+
+
+def test_nothing_is_left_behind():
+    import threading
+
+    from probes.interruption import ends_soon
+
+    before = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(before)
+    with ends_soon(lambda: None):
+        pass
+    after = signal.set_wakeup_fd(before)
+    assert after == before
+    assert "ctrl-c" not in [thread.name for thread in threading.enumerate()]
