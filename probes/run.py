@@ -4,6 +4,7 @@ Contract: thin. Words and flags become a `Call`; every flag is checked before an
 ``--help`` imports nothing but this file and the list of commands.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with ends_soon(interrupted):
             return terminal.finish(_answer(words, terminal))
     except KeyboardInterrupt:
-        return interrupted()
+        code = interrupted()
+        if arguments is None:  # as a program: what libraries clean up at exit can take long
+            sys.stderr.flush()
+            os._exit(code)
+        return code
 
 
 def _answer(words: list[str], terminal: "Terminal") -> int:

@@ -67,9 +67,7 @@ class Progress:
 
 def progress_of(run: Run) -> list[Progress]:
     """Return the progress of every stage, in the order of the pipeline."""
-    found: dict[str, Progress] = {}
-    for stage in STAGES:
-        found[stage.name] = _progress(run, stage, found)
+    found = {stage.name: _progress(run, stage) for stage in STAGES}
     stories, neutral = found["generate-stories"], found["generate-neutral"]
     if stories.seconds_per_unit is None or neutral.seconds_per_unit is None:
         known = stories.seconds_per_unit or neutral.seconds_per_unit
@@ -78,7 +76,7 @@ def progress_of(run: Run) -> list[Progress]:
     return list(found.values())
 
 
-def _progress(run: Run, stage: Stage, earlier: dict[str, Progress]) -> Progress:
+def _progress(run: Run, stage: Stage) -> Progress:
     record = run.record(stage.name)
     state = _state(run, stage)
     seconds = record["seconds"] if record and record["complete"] else None
@@ -108,7 +106,7 @@ def _state(run: Run, stage: Stage) -> State:
 
 
 def _times(folder: Path) -> dict[str, float]:
-    """Times of the files of one folder, by name."""
+    """Return the times of the files of one folder, by name."""
     try:
         with os.scandir(folder) as entries:
             return {entry.name: entry.stat().st_mtime for entry in entries}

@@ -1,4 +1,4 @@
-"""The terminal: progress bars on a TTY, plain lines elsewhere, tables or one JSON object at the end.
+"""The terminal: progress bars on a TTY, plain lines elsewhere, tables or JSON at the end.
 
 Contract
 --------

@@ -106,5 +106,19 @@ COMMANDS = {
             {"config": "the same as CONFIG"},
             takes_settings=True,
         ),
+        Command(
+            "compare",
+            "compare:main",
+            "RUN_A RUN_B ... [--emotions=A,B] [--layer=L] [--output=FOLDER]",
+            "how alike the vectors of runs are (RSA, CKA, Procrustes, cosines), with intervals "
+            "over emotions and a null of permuted emotions",
+            {
+                "emotions": "only these; all that both runs have without it",
+                "layer": "a layer of the model; without it each run's target layer",
+                "resamples": "permutations and half-samples of emotions, 1000 without it",
+                "seed": "of the resampling",
+                "output": "folder for comparison.json and a figure of all layers per pair",
+            },
+        ),
     )
 }

@@ -49,9 +49,8 @@ def _words(stage: Progress) -> str:
         parts.append(f"took {duration(stage.seconds)}")
     elif stage.seconds_left is not None and stage.seconds_per_unit is not None:
         unit = stage.unit.removesuffix("s")
-        parts.append(
-            f"about {duration(stage.seconds_left)} left at {stage.seconds_per_unit:.2g} s per {unit}"
-        )
+        left, rate = duration(stage.seconds_left), f"{stage.seconds_per_unit:.2g} s per {unit}"
+        parts.append(f"about {left} left at {rate}")
     elif stage.state != "done":
         parts.append("time not measured yet")
     return ", ".join(parts)

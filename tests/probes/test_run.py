@@ -1,6 +1,7 @@
 """The command line: both forms, every flag checked before any work, honest exit codes."""
 
 import json
+import os
 import shlex
 import signal
 import statistics
@@ -33,6 +34,31 @@ def python(*words: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=120, **options
     )
+
+
+def interrupt(words, begun):
+    """Run a command, press Ctrl-C once `begun()`, and return what it said on one line."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "probes.run", *words],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the suite in the background leaves SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 90
+    while not begun() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    seconds = time.monotonic() - start
+    assert process.returncode == 130, said
+    assert "Interrupted. Finished work is kept" in said
+    assert "Traceback" not in said
+    # Two seconds when the machine is free; a process of a crowd waits for its turn.
+    assert seconds < 2 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    return " ".join(said.split())
 
 
 class TestHelp:
@@ -187,6 +213,30 @@ class TestFlags:
         assert not (finished.folder / "figures").exists()
 
 
+class TestJson:
+    def test_a_run_is_one_object_on_standard_output(self, finished, capsys):
+        assert main(finished.config, "--json") == 0
+        said = json.loads(capsys.readouterr().out)
+        assert said["exit_code"] == 0
+        assert said["stages"] == dict.fromkeys(NAMES, "complete, skipped")
+        assert said["summary"]["subject"]["n_layers"] > 0
+
+    def test_a_stage_gives_its_numbers(self, finished, capsys):
+        assert main("logit-lens", "--config", finished.config, "--json", "--emotions=sad") == 0
+        assert list(json.loads(capsys.readouterr().out)["logit_lens"]) == ["sad"]
+
+    def test_an_error_is_an_object_too(self, finished, capsys):
+        assert main(finished.config, "analyse", "--json") == 2
+        said = capsys.readouterr()
+        assert json.loads(said.out)["exit_code"] == 2
+        assert json.loads(said.out)["error"].startswith("unknown stage 'analyse'")
+        assert "unknown stage" in said.err
+
+    def test_the_word_after_json_is_still_a_stage(self, finished, capsys):
+        assert main(finished.config, "--json", "analyze") == 0
+        assert list(json.loads(capsys.readouterr().out)["stages"]) == ["analyze"]
+
+
 class TestExitCodes:
     def test_a_changed_setting_is_refused_and_the_cure_cures_it(self, finished, capsys):
         change = ["--vectors.neutral_pca=none", "--logit_lens.top_k=4"]
@@ -216,23 +266,28 @@ class TestExitCodes:
             writer={"name": str(tiny_writer)},
             generation={"topics_subset": 100, "stories_per_topic": 12, "batch_size": 12},
         )
-        words = [sys.executable, "-m", "probes.run", made.config, "generate-stories"]
-        process = subprocess.Popen(
-            words,
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-            # A shell that runs the suite in the background leaves SIGINT ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        said = interrupt(
+            [made.config, "generate-stories"], lambda: list(made.folder.glob("stories/*/*.json"))
         )
-        deadline = time.monotonic() + 90
-        while not list(made.folder.glob("stories/*/*.json")) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-        assert process.returncode == 130, said
-        assert "Interrupted. Finished work is kept" in said
-        assert "Traceback" not in said
+        assert f"To go on: emotion-probes {made.config} generate-stories" in said
         written = list(made.folder.glob("stories/*/*.json"))
         assert 0 < len(written) < 300
         assert all(json.loads(path.read_text())["texts"] for path in written)
+
+    def test_interrupting_while_reading_keeps_the_shards(self, reading_run):
+        made = reading_run(corpus={"per_cell": 900})
+        interrupt(
+            [made.config, "generate-stories", "generate-neutral", "extract-activations"],
+            lambda: list(made.folder.glob("activations/*.safetensors")),
+        )
+        stage = json.loads((made.folder / "stages" / "extract-activations.json").read_text())
+        assert not stage["complete"]
+
+    def test_interrupting_while_validating_says_how_to_go_on_without_starting_over(self, finished):
+        words = [finished.config, "validate", "--validation.n_random=500", "--restart=validate"]
+        record = finished.folder / "stages" / "validate.json"
+        said = interrupt(
+            words, lambda: record.exists() and not json.loads(record.read_text())["complete"]
+        )
+        assert "--restart" not in said
+        assert f"{finished.config} validate --validation.n_random=500" in said

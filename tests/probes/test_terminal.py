@@ -27,7 +27,7 @@ def test_a_result_takes_the_place_of_the_tables_and_nan_is_null(capsys):
 def test_what_libraries_print_goes_to_standard_error(capsys):
     terminal = Terminal(as_json=True)
     with terminal.reserved():
-        print("Loading checkpoint")
+        print("Loading checkpoint")  # noqa: T201 - as a library would
         terminal.error("no such model")
         terminal.finish(1)
     said = capsys.readouterr()

@@ -1,0 +1,253 @@
+r"""How alike two sets of emotion vectors are, whatever the basis of each.
+
+With :math:`A` and :math:`B` one row per shared emotion, in the same order, and rows of unit norm:
+
+1. *RSA*: Spearman correlation of the two cosine matrices above the diagonal (Kriegeskorte, Mur &
+   Bandettini 2008, doi:10.3389/neuro.06.004.2008).
+2. *CKA*: :math:`HSIC(K, L) / \sqrt{HSIC(K, K)\,HSIC(L, L)}` of the Gram matrices, with the unbiased
+   estimator of Song et al. 2012. The biased one is near 1 for unrelated vectors as soon as there
+   are more dimensions than emotions (Murphy, Zylberberg & Fyshe 2024, arXiv:2405.01012).
+3. *Procrustes*: what the best rotation and scaling leave over of the centered vectors, in 0 (one is
+   the other, rotated) to 1: :math:`1 - (\sum_i \sigma_i)^2`, :math:`\sigma` the singular values of
+   :math:`A^\top B`, both of unit Frobenius norm.
+4. *Cosine* of each emotion's two vectors, where both lie in one basis.
+
+Interval: emotions are the units. Half of them are drawn without replacement, many times; the spread
+of the statistic over halves equals that over samples of emotions (delete-half jackknife, Shao & Wu
+1989, doi:10.1214/aos/1176347263). A bootstrap would draw emotions twice, and an emotion is at
+distance zero from itself in both runs: any two runs would look alike.
+
+Null: the emotions of the second are permuted, so everything but the correspondence stays.
+
+Contract: tensors in, numbers out; emotions are matched by the caller.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from einops import einsum, rearrange, reduce
+from jaxtyping import Float, Int
+from scipy.stats import rankdata
+from torch import Tensor
+
+from hooks.errors import DataError, InvalidInput
+from probes.geometry import unit
+from probes.statistics import permutation_p_value
+
+FEWEST = 8
+"""Shared emotions: a half of fewer has too few distances to compare."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One measure of likeness with what is needed to judge it.
+
+    Attributes
+    ----------
+    value
+        The statistic of all shared emotions.
+    low, high
+        95% interval over emotions.
+    null_mean, null_bound
+        Mean of the statistic under permuted emotions, and the value that 5% of the permutations
+        reach or pass on the side of likeness.
+    p
+        Permutation p-value: so alike, or more, by chance.
+    n
+        Shared emotions.
+    """
+
+    value: float
+    low: float
+    high: float
+    null_mean: float
+    null_bound: float
+    p: float
+    n: int
+
+
+Vectors = Float[Tensor, "emotion d_model"]
+Others = Float[Tensor, "emotion d_other"]
+Grams = Float[Tensor, "sample emotion emotion"]
+Statistic = Callable[[Grams, Grams], Float[Tensor, "sample"]]
+
+_CHUNK = 2_000_000
+"""Numbers of Gram matrices that are held at once."""
+
+
+def rsa(first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int) -> Comparison:
+    """Compare which emotions lie close to which; see the module's text.
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than eight emotions, or unequal numbers of them.
+    DataError
+        When a vector is zero or not finite.
+    """
+    return _compare(_cosines(first), _cosines(second), _spearman, n_resamples, seed, like="greater")
+
+
+def cka(first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int) -> Comparison:
+    """Compare Gram matrices; 1 for a rotated copy, about 0 for unrelated vectors. See `rsa`."""
+    return _compare(_cosines(first), _cosines(second), _unbiased, n_resamples, seed, like="greater")
+
+
+def procrustes(first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int) -> Comparison:
+    """Return what the best rotation leaves over, in 0..1; see `rsa`.
+
+    Its value under permuted emotions is far below 1 where there are more dimensions than emotions:
+    read it beside its null.
+    """
+    return _compare(_cosines(first), _cosines(second), _left_over, n_resamples, seed, like="less")
+
+
+def mean_cosine(
+    first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int
+) -> Comparison:
+    """Return the mean over emotions of the cosine of an emotion's two vectors; see `rsa`.
+
+    Raises
+    ------
+    InvalidInput
+        When their dimensions differ.
+    """
+    cross = _cross(first, second)
+
+    def mean(_: Grams, cosines: Grams) -> Float[Tensor, "sample"]:
+        return cosines.diagonal(dim1=1, dim2=2).mean(dim=1)
+
+    return _compare(cross, cross, mean, n_resamples, seed, like="greater", columns_only=True)
+
+
+def own_cosines(first: Vectors, second: Others) -> Float[Tensor, "emotion"]:
+    """Cosine of each emotion's two vectors."""
+    return _cross(first, second).diagonal()
+
+
+def rsa_by_layer(
+    first: Float[Tensor, "layer emotion d_model"], second: Float[Tensor, "other emotion d_other"]
+) -> Float[Tensor, "layer other"]:
+    """RSA of every layer of one set of vectors with every layer of another; see `rsa`."""
+    sides = [torch.stack([_cosines(layer) for layer in vectors]) for vectors in (first, second)]
+    row, column = torch.triu_indices(first.shape[1], first.shape[1], offset=1)
+    ranks = [torch.from_numpy(rankdata(side[:, row, column].numpy(), axis=1)) for side in sides]
+    centered = [each - reduce(each, "layer pair -> layer 1", "mean") for each in ranks]
+    return einsum(*map(unit, centered), "layer pair, other pair -> layer other")
+
+
+def _cross(first: Vectors, second: Others) -> Float[Tensor, "emotion emotion"]:
+    if first.shape != second.shape:
+        raise InvalidInput(
+            f"expected vectors of one basis, got shapes {tuple(first.shape)} and "
+            f"{tuple(second.shape)}; compare their geometry instead (rsa, cka, procrustes)."
+        )
+    return einsum(unit(first.double()), unit(second.double()), "a d_model, b d_model -> a b")
+
+
+def _cosines(vectors: Vectors) -> Float[Tensor, "emotion emotion"]:
+    if not bool(torch.isfinite(vectors).all()):
+        raise DataError("expected finite vectors, got NaN or infinity; compute them again.")
+    scaled = unit(vectors.double())
+    return einsum(scaled, scaled, "a d_model, b d_model -> a b")
+
+
+def _compare(
+    first: Float[Tensor, "emotion emotion"],
+    second: Float[Tensor, "other other"],
+    statistic: Statistic,
+    n_resamples: int,
+    seed: int,
+    *,
+    like: Literal["greater", "less"],
+    columns_only: bool = False,
+) -> Comparison:
+    n = len(first)
+    if n < FEWEST or len(second) != n or n_resamples < 1:
+        raise InvalidInput(
+            f"expected at least {FEWEST} shared emotions, the same in both, got {n} and "
+            f"{len(second)}. Compare runs that share more emotions."
+        )
+    everything = rearrange(torch.arange(n), "emotion -> 1 emotion")
+    value = float(statistic(_picked(first, everything), _picked(second, everything)))
+    generator = torch.Generator().manual_seed(seed)
+    orders = torch.rand(n_resamples, n, generator=generator).argsort(dim=1)
+    null, halves = [], []
+    for order in orders.split(max(1, _CHUNK // n**2)):
+        same = everything.expand(len(order), n)
+        shuffled = _picked(second, same if columns_only else order, order)
+        null.append(statistic(_picked(first, same), shuffled))
+        half = order[:, : n // 2]
+        halves.append(statistic(_picked(first, half), _picked(second, half)))
+    by_chance, spread = torch.cat(null), torch.cat(halves)
+    ends = torch.tensor([0.025, 0.975], dtype=spread.dtype)
+    low, high = torch.quantile(value + spread - spread.mean(), ends).tolist()
+    return Comparison(
+        value=value,
+        low=max(low, 0.0 if like == "less" else -1.0),
+        high=min(high, 1.0),
+        null_mean=float(by_chance.mean()),
+        null_bound=float(torch.quantile(by_chance, 0.95 if like == "greater" else 0.05)),
+        p=permutation_p_value(value, by_chance, like),
+        n=n,
+    )
+
+
+def _picked(
+    gram: Float[Tensor, "emotion emotion"],
+    rows: Int[Tensor, "sample row"],
+    columns: Int[Tensor, "sample row"] | None = None,
+) -> Float[Tensor, "sample row row"]:
+    """Take rows and columns of a Gram matrix, once per sample; the same ones unless told."""
+    columns = rows if columns is None else columns
+    return gram[
+        rearrange(rows, "sample row -> sample row 1"),
+        rearrange(columns, "sample row -> sample 1 row"),
+    ]
+
+
+def _spearman(first: Grams, second: Grams) -> Float[Tensor, "sample"]:
+    row, column = torch.triu_indices(first.shape[1], first.shape[1], offset=1)
+    pairs = torch.stack([first[:, row, column], second[:, row, column]])
+    ranks = torch.from_numpy(rankdata(pairs.numpy(), axis=2))
+    centered = ranks - reduce(ranks, "side sample pair -> side sample 1", "mean")
+    lengths = centered.norm(dim=2)
+    if bool((lengths == 0).any()):
+        raise DataError("expected cosines that differ between emotions, got equal ones.")
+    return (centered[0] * centered[1]).sum(dim=1) / (lengths[0] * lengths[1])
+
+
+def _unbiased(first: Grams, second: Grams) -> Float[Tensor, "sample"]:
+    return _hsic(first, second) / (_hsic(first, first) * _hsic(second, second)).sqrt()
+
+
+def _hsic(first: Grams, second: Grams) -> Float[Tensor, "sample"]:
+    """Unbiased estimate of the Hilbert-Schmidt independence criterion (Song et al. 2012)."""
+    n = first.shape[1]
+    off_diagonal = 1 - torch.eye(n, dtype=first.dtype)
+    k, m = first * off_diagonal, second * off_diagonal
+    total = k.sum(dim=(1, 2)) * m.sum(dim=(1, 2)) / ((n - 1) * (n - 2))
+    mixed = (k.sum(dim=1) * m.sum(dim=1)).sum(dim=1)
+    return ((k * m).sum(dim=(1, 2)) + total - 2 * mixed / (n - 2)) / (n * (n - 3))
+
+
+def _left_over(first: Grams, second: Grams) -> Float[Tensor, "sample"]:
+    # The singular values of A^T B from the Gram matrices K and L alone: the square roots of the
+    # eigenvalues of K^1/2 L K^1/2, with both centered and of unit trace.
+    k, m = _centered(first), _centered(second)
+    values, vectors = torch.linalg.eigh(k)
+    root = einsum(
+        vectors, values.clamp(min=0).sqrt(), vectors, "s a factor, s factor, s b factor -> s a b"
+    )
+    nuclear = torch.linalg.eigvalsh(root @ m @ root).clamp(min=0).sqrt().sum(dim=1)
+    return (1.0 - nuclear**2).clamp(min=0)
+
+
+def _centered(gram: Grams) -> Grams:
+    rows = reduce(gram, "sample a b -> sample a 1", "mean")
+    columns = reduce(gram, "sample a b -> sample 1 b", "mean")
+    centered = gram - rows - columns + reduce(gram, "sample a b -> sample 1 1", "mean")
+    trace = centered.diagonal(dim1=1, dim2=2).sum(dim=1)
+    return centered / rearrange(trace, "sample -> sample 1 1")
