@@ -8,6 +8,8 @@ import torch
 
 from probes import EmotionVectors, run, stages, summary
 from probes.export import read_gguf, read_safetensors
+from probes.export.hub_folder import hub_files
+from probes.export.source import find_source
 
 
 def main(*words) -> int:
@@ -81,9 +83,9 @@ class TestDryRun:
         summary.write_summary(made)
         assert main("export", finished.folder, "--to=hub", "--dry-run") == 0
         shown = said(capsys)[0]
-        size = (finished.folder / "vectors" / "emotion_vectors.safetensors").stat().st_size
-        assert "model/emotion_vectors.safetensors" in shown
-        assert f"{size / 1e3:.1f} kB" in shown
+        files = hub_files(find_source(str(finished.folder)), "user/name")
+        for name, content in files.items():
+            assert f"{name} │ {len(content) / 1e3:.1f} kB" in shown
         assert "# Emotion vectors of gpt2" in shown
         assert "# Stories that convey an emotion" in shown
         assert not (finished.folder / "export").exists()
