@@ -1,7 +1,8 @@
 """Read `resid_post`: whole for one text, pooled inside the forward pass for many.
 
 1. Texts become token ids by the model's one tokenisation path.
-2. They are sorted by length and packed into batches of about `batch_tokens` padded tokens.
+2. They are sorted by length and packed into batches of about `batch_tokens` padded tokens
+   (`batching`). A batch that runs out of memory is halved until it fits; no text is read twice.
 3. At every wanted layer a hook *selects* the positions that count (a NaN at a padded position
    cannot leak, as it would through multiplication by a mask), sums them in float32 and keeps
    nothing else.
@@ -10,7 +11,7 @@
 Contract: a batch gives the same numbers as its texts one by one; results are in the order given.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,13 +21,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.backends import Backend, check_layers
-from hooks.errors import InvalidInput
+from hooks.batching import (
+    DEFAULT_BATCH_TOKENS,
+    ceiling,
+    is_out_of_memory,
+    largest_first,
+    recall,
+    release_memory,
+    remember,
+    rows_that_fit,
+)
+from hooks.errors import InvalidInput, ModelError
 from hooks.model import LanguageModel
 from hooks.positions import FromToken, Positions
 from hooks.tokens import TokenBatch, pad
-
-DEFAULT_BATCH_TOKENS = 1024
-"""Padded tokens per forward pass; on CPUs larger batches only cost memory."""
 
 
 @dataclass(frozen=True)
@@ -76,19 +84,6 @@ def _encode(model: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
     return encoded
 
 
-def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Group text indices, longest first, so that a padded batch has at most `batch_tokens` tokens.
-
-    A text longer than `batch_tokens` makes a batch of its own.
-    """
-    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
-    start = 0
-    while start < len(order):
-        rows = max(1, batch_tokens // max(1, lengths[order[start]]))
-        yield order[start : start + rows]
-        start += rows
-
-
 @torch.no_grad()
 def pooled_resid_post(
     model: LanguageModel,
@@ -115,7 +110,8 @@ def pooled_resid_post(
     layers
         Layers to read, 0-based; None reads all.
     batch_tokens
-        Padded tokens per forward pass; None takes `DEFAULT_BATCH_TOKENS`.
+        Padded tokens per forward pass; None takes the size remembered for this model on this
+        machine (`batching`), else `DEFAULT_BATCH_TOKENS`.
     padding_side
         Makes no difference to the result beyond rounding.
     keep
@@ -135,20 +131,39 @@ def pooled_resid_post(
     ------
     InvalidInput
         For a layer the model does not have, or a text longer than it reads.
+    ModelError
+        When one text alone does not fit into memory.
     """
     chosen = _layers(model, layers)
     encoded = _encode(model, texts)
+    lengths = [len(ids) for ids in encoded]
+    limit = batch_tokens or recall(model) or DEFAULT_BATCH_TOKENS
+    limit = min(limit, ceiling(model) or limit)
     tree = model.bulk if through == "bulk" else model.reader
     shape = (len(texts), len(chosen), model.d_model)
     mean = torch.full(shape, float("nan"))
     norm = torch.full(shape[:2], float("nan"))
     n_tokens = torch.zeros(len(texts), dtype=torch.long)
     kept: dict[int, Tensor] = {}
-    for rows in batches_by_length([len(i) for i in encoded], batch_tokens or DEFAULT_BATCH_TOKENS):
+    waiting = largest_first(lengths)
+    halved = False
+    while waiting:
+        rows = waiting[: rows_that_fit(waiting, lengths, limit)]
         batch = pad([encoded[row] for row in rows], model.special_ids, side=padding_side)
         selected = positions.select(batch.content)
         kept_mask = keep.select(batch.content) if keep is not None else None
-        sums, norms, singles = _read_batch(tree, batch, selected, kept_mask, chosen)
+        read = _read_if_it_fits(tree, batch, selected, kept_mask, chosen)
+        if read is None:
+            release_memory()
+            if len(rows) == 1:
+                raise ModelError(
+                    f"{model.name} ran out of memory on one text of {lengths[rows[0]]} tokens. "
+                    "Shorten it, read fewer layers, or load the model in a smaller dtype."
+                )
+            limit, halved = max(1, batch.ids.numel() // 2), True
+            continue
+        waiting = waiting[len(rows) :]
+        sums, norms, singles = read
         counts = selected.sum(dim=1)
         index = torch.tensor(rows)[counts > 0]
         filled = counts[counts > 0]
@@ -160,10 +175,28 @@ def pooled_resid_post(
             kept.update(zip(rows, singles.split(sizes), strict=True))
         if progress is not None:
             progress(len(rows))
+    if halved:
+        remember(model, limit, at_most=True)
     ordered = [kept[text] for text in sorted(kept)]
     tokens = torch.cat(ordered) if ordered else torch.zeros(0, *shape[1:])
     owners = [text for text in sorted(kept) for _ in range(len(kept[text]))]
     return Pooled(mean, n_tokens, norm, tokens, torch.tensor(owners, dtype=torch.long))
+
+
+def _read_if_it_fits(
+    tree: Backend,
+    batch: TokenBatch,
+    selected: Tensor,
+    kept_mask: Tensor | None,
+    layers: list[int],
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Return what `_read_batch` does, or None when memory ran out."""
+    try:
+        return _read_batch(tree, batch, selected, kept_mask, layers)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    return None
 
 
 def _read_batch(

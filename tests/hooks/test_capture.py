@@ -7,7 +7,7 @@ import torch
 
 import hooks
 from hooks import FromToken, Last, Span
-from hooks.capture import batches_by_length
+from hooks.batching import batches_by_length
 from hooks.errors import InvalidInput
 from hooks.tokens import pad
 
