@@ -47,7 +47,7 @@ def largest_first(lengths: Sequence[int]) -> list[int]:
 
 
 def rows_that_fit(order: Sequence[int], lengths: Sequence[int], batch_tokens: int) -> int:
-    """Count how many of the next texts make a padded batch of at most `batch_tokens`, at least 1."""
+    """Count the next texts that make a padded batch of at most `batch_tokens`; at least one."""
     return min(len(order), max(1, batch_tokens // max(1, lengths[order[0]])))
 
 

@@ -58,16 +58,31 @@ class Shard:
     """Texts with no token left to average."""
 
 
-def plan_shards(texts: Sequence[Text], size: int) -> list[list[Text]]:
-    """Cut texts into shards of about `size`, never through a cell."""
-    shards: list[list[Text]] = []
-    previous: tuple[str | None, str] | None = None
-    for text in texts:
-        cell = (text.emotion, text.topic)
-        if not shards or (len(shards[-1]) >= size and cell != previous):
+def plan_shards(n_texts: Sequence[int], size: int) -> list[list[int]]:
+    """Group cells into shards of about `size` texts, never through a cell.
+
+    Parameters
+    ----------
+    n_texts
+        How many texts each cell has.
+    size
+        A shard is full when it holds this many.
+
+    Returns
+    -------
+    list of list of int
+        Numbers of the cells in each shard; cells without texts are in none.
+    """
+    shards: list[list[int]] = []
+    held = size
+    for cell, number in enumerate(n_texts):
+        if number == 0:
+            continue
+        if held >= size:
             shards.append([])
-        shards[-1].append(text)
-        previous = cell
+            held = 0
+        shards[-1].append(cell)
+        held += number
     return shards
 
 

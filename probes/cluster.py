@@ -16,7 +16,7 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol, runtime_checkable
 
@@ -65,8 +65,11 @@ class Workers(Protocol):
         """Say which model they hold."""
         ...
 
-    def map(self, units: Sequence[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
-        """Yield every unit with its result, in the order in which they are finished."""
+    def map(self, units: Iterable[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
+        """Yield every unit with its result, in the order in which they are finished.
+
+        A unit is taken when somebody is free to do it, so `units` may make them one by one.
+        """
         ...
 
 
@@ -80,7 +83,7 @@ class Here:
         """See `Workers`."""
         return self._job.about()
 
-    def map(self, units: Sequence[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
+    def map(self, units: Iterable[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
         """See `Workers`."""
         for unit in units:
             yield unit, self._job.do(unit, advance)
@@ -93,7 +96,7 @@ class Threads(Here):
         super().__init__(job)
         self._at_once = at_once
 
-    def map(self, units: Sequence[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
+    def map(self, units: Iterable[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
         """See `Workers`; no more units are begun than the caller takes results."""
         pool = ThreadPoolExecutor(self._at_once)
         waiting = iter(units)
@@ -145,18 +148,23 @@ class OnRay:
                 )
         return first
 
-    def map(self, units: Sequence[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
+    def map(self, units: Iterable[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
         """See `Workers`."""
         _ray()
         from ray.util import ActorPool
 
         pool = ActorPool(list(self._actors))
         with _ray_errors():
-            results = pool.map_unordered(
-                lambda actor, item: actor.do.remote(*item), list(enumerate(units))
-            )
-            for number, result in results:
-                unit = units[number]
+            waiting = iter(enumerate(units))
+            sent: dict[int, Any] = {}
+            while True:
+                while pool.has_free() and (item := next(waiting, None)) is not None:
+                    sent[item[0]] = item[1]
+                    pool.submit(lambda actor, item: actor.do.remote(*item), item)
+                if not pool.has_next():
+                    return
+                number, result = pool.get_next_unordered()
+                unit = sent.pop(number)
                 advance(unit.n_texts)
                 yield unit, result
 

@@ -107,6 +107,11 @@ def read_corpus(root: Path, cells: Iterable[Cell]) -> Iterator[Text]:
             yield Text(cell.emotion, cell.topic, story["index"], story["text"])
 
 
+def count_texts(root: Path, cells: Iterable[Cell]) -> list[int]:
+    """Return the number of accepted texts of each cell; no text is kept in memory."""
+    return [len(read_cell(root, cell)["texts"]) for cell in cells]
+
+
 def read_jsonl(path: str, *, emotion: bool) -> dict[Cell, list[str]]:
     """Read a user's own corpus: JSON lines with emotion (stories only), topic and text.
 

@@ -14,7 +14,7 @@ Contract
 import importlib.metadata
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -234,6 +234,14 @@ class Run:
             )
         if before is None:
             write_json(self.record_path(stage), {**record, "fingerprint": fingerprint})
+
+    def keep(self, stage: str, name: str, make: Callable[[], Any]) -> Any:
+        """Return a value that a stage was begun with; make and record it the first time."""
+        record = self.record(stage) or {}
+        if name not in record:
+            record[name] = make()
+            write_json(self.record_path(stage), record)
+        return record[name]
 
     def finish(self, stage: str, output_digest: str, counts: Any, seconds: float) -> None:
         """Record that a stage is complete; seconds of earlier, killed sittings are not known."""

@@ -2,7 +2,8 @@
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,22 +11,21 @@ import torch
 from hooks import DataError, InvalidInput
 from probes.activations import Kind, load_shards, plan_shards, save_shard, shard_path
 from probes.cluster import Workers, workers
-from probes.corpus import Cell, Text, read_corpus
+from probes.corpus import Cell, count_texts, read_corpus
 from probes.denoising import MeanAccumulator, mean_difference, project_out
 from probes.folds import MIN_TOPICS, Folds, accuracy_by_layer, best_layer
 from probes.materials import INDEX, Materials, removed_components
 from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run, versions
-from probes.stages.units import Reading, ReadingUnit
+from probes.stages.units import Reading, ReadingUnit, TuningUnit
 from probes.storage import write_json
 from probes.vectors import EmotionVectors, Provenance, mean_residual_norm
 
 
 def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     """Read every text at every wanted layer; leaves ``activations/``."""
-    stories = list(read_corpus(run.root, run.story_cells))
-    neutral = list(read_corpus(run.root, run.neutral_cells))
+    stories, neutral = (_Corpus.open(run, c) for c in (run.story_cells, run.neutral_cells))
     _require_texts(run, stories, neutral)
     here = functools.partial(Reading, run.config, models)
     with workers(run.config.compute, here, functools.partial(Reading, run.config)) as readers:
@@ -40,8 +40,24 @@ def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[st
     return {key: index[key] for key in ("stories", "neutral", "layers", "dtype", "backend")}
 
 
+@dataclass(frozen=True)
+class _Corpus:
+    """Which texts there are; they are read shard by shard."""
+
+    cells: list[Cell]
+    n_texts: list[int]
+
+    @classmethod
+    def open(cls, run: Run, cells: list[Cell]) -> "_Corpus":
+        return cls(cells, count_texts(run.root, cells))
+
+    @property
+    def total(self) -> int:
+        return sum(self.n_texts)
+
+
 def _read(
-    run: Run, readers: Workers, reporter: Reporter, stories: list[Text], neutral: list[Text]
+    run: Run, readers: Workers, reporter: Reporter, stories: _Corpus, neutral: _Corpus
 ) -> dict[str, Any]:
     """Read all shards that are not there; return the index."""
     model = readers.about()
@@ -50,7 +66,7 @@ def _read(
     layers = list(range(model["n_layers"])) if settings.layers is None else settings.layers
     # Checked before hours of reading, not after.
     _require_target(run, run.config.target_layer(model["n_layers"]), layers)
-    n_bytes = len(stories) * len(layers) * model["d_model"] * 4
+    n_bytes = stories.total * len(layers) * model["d_model"] * 4
     per_cell = settings.keep == "cell" or (
         settings.keep == "auto" and n_bytes > settings.max_gigabytes * 1e9
     )
@@ -65,14 +81,20 @@ def _read(
         "layers": layers,
         "per_cell": per_cell,
     }
-    kinds: list[tuple[Kind, list[Text]]] = [("stories", stories), ("neutral", neutral)]
-    for kind, texts in kinds:
-        units = [
-            ReadingUnit(number, tuple(shard), tuple(layers), kind, per_cell and kind == "stories")
-            for number, shard in enumerate(plan_shards(texts, settings.shard_size))
-        ]
-        _read_shards(run, readers, reporter, kind, units)
-        index[kind] = _totals(run, kind, len(units))
+    batch_tokens = settings.batch_tokens or run.keep(
+        "extract-activations", "batch_tokens", lambda: _tuned(readers, max(layers))
+    )
+    kinds: list[tuple[Kind, _Corpus]] = [("stories", stories), ("neutral", neutral)]
+    for kind, corpus in kinds:
+        shards = plan_shards(corpus.n_texts, settings.shard_size)
+        how = {
+            "layers": tuple(layers),
+            "kind": kind,
+            "per_cell": per_cell and kind == "stories",
+            "batch_tokens": batch_tokens,
+        }
+        _read_shards(run, readers, reporter, kind, corpus, shards, how)
+        index[kind] = _totals(run, kind, len(shards))
     return index
 
 
@@ -105,6 +127,11 @@ def _target_layer(materials: Materials) -> tuple[int, dict[str, Any]]:
     return best_layer(accuracy), {"rule": "held-out topics", "accuracy": by_layer}
 
 
+def _tuned(readers: Workers, last_layer: int) -> int:
+    [(_, batch_tokens)] = readers.map([TuningUnit(last_layer)], lambda _count: None)
+    return batch_tokens
+
+
 def _totals(run: Run, kind: Kind, n_shards: int) -> dict[str, int]:
     """Count what the shards hold, one after another."""
     totals = {"n_shards": n_shards, "n_texts": 0, "n_tokens": 0, "dropped": 0}
@@ -115,30 +142,42 @@ def _totals(run: Run, kind: Kind, n_shards: int) -> dict[str, int]:
     return totals
 
 
-def _require_texts(run: Run, stories: Sequence[Text], neutral: Sequence[Text]) -> None:
+def _require_texts(run: Run, stories: _Corpus, neutral: _Corpus) -> None:
     cure = (
         "Raise generation.max_attempts or max_new_tokens, lower generation.min_words, or use a "
         f"stronger writer; then: python -m probes.run {run.source} --restart generate-stories"
     )
-    empty = sorted(set(run.emotions) - {text.emotion for text in stories})
+    held = zip(stories.cells, stories.n_texts, strict=True)
+    empty = sorted(set(run.emotions) - {cell.emotion for cell, number in held if number})
     if empty:
         raise DataError(f"no usable story for: {', '.join(empty)}. {cure}")
-    if len(neutral) < 2 and run.config.vectors.neutral_pca != "none":
+    if neutral.total < 2 and run.config.vectors.neutral_pca != "none":
         raise DataError(
-            f"expected at least two neutral texts, got {len(neutral)}: their components are "
+            f"expected at least two neutral texts, got {neutral.total}: their components are "
             "removed from the vectors. Write some (generate-neutral, or corpus.neutral), or set "
             "vectors.neutral_pca=none."
         )
 
 
 def _read_shards(
-    run: Run, readers: Workers, reporter: Reporter, kind: Kind, units: Sequence[ReadingUnit]
+    run: Run,
+    readers: Workers,
+    reporter: Reporter,
+    kind: Kind,
+    corpus: _Corpus,
+    shards: Sequence[Sequence[int]],
+    how: dict[str, Any],
 ) -> None:
-    todo = [u for u in units if not shard_path(run.root, kind, u.number).exists()]
-    total = sum(unit.n_texts for unit in units)
-    done = total - sum(unit.n_texts for unit in todo)
-    with reporter.task(f"reading {kind}", total, "texts", done) as advance:
-        for unit, shard in readers.map(todo, advance):
+    todo = [n for n in range(len(shards)) if not shard_path(run.root, kind, n).exists()]
+    left = sum(corpus.n_texts[cell] for number in todo for cell in shards[number])
+
+    def units() -> Iterator[ReadingUnit]:
+        for number in todo:
+            cells = [corpus.cells[cell] for cell in shards[number]]
+            yield ReadingUnit(number, tuple(read_corpus(run.root, cells)), **how)
+
+    with reporter.task(f"reading {kind}", corpus.total, "texts", corpus.total - left) as advance:
+        for unit, shard in readers.map(units(), advance):
             save_shard(shard_path(run.root, kind, unit.number), shard)
 
 

@@ -44,11 +44,20 @@ class ReadingUnit:
     layers: tuple[int, ...]
     kind: TextKind
     per_cell: bool
+    batch_tokens: int
 
     @property
     def n_texts(self) -> int:
         """Texts to read."""
         return len(self.texts)
+
+
+@dataclass(frozen=True)
+class TuningUnit:
+    """How many padded tokens a pass up to a layer should take; no text is read."""
+
+    last_layer: int
+    n_texts: int = 0
 
 
 def rules(config: Config, kind: TextKind, *, chat: bool) -> Rules:
@@ -208,11 +217,14 @@ class Reading:
             "d_model": model.d_model,
         }
 
-    def do(self, unit: ReadingUnit, advance: Advance) -> Any:
-        """See `cluster.Job`; a shard."""
+    def do(self, unit: ReadingUnit | TuningUnit, advance: Advance) -> Any:
+        """See `cluster.Job`; a shard, or a number of tokens."""
         from hooks import FromToken, Spaced, pooled_resid_post
+        from hooks.batching import batch_tokens_for
         from probes.activations import make_shard
 
+        if isinstance(unit, TuningUnit):
+            return batch_tokens_for(self._model, unit.last_layer)
         settings = self._config.activation
         keep = None
         if unit.kind == "neutral" and settings.neutral_tokens_per_text:
@@ -222,7 +234,7 @@ class Reading:
             [text.text for text in unit.texts],
             FromToken(settings.token_offset),
             layers=list(unit.layers),
-            batch_tokens=settings.batch_tokens,
+            batch_tokens=unit.batch_tokens,
             keep=keep,
             progress=advance,
         )

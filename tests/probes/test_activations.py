@@ -38,18 +38,21 @@ def pooled_of(n_tokens: list[int], n_layers: int = 2, d_model: int = 3, seed: in
 
 
 class TestPlan:
-    TEXTS = texts_of(("sad", "x", 3), ("happy", "x", 1), ("sad", "y", 5), ("happy", "y", 2))
+    N_TEXTS = [3, 1, 0, 5, 2]
 
     @pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 100])
     def test_no_cell_is_cut_and_no_text_is_lost(self, size):
-        shards = plan_shards(self.TEXTS, size)
-        assert [text for shard in shards for text in shard] == self.TEXTS
-        cells = [{(text.emotion, text.topic) for text in shard} for shard in shards]
-        assert all(not a & b for i, a in enumerate(cells) for b in cells[:i])
-        assert all(len(shard) >= size for shard in shards[:-1])
+        shards = plan_shards(self.N_TEXTS, size)
+        filled = [cell for cell, number in enumerate(self.N_TEXTS) if number]
+        assert [cell for shard in shards for cell in shard] == filled
+        held = [sum(self.N_TEXTS[cell] for cell in shard) for shard in shards]
+        assert all(number >= size for number in held[:-1])
+        last = [self.N_TEXTS[shard[-1]] for shard in shards]
+        assert all(number - end < size for number, end in zip(held, last, strict=True))
 
     def test_no_texts_make_no_shards(self):
         assert plan_shards([], 4) == []
+        assert plan_shards([0, 0], 4) == []
 
 
 class TestMaking:

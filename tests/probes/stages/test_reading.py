@@ -11,12 +11,13 @@ from small_runs import Heard
 
 import hooks
 from hooks.errors import DataError, InvalidInput, StaleArtifact
-from probes import EmotionVectors
+from probes import EmotionVectors, corpus
 from probes.activations import load_shards
 from probes.corpus import read_corpus
 from probes.materials import Materials
 from probes.models import Models
-from probes.storage import read_json
+from probes.stages import reading
+from probes.storage import read_json, write_json
 
 READING = ("generate-stories", "generate-neutral", "extract-activations")
 N_LAYERS = tiny_models.N_LAYERS
@@ -265,3 +266,56 @@ class TestDamage:
         assert len(others) == 3
         assert [path.stat().st_mtime_ns for path in others] == times
         assert hashlib.sha256(shard.read_bytes()).hexdigest() == before
+
+
+class TestBatchSize:
+    @pytest.fixture
+    def sizes(self, monkeypatch):
+        """Sizes with which texts were read; the reading itself is real."""
+        seen = []
+        real = hooks.pooled_resid_post
+
+        def watch(*arguments, **options):
+            seen.append(options["batch_tokens"])
+            return real(*arguments, **options)
+
+        monkeypatch.setattr("hooks.capture.pooled_resid_post", watch)
+        return seen
+
+    def test_a_resumed_run_goes_on_with_the_size_it_began_with(self, reading_run, sizes):
+        made = reading_run()
+        made.stages(*READING)
+        path = made.folder / "stages" / "extract-activations.json"
+        record = read_json(path)
+        assert set(sizes) == {record["batch_tokens"]}
+        write_json(path, {**record, "batch_tokens": 77, "complete": False})
+        (made.folder / "activations" / "stories-00001.safetensors").unlink()
+        sizes.clear()
+        assert made.stage("extract-activations")
+        assert sizes == [77]
+
+    def test_a_size_that_is_asked_for_is_taken(self, reading_run, sizes):
+        made = reading_run(activation={"batch_tokens": 40})
+        made.stages(*READING)
+        assert set(sizes) == {40}
+
+
+def test_texts_are_held_in_memory_one_shard_at_a_time(reading_run, monkeypatch):
+    made = reading_run(corpus={"per_cell": 4})
+    made.stages(*READING[:2])
+    opened, at_each_shard = [], []
+    real_read, real_save = corpus.read_cell, reading.save_shard
+
+    def read(root, cell):
+        opened.append(cell)
+        return real_read(root, cell)
+
+    def save(path, shard):
+        at_each_shard.append(len(opened))
+        real_save(path, shard)
+
+    monkeypatch.setattr(corpus, "read_cell", read)
+    monkeypatch.setattr(reading, "save_shard", save)
+    made.stage("extract-activations")
+    n_cells = 9 + 3  # every cell is counted once, then read with its shard of 8 texts
+    assert at_each_shard[:5] == [n_cells + 2 * shard for shard in (1, 2, 3, 4)] + [n_cells + 9]
