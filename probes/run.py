@@ -65,7 +65,7 @@ _PIPELINE = Command(
     dict.fromkeys(("config", "restart", "emotions", "only", "dry_run"), ""),
     takes_settings=True,
 )
-_SWITCHES = ("--quiet", "--json", "--dry-run", "--dry_run", "--public")
+_SWITCHES = ("--quiet", "--json", "--dry-run", "--dry_run", "--public", "--measure")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -120,5 +120,18 @@ COMMANDS = {
                 "output": "folder for comparison.json and a figure of all layers per pair",
             },
         ),
+        Command(
+            "plan",
+            "plan:main",
+            "CONFIG [--tokens_per_second=N] [--measure] [--section.key=value ...]",
+            "what a run will take: texts, tokens, FLOPs, disk, memory, hours; loads no weights",
+            {
+                "config": "the config, where it is not the first word",
+                "tokens_per_second": "tokens one worker writes per second",
+                "reading_tokens_per_second": "tokens one worker reads per second",
+                "measure": "load the models and measure both on a short sample",
+            },
+            takes_settings=True,
+        ),
     )
 }

@@ -1,0 +1,82 @@
+"""What a model costs, read from its config: no weights are loaded or downloaded.
+
+1. The config comes from the model's folder or hub page; the module tree is built on the meta
+   device, where tensors have shapes and no content.
+2. Parameters of the decoder blocks are what a token is multiplied with, twice per parameter in
+   FLOPs; the unembedding counts for tokens that are written.
+
+Contract: experts of a mixture are all counted, as memory needs and as an upper bound of the FLOPs.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hooks import embedded
+from hooks.errors import ModelError
+from hooks.structure import find_blocks
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes of one model."""
+
+    name: str
+    n_layers: int
+    d_model: int
+    d_vocab: int
+    n_parameters: int
+    block_parameters: int
+    """Of all decoder blocks, matrices only."""
+    head_parameters: int
+    cache_numbers: int
+    """Keys and values that one token leaves in the cache, in numbers."""
+
+    def reading_flops(self, n_layers: int | None = None) -> float:
+        """FLOPs of one token read up to a number of layers."""
+        share = (self.n_layers if n_layers is None else n_layers) / self.n_layers
+        return 2.0 * self.block_parameters * share
+
+    def writing_flops(self) -> float:
+        """FLOPs of one token written."""
+        return self.reading_flops() + 2.0 * self.head_parameters
+
+
+def describe(name: str, *, revision: str | None = None) -> Architecture:
+    """Return the sizes of a model given as a hub id, a folder or ``"embedded:NAME"``.
+
+    Raises
+    ------
+    ModelError
+        When its config cannot be found or is of no causal language model.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    source = str(embedded.folder(name)) if embedded.is_embedded(name) else name
+    try:
+        config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
+        with torch.device("meta"):
+            model: Any = AutoModelForCausalLM.from_config(config)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"could not read the config of model {name!r}: {reason}\n"
+            "Expected a Hugging Face id (with network access, and `hf auth login` for gated "
+            "models), a folder with config.json, or an embedded model."
+        ) from error
+    model.tie_weights()
+    _, blocks = find_blocks(model)
+    text = config.get_text_config(decoder=True)
+    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
+    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    return Architecture(
+        name=name,
+        n_layers=len(blocks),
+        d_model=int(text.hidden_size),
+        d_vocab=int(text.vocab_size),
+        n_parameters=sum(p.numel() for p in model.parameters()),
+        block_parameters=sum(p.numel() for p in blocks.parameters() if p.dim() > 1),
+        head_parameters=int(model.get_output_embeddings().weight.numel()),
+        cache_numbers=2 * len(blocks) * int(heads) * int(width),
+    )

@@ -1,0 +1,46 @@
+"""Sizes are read from the config alone and equal those of the loaded model."""
+
+import pytest
+import torch
+from transformers import DynamicCache
+
+import hooks
+from hooks.architecture import describe
+from hooks.errors import ModelError
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "gemma3", "qwen3"])
+def test_sizes_are_those_of_the_loaded_model(tiny_folder, architecture):
+    model = hooks.load(tiny_folder(architecture), backend="huggingface", dtype="float32")
+    found = describe(str(tiny_folder(architecture)))
+    assert (found.n_layers, found.d_model, found.d_vocab) == (
+        model.n_layers,
+        model.d_model,
+        model.d_vocab,
+    )
+    assert found.n_parameters == sum(p.numel() for p in model.hf.parameters())
+    assert found.head_parameters == model.W_U.numel()
+    blocks = [p for n, p in model.hf.named_parameters() if ".layers." in n or ".h." in n]
+    assert found.block_parameters == sum(p.numel() for p in blocks if p.dim() > 1)
+    assert found.reading_flops(2) == found.block_parameters  # half of the four layers
+    assert found.writing_flops() == 2 * (found.block_parameters + found.head_parameters)
+
+
+def test_keys_and_values_of_a_token_are_counted(tiny_folder):
+    model = hooks.load(tiny_folder("llama"), backend="huggingface", dtype="float32")
+    cache = DynamicCache(config=model.hf.config)
+    ids = model.encode("Nobody came.")
+    model.hf(input_ids=torch.tensor([ids]), past_key_values=cache, use_cache=True)
+    stored = sum(layer.keys.numel() + layer.values.numel() for layer in cache.layers)
+    assert describe(str(tiny_folder("llama"))).cache_numbers == stored / len(ids)
+
+
+def test_no_weights_are_needed(tiny_folder, tmp_path):
+    config = (tiny_folder("llama") / "config.json").read_bytes()
+    (tmp_path / "config.json").write_bytes(config)
+    assert describe(str(tmp_path)).n_parameters > 0
+
+
+def test_a_model_without_a_config_is_refused_with_the_cure(tmp_path):
+    with pytest.raises(ModelError, match=r"folder with config\.json"):
+        describe(str(tmp_path))
