@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks.backends import check_layers
-from hooks.capture import DEFAULT_BATCH_TOKENS, batches_by_length
+from hooks.batching import DEFAULT_BATCH_TOKENS, batches_by_length
 from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
 from hooks.prefill import read_prompts
