@@ -32,6 +32,7 @@ STAGE    none means all, in this order; a complete stage is skipped
   logit-lens            read the vectors through the unembedding
   validate              experiments that could prove the vectors wrong, with controls
   visualize             figures as PNG and interactive HTML
+  report                report.html and report.md: what was found, how far to trust it
 
 COMMAND  (emotion-probes COMMAND --help says more)
 {commands}

@@ -3,18 +3,26 @@
 Contract: every number is read from what the stages left; a stage that is not done leaves no row.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from probes.runs import Run
-from probes.stages import STAGES
 from probes.storage import read_json, write_json
 
 Row = tuple[str, str]
 
 
-def summarize(run: Run) -> dict[str, Any]:
-    """Gather the headline numbers of a run from its stages' records."""
-    records = {stage.name: run.record(stage.name) for stage in STAGES}
+def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
+    """Gather the headline numbers of a run from the records of its stages.
+
+    Parameters
+    ----------
+    stages
+        Names of the stages, in the order of the table; None is all that were begun, by name.
+    """
+    if stages is None:
+        stages = sorted(path.stem for path in run.record_path("any").parent.glob("*.json"))
+    records = {stage: run.record(stage) for stage in stages}
     done = {name: record for name, record in records.items() if record and record["complete"]}
     summary: dict[str, Any] = {
         "output_dir": str(run.root),
@@ -59,9 +67,9 @@ def summarize(run: Run) -> dict[str, Any]:
     return summary
 
 
-def write_summary(run: Run) -> dict[str, Any]:
+def write_summary(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
     """Write ``analysis/summary.json`` and return what it holds."""
-    summary = summarize(run)
+    summary = summarize(run, stages)
     write_json(run.root / "analysis" / "summary.json", summary)
     return summary
 

@@ -115,6 +115,6 @@ def _show(
         terminal.table(f"{entry.name}: {entry.question}", [(a, b) for a, b in result["rows"]])
         terminal.result({entry.name: result})
     if not names:
-        found = summary.write_summary(run)
+        found = summary.write_summary(run, stages.NAMES)
         terminal.table(f"results in {run.root}", summary.rows(found))
         terminal.result({"summary": found})

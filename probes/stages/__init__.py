@@ -98,6 +98,22 @@ STAGES: tuple[Stage, ...] = (
         ("figures",),
         "figures as PNG and interactive HTML",
     ),
+    Stage(
+        "report",
+        "showing:report",
+        (
+            "generate-stories",
+            "generate-neutral",
+            "extract-activations",
+            "compute-vectors",
+            "analyze",
+            "logit-lens",
+            "validate",
+            "visualize",
+        ),
+        ("report.html", "report.md"),
+        "one page that says what was found and how far to trust it",
+    ),
 )
 NAMES = tuple(stage.name for stage in STAGES)
 

@@ -98,4 +98,5 @@ SETTINGS: dict[str, Callable[[Run], Settings]] = {
     "logit-lens": _logit_lens,
     "validate": _validation,
     "visualize": lambda _run: {},
+    "report": lambda _run: {},
 }

@@ -6,11 +6,11 @@ from probes import stages, summary
 
 
 def rows_of(made, **overrides) -> dict[str, str]:
-    return dict(summary.rows(summary.summarize(made.run(**overrides))))
+    return dict(summary.rows(summary.summarize(made.run(**overrides), stages.NAMES)))
 
 
 def test_every_number_of_a_finished_run_is_read_from_its_stages(finished):
-    found = summary.summarize(finished.run())
+    found = summary.summarize(finished.run(), stages.NAMES)
     lens = json.loads((finished.folder / "analysis" / "logit_lens.json").read_text())
     layers = json.loads((finished.folder / "analysis" / "layers.json").read_text())
     assert found["stories"]["accepted"] == found["stories"]["requested"] == 18
@@ -71,6 +71,6 @@ def test_a_folder_without_a_run_gives_an_empty_table(small_run):
 
 
 def test_what_is_written_is_what_is_returned(finished):
-    returned = summary.write_summary(finished.run())
+    returned = summary.write_summary(finished.run(), stages.NAMES)
     written = json.loads((finished.folder / "analysis" / "summary.json").read_text())
     assert written == returned

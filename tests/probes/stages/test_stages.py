@@ -52,6 +52,8 @@ class TestSkipping:
             ("compute-vectors", "vectors/emotion_vectors.safetensors"),
             ("analyze", "analysis/pca.csv"),
             ("logit-lens", "analysis/logit_lens.json"),
+            ("report", "report.html"),
+            ("report", "report.md"),
         ],
     )
     def test_a_lost_file_is_made_again_with_the_same_bytes(self, finished, stage, lost):
@@ -136,7 +138,7 @@ class TestRestart:
 
     def test_of_one_branch_leaves_the_other(self, finished):
         [stage] = find_stages(["logit-lens"])
-        assert stages.restart(finished.run(), stage) == ["logit-lens", "visualize"]
+        assert stages.restart(finished.run(), stage) == ["logit-lens", "visualize", "report"]
         assert finished.stage("analyze") is False
 
     def test_of_a_stage_that_was_never_run_is_no_error(self, small_run):

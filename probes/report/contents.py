@@ -1,0 +1,148 @@
+"""What a report says, as plain values.
+
+Contract: no drawing, no markup, no files. Texts are raw, as the run holds them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from probes.figures import Figure
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One headline number.
+
+    Attributes
+    ----------
+    name
+        What was measured.
+    number
+        The number itself, as people read it.
+    detail
+        Its interval, n and control.
+    verdict
+        ``shown`` or ``not shown``, by a rule that `meaning` states.
+    meaning
+        What it means for a reader who has not seen the method, and the rule.
+    section
+        Id of the section that shows more.
+    """
+
+    name: str
+    number: str
+    detail: str
+    verdict: str
+    meaning: str
+    section: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure and the name of its files."""
+
+    name: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One experiment's result.
+
+    Attributes
+    ----------
+    name, question
+        As the list of experiments has them.
+    rows, paragraph, limits
+        As the experiment left them.
+    pictures
+        Its figures.
+    """
+
+    name: str
+    question: str
+    rows: Sequence[tuple[str, str]]
+    paragraph: str
+    limits: Sequence[str]
+    pictures: Sequence[Picture] = ()
+
+    @property
+    def title(self) -> str:
+        """Name as a heading."""
+        return self.name.replace("-", " ").replace("_", " ").capitalize()
+
+
+@dataclass(frozen=True)
+class HeatedStory:
+    """One story with a number for each of its tokens.
+
+    Attributes
+    ----------
+    pieces
+        The text cut where the tokens end; joined they are the text.
+    scores
+        Cosine of each piece's residual with the vector of the story's emotion.
+    nearest
+        The emotions whose vectors are nearest to the story's mean, with their cosines.
+    """
+
+    emotion: str
+    topic: str
+    pieces: Sequence[str]
+    scores: Sequence[float]
+    nearest: Sequence[tuple[str, float]]
+
+    @property
+    def strongest(self) -> list[str]:
+        """The five pieces with the highest scores among those of three letters or more."""
+        order = sorted(range(len(self.pieces)), key=lambda place: -self.scores[place])
+        words = [self.pieces[place].strip() for place in order]
+        return list(dict.fromkeys(word for word in words if sum(map(str.isalpha, word)) > 2))[:5]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Everything a report says.
+
+    Attributes
+    ----------
+    title, study
+        Title and the paragraph that says what was studied.
+    claims
+        Headline numbers.
+    rows
+        The table of the run: what, value.
+    ladder
+        How far less than a vector gets, if that was measured; shown beside every claim.
+    scorecard, steering
+        Experiments that have sections of their own, if they were run.
+    trials
+        All other experiments.
+    map
+        Coordinates for the interactive map; see `maps`.
+    pictures
+        Figures of the analysis by name.
+    facts
+        What the run was made with: what, value.
+    """
+
+    title: str
+    study: Sequence[str]
+    claims: Sequence[Claim]
+    rows: Sequence[tuple[str, str]]
+    map: Mapping[str, Any]
+    pictures: Mapping[str, Figure]
+    stories: Sequence[HeatedStory]
+    limits: Sequence[str]
+    facts: Sequence[tuple[str, str]]
+    ladder: Trial | None = None
+    scorecard: Trial | None = None
+    steering: Trial | None = None
+    trials: Sequence[Trial] = field(default=())
+
+    @property
+    def all_trials(self) -> list[Trial]:
+        """Every experiment that was run."""
+        own = [self.ladder, self.scorecard, self.steering]
+        return [*(trial for trial in own if trial is not None), *self.trials]

@@ -1,0 +1,177 @@
+"""``report.html``: one file that opens without a network.
+
+1. The template says everything in HTML; numbers for the plots lie in it as JSON.
+2. plotly.js is in the file once; a short script of our own draws the figures and the map with it.
+3. A content security policy names the digests of these two scripts: no other script runs, whatever
+   a text brings with it, and nothing is fetched.
+
+Contract
+--------
+* Jinja escapes every value; characters without a shape are written as escapes (`figures.text`).
+* JSON cannot end the element it stands in: ``<``, ``>`` and ``&`` are written as escapes.
+* The same contents give the same bytes under the same plotly.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from probes.figures import palette
+from probes.figures.description import Bars, Figure, Heatmap, Lines, Scatter, TokenTable
+from probes.figures.text import visible
+from probes.report.contents import Contents, HeatedStory
+from probes.report.stories import scale_of
+
+_CROWD = 60
+_FITS = 1100  # pixels, width of the page's column on a desktop
+_STEPS = 5  # shades on either side of zero
+_IN_THE_MAP = ("pca_scatter", "umap_scatter")
+_MAP_COLORS = {
+    "categories": palette.CATEGORIES,
+    "pleasantness": palette.PLEASANTNESS,
+    "ink": palette.INK,
+    "soft": palette.SOFT_INK,
+    "rule": palette.RULE,
+    "muted": palette.MUTED,
+}
+
+
+def render(contents: Contents) -> str:
+    """Write the page."""
+    scripts = {"plotly": _plotly(), "report": _resource("report.js")}
+    policy = " ".join(f"'sha256-{_digest(script)}'" for script in scripts.values())
+    figures = dict(contents.pictures)
+    for trial in contents.all_trials:
+        figures |= {f"{trial.name}-{it.name}": it.figure for it in trial.pictures}
+    drawn = {name: it for name, it in figures.items() if name not in _IN_THE_MAP and not _text(it)}
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            contents=contents,
+            is_table=_text,
+            heat=_heat(contents.stories),
+            style=Markup(_resource("report.css")),
+            scripts={name: Markup(script) for name, script in scripts.items()},
+            policy=Markup(policy),
+            map=for_script({**_visible(contents.map), "colors": _MAP_COLORS}),
+            plots=for_script({name: plot(figure) for name, figure in drawn.items()}),
+        )
+    )
+
+
+def _text(figure: Figure) -> bool:
+    """Whether a figure is written in HTML rather than drawn."""
+    return isinstance(figure, TokenTable)
+
+
+def for_script(value: Any) -> Markup:
+    """JSON for a script element."""
+    text = json.dumps(_short(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def plot(figure: Figure) -> dict[str, Any]:
+    """Give what the page's script draws: plotly's data and layout, and how narrow it may be.
+
+    Returns
+    -------
+    dict
+        ``data``, ``layout``, ``least`` (width in pixels below which the figure scrolls sideways),
+        ``wide`` (its one width, where names were placed for it; else None).
+    """
+    from probes.figures.webpage import plotly_figure
+
+    drawn = plotly_figure(figure).to_plotly_json()
+    layout, least, wide = drawn["layout"], 560, None
+    natural = layout.pop("width")
+    layout.pop("template", None)
+    match figure:
+        case Heatmap():
+            if len(figure.rows) > _CROWD:
+                # All names do not fit; those that do are shown, and more when one zooms in.
+                for axis in ("xaxis", "yaxis"):
+                    layout[axis].pop("dtick")
+                layout["height"] = 860
+            least = min(natural, 700)
+        case Scatter():
+            wide = natural
+        case Bars() if natural > _FITS:
+            wide = natural
+        case Lines() | Bars():
+            least = min(natural, 560)
+    return {"data": drawn["data"], "layout": layout, "least": least, "wide": wide}
+
+
+def _heat(stories: Sequence[HeatedStory]) -> dict[str, Any]:
+    """Shade of every token: a whole number in -5..5; and the score of the strongest shade."""
+    scale = scale_of(stories) or 1.0
+    shades = [
+        [max(-_STEPS, min(_STEPS, round(_STEPS * score / scale))) for score in story.scores]
+        for story in stories
+    ]
+    return {"scale": scale, "shades": shades, "steps": range(-_STEPS, _STEPS + 1)}
+
+
+def _short(value: Any) -> Any:
+    """Cut numbers to five digits: nobody sees more, and the file is a third of the size."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, Mapping):
+        return {key: _short(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(item) for item in value]
+    return value
+
+
+def _visible(value: Any) -> Any:
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Mapping):
+        return {key: _visible(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_visible(item) for item in value]
+    return value
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("probes.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: visible(value) if type(value) is str else value,
+    )
+    environment.filters["running"] = _running
+    return environment
+
+
+def _running(text: str) -> Markup:
+    """Text that keeps its line breaks."""
+    return Markup("\n").join(visible(line) for line in text.split("\n"))
+
+
+def _resource(name: str) -> str:
+    return (files("probes.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    # As an HTML parser reads it: a digest is over what the element holds.
+    return get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

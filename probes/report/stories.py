@@ -1,0 +1,92 @@
+"""Example stories, with a number for every token.
+
+1. `choose` takes a few emotions spread evenly over the clustered order and, of each, the first
+   story on another topic each time: nothing is picked for its effect.
+2. `heat` reads a story with the subject and takes, at every token, the cosine of the residual
+   (minus the mean over emotions) with the vector of the story's emotion.
+
+Contract: knows models and vectors, no files. Special tokens are left out. A character that spans
+several tokens is one piece, with the mean of their scores.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from probes.corpus import Cell
+from probes.report.contents import HeatedStory
+
+if TYPE_CHECKING:
+    from hooks import LanguageModel
+    from probes.vectors import EmotionVectors
+
+N_STORIES = 6
+N_NEAREST = 3
+_UNDECODED = "\N{REPLACEMENT CHARACTER}"
+
+
+def choose(
+    emotions: Sequence[str],
+    order: Sequence[int],
+    cells: Sequence[Cell],
+    n_stories: int = N_STORIES,
+) -> list[list[Cell]]:
+    """Choose emotions, and for each the cells in which to look for a story, the best first."""
+    n = min(n_stories, len(order))
+    places = [(2 * number + 1) * len(order) // (2 * n) for number in range(n)]
+    topics = list(dict.fromkeys(cell.topic for cell in cells))
+    known = set(cells)
+    chosen = []
+    for number, place in enumerate(places):
+        turned = [*topics[number % len(topics) :], *topics[: number % len(topics)]]
+        wanted = [Cell(emotions[order[place]], topic) for topic in turned]
+        chosen.append([cell for cell in wanted if cell in known])
+    return chosen
+
+
+def heat(model: "LanguageModel", vectors: "EmotionVectors", cell: Cell, text: str) -> HeatedStory:
+    """Score a story token by token.
+
+    Raises
+    ------
+    StaleArtifact
+        When the model is not the one that the vectors were made from.
+    """
+    _, scores = vectors.score_tokens(model, text)
+    ids = model.encode(text)
+    kept = [place for place, index in enumerate(ids) if index not in model.special_ids]
+    pieces, owners = split(model.tokenizer, [ids[place] for place in kept])
+    own = scores[kept, vectors.emotions.index(cell.emotion or "")].tolist()
+    members: dict[int, list[float]] = {}
+    for owner, score in zip(owners, own, strict=True):
+        members.setdefault(owner, []).append(score)
+    mean = scores[kept].mean(dim=0)
+    best = mean.topk(min(N_NEAREST, len(vectors.emotions)))
+    return HeatedStory(
+        emotion=cell.emotion or "",
+        topic=cell.topic,
+        pieces=pieces,
+        scores=[sum(found) / len(found) for _, found in sorted(members.items())],
+        nearest=[
+            (vectors.emotions[place], value)
+            for place, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ],
+    )
+
+
+def split(tokenizer: Any, ids: Sequence[int]) -> tuple[list[str], list[int]]:
+    """Cut a text where its tokens end; returns the pieces and each token's place among them."""
+    pieces, owners, before = [], [], ""
+    for end in range(1, len(ids) + 1):
+        now = tokenizer.decode(ids[:end], clean_up_tokenization_spaces=False)
+        owners.append(len(pieces))
+        if now.endswith(_UNDECODED) and end < len(ids):
+            continue  # the next token completes the character
+        pieces.append(now[len(before) :])
+        before = now
+    return pieces, owners
+
+
+def scale_of(stories: Sequence[HeatedStory]) -> float:
+    """Return the score at which the color is full: the 98th percentile of all magnitudes."""
+    scores = sorted(abs(score) for story in stories for score in story.scores)
+    return scores[int(0.98 * (len(scores) - 1))] if scores else 1.0

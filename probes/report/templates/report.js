@@ -1,0 +1,403 @@
+"use strict";
+// Draws the plots of the report. Whatever a text holds, it reaches the page as text: through
+// textContent, or through forPlotly where plotly reads a label.
+
+const read = (id) => JSON.parse(document.getElementById(id).textContent);
+const PLOTS = read("plots");
+const MAP = read("map-data");
+const CONFIG = { displaylogo: false, responsive: false, typesetMath: false };
+const root = document.documentElement;
+
+const forPlotly = (text) =>
+  text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\$/g, "&#36;");
+
+// Theme ------------------------------------------------------------------------------------------
+
+const systemDark = matchMedia("(prefers-color-scheme: dark)");
+let printing = false;
+const isDark = () =>
+  !printing && (root.dataset.theme ? root.dataset.theme === "dark" : systemDark.matches);
+
+// Colors that belong to the page rather than to the data, and what they become in the dark.
+const IN_THE_DARK = {
+  [MAP.colors.ink]: "#e6edf3",
+  [MAP.colors.soft]: "#a3adb8",
+  [MAP.colors.rule]: "#3a434e",
+  [MAP.colors.muted]: "#6b7580",
+  "#555555": "#b5bcc4",
+  "#0072b2": "#3d9bd6",
+  white: "#1b212a",
+};
+const themed = (value) => {
+  if (!isDark()) return value;
+  if (typeof value === "string") return IN_THE_DARK[value] ?? value;
+  if (Array.isArray(value)) return value.map(themed);
+  if (value && typeof value === "object")
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, themed(item)]));
+  return value;
+};
+const paper = () => ({ paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" });
+
+// Figures ----------------------------------------------------------------------------------------
+
+const PAPER_WIDTH = 690; // pixels, of a plot on A4 or Letter
+const PAPER_MAP_HEIGHT = 480; // as in the style sheet
+
+function drawFigure(place) {
+  const { data, layout, least, wide } = PLOTS[place.dataset.plot];
+  const room = place.parentElement.clientWidth;
+  const width = printing ? PAPER_WIDTH : (wide ?? Math.max(room, least));
+  place.style.width = `${width}px`;
+  const shape = { ...themed(layout), ...paper(), width };
+  if (printing && wide) shape.height = (layout.height * PAPER_WIDTH) / wide;
+  Plotly.react(place, themed(data), shape, CONFIG);
+  reachable(place.parentElement);
+}
+
+function reachable(box) {
+  // What scrolls sideways must be reachable with the keyboard.
+  if (box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1) {
+    box.tabIndex = 0;
+    box.setAttribute("role", "region");
+    const named = box.closest("figure")?.querySelector("h3, h4") ?? box.querySelector("caption");
+    box.setAttribute("aria-label", `${named ? named.textContent : "Table"} (scrolls)`);
+  } else {
+    box.removeAttribute("tabindex");
+    box.removeAttribute("role");
+    box.removeAttribute("aria-label");
+  }
+}
+
+// Map --------------------------------------------------------------------------------------------
+
+const mapPlot = document.getElementById("map-plot");
+const layerSlider = document.getElementById("layer");
+const emotionMenu = document.getElementById("emotion");
+const NAMES = MAP.emotions;
+const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "cross"];
+const MARGIN = { l: 62, r: 20, t: 12, b: 58 };
+const rated = MAP.valence.some((value) => value !== null);
+const state = { kind: "pca", color: rated ? "valence" : "cluster", layer: MAP.target, chosen: 0 };
+const view = { x: null, y: null };
+
+const clusterColor = (group) => themed(MAP.colors.categories[group % MAP.colors.categories.length]);
+const clusterSymbol = (group) =>
+  SYMBOLS[Math.floor(group / MAP.colors.categories.length + group) % SYMBOLS.length];
+
+function points() {
+  if (state.kind === "umap")
+    return { x: MAP.umap.map((point) => point[0]), y: MAP.umap.map((point) => point[1]) };
+  return { x: MAP.x[state.layer], y: MAP.y[state.layer] };
+}
+
+function ends(values) {
+  const low = Math.min(...values);
+  const high = Math.max(...values);
+  const room = 0.08 * (high - low) || 1;
+  return [low - room, high + room];
+}
+
+// Give each name the first side on which it overlaps no other name and no point; else leave it out.
+function labelSides(x, y, xRange, yRange, width, height) {
+  const across = width - MARGIN.l - MARGIN.r;
+  const down = height - MARGIN.t - MARGIN.b;
+  const px = x.map((value) => ((value - xRange[0]) / (xRange[1] - xRange[0])) * across);
+  const py = y.map((value) => ((yRange[1] - value) / (yRange[1] - yRange[0])) * down);
+  const inside = (index) => px[index] >= 0 && px[index] <= across && py[index] >= 0 && py[index] <= down;
+  const taken = px.map((left, index) => [left - 6, py[index] - 6, left + 6, py[index] + 6]);
+  const clear = (box, own) =>
+    box[0] >= 0 && box[2] <= across && box[1] >= 0 && box[3] <= down &&
+    taken.every((other, index) =>
+      index === own || other[2] <= box[0] || other[0] >= box[2] || other[3] <= box[1] || other[1] >= box[3]);
+  const order = NAMES.map((_, index) => index).sort((one, other) =>
+    Number(other === state.chosen) - Number(one === state.chosen) || one - other);
+  const sides = NAMES.map(() => null);
+  for (const index of order) {
+    if (!inside(index)) continue;
+    const w = 7.3 * NAMES[index].length + 4;
+    const options = {
+      "middle right": [px[index] + 8, py[index] - 8],
+      "middle left": [px[index] - 8 - w, py[index] - 8],
+      "top center": [px[index] - w / 2, py[index] - 24],
+      "bottom center": [px[index] - w / 2, py[index] + 8],
+      "top right": [px[index] + 3, py[index] - 22],
+      "top left": [px[index] - 3 - w, py[index] - 22],
+      "bottom right": [px[index] + 3, py[index] + 6],
+      "bottom left": [px[index] - 3 - w, py[index] + 6],
+    };
+    for (const [side, [left, top]] of Object.entries(options)) {
+      const box = [left, top, left + w, top + 16];
+      if (clear(box, index)) {
+        sides[index] = side;
+        taken.push(box);
+        break;
+      }
+    }
+  }
+  return sides;
+}
+
+function describe(index) {
+  const lines = [];
+  const near = MAP.neighbors[state.layer][index];
+  if (MAP.clusters) lines.push(["Cluster", String(MAP.clusters[index] + 1)]);
+  if (MAP.valence[index] !== null)
+    lines.push(["Human ratings", `valence ${MAP.valence[index].toFixed(2)}, arousal ${MAP.arousal[index].toFixed(2)}`]);
+  lines.push([
+    `Nearest at layer ${MAP.layers[state.layer]}`,
+    near.map(([other, cosine]) => `${NAMES[other]} (${cosine.toFixed(2)})`).join(", "),
+  ]);
+  lines.push(["Words it points to", MAP.tokens[index].join(", ")]);
+  return lines;
+}
+
+function hoverText(index) {
+  const lines = describe(index).map(([name, value]) => `${forPlotly(name)}: ${forPlotly(value)}`);
+  return [`<b>${forPlotly(NAMES[index])}</b>`, ...lines].join("<br>");
+}
+
+function showAbout() {
+  const about = document.getElementById("about");
+  about.replaceChildren();
+  const title = document.createElement("p");
+  const strong = document.createElement("strong");
+  strong.textContent = NAMES[state.chosen];
+  title.append(strong);
+  about.append(title);
+  for (const [name, value] of describe(state.chosen)) {
+    const line = document.createElement("p");
+    line.textContent = `${name}: ${value}`;
+    about.append(line);
+  }
+}
+
+function marker() {
+  const edge = themed(MAP.colors.ink);
+  const shared = {
+    size: NAMES.map((_, index) => (index === state.chosen ? 15 : 10)),
+    line: { color: edge, width: NAMES.map((_, index) => (index === state.chosen ? 3 : 0.7)) },
+  };
+  if (state.color === "cluster" && MAP.clusters)
+    return { ...shared, color: MAP.clusters.map(clusterColor), symbol: MAP.clusters.map(clusterSymbol) };
+  const stops = MAP.colors.pleasantness;
+  return {
+    ...shared,
+    color: MAP.valence.map((value) => {
+      if (value === null) return themed(MAP.colors.muted);
+      return stops[Math.round(((value + 1) / 2) * (stops.length - 1))];
+    }),
+    symbol: MAP.valence.map((value) => (value === null ? "circle-open" : "circle")),
+  };
+}
+
+function drawMap(keepView) {
+  const { x, y } = points();
+  if (!keepView || !view.x) [view.x, view.y] = [ends(x), ends(y)];
+  const width = printing ? PAPER_WIDTH : mapPlot.clientWidth;
+  const height = printing ? PAPER_MAP_HEIGHT : mapPlot.clientHeight;
+  const sides = labelSides(x, y, view.x, view.y, width, height);
+  const font = { family: "DejaVu Sans, Verdana, sans-serif", size: 12, color: themed(MAP.colors.ink) };
+  const pca = state.kind === "pca";
+  const axis = (label, range) => ({
+    title: { text: forPlotly(label), standoff: 8 }, range, zeroline: pca, showgrid: false,
+    zerolinecolor: themed(MAP.colors.rule), linecolor: themed(MAP.colors.soft), showline: true,
+    showticklabels: pca, ticks: "", tickfont: { size: 11 },
+  });
+  const shown = NAMES.map((_, index) => index).filter((index) => sides[index]);
+  const traces = [
+    {
+      type: "scatter", x, y, mode: "markers", cliponaxis: false, marker: marker(),
+      hovertext: NAMES.map((_, index) => hoverText(index)), hoverinfo: "text",
+    },
+    // A trace of its own: plotly loses the text of a point that had none for a while.
+    {
+      type: "scatter", mode: "text", cliponaxis: false, hoverinfo: "skip",
+      x: shown.map((index) => x[index]), y: shown.map((index) => y[index]),
+      text: shown.map((index) => forPlotly(NAMES[index])),
+      textposition: shown.map((index) => sides[index]),
+      ids: shown.map(String),
+    },
+  ];
+  const layout = {
+    width, height, margin: MARGIN, font, showlegend: false, dragmode: width < 640 ? "pan" : "zoom",
+    hoverlabel: { bgcolor: themed("white"), bordercolor: themed(MAP.colors.soft), font, align: "left" },
+    xaxis: axis(pca ? MAP.x_label[state.layer] : "UMAP 1 (no unit)", view.x),
+    yaxis: axis(pca ? MAP.y_label[state.layer] : "UMAP 2 (no unit)", view.y),
+    ...paper(),
+  };
+  Plotly.react(mapPlot, traces, layout, CONFIG);
+}
+
+// Below the map: what the colors mean.
+function showKey() {
+  const box = document.getElementById("families");
+  box.replaceChildren();
+  const list = document.createElement("ul");
+  const entry = (color, text) => {
+    const item = document.createElement("li");
+    const dot = document.createElement("span");
+    dot.className = "dot";
+    dot.style.background = color;
+    item.append(dot, text);
+    list.append(item);
+  };
+  if (state.color === "cluster" && MAP.clusters) {
+    for (const group of [...new Set(MAP.clusters)].sort((one, other) => one - other)) {
+      const members = NAMES.filter((_, index) => MAP.clusters[index] === group);
+      entry(clusterColor(group), `Cluster ${group + 1}: ${members.join(", ")}`);
+    }
+  } else {
+    const stops = MAP.colors.pleasantness;
+    entry(stops[0], "rated most unpleasant");
+    entry(stops[(stops.length - 1) / 2], "rated in the middle");
+    entry(stops[stops.length - 1], "rated most pleasant");
+    if (MAP.valence.includes(null)) entry("transparent", "nobody rated it (empty circle)");
+  }
+  box.append(list);
+}
+
+function choose(index) {
+  state.chosen = index;
+  emotionMenu.value = String(index);
+  showAbout();
+  drawMap(true);
+}
+
+function startMap() {
+  document.getElementById("controls").hidden = false;
+  const colors = [...document.querySelectorAll('input[name="color"]')];
+  for (const input of colors) {
+    input.checked = input.value === state.color;
+    if (input.value === "valence" && !rated) input.disabled = true;
+    input.addEventListener("change", () => {
+      state.color = input.value;
+      drawMap(true);
+      showKey();
+    });
+  }
+  for (const input of document.querySelectorAll('input[name="kind"]'))
+    input.addEventListener("change", () => {
+      state.kind = input.value;
+      layerSlider.disabled = state.kind === "umap"; // UMAP was made for one layer
+      if (state.kind === "umap") setLayer(MAP.target);
+      drawMap(false);
+    });
+  layerSlider.addEventListener("input", () => {
+    setLayer(Number(layerSlider.value));
+    drawMap(false);
+  });
+  emotionMenu.addEventListener("change", () => choose(Number(emotionMenu.value)));
+  drawMap(false);
+  showAbout();
+  showKey();
+  mapPlot.on("plotly_click", (event) => choose(event.points[0].pointIndex));
+  mapPlot.on("plotly_relayout", (change) => {
+    const given = Object.keys(change);
+    if (given.some((key) => key.includes("autorange"))) drawMap(false);
+    else if (given.some((key) => key.includes("range"))) {
+      view.x = [...mapPlot.layout.xaxis.range];
+      view.y = [...mapPlot.layout.yaxis.range];
+      drawMap(true);
+    }
+  });
+}
+
+function setLayer(place) {
+  state.layer = place;
+  layerSlider.value = String(place);
+  document.getElementById("layer-now").textContent = String(MAP.layers[place]);
+  layerSlider.setAttribute("aria-valuetext", `layer ${MAP.layers[place]}`);
+  showAbout();
+}
+
+// Search -----------------------------------------------------------------------------------------
+
+function startSearch(input) {
+  const table = document.getElementById(input.dataset.rows);
+  const rows = [...table.tBodies[0].rows];
+  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const count = document.querySelector(`output[for="${input.id}"]`);
+  input.addEventListener("input", () => {
+    const wanted = input.value.trim().toLowerCase();
+    let shown = 0;
+    rows.forEach((row, index) => {
+      row.hidden = !texts[index].includes(wanted);
+      shown += row.hidden ? 0 : 1;
+    });
+    count.textContent = `${shown} of ${rows.length}`;
+  });
+}
+
+// Start ------------------------------------------------------------------------------------------
+
+const places = [...document.querySelectorAll("[data-plot]")];
+
+function drawAll() {
+  drawMap(true);
+  places.forEach(drawFigure);
+}
+
+function startTheme() {
+  const button = document.getElementById("theme");
+  const name = () => {
+    button.textContent = isDark() ? "Light" : "Dark";
+    button.setAttribute("aria-label", `Switch to ${isDark() ? "light" : "dark"} colors`);
+  };
+  button.hidden = false;
+  name();
+  button.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    name();
+    drawAll();
+    showKey();
+  });
+  systemDark.addEventListener("change", () => {
+    name();
+    drawAll();
+    showKey();
+  });
+}
+
+function startPrinting() {
+  let before;
+  let closed;
+  addEventListener("beforeprint", () => {
+    before = root.dataset.theme;
+    closed = [...document.querySelectorAll("details:not([open])")];
+    closed.forEach((one) => (one.open = true));
+    root.dataset.theme = "light";
+    printing = true;
+    drawAll();
+  });
+  addEventListener("afterprint", () => {
+    if (before === undefined) delete root.dataset.theme;
+    else root.dataset.theme = before;
+    closed.forEach((one) => (one.open = false));
+    printing = false;
+    drawAll();
+  });
+}
+
+let width = innerWidth;
+let waiting;
+addEventListener("resize", () => {
+  if (innerWidth === width || printing) return;
+  width = innerWidth;
+  clearTimeout(waiting);
+  waiting = setTimeout(drawAll, 150);
+});
+
+startTheme();
+startPrinting();
+startMap();
+document.querySelectorAll('input[type="search"]').forEach(startSearch);
+document.querySelectorAll(".scroll").forEach(reachable);
+// One figure at a time, so that the page answers while it draws.
+(function next(index) {
+  if (index === places.length) root.dataset.drawn = "yes";
+  else
+    setTimeout(() => {
+      drawFigure(places[index]);
+      next(index + 1);
+    });
+})(0);

@@ -1,0 +1,139 @@
+"""Stage that tells people what a run found: ``report.html`` and ``report.md``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from probes import figures
+from probes.corpus import read_cell
+from probes.experiments import EXPERIMENTS, Entry, find_experiment
+from probes.materials import Materials
+from probes.models import Models
+from probes.report import headline, limits, markdown, page, stories
+from probes.report.contents import Contents, HeatedStory, Picture, Trial
+from probes.report.maps import describe_map
+from probes.reporting import Reporter
+from probes.runs import Run
+from probes.stages import NAMES
+from probes.stages.looking import GEOMETRY, LAYERS, LENS
+from probes.storage import read_json, write_text
+from probes.summary import rows, summarize
+
+HTML = "report.html"
+MARKDOWN = "report.md"
+_OWN_SECTIONS = ("null-ladder", "scorecard", "steering")
+
+
+def report(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
+    """Write the report; leaves ``report.html`` and ``report.md``."""
+    contents = gather(Materials(run, models, reporter))
+    write_text(run.root / HTML, page.render(contents))
+    write_text(run.root / MARKDOWN, markdown.render(contents))
+    return {
+        "claims": {claim.name: claim.verdict for claim in contents.claims},
+        "experiments": [trial.name for trial in contents.all_trials],
+        "limits": len(contents.limits),
+    }
+
+
+def gather(materials: Materials) -> Contents:
+    """Read what the earlier stages left, and score a few stories token by token."""
+    run = materials.run
+    summary = summarize(run, NAMES)
+    counts = (run.record("generate-stories") or {})["counts"]
+    analysis = {
+        "geometry": read_json(run.root / GEOMETRY),
+        "layers": read_json(run.root / LAYERS),
+        "lens": read_json(run.root / LENS),
+        "counts": counts,
+    }
+    results = {
+        entry.name: read_json(run.root / entry.file)
+        for entry in EXPERIMENTS
+        if (run.root / entry.file).is_file()
+    }
+    trials = {
+        entry.name: _trial(entry, results[entry.name])
+        for entry in EXPERIMENTS
+        if entry.name in results
+    }
+    writer = None if run.brings_corpus else run.config.writer_model.name
+    emotions, n_topics = materials.emotions, len(materials.topics)
+    found = limits.weaknesses(
+        summary,
+        n_stories={name: entry["accepted"] for name, entry in counts["emotions"].items()},
+        n_topics=n_topics,
+        writer=writer,
+        has_umap=analysis["geometry"]["umap"] is not None,
+        not_run=[entry.name for entry in EXPERIMENTS if entry.name not in results],
+        has_ladder="null-ladder" in trials,
+    )
+    return Contents(
+        title=f"Emotion vectors of {headline.display_name(summary['subject']['model'])}",
+        study=headline.paragraphs(
+            summary, emotions, n_topics, writer, run.config.activation.token_offset
+        ),
+        claims=headline.claims(summary, results.get("steering")),
+        rows=[row for row in rows(summary) if not row[0].startswith("seconds")],
+        map=describe_map(
+            materials.vectors.vectors,
+            materials.vectors.layers,
+            analysis["geometry"],
+            analysis["layers"],
+            analysis["lens"],
+        ),
+        pictures=figures.figures_of(analysis),
+        stories=_stories(materials, analysis["geometry"]["order"]),
+        limits=[*found, *(limit for trial in trials.values() for limit in trial.limits)],
+        facts=_facts(run, materials, writer),
+        ladder=trials.get("null-ladder"),
+        scorecard=trials.get("scorecard"),
+        steering=trials.get("steering"),
+        trials=[trial for name, trial in trials.items() if name not in _OWN_SECTIONS],
+    )
+
+
+def _trial(entry: Entry, result: Mapping[str, Any]) -> Trial:
+    described = find_experiment(entry.name).figures(result)
+    return Trial(
+        name=entry.name,
+        question=result.get("question", entry.question),
+        rows=[(label, value) for label, value in result["rows"]],
+        paragraph=result["paragraph"],
+        limits=result["limits"],
+        pictures=[Picture(name, figure) for name, figure in described.items()],
+    )
+
+
+def _stories(materials: Materials, order: list[int]) -> list[HeatedStory]:
+    chosen = stories.choose(materials.emotions, order, materials.run.story_cells)
+    found = []
+    with materials.reporter.task("coloring example stories", len(chosen), "stories") as advance:
+        for cells in chosen:
+            kept = ((cell, read_cell(materials.run.root, cell)["texts"]) for cell in cells)
+            first = next(((cell, texts[0]["text"]) for cell, texts in kept if texts), None)
+            if first is not None:
+                found.append(stories.heat(materials.subject(), materials.vectors, *first))
+            advance(1)
+    return found
+
+
+def _facts(run: Run, materials: Materials, writer: str | None) -> list[tuple[str, str]]:
+    made = materials.vectors.provenance
+    config = run.config
+    facts = [
+        ("model under study", f"{made.model}, fingerprint {made.fingerprint}"),
+        ("read with", f"{made.backend}, {made.dtype}, quantization: {made.quantize or 'none'}"),
+        ("writer", writer or "the user's own texts"),
+        ("layers kept", f"{len(made.layers)}, analyzed at {made.target_layer}"),
+        ("tokens skipped per text", str(made.token_offset)),
+        (
+            "neutral components removed",
+            f"{config.vectors.neutral_pca} level, up to "
+            f"{config.vectors.pca_variance_threshold:.0%} of neutral variance; "
+            f"{made.n_neutral_components[materials.vectors.layer_index(made.target_layer)]} at "
+            f"layer {made.target_layer}",
+        ),
+        ("seed", str(config.seed)),
+        ("settings", f"digest {made.config_hash}; whole in run.json"),
+    ]
+    return [*facts, *((name, version) for name, version in sorted(made.versions.items()))]

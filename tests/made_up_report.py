@@ -1,0 +1,163 @@
+"""A made-up report: every section filled, hostile names and texts wherever a text can stand."""
+
+from typing import Any
+
+import made_up_analysis
+import torch
+from made_up_analysis import HOSTILE, TOKENS
+
+from probes import figures
+from probes.figures.description import Bars, Heatmap, Line, Lines, Panel, Part, Scatter
+from probes.report import headline, limits
+from probes.report.contents import Contents, HeatedStory, Picture, Trial
+from probes.report.maps import describe_map
+
+HOSTILE_STORY = (
+    "He said </script><script>alert(2)</script> and <img src=x onerror=alert(3)> $x$ \\(y\\)"
+)
+
+
+def emotions_with(hostile: tuple[str, ...], n: int = 24) -> list[str]:
+    rated = sorted(set(made_up_analysis.human_ratings()) & set(made_up_analysis.words_171()))
+    return [*hostile, *rated][:n]
+
+
+def summary(emotions: list[str]) -> dict[str, Any]:
+    texts = {
+        "accepted": 12 * len(emotions),
+        "requested": 12 * len(emotions),
+        "missing": 0,
+        "rejected": 0,
+        "rejected_by_reason": {},
+        "first_attempt_leak_share": 0.1,
+        "trimmed": 0,
+    }
+    rating = {"r": -0.9, "low": -0.95, "high": -0.77, "n": 24, "n_searched": 5, "component": 0}
+    return {
+        "stories": texts,
+        "neutral": {**texts, "missing": 0},
+        "subject": {"model": "embedded:gemma-3-270m", "n_layers": 18, "target_layer": 12},
+        "layer": 12,
+        "valence": {**rating, "p_corrected": 0.0005},
+        "arousal": {**rating, "r": 0.4, "low": -0.01, "high": 0.7, "p_corrected": 0.19},
+        "kmeans": {
+            "k": 4,
+            "stability": 0.8,
+            "stability_low": 0.7,
+            "stability_high": 0.9,
+            "n_bootstrap": 20,
+        },
+        "logit_lens": {
+            "top_k": 10,
+            "own_word_share": 0.5,
+            "own_word_share_shuffled": 0.01,
+            "own_word_share_shuffled_95": 0.04,
+        },
+        "seconds": {},
+    }
+
+
+def steering(emotions: list[str], **dose: Any) -> dict[str, Any]:
+    """What `validate` leaves, as far as the headline reads it."""
+    found = {
+        "dose": 0.1,
+        "matching": 1.2,
+        "matching_interval": [1.0, 1.4],
+        "random_matching": -4.0,
+        "shuffled_matching": -0.2,
+        "valence_matching": 0.7,
+    }
+    return {"emotions": emotions, "doses": [{**found, **dose}]}
+
+
+def trial(name: str, emotions: list[str], *, every_kind: bool = False) -> Trial:
+    said = {
+        "title": f"{name} in a figure",
+        "subtitle": "made up",
+        "caption": "No more than a test.",
+    }
+    numbers = tuple(float(place % 7) for place in range(len(emotions)))
+    heat = Heatmap(
+        **said,
+        rows=tuple(emotions),
+        columns=tuple(emotions),
+        values=tuple(numbers for _ in emotions),
+        value_label="change (nats)",
+        x_label="word",
+        y_label="vector",
+        limits=(-7.0, 7.0),
+    )
+    others = {
+        "points": Scatter(
+            **said, labels=tuple(emotions), x=numbers, y=numbers[::-1], x_label="x", y_label="y"
+        ),
+        "lines": Lines(
+            **said,
+            x_label="dose",
+            panels=(
+                Panel(y_label="y", lines=(Line(name=HOSTILE[0], x=(0.0, 1.0), y=(2.0, 1.0)),)),
+            ),
+        ),
+        "bars": Bars(
+            **said,
+            categories=tuple(emotions),
+            parts=(Part(name="part", values=numbers),),
+            category_label="",
+            value_label="count",
+            horizontal=True,
+        ),
+    }
+    pictures = {"matrix": heat, **(others if every_kind else {})}
+    return Trial(
+        name=name,
+        question=f"does {name} hold for {emotions[0]}?",
+        rows=[("accuracy on <b>held-out</b> topics", "0.42 [0.31, 0.53], chance 0.04")],
+        paragraph=f"It was asked of {emotions[0]}.",
+        limits=[f"Only {len(emotions)} emotions: {emotions[0]}"],
+        pictures=[Picture(key, figure) for key, figure in pictures.items()],
+    )
+
+
+def contents(
+    emotions: list[str], *, story: str = HOSTILE_STORY, every_section: bool = True
+) -> Contents:
+    geometry = made_up_analysis.synthetic_geometry(emotions, clusters=4)
+    layers = made_up_analysis.synthetic_layers()
+    lens = made_up_analysis.synthetic_lens(emotions, TOKENS)
+    counts = made_up_analysis.synthetic_counts(emotions)
+    analysis = {"geometry": geometry, "layers": layers, "lens": lens, "counts": counts}
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(18, len(emotions), 64, generator=generator)
+    pieces = [f"{word} " for word in story.split(" ")]
+    found = summary(emotions)
+    return Contents(
+        title=f"Emotion vectors of {emotions[0]}",
+        study=headline.paragraphs(found, emotions, 12, "embedded:writer", 50),
+        claims=headline.claims(found, steering(emotions)),
+        rows=[("stories kept", "288 of 288"), ("steering at dose 0.1", "own word +1.20 nats")],
+        map=describe_map(vectors, list(range(18)), geometry, layers, lens),
+        pictures=figures.figures_of(analysis),
+        stories=[
+            HeatedStory(
+                emotion=emotions[0],
+                topic=HOSTILE[2],
+                pieces=pieces,
+                scores=[(-1) ** place * place / len(pieces) for place in range(len(pieces))],
+                nearest=[(emotions[0], 0.2), (emotions[1], 0.1)],
+            )
+        ],
+        limits=limits.weaknesses(
+            found,
+            n_stories=dict.fromkeys(emotions, 12),
+            n_topics=12,
+            writer="embedded:writer",
+            has_umap=True,
+            not_run=[],
+            has_ladder=every_section,
+        ),
+        facts=[("model under study", "gemma"), ("writer", HOSTILE[1])],
+        ladder=trial("null-ladder", emotions) if every_section else None,
+        scorecard=trial("scorecard", emotions) if every_section else None,
+        steering=trial("steering", emotions) if every_section else None,
+        trials=[trial("held-out-topics", emotions, every_kind=True)] if every_section else [],
+    )

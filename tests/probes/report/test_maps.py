@@ -1,0 +1,71 @@
+"""The map shows each layer's own components, turned so that layers can be compared."""
+
+import made_up_analysis
+import made_up_report
+import pytest
+import torch
+
+from probes import geometry
+from probes.report.maps import describe_map
+
+EMOTIONS = made_up_report.emotions_with((), 12)
+LAYERS = list(range(18))
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    generator = torch.Generator().manual_seed(1)
+    shared = torch.randn(len(EMOTIONS), 3, generator=generator) * torch.tensor([3.0, 2.0, 1.0])
+    turned = torch.randn(18, 3, 16, generator=generator)
+    return shared @ turned + 0.1 * torch.randn(18, len(EMOTIONS), 16, generator=generator)
+
+
+def described(vectors, n=12, **changes):
+    emotions = EMOTIONS[:n]
+    found = made_up_analysis.synthetic_geometry(EMOTIONS, clusters=3)
+    found |= {"emotions": emotions, **changes}
+    lens = made_up_analysis.synthetic_lens(EMOTIONS, made_up_analysis.TOKENS)
+    sweep = made_up_analysis.synthetic_layers()
+    return describe_map(vectors[:, :n], LAYERS, found, sweep, lens)
+
+
+def test_the_coordinates_are_the_layer_s_components_up_to_their_sign(vectors):
+    found = described(vectors)
+    for layer in (0, 12, 17):
+        expected = geometry.principal_components(vectors[layer], 2).coordinates
+        for column, key in enumerate("xy"):
+            own = torch.tensor(found[key][layer])
+            torch.testing.assert_close(own.abs(), expected[:, column].abs(), atol=1e-4, rtol=0)
+
+
+def test_no_axis_runs_against_the_target_layer_s(vectors):
+    found = described(vectors)
+    for key in "xy":
+        rows = torch.tensor(found[key])
+        assert ((rows * rows[found["target"]]).sum(dim=1) >= 0).all()
+
+
+def test_at_the_target_layer_the_sign_is_that_of_the_ratings(vectors):
+    sweep = made_up_analysis.synthetic_layers()["valence"][12]
+    assert sweep["component"] == 0
+    points = geometry.principal_components(vectors[12], 2).coordinates[:, 0]
+    found = torch.tensor(described(vectors)["x"][12])
+    torch.testing.assert_close(found, sweep["sign"] * points, atol=1e-4, rtol=0)
+
+
+def test_neighbors_are_the_nearest_by_cosine_and_never_oneself(vectors):
+    found = described(vectors)["neighbors"]
+    cosine = geometry.cosine_matrix(vectors[5])
+    for emotion, near in enumerate(found[5]):
+        values = [value for _, value in near]
+        assert emotion not in [other for other, _ in near]
+        assert values == sorted(values, reverse=True)
+        assert values[0] == pytest.approx(cosine[emotion].sort().values[-2].item(), abs=1e-3)
+
+
+def test_two_emotions_lie_on_a_line_and_nobody_is_rated_is_no_error(vectors):
+    found = described(vectors, n=2, human={}, umap=None, kmeans=None)
+    assert found["y"][12] == [0.0, 0.0]
+    assert found["valence"] == [None, None]
+    assert found["umap"] is None
+    assert found["clusters"] is None

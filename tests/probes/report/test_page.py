@@ -1,0 +1,68 @@
+"""The page as a file: data that cannot end its element, sizes, the same bytes."""
+
+import json
+
+import made_up_analysis
+import made_up_report
+import pytest
+from made_up_analysis import HOSTILE
+
+from probes import figures
+from probes.figures.text import visible
+from probes.report import page
+
+EMOTIONS = made_up_report.emotions_with(HOSTILE)
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "\u2028", "]]>", "<!--"])
+def test_data_for_a_script_holds_no_markup_and_reads_back(text):
+    written = str(page.for_script({text: [text, 1.0]}))
+    assert not set("<>&\u2028") & set(written)
+    assert json.loads(written) == {text: [text, 1.0]}
+
+
+def test_numbers_are_cut_to_five_digits():
+    assert str(page.for_script([0.123456789, 123456.789, 3])) == "[0.12346,123460.0,3]"
+
+
+def test_the_same_contents_give_the_same_bytes():
+    contents = made_up_report.contents(EMOTIONS)
+    assert page.render(contents) == page.render(made_up_report.contents(EMOTIONS))
+
+
+def test_sections_without_a_result_are_left_out():
+    bare = page.render(made_up_report.contents(EMOTIONS, every_section=False))
+    for section in ("ladder", "tests", "steering", "scorecard"):
+        assert f'<section id="{section}"' not in bare
+        assert f'<a href="#{section}">' not in bare.partition("</nav>")[0]
+
+
+def test_the_ladder_stands_beside_every_claim():
+    whole = page.render(made_up_report.contents(EMOTIONS)).partition("<script type=")[0]
+    sections = whole.split("<section id=")
+    beside = [part.split('"')[1] for part in sections if 'class="ladder"' in part]
+    assert beside == ["found", "map", "similarity", "layers", "tokens", "tests", "steering"]
+
+
+def test_171_emotions_make_a_page_of_a_few_megabytes():
+    emotions = made_up_analysis.words_171()
+    written = page.render(made_up_report.contents(emotions, every_section=False))
+    assert len(written.encode()) < 9_000_000
+    assert written.count('<th scope="row">') >= 171
+
+
+def test_a_crowded_heat_map_fits_the_page_and_shows_the_names_there_is_room_for():
+    geometry = made_up_analysis.synthetic_geometry(made_up_analysis.words_171(), clusters=10)
+    layout = page.plot(figures.figures_of({"geometry": geometry})["cosine_heatmap"])["layout"]
+    assert layout["height"] < 1000
+    assert "dtick" not in layout["xaxis"]
+    assert "width" not in layout
+
+
+def test_hostile_names_are_escaped_in_the_source():
+    source = page.render(made_up_report.contents(EMOTIONS))
+    body = source.partition('<script type="application/json"')[0]
+    for name in HOSTILE:
+        if "<" in name:
+            assert visible(name) not in body
+    assert "onerror=alert(1)&gt;" in body
