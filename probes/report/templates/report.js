@@ -211,7 +211,8 @@ function drawMap(keepView) {
     },
     // A trace of its own: plotly loses the text of a point that had none for a while.
     {
-      type: "scatter", mode: "text", cliponaxis: false, hoverinfo: "skip",
+      type: "scatter", mode: "markers+text", cliponaxis: false, hoverinfo: "skip",
+      marker: { size: 10, opacity: 0 }, // keeps the text at the distance of a point
       x: shown.map((index) => x[index]), y: shown.map((index) => y[index]),
       text: shown.map((index) => forPlotly(NAMES[index])),
       textposition: shown.map((index) => sides[index]),
