@@ -93,6 +93,14 @@ def _show(export: Export, folder: Path, terminal: Terminal, *, dry_run: bool) ->
     rows.append(("together", _size(sum(map(len, export.files.values())))))
     terminal.table("what would be written" if dry_run else "written", rows)
     terminal.text(f"in {folder}")
+    terminal.result(
+        {
+            "folder": str(folder),
+            "written": not dry_run,
+            "bytes": {name: len(content) for name, content in export.files.items()},
+            "notices": export.notices,
+        }
+    )
     if dry_run:
         for name, content in export.files.items():
             if name.endswith("README.md"):
@@ -116,12 +124,16 @@ def _push(
     *,
     public: bool,
 ) -> None:
+    pushed: dict[str, str] = {}
     kinds: list[tuple[hub.Kind, str]] = [("model", "vectors"), ("dataset", "corpus")]
     for kind, what in kinds:
         files = [n.removeprefix(f"{kind}/") for n in export.files if n.startswith(f"{kind}/")]
         if not files:
             continue
         message = f"Add the emotion {what} of {source.root.name}"
-        address = hub.push(folder / kind, files, choice.repo, kind, message, public=public)
+        address = pushed[kind] = hub.push(
+            folder / kind, files, choice.repo, kind, message, public=public
+        )
         terminal.note(f"pushed {what} to {kind} {choice.repo}: {address}")
+    terminal.result({"pushed": pushed})
     terminal.note(f'load them with EmotionVectors.load("hf://{choice.repo}")')

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from hooks.errors import DataError
 from hooks.local_files import public_name
 from probes.export.card import dataset_card, model_card, plain
 from probes.export.parquet_files import texts_parquet
@@ -32,8 +33,19 @@ def hub_files(source: Source, repo: str) -> dict[str, bytes]:
     Raises
     ------
     DataError
-        When ``run.json`` or ``analysis/summary.json`` is missing.
+        When ``run.json`` or ``analysis/summary.json`` is missing or of another version.
     """
+    try:
+        return _files(source, repo)
+    except KeyError as error:
+        raise DataError(
+            f"run.json or analysis/summary.json in {source.root} lacks {error}, which a card is "
+            "written from: another version of emotion-lens wrote it. Run the config again: "
+            "complete stages are skipped."
+        ) from error
+
+
+def _files(source: Source, repo: str) -> dict[str, bytes]:
     record, summary, vectors = source.record, source.summary, source.vectors
     provenance = vectors.provenance
     kinds = {kind: list(source.texts(kind)) for kind in ("stories", "neutral") if source.has(kind)}

@@ -90,6 +90,13 @@ class TestDryRun:
         assert "# Stories that convey an emotion" in shown
         assert not (finished.folder / "export").exists()
 
+    def test_as_json_it_is_one_object(self, finished, capsys):
+        words = ["--to=gguf", "--emotions=sad", "--dry-run", "--json"]
+        assert main("export", finished.folder, *words) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert list(told["bytes"]) == ["sad.gguf"]
+        assert (told["exit_code"], told["written"]) == (0, False)
+
     @pytest.mark.parametrize("to", ["gguf", "safetensors", "parquet"])
     def test_of_files_writes_nothing(self, finished, capsys, to):
         assert main("export", finished.folder, f"--to={to}", "--dry-run") == 0

@@ -5,6 +5,7 @@ import copy
 import pytest
 import yaml
 
+from hooks.errors import DataError
 from probes import stages, summary
 from probes.config import parse_config
 from probes.export.card import dataset_card, limits, model_card, plain
@@ -147,3 +148,9 @@ def test_the_settings_can_be_loaded_again_and_name_no_folder_and_no_server(sourc
     assert values["output_dir"] == "output/out"
     recorded = read_json(source.root / "run.json")["config"]
     assert parse_config(values).activation.model_dump() == recorded["activation"]
+
+
+def test_a_summary_of_another_version_is_refused_with_the_cure(source):
+    del source.summary["subject"]["n_layers"]
+    with pytest.raises(DataError, match=r"lacks 'n_layers'.* another version .* Run the config"):
+        hub_files(source, "me/mine")
