@@ -259,6 +259,35 @@ class ValidationSettings(Section):
     n_refits: int = Field(default=100, ge=5)
     """Times that vectors are made anew, from topics drawn again, from halves of the topics or from
     shuffled labels, for an interval or a null of what is made of them."""
+    sweep_doses: Annotated[list[Annotated[float, Field(gt=0)]], BeforeValidator(_as_list)] = Field(
+        default=[0.025, 0.05, 0.1, 0.15, 0.2, 0.3], min_length=2
+    )
+    """Doses of the dose-response curves."""
+    sweep_layers: Annotated[list[int] | None, BeforeValidator(_as_list)] = None
+    """Layers of the dose-response curves; null is the target layer and one on either side of it,
+    a sixth of the depth away."""
+    sweep_emotions: int = Field(default=5, ge=1)
+    """How many of the emotions, spread over the list, the curves are averaged over."""
+    max_kl: float = Field(default=1.0, gt=0)
+    """Steering budget: mean KL divergence of the next token from the unsteered model, in nats, on
+    neutral text. One nat is a factor of e on what the steered model says. A convention."""
+    max_perplexity_ratio: float = Field(default=2.0, gt=1)
+    """Steering budget: perplexity on neutral text over that of the unsteered model. Twice is 0.7
+    nats a token: the right word is half as likely, on average. A convention, not a finding."""
+    n_budget_texts: int = Field(default=4, ge=1)
+    """Neutral texts on which a budget is measured."""
+    free_text_dose: float = Field(default=0.1, gt=0)
+    free_text_emotions: int = Field(default=12, ge=1)
+    """How many of the emotions, spread over the list, are written with."""
+    free_text_random: int = Field(default=6, ge=0)
+    """Random directions with the stories' covariance that are written with, as a control."""
+    free_text_tokens: int = Field(default=40, ge=1)
+    judge_base_url: str | None = None
+    """OpenAI-compatible server of a model that judges steered text, such as
+    http://127.0.0.1:8000/v1; null goes without."""
+    judge_model: str | None = None
+    api_key_env: str | None = None
+    """Environment variable that holds the judge's key."""
 
 
 class Config(Section):

@@ -66,7 +66,16 @@ _PIPELINE = Command(
     dict.fromkeys(("config", "restart", "emotions", "only", "dry_run"), ""),
     takes_settings=True,
 )
-_SWITCHES = ("--quiet", "--json", "--dry-run", "--dry_run", "--public", "--measure")
+_SWITCHES = (
+    "--quiet",
+    "--json",
+    "--dry-run",
+    "--dry_run",
+    "--public",
+    "--measure",
+    "--auto",
+    "--split",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -133,5 +133,28 @@ COMMANDS = {
             },
             takes_settings=True,
         ),
+        Command(
+            "steer",
+            "steer:main",
+            'CONFIG --emotion=A[,B] --dose=D[,D] --prompt="..."',
+            "continue a prompt unsteered and steered, side by side, with what steering costs",
+            {
+                "emotion": "one or more of the run's emotions",
+                "dose": "one or more doses: fractions of the mean residual norm",
+                "auto": "instead of a dose: the largest one within the perplexity and KL budget",
+                "prompt": "the text to continue",
+                "layers": "layers to steer, each with the dose; default is the target layer",
+                "split": "divide the dose over the layers",
+                "operation": "add (default), project, clamp or rotate",
+                "positions": "all, prompt, generated, last, speaker:NAME, text:WORDS, span:3-8",
+                "max_new_tokens": "length of a continuation (40)",
+                "temperature": "0 is greedy (0.8)",
+                "seed": "decides every draw (0)",
+                "output": "the page to write, FILE.html (steered.html in the run's folder)",
+                "config": "the config, instead of the first word",
+            },
+            takes_settings=True,
+            verbatim=("prompt",),
+        ),
     )
 }

@@ -91,6 +91,11 @@ EXPERIMENTS = (
     Entry("held-out-topics", "do vectors name the emotion of stories on topics they never saw?"),
     Entry("null-ladder", "what is there without the model's own work?"),
     Entry("steering", "does adding a vector make the model say that emotion's word?"),
+    Entry(
+        "steering-dose-response",
+        "how much does a dose do, what does it cost, and where must it stop?",
+    ),
+    Entry("free-text", "do steered texts convey the emotion to judges that did not steer?"),
     Entry("scenarios", "does a message that implies an emotion, unnamed, point to its vector?"),
     Entry("intensity", "does a score follow the number that makes a message graver?"),
 )

@@ -5,9 +5,12 @@
 2. Each emotion's vector is added at one layer, at several doses, and the change of every word's
    log-probability is taken: a matrix [dose vector word], averaged over carriers.
 3. The same is done with directions that should do nothing of the kind, at the same coefficient:
-   random ones, vectors made from stories with shuffled labels, and the valence axis alone.
-4. An emotion's effect on its own word is set beside the effects of the random directions on that
-   word; what all vectors share (any push changes text) cancels in diagonal against rest.
+   isotropic random ones, random ones with the covariance of the stories (`matched`), vectors made
+   from stories with shuffled labels, and the valence axis alone. The other emotions' vectors are a
+   control too: a column of the matrix but its diagonal.
+4. An emotion's effect on its own word is set beside the effects of both kinds of random directions
+   on that word (`null_effects`); what all vectors share (any push changes text) cancels in
+   diagonal against rest.
 
 A word's first token stands for the word; how many words are a single token is reported, and words
 that share a first token are left out, since no vector could tell them apart.
@@ -27,7 +30,7 @@ from torch import Tensor
 
 import hooks
 from hooks import InvalidInput, LanguageModel
-from probes.statistics import bootstrap_indices, percentile_interval
+from probes.experiments.null_effects import NullComparison, compare, mean_interval
 
 CARRIERS = (
     "He feels",
@@ -64,8 +67,14 @@ class DoseResult:
         Mean of the diagonal over the same rated words.
     top_3
         Share of vectors whose own word is among the three that rise the most.
+    other_vectors_matching
+        Mean effect of the *other* emotions' vectors on each word.
+    beats_all_others
+        Emotions whose vector raises its own word more than every other emotion's vector does.
     beats_all_random
         Emotions whose vector raises its own word more than every random direction does.
+    random, matched
+        Own effects beside isotropic directions, and beside those with the stories' covariance.
     kl
         Mean KL divergence of the steered from the unsteered next token, in nats.
     """
@@ -81,7 +90,11 @@ class DoseResult:
     valence_matching: float | None
     matching_rated: float | None
     top_3: float
+    other_vectors_matching: float
+    beats_all_others: list[str]
     beats_all_random: list[str]
+    random: NullComparison
+    matched: NullComparison | None
     kl: float
     random_kl: float
 
@@ -119,11 +132,14 @@ class Controls:
         One direction from unpleasant to pleasant; or None.
     valence
         Human valence of each emotion, NaN where nobody rated it.
+    matched
+        Random directions with the covariance of the stories' activations; or None.
     """
 
     shuffled: Float[Tensor, "emotion d_model"] | None
     valence_axis: Float[Tensor, "d_model"] | None
     valence: Float[Tensor, "emotion"]
+    matched: Float[Tensor, "direction d_model"] | None = None
 
 
 def last_residuals(model: LanguageModel, texts: Sequence[str]) -> Float[Tensor, "text d_model"]:
@@ -247,12 +263,13 @@ def n_conditions(n_emotions: int, controls: Controls, doses: Sequence[float], n_
     """How many steered passes `run` makes; what `progress` counts up to."""
     shuffled = 0 if controls.shuffled is None else n_emotions
     valence = 0 if controls.valence_axis is None else 2
-    return len(doses) * (n_emotions + n_random + shuffled + valence)
+    matched = 0 if controls.matched is None else len(controls.matched)
+    return len(doses) * (n_emotions + n_random + shuffled + valence + matched)
 
 
 def _subset(controls: Controls, kept: list[int]) -> Controls:
     shuffled = None if controls.shuffled is None else controls.shuffled[kept]
-    return Controls(shuffled, controls.valence_axis, controls.valence[kept])
+    return Controls(shuffled, controls.valence_axis, controls.valence[kept], controls.matched)
 
 
 def _dose_result(
@@ -272,26 +289,36 @@ def _dose_result(
     shuffled = None
     if controls.shuffled is not None:
         shuffled = float(effects(controls.shuffled, dose)[0].diagonal().mean())
+    matched = None
+    if controls.matched is not None:
+        effect, matched_kl = effects(controls.matched, dose)
+        matched = compare(diagonal, effect, names, kl=matched_kl, seed=seed)
+    against_random = compare(diagonal, null, names, kl=random_kl, seed=seed)
     valence, rated_diagonal = _valence_effect(dose, effects, controls, diagonal)
+    off_diagonal = matrix.masked_fill(torch.eye(n, dtype=torch.bool), -torch.inf)
+    best_other = off_diagonal.max(dim=0).values
+    from_others = (matrix.sum(dim=0) - diagonal) / (n - 1)
     return DoseResult(
         dose=dose,
         matrix=matrix.tolist(),
         matching=float(diagonal.mean()),
-        matching_interval=_interval(diagonal, seed),
+        matching_interval=mean_interval(diagonal, seed),
         other=float(others.mean()),
-        other_interval=_interval(others, seed),
+        other_interval=mean_interval(others, seed),
         random_matching=float(null.mean()),
         shuffled_matching=shuffled,
         valence_matching=valence,
         matching_rated=rated_diagonal,
         top_3=float((_rank(matrix) < 3).float().mean()),
-        beats_all_random=[
+        other_vectors_matching=float(from_others.mean()),
+        beats_all_others=[
             name
-            for name, own, best in zip(
-                names, diagonal.tolist(), null.max(dim=0).values.tolist(), strict=True
-            )
-            if own > best
+            for name, own, other in zip(names, diagonal.tolist(), best_other.tolist(), strict=True)
+            if own > other
         ],
+        beats_all_random=against_random.beats_all,
+        random=against_random,
+        matched=matched,
         kl=kl,
         random_kl=random_kl,
     )
@@ -316,11 +343,3 @@ def _rank(matrix: Float[Tensor, "vector word"]) -> Int[Tensor, "vector"]:
     """How many words rise more than the vector's own."""
     own = rearrange(matrix.diagonal(), "vector -> vector 1")
     return reduce((matrix > own).long(), "vector word -> vector", "sum")
-
-
-def _interval(values: Float[Tensor, "emotion"], seed: int) -> tuple[float, float]:
-    """95% bootstrap interval of the mean, resampling emotions."""
-    draws = bootstrap_indices(len(values), 2000, seed)
-    means = reduce(values.double()[draws], "resample emotion -> resample", "mean")
-    low, high = percentile_interval(means)
-    return float(low), float(high)

@@ -265,7 +265,9 @@ def _lines(figure: Lines, page: Canvas) -> None:
             )
     _legend_above(grid[0, 0], ncols=4)
     grid[-1, 0].set_xlabel(drawable(figure.x_label))
-    grid[-1, 0].xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    places = [place for panel in figure.panels for line in panel.lines for place in line.x]
+    whole = all(place == int(place) for place in places)  # layers have no halves, doses do
+    grid[-1, 0].xaxis.set_major_locator(MaxNLocator(10, integer=whole))
 
 
 def _panel(panel: Panel, axes: Axes) -> None:

@@ -1,12 +1,13 @@
 """What steering does to every emotion's word.
 
-Contract: pure; one dictionary as ``analysis/steering.json`` holds it becomes one description.
+Contract: pure; one dictionary as ``analysis/steering.json`` (``steering_dose_response.json``)
+holds it becomes one description.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from probes.figures.description import Heatmap
+from probes.figures.description import Heatmap, Line, Lines, Panel
 from probes.figures.reading import matrix, need
 
 
@@ -25,6 +26,13 @@ def steering_matrix(steering: Mapping[str, Any]) -> Heatmap:
     model, layer = need(steering, "model", "steering"), need(steering, "layer", "steering")
     largest = max(abs(value) for row in values for value in row)
     beats = len(need(dose, "beats_all_random", "steering.doses"))
+    matched = dose.get("matched")
+    harder = (
+        ""
+        if matched is None
+        else " Against random directions with the stories' own covariance "
+        f"({matched['matching']:+.2f}) it is {len(matched['beats_all'])}."
+    )
     return Heatmap(
         title="What steering does to the words for emotions",
         subtitle=f"{model}, layer {layer}, dose {dose['dose']:g} of the mean residual norm, "
@@ -33,7 +41,7 @@ def steering_matrix(steering: Mapping[str, Any]) -> Heatmap:
         f"{dose['matching']:+.2f} on average, other words by {dose['other']:+.2f}, the same words "
         f"under random directions by {dose['random_matching']:+.2f}. {beats} of {len(emotions)} "
         f"vectors raise their own word more than each of {steering['n_random']} random directions "
-        "does.",
+        f"does.{harder}",
         rows=emotions,
         columns=emotions,
         values=tuple(tuple(row) for row in values),
@@ -41,4 +49,64 @@ def steering_matrix(steering: Mapping[str, Any]) -> Heatmap:
         x_label="word",
         y_label="vector",
         limits=(-largest, largest),
+    )
+
+
+def dose_response_curves(values: Mapping[str, Any]) -> Lines:
+    """Describe what each dose does and costs at each layer, and where the usable range ends.
+
+    Raises
+    ------
+    DataError
+        A part is missing.
+    """
+    name = "steering_dose_response"
+    layers = need(values, "layers", name)
+    target, budget = need(values, "target_layer", name), need(values, "budget", name)
+    usable = next((entry["usable"] for entry in layers if entry["layer"] == target), None)
+    shown = [entry for entry in layers if entry["layer"] == target] or layers[:1]
+
+    def lines(key: str, *, band: bool = False) -> tuple[Line, ...]:
+        return tuple(
+            Line(
+                name=f"layer {entry['layer']}",
+                x=tuple(dose["dose"] for dose in entry["doses"]),
+                y=tuple(dose[key] for dose in entry["doses"]),
+                low=tuple(dose["own_interval"][0] for dose in entry["doses"]) if band else None,
+                high=tuple(dose["own_interval"][1] for dose in entry["doses"]) if band else None,
+            )
+            for entry in layers
+        )
+
+    random = Line(
+        name=f"random, layer {shown[0]['layer']}",
+        x=tuple(dose["dose"] for dose in shown[0]["doses"]),
+        y=tuple(dose["random"] for dose in shown[0]["doses"]),
+    )
+    return Lines(
+        title="What a dose of steering does, and what it costs",
+        subtitle=f"{need(values, 'model', name)}, {len(need(values, 'emotions', name))} emotions' "
+        f"vectors, neutral text at {need(values, 'n_tokens', name)} tokens",
+        caption="Top: change of the emotion's own word, with 95% interval over emotions, beside "
+        "random directions with the stories' covariance. Below: KL divergence of the next token "
+        "from the unsteered model, and perplexity over the unsteered one. Budget: "
+        f"{budget['max_kl']:g} nats and {budget['max_perplexity_ratio']:g} times. "
+        + (
+            f"No dose tried at layer {target} is within it."
+            if usable is None
+            else f"The dashed line is the largest dose tried at layer {target} that is, with all "
+            "smaller ones, within it."
+        ),
+        x_label="dose (fraction of the mean residual norm)",
+        panels=(
+            Panel(y_label="own word (nats)", lines=(*lines("own", band=True), random)),
+            Panel(y_label=f"KL (nats), budget {budget['max_kl']:g}", lines=lines("kl"), height=0.7),
+            Panel(
+                y_label=f"perplexity ratio, budget {budget['max_perplexity_ratio']:g}",
+                lines=lines("perplexity_ratio"),
+                height=0.7,
+            ),
+        ),
+        mark=usable,
+        mark_label="" if usable is None else f"usable up to {usable:g}",
     )

@@ -232,9 +232,12 @@ def _lines(figure: Lines) -> go.Figure:
         row_heights=heights,
         vertical_spacing=0.08,
     )
+    named: set[tuple[str, str]] = set()  # a line that goes on in the next panel is named once
     for row, panel in enumerate(figure.panels, start=1):
         for index, line in enumerate(panel.lines):
             color = category_color(index) if len(panel.lines) > 1 else SOFT_INK
+            is_new = (line.name, color) not in named
+            named.add((line.name, color))
             _band(drawn, line, color, row)
             drawn.add_scatter(
                 x=list(line.x),
@@ -245,7 +248,7 @@ def _lines(figure: Lines) -> go.Figure:
                 marker={"symbol": _SYMBOLS[index % len(_SYMBOLS)], "size": 7},
                 hovertext=[_about_point(figure, line, point) for point in range(len(line.x))],
                 hoverinfo="text",
-                showlegend=len(panel.lines) > 1,
+                showlegend=len(panel.lines) > 1 and is_new,
                 connectgaps=False,
                 row=row,
                 col=1,

@@ -1,0 +1,87 @@
+"""How the model scores texts: log-probabilities of next tokens, under whatever steering is on.
+
+Contract
+--------
+* One pass over the texts, the unembedding only at the tokens asked for: a vocabulary is wide.
+* A token is scored on its successor; the last token of a text has none and is never chosen.
+* Padding is masked and on the right: a batch scores as its texts one by one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hooks.errors import InvalidInput
+from hooks.model import LanguageModel
+from hooks.positions import FromToken, Positions
+from hooks.tokens import pad
+
+_ROWS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class NextTokens:
+    """Distributions over the next token.
+
+    Attributes
+    ----------
+    log_probs
+        In nats, on the CPU, [token d_vocab].
+    next_ids
+        The token that does come next, [token].
+    text
+        Which text each belongs to, [token].
+    """
+
+    log_probs: Float[Tensor, "token d_vocab"]
+    next_ids: Int[Tensor, "token"]
+    text: Int[Tensor, "token"]
+
+    @property
+    def loss(self) -> float:
+        """Mean negative log-probability of the tokens that came, in nats; exp of it: perplexity."""
+        picked = self.log_probs.gather(1, rearrange(self.next_ids, "token -> token 1"))
+        return -float(picked.double().mean())
+
+
+@torch.no_grad()
+def next_tokens(
+    model: LanguageModel,
+    texts: Sequence[str] | Sequence[Sequence[int]],
+    positions: Positions = FromToken(0),
+) -> NextTokens:
+    """Return the model's distributions over next tokens at chosen tokens of texts (or token ids).
+
+    Raises
+    ------
+    InvalidInput
+        When no chosen token has a successor.
+    """
+    encoded = [
+        model.encode(text) if isinstance(text, str) else [int(i) for i in text] for text in texts
+    ]
+    if not encoded or not all(encoded):
+        raise InvalidInput("next_tokens: expected texts of at least one token, got an empty one.")
+    batch = pad(encoded, model.special_ids)
+    has_next = torch.zeros_like(batch.content)
+    has_next[:, :-1] = batch.attention_mask[:, 1:].bool()
+    chosen = positions.select(batch.content) & has_next
+    if not chosen.any():
+        raise InvalidInput(f"next_tokens: {positions} picks no token that has a next one.")
+    last = model.n_layers - 1
+    kept: list[Tensor] = []
+
+    def keep(residual: Tensor, _layer: int) -> None:
+        kept.append(residual[chosen.to(residual.device)].float())
+
+    with model.bulk.hooked({last: keep}):
+        model.bulk.run(batch.ids, batch.attention_mask, last)
+    log_probs = torch.cat(
+        [model.unembed(rows).log_softmax(dim=-1).cpu() for rows in kept[0].split(_ROWS_AT_ONCE)]
+    )
+    places = chosen.nonzero()
+    return NextTokens(log_probs, batch.ids[places[:, 0], places[:, 1] + 1], places[:, 0])

@@ -1,0 +1,162 @@
+"""``emotion-probes steer``: one prompt, unsteered and steered, side by side.
+
+Contract: a request that cannot be carried out is refused before a model is loaded.
+"""
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+from hooks import Last, Span, Speaker, TextSpan
+from hooks.errors import InvalidInput
+from hooks.selection import Rule, Where
+from hooks.steering import Operation
+from probes.commands.call import Call, listed
+from probes.commands.steered_page import render
+from probes.commands.steered_text import Request, Steered, write_conditions
+from probes.dosing import Budget
+from probes.experiments.steering_dose_response import neutral_texts
+from probes.models import Models
+from probes.storage import write_bytes
+from probes.vectors import EmotionVectors
+
+
+def main(call: Call) -> int:
+    """Steer one prompt of a finished run."""
+    run = call.run()
+    vectors = EmotionVectors.load(run.root)
+    request = read_request(call.flags, vectors)
+    settings = run.config.validation
+    budget = Budget(settings.max_kl, settings.max_perplexity_ratio)
+    texts = neutral_texts(run, settings.n_budget_texts)
+    output = Path(str(call.flags.get("output", run.root / "steered.html")))
+    if output.suffix != ".html" or output.is_dir():
+        raise InvalidInput(f"--output: expected a file that ends in .html, got {output}.")
+    model = Models(run.config).subject()
+    vectors.check_model(model)
+    with call.terminal.task("steer", request.n_conditions, "continuations") as advance:
+        conditions = write_conditions(model, vectors, texts, budget, request, advance)
+    about = _about(model.name, request)
+    write_bytes(output, render(request.prompt, about, conditions, str(budget)).encode("utf-8"))
+    call.terminal.table(f"{about}: {request.prompt!r}", _rows(conditions))
+    for condition in conditions:
+        if not condition.within_budget and condition.cost is not None:
+            call.terminal.note(
+                f"warning: {condition.name} is past the usable range: KL "
+                f"{condition.cost.kl:.2f} nats and perplexity x"
+                f"{condition.cost.perplexity_ratio:.2f} on neutral text, with a budget of {budget}."
+                " --auto finds the largest dose within it."
+            )
+    call.terminal.note(f"written: {output}")
+    return 0
+
+
+def read_request(flags: dict[str, Any], vectors: EmotionVectors) -> Request:
+    """Check what was asked for against the run's vectors.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the flag and what it may be.
+    """
+    emotions = listed(flags.get("emotion"))
+    if not emotions:
+        raise InvalidInput(f"--emotion: expected one or more of: {', '.join(vectors.emotions)}.")
+    for name in emotions:
+        vectors[name]  # raises, naming those there are
+    prompt = flags.get("prompt")
+    if prompt is None or not str(prompt).strip():
+        raise InvalidInput('--prompt: expected a text to continue, e.g. --prompt "He came in and".')
+    layers = [_number("layers", part, int) for part in listed(flags.get("layers"))]
+    for layer in layers or [vectors.provenance.target_layer]:
+        vectors.layer_index(layer)  # raises, naming those there are
+    if len(set(layers)) != len(layers):
+        raise InvalidInput(f"--layers: expected each layer once, got {layers}.")
+    operation = str(flags.get("operation", "add"))
+    if operation not in get_args(Operation):
+        raise InvalidInput(
+            f"--operation: expected one of {', '.join(get_args(Operation))}, got {operation!r}."
+        )
+    auto = flags.get("auto", False) is True
+    doses = [_number("dose", part, float) for part in listed(flags.get("dose"))]
+    if any(dose <= 0 or dose != dose for dose in doses):
+        raise InvalidInput(f"--dose: expected positive fractions such as 0.1, got {doses}.")
+    if operation == "project":
+        if doses or auto:
+            raise InvalidInput("--operation=project removes the direction; it takes no dose.")
+    elif auto == bool(doses):
+        raise InvalidInput("expected either --dose, e.g. --dose 0.05,0.1, or --auto.")
+    return Request(
+        prompt=str(prompt),
+        emotions=list(dict.fromkeys(emotions)),
+        doses=doses,
+        layers=layers or [vectors.provenance.target_layer],
+        operation=operation,  # type: ignore[arg-type] - checked above
+        positions=_positions(str(flags.get("positions", "all"))),
+        auto=auto,
+        split=flags.get("split", False) is True,
+        max_new_tokens=_at_least("max_new_tokens", flags, 40, 1),
+        temperature=float(_number("temperature", flags.get("temperature", 0.8), float)),
+        seed=_at_least("seed", flags, 0, 0),
+    )
+
+
+def _positions(said: str) -> Where | Rule:
+    """Read ``all``, ``last``, ``speaker:assistant``, ``text:some words``, ``span:3-8``, ..."""
+    if said in get_args(Where):
+        return said  # type: ignore[return-value]
+    kind, _, rest = said.partition(":")
+    if kind == "speaker" and rest:
+        return Speaker(rest)
+    if kind == "text" and rest:
+        return TextSpan(rest)
+    if kind == "last" and rest.isdigit():
+        return Last(int(rest))
+    if kind == "span" and (ends := re.fullmatch(r"(\d+)-(\d+)", rest)):
+        return Span(int(ends[1]), int(ends[2]))
+    raise InvalidInput(
+        f"--positions: expected one of {', '.join(get_args(Where))}, speaker:NAME, text:WORDS, "
+        f"last:N or span:FROM-TO (tokens of the prompt), got {said!r}."
+    )
+
+
+def _number(flag: str, said: Any, kind: type) -> Any:
+    try:
+        if isinstance(said, bool):
+            raise ValueError
+        return kind(said)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"--{flag}: expected a number, got {said!r}.") from None
+
+
+def _at_least(flag: str, flags: dict[str, Any], default: int, least: int) -> int:
+    number = _number(flag, flags.get(flag, default), int)
+    if number < least:
+        raise InvalidInput(f"--{flag}: expected {least} or more, got {number}.")
+    return number
+
+
+def _about(model: str, request: Request) -> str:
+    layers = ", ".join(map(str, request.layers))
+    many = "" if len(request.layers) == 1 else (", split" if request.split else ", at each")
+    return (
+        f"{model}, layer{'s' if len(request.layers) > 1 else ''} {layers}{many}, "
+        f"{request.operation}, positions {request.positions}, seed {request.seed}"
+    )
+
+
+def _rows(conditions: list[Steered]) -> list[tuple[str, str]]:
+    rows = []
+    for condition in conditions:
+        sign = "" if condition.emotion is None else "+"
+        words = ", ".join(f"{w} {v:{sign}.2f}" for w, v in condition.word_changes.items())
+        facts = [f"words (nats): {words}"]
+        if condition.perplexity is not None:
+            facts.append(f"perplexity {condition.perplexity:.1f}")
+        facts.append(f"repetition {condition.repetition:.0%}")
+        if condition.cost is not None:
+            facts.append(
+                f"neutral text: KL {condition.cost.kl:.2f}, x{condition.cost.perplexity_ratio:.2f}"
+            )
+        rows.append((condition.name, f"{condition.text.strip()}\n{'; '.join(facts)}"))
+    return rows

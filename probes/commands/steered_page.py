@@ -1,0 +1,151 @@
+"""Continuations side by side as one HTML page, with the words marked that steering changed.
+
+Contract: pure; works without a network, needs no script, and shows every text as text. Narrow
+screens get one continuation below the other.
+"""
+
+import difflib
+import html
+from collections.abc import Sequence
+
+from probes.commands.steered_text import Steered
+from probes.figures.palette import DOWN_TINT, INK, RULE, SOFT_INK, UP_TINT
+from probes.figures.text import for_page
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+* {{ box-sizing: border-box; }}
+body {{ margin: 0 auto; padding: 1.2rem; max-width: 76rem; background: #fff; color: {ink};
+  font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; overflow-wrap: anywhere; }}
+h1 {{ font-size: 1.35rem; margin: 0 0 .3rem; }}
+h2 {{ font-size: 1rem; margin: 0 0 .4rem; }}
+.about, .caption {{ font-size: .9rem; color: {soft}; margin: 0 0 1rem; }}
+.prompt {{ border-left: 3px solid {rule}; padding-left: .8rem; margin: 0 0 1rem;
+  white-space: pre-wrap; }}
+.grid {{ display: grid; gap: .9rem; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); }}
+article {{ border: 1px solid {rule}; border-radius: 6px; padding: .8rem 1rem; min-width: 0; }}
+article.past {{ border-color: #d55e00; }}
+.text {{ white-space: pre-wrap; margin: 0 0 .8rem; }}
+mark {{ background: {up}; color: inherit; border-radius: 2px; }}
+dl {{ display: grid; grid-template-columns: 1fr auto; gap: .1rem .8rem; margin: 0;
+  font-size: .85rem; }}
+dt {{ color: {soft}; }}
+dd {{ margin: 0; text-align: right; font-variant-numeric: tabular-nums; }}
+dd.up {{ background: {up}; }}
+dd.down {{ background: {down}; }}
+.warning {{ color: #a04400; font-size: .85rem; margin: .6rem 0 0; }}
+@media (max-width: 24rem) {{ .grid {{ grid-template-columns: 1fr; }} }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p class="about">{about}</p>
+<p class="prompt">{prompt}</p>
+<main class="grid">
+{articles}
+</main>
+<p class="caption">{caption}</p>
+</body>
+</html>
+"""
+_CAPTION = (
+    "Marked words are not in the unsteered continuation at that place; all continuations are drawn "
+    "with the same seed. Words: change of the log-probability of each emotion's word after "
+    "sentences that end before a feeling is named (without steering: the log-probability itself). "
+    "Perplexity is that of the continuation under the unsteered model. Neutral text: KL divergence "
+    "and perplexity ratio of the steered model on text without emotion, which the budget limits."
+)
+
+
+def render(prompt: str, about: str, conditions: Sequence[Steered], budget: str) -> str:
+    """Return the page; the unsteered condition comes first."""
+    return _PAGE.format(
+        title="The same prompt, steered",
+        about=for_page(about),
+        prompt=_lines(prompt),
+        articles="\n".join(
+            _article(condition, conditions[0].text, budget) for condition in conditions
+        ),
+        caption=html.escape(_CAPTION),
+        ink=INK,
+        soft=SOFT_INK,
+        rule=RULE,
+        up=UP_TINT,
+        down=DOWN_TINT,
+    )
+
+
+def marked(text: str, baseline: str) -> str:
+    """Escape a text and mark the words that differ from the baseline."""
+    words, before = _pieces(text), _pieces(baseline)
+    parts = []
+    matcher = difflib.SequenceMatcher(None, before, words, autojunk=False)
+    for kind, _, _, start, stop in matcher.get_opcodes():
+        piece = _lines("".join(words[start:stop]))
+        if piece:
+            parts.append(piece if kind == "equal" else f"<mark>{piece}</mark>")
+    return "".join(parts)
+
+
+def _lines(text: str) -> str:
+    """Escape a text whose line feeds stay line feeds."""
+    return "\n".join(map(for_page, text.split("\n")))
+
+
+def _pieces(text: str) -> list[str]:
+    """Words, each with the space after it."""
+    pieces: list[str] = []
+    for character in text:
+        if pieces and (character.isspace() or not pieces[-1][-1].isspace()):
+            pieces[-1] += character
+        else:
+            pieces.append(character)
+    return pieces
+
+
+def _article(condition: Steered, baseline: str, budget: str) -> str:
+    steered = condition.emotion is not None
+    text = marked(condition.text, baseline) if steered else _lines(condition.text)
+    facts = [
+        (
+            f"word “{name}”",
+            f"{value:+.2f}" if steered else f"{value:.2f}",
+            value if steered else 0.0,
+        )
+        for name, value in condition.word_changes.items()
+    ]
+    perplexity = condition.perplexity
+    facts.append(
+        ("perplexity, unsteered model", "-" if perplexity is None else f"{perplexity:.1f}", 0.0)
+    )
+    facts.append(("repetition", f"{condition.repetition:.0%}", 0.0))
+    if condition.cost is not None:
+        facts.append(("neutral text: KL, nats", f"{condition.cost.kl:.2f}", 0.0))
+        facts.append(
+            ("neutral text: perplexity ratio", f"{condition.cost.perplexity_ratio:.2f}", 0.0)
+        )
+    listed = "".join(
+        f"<dt>{for_page(name)}</dt><dd{_tint(value)}>{for_page(said)}</dd>"
+        for name, said, value in facts
+    )
+    past = (
+        ""
+        if condition.within_budget
+        else f'<p class="warning">Past the usable range: more than a {for_page(budget)}.</p>'
+    )
+    return (
+        f'<article class="{"" if condition.within_budget else "past"}">'
+        f'<h2>{for_page(condition.name)}</h2><p class="text">{text}</p><dl>{listed}</dl>{past}'
+        "</article>"
+    )
+
+
+def _tint(value: float) -> str:
+    if abs(value) < 0.005:
+        return ""
+    return ' class="up"' if value > 0 else ' class="down"'

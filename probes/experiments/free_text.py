@@ -1,0 +1,371 @@
+"""Free text: do steered continuations convey the emotion, to judges that did not steer.
+
+1. Topics are dealt into two halves. Steering vectors come from one half, at the target layer.
+   Judges come from the other half, at another layer (`text_judges`), so that no judge is the vector
+   that steered, nor has seen its stories.
+2. Prompts of our own that promise no emotion are continued unsteered, under each of some emotions'
+   vectors, and under random directions with the stories' covariance, all with one dose and seed.
+3. A judge's gain for an emotion: mean score in the texts steered toward it minus that in the
+   unsteered ones. Beside it: the same emotion's gain in random-steered texts, and in texts steered
+   toward the other emotions.
+4. Percentile: share of the other emotions that gain less in a text than its own; chance is a half.
+5. Content leak (`topic_leak`): do steered texts use the words of the stories' topics.
+
+Source of the prompts: written for this project.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float
+from torch import Tensor
+
+import hooks
+from hooks import DataError, FromToken, LanguageModel
+from probes.experiments import Experiment, Measured
+from probes.experiments.null_effects import matched_directions, mean_interval
+from probes.experiments.steering import story_residuals
+from probes.experiments.text_judges import (
+    JudgeServer,
+    ask_judge,
+    classifier,
+    other_vectors,
+    vectors_of,
+)
+from probes.experiments.topic_leak import distinctive_words, leak
+from probes.materials import Materials
+
+PROMPTS = (
+    "On the way home that evening",
+    "The two of them sat down at the table and",
+    "When the phone rang for the second time,",
+    "By the end of the afternoon",
+)
+_JUDGES = {"classifier": "held-out classifier", "vectors": "vectors of another layer"}
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """Continuations: [condition][prompt]; conditions of `steered` are emotions."""
+
+    unsteered: list[str]
+    steered: list[list[str]]
+    random: list[list[str]]
+
+
+def measure(materials: Materials) -> Measured:
+    """Write, judge, compare."""
+    settings = materials.config.validation
+    judge = None
+    if settings.judge_model is not None and settings.judge_base_url is not None:
+        judge = JudgeServer(settings.judge_base_url, settings.judge_model, settings.api_key_env)
+        judge.key()  # refused before anything is written
+    judge_layer = other_layer(materials.vectors.layers, materials.layer)
+    stories = materials.stories()
+    steers = stories.topic % 2 == 0
+    n = len(materials.emotions)
+    vectors = vectors_of(stories, steers, n, materials.neutral_components())
+    read = materials.stories(judge_layer)
+    judging = vectors_of(read, ~steers, n, materials.neutral_components(judge_layer))
+    fitted = classifier(read.mean, read.emotion, ~steers)
+    center = reduce(read.mean[~steers].double(), "row d_model -> d_model", "mean")
+    places = _spread(n, settings.free_text_emotions)
+    model = materials.subject()
+    texts = _write(materials, model, vectors[places])
+
+    flat = [*texts.unsteered, *sum(texts.steered, []), *sum(texts.random, [])]
+    pooled = hooks.pooled_resid_post(
+        model, [text or " " for text in flat], FromToken(0), layers=[judge_layer]
+    )
+    # An empty continuation conveys nothing: it is judged as the average story.
+    seen = torch.where(pooled.mean[:, 0].isnan(), center.float(), pooled.mean[:, 0])
+    judged = {
+        "classifier": fitted.scores(seen),
+        "vectors": other_vectors(seen, judging, center),
+    }
+    values: dict[str, Any] = {
+        "model": model.name,
+        "layer": materials.layer,
+        "judge_layer": judge_layer,
+        "dose": settings.free_text_dose,
+        "emotions": [materials.emotions[place] for place in places],
+        "n_choices": n,
+        "prompts": list(PROMPTS),
+        "n_random": len(texts.random),
+        "classifier_accuracy": fitted.accuracy,
+        "chance": 1 / n,
+        "judges": {
+            name: judged_gains(scores, places, len(PROMPTS), materials.seed)
+            for name, scores in judged.items()
+        },
+        "leak": _leak(materials, texts, steers),
+        "judge_model": None,
+        "texts": {
+            "unsteered": texts.unsteered,
+            "steered": dict(
+                zip([materials.emotions[p] for p in places], texts.steered, strict=True)
+            ),
+            "random": texts.random,
+        },
+    }
+    if judge is not None:
+        values["judge_model"] = _asked(judge, texts, materials.emotions, places)
+    return Measured(values, _rows(values), _paragraph(values), _limits(values))
+
+
+EXPERIMENT = Experiment(measure)
+
+
+def other_layer(layers: Sequence[int], target: int) -> int:
+    """Return a layer about a sixth of the depth away from the target.
+
+    Raises
+    ------
+    DataError
+        When activations of one layer only were kept.
+    """
+    others = [layer for layer in layers if layer != target]
+    if not others:
+        raise DataError(
+            "free text is judged at another layer than it is steered at, and activations of one "
+            "layer only were kept; extract more layers (activation.layers)."
+        )
+    wanted = target + max(1, (max(layers) + 1) // 6)
+    return min(others, key=lambda layer: (abs(layer - wanted), layer))
+
+
+def _spread(n: int, wanted: int) -> list[int]:
+    return torch.linspace(0, n - 1, min(n, wanted)).round().long().tolist()
+
+
+def _write(
+    materials: Materials, model: LanguageModel, vectors: Float[Tensor, "emotion d_model"]
+) -> _Texts:
+    settings = materials.config.validation
+    bundle = materials.vectors
+    norm = float(bundle.residual_norm[bundle.layer_index(materials.layer)])
+    samples = story_residuals(materials)
+    random: Sequence[Tensor] = []
+    if len(samples) > 1:
+        random = list(matched_directions(samples, settings.free_text_random, materials.seed + 2))
+    prompts = [model.encode(prompt) for prompt in PROMPTS]
+
+    def write(direction: Tensor | None) -> list[str]:
+        dose = 0.0 if direction is None else settings.free_text_dose
+        with hooks.steer(
+            model,
+            vectors[0] if direction is None else direction,
+            layers=[materials.layer],
+            dose=dose,
+            residual_norm=norm,
+        ):
+            written = model.generate(
+                prompts,
+                max_new_tokens=settings.free_text_tokens,
+                temperature=0.8,
+                top_k=50,
+                seed=materials.seed,
+            )
+        advance(1)
+        return [text.text for text in written]
+
+    total = 1 + len(vectors) + len(random)
+    with materials.reporter.task("free-text", total, "conditions") as advance:
+        return _Texts(
+            write(None), [write(vector) for vector in vectors], [write(one) for one in random]
+        )
+
+
+def judged_gains(
+    scores: Float[Tensor, "text emotion"], places: Sequence[int], n_prompts: int, seed: int
+) -> dict[str, Any]:
+    """Compare a judge's scores; texts are ordered unsteered, steered by `places`, random."""
+    by_condition = rearrange(
+        scores.double(), "(condition prompt) emotion -> condition prompt emotion", prompt=n_prompts
+    )
+    # Each text is compared with the unsteered one after the same prompt.
+    gains = (by_condition - by_condition[:1])[1:]
+    steered = reduce(gains[: len(places)], "condition prompt emotion -> condition emotion", "mean")
+    own = torch.stack([steered[row, place] for row, place in enumerate(places)])
+    n = len(places)
+    among = steered[:, list(places)]
+    others = (among.sum(dim=0) - among.diagonal()) / max(n - 1, 1)
+    percentile = torch.stack(
+        [
+            (steered[row] < steered[row, place]).double().sum() / (steered.shape[1] - 1)
+            for row, place in enumerate(places)
+        ]
+    )
+    random = None
+    if len(gains) > n:
+        random = reduce(gains[n:][..., list(places)], "condition prompt emotion -> emotion", "mean")
+    beside = others if random is None else random
+    return {
+        "gain": float(own.mean()),
+        "gain_interval": mean_interval(own, seed),
+        "gain_in_random": None if random is None else float(random.mean()),
+        "gain_in_others": float(others.mean()),
+        "excess": float((own - beside).mean()),
+        "excess_interval": mean_interval(own - beside, seed),
+        "percentile": float(percentile.mean()),
+        "percentile_interval": mean_interval(percentile, seed),
+        "per_emotion": {"gain": own.tolist(), "percentile": percentile.tolist()},
+    }
+
+
+def _leak(materials: Materials, texts: _Texts, steers: Tensor) -> dict[str, Any] | None:
+    stories = materials.stories()
+    if (stories.index < 0).any():
+        return None
+    written = materials.texts(stories)
+    rows = steers.nonzero()[:, 0].tolist()
+    topics = stories.topic.tolist()
+    own = distinctive_words([written[row] for row in rows], [topics[row] for row in rows])
+
+    def rate(group: Sequence[Sequence[str]]) -> Tensor:
+        return torch.tensor([sum(leak(t, own) for t in texts) / len(texts) for texts in group])
+
+    unsteered = rate([texts.unsteered])
+    excess = rate(texts.steered) - unsteered
+    return {
+        "n_words": len(own),
+        "unsteered": float(unsteered),
+        "steered": float(rate(texts.steered).mean()),
+        "random": float(rate(texts.random).mean()) if texts.random else None,
+        "excess": float(excess.mean()),
+        "excess_interval": mean_interval(excess, materials.seed),
+        "in_stories": float(rate([[written[row] for row in rows]])),
+    }
+
+
+def _asked(
+    judge: JudgeServer, texts: _Texts, emotions: Sequence[str], places: Sequence[int]
+) -> dict[str, Any]:
+    own = [emotions[place] for place in places]
+    steered = ask_judge(judge, sum(texts.steered, []), emotions)
+    plain = ask_judge(judge, texts.unsteered, emotions)
+    random = ask_judge(judge, sum(texts.random, []), emotions) if texts.random else []
+    wanted = [name for name in own for _ in PROMPTS]
+
+    def share(answers: Sequence[str | None]) -> float | None:
+        """How often an answer would be right by luck: averaged over the emotions steered to."""
+        counted = [sum(a == name for a in answers) / len(answers) for name in own if answers]
+        return sum(counted) / len(counted) if counted else None
+
+    return {
+        "model": judge.model,
+        "n": len(steered),
+        "right": sum(a == b for a, b in zip(steered, wanted, strict=True)) / len(wanted),
+        "right_unsteered": share(plain),
+        "right_random": share(random),
+        "none": sum(a is None for a in steered) / len(steered),
+    }
+
+
+def _with_interval(value: float, interval: Sequence[float], digits: int = 2) -> str:
+    return f"{value:+.{digits}f} [{interval[0]:+.{digits}f}, {interval[1]:+.{digits}f}]"
+
+
+def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for key, name in _JUDGES.items():
+        judged = values["judges"][key]
+        low, high = judged["percentile_interval"]
+        unit = "nats" if key == "classifier" else "cosine"
+        rows.append(
+            (
+                f"free text at dose {values['dose']:g}: {name}",
+                f"own emotion {_with_interval(judged['gain'], judged['gain_interval'])} {unit} "
+                "over unsteered text"
+                + (
+                    ""
+                    if judged["gain_in_random"] is None
+                    else f", in random-steered {judged['gain_in_random']:+.2f}"
+                )
+                + f", in text steered elsewhere {judged['gain_in_others']:+.2f}; gains more than "
+                f"{judged['percentile']:.0%} [{low:.0%}, {high:.0%}] of emotions (chance 50%)",
+            )
+        )
+    asked = values["judge_model"]
+    if asked is not None:
+        rows.append(
+            (
+                f"free text: {asked['model']}",
+                f"names the emotion steered to in {asked['right']:.0%} of {asked['n']} texts; that "
+                f"answer comes for {asked['right_unsteered']:.0%} of unsteered"
+                + (
+                    ""
+                    if asked["right_random"] is None
+                    else f" and {asked['right_random']:.0%} of random-steered"
+                )
+                + " texts",
+            )
+        )
+    found = values["leak"]
+    if found is not None:
+        excess = _with_interval(
+            100 * found["excess"], [100 * end for end in found["excess_interval"]], digits=1
+        )
+        rows.append(
+            (
+                "free text: content leak",
+                f"{found['steered']:.1%} topic words, unsteered {found['unsteered']:.1%}, stories "
+                f"{found['in_stories']:.1%}; steered minus unsteered "
+                f"{excess} points"
+                + ("" if found["random"] is None else f"; random-steered {found['random']:.1%}"),
+            )
+        )
+    return rows
+
+
+def _paragraph(values: Mapping[str, Any]) -> str:
+    parts = [
+        f"{len(values['prompts'])} openings that promise no emotion were continued under each of "
+        f"{len(values['emotions'])} emotions' vectors (half of the topics, layer "
+        f"{values['layer']}, dose {values['dose']:g}) and judged by what comes from the other half "
+        f"at layer {values['judge_layer']}."
+    ]
+    for key, name in _JUDGES.items():
+        judged = values["judges"][key]
+        low, high = judged["excess_interval"]
+        verdict = "more" if low > 0 else "not reliably more" if high > 0 else "less"
+        than = "random-steered" if judged["gain_in_random"] is not None else "otherwise steered"
+        parts.append(
+            f"By the {name} the emotion steered to gains {verdict} than in {than} text "
+            f"({_with_interval(judged['excess'], judged['excess_interval'])})."
+        )
+    parts.append(
+        f"On stories of topics it has not seen the classifier is right for "
+        f"{values['classifier_accuracy']:.0%} (chance {values['chance']:.0%})."
+    )
+    found = values["leak"]
+    if found is not None:
+        low, _ = found["excess_interval"]
+        parts.append(
+            "Steered text uses words of the stories' topics more than unsteered text does."
+            if low > 0
+            else "Steered text does not reliably use more words of the stories' topics than "
+            "unsteered text."
+        )
+    return " ".join(parts)
+
+
+def _limits(values: Mapping[str, Any]) -> list[str]:
+    limits = [
+        f"Free text: {len(values['prompts'])} prompts for each of {len(values['emotions'])} "
+        "emotions, one continuation each."
+    ]
+    if values["judge_model"] is None:
+        limits.append(
+            "Free text: no judge model was asked (validation.judge_base_url and judge_model)."
+        )
+    if values["leak"] is None:
+        limits.append(
+            "Free text: content leak needs activations per story; they were kept by cell."
+        )
+    if values["classifier_accuracy"] < 2 * values["chance"]:
+        limits.append("Free text: the classifier is hardly better than chance on stories.")
+    return limits

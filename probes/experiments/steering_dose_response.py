@@ -1,0 +1,216 @@
+"""Dose and response: how much a dose does, what it costs, and up to where it is usable.
+
+1. At a few layers and doses, each of some emotions' vectors is added to the carriers of
+   `steering_words`; its effect is the change of the log-probability of the emotion's own word.
+2. The same doses of random directions with the stories' covariance give the control.
+3. Under every vector and dose the model reads neutral texts: KL and perplexity (`dosing`).
+4. The usable range of a layer ends at the largest dose that stays, with all smaller ones, within
+   the budget on average.
+
+Source of the budget: `validation.max_kl` and `validation.max_perplexity_ratio`, which say why.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from einops import reduce
+from jaxtyping import Float
+from torch import Tensor
+
+import hooks
+from hooks import LanguageModel
+from probes.corpus import read_corpus
+from probes.dosing import Budget, Gauge, mean_cost, usable_dose
+from probes.experiments import Experiment, Measured
+from probes.experiments.null_effects import matched_directions, mean_interval
+from probes.experiments.steering import story_residuals
+from probes.experiments.steering_words import CARRIERS, first_tokens, last_residuals, log_probs
+from probes.figures import Figure
+from probes.figures.steering_figures import dose_response_curves
+from probes.materials import Materials
+from probes.runs import Run
+
+_N_RANDOM = 3
+
+
+def measure(materials: Materials) -> Measured:
+    """Sweep doses at a few layers."""
+    settings = materials.config.validation
+    model = materials.subject()
+    budget = Budget(settings.max_kl, settings.max_perplexity_ratio)
+    layers = swept_layers(
+        materials.vectors.layers, materials.layer, model.n_layers, settings.sweep_layers
+    )
+    names = spread_words(model, materials.emotions, settings.sweep_emotions)
+    gauge = Gauge(model, neutral_texts(materials.run, settings.n_budget_texts))
+    found = []
+    total = len(layers) * len(settings.sweep_doses) * (len(names) + _N_RANDOM)
+    with materials.reporter.task("steering-dose-response", total, "doses") as advance:
+        for layer in layers:
+            found.append(_layer(materials, model, gauge, budget, names, layer, advance))
+    values = {
+        "model": model.name,
+        "target_layer": materials.layer,
+        "emotions": names,
+        "n_random": _N_RANDOM,
+        "n_tokens": gauge.n_tokens,
+        "budget": asdict(budget),
+        "layers": found,
+    }
+    return Measured(values, _rows(values), _paragraph(values), _limits(values))
+
+
+def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
+    """Describe the curves."""
+    return {"dose_response": dose_response_curves(values)}
+
+
+EXPERIMENT = Experiment(measure, figures)
+
+
+def neutral_texts(run: Run, n: int) -> list[str]:
+    """Return up to `n` of the run's neutral texts, spread over its topics."""
+    texts = [text.text for text in read_corpus(run.root, run.neutral_cells)]
+    step = max(1, len(texts) // n)
+    return texts[::step][:n]
+
+
+def swept_layers(
+    available: Sequence[int], target: int, n_layers: int, wanted: Sequence[int] | None
+) -> list[int]:
+    """Layers of the curves: those asked for, or the target and its surroundings."""
+    if wanted is not None:
+        missing = [layer for layer in wanted if layer not in available]
+        if missing:
+            raise hooks.InvalidInput(
+                f"validation.sweep_layers: no vectors at layer {missing[0]}; there are vectors at "
+                f"{', '.join(map(str, available))}."
+            )
+        return sorted(set(wanted))
+    step = max(1, n_layers // 6)
+    return [layer for layer in (target - step, target, target + step) if layer in available]
+
+
+def spread_words(model: LanguageModel, emotions: Sequence[str], n: int) -> list[str]:
+    """Emotions spread over the list, each with a first token that no other's word begins with."""
+    heads = [ids[0] if ids else -1 for ids in first_tokens(model, emotions)]
+    own = [name for name, head in zip(emotions, heads, strict=True) if heads.count(head) == 1]
+    places = torch.linspace(0, max(len(own) - 1, 0), min(n, len(own))).round().long().tolist()
+    return [own[place] for place in places]
+
+
+def _layer(
+    materials: Materials,
+    model: LanguageModel,
+    gauge: Gauge,
+    budget: Budget,
+    names: list[str],
+    layer: int,
+    advance: Any,
+) -> dict[str, Any]:
+    bundle = materials.vectors
+    norm = float(bundle.residual_norm[bundle.layer_index(layer)])
+    norms = torch.tensor([norm])
+    heads = torch.tensor([ids[0] for ids in first_tokens(model, names)])
+    baseline = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
+    samples = story_residuals(materials, layer)
+    random = (
+        matched_directions(samples, _N_RANDOM, materials.seed + layer) if len(samples) > 1 else None
+    )
+
+    def effects(direction: Tensor, dose: float) -> Float[Tensor, "word"]:
+        with hooks.steer(model, direction, layers=[layer], dose=dose, residual_norm=norm):
+            steered = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
+        return reduce(steered - baseline, "carrier word -> word", "mean")
+
+    doses, costs = [], []
+    for dose in materials.config.validation.sweep_doses:
+        own, spent = [], []
+        for place, name in enumerate(names):
+            direction = bundle.at(layer)[bundle.emotions.index(name)]
+            own.append(effects(direction, dose)[place])
+            spent.append(gauge.cost(direction, dose, layers=[layer], residual_norm=norms))
+            advance(1)
+        null: list[Tensor] = []
+        for direction in random if random is not None else []:
+            null.append(effects(direction, dose))
+            advance(1)
+        cost = mean_cost(spent)
+        costs.append(cost)
+        response = torch.stack(own)
+        doses.append(
+            {
+                "dose": dose,
+                "own": float(response.mean()),
+                "own_interval": mean_interval(response, materials.seed),
+                "random": float(torch.stack(null).mean()) if null else None,
+                "kl": cost.kl,
+                "perplexity_ratio": cost.perplexity_ratio,
+            }
+        )
+    return {"layer": layer, "doses": doses, "usable": usable_dose(costs, budget)}
+
+
+def _target(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    near = [entry for entry in values["layers"] if entry["layer"] == values["target_layer"]]
+    return near[0] if near else values["layers"][len(values["layers"]) // 2]
+
+
+def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for entry in values["layers"]:
+        usable = entry["usable"]
+        if usable is None:
+            smallest = entry["doses"][0]
+            said = f"none of the doses tried: even {_cost(smallest)}"
+        else:
+            at = next(dose for dose in entry["doses"] if dose["dose"] == usable)
+            said = f"up to dose {_cost(at)}; own word {at['own']:+.2f} nats" + (
+                "" if at["random"] is None else f", random directions {at['random']:+.2f}"
+            )
+        rows.append((f"usable range at layer {entry['layer']}", said))
+    return rows
+
+
+def _cost(dose: Mapping[str, Any]) -> str:
+    return (
+        f"{dose['dose']:g} (KL {dose['kl']:.2f} nats, perplexity x{dose['perplexity_ratio']:.2f})"
+    )
+
+
+def _paragraph(values: Mapping[str, Any]) -> str:
+    entry, budget = _target(values), values["budget"]
+    doses = entry["doses"]
+    best = max(doses, key=lambda dose: dose["own"])
+    if entry["usable"] is None:
+        verdict = "no dose that was tried stays within it"
+    elif entry["usable"] == doses[-1]["dose"]:
+        verdict = f"every dose up to the largest tried, {doses[-1]['dose']:g}, stays within it"
+    else:
+        verdict = f"doses up to {entry['usable']:g} stay within it"
+    return (
+        f"Doses of {len(values['emotions'])} emotions' vectors were swept at layers "
+        f"{', '.join(str(layer['layer']) for layer in values['layers'])} while the model read "
+        f"neutral text (distributions compared at {values['n_tokens']} tokens). With a budget of "
+        f"{budget['max_kl']:g} nats of KL divergence and {budget['max_perplexity_ratio']:g} times "
+        f"the unsteered perplexity, at layer {entry['layer']} {verdict}. The emotion's own word "
+        f"rises most at dose {best['dose']:g}, by {best['own']:+.2f} nats"
+        + (
+            "."
+            if best["random"] is None
+            else f"; random directions with the stories' covariance change it by "
+            f"{best['random']:+.2f} there."
+        )
+    )
+
+
+def _limits(values: Mapping[str, Any]) -> list[str]:
+    limits = [
+        f"Dose-response: averaged over {len(values['emotions'])} emotions and {values['n_tokens']} "
+        "tokens; one emotion's own range can differ."
+    ]
+    if all(entry["usable"] == entry["doses"][-1]["dose"] for entry in values["layers"]):
+        limits.append("Dose-response: the largest dose tried is still usable; try larger ones.")
+    return limits

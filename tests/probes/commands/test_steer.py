@@ -1,0 +1,128 @@
+"""``emotion-probes steer``: side by side, with its cost; wrong requests stop before any model."""
+
+import pytest
+
+from probes.commands import steered_page, steered_text
+from probes.commands.steered_text import Steered, repetition
+from probes.dosing import Cost
+from probes.run import main
+
+WORDS = ["--prompt", "He closed the door, and", "--max_new_tokens=6"]
+
+
+def steer(finished, *words):
+    return main(["steer", finished.config, *WORDS, *words])
+
+
+def test_baseline_and_every_emotion_and_dose_stand_in_one_table_and_page(finished, capsys):
+    page = finished.folder / "side.html"
+    assert steer(finished, "--emotion=sad,happy", "--dose=0.05,0.3", f"--output={page}") == 0
+    shown = capsys.readouterr().out
+    names = ["unsteered", "sad 0.05", "sad 0.3", "happy 0.05", "happy 0.3"]
+    assert [name for name in names if name in shown] == names
+    for word in ("perplexity", "repetition", "words (nats): sad +", "KL"):
+        assert word in shown
+    written = page.read_text(encoding="utf-8")
+    assert written.count("<article") == 5
+    assert "He closed the door, and" in written  # the comma did not make it two values
+
+
+def test_the_same_request_writes_the_same_bytes(finished):
+    pages = []
+    for name in ("a.html", "b.html"):
+        assert (
+            steer(finished, "--emotion=sad", "--dose=0.2", f"--output={finished.folder / name}")
+            == 0
+        )
+        pages.append((finished.folder / name).read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_a_request_past_the_budget_is_warned_of_and_auto_stays_within_it(finished, capsys):
+    budget = ["--validation.max_kl=0.05", "--validation.max_perplexity_ratio=1000"]
+    assert steer(finished, "--emotion=sad", "--dose=1.5", *budget) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "warning: sad 1.5 is past the usable range" in told
+    assert "--auto" in told
+    assert "Past the usable range" in (finished.folder / "steered.html").read_text()
+    assert steer(finished, "--emotion=sad", "--auto", *budget) == 0
+    assert "past the usable range" not in capsys.readouterr().err
+
+
+def test_positions_layers_and_operations_are_taken(finished, capsys):
+    for extra in (
+        ["--dose=0.2", "--positions=text:the door"],
+        ["--dose=0.2", "--layers=1,2", "--split", "--positions=last"],
+        ["--operation=project"],
+        ["--dose=0.2", "--operation=rotate", "--positions=generated"],
+    ):
+        assert steer(finished, "--emotion=sad", *extra) == 0
+    assert "layers 1, 2, split" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--emotion=sadd", "--dose=0.1"], "no vector for 'sadd'"),
+        (["--dose=0.1"], "--emotion: expected one or more of"),
+        (["--emotion=sad", "--dose=0.1", "--layers=99"], "no vectors at layer 99"),
+        (["--emotion=sad", "--dose=0.1", "--layers=x"], "--layers: expected a number"),
+        (["--emotion=sad", "--dose=0.1", "--operation=push"], "--operation: expected one of add"),
+        (["--emotion=sad", "--dose=0.1", "--operation=project"], "takes no dose"),
+        (["--emotion=sad"], "either --dose"),
+        (["--emotion=sad", "--dose=0.1", "--auto"], "either --dose"),
+        (["--emotion=sad", "--dose=-1"], "positive fractions"),
+        (["--emotion=sad", "--dose=0.1", "--positions=here"], "--positions: expected one of"),
+        (["--emotion=sad", "--dose=0.1", "--output=x.txt"], "ends in .html"),
+        (["--emotion=sad", "--dose=0.1", "--max_new_tokens=0"], "expected 1 or more"),
+        (["--emotion=sad", "--dose=0.1", "--prompt="], "--prompt: expected a text"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_a_model_is_loaded(finished, capsys, words, message):
+    # A model that is not there would be the error if it were looked for.
+    assert steer(finished, "--model.name=/no/such/model", *words) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_perplexity_is_that_of_the_continuation_under_the_unsteered_model(tiny_model):
+    import torch
+
+    model = tiny_model("gpt2")
+    prompt, tokens = model.encode("She ran down"), model.encode("the hill.")[1:]
+    logits = model.hf(torch.tensor([[*prompt, *tokens]])).logits[0].log_softmax(dim=-1)
+    start = len(prompt) - 1
+    scored = logits[start : start + len(tokens)].gather(1, torch.tensor(tokens)[:, None])
+    expected = float((-scored.mean()).exp())
+    assert steered_text.perplexity(model, prompt, tokens) == pytest.approx(expected, rel=1e-4)
+    assert steered_text.perplexity(model, prompt, []) is None
+
+
+def test_repetition_is_the_share_of_word_triples_seen_before():
+    assert repetition("a b c d e f") == 0
+    assert repetition("no no no no no no") == pytest.approx(0.75)
+    assert repetition("") == 0
+
+
+def _conditions(text):
+    plain = Steered(None, None, "He sat down and smiled.", {"sad": -9.0}, 12.0, 0.0)
+    cost = Cost(0.4, 3.0, 5.0)
+    return [plain, Steered("sad", 0.4, text, {"sad": 2.5}, 30.0, 0.1, cost, False)]
+
+
+def test_words_that_differ_are_marked_and_every_text_is_text():
+    page = steered_page.render(
+        "<b>prompt</b>", "m", _conditions("He sat down and <script>wept</script>."), "budget"
+    )
+    assert "<script>" not in page
+    assert "<b>prompt" not in page
+    assert "He sat down and <mark>&lt;script&gt;wept&lt;/script&gt;.</mark>" in page
+    assert "+2.50" in page
+
+
+def test_marking_keeps_every_character_of_the_text():
+    import html
+    import re
+
+    text = "  He\n\nsat  up & wept. "
+    marked = steered_page.marked(text, "He sat down.")
+    assert html.unescape(re.sub("</?mark>", "", marked)) == text
