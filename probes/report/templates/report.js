@@ -183,7 +183,7 @@ function marker() {
   return {
     ...shared,
     color: MAP.valence.map((value) => {
-      if (value === null) return themed(MAP.colors.muted);
+      if (value === null) return themed(MAP.colors.soft);
       return stops[Math.round(((value + 1) / 2) * (stops.length - 1))];
     }),
     symbol: MAP.valence.map((value) => (value === null ? "circle-open" : "circle")),
