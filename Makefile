@@ -6,7 +6,7 @@ VENV := .venv
 VENV39 := .venv-transformer-lens-3.9
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint format clean
+.PHONY: demo test bench lint format clean
 
 demo: $(VENV)/.installed
 	$(RUN) -m probes.run demo
@@ -14,6 +14,9 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev $(VENV39)/.installed
 	$(VENV39)/bin/python -m pytest tests/hooks/test_hooked_transformer.py
 	$(RUN) -m pytest
+
+bench: $(VENV)/.installed
+	$(RUN) -m benchmarks
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check .

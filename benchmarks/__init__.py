@@ -1,0 +1,1 @@
+"""Speed and memory of reading and writing, beside the recipes of peers: ``make bench``."""

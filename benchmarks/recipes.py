@@ -1,0 +1,70 @@
+"""Ways to average `resid_post` over each text's content tokens: ours, and those of peers.
+
+Every recipe is a function of (model, texts) -> [text layer d_model] and gives the same numbers.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+import hooks
+from hooks.tokens import pad
+
+
+def ours(model: hooks.LanguageModel, texts: Sequence[str]) -> Tensor:
+    """Hooks that pool inside the pass, sorted by length, no logits."""
+    return hooks.pooled_resid_post(model, texts).mean
+
+
+def all_hidden_states(model: hooks.LanguageModel, texts: Sequence[str]) -> Tensor:
+    """Left-padded batches of 8 in the order given; every hidden state and all logits are kept."""
+    means = []
+    for start in range(0, len(texts), 8):
+        encoded = [model.encode(text) for text in texts[start : start + 8]]
+        batch = pad(encoded, model.special_ids, side="left")
+        last: list[Tensor] = []  # the last hidden state is after the final norm
+        block = model.bulk.structure.blocks[-1]
+        handle = block.register_forward_hook(
+            lambda _m, _i, output, last=last: last.append(
+                output[0] if isinstance(output, tuple) else output
+            )
+        )
+        with torch.no_grad():
+            out = model.hf(
+                input_ids=batch.ids,
+                attention_mask=batch.attention_mask,
+                position_ids=(batch.attention_mask.cumsum(dim=1) - 1).clamp(min=0),
+                output_hidden_states=True,
+            )
+        handle.remove()
+        stream = torch.stack([*out.hidden_states[1:-1], last[0]], dim=1).float()
+        weight = rearrange(batch.content, "text position -> text 1 position 1").float()
+        means.append((stream * weight).sum(dim=2) / weight.sum(dim=2))
+    return torch.cat(means)
+
+
+def one_at_a_time(model: hooks.LanguageModel, texts: Sequence[str]) -> Tensor:
+    """Our hooks, one text per pass."""
+    return hooks.pooled_resid_post(model, texts, batch_tokens=1).mean
+
+
+def run_with_cache(model: hooks.LanguageModel, texts: Sequence[str]) -> Tensor:
+    """Read one text per pass with TransformerLens' `run_with_cache`, which keeps everything."""
+    means = []
+    for text in texts:
+        batch = pad([model.encode(text)], model.special_ids)
+        with torch.no_grad():
+            _, cache = model.hooked.run_with_cache(batch.ids)
+        layers = [cache[f"blocks.{layer}.hook_resid_post"][0] for layer in range(model.n_layers)]
+        means.append(torch.stack([layer[batch.content[0]].mean(dim=0) for layer in layers]))
+    return torch.stack(means)
+
+
+RECIPES: dict[str, Callable[[hooks.LanguageModel, Sequence[str]], Tensor]] = {
+    "ours": ours,
+    "all hidden states, left-padded batches of 8": all_hidden_states,
+    "one text at a time": one_at_a_time,
+    "TransformerLens run_with_cache": run_with_cache,
+}

@@ -1,0 +1,20 @@
+"""Every recipe that is timed gives the pooled numbers of ours."""
+
+import pytest
+import torch
+
+from benchmarks.recipes import RECIPES
+
+TEXTS = [
+    "The old man sat by the window and watched the rain fall on the empty street.",
+    "Nobody came.",
+    "She ran down the hill laughing.",
+]
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "gemma3"])
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "ours"])
+def test_a_recipe_gives_the_pooled_numbers_of_ours(tiny_model, recipe, architecture):
+    model = tiny_model(architecture)
+    expected = RECIPES["ours"](model, TEXTS)
+    assert torch.allclose(RECIPES[recipe](model, TEXTS), expected, rtol=1e-4, atol=1e-4)
