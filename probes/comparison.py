@@ -135,7 +135,7 @@ def rsa_by_layer(
     row, column = torch.triu_indices(first.shape[1], first.shape[1], offset=1)
     ranks = [torch.from_numpy(rankdata(side[:, row, column].numpy(), axis=1)) for side in sides]
     centered = [each - reduce(each, "layer pair -> layer 1", "mean") for each in ranks]
-    return einsum(*map(unit, centered), "layer pair, other pair -> layer other")
+    return einsum(unit(centered[0]), unit(centered[1]), "layer pair, other pair -> layer other")
 
 
 def _cross(first: Vectors, second: Others) -> Float[Tensor, "emotion emotion"]:

@@ -25,7 +25,7 @@ _PATIENCE = 1.2  # seconds
 
 
 @contextlib.contextmanager
-def ends_soon(say: Callable[[], None], patience: float = _PATIENCE) -> Iterator[None]:
+def ends_soon(say: Callable[[], object], patience: float = _PATIENCE) -> Iterator[None]:
     """End the process at most `patience` seconds after Ctrl-C.
 
     Parameters

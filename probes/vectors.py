@@ -222,9 +222,9 @@ class EmotionVectors:
         """
         self.check_model(model, force=force)
         chosen = self.provenance.target_layer if layer is None else layer
-        place = self.layer_index(chosen)
+        self.layer_index(chosen)  # refused before anything is read
         pooled = pooled_resid_post(model, texts, FromToken(token_offset), layers=[chosen])
-        return self._cosine(rearrange(pooled.mean, "text 1 d_model -> text d_model"), place)
+        return self.cosine(rearrange(pooled.mean, "text 1 d_model -> text d_model"), chosen)
 
     def score_tokens(
         self, model: LanguageModel, text: str, *, layer: int | None = None, force: bool = False
@@ -232,13 +232,15 @@ class EmotionVectors:
         """Score one text token by token; returns the tokens and their cosines."""
         self.check_model(model, force=force)
         chosen = self.provenance.target_layer if layer is None else layer
-        place = self.layer_index(chosen)
+        self.layer_index(chosen)
         read = resid_post(model, text, layers=[chosen])
-        return read.token_strings, self._cosine(read.resid[0], place)
+        return read.token_strings, self.cosine(read.resid[0], chosen)
 
-    def _cosine(
-        self, residual: Float[Tensor, "sample d_model"], place: int
+    def cosine(
+        self, residual: Float[Tensor, "sample d_model"], layer: int
     ) -> Float[Tensor, "sample emotion"]:
+        """Cosine of centered residuals at a layer of the model with each emotion's vector."""
+        place = self.layer_index(layer)
         centered = residual - self.global_mean[place]
         lengths = rearrange(centered.norm(dim=1), "sample -> sample 1")
         return einsum(

@@ -1,0 +1,36 @@
+"""Which characters of a text each of its tokens stands for.
+
+1. The tokenizer's own offsets, where it has them: a token reaches from the end of the one before to
+   its own end, so that the pieces, put together, are the text.
+2. Else, the characters by which the decoded text grows with the token.
+
+Contract: one piece per content token, in order, as `capture` counts them. Tokens that share one
+character (bytes of an emoji) are empty but for the first.
+"""
+
+from typing import Any
+
+from hooks.model import LanguageModel
+
+Stretch = tuple[int, int]
+
+
+def content_pieces(model: LanguageModel, text: str) -> list[Stretch]:
+    """Return (start, stop) in characters of each content token of a text."""
+    tokenizer: Any = model.tokenizer
+    if getattr(tokenizer, "is_fast", False):
+        encoded = tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
+        ids, ends = encoded["input_ids"], [stop for _, stop in encoded["offset_mapping"]]
+    else:
+        ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        ends = [len(tokenizer.decode(ids[: n + 1])) for n in range(len(ids))]
+    pieces = []
+    before = 0
+    for index, end in zip(ids, ends, strict=True):
+        stop = max(before, min(end, len(text)))
+        if index not in model.special_ids:
+            pieces.append((before, stop))
+        before = stop
+    return pieces

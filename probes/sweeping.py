@@ -1,0 +1,116 @@
+"""The passages of a large text file that activate each emotion most.
+
+1. A line is a text. Texts longer than the model reads are cut between tokens into pieces.
+2. Pieces are read in batches and cut into windows of tokens (`scoring`); each window has a score
+   for each emotion.
+3. Per emotion the `top` windows with the highest scores are kept, each text of a window once, with
+   the scores of its tokens. Mean and variance of all windows go along (Welford), so that a score
+   can be told in standard deviations of this file.
+
+Contract: memory does not grow with the file: one batch and the kept passages. `Leaders` can be
+written as JSON and read back, so that a sweep goes on where it was.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One window of a text.
+
+    Attributes
+    ----------
+    score
+        Cosine of the window's mean residual with the emotion.
+    source
+        Name of the text it is from.
+    start
+        First character in that text.
+    tokens, scores
+        What each token spells, and its own score for the emotion.
+    """
+
+    score: float
+    source: str
+    start: int
+    tokens: list[str]
+    scores: list[float]
+
+    @property
+    def text(self) -> str:
+        """The passage."""
+        return "".join(self.tokens)
+
+
+@dataclass
+class Leaders:
+    """The highest passages of each emotion so far."""
+
+    emotions: list[str]
+    top: int
+    n: int = 0
+    mean: list[float] = field(default_factory=list)
+    squares: list[float] = field(default_factory=list)
+    passages: list[list[Passage]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.mean = self.mean or [0.0] * len(self.emotions)
+        self.squares = self.squares or [0.0] * len(self.emotions)
+        self.passages = self.passages or [[] for _ in self.emotions]
+
+    def offer(
+        self,
+        source: str,
+        start: int,
+        tokens: list[str],
+        score: Float[Tensor, "emotion"],
+        token_scores: Float[Tensor, "token emotion"],
+    ) -> None:
+        """Count a window, and keep it where it is among the highest."""
+        self.n += 1
+        for place, value in enumerate(score.tolist()):
+            before = value - self.mean[place]
+            self.mean[place] += before / self.n
+            self.squares[place] += before * (value - self.mean[place])
+            kept = self.passages[place]
+            if len(kept) == self.top and value <= kept[-1].score:
+                continue
+            text = "".join(tokens)
+            if any(one.text == text for one in kept):
+                continue
+            kept.append(Passage(value, source, start, tokens, token_scores[:, place].tolist()))
+            kept.sort(key=lambda one: -one.score)
+            del kept[self.top :]
+
+    def deviations(self, place: int, score: float) -> float:
+        """Return how far a score is above the mean of all windows, in standard deviations."""
+        if self.n < 2 or self.squares[place] <= 0:
+            return float("nan")
+        return (score - self.mean[place]) / (self.squares[place] / (self.n - 1)) ** 0.5
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        passages = [[vars(one) for one in kept] for kept in self.passages]
+        return {**vars(self), "passages": passages}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Leaders":
+        """Undo `to_json`."""
+        passages = [[Passage(**one) for one in kept] for kept in values["passages"]]
+        return cls(**{**values, "passages": passages})
+
+
+def cut_long(pieces: list[tuple[int, int]], limit: int) -> list[tuple[int, int]]:
+    """Return stretches of characters of at most `limit` tokens each, which cover the text."""
+    groups = [pieces[n : n + limit] for n in range(0, len(pieces), limit)]
+    return [(group[0][0], group[-1][1]) for group in groups if group[-1][1] > group[0][0]]
+
+
+def scores_of(passage: Passage) -> Float[Tensor, "token 1"]:
+    """Token scores of a passage as one column."""
+    return torch.tensor([[value] for value in passage.scores]).reshape(-1, 1)

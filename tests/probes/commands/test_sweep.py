@@ -1,0 +1,106 @@
+"""`emotion-probes sweep`: the highest passages of a file, in flat memory, resumable."""
+
+import json
+
+import pytest
+import small_runs
+import torch
+
+from probes.commands import sweep
+from probes.run import main
+from probes.scoring import windows
+from probes.sweeping import Leaders, cut_long
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    path = tmp_path / "corpus.jsonl"
+    rows = [
+        {"id": f"doc {n}", "text": " ".join(small_runs.SENTENCES[n % 20 : n % 20 + 4])}
+        for n in range(50)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_highest_passages_are_those_that_score_highest_alone(finished, corpus, capsys):
+    words = [f"--file={corpus}", "--top=3", "--window=500", "--json"]
+    assert main(["sweep", finished.config, *words]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["lines"], found["passages"]) == (50, 50)
+    assert main(["score", finished.config, f"--file={corpus}", "--json"]) == 0
+    texts = json.loads(capsys.readouterr().out)["texts"]
+    for emotion, kept in found["top"].items():
+        highest = sorted({round(text["scores"][emotion], 6) for text in texts}, reverse=True)[:3]
+        assert [one["score"] for one in kept] == pytest.approx(highest, abs=1e-5)
+        assert len({one["text"] for one in kept}) == 3  # the same text counts once
+    lines = (finished.folder / "sweep" / "corpus" / "passages.jsonl").read_text().splitlines()
+    assert len(lines) == 9
+    row = json.loads(lines[0])
+    assert row["rank"] == 1
+    assert "".join(row["tokens"]) == row["text"]
+    assert not (finished.folder / "sweep" / "corpus" / "unfinished.json").exists()
+
+
+def test_a_killed_sweep_goes_on_and_ends_with_the_same_passages(
+    finished, corpus, capsys, monkeypatch, tmp_path
+):
+    words = ["sweep", finished.config, f"--file={corpus}", "--top=2", "--window=8"]
+    assert main([*words, f"--output={tmp_path / 'whole'}"]) == 0
+    monkeypatch.setattr(sweep, "_SECONDS_BETWEEN_SAVES", -1.0)
+    read, calls = sweep._read, []
+
+    def interrupted(batch, *rest):
+        calls.append(len(batch))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        read(batch, *rest)
+
+    monkeypatch.setattr(sweep, "_read", interrupted)
+    parts = tmp_path / "parts"
+    assert main([*words, f"--output={parts}"]) == 130
+    capsys.readouterr()
+    assert main([*words, f"--output={parts}"]) == 0
+    assert "going on after line 32" in capsys.readouterr().err
+    assert calls == [16, 16, 16, 16, 2]
+    whole = tmp_path / "whole" / "passages.jsonl"
+    assert (parts / "passages.jsonl").read_text() == whole.read_text()
+
+
+def test_the_page_shows_the_passages_of_the_chosen_emotion(finished, corpus, open_page):
+    words = [f"--file={corpus}", "--top=2", "--window=8", "--quiet"]
+    assert main(["sweep", finished.config, *words]) == 0
+    page = open_page(finished.folder / "sweep" / "corpus" / "passages.html", width=375)
+    assert page.locator(".tokens").count() == 2
+    first = page.locator("main").inner_text()
+    page.locator("select").select_option("sad")
+    assert page.locator("main").inner_text() != first
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+def test_a_damaged_line_is_named(finished, corpus, capsys):
+    corpus.write_text(corpus.read_text() + '{"txt": 1}\n')
+    assert main(["sweep", finished.config, f"--file={corpus}"]) == 2
+    assert "line 51" in " ".join(capsys.readouterr().err.split())
+
+
+def test_leaders_keep_the_highest_and_survive_json():
+    leaders = Leaders(["sad"], top=2)
+    scores = [0.1, 0.5, -0.2, 0.4, 0.5]
+    for n, value in enumerate(scores):
+        leaders.offer(f"doc {n}", 0, [f"word {n}"], torch.tensor([value]), torch.tensor([[value]]))
+    assert [one.source for one in leaders.passages[0]] == ["doc 1", "doc 4"]
+    spread = torch.tensor(scores).double().std()
+    expected = (0.5 - torch.tensor(scores).mean()) / spread
+    assert leaders.deviations(0, 0.5) == pytest.approx(float(expected), abs=1e-5)
+    again = Leaders.from_json(json.loads(json.dumps(leaders.to_json())))
+    assert again == leaders
+
+
+def test_windows_cover_every_token_once_and_short_rests_join():
+    pieces = [(n, n + 1) for n in range(21)]
+    assert windows(8)(pieces) == [(0, 8), (8, 16), (16, 21)]
+    assert windows(8)(pieces[:19]) == [(0, 8), (8, 19)]
+    assert windows(8)(pieces[:3]) == [(0, 3)]
+    assert windows(8)([]) == []
+    assert cut_long(pieces, 10) == [(0, 10), (10, 20), (20, 21)]
