@@ -6,6 +6,7 @@ which no ``<`` is left, and writes it with ``textContent`` alone. Scores travel 
 
 import html
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +62,8 @@ def render(title: str, about: str, emotions: Sequence[str], blocks: Sequence[Blo
     data = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
     page = _TEMPLATE.read_text(encoding="utf-8")
     filled = {"TITLE": html.escape(title), "ABOUT": html.escape(about), "DATA": data}
-    for name, value in filled.items():  # the data last: a text may spell a placeholder
-        page = page.replace("{{" + name + "}}", value)
-    return page
+    # In one pass: what is filled in may spell a placeholder itself.
+    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: filled[found[1]], page)
 
 
 def _thousandths(values: Float[Tensor, "value"]) -> list[int | None]:

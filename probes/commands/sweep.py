@@ -126,7 +126,7 @@ def _read(
     from probes.scoring import score_texts, windows
     from probes.sweeping import cut_long
 
-    # A beginning-of-sequence token, and tokens that are cut otherwise at a new beginning, need room.
+    # Room for a beginning-of-sequence token, and for tokens that a new beginning cuts otherwise.
     limit = min(_CONTEXT, max(1, (model.n_positions or _CONTEXT + 8) - 8))
     parts = [
         (name, start, text[start:stop])

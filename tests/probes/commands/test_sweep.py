@@ -67,17 +67,6 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_passages(
     assert (parts / "passages.jsonl").read_text() == whole.read_text()
 
 
-def test_the_page_shows_the_passages_of_the_chosen_emotion(finished, corpus, open_page):
-    words = [f"--file={corpus}", "--top=2", "--window=8", "--quiet"]
-    assert main(["sweep", finished.config, *words]) == 0
-    page = open_page(finished.folder / "sweep" / "corpus" / "passages.html", width=375)
-    assert page.locator(".tokens").count() == 2
-    first = page.locator("main").inner_text()
-    page.locator("select").select_option("sad")
-    assert page.locator("main").inner_text() != first
-    assert page.evaluate("document.documentElement.scrollWidth") <= 375
-
-
 def test_a_damaged_line_is_named(finished, corpus, capsys):
     corpus.write_text(corpus.read_text() + '{"txt": 1}\n')
     assert main(["sweep", finished.config, f"--file={corpus}"]) == 2
