@@ -103,7 +103,8 @@ def test_the_page_holds_the_tokens_and_no_markup_of_the_text(finished, tmp_path)
     words = [f"--text={HOSTILE}", f"--output={page_file}", "--quiet"]
     assert main(["score", finished.config, *words]) == 0
     page = page_file.read_text()
-    assert "alert(1)" in page
+    data = page.partition('id="data">')[2].partition("</script>")[0]
+    assert "".join(json.loads(data)["blocks"][0]["tokens"]) == HOSTILE
     assert page.count("<script") == 2
     assert page.count("</script>") == 2
     assert "http" not in page
