@@ -145,7 +145,7 @@ class EndpointSettings(Section):
     api: Literal["chat", "completions"] = "chat"
     """chat: the server applies the model's chat template. completions: a base model goes on."""
     send_top_k: bool = False
-    """Send `generation.top_k`: not part of the API, known to vLLM, llama-server and Ollama."""
+    """Send `generation.top_k`: not part of the API, known to vLLM and llama-server."""
     token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the server calls the limit of new tokens."""
     concurrency: int = Field(default=32, ge=1, le=1000)
