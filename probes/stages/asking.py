@@ -13,6 +13,7 @@ from probes.runs import Run
 from probes.stages.units import Asking, TextKind, WritingUnit, plan, rules
 from probes.writing import first_prompts
 
+_MOST_UNITS = 200
 _SAMPLE = 300
 """Cells that are looked at for an estimate."""
 
@@ -33,7 +34,7 @@ def connected(
 def units_at_once(config: Config, todo: Sequence[WritingUnit]) -> int:
     """Return how many units keep the servers busy, though each ends with a few stragglers."""
     places = config.endpoint.concurrency * len(config.generation.base_urls)
-    return max(1, min(len(todo), 1 + 2 * places // todo[0].n_texts))
+    return min(len(todo), 2 + 2 * places // todo[0].n_texts, _MOST_UNITS)
 
 
 def notes(
