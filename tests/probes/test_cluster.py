@@ -89,7 +89,7 @@ def made(tmp_path_factory, tiny_folder, tiny_writer, one_thread) -> SmallRun:
         folder / "local",
         writer={"name": str(tiny_writer)},
         generation={"batch_size": 4},
-        activation={"shard_size": 4},
+        activation={"shard_size": 4, "batch_tokens": 256},
     )
     made = SmallRun(small_runs.write_config(folder / "c.yaml", values), folder / "local")
     made.stages("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
