@@ -30,7 +30,7 @@ def ray_processes() -> set[str]:
 
 
 class Killer(Heard):
-    """A reporter that kills one of Ray's workers when the first unit of a stage is done."""
+    """A reporter that kills a worker at its work as soon as a unit of the stage is done."""
 
     def __init__(self, stages: int) -> None:
         super().__init__()
@@ -49,19 +49,19 @@ class Killer(Heard):
                 pass
 
             def advance(self, _count):
-                if self.armed:
+                if self.armed and killer.kill_one():
                     self.armed = False
                     killer._left -= 1
-                    killer.kill_one()
 
         return Task()
 
-    def kill_one(self) -> None:
+    def kill_one(self) -> bool:
         for child in psutil.Process().children(recursive=True):
             if any("_Worker.do" in word for word in child.cmdline()):  # it is at work
                 os.kill(child.pid, signal.SIGKILL)
                 self.killed.append(child.pid)
-                return
+                return True
+        return False  # all were between two units; the next will do
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
