@@ -266,6 +266,8 @@ def _connect(settings: ComputeSettings) -> None:
         # Ray reads these when it starts: no reports to its makers; GPUs as this process sees them.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        # On a busy machine, or from a slow disk, a process takes longer than Ray's minute to start.
+        os.environ.setdefault("RAY_worker_register_timeout_seconds", "600")
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if settings.address is None:
             options["include_dashboard"] = False
@@ -315,5 +317,9 @@ def _ray_errors() -> Iterator[None]:
         failed = ClusterError(
             f"a worker died {_RETRIES + 1} times over one unit, or for good: {error} Its logs are "
             "below /tmp/ray of its machine. Finished work is kept: the same command goes on."
+        )
+    except errors.RayError as error:
+        failed = ClusterError(
+            f"Ray gave up: {error} Finished work is kept: the same command goes on from here."
         )
     raise failed
