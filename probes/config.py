@@ -250,6 +250,8 @@ class ValidationSettings(Section):
     """Steering doses, as fractions of the mean residual norm at the target layer."""
     n_random: int = Field(default=50, ge=2)
     """Random directions of the same coefficient that an emotion's vector has to beat."""
+    norms: str | None = None
+    """File with more human ratings: NRC-VAD, Warriner or Glasgow, recognized by its columns."""
     n_folds: int = Field(default=10, ge=2)
     """Parts into which topics are dealt, each held out in turn; at most one per topic."""
     n_permutations: int = Field(default=1000, ge=20)

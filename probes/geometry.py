@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from einops import einsum, reduce
 from jaxtyping import Float, Int
-from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.cluster.hierarchy import cut_tree, leaves_list, linkage
 from scipy.spatial.distance import squareform
 from scipy.stats import rankdata
 from sklearn.cluster import KMeans
@@ -215,6 +215,29 @@ def hierarchical_order(cosine: Float[Tensor, "emotion emotion"]) -> list[int]:
     condensed = squareform(distance.numpy(force=True), checks=False)
     tree = linkage(condensed, method="average", optimal_ordering=True)
     return leaves_list(tree).tolist()
+
+
+def hierarchical_labels(
+    vectors: Float[Tensor, "emotion d_model"], k: int
+) -> Int[Tensor, "emotion"]:
+    """Cluster labels 0..k-1 of average linkage of cosine distance, by first appearance.
+
+    Raises
+    ------
+    InvalidInput
+        When `k` is outside 1..emotions.
+    DataError
+        When a vector is zero or not finite.
+    """
+    if not 1 <= k <= len(vectors):
+        raise InvalidInput(
+            f"Expected k in 1..{len(vectors)}, the number of vectors, got {k}. Ask for fewer "
+            "clusters."
+        )
+    tree = linkage(_points(vectors, unit_norm=True), method="average", metric="cosine")
+    found = cut_tree(tree, n_clusters=k)[:, 0]
+    _, first, position = np.unique(found, return_index=True, return_inverse=True)
+    return torch.from_numpy(first.argsort().argsort()[position])
 
 
 def stability(labelings: Sequence[Int[Tensor, "emotion"]]) -> float:

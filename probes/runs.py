@@ -22,6 +22,7 @@ from typing import Any
 from hooks.errors import InvalidInput, StaleArtifact
 from probes.config import Config
 from probes.corpus import Cell, neutral_cells, read_jsonl, story_cells
+from probes.norm_files import read_norms
 from probes.storage import (
     StorageError,
     digest_of,
@@ -85,6 +86,8 @@ class Run:
                 self._own[kind] = read_jsonl(path, emotion=kind == "stories")
         if self.brings_corpus:
             self._check_own_emotions()
+        if config.validation.norms is not None:
+            read_norms(config.validation.norms)  # a file that cannot be read stops before any work
 
     def _check_own_emotions(self) -> None:
         subset = self.config.generation.emotions_subset

@@ -90,6 +90,9 @@ class Entry:
 EXPERIMENTS = (
     Entry("held-out-topics", "do vectors name the emotion of stories on topics they never saw?"),
     Entry("null-ladder", "what is there without the model's own work?"),
+    Entry("human-ratings", "do components follow how people rate the words?"),
+    Entry("clusters", "do the emotions fall into the paper's clusters?"),
+    Entry("sample-size", "how reliable are the vectors, and how many stories do they need?"),
     Entry("steering", "does adding a vector make the model say that emotion's word?"),
     Entry(
         "steering-dose-response",

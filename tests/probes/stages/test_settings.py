@@ -76,6 +76,7 @@ FREE = {
     "corpus.stories",
     "corpus.neutral",
     "validation.experiments",
+    "validation.norms",  # its content decides
     "generation.base_urls",
     "generation.api_key_env",
     *(f"compute.{name}" for name in ComputeSettings.model_fields),

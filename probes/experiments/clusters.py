@@ -1,0 +1,193 @@
+"""Clusters: whether the emotions fall into the groups that the paper found.
+
+1. k-means and hierarchical clustering (average linkage of cosine distance) of the analyzed layer's
+   vectors, k being the number of the paper's clusters that the run's emotions fall into.
+2. Adjusted Rand index and normalized mutual information with the paper's clusters.
+3. Nulls: the same labels dealt out anew among the emotions (p), and vectors from stories whose
+   emotions were dealt out anew within topics. NMI is above zero by chance, so it is read beside
+   its null alone.
+4. Stability: agreement with clusters of vectors from topics drawn again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from probes.accuracy import topic_counts
+from probes.experiments import Experiment, Measured
+from probes.folds import Folds
+from probes.geometry import agreement, hierarchical_labels, kmeans_labels
+from probes.headline import reference
+from probes.holdout import CellSums, dealt_within_topics
+from probes.materials import Materials
+from probes.statistics import percentile_interval, permutation_p_value
+
+Method = Callable[[Tensor], Tensor]
+
+
+def measure(materials: Materials) -> Measured:
+    """Cluster the analyzed layer in two ways."""
+    known = reference(materials.emotions)
+    if known.clusters is None:
+        why = f"Clusters: only {len(known.clustered)} of the emotions are in the paper's clusters."
+        return Measured({"methods": None}, [("clusters", "not compared: too few")], why, [why])
+    settings, seed = materials.config.validation, materials.seed
+    k, unit_norm = known.n_clusters, materials.config.analysis.unit_norm
+    methods: dict[str, Method] = {
+        "k-means": lambda vectors: kmeans_labels(vectors, k, seed, unit_norm),
+        "hierarchical": lambda vectors: hierarchical_labels(vectors, k),
+    }
+    vectors = materials.vectors.at(materials.layer)[known.clustered]
+    with materials.reporter.task("clusters", 2, "resamplings") as advance:
+        again = [each[known.clustered] for each in _again(materials, settings.n_refits)]
+        advance(1)
+        shuffled = [each[known.clustered] for each in _shuffled(materials, settings.n_refits)]
+        advance(1)
+    values = {
+        "model": materials.index["model"],
+        "layer": materials.layer,
+        "emotions": [materials.emotions[place] for place in known.clustered],
+        "k": k,
+        "n_permutations": settings.n_permutations,
+        "n_refits": settings.n_refits,
+        "methods": {
+            name: _described(
+                method, vectors, known.clusters, again, shuffled, settings.n_permutations, seed
+            )
+            for name, method in methods.items()
+        },
+    }
+    return Measured(values, _rows(values), _paragraph(values), _limits(values))
+
+
+EXPERIMENT = Experiment(measure)
+
+
+def _again(materials: Materials, n_resamples: int) -> list[Float[Tensor, "emotion d_model"]]:
+    """Vectors from topics drawn again; draws that leave an emotion out are dropped."""
+    folds = Folds(materials, 2)
+    cells, basis = CellSums(folds.rows(materials.layer), folds.design), folds.basis(materials.layer)
+    n_topics = len(folds.design.fold_of_topic)
+    found = []
+    for drawn in topic_counts(folds.design.topic, n_resamples, materials.seed):
+        weight = torch.zeros(n_topics)
+        weight[: len(drawn)] = drawn.float()
+        trained = cells.train(weight, basis())
+        if trained.present.all():
+            found.append(trained.vectors)
+    return found
+
+
+def _shuffled(materials: Materials, n_shuffles: int) -> list[Float[Tensor, "emotion d_model"]]:
+    folds = Folds(materials, 2)
+    rows, basis = folds.rows(materials.layer), folds.basis(materials.layer)
+    everything = torch.ones(len(folds.design.fold_of_topic))
+    return [
+        CellSums(rows, folds.design, labels).train(everything, basis()).vectors
+        for labels in dealt_within_topics(folds.design, n_shuffles, materials.seed)
+    ]
+
+
+def _described(
+    method: Method,
+    vectors: Float[Tensor, "emotion d_model"],
+    clusters: Int[Tensor, "emotion"],
+    again: Sequence[Tensor],
+    shuffled: Sequence[Tensor],
+    n_permutations: int,
+    seed: int,
+) -> dict[str, Any]:
+    labels = method(vectors)
+    found = agreement(labels, clusters)
+    generator = torch.Generator().manual_seed(seed)
+    dealt = [
+        agreement(labels[torch.randperm(len(labels), generator=generator)], clusters)
+        for _ in range(n_permutations)
+    ]
+    null = [agreement(method(each), clusters) for each in shuffled]
+    resampled = [method(each) for each in again]
+    result: dict[str, Any] = {"labels": labels.tolist()}
+    for name, value in (("ari", found.ari), ("nmi", found.nmi)):
+        permuted = torch.tensor([getattr(each, name) for each in dealt], dtype=torch.float64)
+        from_noise = torch.tensor([getattr(each, name) for each in null], dtype=torch.float64)
+        result[name] = {
+            "value": value,
+            "permuted": float(permuted.mean()),
+            "p": permutation_p_value(value, permuted, "greater"),
+            "shuffled": float(from_noise.mean()),
+            "shuffled_upper": float(from_noise.quantile(0.95)),
+        }
+        drawn = [getattr(agreement(each, clusters), name) for each in resampled]
+        result[name] |= _interval(drawn)
+    stable = [agreement(labels, each).ari for each in resampled]
+    result["stability"] = {
+        "value": float(torch.tensor(stable).mean()) if stable else None,
+        **_interval(stable),
+    }
+    return result
+
+
+def _interval(draws: Sequence[float]) -> dict[str, float | None]:
+    if len(draws) < 2:
+        return {"low": None, "high": None}
+    low, high = percentile_interval(torch.tensor(draws, dtype=torch.float64))
+    return {"low": float(low), "high": float(high)}
+
+
+def _text(found: Mapping[str, Any]) -> str:
+    if found["low"] is None:
+        return f"{found['value']:.2f}"
+    return f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+
+
+def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for name, found in values["methods"].items():
+        ari, nmi, stability = found["ari"], found["nmi"], found["stability"]
+        rows.append(
+            (
+                f"paper's clusters, {name}",
+                f"ARI {_text(ari)} (n={len(values['emotions'])}, k={values['k']}, "
+                f"p={ari['p']:.4f}; shuffled labels {ari['shuffled']:.2f}, 95%: "
+                f"{ari['shuffled_upper']:.2f}); NMI {nmi['value']:.2f} (dealt anew "
+                f"{nmi['permuted']:.2f}, p={nmi['p']:.4f})"
+                + ("" if stability["value"] is None else f"; stability ARI {_text(stability)}"),
+            )
+        )
+    return rows
+
+
+def _paragraph(values: Mapping[str, Any]) -> str:
+    parts = [
+        f"The {len(values['emotions'])} emotions fall into {values['k']} of the paper's clusters."
+    ]
+    for name, found in values["methods"].items():
+        ari, nmi = found["ari"], found["nmi"]
+        parts.append(
+            f"By {name} clustering of layer {values['layer']} into as many, agreement is ARI "
+            f"{_text(ari)} (topics drawn again) and NMI {nmi['value']:.2f}; labels dealt out anew "
+            f"among the emotions reach an NMI of {nmi['permuted']:.2f} and at least this ARI with "
+            f"p = {ari['p']:.4f}. Vectors from stories with shuffled labels reach ARI "
+            f"{ari['shuffled']:.2f} (95%: {ari['shuffled_upper']:.2f})."
+        )
+    return " ".join(parts)
+
+
+def _limits(values: Mapping[str, Any]) -> list[str]:
+    limits = []
+    for name, found in values["methods"].items():
+        if found["ari"]["p"] > 0.05:
+            limits.append(
+                f"Clusters: the paper's clusters are not shown by {name} clustering "
+                f"(p={found['ari']['p']:.2f})."
+            )
+        stability = found["stability"]["value"]
+        if stability is not None and stability < 0.5:
+            limits.append(
+                f"Clusters: {name} clusters change when topics are drawn again (ARI "
+                f"{stability:.2f} with themselves)."
+            )
+    return limits

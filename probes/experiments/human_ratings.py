@@ -1,0 +1,300 @@
+"""Human ratings: whether a leading component follows how people rate the words.
+
+1. Principal components of every layer, turned so that they rise with the rating.
+2. At the analyzed layer the best of five components for valence, then the best of the others for
+   arousal, each with a permutation p-value of the largest |r| among those searched.
+3. Over all layers and components at once, corrected in the same way for the whole search; arousal
+   there is what valence does not explain of it.
+4. Arousal with valence partialled out; correlations as a share of how well two groups of people
+   agree (.95 valence, .80 arousal).
+5. Leave one emotion out: components, choice and scale from all other emotions predict its rating.
+
+Norms beyond the shipped ones (Russell & Mehrabian 1977) are read from ``validation.norms``.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from probes.experiments import Experiment, Measured
+from probes.figures import Figure
+from probes.figures.rating_figures import rating_scatter
+from probes.geometry import principal_components, unit
+from probes.headline import N_SEARCHED
+from probes.materials import Materials
+from probes.norm_files import Norms, read_norms
+from probes.norms import MIN_RATED, rating_table
+from probes.statistics import partial_correlation, pearson, search_components
+
+CEILING = {"valence": 0.95, "arousal": 0.80}
+"""Correlation between ratings by different groups of people."""
+SHIPPED = "Russell & Mehrabian 1977"
+
+
+def measure(materials: Materials) -> Measured:
+    """Compare components with every set of norms at hand."""
+    sets: dict[str, Norms] = {SHIPPED: rating_table(materials.emotions)}
+    if materials.config.validation.norms is not None:
+        name, norms = read_norms(materials.config.validation.norms)
+        sets[f"{name} ({Path(materials.config.validation.norms).name})"] = norms
+    values = {
+        "model": materials.index["model"],
+        "layer": materials.layer,
+        "n_layers": len(materials.layers),
+        "n_permutations": materials.config.validation.n_permutations,
+        "norms": {name: _compare(materials, norms) for name, norms in sets.items()},
+    }
+    return Measured(values, _rows(values), _paragraph(values), _limits(values))
+
+
+def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
+    """Describe ratings against components, for the first set of norms that could be compared."""
+    for name, found in values["norms"].items():
+        if found["valence"] is not None:
+            return {
+                f"human_{scale}": rating_scatter(values, name, scale)
+                for scale in CEILING
+                if found[scale] is not None
+            }
+    return {}
+
+
+EXPERIMENT = Experiment(measure, figures)
+
+
+def _compare(materials: Materials, norms: Norms) -> dict[str, Any]:
+    words = [emotion for emotion in materials.emotions if emotion.lower() in norms]
+    result: dict[str, Any] = {"words": words, "n": len(words), "valence": None, "arousal": None}
+    if len(words) < MIN_RATED:
+        return result
+    ratings = {
+        scale: torch.tensor([norms[word.lower()][scale] for word in words], dtype=torch.float64)
+        for scale in CEILING
+    }
+    rated = [materials.emotions.index(word) for word in words]
+    unit_norm = materials.config.analysis.unit_norm
+    vectors = materials.vectors.vectors.double()
+    count = min(N_SEARCHED, len(materials.emotions) - 1, vectors.shape[2])
+    by_layer = torch.stack(
+        [principal_components(layer, count, unit_norm).coordinates[rated] for layer in vectors]
+    )
+    here = by_layer[materials.vectors.layer_index(materials.layer)]
+    options: dict[str, int] = {
+        "n_permutations": materials.config.validation.n_permutations,
+        "seed": materials.seed,
+    }
+    taken: list[int] = []
+    for scale, target in ratings.items():
+        if float(target.std()) == 0 or len(taken) >= count:
+            continue
+        searched = [component for component in range(count) if component not in taken]
+        best = search_components(here[:, searched], target, **options)
+        component = searched[best.component]
+        taken.append(component)
+        coordinate = here[:, component] * best.sign
+        result[scale] = {
+            "component": component,
+            "p_corrected": best.p_corrected,
+            "n_searched": len(searched),
+            **_correlation(coordinate, target),
+            "share_of_ceiling": pearson(coordinate, target).r / CEILING[scale],
+            "ratings": target.tolist(),
+            "coordinates": coordinate.tolist(),
+            "everywhere": _everywhere(by_layer, target, ratings, scale, materials, options),
+            "left_out": _leave_one_out(
+                vectors[materials.vectors.layer_index(materials.layer)],
+                rated,
+                target,
+                exclude=[] if scale == "valence" else [ratings["valence"]],
+                unit_norm=unit_norm,
+            ),
+            "without_one": _without_one(coordinate, target, words),
+        }
+        if scale == "arousal" and len(words) >= 4:
+            found = partial_correlation(coordinate, target, ratings["valence"])
+            result[scale]["given_valence"] = {
+                "r": found.r,
+                "low": _finite(found.low),
+                "high": _finite(found.high),
+                "p": found.p,
+            }
+    return result
+
+
+def _correlation(
+    x: Float[Tensor, "word"], y: Float[Tensor, "word"]
+) -> dict[str, float | int | None]:
+    found = pearson(x, y)
+    low, high = _finite(found.low), _finite(found.high)
+    return {"r": found.r, "n": found.n, "low": low, "high": high}
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _everywhere(
+    by_layer: Float[Tensor, "layer word component"],
+    target: Float[Tensor, "word"],
+    ratings: Mapping[str, Float[Tensor, "word"]],
+    scale: str,
+    materials: Materials,
+    options: Mapping[str, int],
+) -> dict[str, Any]:
+    """Best of all layers and components, paying for that search."""
+    if scale == "arousal":
+        target = _residual(target, ratings["valence"])
+    best = search_components(by_layer, target, **options)
+    return {
+        "layer": materials.layers[best.layer or 0],
+        "component": best.component,
+        "r": best.correlation,
+        "p_corrected": best.p_corrected,
+        "n_searched": best.n_searched,
+    }
+
+
+def _residual(y: Float[Tensor, "word"], x: Float[Tensor, "word"]) -> Float[Tensor, "word"]:
+    slope, intercept = np.polyfit(x.numpy(), y.numpy(), 1)
+    return y - slope * x - intercept
+
+
+def _leave_one_out(
+    vectors: Float[Tensor, "emotion d_model"],
+    rated: Sequence[int],
+    target: Float[Tensor, "word"],
+    *,
+    exclude: Sequence[Float[Tensor, "word"]],
+    unit_norm: bool,
+) -> dict[str, float | int | None]:
+    """Predict each rating from components that never saw the emotion.
+
+    Parameters
+    ----------
+    exclude
+        Ratings whose best component is not to be used.
+    """
+    points = unit(vectors) if unit_norm else vectors
+    predicted = []
+    for out, place in enumerate(rated):
+        others = [other for other in range(len(vectors)) if other != place]
+        kept = [row for row in range(len(rated)) if row != out]
+        count = min(N_SEARCHED, len(others) - 1, vectors.shape[1])
+        found = principal_components(points[others], count, unit_norm=False)
+        rows = [others.index(rated[row]) for row in kept]
+        coordinates = found.coordinates[rows]
+        free = list(range(count))
+        for ratings in exclude:
+            free.remove(_best(coordinates, ratings[kept], free))
+        chosen = _best(coordinates, target[kept], free)
+        slope, intercept = np.polyfit(coordinates[:, chosen].numpy(), target[kept].numpy(), 1)
+        position = (points[place] - points[others].mean(dim=0)) @ found.directions[chosen]
+        predicted.append(float(slope * position + intercept))
+    guess = torch.tensor(predicted, dtype=torch.float64)
+    if float(guess.std()) == 0:
+        return {"r": 0.0, "n": len(guess), "low": None, "high": None}
+    return _correlation(guess, target)
+
+
+def _best(
+    coordinates: Float[Tensor, "word component"],
+    target: Float[Tensor, "word"],
+    free: Sequence[int],
+) -> int:
+    return max(free, key=lambda component: abs(pearson(coordinates[:, component], target).r))
+
+
+def _without_one(
+    coordinate: Float[Tensor, "word"], target: Float[Tensor, "word"], words: Sequence[str]
+) -> dict[str, Any]:
+    """Smallest correlation when any one emotion is dropped: does one word carry it."""
+    found = {}
+    for out, word in enumerate(words):
+        kept = [row for row in range(len(words)) if row != out]
+        found[word] = pearson(coordinate[kept], target[kept]).r
+    weakest = min(found, key=lambda word: found[word])
+    return {"word": weakest, "r": found[weakest]}
+
+
+def _text(found: Mapping[str, Any]) -> str:
+    if found["low"] is None:
+        return f"{found['r']:.2f}"
+    return f"{found['r']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+
+
+def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for name, norms in values["norms"].items():
+        for scale in CEILING:
+            found = norms[scale]
+            if found is None:
+                continue
+            everywhere = found["everywhere"]
+            text = (
+                f"r {_text(found)} (PC{found['component'] + 1}, n={found['n']}, "
+                f"p={found['p_corrected']:.4f} for {found['n_searched']} PCs), "
+                f"{found['share_of_ceiling']:.0%} of the ceiling {CEILING[scale]:.2f}; emotions "
+                f"left out {_text(found['left_out'])}"
+            )
+            if "given_valence" in found:
+                text += f"; given valence {_text(found['given_valence'])}"
+            beyond = " beyond valence" if scale == "arousal" else ""
+            text += (
+                f"; best of {everywhere['n_searched']} PCs in all layers{beyond}: "
+                f"{everywhere['r']:.2f}, layer {everywhere['layer']}, "
+                f"p={everywhere['p_corrected']:.4f}"
+            )
+            rows.append((f"human {scale}, {name}", text))
+    return rows or [("human ratings", "not compared: too few rated words")]
+
+
+def _paragraph(values: Mapping[str, Any]) -> str:
+    parts = []
+    for name, norms in values["norms"].items():
+        valence, arousal = norms["valence"], norms["arousal"]
+        if valence is None:
+            parts.append(f"{name} rates {norms['n']} of the emotions: too few to compare.")
+            continue
+        parts.append(
+            f"At layer {values['layer']}, component {valence['component'] + 1} follows the valence "
+            f"that people gave {norms['n']} of the words ({name}) at r = {_text(valence)}, which "
+            f"is {valence['share_of_ceiling']:.0%} of what two groups of people reach "
+            f"({CEILING['valence']:.2f}); the largest |r| among shuffled ratings is as large with "
+            f"p = {valence['p_corrected']:.4f}. Predicting every emotion from components of the "
+            f"others gives r = {_text(valence['left_out'])}; dropping the word "
+            f"{valence['without_one']['word']!r} alone would leave "
+            f"{valence['without_one']['r']:.2f}."
+        )
+        if arousal is not None:
+            given = arousal.get("given_valence")
+            beyond = f" ({_text(given)} with valence partialled out)" if given else ""
+            parts.append(
+                f"Arousal: r = {_text(arousal)}{beyond} on component {arousal['component'] + 1}, "
+                f"p = {arousal['p_corrected']:.4f}; over all {values['n_layers']} layers, what "
+                "valence does not explain of arousal is followed at best with r = "
+                f"{arousal['everywhere']['r']:.2f} at layer {arousal['everywhere']['layer']}, "
+                f"p = {arousal['everywhere']['p_corrected']:.4f} after paying for "
+                f"{arousal['everywhere']['n_searched']} components."
+            )
+    return " ".join(parts)
+
+
+def _limits(values: Mapping[str, Any]) -> list[str]:
+    limits = []
+    for name, norms in values["norms"].items():
+        if norms["n"] < 20:
+            limits.append(f"Human ratings: only {norms['n']} of the emotions are rated in {name}.")
+        for scale in CEILING:
+            found = norms[scale]
+            if found is not None and found["p_corrected"] > 0.05:
+                limits.append(
+                    f"Human ratings: {scale} ({name}) is not shown at layer {values['layer']} "
+                    f"(p={found['p_corrected']:.2f})."
+                )
+    return limits

@@ -1,0 +1,70 @@
+r"""How reliable a vector is, and how many topics it takes.
+
+1. Topics are split in two halves at random; each half makes its own vectors. The cosine of the two
+   vectors of an emotion, averaged over splits, is the split-half reliability :math:`r`; that of
+   vectors of different emotions is its control.
+2. All topics together are twice a half, so their reliability is :math:`2r / (1 + r)`
+   (Spearman 1910, Brown 1910).
+3. From :math:`m` topics each, disjoint, the same cosine gives a curve; with :math:`\rho` the
+   reliability of one topic the prediction is :math:`m\rho / (1 + (m - 1)\rho)`, so
+   :math:`m = R(1 - \rho) / (\rho(1 - R))` topics reach reliability :math:`R`.
+
+Contract: pure; resampling follows the seed. An emotion that has no story in a part is left out of
+that split.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from einops import einsum
+from jaxtyping import Float
+from torch import Tensor
+
+from probes.holdout import Basis, CellSums
+
+
+def spearman_brown(reliability: float, factor: float) -> float:
+    """Reliability of `factor` times as much material."""
+    return factor * reliability / (1 + (factor - 1) * reliability)
+
+
+def factor_needed(reliability: float, wanted: float) -> float:
+    """How many times the material reaches a reliability; infinite where there is none to grow."""
+    if reliability <= 0:
+        return math.inf
+    return wanted * (1 - reliability) / (reliability * (1 - wanted))
+
+
+def half_cosines(
+    cells: CellSums, basis: Basis, topics: Sequence[int], size: int, n_splits: int, seed: int
+) -> tuple[Float[Tensor, "split emotion"], Float[Tensor, "split"]]:
+    """Cosine of every emotion's vectors from two disjoint sets of `size` topics.
+
+    Returns
+    -------
+    own, other
+        Cosine of an emotion with itself (NaN where a part has no story of it), and the mean cosine
+        of different emotions across the parts.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n_topics = cells.sums.shape[0]
+    own, other = [], []
+    for _ in range(n_splits):
+        order = torch.tensor(topics)[torch.randperm(len(topics), generator=generator)]
+        parts = []
+        for chosen in (order[:size], order[size : 2 * size]):
+            weight = torch.zeros(n_topics)
+            weight[chosen] = 1.0
+            parts.append(cells.train(weight, basis))
+        first, second = (torch.nn.functional.normalize(part.vectors, dim=1) for part in parts)
+        cosine = einsum(first, second, "row d, column d -> row column").double()
+        there = parts[0].present & parts[1].present
+        diagonal = cosine.diagonal().clone()
+        diagonal[~there] = float("nan")
+        own.append(diagonal)
+        rest = cosine[there][:, there]
+        n = len(rest)
+        total = rest.sum() - rest.diagonal().sum()
+        other.append(total / (n * (n - 1)) if n > 1 else torch.tensor(float("nan")).double())
+    return torch.stack(own), torch.stack(other)

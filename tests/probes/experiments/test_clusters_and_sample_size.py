@@ -1,0 +1,55 @@
+"""Clusters and sample size: planted groups are found, noise has neither groups nor reliability."""
+
+import pytest
+import torch
+from planted_runs import D_MODEL, N_LAYERS, directions
+
+from probes.experiments import find_experiment
+from probes.stimuli import paper_clusters
+
+CLUSTERS, SIZE = find_experiment("clusters"), find_experiment("sample-size")
+OWNER = {word: name for name, words in paper_clusters().items() for word in words}
+GROUPS = directions(sorted(paper_clusters()), 4)
+
+
+def grouped_row(text, generator):
+    """Emotions of one of the paper's clusters share a direction."""
+    value = 0.3 * torch.randn(N_LAYERS, D_MODEL, generator=generator)
+    return value if text.emotion is None else value + 3 * GROUPS[OWNER[text.emotion]]
+
+
+def noise_row(text, generator):
+    return torch.randn(N_LAYERS, D_MODEL, generator=generator)
+
+
+def test_planted_clusters_are_recovered_by_both_methods(planted):
+    values = CLUSTERS.measure(planted(row=grouped_row)).values
+    for found in values["methods"].values():
+        assert found["ari"]["value"] == pytest.approx(1.0)
+        assert found["nmi"]["value"] == pytest.approx(1.0)
+        assert found["ari"]["p"] < 0.1
+        assert found["ari"]["shuffled_upper"] < 1.0
+        assert found["stability"]["value"] > 0.9
+
+
+def test_clusters_of_noise_are_said_to_be_none(planted):
+    measured = CLUSTERS.measure(planted(row=noise_row))
+    for name, found in measured.values["methods"].items():
+        assert found["ari"]["p"] > 0.05
+        assert any(name in limit for limit in measured.limits)
+
+
+def test_reliable_vectors_need_no_more_stories(planted):
+    measured = SIZE.measure(planted(row=grouped_row))
+    assert measured.values["sizes"] == [1, 2, 3]
+    assert measured.values["mean_reliability"] > 0.95
+    assert measured.values["needed"]["0.9"]["value"] < 12
+    assert not measured.limits
+
+
+def test_noise_is_said_to_need_more_than_there_is(planted):
+    measured = SIZE.measure(planted(row=noise_row))
+    assert measured.values["mean_reliability"] < 0.4
+    assert "reliability" in measured.limits[0]
+    [figure] = SIZE.figures(measured.to_json()).values()
+    assert [line.name for line in figure.panels[0].lines] == ["same emotion", "different emotions"]

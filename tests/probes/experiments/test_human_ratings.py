@@ -1,0 +1,67 @@
+"""Human ratings: a planted axis of valence is found with its layer; noise is not."""
+
+import pytest
+import torch
+from planted_runs import D_MODEL, N_LAYERS
+
+from probes.config import Config
+from probes.experiments import find_experiment
+from probes.experiments.human_ratings import SHIPPED
+from probes.runs import Run
+from probes.stimuli import human_ratings
+
+EXPERIMENT = find_experiment("human-ratings")
+
+
+def valence_row(text, generator):
+    """Valence along one direction at the layers 2 and 3, noise elsewhere."""
+    value = 0.05 * torch.randn(N_LAYERS, D_MODEL, generator=generator)
+    if text.emotion is not None:
+        value[2:, 0] += human_ratings()[text.emotion].pleasure
+    return value
+
+
+@pytest.fixture(scope="module")
+def run(planted):
+    return planted(row=valence_row)
+
+
+def test_the_planted_axis_is_found_and_turned_to_rise_with_valence(run):
+    found = EXPERIMENT.measure(run).values["norms"][SHIPPED]["valence"]
+    assert found["component"] == 0
+    assert found["r"] > 0.95
+    assert found["share_of_ceiling"] == pytest.approx(found["r"] / 0.95)
+    assert found["p_corrected"] == pytest.approx(1 / 41)
+    assert found["left_out"]["r"] > 0.9
+    assert found["everywhere"]["layer"] in (2, 3)
+    assert found["everywhere"]["n_searched"] == N_LAYERS * 5
+
+
+def test_arousal_is_not_found_where_only_valence_was_planted(run):
+    measured = EXPERIMENT.measure(run)
+    arousal = measured.values["norms"][SHIPPED]["arousal"]
+    assert arousal["component"] != 0
+    assert arousal["p_corrected"] > 0.05
+    assert arousal["everywhere"]["p_corrected"] > 0.05
+    assert any("arousal" in limit for limit in measured.limits)
+
+
+def test_ratings_from_a_file_stand_beside_the_shipped_ones(run, tmp_path):
+    path = tmp_path / "norms.tsv"
+    lines = [
+        f"{word}\t{rating.pleasure}\t{rating.arousal}" for word, rating in human_ratings().items()
+    ]
+    path.write_text("Word\tValence\tArousal\n" + "\n".join(lines), encoding="utf-8")
+    values = run.config.model_dump()
+    values["validation"]["norms"] = str(path)
+    again = type(run)(Run(Config.model_validate(values), "c.yaml"), run.models, run.reporter)
+    norms = EXPERIMENT.measure(again).values["norms"]
+    [other] = [name for name in norms if name != SHIPPED]
+    assert "NRC-VAD" in other
+    assert norms[other]["valence"]["r"] == pytest.approx(norms[SHIPPED]["valence"]["r"])
+
+
+def test_the_figures_place_every_rated_word(run):
+    figures = EXPERIMENT.figures(EXPERIMENT.measure(run).to_json())
+    assert set(figures) == {"human_valence", "human_arousal"}
+    assert len(figures["human_valence"].labels) == 8

@@ -1,0 +1,60 @@
+"""Reliability follows its closed forms, and vectors of noise have none."""
+
+import math
+
+import pytest
+import torch
+
+from probes.holdout import CellSums, Design
+from probes.reliability import factor_needed, half_cosines, spearman_brown
+
+N_EMOTIONS, N_TOPICS, D = 6, 16, 400
+
+
+def cells(signal: float) -> CellSums:
+    generator = torch.Generator().manual_seed(0)
+    emotion = torch.arange(N_EMOTIONS).repeat(N_TOPICS)
+    topic = torch.arange(N_TOPICS).repeat_interleave(N_EMOTIONS)
+    own = torch.randn(N_EMOTIONS, D, generator=generator)
+    rows = signal * own[emotion] + torch.randn(len(emotion), D, generator=generator)
+    design = Design(emotion, topic, torch.ones_like(topic), topic % 2, N_EMOTIONS)
+    return CellSums(rows, design)
+
+
+def measured(signal: float, size: int) -> tuple[float, float]:
+    own, other = half_cosines(
+        cells(signal), torch.zeros(0, D), list(range(N_TOPICS)), size, 20, seed=0
+    )
+    return float(own.nanmean()), float(other.nanmean())
+
+
+@pytest.mark.parametrize("size", [1, 4, 8])
+def test_cosine_of_disjoint_parts_is_signal_over_signal_and_noise(size):
+    own, other = measured(0.5, size)
+    assert own == pytest.approx(0.25 / (0.25 + 1 / size), abs=0.06)
+    # Mean-centered vectors of different emotions repel each other by 1 / (n - 1).
+    assert other == pytest.approx(-own / (N_EMOTIONS - 1), abs=0.03)
+
+
+def test_one_topic_predicts_eight_by_spearman_brown():
+    predicted = spearman_brown(measured(0.5, 1)[0], 8.0)
+    assert predicted == pytest.approx(measured(0.5, 8)[0], abs=0.07)
+
+
+def test_noise_has_no_reliability():
+    assert abs(measured(0.0, 8)[0]) < 0.05
+
+
+def test_what_is_needed_inverts_the_formula():
+    assert spearman_brown(0.3, factor_needed(0.3, 0.9)) == pytest.approx(0.9)
+    assert factor_needed(0.0, 0.9) == math.inf
+
+
+def test_an_emotion_missing_from_a_part_is_left_out_of_that_split():
+    emotion = torch.tensor([0, 1, 2, 0, 1, 0, 1, 2])
+    topic = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])
+    design = Design(emotion, topic, torch.ones_like(topic), topic % 2, 3)
+    rows = torch.randn(8, D, generator=torch.Generator().manual_seed(0))
+    own, _ = half_cosines(CellSums(rows, design), torch.zeros(0, D), [0, 1, 2], 1, 20, seed=0)
+    assert own[:, 2].isnan().any()
+    assert own[:, :2].isfinite().all()
