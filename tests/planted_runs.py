@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hooks import Pooled
 from probes import stages
-from probes.activations import make_shard, plan_shards, save_shard, shard_path
+from probes.activations import make_shard, save_shard, shard_path
 from probes.corpus import Text, read_corpus
 from probes.materials import Materials
 from probes.models import Models
@@ -50,12 +50,10 @@ def plant(made: SmallRun, row: Row, *, index: Mapping[str, Any] | None = None) -
         **(index or {}),
     }
     for kind, cells in (("stories", run.story_cells), ("neutral", run.neutral_cells)):
-        shards = plan_shards(list(read_corpus(run.root, cells)), 64)
-        for number, texts in enumerate(shards):
-            shard = make_shard(texts, _pooled(texts, row, generator), per_cell=about["per_cell"])
-            save_shard(shard_path(run.root, kind, number), shard)
-        n_texts = sum(len(shard) for shard in shards)
-        about[kind] = {"n_shards": len(shards), "n_texts": n_texts, "n_tokens": 1, "dropped": 0}
+        texts = list(read_corpus(run.root, cells))
+        shard = make_shard(texts, _pooled(texts, row, generator), per_cell=about["per_cell"])
+        save_shard(shard_path(run.root, kind, 0), shard)
+        about[kind] = {"n_shards": 1, "n_texts": len(texts), "n_tokens": 1, "dropped": 0}
     write_json(run.root / "activations" / "index.json", about)
     files = stages.outputs(run, stage)
     run.finish(stage.name, digest_files(files, run.root), {"files": len(files)}, 0.0)
