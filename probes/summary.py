@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from probes.runs import Run
+from probes.scorecard import FILE as SCORECARD
+from probes.scorecard import table as scorecard_table
 from probes.storage import read_json, write_json
 
 Row = tuple[str, str]
@@ -64,6 +66,8 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
             name: {key: result[key] for key in ("rows", "limits", "seconds")}
             for name, result in results.items()
         }
+        if (run.root / SCORECARD).is_file():
+            summary["scorecard"] = read_json(run.root / SCORECARD)["lines"]
     return summary
 
 
@@ -111,6 +115,7 @@ def rows(summary: dict[str, Any]) -> list[Row]:
         table.append((f"seconds: {stage}", f"{seconds:.1f}"))
     if summary["seconds"]:
         table.append(("seconds: all stages", f"{sum(summary['seconds'].values()):.1f}"))
+    table += scorecard_table(summary.get("scorecard", []))
     return table
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hooks.errors import InvalidInput
-from probes import cluster, stages, summary
+from probes import cluster, scorecard, stages, summary
 from probes.commands.call import Call, again, listed, load
 from probes.experiments import Entry, find_entries
 from probes.models import Models
@@ -114,6 +114,11 @@ def _show(
         result = read_json(run.root / entry.file)
         terminal.table(f"{entry.name}: {entry.question}", [(a, b) for a, b in result["rows"]])
         terminal.result({entry.name: result})
+    card = run.root / scorecard.FILE
+    if names == ["validate"] and not only and card.is_file():
+        lines = read_json(card)["lines"]
+        terminal.table("this run beside the paper", scorecard.table(lines))
+        terminal.result({"scorecard": lines})
     if not names:
         found = summary.write_summary(run, stages.NAMES)
         terminal.table(f"results in {run.root}", summary.rows(found))

@@ -101,6 +101,7 @@ EXPERIMENTS = (
     Entry("free-text", "do steered texts convey the emotion to judges that did not steer?"),
     Entry("scenarios", "does a message that implies an emotion, unnamed, point to its vector?"),
     Entry("intensity", "does a score follow the number that makes a message graver?"),
+    Entry("preferences", "do vectors follow what the model would rather do, and move it?"),
 )
 NAMES = tuple(entry.name for entry in EXPERIMENTS)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from probes.experiments import Experiment, Measured
 from probes.experiments.dose_response import judge
-from probes.experiments.messages import cosines, place, read_messages
+from probes.experiments.messages import N_PERMUTATIONS, cosines, place, read_messages
 from probes.figures import Figure
 from probes.figures.intensity_figures import intensity_heatmap
 from probes.materials import Materials
@@ -48,7 +48,7 @@ def measure(materials: Materials) -> Measured:
         scores[1, owners, :, emotions],
         [sign for _, sign, _ in expected],
         owners,
-        n_permutations=materials.config.analysis.n_permutations,
+        n_permutations=N_PERMUTATIONS,
         seed=materials.seed,
     )
     values = {

@@ -18,6 +18,9 @@ from hooks import LanguageModel
 from hooks.endings import at_end
 from probes.geometry import unit
 
+N_PERMUTATIONS = 2000
+"""Permutations behind every p-value over messages: they cost nothing."""
+
 
 def read_messages(
     model: LanguageModel,

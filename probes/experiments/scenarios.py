@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes.experiments import Experiment, Measured
-from probes.experiments.messages import cosines, place, read_messages
+from probes.experiments.messages import N_PERMUTATIONS, cosines, place, read_messages
 from probes.experiments.scenario_matrix import judge
 from probes.experiments.steering import shuffled_vectors
 from probes.figures import Figure
@@ -55,7 +55,7 @@ def measure(materials: Materials) -> Measured:
         for reading, values in readings.items():
             matrices = {which: cosines(values, vectors) for which, vectors in sets.items()}
             options = {
-                "n_permutations": materials.config.analysis.n_permutations,
+                "n_permutations": N_PERMUTATIONS,
                 "seed": materials.seed,
             }
             judged = {which: judge(m, own, sides, **options) for which, m in matrices.items()}

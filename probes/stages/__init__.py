@@ -87,8 +87,8 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "validate",
         "testing:validate",
-        ("compute-vectors",),
-        tuple(entry.file for entry in EXPERIMENTS),
+        ("compute-vectors", "analyze"),
+        (*(entry.file for entry in EXPERIMENTS), "analysis/scorecard.json"),
         "experiments that could prove the vectors wrong, each beside its controls",
     ),
     Stage(

@@ -21,7 +21,14 @@ from probes.stimuli.situations import (
     scenarios,
 )
 from probes.stimuli.topics import topics, topics_by_area
-from probes.stimuli.words import Rating, check_emotions, emotions, human_ratings, paper_clusters
+from probes.stimuli.words import (
+    Rating,
+    check_emotions,
+    emotions,
+    human_ratings,
+    paper_clusters,
+    paper_numbers,
+)
 
 __all__ = [
     "STORY_MARKER",
@@ -42,6 +49,7 @@ __all__ = [
     "named_emotions",
     "neutral_prompts",
     "paper_clusters",
+    "paper_numbers",
     "scenarios",
     "story_prompts",
     "topics",

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 from hooks.errors import InvalidInput
 from probes.stimuli._data import read_text, read_yaml
@@ -71,6 +72,12 @@ def _clusters() -> Mapping[str, tuple[str, ...]]:
 def paper_clusters() -> dict[str, tuple[str, ...]]:
     """Return the paper's ten k-means clusters, cluster name to words; they partition the 171."""
     return dict(_clusters())
+
+
+@cache
+def paper_numbers() -> Mapping[str, Any]:
+    """Return the numbers that the paper reports for its own model, by section; see the file."""
+    return MappingProxyType(read_yaml("paper_scorecard.yaml"))
 
 
 def check_emotions(names: Iterable[str]) -> None:

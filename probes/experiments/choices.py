@@ -1,0 +1,187 @@
+"""Ask a model which of two activities it would rather do, and steer one of them.
+
+1. A question offers activity A and activity B; the logits of the two letters are read where the
+   answer begins. A chat model is asked through its template, a base model in plain text.
+2. preference(i, j) = ((logit A - logit B) with i as A  +  (logit B - logit A) with i as B) / 2, in
+   nats of log-odds: whatever the model likes about a letter or a place cancels.
+3. `steered_changes` adds a direction to the tokens of activity i alone, wherever it stands, and
+   returns the change of preference(i, j).
+4. `activity_residuals` reads the activity's own tokens, standing as A: what follows cannot be seen.
+
+Contract: knows prompts and models, not strengths or emotions. An activity's tokens are those that
+change when it is replaced by a placeholder.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float
+from torch import Tensor
+
+import hooks
+from hooks import InvalidInput, LanguageModel
+from hooks.batching import batches_by_length
+from hooks.endings import batch_at_end, next_token_logits
+from hooks.positions import Spans
+from probes.experiments.bradley_terry import Pair
+
+QUESTION = "Which of these two would you rather do?\nA: {first}\nB: {second}\n"
+CHAT_END = "Reply with A or B only."
+PLAIN_END = "I would rather do"
+_PLACEHOLDER = "#"
+_BATCH_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class Steer:
+    """Where and how strongly a direction is added."""
+
+    layer: int
+    dose: float
+    residual_norm: float
+
+
+def prompt(model: LanguageModel, first: str, second: str) -> list[int]:
+    """Token ids of the question, up to where A and B part."""
+    question = QUESTION.format(first=first, second=second)
+    if model.is_chat:
+        asked = model.encode_prompt(question + CHAT_END)
+    else:
+        asked = model.encode(question + PLAIN_END)
+    return asked + _answers(model)[0]
+
+
+def letters(model: LanguageModel) -> tuple[int, int]:
+    """Token ids that tell the answers A and B apart, right after the question.
+
+    Raises
+    ------
+    InvalidInput
+        When the model's tokens do not tell them apart.
+    """
+    _, first, second = _answers(model)
+    if not first or not second:
+        raise InvalidInput(f"{model.name}: its tokenizer does not tell the answers A and B apart.")
+    return first[0], second[0]
+
+
+def _answers(model: LanguageModel) -> tuple[list[int], list[int], list[int]]:
+    """Tokens that both answers begin with (a space, in some vocabularies), and what follows."""
+    if model.is_chat:
+        found = [model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in "AB"]
+    else:
+        n_before = len(model.encode(PLAIN_END))
+        found = [model.encode(f"{PLAIN_END} {text}")[n_before:] for text in "AB"]
+    pairs = enumerate(zip(*found, strict=False))
+    shared = next((i for i, (a, b) in pairs if a != b), min(map(len, found)))
+    return found[0][:shared], found[0][shared:], found[1][shared:]
+
+
+def span(model: LanguageModel, changed: Sequence[int], reference: Sequence[int]) -> tuple[int, int]:
+    """Content tokens (from, to) in which a prompt differs from one with a placeholder."""
+    shorter = min(len(changed), len(reference))
+    start = next((i for i in range(shorter) if changed[i] != reference[i]), shorter)
+    kept = next((i for i in range(1, shorter + 1) if changed[-i] != reference[-i]), shorter) - 1
+    stop = max(len(changed) - kept, start + 1)
+    content = [token not in model.special_ids for token in changed]
+    return sum(content[:start]), sum(content[:stop])
+
+
+def preferences(
+    model: LanguageModel,
+    activities: Sequence[str],
+    pairs: Sequence[Pair],
+    progress: Callable[[int], None] = lambda _count: None,
+) -> Float[Tensor, "order pair"]:
+    """Log-odds for the first of each pair: when it stands as A, and when it stands as B."""
+    ordered = [*pairs, *((second, first) for first, second in pairs)]
+    # Questions with the same activity A share their beginning, which is then read once.
+    order = sorted(range(len(ordered)), key=lambda place: ordered[place])
+    prompts = [prompt(model, *(activities[i] for i in ordered[place])) for place in order]
+    found = next_token_logits(model, prompts, letters(model), progress=progress)
+    difference = torch.empty(len(ordered))
+    difference[order] = found[:, 0] - found[:, 1]
+    as_a, as_b = rearrange(difference, "(order pair) -> order pair", order=2)
+    return torch.stack([as_a, -as_b])
+
+
+def steered_changes(
+    model: LanguageModel,
+    activities: Sequence[str],
+    pairs: Sequence[Pair],
+    directions: Float[Tensor, "direction d_model"],
+    how: Steer,
+    progress: Callable[[int], None] = lambda _count: None,
+) -> Float[Tensor, "direction pair"]:
+    """Change of each pair's preference when a direction is added to its first activity's tokens.
+
+    ``progress`` is called with the number of prompts of each steered pass.
+    """
+    questions = []
+    for first, second in pairs:
+        names = activities[first], activities[second]
+        as_a, as_b = prompt(model, *names), prompt(model, *names[::-1])
+        questions += [
+            (as_a, span(model, as_a, prompt(model, _PLACEHOLDER, names[1]))),
+            (as_b, span(model, as_b, prompt(model, names[1], _PLACEHOLDER))),
+        ]
+    answers = list(letters(model))
+    last = [model.n_layers - 1]
+    changes = torch.empty(len(directions), len(questions))
+
+    def read(prompts: list[list[int]]) -> Float[Tensor, "prompt"]:
+        residual = rearrange(batch_at_end(model, prompts, last), "prompt 1 d -> prompt d")
+        logits = model.unembed(residual)[:, answers].float().cpu()
+        return logits[:, 0] - logits[:, 1]
+
+    lengths = [len(tokens) for tokens, _ in questions]
+    for rows in batches_by_length(lengths, _BATCH_TOKENS):
+        prompts = [questions[row][0] for row in rows]
+        starts, stops = zip(*(questions[row][1] for row in rows), strict=True)
+        plain = read(prompts)
+        for number, direction in enumerate(directions):
+            with hooks.steer(
+                model,
+                direction,
+                layers=[how.layer],
+                dose=how.dose,
+                residual_norm=how.residual_norm,
+                positions=Spans(starts, stops),
+            ):
+                changes[number, rows] = read(prompts) - plain
+            progress(len(rows))
+    sign = torch.tensor([1.0, -1.0]).repeat(len(pairs))
+    return reduce(changes * sign, "direction (pair order) -> direction pair", "mean", order=2)
+
+
+def activity_residuals(
+    model: LanguageModel, activities: Sequence[str], layer: int
+) -> tuple[Float[Tensor, "activity d_model"], list[int]]:
+    """Mean residual over each activity's tokens where it stands as A; and its number of tokens."""
+    found, counts = [], []
+    for activity in activities:
+        tokens = prompt(model, activity, _PLACEHOLDER)
+        start, stop = span(model, tokens, prompt(model, _PLACEHOLDER, _PLACEHOLDER))
+        content = [i for i, token in enumerate(tokens) if token not in model.special_ids]
+        places = content[start:stop]
+        read = _residuals(model, tokens, layer)
+        found.append(read[places].mean(dim=0))
+        counts.append(len(places))
+    return torch.stack(found), counts
+
+
+@torch.no_grad()
+def _residuals(
+    model: LanguageModel, tokens: Sequence[int], layer: int
+) -> Float[Tensor, "position d_model"]:
+    read: list[Tensor] = []
+
+    def keep(residual: Tensor, _layer: int) -> None:
+        read.append(residual[0].float().cpu())
+
+    ids = torch.tensor([list(tokens)])
+    with model.bulk.hooked({layer: keep}):
+        model.bulk.run(ids, torch.ones_like(ids), layer)
+    return read[0]

@@ -1,0 +1,117 @@
+"""How emotions' vectors go with a model's preferences, read and pushed.
+
+With z[e, i] the cosine of activity i with the vector of emotion e, E_i the activity's Elo, and
+D[e, k] the change of log-odds when e is added to the steered activity of pair k:
+
+1. r(e) = Pearson(z[e, :], E), with its interval; p corrected for having looked at every emotion
+   (largest |r| over emotions when Elo is dealt out anew).
+2. push(e) = mean over k of D[e, k], in Elo points: in a Bradley-Terry model, adding c to an item's
+   strength adds c to the log-odds of each of its comparisons.
+3. coupling = Pearson over emotions of r(e) and push(e): do vectors that lie where the model likes
+   things also make it like things. p by dealing out the emotions' pushes.
+
+The same three for directions that are no emotions (shuffled-label vectors) is the control: any
+direction that moves with Elo may also move the model's choice.
+
+Contract: pure.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from einops import einsum, rearrange, reduce
+from jaxtyping import Float
+from torch import Tensor
+
+from probes.experiments.bradley_terry import ELO
+from probes.statistics import (
+    bootstrap_indices,
+    pearson,
+    percentile_interval,
+    permutation_p_value,
+)
+
+N_BOOTSTRAP = 2000
+MIN_DIRECTIONS = 4
+"""Fewer emotions have no interval for a correlation over them."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """One emotion's link with preferences: read (r) and pushed (Elo points)."""
+
+    r: float
+    low: float
+    high: float
+    p_corrected: float
+    push: float
+    push_low: float
+    push_high: float
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """Correlation over directions of reading and pushing."""
+
+    r: float
+    low: float
+    high: float
+    n: int
+    p: float
+
+
+def links(
+    probe: Float[Tensor, "direction activity"],
+    elo: Float[Tensor, "activity"],
+    change: Float[Tensor, "direction pair"],
+    *,
+    n_permutations: int,
+    seed: int,
+) -> list[Link]:
+    """Link every direction with Elo and with the change of choices."""
+    found = [pearson(row.double(), elo.double()) for row in probe]
+    generator = torch.Generator().manual_seed(seed)
+    keys = torch.rand(n_permutations, len(elo), generator=generator)
+    null = einsum(
+        _standard(elo.double())[keys.argsort(dim=1)],
+        _standard(probe.double()),
+        "permutation activity, direction activity -> permutation direction",
+    )
+    strongest = reduce(null.abs(), "permutation direction -> permutation", "max")
+    draws = bootstrap_indices(change.shape[1], N_BOOTSTRAP, seed)
+    pushes = change.double() * ELO
+    means = reduce(pushes[:, draws], "direction resample pair -> resample direction", "mean")
+    low, high = percentile_interval(means)
+    return [
+        Link(
+            r=one.r,
+            low=one.low,
+            high=one.high,
+            p_corrected=permutation_p_value(abs(one.r), strongest, "greater"),
+            push=float(pushes[place].mean()),
+            push_low=float(low[place]),
+            push_high=float(high[place]),
+        )
+        for place, one in enumerate(found)
+    ]
+
+
+def coupling(found: list[Link], *, n_permutations: int, seed: int) -> Coupling | None:
+    """Correlate reading with pushing; None with too few directions."""
+    if len(found) < MIN_DIRECTIONS:
+        return None
+    read = torch.tensor([link.r for link in found], dtype=torch.float64)
+    pushed = torch.tensor([link.push for link in found], dtype=torch.float64)
+    observed = pearson(read, pushed)
+    generator = torch.Generator().manual_seed(seed)
+    keys = torch.rand(n_permutations, len(found), generator=generator)
+    null = einsum(
+        _standard(pushed)[keys.argsort(dim=1)], _standard(read), "permutation d, d -> permutation"
+    )
+    p = permutation_p_value(observed.r, null, "greater")
+    return Coupling(observed.r, observed.low, observed.high, observed.n, p)
+
+
+def _standard(values: Float[Tensor, "*batch sample"]) -> Float[Tensor, "*batch sample"]:
+    centered = values - reduce(values, "... sample -> ... 1", "mean")
+    return centered / rearrange(torch.linalg.vector_norm(centered, dim=-1), "... -> ... 1")

@@ -1,0 +1,114 @@
+"""Scenarios, intensity and preferences on a whole small run, and with vectors planted in it."""
+
+import json
+
+import pytest
+import torch
+
+from probes.experiments import find_experiment
+from probes.experiments.messages import read_messages
+from probes.materials import Materials
+from probes.models import Models
+from probes.reporting import Silent
+from probes.stages import find_stages
+from probes.stimuli import intensity_templates, scenarios
+from probes.storage import read_json
+
+NAMES = ("scenarios", "intensity", "preferences")
+
+
+@pytest.fixture
+def materials(finished):
+    run = finished.run(validation__preference_pairs=96, validation__preference_steered_pairs=2)
+    return Materials(run, Models(run.config), Silent())
+
+
+def _plant(materials, vectors):
+    """Put vectors at the target layer in place of the run's own."""
+    bundle = materials.vectors
+    bundle.vectors[bundle.layer_index(materials.layer)] = vectors
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_leaves_plain_values_rows_and_a_paragraph(materials, name):
+    experiment = find_experiment(name)
+    measured = experiment.measure(materials)
+    values = json.loads(json.dumps(measured.to_json(), allow_nan=False))
+    assert measured.rows
+    assert measured.paragraph.endswith(".")
+    for figure in experiment.figures(values).values():
+        assert figure.caption
+
+
+def test_scenarios_find_vectors_that_lie_where_the_messages_do(materials):
+    kept = [s for s in scenarios() if s.emotion in materials.emotions]
+    held = [s for s in kept if s.battery == "held-out"]
+    residual = read_messages(materials.subject(), [s.text for s in held], materials.layer)
+    order = [[s.emotion for s in held].index(emotion) for emotion in materials.emotions]
+    _plant(materials, (residual - residual.mean(dim=0))[order])
+    values = find_experiment("scenarios").measure(materials).values
+    found = values["batteries"]["held-out"]["centered"]
+    assert found["ranks"] == [1, 1, 1]
+    assert found["contrast_interval"][0] > 0.2
+    assert values["left_out"][:2] == ["afraid", "calm"]
+
+
+def test_scenarios_read_the_held_out_battery_apart_from_the_first(materials):
+    batteries = find_experiment("scenarios").measure(materials).values["batteries"]
+    assert batteries["first"]["centered"]["matrix"] != batteries["held-out"]["centered"]["matrix"]
+    assert [len(b["emotions"]) for b in batteries.values()] == [3, 3]
+
+
+def test_intensity_finds_a_vector_along_which_the_students_rise(materials):
+    [students] = [t for t in intensity_templates() if t.name == "students"]
+    texts = [students.text.format(number=number) for number in students.numbers]
+    residual = read_messages(materials.subject(), texts, materials.layer).double()
+    bundle = materials.vectors
+    level = residual - bundle.global_mean[bundle.layer_index(materials.layer)].double()
+    directions = level / level.norm(dim=1, keepdim=True)
+    steps = torch.arange(10.0, dtype=torch.float64)
+    # The direction whose cosine with message k is exactly k, up to scale.
+    planted = torch.linalg.lstsq(directions, steps[:, None] + 1).solution[:, 0]
+    own = bundle.at(materials.layer).clone()
+    own[materials.emotions.index("happy")] = planted.float()
+    own[materials.emotions.index("sad")] = -planted.float()
+    _plant(materials, own)
+    values = find_experiment("intensity").measure(materials).values
+    trends = {
+        (row["template"], row["emotion"]): trend
+        for row, trend in zip(values["expectations"], values["trend"], strict=True)
+    }
+    assert trends["students", "happy"] == pytest.approx(1.0)
+    assert trends["students", "sad"] == pytest.approx(1.0)
+    assert values["n"] < values["n_asked"] == 12
+
+
+def test_preferences_say_how_many_pairs_were_asked_and_center_elo(materials):
+    values = find_experiment("preferences").measure(materials).values
+    assert values["n_pairs"] == 96
+    assert values["n_pairs_all"] == 2016
+    assert sum(row["elo"] for row in values["activities"]) == pytest.approx(0.0, abs=1e-6)
+    assert values["coupling"] is None  # three emotions
+    assert set(values["emotions"]) == set(materials.emotions)
+
+
+def test_a_run_that_lacks_all_emotions_says_so_and_draws_nothing(reading_run):
+    run = reading_run(corpus={"emotions": ["smug", "vigilant"]})
+    run.run().prepare()
+    run.stages("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
+    made = Materials(run.run(), Models(run.run().config), Silent())
+    for name in ("scenarios", "intensity"):
+        experiment = find_experiment(name)
+        measured = experiment.measure(made)
+        assert measured.rows == []
+        assert len(measured.limits) == 1
+        assert experiment.figures(measured.to_json()) == {}
+
+
+def test_validate_ends_with_the_scorecard(finished):
+    lines = read_json(finished.folder / "analysis" / "scorecard.json")["lines"]
+    by_name = {line["name"]: line for line in lines}
+    assert by_name["geometry.pc1_variance_share"]["ours"] is not None
+    assert by_name["intensity.expected_signs"]["why"] == "experiment intensity was not run"
+    [validate] = find_stages(["validate"])
+    assert "analysis/scorecard.json" in validate.leaves

@@ -1,0 +1,60 @@
+"""Reading and pushing preferences: planted links are found, noise is not."""
+
+import pytest
+import torch
+from scipy import stats
+
+from probes.experiments.bradley_terry import ELO
+from probes.experiments.preference_links import coupling, links
+
+
+def _noise(seed, *shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def _links(probe, elo, change, n_permutations=200, seed=0):
+    return links(probe, elo, change, n_permutations=n_permutations, seed=seed)
+
+
+def test_a_vector_that_lies_along_elo_is_found_among_others():
+    elo = _noise(0, 40)
+    probe = _noise(1, 10, 40)
+    probe[3] = elo + 0.5 * _noise(2, 40)
+    found = _links(probe, elo, _noise(3, 10, 6))
+    assert found[3].p_corrected < 0.01
+    assert found[3].low > 0.6
+    assert all(link.p_corrected > 0.01 for place, link in enumerate(found) if place != 3)
+
+
+def test_pushes_are_mean_log_odds_in_elo_points():
+    change = torch.tensor([[0.1, 0.3], [-0.2, -0.2]])
+    found = _links(_noise(0, 2, 8), _noise(1, 8), change)
+    assert found[0].push == pytest.approx(0.2 * ELO, rel=1e-5)
+    assert found[1].push == pytest.approx(-0.2 * ELO, rel=1e-5)
+    assert found[1].push_low == pytest.approx(found[1].push_high)
+
+
+def test_coupling_finds_directions_that_push_where_they_read():
+    elo = _noise(0, 64)
+    weight = torch.linspace(-1, 1, 12)
+    probe = weight[:, None] * elo + 0.3 * _noise(1, 12, 64)
+    change = weight[:, None] + 0.2 * _noise(2, 12, 8)
+    found = coupling(_links(probe, elo, change), n_permutations=500, seed=0)
+    assert found is not None
+    assert found.r > 0.8
+    assert found.p < 0.01
+
+
+def test_coupling_of_noise_has_uniform_p_values():
+    p = []
+    for seed in range(60):
+        noise = _links(_noise(seed, 10, 16), _noise(seed + 500, 16), _noise(seed + 900, 10, 4), 5)
+        found = coupling(noise, n_permutations=199, seed=seed)
+        assert found is not None
+        p.append(found.p)
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+
+
+def test_three_directions_have_no_coupling():
+    found = _links(_noise(0, 3, 8), _noise(1, 8), _noise(2, 3, 4))
+    assert coupling(found, n_permutations=10, seed=0) is None
