@@ -79,8 +79,8 @@ def main() -> None:
     print("Rates are per CPU second and thread-share of one process, so that other load matters")
     print("little; the ratios come first.")
     for name in SUBJECTS:
-        reading(name, 8 if quick else 64, 1 if quick else 3)
-    writing(32 if quick else 144, 12 if quick else 100)
+        reading(name, 4 if quick else 64, 1 if quick else 3)
+    writing(24 if quick else 144, 8 if quick else 100)
     print(f"\nPeak memory of the whole run: {peak_memory():.1f} GB.")
 
 

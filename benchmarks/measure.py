@@ -16,7 +16,9 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def in_turn(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, every round in the same order."""
+    """Median seconds of each, every round in the same order, after one pass that warms up."""
+    for function in functions.values():
+        function()
     taken: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
