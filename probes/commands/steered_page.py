@@ -25,6 +25,7 @@ body {{ margin: 0 auto; padding: 1.2rem; max-width: 76rem; background: #fff; col
 h1 {{ font-size: 1.35rem; margin: 0 0 .3rem; }}
 h2 {{ font-size: 1rem; margin: 0 0 .4rem; }}
 .about, .caption {{ font-size: .9rem; color: {soft}; margin: 0 0 1rem; }}
+.caption {{ margin-top: 1rem; }}
 .prompt {{ border-left: 3px solid {rule}; padding-left: .8rem; margin: 0 0 1rem;
   white-space: pre-wrap; }}
 .grid {{ display: grid; gap: .9rem; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); }}
@@ -136,7 +137,7 @@ def _article(condition: Steered, baseline: str, budget: str) -> str:
     past = (
         ""
         if condition.within_budget
-        else f'<p class="warning">Past the usable range: more than a {for_page(budget)}.</p>'
+        else f'<p class="warning">Past the usable range: the budget is a {for_page(budget)}.</p>'
     )
     return (
         f'<article class="{"" if condition.within_budget else "past"}">'
