@@ -190,5 +190,17 @@ COMMANDS = {
             takes_settings=True,
             verbatim=("file",),
         ),
+        Command(
+            "track",
+            "track:main",
+            "CONFIG [--project=NAME] [--mode=offline|online]",
+            "a run's numbers and figures to wandb (extra: tracking)",
+            {
+                "config": "the same as CONFIG",
+                "project": "the project's name, emotion-lens without it",
+                "mode": "offline (default: a record to send later) or online",
+            },
+            takes_settings=True,
+        ),
     )
 }

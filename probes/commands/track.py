@@ -1,0 +1,24 @@
+"""``emotion-probes track``: numbers and figures to wandb, offline unless asked otherwise."""
+
+from hooks.errors import DataError, InvalidInput
+from probes import stages, summary, tracking
+from probes.commands.call import Call
+
+
+def main(call: Call) -> int:
+    """Send what the finished stages left."""
+    mode = call.flags.get("mode", "offline")
+    if mode not in ("offline", "online"):
+        raise InvalidInput(f"--mode: expected offline or online, got {mode!r}.")
+    run = call.run()
+    metrics = tracking.flat_numbers(summary.summarize(run, stages.NAMES))
+    if not metrics:
+        raise DataError(f"no finished stage in {run.root}: run {run.source} first.")
+    project = str(call.flags.get("project", "emotion-lens"))
+    config = run.config.model_dump(mode="json")
+    record, n_figures = tracking.send(run.root, run.root.name, project, mode, config, metrics)
+    call.terminal.note(f"{len(metrics)} numbers and {n_figures} figures: {record}")
+    if mode == "offline":
+        call.terminal.note(f"to send them: wandb sync {record}")
+    call.terminal.result({"metrics": metrics, "figures": n_figures, "record": record})
+    return 0

@@ -1,0 +1,53 @@
+"""A finished run's numbers and figures, sent to a tracker: one small adapter, for wandb.
+
+Contract: reads what the stages left and changes nothing in the run but the folder ``wandb``, where
+an offline record is kept until ``wandb sync``. Numbers keep the names of ``summary.json``, nested
+keys joined by slashes.
+"""
+
+import numbers
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from hooks.errors import InvalidInput
+
+Mode = Literal["offline", "online"]
+
+
+def flat_numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Return every number of a nested mapping by its path."""
+    found: dict[str, float] = {}
+    for key, value in values.items():
+        path = f"{prefix}/{key}" if prefix else str(key)
+        if isinstance(value, Mapping):
+            found |= flat_numbers(value, path)
+        elif isinstance(value, numbers.Real) and not isinstance(value, bool):
+            found[path] = float(value)
+    return found
+
+
+def send(
+    folder: Path, name: str, project: str, mode: Mode, config: Mapping[str, Any], metrics: Any
+) -> tuple[str, int]:
+    """Send metrics and every PNG below ``figures/``; return the record's folder and their number.
+
+    Raises
+    ------
+    InvalidInput
+        When wandb is not installed.
+    """
+    try:
+        import wandb
+    except ImportError as error:
+        raise InvalidInput(
+            'tracking needs the extra "tracking": pip install "emotion-lens[tracking]".'
+        ) from error
+    figures = sorted((folder / "figures").glob("*.png"))
+    quiet = wandb.Settings(console="off", silent=True)
+    with wandb.init(
+        project=project, name=name, mode=mode, dir=folder, config=dict(config), settings=quiet
+    ) as run:
+        run.log({**metrics, **{f"figures/{path.stem}": wandb.Image(path) for path in figures}})
+        record = Path(run.dir).parent
+    return str(record), len(figures)
