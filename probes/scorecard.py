@@ -7,19 +7,18 @@
 4. Verdict: whether our value lies inside the paper's interval. No threshold is chosen here, and a
    number without an interval, or measured otherwise, is not comparable and says so.
 
-Contract: plain values in, plain values out; no files, no models. An experiment that is absent gives
+Contract: plain values in, plain values out; no files, no models. Importing it imports no torch and
+no scipy: a finished run shows its table without them. An experiment that is absent gives
 "not comparable" and its name.
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any
 
-import torch
-from scipy import stats
-
-from probes.statistics import pearson
 from probes.stimuli import paper_numbers
 
 FILE = "analysis/scorecard.json"
@@ -144,7 +143,7 @@ def _line(
     results: Results,
 ) -> Line:
     value = entry.get("r", entry.get("value"))
-    known = _KNOWN.get(name)
+    known = _known().get(name)
     if known is not None:
         value, interval = known
     else:
@@ -182,22 +181,26 @@ def _paper_interval(name: str, value: Any, entry: Mapping[str, Any]) -> Interval
         return float(low), float(high)
     is_correlation = name.split(".")[1].endswith("_r")
     if is_correlation and "n" in entry and isinstance(value, float):
-        half = stats.norm.ppf(0.975) / math.sqrt(entry["n"] - 3)
+        half = NormalDist().inv_cdf(0.975) / math.sqrt(entry["n"] - 3)
         z = math.atanh(value)
         return math.tanh(z - half), math.tanh(z + half)
     return None
 
 
 def _exact(successes: int, trials: int) -> Interval:
+    from scipy import stats
+
     found = stats.binomtest(successes, trials).proportion_ci()
     return float(found.low) * trials, float(found.high) * trials
 
 
-# Entries that the file states in words.
-_KNOWN: dict[str, tuple[float, Interval]] = {
-    "scenarios.diagonal": (0.10, (0.10 * (1 - READ_OFF), 0.10 * (1 + READ_OFF))),
-    "intensity.expected_signs": (12.0, _exact(12, 12)),
-}
+@functools.cache
+def _known() -> dict[str, tuple[float, Interval]]:
+    """Entries that the file states in words."""
+    return {
+        "scenarios.diagonal": (0.10, (0.10 * (1 - READ_OFF), 0.10 * (1 + READ_OFF))),
+        "intensity.expected_signs": (12.0, _exact(12, 12)),
+    }
 
 
 # ---- our side -------------------------------------------------------------------------------
@@ -227,6 +230,10 @@ def _human(component: int, scale: str) -> Callable[[Mapping[str, Any]], Ours | s
         rated = [i for i, emotion in enumerate(geometry["emotions"]) if emotion in human]
         if len(rated) < 4 or len(coordinates[0]) <= component:
             return f"{len(rated)} of this run's emotions have human ratings"
+        import torch
+
+        from probes.statistics import pearson
+
         x = torch.tensor([coordinates[i][component] for i in rated], dtype=torch.float64)
         y = torch.tensor([human[geometry["emotions"][i]][scale] for i in rated])
         found = pearson(x, y.double())
