@@ -1,0 +1,45 @@
+"""Every block of code in the documentation works as it stands there."""
+
+from pathlib import Path
+
+import pages
+import pytest
+
+PAGES = [pages.ROOT / "README.md", *sorted((pages.ROOT / "docs").rglob("*.md"))]
+TUTORIAL = pages.ROOT / "docs" / "tutorial.md"
+OTHERS = [page for page in PAGES if page != TUTORIAL and pages.blocks(page)]
+
+
+@pytest.fixture(scope="module")
+def after_tutorial(tmp_path_factory):
+    """A reader's folder after the tutorial; the demo of the other pages is its run."""
+    folder = tmp_path_factory.mktemp("reader")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert pages.execute(TUTORIAL, folder) >= 5
+    (folder / "output" / "demo").symlink_to(folder / "output" / "quick")
+    return folder
+
+
+@pytest.mark.embedded
+@pytest.mark.timeout(1200)
+@pytest.mark.xdist_group("docs")
+def test_the_tutorial_ends_with_figures(after_tutorial: Path):
+    figures = list((after_tutorial / "output" / "quick" / "figures").glob("*.png"))
+    assert len(figures) >= 8
+
+
+@pytest.mark.embedded
+@pytest.mark.timeout(1200)
+@pytest.mark.xdist_group("docs")
+@pytest.mark.parametrize("page", OTHERS, ids=lambda page: str(page.relative_to(pages.ROOT)))
+def test_every_block_of_a_page_runs(page, after_tutorial, monkeypatch):
+    monkeypatch.chdir(after_tutorial)
+    skipped = [block for block in pages.blocks(page) if block.not_run]
+    assert pages.execute(page, after_tutorial) + len(skipped) > 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(pages.ROOT)))
+def test_a_block_that_is_not_run_says_why(page):
+    for block in pages.blocks(page):
+        assert block.not_run is None or len(block.not_run.split()) > 2
