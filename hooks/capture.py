@@ -72,8 +72,8 @@ def _layers(model: LanguageModel, layers: Sequence[int] | None) -> list[int]:
     return chosen
 
 
-def _encode(model: LanguageModel, texts: Sequence[str]) -> list[list[int]]:
-    encoded = [model.encode(text) for text in texts]
+def _encode(model: LanguageModel, texts: Sequence[str | Sequence[int]]) -> list[list[int]]:
+    encoded = [model.encode(text) if isinstance(text, str) else list(text) for text in texts]
     limit = model.n_positions
     for index, ids in enumerate(encoded):
         if limit is not None and len(ids) > limit:
@@ -231,10 +231,13 @@ def _read_batch(
 
 
 @torch.no_grad()
-def resid_post(model: LanguageModel, text: str, layers: Sequence[int] | None = None) -> Residuals:
+def resid_post(
+    model: LanguageModel, text: str | Sequence[int], layers: Sequence[int] | None = None
+) -> Residuals:
     """Return the residual stream of one text at every token, special tokens included.
 
-    Read through the backend's own hook points (TransformerLens where it has the model).
+    A text may be given as its token ids, such as `LanguageModel.encode_prompt` returns. It is read
+    through the backend's own hook points (TransformerLens where it has the model).
 
     Returns
     -------

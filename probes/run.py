@@ -75,6 +75,7 @@ _SWITCHES = (
     "--measure",
     "--auto",
     "--split",
+    "--show",
 )
 
 

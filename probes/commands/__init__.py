@@ -202,5 +202,17 @@ COMMANDS = {
             },
             takes_settings=True,
         ),
+        Command(
+            "app",
+            "app:main",
+            "CONFIG [--port=8080] [--show]",
+            "a page on this machine: texts, conversations and steering, token by token",
+            {
+                "host": "address to listen on (127.0.0.1)",
+                "port": "port to listen on (8080)",
+                "show": "open a browser",
+            },
+            takes_settings=True,
+        ),
     )
 }

@@ -1,0 +1,42 @@
+"""``emotion-probes app``: the microscope, a page on this machine."""
+
+import importlib.util
+
+from hooks.errors import InvalidInput
+from probes.commands.call import Call
+from probes.models import Models
+from probes.runs import Run
+from probes.storage import read_json
+from probes.vectors import EmotionVectors
+
+
+def main(call: Call) -> int:
+    """Serve the page of one run until interrupted."""
+    if importlib.util.find_spec("nicegui") is None:
+        raise InvalidInput("app needs NiceGUI: pip install 'emotion-lens[app]'.")
+    port = call.flags.get("port", 8080)
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
+        raise InvalidInput(f"--port: expected a port from 1 to 65535, got {port!r}.")
+    host = str(call.flags.get("host", "127.0.0.1"))
+    run = call.run()
+    vectors = EmotionVectors.load(run.root)
+    from probes.app.microscope import Microscope
+    from probes.app.page import serve
+
+    microscope = Microscope(Models(run.config).subject(), vectors)
+    call.terminal.note(f"emotion-lens listens on http://{host}:{port} (Ctrl-C ends it)")
+    serve(
+        microscope,
+        usable=_usable(run),
+        host=host,
+        port=port,
+        show=bool(call.flags.get("show", False)),
+    )
+    return 0
+
+
+def _usable(run: Run) -> dict[int, float]:
+    """Return the largest usable dose of each layer at which the run measured it."""
+    path = run.root / "analysis" / "dose_response.json"
+    measured = read_json(path)["layers"] if path.is_file() else []
+    return {entry["layer"]: entry["usable"] for entry in measured if entry["usable"] is not None}
