@@ -1,10 +1,12 @@
 """Every notebook runs from beginning to end, and says the same as its script twin.
 
-A twin is NAME.py beside NAME.ipynb, in jupytext's percent format. After a change to either:
+A twin is scripts/NAME.py, in jupytext's percent format. After a change to either:
 ``jupytext --sync notebooks/NAME.ipynb``.
 """
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jupytext
@@ -14,6 +16,11 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PROMISED = {"steering", "hooks"}
+
+
+def _twin(path):
+    return path.parent / "scripts" / f"{path.stem}.py"
 
 
 def _said(notebook):
@@ -21,16 +28,32 @@ def _said(notebook):
 
 
 def test_there_are_notebooks_and_no_script_is_without_its_notebook():
-    assert {"hooks", "steering"} <= {path.stem for path in NOTEBOOKS}
-    scripts = {path.stem for path in (ROOT / "notebooks").glob("*.py")}
+    assert {path.stem for path in NOTEBOOKS} >= PROMISED
+    scripts = {path.stem for path in (ROOT / "notebooks" / "scripts").glob("*.py")}
     assert scripts == {path.stem for path in NOTEBOOKS}
+
+
+def test_nothing_beside_the_notebooks_stands_in_for_the_package():
+    # Jupyter looks into the notebook's own folder before it looks into installed packages.
+    code = "import hooks, probes; print(hooks.__file__); print(probes.__file__)"
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(
+        command,
+        cwd=ROOT / "notebooks",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = [ROOT / name / "__init__.py" for name in ("hooks", "probes")]
+    assert [Path(line) for line in found.stdout.split()] == expected
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_and_twin_say_the_same(path):
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    assert _said(notebook) == _said(jupytext.read(path.with_suffix(".py")))
+    assert _said(notebook) == _said(jupytext.read(_twin(path)))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
