@@ -56,16 +56,16 @@ _STYLE = {
 }
 
 
-def render(figure: Figure) -> bytes:
-    """Draw a description and return the PNG file."""
+def render(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
+    """Draw a description and return the PNG file; fewer dots make a smaller one, laid out alike."""
     with _own_style():
         buffer = BytesIO()
-        canvas = FigureCanvasAgg(matplotlib_figure(figure))
+        canvas = FigureCanvasAgg(matplotlib_figure(figure, dots_per_inch))
         canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def matplotlib_figure(figure: Figure) -> Canvas:
+def matplotlib_figure(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> Canvas:
     """Draw a description and return the matplotlib figure, for changes of one's own."""
     with _own_style():
         width, height = png_plots.size(figure)
@@ -77,7 +77,7 @@ def matplotlib_figure(figure: Figure) -> Canvas:
         total = header.height + height + footer.height + 2 * _MARGIN + 2 * _GAP
         room = (0.0, (_MARGIN + footer.height + _GAP) / total, 1.0, height / total)
         layout = ConstrainedLayoutEngine(rect=room, w_pad=_MARGIN, h_pad=_GAP / 4)
-        page = Canvas(figsize=(width, total), dpi=DOTS_PER_INCH, layout=layout)
+        page = Canvas(figsize=(width, total), dpi=dots_per_inch, layout=layout)
         FigureCanvasAgg(page)
         header.write(page, top=total - _MARGIN)
         footer.write(page, top=footer.height + _MARGIN)

@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PROMISED = {"steering", "hooks"}
+PROMISED = {"steering", "hooks", "quickstart"}
 
 
 def _twin(path):
