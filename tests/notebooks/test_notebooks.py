@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PROMISED = {"steering", "hooks", "quickstart"}
+PROMISED = {"steering", "hooks", "quickstart", "explore_hooks", "own_corpus", "scenarios"}
 
 
 def _twin(path):
