@@ -27,7 +27,13 @@ Row = Callable[[Text, torch.Generator], Tensor]
 """One text's activation at every layer, [layer d_model]."""
 
 
-def plant(made: SmallRun, row: Row, *, index: Mapping[str, Any] | None = None) -> Materials:
+def plant(
+    made: SmallRun,
+    row: Row,
+    *,
+    index: Mapping[str, Any] | None = None,
+    n_tokens: Callable[[Text], int] = lambda _text: 40,
+) -> Materials:
     """Write a run up to its vectors; returns what experiments are given."""
     run = made.run()
     run.prepare()
@@ -51,7 +57,9 @@ def plant(made: SmallRun, row: Row, *, index: Mapping[str, Any] | None = None) -
     }
     for kind, cells in (("stories", run.story_cells), ("neutral", run.neutral_cells)):
         texts = list(read_corpus(run.root, cells))
-        shard = make_shard(texts, _pooled(texts, row, generator), per_cell=about["per_cell"])
+        shard = make_shard(
+            texts, _pooled(texts, row, generator, n_tokens), per_cell=about["per_cell"]
+        )
         save_shard(shard_path(run.root, kind, 0), shard)
         about[kind] = {"n_shards": 1, "n_texts": len(texts), "n_tokens": 1, "dropped": 0}
     write_json(run.root / "activations" / "index.json", about)
@@ -67,12 +75,16 @@ def materials(made: SmallRun, **overrides: Any) -> Materials:
     return Materials(run, Models(run.config), Silent())
 
 
-def _pooled(texts: Sequence[Text], row: Row, generator: torch.Generator) -> Pooled:
+def _pooled(
+    texts: Sequence[Text],
+    row: Row,
+    generator: torch.Generator,
+    n_tokens: Callable[[Text], int],
+) -> Pooled:
     mean = torch.stack([row(text, generator) for text in texts])
-    n = len(texts)
     return Pooled(
         mean,
-        torch.full((n,), 40),
+        torch.tensor([n_tokens(text) for text in texts]),
         mean.norm(dim=2),
         torch.zeros(0, *mean.shape[1:]),
         torch.zeros(0, dtype=torch.long),

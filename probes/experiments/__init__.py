@@ -93,6 +93,7 @@ EXPERIMENTS = (
     Entry("human-ratings", "do components follow how people rate the words?"),
     Entry("clusters", "do the emotions fall into the paper's clusters?"),
     Entry("sample-size", "how reliable are the vectors, and how many stories do they need?"),
+    Entry("confounds", "what else than its emotion decides how high a story scores?"),
     Entry("steering", "does adding a vector make the model say that emotion's word?"),
     Entry(
         "steering-dose-response",

@@ -1,0 +1,64 @@
+"""Traits of stories that could pass for an emotion: who tells it, who wrote it, what it names.
+
+1. Narrator: the larger of two counts of pronouns outside quoted speech, first person (`FIRST`)
+   against third (`THIRD`); a tie, or none at all, is "neither".
+2. Leak: a word of the emotion's ban list occurs (`probes.stimuli.leaks`).
+3. Writer: what the cell's file says; for users' own stories the ``writer`` of their line, if any.
+
+Contract: reads texts, no models. Pronouns are English; speech in single quotes is not recognized.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from probes.corpus import Cell, read_cell
+from probes.materials import Materials, Stories
+
+FIRST = frozenset(["i", "me", "my", "mine", "myself", "we", "us", "our", "ours", "ourselves"])
+THIRD = frozenset(
+    ["he", "him", "his", "himself", "she", "her", "hers", "herself"]
+    + ["they", "them", "their", "theirs", "themselves"]
+)
+_SPEECH = re.compile(r'"[^"]*"|“[^”]*”|«[^»]*»')
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def narrator(text: str) -> str:
+    """Return ``"first"``, ``"third"`` or ``"neither"``."""
+    words = Counter(_WORD.findall(_SPEECH.sub(" ", text).lower()))
+    first, third = (sum(words[pronoun] for pronoun in own) for own in (FIRST, THIRD))
+    if first == third:
+        return "neither"
+    return "first" if first > third else "third"
+
+
+def writers(materials: Materials, stories: Stories) -> list[str]:
+    """Return who wrote each story; ``"unknown"`` where nothing says so."""
+    own = materials.config.corpus.stories
+    said = _writers_of_lines(own) if own is not None and Path(own).is_file() else {}
+    by_cell: dict[Cell, str] = {}
+    if not said:
+        for cell in materials.run.story_cells:
+            about = read_cell(materials.run.root, cell).get("writer") or {}
+            by_cell[cell] = about.get("name") or "unknown"
+    found = []
+    keys = (stories.emotion.tolist(), stories.topic.tolist(), stories.index.tolist())
+    for emotion, topic, index in zip(*keys, strict=True):
+        cell = Cell(materials.emotions[emotion], materials.topics[topic])
+        lines: Sequence[str] = said.get(cell, ())
+        found.append(lines[index] if 0 <= index < len(lines) else by_cell.get(cell, "unknown"))
+    return found
+
+
+def _writers_of_lines(path: str) -> dict[Cell, list[str]]:
+    """Writers of users' own stories, in the order in which cells number them."""
+    found: dict[Cell, list[str]] = {}
+    with Path(path).open(encoding="utf-8-sig") as file:
+        for line in filter(str.strip, file):
+            row = json.loads(line)
+            cell = Cell(row["emotion"], row["topic"])
+            found.setdefault(cell, []).append(str(row.get("writer") or "unknown"))
+    return found

@@ -1,0 +1,277 @@
+r"""How much of a score a factor explains among stories of the same emotion.
+
+With :math:`y` the scores and :math:`x_f` the columns of factor :math:`f`, both less their mean over
+the stories of the same emotion:
+
+1. Alone: :math:`R^2` of :math:`y` on :math:`x_f` (of topic: on the topics' means), adjusted for the
+   number of columns :math:`k` and emotions :math:`E`:
+   :math:`1 - (1 - R^2)(n - E) / (n - E - k)`. Zero is expected of a factor that says nothing.
+2. Beyond the others: adjusted :math:`R^2` of all factors less that of all but this one.
+3. Interval: topics drawn again. p: topic is tested with scores dealt out anew within emotions; any
+   other factor with scores dealt out anew within topics, so that what it shares with the topics by
+   chance is in its null as well.
+
+Contract: pure. The emotions' means stay those of all stories when topics are drawn again. Does not
+know what a factor is, or which way causes run: a share is an association.
+
+Source: adjusted :math:`R^2` after Ezekiel (1930).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hooks.errors import InvalidInput
+from probes.accuracy import topic_counts
+from probes.statistics import percentile_interval, permutation_p_value
+
+TOPIC = "topic"
+_CONSTANT = 1e-9
+"""A column whose spread within emotions is below this share of its size does not vary."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one factor explains.
+
+    Attributes
+    ----------
+    value, low, high
+        Adjusted R2 alone, with a 95% interval over topics.
+    p
+        Permutation p-value of R2 alone.
+    beyond
+        Adjusted R2 that is gained when all other factors are known already.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    beyond: float
+
+    def to_json(self) -> dict[str, float]:
+        """Return plain values."""
+        return asdict(self)
+
+
+def within(
+    values: Float[Tensor, "row *column"], group: Int[Tensor, "row"]
+) -> Float[Tensor, "row *column"]:
+    """Subtract the mean over the rows of the same group."""
+    n_groups = int(group.max()) + 1
+    sums = values.new_zeros(n_groups, *values.shape[1:]).index_add_(0, group, values)
+    counts = torch.bincount(group, minlength=n_groups).clamp(min=1).to(values.dtype)
+    means = sums / counts.reshape(-1, *[1] * (values.ndim - 1))
+    return values - means[group]
+
+
+def explained(
+    score: Float[Tensor, "row"],
+    factors: Mapping[str, Float[Tensor, "row _column"]],
+    emotion: Int[Tensor, "row"],
+    topic: Int[Tensor, "row"],
+    *,
+    n_resamples: int,
+    n_permutations: int,
+    seed: int,
+) -> dict[str, Share | None]:
+    """Share of the scores' variance that each factor and the topic explain.
+
+    Parameters
+    ----------
+    score
+        One number per story.
+    factors
+        Columns of each factor: a number, or one column per level of a category.
+    emotion, topic
+        Which group each story is of.
+
+    Returns
+    -------
+    dict
+        Topic first, then the factors in their order; None for a factor that does not vary among
+        stories of the same emotion.
+
+    Raises
+    ------
+    InvalidInput
+        When there are too few stories for the number of emotions, topics and columns, or all scores
+        of each emotion are equal.
+    """
+    y = within(score.double(), emotion)
+    columns = {name: _varying(within(x.double(), emotion), x) for name, x in factors.items()}
+    known = {name: x for name, x in columns.items() if x.shape[1]}
+    topic = topic.unique(return_inverse=True)[1]
+    free = len(y) - len(emotion.unique())
+    n_columns = sum(x.shape[1] for x in known.values()) + int(topic.max())
+    if free - n_columns < 2 or not bool(y.abs().max() > 0):
+        raise InvalidInput(
+            f"Expected more stories than emotions, topics and factors together, and scores that "
+            f"differ; got {len(y)} stories. Write more stories per topic."
+        )
+    sums = _Sums(y, known, emotion, topic)
+    once = torch.ones(1, int(topic.max()) + 1, dtype=torch.float64)
+    drawn = topic_counts(topic, n_resamples, seed)
+    nulls = _nulls(y, known, emotion, topic, n_permutations, seed)
+    found: dict[str, Share | None] = {}
+    for name in (TOPIC, *columns):
+        if name != TOPIC and name not in known:
+            found[name] = None
+            continue
+        low, high = percentile_interval(sums.alone(name, drawn))
+        raw = float(sums.raw(name, once))
+        found[name] = Share(
+            float(sums.alone(name, once)),
+            float(low),
+            float(high),
+            permutation_p_value(raw, nulls[name], "greater"),
+            float(sums.beyond(name, once)),
+        )
+    return found
+
+
+def explained_in(
+    score: Float[Tensor, "row"], columns: Float[Tensor, "row _column"]
+) -> float | None:
+    """Return adjusted R2 of scores on columns; None where nothing varies or stories are too few."""
+    kept = _varying(columns.double() - columns.double().mean(dim=0), columns)
+    y = score.double() - score.double().mean()
+    rank = int(torch.linalg.matrix_rank(kept)) if kept.shape[1] else 0
+    free, total = len(y) - 1 - rank, float(y @ y)
+    if rank == 0 or free < 2 or total == 0:
+        return None
+    rest = y - kept @ torch.linalg.lstsq(kept, rearrange(y, "row -> row 1")).solution[:, 0]
+    return 1 - float(rest @ rest) / total * (len(y) - 1) / free
+
+
+def _varying(
+    inside: Float[Tensor, "row _column"], before: Float[Tensor, "row _column"]
+) -> Float[Tensor, "row _kept"]:
+    """Drop columns that do not vary, and the last of those that add up to a constant."""
+    size = before.double().abs().max(dim=0).values if len(before) else before.new_zeros(0)
+    spread = inside.norm(dim=0)
+    kept = inside[:, spread > _CONSTANT * size.clamp(min=1e-30) * len(inside) ** 0.5]
+    while kept.shape[1] > 1 and int(torch.linalg.matrix_rank(kept)) < kept.shape[1]:
+        kept = kept[:, :-1]
+    return kept / kept.norm(dim=0)
+
+
+class _Sums:
+    """Sums over the stories of each topic, from which every regression on drawn topics follows."""
+
+    def __init__(
+        self,
+        y: Float[Tensor, "row"],
+        known: Mapping[str, Float[Tensor, "row _column"]],
+        emotion: Int[Tensor, "row"],
+        topic: Int[Tensor, "row"],
+    ) -> None:
+        self._n_emotions = len(emotion.unique())
+        self._place: dict[str, list[int]] = {}
+        start = 0
+        for name, x in known.items():
+            self._place[name] = list(range(start, start + x.shape[1]))
+            start += x.shape[1]
+        # The score is the last column.
+        table = torch.cat([*known.values(), rearrange(y, "row -> row 1")], dim=1)
+        n_topics = int(topic.max()) + 1
+        products = einsum(table, table, "row a, row b -> row a b")
+        self._n = torch.bincount(topic, minlength=n_topics).double()
+        self._sum = table.new_zeros(n_topics, start + 1).index_add_(0, topic, table)
+        self._product = table.new_zeros(n_topics, start + 1, start + 1)
+        self._product.index_add_(0, topic, products)
+
+    def raw(self, name: str, drawn: Float[Tensor, "r topic"]) -> Float[Tensor, "r"]:
+        """R2 of one factor alone."""
+        total, inside = self._moments(drawn)
+        if name == TOPIC:
+            return 1 - inside[:, -1, -1] / total[:, -1, -1]
+        return self._fit(total, self._place[name]) / total[:, -1, -1]
+
+    def alone(self, name: str, drawn: Float[Tensor, "r topic"]) -> Float[Tensor, "r"]:
+        n_columns = self._n_topics(drawn) - 1 if name == TOPIC else len(self._place[name])
+        return self._adjusted(self.raw(name, drawn), drawn, n_columns)
+
+    def beyond(self, name: str, drawn: Float[Tensor, "r topic"]) -> Float[Tensor, "r"]:
+        total, inside = self._moments(drawn)
+        everything = [column for columns in self._place.values() for column in columns]
+        full = 1 - (inside[:, -1, -1] - self._fit(inside, everything)) / total[:, -1, -1]
+        n_topics = self._n_topics(drawn) - 1
+        if name == TOPIC:
+            rest, n_rest = self._fit(total, everything) / total[:, -1, -1], len(everything)
+        else:
+            others = [column for column in everything if column not in self._place[name]]
+            rest = 1 - (inside[:, -1, -1] - self._fit(inside, others)) / total[:, -1, -1]
+            n_rest = n_topics + len(others)
+        return self._adjusted(full, drawn, n_topics + len(everything)) - self._adjusted(
+            rest, drawn, n_rest
+        )
+
+    def _moments(
+        self, drawn: Float[Tensor, "r topic"]
+    ) -> tuple[Float[Tensor, "r a a"], Float[Tensor, "r a a"]]:
+        """Products about the mean over all rows, and about the topics' means."""
+        product = einsum(drawn, self._product, "r topic, topic a b -> r a b")
+        total = einsum(drawn, self._sum, "r topic, topic a -> r a")
+        n = rearrange(drawn @ self._n, "r -> r 1 1")
+        means = einsum(self._sum, self._sum, "topic a, topic b -> topic a b")
+        between = means / rearrange(self._n.clamp(min=1), "topic -> topic 1 1")
+        inside = product - einsum(drawn, between, "r topic, topic a b -> r a b")
+        return product - einsum(total, total, "r a, r b -> r a b") / n, inside
+
+    def _fit(self, moments: Float[Tensor, "r a a"], columns: list[int]) -> Float[Tensor, "r"]:
+        """Sum of squares that some columns explain."""
+        if not columns:
+            return moments.new_zeros(len(moments))
+        own, with_score = moments[:, columns][:, :, columns], moments[:, columns, -1]
+        inverse = torch.linalg.pinv(own, rtol=1e-9, hermitian=True)
+        return einsum(with_score, inverse, with_score, "r a, r a b, r b -> r")
+
+    def _n_topics(self, drawn: Float[Tensor, "r topic"]) -> int:
+        # A topic that is drawn twice counts as two.
+        return int(drawn[0].sum())
+
+    def _adjusted(
+        self, share: Float[Tensor, "r"], drawn: Float[Tensor, "r topic"], n_columns: int
+    ) -> Float[Tensor, "r"]:
+        free = drawn @ self._n - self._n_emotions
+        return 1 - (1 - share) * free / (free - n_columns).clamp(min=1)
+
+
+def _nulls(
+    y: Float[Tensor, "row"],
+    known: Mapping[str, Float[Tensor, "row _column"]],
+    emotion: Int[Tensor, "row"],
+    topic: Int[Tensor, "row"],
+    n_permutations: int,
+    seed: int,
+) -> dict[str, Float[Tensor, "permutation"]]:
+    """R2 of every factor alone, of scores dealt out anew."""
+    by_emotion = _dealt(y, emotion, n_permutations, seed)
+    by_topic = _dealt(y, topic, n_permutations, seed)
+    total = float((y - y.mean()).square().sum())
+    sums = y.new_zeros(n_permutations, int(topic.max()) + 1).index_add_(1, topic, by_emotion)
+    n = torch.bincount(topic).double()
+    found = {TOPIC: (((sums / n - y.mean()).square() * n).sum(dim=1)) / total}
+    for name, x in known.items():
+        axes = torch.linalg.qr(x - x.mean(dim=0)).Q
+        found[name] = (by_topic @ axes).square().sum(dim=1) / total
+    return found
+
+
+def _dealt(
+    y: Float[Tensor, "row"], group: Int[Tensor, "row"], n_permutations: int, seed: int
+) -> Float[Tensor, "permutation row"]:
+    """Deal out scores anew among the rows of each group."""
+    generator = torch.Generator().manual_seed(seed)
+    keys = torch.rand(n_permutations, len(y), dtype=torch.float64, generator=generator)
+    place = group.argsort(stable=True)
+    dealt = torch.empty(n_permutations, len(y), dtype=y.dtype)
+    # Whole part: the group. So sorting shuffles inside groups only.
+    dealt[:, place] = y[(keys + group).argsort(dim=1)]
+    return dealt

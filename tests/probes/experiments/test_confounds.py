@@ -1,0 +1,176 @@
+"""Confounds: a planted one is found by name, none is invented, one dimension cannot hide."""
+
+import json
+
+import pytest
+import small_runs
+import torch
+from planted_runs import D_MODEL, N_LAYERS, directions, plant
+
+from probes import figures
+from probes.experiments import find_experiment
+from probes.experiments.story_traits import narrator
+from probes.stimuli import human_ratings
+
+EXPERIMENT = find_experiment("confounds")
+EMOTIONS = ["angry", "sad", "bored", "lonely", "happy", "proud"]
+TOPICS = ["a lost key", "a late train", "a new roof", "a letter", "a map"]
+TEXTS = ("I shut the gate.", "I sat by my window all day.", "He shut the gate.", "She sat by it.")
+OWN = directions(EMOTIONS, 1)
+
+
+def n_tokens(text) -> int:
+    """From 40 to 69, the same for no two neighbors."""
+    return 40 + sum(map(ord, f"{text.emotion}{text.topic}{text.index}")) * 7 % 30
+
+
+def planted_score(amount):
+    """Rows along the own emotion's direction, `amount(text)` times as long."""
+
+    def row(text, generator):
+        value = 0.05 * torch.randn(N_LAYERS, D_MODEL, generator=generator)
+        if text.emotion is not None:
+            wanted = 1.0 + amount(text) + 0.1 * torch.randn(1, generator=generator)
+            value = value + wanted * OWN[text.emotion]
+        return value
+
+    return row
+
+
+@pytest.fixture(scope="module")
+def confounded(tmp_path_factory, subject):
+    """``confounded(amount, named=False)``: what was measured of a run of 6 x 5 x 4 stories."""
+
+    def measure(row, named=False, index=None):
+        folder = tmp_path_factory.mktemp("confounded")
+        corpus = small_runs.write_corpus(folder, EMOTIONS, TOPICS)
+        lines = [
+            {"emotion": e, "topic": t, "text": text, "writer": f"writer {place % 2}"}
+            for e in EMOTIONS
+            for t in TOPICS
+            for place, text in enumerate(TEXTS)
+        ]
+        if named:
+            lines = [
+                {**line, "text": f"{line['text']} So {line['emotion']}."} if n % 3 == 0 else line
+                for n, line in enumerate(lines)
+            ]
+        with open(corpus["stories"], "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+        values = small_runs.small_settings(
+            subject,
+            folder / "out",
+            corpus=corpus,
+            generation={"emotions_subset": None},
+            model={"target_layer": 3, "name": str(subject)},
+            vectors={"neutral_pca": "none"},
+            validation={"n_folds": 5, "n_permutations": 60, "n_bootstrap": 100},
+        )
+        config = small_runs.write_config(folder / "c.yaml", values)
+        made = small_runs.SmallRun(config, folder / "out")
+        return EXPERIMENT.measure(plant(made, row, n_tokens=n_tokens, index=index))
+
+    return measure
+
+
+@pytest.mark.parametrize(
+    ("factor", "amount"),
+    [
+        ("length", lambda text: (n_tokens(text) - 55) / 30),
+        ("narrator", lambda text: 0.6 * (narrator(text.text) == "first")),
+        ("writer", lambda text: 0.6 * (text.index % 2)),
+        ("topic", lambda text: 0.3 * TOPICS.index(text.topic)),
+    ],
+)
+def test_a_planted_confound_is_found_and_no_other(confounded, factor, amount):
+    measured = confounded(planted_score(amount))
+    shares = measured.values["factors"]
+    assert set(shares) == {"topic", "length", "narrator", "writer"}
+    assert shares[factor]["value"] > 0.5
+    assert shares[factor]["beyond"] > 0.5
+    assert shares[factor]["p"] == pytest.approx(1 / 61)
+    [limit] = [each for each in measured.limits if "explains" in each]
+    assert factor in limit
+    assert max(share["value"] for name, share in shares.items() if name != factor) < 0.1
+
+
+def test_no_confound_is_invented(confounded):
+    measured = confounded(planted_score(lambda _text: 0.0))
+    assert all(share["value"] < 0.1 for share in measured.values["factors"].values())
+    assert not [limit for limit in measured.limits if "explains" in limit]
+
+
+def test_stories_that_name_their_emotion_are_counted_and_their_effect_is_found(confounded):
+    measured = confounded(planted_score(lambda text: 0.6 * (text.emotion in text.text)), named=True)
+    assert measured.values["counts"]["leaked"] == 40
+    assert measured.values["factors"]["leaked words"]["value"] > 0.5
+    assert any("40 of 120 stories name" in limit for limit in measured.limits)
+
+
+def test_what_a_corpus_does_not_have_is_said(planted):
+    measured = EXPERIMENT.measure(planted(strength=[0.0, 0.0, 0.0, 1.0]))
+    missing = measured.values["missing"]
+    assert missing["writer"] == "no writer is named"
+    assert missing["leaked words"] == "in 0 stories"
+    assert missing["length"] == "does not vary"
+    assert "no writer is named" in measured.rows[0][1]
+
+
+def test_valence_that_lives_in_one_large_dimension_falls_when_it_is_dropped(planted):
+    def row(text, generator):
+        value = 0.02 * torch.randn(N_LAYERS, D_MODEL, generator=generator)
+        value[:, 7] += 50.0
+        if text.emotion is not None:
+            value += 0.1 * OWN.get(text.emotion, torch.zeros(D_MODEL))
+            value[:, 7] += human_ratings()[text.emotion].pleasure
+        return value
+
+    measured = EXPERIMENT.measure(planted(row=row))
+    before, dropped = measured.values["robust"][:2]
+    assert before["valence"]["value"] > 0.95
+    assert dropped["change"]["valence"]["value"] < -0.1
+    assert dropped["change"]["valence"]["high"] < 0
+    assert any("valence |r| falls" in limit for limit in measured.limits)
+    largest = measured.values["dimensions"]["1"]
+    assert largest["norm_dimensions"] == largest["variance_dimensions"] == [7]
+    assert largest["norm"] > 0.99
+    assert largest["variance"] > 0.8
+    aniso = measured.values["anisotropy"]
+    assert aniso["before"] > 0.99
+    assert abs(aniso["after"]) < 0.1
+
+
+def test_a_result_spread_over_all_dimensions_survives_the_robust_options(planted):
+    measured = EXPERIMENT.measure(planted(strength=[0.0, 0.0, 0.0, 1.0]))
+    accuracies = [line["accuracy"]["value"] for line in measured.values["robust"]]
+    assert min(accuracies) > 0.9
+    assert not any("falls" in limit for limit in measured.limits)
+
+
+def test_cell_means_are_tested_for_topic_and_length_only(confounded):
+    row = planted_score(lambda _text: 0.0)
+    measured = confounded(row, index={"per_cell": True})
+    assert measured.values["missing"]["narrator"] == "activations were kept per cell"
+    assert any("per cell" in limit for limit in measured.limits)
+
+
+def test_the_figures_have_every_factor_and_option(confounded, tmp_path):
+    result = json.loads(json.dumps(confounded(planted_score(lambda _text: 0.0)).to_json()))
+    drawn = EXPERIMENT.figures(result)
+    assert drawn["confounds_by_emotion"].rows == ("topic", "length", "narrator", "writer")
+    assert drawn["confounds_by_emotion"].columns == ("all", *EMOTIONS)
+    assert "|r|: as it is" in drawn["robust_options"].categories
+    assert figures.draw_all(drawn, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "who"),
+    [
+        ("I'd left my keys. She had them.", "first"),
+        ('He said, "I told you I lost my map." He left.', "third"),
+        ("“I know,” she said, and we laughed; our train left.", "first"),
+        ("The bell rang.", "neither"),
+    ],
+)
+def test_the_narrator_is_told_by_pronouns_outside_quoted_speech(text, who):
+    assert narrator(text) == who
