@@ -166,7 +166,7 @@ def test_the_figures_have_every_factor_and_option(confounded, tmp_path):
 @pytest.mark.parametrize(
     ("text", "who"),
     [
-        ("I'd left my keys. She had them.", "first"),
+        ("I'd left my keys. She had my map.", "first"),
         ('He said, "I told you I lost my map." He left.', "third"),
         ("“I know,” she said, and we laughed; our train left.", "first"),
         ("The bell rang.", "neither"),
