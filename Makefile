@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev $(VENV39)/.installed
 	$(VENV39)/bin/python -m pytest tests/hooks/test_hooked_transformer.py
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=2 --dist=loadfile
 
 bench: $(VENV)/.installed
 	$(RUN) -m benchmarks

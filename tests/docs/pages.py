@@ -58,7 +58,7 @@ def execute(page: Path, folder: Path) -> int:
     names: dict[str, object] = {"__name__": "__page__"}
     n = 0
     for block in blocks(page):
-        if block.not_run is not None or block.language in ("", "text", "json"):
+        if block.not_run is not None or block.language in ("text", "json"):
             continue
         where = f"{page.relative_to(ROOT)}:{block.line}"
         if block.language == "python":

@@ -23,7 +23,6 @@ def after_tutorial(tmp_path_factory):
 
 @pytest.mark.embedded
 @pytest.mark.timeout(1200)
-@pytest.mark.xdist_group("docs")
 def test_the_tutorial_ends_with_figures(after_tutorial: Path):
     figures = list((after_tutorial / "output" / "quick" / "figures").glob("*.png"))
     assert len(figures) >= 8
@@ -31,7 +30,6 @@ def test_the_tutorial_ends_with_figures(after_tutorial: Path):
 
 @pytest.mark.embedded
 @pytest.mark.timeout(1200)
-@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("page", OTHERS, ids=lambda page: str(page.relative_to(pages.ROOT)))
 def test_every_block_of_a_page_runs(page, after_tutorial, monkeypatch):
     monkeypatch.chdir(after_tutorial)
