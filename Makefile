@@ -1,12 +1,13 @@
 # make demo   write stories, extract and draw emotion vectors with the two models that pip brings
 # make test   the whole test suite        make lint   ruff, pyright, import-linter
+# make bench  speed beside peers' recipes make docs   the documentation as a site, in site/
 PYTHON ?= python3
 VENV := .venv
 # TransformerLens 3.9 beside everything else of $(VENV): HookedTransformer exists only there.
 VENV39 := .venv-transformer-lens-3.9
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test bench lint format clean
+.PHONY: demo test bench lint docs format clean
 
 demo: $(VENV)/.installed
 	$(RUN) -m probes.run demo
@@ -23,6 +24,9 @@ lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports
+
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 format: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format .
