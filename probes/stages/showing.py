@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from probes import figures
+from probes import figures, scorecard
 from probes.corpus import read_cell
 from probes.experiments import EXPERIMENTS, Entry, find_experiment
 from probes.materials import Materials
@@ -20,7 +20,7 @@ from probes.summary import rows, summarize
 
 HTML = "report.html"
 MARKDOWN = "report.md"
-_OWN_SECTIONS = ("null-ladder", "scorecard", "steering")
+_OWN_SECTIONS = ("null-ladder", "steering")
 
 
 def report(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def gather(materials: Materials) -> Contents:
         limits=[*found, *(limit for trial in trials.values() for limit in trial.limits)],
         facts=_facts(run, materials, writer),
         ladder=trials.get("null-ladder"),
-        scorecard=trials.get("scorecard"),
+        scorecard=_scorecard(run),
         steering=trials.get("steering"),
         trials=[trial for name, trial in trials.items() if name not in _OWN_SECTIONS],
     )
@@ -101,6 +101,25 @@ def _trial(entry: Entry, result: Mapping[str, Any]) -> Trial:
         paragraph=result["paragraph"],
         limits=result["limits"],
         pictures=[Picture(name, figure) for name, figure in described.items()],
+    )
+
+
+def _scorecard(run: Run) -> Trial | None:
+    path = run.root / scorecard.FILE
+    if not path.is_file():
+        return None
+    lines = read_json(path)["lines"]
+    met = [line for line in lines if line["verdict"] != scorecard.NOT_COMPARABLE]
+    inside = [line for line in met if line["verdict"] == scorecard.INSIDE]
+    return Trial(
+        name="scorecard",
+        question="how do these numbers compare with the paper's?",
+        rows=scorecard.table(lines),
+        paragraph=f"Of {len(lines)} numbers that the paper reports for its own, much larger model, "
+        f"{len(met)} can be compared with this run's; {len(inside)} of ours lie inside the "
+        "interval that the paper's n gives. Another model, other stories and fewer emotions were "
+        "used here: a number outside is no failure of either.",
+        limits=[],
     )
 
 

@@ -12,14 +12,25 @@ def read(finished, name):
 
 def test_both_forms_say_what_the_experiments_left(finished):
     steering = read_json(finished.folder / "analysis" / "steering.json")
-    page, text = read(finished, "report.html"), read(finished, "report.md")
-    assert steering["paragraph"] in page.replace("&#39;", "'")
+    page, text = read(finished, "report.html").replace("&#39;", "'"), read(finished, "report.md")
+    assert steering["paragraph"] in page
     for label, _ in steering["rows"]:
         assert label in page
         assert label in text
     for emotion in finished.run().emotions:
         assert f'<th scope="row">{emotion}</th>' in page
         assert f"| {emotion} |" in text
+
+
+def test_the_scorecard_has_a_section_with_every_number_that_was_measured(finished):
+    lines = read_json(finished.folder / "analysis" / "scorecard.json")["lines"]
+    page, text = read(finished, "report.html"), read(finished, "report.md")
+    assert 'id="scorecard"' in page
+    assert f"Of {len(lines)} numbers" in page
+    for line in lines:
+        if line["ours"] is not None:
+            assert line["name"] in page
+            assert line["name"] in text.replace("\\", "")
 
 
 def test_every_picture_of_the_text_is_in_the_run_s_folder(finished):
@@ -48,7 +59,7 @@ def test_the_record_holds_the_verdicts(finished):
     counts = finished.run().record("report")["counts"]
     assert set(counts["claims"]) == {"Own word", "Steering", "2 clusters"}
     assert set(counts["claims"].values()) <= {"shown", "not shown"}
-    assert counts["experiments"] == ["steering"]
+    assert counts["experiments"] == ["scorecard", "steering"]
 
 
 def test_the_page_holds_plotly_once_and_no_folder_of_this_machine(finished):
