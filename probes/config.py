@@ -261,6 +261,8 @@ class ValidationSettings(Section):
     n_refits: int = Field(default=100, ge=5)
     """Times that vectors are made anew, from topics drawn again, from halves of the topics or from
     shuffled labels, for an interval or a null of what is made of them."""
+    sensitivity_texts: int = Field(default=480, ge=0)
+    """Stories that are read again at other token offsets, spread over emotions; 0 reads none."""
     sweep_doses: Annotated[list[Annotated[float, Field(gt=0)]], BeforeValidator(_as_list)] = Field(
         default=[0.025, 0.05, 0.1, 0.15, 0.2, 0.3], min_length=2
     )

@@ -132,7 +132,12 @@ def small_settings(subject: Path, output_dir: Path, **sections: Any) -> dict[str
         "activation": {"token_offset": 3, "shard_size": 8},
         "analysis": {"n_permutations": 100, "n_bootstrap": 3, "n_components": 3},
         "logit_lens": {"top_k": 5, "n_shuffles": 10},
-        "validation": {"experiments": ["steering"], "doses": [0.1], "n_random": 2},
+        "validation": {
+            "experiments": ["steering"],
+            "doses": [0.1],
+            "n_random": 2,
+            "sensitivity_texts": 0,
+        },
         "output_dir": str(output_dir),
     }
     for name, section in sections.items():

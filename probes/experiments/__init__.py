@@ -94,6 +94,7 @@ EXPERIMENTS = (
     Entry("clusters", "do the emotions fall into the paper's clusters?"),
     Entry("sample-size", "how reliable are the vectors, and how many stories do they need?"),
     Entry("confounds", "what else than its emotion decides how high a story scores?"),
+    Entry("sensitivity", "how far do the headline statistics hang on choices of method?"),
     Entry("steering", "does adding a vector make the model say that emotion's word?"),
     Entry(
         "steering-dose-response",

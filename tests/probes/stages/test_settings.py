@@ -81,6 +81,7 @@ CHANGED = {
     "validation.api_key_env": "OTHER_KEY",
     "validation.preference_pairs": 77,
     "validation.preference_steered_pairs": 7,
+    "validation.sensitivity_texts": 7,
     "seed": 7,
 }
 """One other value of every setting that decides something."""
