@@ -18,7 +18,7 @@ SAMPLING = Sampling(max_new_tokens=60, temperature=0.8, top_p=0.9, top_k=None)
 
 
 def settings(**changed) -> EndpointSettings:
-    return EndpointSettings(**{"wait_seconds": 0.02, "timeout_seconds": 5.0, **changed})
+    return EndpointSettings(**{"wait_seconds": 0.02, "timeout_seconds": 60.0, **changed})
 
 
 def ask(servers, n_prompts=4, key=None, model=MODEL, **changed):

@@ -146,9 +146,13 @@ class TestHostileServer:
 
 class TestAnswers:
     def test_a_story_that_names_the_emotion_is_rejected_and_asked_for_again(self, asking_run):
-        def blunt(request, number):
-            about_sad = "sad" in request.get_json()["messages"][0]["content"]
-            return completion("She was sad. It rained.") if about_sad and number < 5 else None
+        told = []
+
+        def blunt(request, _number):
+            if "sad" in request.get_json()["messages"][0]["content"] and len(told) < 2:
+                told.append(request)
+                return completion("She was sad. It rained.")
+            return None
 
         with StoryServer(blunt) as server:
             made = asking_run(server, generation={"batch_size": 100})
