@@ -245,7 +245,7 @@ class Endpoint:
 
         spent, faults, last = Usage(), 0, None
 
-        def again(error: Exception) -> bool:
+        def again(error: BaseException) -> bool:  # a cancelled request comes here too
             nonlocal faults
             if not isinstance(error, Failed) or (only is not None and isinstance(error, Gone)):
                 return False
