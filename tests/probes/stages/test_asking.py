@@ -28,7 +28,7 @@ def asking_run(small_run):
             "base_urls": [server.url for server in servers],
             **(generation or {}),
         }
-        limits = {"wait_seconds": 0.02, "timeout_seconds": 10.0, "attempts": 4, **(endpoint or {})}
+        limits = {"wait_seconds": 0.02, "timeout_seconds": 1.0, "attempts": 4, **(endpoint or {})}
         return small_run(writer={"name": MODEL}, generation=asked, endpoint=limits, **sections)
 
     return make
