@@ -8,7 +8,9 @@ import small_runs
 from hooks.errors import InvalidInput
 from probes import figures
 from probes.experiments import find_experiment
-from probes.storage import read_json
+from probes.materials import Materials
+from probes.models import Models
+from probes.reporting import Silent
 
 MEASURE = find_experiment("held-out-topics").measure
 PLANTED = {"strength": [0.0, 0.0, 1.0, 0.0], "topic_strength": 0.5}
@@ -69,17 +71,15 @@ def test_a_brought_corpus_has_held_out_accuracy_with_an_interval(reading_run, tm
         },
         activation={"layers": [3]},
         validation={
-            "experiments": ["held-out-topics"],
             "n_folds": 2,
             "n_permutations": 20,
             "n_bootstrap": 50,
         },
     )
     made.run().prepare()
-    made.stages(
-        "generate-stories", "generate-neutral", "extract-activations", "compute-vectors", "validate"
-    )
-    result = read_json(made.folder / "analysis" / "held_out_topics.json")
+    made.stages("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
+    run = made.run()
+    result = MEASURE(Materials(run, Models(run.config), Silent())).to_json()
     top = result["nearest"][0]["top_1"]
     assert (result["n_rows"], result["n_topics"], len(result["emotions"])) == (600, 30, 20)
     assert 0 <= top["low"] <= top["value"] <= top["high"] < 0.3
