@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hooks.loading import load
     from hooks.model import LanguageModel
     from hooks.positions import FromToken, Last, Spaced, Span
-    from hooks.steering import Steering, steer
+    from hooks.steering import Steering, steer, steer_each
     from hooks.text_positions import Speaker, TextSpan
 
 _HOMES = {
@@ -29,6 +29,7 @@ _HOMES = {
     "Spaced": "positions",
     "Steering": "steering",
     "steer": "steering",
+    "steer_each": "steering",
     "Span": "positions",
     "Speaker": "text_positions",
     "TextSpan": "text_positions",
@@ -61,6 +62,7 @@ __all__ = [
     "pooled_resid_post",
     "resid_post",
     "steer",
+    "steer_each",
 ]
 
 

@@ -33,6 +33,7 @@ from hooks.batching import (
 )
 from hooks.errors import InvalidInput, ModelError
 from hooks.model import LanguageModel
+from hooks.phases import serving
 from hooks.positions import FromToken, Positions
 from hooks.tokens import TokenBatch, pad
 
@@ -152,7 +153,8 @@ def pooled_resid_post(
         batch = pad([encoded[row] for row in rows], model.special_ids, side=padding_side)
         selected = positions.select(batch.content)
         kept_mask = keep.select(batch.content) if keep is not None else None
-        read = _read_if_it_fits(tree, batch, selected, kept_mask, chosen)
+        with serving(rows):
+            read = _read_if_it_fits(tree, batch, selected, kept_mask, chosen)
         if read is None:
             release_memory()
             if len(rows) == 1:

@@ -16,6 +16,7 @@ from hooks.backends import check_layers
 from hooks.batching import DEFAULT_BATCH_TOKENS, batches_by_length
 from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
+from hooks.phases import serving
 from hooks.prefill import read_prompts
 from hooks.tokens import pad
 
@@ -49,7 +50,8 @@ def at_end(
     found = torch.empty(len(prompts), len(layers), model.d_model)
     lengths = [len(prompt) for prompt in prompts]
     for rows in batches_by_length(lengths, batch_tokens or DEFAULT_BATCH_TOKENS):
-        found[rows] = batch_at_end(model, [prompts[row] for row in rows], layers)
+        with serving(rows):
+            found[rows] = batch_at_end(model, [prompts[row] for row in rows], layers)
         progress(len(rows))
     return found
 
@@ -95,10 +97,11 @@ def next_token_logits(
     found = torch.empty(len(prompts), len(tokens))
     for start in range(0, len(prompts), batch_size):
         chunk = [list(prompt) for prompt in prompts[start : start + batch_size]]
-        if model.hf is None:
-            logits = model.unembed(batch_at_end(model, chunk, last)[:, 0])
-        else:
-            logits, _, _ = read_prompts(model.hf, chunk, 0, model.device)
+        with serving(range(start, start + len(chunk))):
+            if model.hf is None:
+                logits = model.unembed(batch_at_end(model, chunk, last)[:, 0])
+            else:
+                logits, _, _ = read_prompts(model.hf, chunk, 0, model.device)
         found[start : start + len(chunk)] = logits[:, list(tokens)].float().cpu()
         progress(len(chunk))
     return found

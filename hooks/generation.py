@@ -8,7 +8,8 @@
 
 Contract
 --------
-* Global random state is neither read nor changed; the seed and the batch decide every token.
+* Global random state is neither read nor changed; the seed and the batch decide every token (with
+  a seed for each prompt, the others of the batch do not matter).
 * With `top_k`, only the `k` best logits are normalised; the vocabulary is sorted only for a
   `top_p` below 1 without `top_k`.
 """
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from hooks.cache import select_rows
 from hooks.errors import DataError, InvalidInput
-from hooks.phases import announce
+from hooks.phases import announce, serving
 from hooks.prefill import read_prompts
 
 
@@ -110,7 +111,7 @@ def sample(
     temperature: float,
     top_p: float,
     top_k: int,
-    seed: int,
+    seed: int | Sequence[int],
     suppress: Sequence[Collection[int]] | None = None,
 ) -> list[Generation]:
     """Sample a continuation of every prompt; see the module's text for how."""
@@ -120,8 +121,7 @@ def sample(
     if any(not prompt for prompt in prompts):
         raise InvalidInput("generate: expected prompts of at least one token, got an empty one.")
     device = hf.get_input_embeddings().weight.device
-    generator = torch.Generator().manual_seed(seed)
-    uniform = torch.rand(len(prompts), max_new_tokens, generator=generator).to(device)
+    uniform = _draws(seed, len(prompts), max_new_tokens).to(device)
     ends = torch.tensor(sorted(stop_ids(hf, tokenizer)), device=device)
 
     banned = _Forbidden(suppress, len(prompts))
@@ -157,7 +157,10 @@ def sample(
             banned.keep(rows.tolist(), device)
         positions = mask.sum(dim=1, keepdim=True)
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-        with announce("generated", partial(_histories, prompts, written, rows, alive)):
+        with (
+            announce("generated", partial(_histories, prompts, written, rows, alive)),
+            serving(rows.tolist()),
+        ):
             logits = hf(
                 input_ids=rearrange(tokens, "row -> row 1"),
                 attention_mask=mask,
@@ -171,6 +174,21 @@ def sample(
         Generation(text, tokens, end)
         for text, tokens, end in zip(texts, written, finished, strict=True)
     ]
+
+
+def _draws(
+    seed: int | Sequence[int], n_prompts: int, n_tokens: int
+) -> Float[Tensor, "prompt token"]:
+    """Uniform numbers: of one seed for all prompts, or of each prompt's own."""
+    if isinstance(seed, int):
+        return torch.rand(n_prompts, n_tokens, generator=torch.Generator().manual_seed(seed))
+    if len(seed) != n_prompts:
+        raise InvalidInput(
+            f"seed: expected one, or one for each of {n_prompts} prompts, got {len(seed)}."
+        )
+    return torch.stack(
+        [torch.rand(n_tokens, generator=torch.Generator().manual_seed(one)) for one in seed]
+    )
 
 
 def _histories(

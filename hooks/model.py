@@ -213,7 +213,7 @@ class LanguageModel:
         temperature: float = 1.0,
         top_p: float = 1.0,
         top_k: int = 0,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         system: str | None = None,
         suppress: Sequence[Collection[int]] | None = None,
     ) -> list[Generation]:
@@ -228,7 +228,8 @@ class LanguageModel:
         temperature, top_p, top_k
             Sampling; temperature 0 is greedy, top_k 0 keeps the whole vocabulary.
         seed
-            Decides every draw; global random state is neither read nor changed.
+            Decides every draw; global random state is neither read nor changed. A seed for each
+            prompt makes its draws the same in any batch.
         system
             System message for chat models.
         suppress

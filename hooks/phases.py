@@ -1,13 +1,14 @@
 """What a forward pass is for: reading a prompt, or adding a token that was just drawn.
 
 Generation says it here, and what hangs on the model's hooks (steering) reads it. A pass nobody
-announced is a prompt, unless it adds single tokens to a cache.
+announced is a prompt, unless it adds single tokens to a cache. Whoever reads prompts in another
+order than they were given in says which prompt each row serves.
 
 Contract: context variables, so concurrent threads and nested calls do not see each other's phase.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,7 @@ class Announcement:
 
 
 _announced: ContextVar[Announcement | None] = ContextVar("announced", default=None)
+_served: ContextVar[Sequence[int] | None] = ContextVar("served", default=None)
 _whole_prompts: ContextVar[bool] = ContextVar("whole_prompts", default=False)
 
 
@@ -44,8 +46,23 @@ def announce(phase: Phase, histories: Histories | None = None) -> Iterator[None]
         _announced.reset(token)
 
 
+def served_prompts() -> Sequence[int] | None:
+    """Return which prompt each row of the running pass serves; None: they are in order."""
+    return _served.get()
+
+
+@contextlib.contextmanager
+def serving(prompts: Sequence[int]) -> Iterator[None]:
+    """Say which prompt each row of the passes inside the context serves."""
+    token = _served.set(prompts)
+    try:
+        yield
+    finally:
+        _served.reset(token)
+
+
 def prompts_must_be_whole() -> bool:
-    """Whether every prompt has to be read in one pass of its own row."""
+    """Whether prompts have to be read in one pass, in the order given, each in a row of its own."""
     return _whole_prompts.get()
 
 

@@ -85,13 +85,14 @@ def read_prompts(
     hf: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int, device: torch.device
 ) -> tuple[Float[Tensor, "row d_vocab"], Any, Int[Tensor, "row position"]]:
     """Read the prompts; return the next-token logits, the cache and the attention mask per row."""
-    unique = sorted({tuple(prompt) for prompt in prompts})
-    place = {prompt: index for index, prompt in enumerate(unique)}
+    whole = prompts_must_be_whole()
+    given = [tuple(prompt) for prompt in prompts]
+    unique = given if whole else sorted(set(given))
     longest = max(len(prompt) for prompt in unique)
     plan = None
     # Beginnings and rests are padded apart, which takes up to the longest beginning more.
     most = 2 * longest + max_new_tokens
-    if not prompts_must_be_whole() and overlooks_padding(room_for(hf.config, 0), most):
+    if not whole and overlooks_padding(room_for(hf.config, 0), most):
         plan = plan_beginnings(unique)
     prefixes = plan.lengths if plan is not None else [0] * len(unique)
     rests = [prompt[length:] for prompt, length in zip(unique, prefixes, strict=True)]
@@ -106,10 +107,11 @@ def read_prompts(
         select_rows(cache, owners)
         mask = mask[owners]
     logits, mask = _read(hf, rests, mask, cache, device)
-    expand = [place[tuple(prompt)] for prompt in prompts]
-    rows = torch.tensor(expand, device=device)
-    if expand != list(range(len(unique))):
-        select_rows(cache, rows)
+    if given == unique:
+        return logits, cache, mask
+    place = {prompt: index for index, prompt in enumerate(unique)}
+    rows = torch.tensor([place[prompt] for prompt in given], device=device)
+    select_rows(cache, rows)
     return logits[rows], cache, mask[rows]
 
 

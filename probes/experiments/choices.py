@@ -22,7 +22,6 @@ from torch import Tensor
 
 import hooks
 from hooks import InvalidInput, LanguageModel
-from hooks.batching import batches_by_length
 from hooks.endings import batch_at_end, next_token_logits
 from hooks.positions import Spans
 from probes.experiments.bradley_terry import Pair
@@ -117,7 +116,7 @@ def steered_changes(
 ) -> Float[Tensor, "direction pair"]:
     """Change of each pair's preference when a direction is added to its first activity's tokens.
 
-    ``progress`` is called with the number of prompts of each steered pass.
+    A pass holds one question under many directions; ``progress`` gets the number of them.
     """
     questions = []
     for first, second in pairs:
@@ -136,22 +135,20 @@ def steered_changes(
         logits = model.unembed(residual)[:, answers].float().cpu()
         return logits[:, 0] - logits[:, 1]
 
-    lengths = [len(tokens) for tokens, _ in questions]
-    for rows in batches_by_length(lengths, _BATCH_TOKENS):
-        prompts = [questions[row][0] for row in rows]
-        starts, stops = zip(*(questions[row][1] for row in rows), strict=True)
-        plain = read(prompts)
-        for number, direction in enumerate(directions):
-            with hooks.steer(
+    for place, (tokens, (start, stop)) in enumerate(questions):
+        plain = read([tokens])
+        for rows in torch.arange(len(directions)).split(max(1, _BATCH_TOKENS // len(tokens))):
+            n = len(rows)
+            with hooks.steer_each(
                 model,
-                direction,
-                layers=[how.layer],
+                directions[rows],
+                layer=how.layer,
                 dose=how.dose,
                 residual_norm=how.residual_norm,
-                positions=Spans(starts, stops),
+                positions=Spans((start,) * n, (stop,) * n),
             ):
-                changes[number, rows] = read(prompts) - plain
-            progress(len(rows))
+                changes[rows, place] = read([tokens] * n) - plain
+            progress(n)
     sign = torch.tensor([1.0, -1.0]).repeat(len(pairs))
     return reduce(changes * sign, "direction (pair order) -> direction pair", "mean", order=2)
 

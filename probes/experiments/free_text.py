@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from einops import rearrange, reduce
+from einops import rearrange, reduce, repeat
 from jaxtyping import Float
 from torch import Tensor
 
@@ -44,6 +44,7 @@ PROMPTS = (
     "When the phone rang for the second time,",
     "By the end of the afternoon",
 )
+_DIRECTIONS_AT_ONCE = 16
 _JUDGES = {"classifier": "held-out classifier", "vectors": "vectors of another layer"}
 
 
@@ -148,35 +149,44 @@ def _write(
     bundle = materials.vectors
     norm = float(bundle.residual_norm[bundle.layer_index(materials.layer)])
     samples = story_residuals(materials)
-    random: Sequence[Tensor] = []
+    random = torch.empty(0, model.d_model)
     if len(samples) > 1:
-        random = list(matched_directions(samples, settings.free_text_random, materials.seed + 2))
+        random = matched_directions(samples, settings.free_text_random, materials.seed + 2)
+    directions = torch.cat([vectors, random])
     prompts = [model.encode(prompt) for prompt in PROMPTS]
+    # A prompt's draws are the same under every direction.
+    seeds = [materials.seed + place for place in range(len(prompts))]
 
-    def write(direction: Tensor | None) -> list[str]:
-        dose = 0.0 if direction is None else settings.free_text_dose
-        with hooks.steer(
-            model,
-            vectors[0] if direction is None else direction,
-            layers=[materials.layer],
-            dose=dose,
-            residual_norm=norm,
-        ):
-            written = model.generate(
-                prompts,
-                max_new_tokens=settings.free_text_tokens,
-                temperature=0.8,
-                top_k=50,
-                seed=materials.seed,
-            )
-        advance(1)
-        return [text.text for text in written]
-
-    total = 1 + len(vectors) + len(random)
-    with materials.reporter.task("free-text", total, "conditions") as advance:
-        return _Texts(
-            write(None), [write(vector) for vector in vectors], [write(one) for one in random]
+    def write(steered: Tensor) -> list[list[str]]:
+        n = max(1, len(steered))
+        written = model.generate(
+            prompts * n,
+            max_new_tokens=settings.free_text_tokens,
+            temperature=0.8,
+            top_k=50,
+            seed=seeds * n,
         )
+        advance(n)
+        texts = [text.text for text in written]
+        return [texts[start : start + len(prompts)] for start in range(0, len(texts), len(prompts))]
+
+    total = 1 + len(directions)
+    with materials.reporter.task("free-text", total, "conditions") as advance:
+        [unsteered] = write(directions[:0])
+        written = []
+        for chunk in directions.split(_DIRECTIONS_AT_ONCE):
+            each = repeat(
+                chunk, "direction d_model -> (direction prompt) d_model", prompt=len(prompts)
+            )
+            with hooks.steer_each(
+                model,
+                each,
+                layer=materials.layer,
+                dose=settings.free_text_dose,
+                residual_norm=norm,
+            ):
+                written += write(chunk)
+    return _Texts(unsteered, written[: len(vectors)], written[len(vectors) :])
 
 
 def judged_gains(

@@ -15,7 +15,6 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from einops import reduce
 from jaxtyping import Float
 from torch import Tensor
 
@@ -26,7 +25,13 @@ from probes.dosing import Budget, Gauge, mean_cost, usable_dose
 from probes.experiments import Experiment, Measured
 from probes.experiments.null_effects import matched_directions, mean_interval
 from probes.experiments.steering import story_residuals
-from probes.experiments.steering_words import CARRIERS, first_tokens, last_residuals, log_probs
+from probes.experiments.steering_words import (
+    CARRIERS,
+    first_tokens,
+    last_residuals,
+    log_probs,
+    steered_log_probs,
+)
 from probes.figures import Figure
 from probes.figures.steering_figures import dose_response_curves
 from probes.materials import Materials
@@ -46,7 +51,7 @@ def measure(materials: Materials) -> Measured:
     names = spread_words(model, materials.emotions, settings.sweep_emotions)
     gauge = Gauge(model, neutral_texts(materials.run, settings.n_budget_texts))
     found = []
-    total = len(layers) * len(settings.sweep_doses) * (len(names) + _N_RANDOM)
+    total = len(layers) * len(settings.sweep_doses) * len(names)
     with materials.reporter.task("steering-dose-response", total, "doses") as advance:
         for layer in layers:
             found.append(_layer(materials, model, gauge, budget, names, layer, advance))
@@ -115,37 +120,37 @@ def _layer(
     norms = torch.tensor([norm])
     heads = torch.tensor([ids[0] for ids in first_tokens(model, names)])
     baseline = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
+    own = torch.stack([bundle.at(layer)[bundle.emotions.index(name)] for name in names])
     samples = story_residuals(materials, layer)
-    random = (
-        matched_directions(samples, _N_RANDOM, materials.seed + layer) if len(samples) > 1 else None
-    )
+    random = torch.empty(0, model.d_model)
+    if len(samples) > 1:
+        random = matched_directions(samples, _N_RANDOM, materials.seed + layer)
+    directions = torch.cat([own, random])
 
-    def effects(direction: Tensor, dose: float) -> Float[Tensor, "word"]:
-        with hooks.steer(model, direction, layers=[layer], dose=dose, residual_norm=norm):
-            steered = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
-        return reduce(steered - baseline, "carrier word -> word", "mean")
+    def effects(dose: float) -> Float[Tensor, "direction word"]:
+        found = torch.zeros(len(directions), len(heads))
+        how = {"layer": layer, "dose": dose, "residual_norm": norm}
+        for carrier, unsteered in zip(CARRIERS, baseline, strict=True):
+            steered = steered_log_probs(model, directions, carrier, **how)
+            found += (steered[:, heads] - unsteered) / len(CARRIERS)
+        return found
 
     doses, costs = [], []
     for dose in materials.config.validation.sweep_doses:
-        own, spent = [], []
-        for place, name in enumerate(names):
-            direction = bundle.at(layer)[bundle.emotions.index(name)]
-            own.append(effects(direction, dose)[place])
+        found = effects(dose)
+        spent = []
+        for direction in own:
             spent.append(gauge.cost(direction, dose, layers=[layer], residual_norm=norms))
-            advance(1)
-        null: list[Tensor] = []
-        for direction in random if random is not None else []:
-            null.append(effects(direction, dose))
             advance(1)
         cost = mean_cost(spent)
         costs.append(cost)
-        response = torch.stack(own)
+        response, null = found[: len(own)].diagonal(), found[len(own) :]
         doses.append(
             {
                 "dose": dose,
                 "own": float(response.mean()),
                 "own_interval": mean_interval(response, materials.seed),
-                "random": float(torch.stack(null).mean()) if null else None,
+                "random": float(null.mean()) if len(null) else None,
                 "kl": cost.kl,
                 "perplexity_ratio": cost.perplexity_ratio,
             }

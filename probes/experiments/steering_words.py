@@ -30,6 +30,7 @@ from torch import Tensor
 
 import hooks
 from hooks import InvalidInput, LanguageModel
+from hooks.endings import batch_at_end
 from probes.experiments.null_effects import NullComparison, compare, mean_interval
 
 CARRIERS = (
@@ -40,7 +41,7 @@ CARRIERS = (
 )
 CEILING = 0.5
 """An unsteered probability above this leaves a word little room to rise."""
-_DIRECTIONS_AT_ONCE = 16
+_DIRECTIONS_AT_ONCE = 64
 FLOOR = 1e-7
 """An unsteered probability below this is in the noise of the unembedding."""
 
@@ -156,6 +157,22 @@ def log_probs(
     return model.unembed(residuals).log_softmax(dim=-1).cpu()
 
 
+def steered_log_probs(
+    model: LanguageModel,
+    directions: Float[Tensor, "direction d_model"],
+    text: str,
+    *,
+    layer: int,
+    dose: float,
+    residual_norm: float,
+) -> Float[Tensor, "direction d_vocab"]:
+    """Log-probabilities of what follows a text, each direction added to all of its tokens."""
+    prompts = [model.encode(text)] * len(directions)
+    with hooks.steer_each(model, directions, layer=layer, dose=dose, residual_norm=residual_norm):
+        ends = batch_at_end(model, prompts, [model.n_layers - 1])
+    return log_probs(model, rearrange(ends, "direction 1 d_model -> direction d_model"))
+
+
 def random_directions(n: int, d_model: int, seed: int) -> Float[Tensor, "direction d_model"]:
     """Isotropic random directions; `hooks.steer` gives them the coefficient of any other."""
     return torch.randn(n, d_model, generator=torch.Generator().manual_seed(seed))
@@ -217,29 +234,24 @@ def run(
     def effects(
         directions: Float[Tensor, "direction d_model"], dose: float
     ) -> tuple[Float[Tensor, "direction word"], float]:
-        residuals = []
-        for direction in directions:
-            with hooks.steer(
-                model, direction, layers=[layer], dose=dose, residual_norm=residual_norm
-            ):
-                residuals.append(last_residuals(model, CARRIERS))
-            progress(1)
-        changes, divergences = [], []
-        # Unembedding many residuals at once costs little more than unembedding one.
-        for chunk in torch.stack(residuals).split(_DIRECTIONS_AT_ONCE):
-            flat = log_probs(
-                model, rearrange(chunk, "direction carrier d -> (direction carrier) d")
-            )
-            steered = rearrange(
-                flat, "(direction carrier) v -> direction carrier v", carrier=len(CARRIERS)
-            )
-            change = steered - baseline
-            changes.append(
-                reduce(change[:, :, ids], "direction carrier word -> direction word", "mean")
-            )
-            kl = reduce(steered.exp() * change, "direction carrier v -> direction carrier", "sum")
-            divergences.append(reduce(kl, "direction carrier -> direction", "mean"))
-        return torch.cat(changes), float(torch.cat(divergences).mean())
+        effect = torch.zeros(len(directions), len(ids))
+        divergence = torch.zeros(len(directions))
+        for rows in torch.arange(len(directions)).split(_DIRECTIONS_AT_ONCE):
+            for carrier, unsteered in zip(CARRIERS, baseline, strict=True):
+                steered = steered_log_probs(
+                    model,
+                    directions[rows],
+                    carrier,
+                    layer=layer,
+                    dose=dose,
+                    residual_norm=residual_norm,
+                )
+                change = steered - unsteered
+                effect[rows] += change[:, ids] / len(CARRIERS)
+                kl = reduce(steered.exp() * change, "direction d_vocab -> direction", "sum")
+                divergence[rows] += kl / len(CARRIERS)
+            progress(len(rows))
+        return effect, float(divergence.mean())
 
     results = [
         _dose_result(dose, effects, vectors[kept], names, random, _subset(controls, kept), seed)

@@ -8,6 +8,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from hooks import InvalidInput, steering
+from hooks.generation import stop_ids
 
 TEXTS = ["She ran down the hill.", "The old man sat by the window and watched the rain fall."]
 
@@ -292,3 +293,72 @@ def test_a_zero_vector_and_a_foreign_width_are_refused(model):
         steering._directions(model, torch.zeros(model.d_model), [1])
     with pytest.raises(InvalidInput, match="another model"):
         steering._directions(model, torch.ones(model.d_model + 1), [1])
+
+
+class TestEachPromptItsOwnVector:
+    """`steer_each`: a batch is its prompts one by one, each under its own vector."""
+
+    PROMPTS = (TEXTS[1], TEXTS[0], TEXTS[0], "It rained.")
+
+    @pytest.fixture
+    def vectors(self, model):
+        return torch.randn(4, model.d_model, generator=torch.Generator().manual_seed(2))
+
+    def test_texts_are_read_as_one_by_one_whatever_their_order_and_batches(self, model, vectors):
+        expected = []
+        for text, vector in zip(self.PROMPTS, vectors, strict=True):
+            with hooks.steer(model, vector, layers=[1], dose=0.5, residual_norm=8.0):
+                expected.append(hooks.pooled_resid_post(model, [text], layers=[2]).mean[0])
+        for batch_tokens in (16, 4096):
+            with hooks.steer_each(model, vectors, layer=1, dose=0.5, residual_norm=8.0) as done:
+                found = hooks.pooled_resid_post(
+                    model, self.PROMPTS, layers=[2], batch_tokens=batch_tokens
+                )
+            assert torch.allclose(found.mean, torch.stack(expected), atol=1e-4)
+            assert done.n_tokens == {1: sum(len(model.encode(text)) for text in self.PROMPTS)}
+
+    def test_texts_are_written_as_one_by_one_also_after_others_have_ended(self, model, vectors):
+        options = {"max_new_tokens": 12, "temperature": 1.5}
+        seeds = [3, 4, 5, 6]
+        expected = []
+        for text, vector, seed in zip(self.PROMPTS, vectors, seeds, strict=True):
+            with hooks.steer(model, vector, layers=[1], dose=0.5, residual_norm=8.0):
+                expected += model.generate([text], seed=[seed], **options)
+        with hooks.steer_each(model, vectors, layer=1, dose=0.5, residual_norm=8.0):
+            found = model.generate(self.PROMPTS, seed=seeds, **options)
+        assert [text.tokens for text in found] == [text.tokens for text in expected]
+        plain = model.generate(self.PROMPTS, seed=seeds, **options)
+        assert [text.tokens for text in found] != [text.tokens for text in plain]
+
+    def test_rows_that_leave_the_batch_do_not_shift_the_vectors(self, model, vectors):
+        """The first prompt ends at once: what remains is still steered by its own vectors."""
+        ends = sorted(stop_ids(model.hf, model.tokenizer))
+        others = set(range(model.d_vocab)) - set(ends)
+        options = {"max_new_tokens": 8, "temperature": 0.0}
+        with hooks.steer_each(model, vectors, layer=1, dose=0.5, residual_norm=8.0):
+            whole = model.generate(self.PROMPTS, suppress=[ends] * 4, **options)
+            found = model.generate(self.PROMPTS, suppress=[others, ends, ends, ends], **options)
+        assert found[0].tokens == []
+        assert [text.tokens for text in found[1:]] == [text.tokens for text in whole[1:]]
+
+    def test_as_many_vectors_as_prompts_are_expected(self, model, vectors):
+        with (
+            pytest.raises(InvalidInput, match="as many prompts as vectors"),
+            hooks.steer_each(model, vectors[:3], layer=1, dose=0.5, residual_norm=8.0),
+        ):
+            model.generate(self.PROMPTS, max_new_tokens=2)
+        with (
+            pytest.raises(InvalidInput, match="as many prompts as vectors"),
+            hooks.steer_each(model, vectors[:3], layer=1, dose=0.5, residual_norm=8.0),
+        ):
+            hooks.pooled_resid_post(model, self.PROMPTS)
+        with (
+            pytest.raises(InvalidInput, match="zero"),
+            hooks.steer_each(model, vectors * 0, layer=1, dose=0.5, residual_norm=8.0),
+        ):
+            pass
+
+    def test_dose_zero_is_the_unsteered_model_bit_for_bit(self, model, vectors):
+        plain = hooks.pooled_resid_post(model, self.PROMPTS).mean
+        with hooks.steer_each(model, vectors, layer=1, dose=0.0, residual_norm=8.0):
+            assert torch.equal(hooks.pooled_resid_post(model, self.PROMPTS).mean, plain)
