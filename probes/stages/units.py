@@ -4,6 +4,7 @@ Contract: a result depends on the config, the unit and the model, not on where o
 Jobs are made from a config alone, so that another process can make the same ones.
 """
 
+import abc
 import functools
 import hashlib
 from collections.abc import Sequence
@@ -96,7 +97,7 @@ def sampling(config: Config, kind: TextKind) -> dict[str, Any]:
     }
 
 
-class _Author:
+class _Author(abc.ABC):
     """Write units, whoever holds the model."""
 
     def __init__(self, config: Config, kind: TextKind, *, chat: bool) -> None:
@@ -105,12 +106,15 @@ class _Author:
         self.sampling = sampling(config, kind)
         self.system = config.writer.system if chat else None
 
+    @abc.abstractmethod
     def about(self) -> dict[str, Any]:
         """See `cluster.Job`; what is recorded as the writer of a text."""
-        raise NotImplementedError
 
-    def _write(self, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]) -> Any:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def _write(
+        self, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
+    ) -> Sequence[Raw]:
+        """Continue prompts; `suppressed` names the emotion whose words a prompt must not get."""
 
     def do(self, unit: WritingUnit, advance: Advance) -> dict[Cell, dict[str, Any]]:
         """See `cluster.Job`; the contents of each cell's file."""
