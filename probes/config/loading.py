@@ -1,0 +1,82 @@
+"""From a config's name to its checked settings: find the file, read it, apply overrides.
+
+Contract: everything is checked here, before any work; see `load_config`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from hooks.errors import InvalidInput
+from probes.config.checks import check_values
+from probes.config.mistakes import explain
+from probes.config.whole import Config
+
+
+def config_folder() -> Path:
+    """Folder of the configs that come with the project: of the checkout, or inside the wheel."""
+    here = Path(__file__).resolve().parent.parent
+    return next(path for path in (here / "configs", here.parent / "configs") if path.is_dir())
+
+
+def find_config(name: str) -> Path:
+    """Return the path of a config given as a path or as the name of a file in `configs/`."""
+    candidates = [Path(name), config_folder() / f"{name}.yaml", config_folder() / name]
+    for path in candidates:
+        if path.is_file():
+            return path
+    known = sorted(path.stem for path in config_folder().glob("*.yaml"))
+    raise InvalidInput(
+        f"config {name!r} not found: expected a path to a YAML file, or one of {', '.join(known)}."
+    )
+
+
+def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read a config file, apply overrides and check everything.
+
+    Parameters
+    ----------
+    name
+        A path, or the name of a file in `configs/`.
+    overrides
+        Dotted keys to values, e.g. ``{"model.name": "gpt2", "seed": 1}``.
+
+    Raises
+    ------
+    InvalidInput
+        With the nearest valid key, or what the value should have been.
+    """
+    path = find_config(name)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{path}: expected a YAML file; {error}") from error
+    if not isinstance(values, dict):
+        raise InvalidInput(f"{path}: expected a mapping of settings, got {type(values).__name__}.")
+    for key, value in (overrides or {}).items():
+        _set(values, key, value)
+    return parse_config(values, str(path))
+
+
+def parse_config(values: Mapping[str, Any], source: str = "config") -> Config:
+    """Turn a mapping into a checked `Config`; see `load_config`."""
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        raise InvalidInput("\n".join(explain(source, item) for item in error.errors())) from error
+    check_values(config, source)
+    return config
+
+
+def _set(values: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise InvalidInput(f"--{key}: {section!r} is a value, not a section of settings.")
+        values = inner
+    # The command line turns a,b,c into a tuple.
+    values[last] = list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,108 @@
+"""One run's settings, whole: its sections, and what follows from them.
+
+Contract: frozen; nothing here reads a file or touches a model.
+"""
+
+from typing import Any
+
+from pydantic import Field
+
+from hooks.errors import InvalidInput
+from probes.config.sections import (
+    ActivationSettings,
+    AnalysisSettings,
+    ComputeSettings,
+    CorpusSettings,
+    EndpointSettings,
+    GenerationSettings,
+    LogitLensSettings,
+    ModelSettings,
+    NeutralSettings,
+    Section,
+    ValidationSettings,
+    VectorSettings,
+    WriterSettings,
+)
+from probes.stimuli import emotions, topics
+
+
+class Config(Section):
+    """All settings of a run."""
+
+    model: ModelSettings
+    writer: WriterSettings = WriterSettings()
+    generation: GenerationSettings = GenerationSettings()
+    endpoint: EndpointSettings = EndpointSettings()
+    compute: ComputeSettings = ComputeSettings()
+    neutral: NeutralSettings = NeutralSettings()
+    corpus: CorpusSettings = CorpusSettings()
+    activation: ActivationSettings = ActivationSettings()
+    vectors: VectorSettings = VectorSettings()
+    analysis: AnalysisSettings = AnalysisSettings()
+    logit_lens: LogitLensSettings = LogitLensSettings()
+    validation: ValidationSettings = ValidationSettings()
+    output_dir: str = Field(min_length=1)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    """Below 2**32: more is not a seed to scikit-learn."""
+
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The emotion concepts of this run."""
+        return _subset(emotions(), self.generation.emotions_subset)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics of this run."""
+        return _subset(topics(), self.generation.topics_subset)
+
+    def deciding(self) -> dict[str, Any]:
+        """Return the settings that decide the numbers, without those that say where and how fast.
+
+        What an endpoint is asked is a part of it only when one is asked.
+        """
+        values = self.model_dump(mode="json", exclude={"output_dir", "corpus", "compute"})
+        values["generation"] = self.deciding_generation()
+        del values["endpoint"]
+        return values
+
+    def deciding_generation(self) -> dict[str, Any]:
+        """Return the settings of `generation` that decide its texts."""
+        values = self.generation.model_dump(mode="json", exclude={"base_urls", "api_key_env"})
+        if self.generation.engine == "local":
+            del values["engine"]  # as it was before there was another
+        else:
+            values["api"] = self.endpoint.api
+            values["send_top_k"] = self.endpoint.send_top_k
+        return values
+
+    @property
+    def writer_model(self) -> WriterSettings:
+        """The writer's settings with the name filled in."""
+        if self.writer.name is not None:
+            return self.writer
+        shared = ("revision", "dtype", "device", "device_map", "quantize")
+        values = {key: getattr(self.model, key) for key in shared}
+        return WriterSettings(name=self.model.name, system=self.writer.system, **values)
+
+    def target_layer(self, n_layers: int) -> int | None:
+        """Return the layer that the analyses look at, checked against the model's depth.
+
+        None when it is to be chosen on held-out topics.
+        """
+        layer = self.model.target_layer
+        if layer == "held-out":
+            return None
+        if layer is None:
+            return min(round(n_layers * 2 / 3), n_layers - 1)
+        if layer >= n_layers:
+            raise InvalidInput(
+                f"model.target_layer: layer {layer} is out of range; {self.model.name} has "
+                f"{n_layers} layers, 0 to {n_layers - 1}."
+            )
+        return layer
+
+
+def _subset(everything: tuple[str, ...], subset: int | list[str] | None) -> tuple[str, ...]:
+    if subset is None:
+        return everything
+    return everything[:subset] if isinstance(subset, int) else tuple(subset)
