@@ -18,11 +18,12 @@ HELP = """\
 emotion-lens: emotion vectors in the residual stream of language models
 
   python -m probes.run CONFIG [STAGE ...] [--section.key=value ...]
-  emotion-probes run-all --config CONFIG [--section.key=value ...]
-  emotion-probes STAGE --config CONFIG [--section.key=value ...]
+  emotion-probes run-all CONFIG [--section.key=value ...]
+  emotion-probes STAGE CONFIG [--section.key=value ...]
   emotion-probes COMMAND ...
 
 CONFIG   a YAML file, or the name of one in configs/: demo, medium, default
+         (--config CONFIG is the same)
 STAGE    none means all, in this order; a complete stage is skipped
   generate-stories      write stories for every (emotion, topic) cell, keep the good ones
   generate-neutral      write emotionally neutral dialogues on the same topics

@@ -66,17 +66,20 @@ def _dry_run(
 
 
 def _source_and_stages(call: Call) -> tuple[str, list[str]]:
-    """Tell CONFIG from STAGEs in either form of the command."""
-    positional = call.words
+    """Tell CONFIG from STAGEs: after ``--config``, or the first word that is no stage."""
+    known = (*stages.NAMES, "run-all")
+    words = list(call.words)
     if "config" in call.flags:
-        names = [word for word in positional if word != "run-all"]
-        return str(call.flags["config"]), names
-    if not positional or positional[0] in (*stages.NAMES, "run-all"):
-        raise InvalidInput(
-            "expected a config: python -m probes.run CONFIG [STAGE ...], or "
-            "emotion-probes STAGE --config CONFIG. See --help."
-        )
-    return positional[0], [word for word in positional[1:] if word != "run-all"]
+        source = str(call.flags["config"])
+    else:
+        place = next((place for place, word in enumerate(words) if word not in known), None)
+        if place is None:
+            raise InvalidInput(
+                "expected a config: python -m probes.run CONFIG [STAGE ...], or "
+                "emotion-probes STAGE CONFIG. See --help."
+            )
+        source = words.pop(place)
+    return source, [word for word in words if word != "run-all"]
 
 
 def _only(value: Any, names: Sequence[str]) -> list[Entry]:

@@ -87,6 +87,7 @@ class TestForms:
             ["CONFIG"],
             ["run-all", "--config", "CONFIG"],
             ["run-all", "--config=CONFIG"],
+            ["run-all", "CONFIG"],
             ["CONFIG", *NAMES],
             ["CONFIG", "--quiet"],
         ],
@@ -99,7 +100,12 @@ class TestForms:
         assert ("stories kept" in said.out) == (set(NAMES).isdisjoint(words))
 
     @pytest.mark.parametrize(
-        "words", [["CONFIG", "logit-lens"], ["logit-lens", "--config", "CONFIG"]]
+        "words",
+        [
+            ["CONFIG", "logit-lens"],
+            ["logit-lens", "CONFIG"],
+            ["logit-lens", "--config", "CONFIG"],
+        ],
     )
     def test_one_stage_runs_alone_and_shows_its_table(self, finished, capsys, words):
         (finished.folder / "analysis" / "logit_lens.json").unlink()
@@ -108,6 +114,16 @@ class TestForms:
         assert said.err.splitlines() == ["logit-lens: done"]
         assert "top tokens of each emotion vector" in " ".join(said.out.split())
         assert all(emotion in said.out for emotion in small_runs.EMOTIONS)
+
+    def test_one_experiment_runs_alone_and_shows_its_table(self, finished, capsys):
+        (finished.folder / "analysis" / "steering.json").unlink()
+        assert main("validate", finished.config, "--only", "held-out-topics") == 0
+        said = capsys.readouterr()
+        assert said.err.splitlines()[-1] == "validate: done"
+        assert "do vectors name the emotion of stories" in " ".join(said.out.split())
+        left = {path.name for path in (finished.folder / "analysis").iterdir()}
+        assert "held_out_topics.json" in left
+        assert "steering.json" not in left
 
     def test_the_word_after_quiet_is_still_a_stage(self, reading_run):
         made = reading_run()
