@@ -29,8 +29,11 @@ class Estimate:
         """Return plain values."""
         return asdict(self)
 
-    def __str__(self) -> str:
-        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+    @classmethod
+    def from_draws(cls, value: float, draws: Float[Tensor, "resample"]) -> "Estimate":
+        """Return a number with the central 95% of what it was when data were drawn again."""
+        low, high = percentile_interval(draws)
+        return cls(float(value), float(low), float(high))
 
 
 def topic_counts(topic: Int[Tensor, "row"], n_resamples: int, seed: int) -> Float[Tensor, "r t"]:
@@ -51,8 +54,7 @@ def mean_by_topics(
     sums = torch.zeros(counts.shape[1], dtype=torch.float64)
     sums.index_add_(0, topic, values.double())
     sizes = torch.bincount(topic, minlength=counts.shape[1]).double()
-    low, high = percentile_interval((counts @ sums) / (counts @ sizes))
-    return Estimate(float(values.double().mean()), float(low), float(high))
+    return Estimate.from_draws(float(values.double().mean()), (counts @ sums) / (counts @ sizes))
 
 
 def top_k(
@@ -89,6 +91,5 @@ def balanced(
         shown = reduce(there.double(), "resample emotion -> resample", "sum")
         return reduce(recall, "resample emotion -> resample", "sum") / shown
 
-    low, high = percentile_interval(share(counts))
     value = share(torch.ones(1, counts.shape[1], dtype=torch.float64))
-    return Estimate(float(value), float(low), float(high))
+    return Estimate.from_draws(float(value), share(counts))

@@ -23,12 +23,12 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.accuracy import mean_by_topics
+from probes.accuracy import Estimate, mean_by_topics
 from probes.folds import Folds, NeutralKind, basis_of
 from probes.headline import Reference, ValenceMatch, gain_in_valence, match_valence, reference
 from probes.holdout import Basis, CellSums, Design, Trained, centered, rank_of, scores
 from probes.materials import Materials
-from probes.statistics import pearson, percentile_interval
+from probes.statistics import pearson
 
 Readout = Literal["centered cosine", "cosine", "dot", "z"]
 
@@ -142,9 +142,7 @@ class Headline:
             draws = gain_in_valence(
                 after.match, before.match, self.known.valence, self.n_resamples, self.seed
             )
-            low, high = percentile_interval(draws)
-            value = after.match.r - before.match.r
-            valence = {"value": value, "low": float(low), "high": float(high)}
+            valence = Estimate.from_draws(after.match.r - before.match.r, draws).to_json()
         return {"valence": valence, "accuracy": self._accuracy(after.hits - before.hits)}
 
     def _accuracy(self, values: Float[Tensor, "row"]) -> dict[str, float]:
@@ -188,17 +186,3 @@ def headline_of(
     """Return the headline of a sample, with a run's settings."""
     known = reference(materials.emotions if emotions is None else emotions)
     return Headline(sample, known, materials.config.validation.n_bootstrap, materials.seed)
-
-
-def estimate(found: Mapping[str, float] | None) -> str:
-    """Write a number with its interval."""
-    if found is None:
-        return "not compared"
-    return f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
-
-
-def signed(found: Mapping[str, float] | None) -> str:
-    """Write a difference with its interval."""
-    if found is None:
-        return "not compared"
-    return f"{found['value']:+.2f} [{found['low']:+.2f}, {found['high']:+.2f}]"

@@ -22,13 +22,12 @@ from hooks.errors import InvalidInput
 from probes.denoising import outlier_dimensions
 from probes.experiments import Experiment, Measured
 from probes.experiments.choices_of_method import (
-    estimate,
     headline_of,
     own_choice,
     sample_of,
-    signed,
 )
 from probes.experiments.story_traits import narrator, writers
+from probes.experiments.wording import estimate, signed
 from probes.explained import TOPIC, explained, explained_in
 from probes.figures import Figure
 from probes.figures.confound_figures import explained_by_emotion, robust_bars

@@ -23,7 +23,8 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.statistics import bootstrap_indices, percentile_interval, permutation_p_value
+from probes.accuracy import mean_by_topics
+from probes.statistics import permutation_p_value
 
 N_BOOTSTRAP = 2000
 
@@ -155,14 +156,8 @@ def _scrambled(
 def _interval(
     values: Float[Tensor, "expectation"], templates: Sequence[int], seed: int
 ) -> tuple[float, float]:
-    """95% bootstrap interval of the mean, drawing whole templates."""
+    """95% bootstrap interval of the mean, drawing whole templates as `accuracy` draws topics."""
     names = sorted(set(templates))
     owner = torch.tensor([names.index(template) for template in templates])
-    sums = torch.zeros(len(names), dtype=torch.float64).index_add_(0, owner, values)
-    sizes = torch.bincount(owner, minlength=len(names)).double()
-    draws = bootstrap_indices(len(names), N_BOOTSTRAP, seed)
-    totals = reduce(sums[draws], "resample template -> resample", "sum")
-    low, high = percentile_interval(
-        totals / reduce(sizes[draws], "resample template -> resample", "sum")
-    )
-    return float(low), float(high)
+    found = mean_by_topics(values, owner, N_BOOTSTRAP, seed)
+    return found.low, found.high

@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probes.accuracy import Estimate, balanced, mean_by_topics, top_k
+from probes.accuracy import balanced, mean_by_topics, top_k
 from probes.experiments import Experiment, Measured
+from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.accuracy_figures import accuracy_by_layer
 from probes.folds import MIN_TOPICS, Folds
@@ -139,10 +140,6 @@ def _at(values: Mapping[str, Any], name: str) -> Any:
     return values[name][values["layers"].index(values["layer"])]
 
 
-def _estimate(found: Mapping[str, float]) -> str:
-    return str(Estimate(**found))
-
-
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     nearest, logistic, null = (_at(values, key) for key in ("nearest", "logistic", "permuted"))
     n = len(values["emotions"])
@@ -150,15 +147,15 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         (
             f"held-out topics, layer {values['layer']}",
-            f"{n}-way top-1 {_estimate(nearest['top_1'])} (n={values['n_rows']} "
+            f"{n}-way top-1 {estimate(nearest['top_1'])} (n={values['n_rows']} "
             f"{values['rows_are']} on {values['n_topics']} topics; shuffled labels "
             f"{null['mean']:.2f}, 95%: {null['upper']:.2f}, p={null['p']:.4f}); top-3 "
-            f"{_estimate(nearest['top_3'])}; balanced {_estimate(nearest['balanced'])}; logistic "
-            f"top-1 {_estimate(logistic['top_1'])}",
+            f"{estimate(nearest['top_3'])}; balanced {estimate(nearest['balanced'])}; logistic "
+            f"top-1 {estimate(logistic['top_1'])}",
         ),
         (
             "held-out topics, layer chosen on others",
-            f"top-1 {_estimate(values['nested']['top_1'])} (layers "
+            f"top-1 {estimate(values['nested']['top_1'])} (layers "
             f"{', '.join(map(str, chosen))}; p={values['nested']['p_of_largest']:.4f} corrected "
             f"for {len(values['layers'])} layers)",
         ),

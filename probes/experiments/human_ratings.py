@@ -23,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.experiments import Experiment, Measured
+from probes.experiments.wording import correlation
 from probes.figures import Figure
 from probes.figures.rating_figures import rating_scatter
 from probes.geometry import principal_components, unit
@@ -222,12 +223,6 @@ def _without_one(
     return {"word": weakest, "r": found[weakest]}
 
 
-def _text(found: Mapping[str, Any]) -> str:
-    if found["low"] is None:
-        return f"{found['r']:.2f}"
-    return f"{found['r']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
-
-
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for name, norms in values["norms"].items():
@@ -237,13 +232,13 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
                 continue
             everywhere = found["everywhere"]
             text = (
-                f"r {_text(found)} (PC{found['component'] + 1}, n={found['n']}, "
+                f"r {correlation(found)} (PC{found['component'] + 1}, n={found['n']}, "
                 f"p={found['p_corrected']:.4f} for {found['n_searched']} PCs), "
                 f"{found['share_of_ceiling']:.0%} of the ceiling {CEILING[scale]:.2f}; emotions "
-                f"left out {_text(found['left_out'])}"
+                f"left out {correlation(found['left_out'])}"
             )
             if "given_valence" in found:
-                text += f"; given valence {_text(found['given_valence'])}"
+                text += f"; given valence {correlation(found['given_valence'])}"
             beyond = " beyond valence" if scale == "arousal" else ""
             text += (
                 f"; best of {everywhere['n_searched']} PCs in all layers{beyond}: "
@@ -263,21 +258,22 @@ def _paragraph(values: Mapping[str, Any]) -> str:
             continue
         parts.append(
             f"At layer {values['layer']}, component {valence['component'] + 1} follows the valence "
-            f"that people gave {norms['n']} of the words ({name}) at r = {_text(valence)}, which "
-            f"is {valence['share_of_ceiling']:.0%} of what two groups of people reach "
+            f"that people gave {norms['n']} of the words ({name}) at r = {correlation(valence)}, "
+            f"which is {valence['share_of_ceiling']:.0%} of what two groups of people reach "
             f"({CEILING['valence']:.2f}); the largest |r| among shuffled ratings is as large with "
             f"p = {valence['p_corrected']:.4f}. Predicting every emotion from components of the "
-            f"others gives r = {_text(valence['left_out'])}; dropping the word "
+            f"others gives r = {correlation(valence['left_out'])}; dropping the word "
             f"{valence['without_one']['word']!r} alone would leave "
             f"{valence['without_one']['r']:.2f}."
         )
         if arousal is not None:
             given = arousal.get("given_valence")
-            beyond = f" ({_text(given)} with valence partialled out)" if given else ""
+            beyond = f" ({correlation(given)} with valence partialled out)" if given else ""
             parts.append(
-                f"Arousal: r = {_text(arousal)}{beyond} on component {arousal['component'] + 1}, "
-                f"p = {arousal['p_corrected']:.4f}; over all {values['n_layers']} layers, what "
-                "valence does not explain of arousal is followed at best with r = "
+                f"Arousal: r = {correlation(arousal)}{beyond} on component "
+                f"{arousal['component'] + 1}, p = {arousal['p_corrected']:.4f}; over all "
+                f"{values['n_layers']} layers, what valence does not explain of arousal is "
+                "followed at best with r = "
                 f"{arousal['everywhere']['r']:.2f} at layer {arousal['everywhere']['layer']}, "
                 f"p = {arousal['everywhere']['p_corrected']:.4f} after paying for "
                 f"{arousal['everywhere']['n_searched']} components."

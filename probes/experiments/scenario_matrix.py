@@ -24,9 +24,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.statistics import bootstrap_indices, percentile_interval, permutation_p_value
-
-N_BOOTSTRAP = 2000
+from probes.experiments.null_effects import mean_interval
+from probes.statistics import permutation_p_value
 
 
 @dataclass(frozen=True)
@@ -113,10 +112,10 @@ def judge(
         own=float(diagonal.mean()),
         other=float(other.mean()),
         contrast=float((diagonal - other).mean()),
-        contrast_interval=_interval(_column_free(square), seed),
+        contrast_interval=mean_interval(_column_free(square), seed),
         ranks=ranks.tolist(),
         mean_rank=float(ranks.double().mean()),
-        mean_rank_interval=_interval(ranks.double(), seed),
+        mean_rank_interval=mean_interval(ranks.double(), seed),
         chance_rank=(cosine.shape[1] + 1) / 2,
         top_1=int((ranks <= 1).sum()),
         top_3=int((ranks <= 3).sum()),
@@ -160,9 +159,3 @@ def _p_value(
         square[torch.arange(len(square)), dealt], "permutation message -> permutation", "mean"
     )
     return permutation_p_value(float(square.diagonal().mean()), null, "greater")
-
-
-def _interval(values: Float[Tensor, "message"], seed: int) -> tuple[float, float]:
-    draws = bootstrap_indices(len(values), N_BOOTSTRAP, seed)
-    low, high = percentile_interval(reduce(values[draws], "resample message -> resample", "mean"))
-    return float(low), float(high)

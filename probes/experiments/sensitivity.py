@@ -27,12 +27,11 @@ from probes.experiments.choices_of_method import (
     Headline,
     Outcome,
     Sample,
-    estimate,
     headline_of,
     own_choice,
     sample_of,
-    signed,
 )
+from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
 from probes.figures.confound_figures import choice_bars
 from probes.folds import MIN_TOPICS, Folds
@@ -94,7 +93,7 @@ def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
     caption = (
         "|r|: correlation of a component with human valence. Accuracy: stories on held-out topics "
         f"whose own emotion comes first (chance {values['chance']:.2f}). One choice is changed at "
-        "a time. The run's table has 95% intervals."
+        "a time. Lines: 95% intervals."
     )
     found: dict[str, Figure] = {
         "sensitivity": choice_bars(

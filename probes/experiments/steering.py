@@ -10,7 +10,7 @@
    where the stream never goes and are destructive; these lie where it goes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor
 from probes.denoising import MeanAccumulator, mean_difference, project_out
 from probes.experiments import Experiment, Measured, steering_words
 from probes.experiments.null_effects import matched_directions
+from probes.experiments.wording import effect
 from probes.figures import Figure
 from probes.figures.steering_figures import steering_matrix
 from probes.materials import Materials
@@ -127,7 +128,7 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             (
                 name,
-                f"own word {_with_interval(dose['matching'], dose['matching_interval'])} nats, "
+                f"own word {effect(dose['matching'], dose['matching_interval'])} nats, "
                 f"other words {dose['other']:+.2f}; own word in the top 3 for {dose['top_3']:.0%}",
             )
         )
@@ -142,7 +143,7 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
                 + (
                     ""
                     if null["mean_z"] is None
-                    else f"; z {_with_interval(null['mean_z'], null['z_interval'])}"
+                    else f"; z {effect(null['mean_z'], null['z_interval'])}"
                 ),
             )
             for kind, null in nulls
@@ -159,10 +160,6 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _with_interval(value: float, interval: Sequence[float]) -> str:
-    return f"{value:+.2f} [{interval[0]:+.2f}, {interval[1]:+.2f}]"
-
-
 def _control(name: str, value: float | None) -> str:
     return "" if value is None else f", {name} {value:+.2f}"
 
@@ -176,7 +173,7 @@ def _paragraph(values: Mapping[str, Any]) -> str:
         f"Each vector was added at layer {values['layer']} with a dose of {dose['dose']:g} of the "
         f"mean residual norm, after {len(values['carriers'])} sentences that end before a feeling "
         "is named. The log-probability of the emotion's own word changed by "
-        f"{_with_interval(dose['matching'], dose['matching_interval'])} nats (95% interval over "
+        f"{effect(dose['matching'], dose['matching_interval'])} nats (95% interval over "
         f"{n} emotions), that of other emotions' words by {dose['other']:+.2f}; the same words "
         f"under other emotions' vectors by {dose['other_vectors_matching']:+.2f}."
     )

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from probes.experiments import find_experiment
-from probes.experiments.null_ladder import embedded_stories, name_embeddings
+from probes.experiments.embedded_stories import embedded_stories, name_embeddings
 from probes.folds import Folds
 
 EXPERIMENT = find_experiment("null-ladder")

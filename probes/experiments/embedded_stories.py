@@ -1,0 +1,65 @@
+"""What a model knows of stories and names before any of its blocks has run: its input embeddings.
+
+Contract: the same stories, tokens and neutral texts as the run's activations; no forward pass.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hooks import FromToken, LanguageModel
+from hooks.embeddings import input_embedding, mean_input_embedding
+from probes.corpus import read_corpus
+from probes.experiments.steering_words import first_tokens
+from probes.folds import Folds, basis_of
+from probes.holdout import Rows, centered
+from probes.materials import Materials
+
+
+def name_embeddings(
+    model: LanguageModel, emotions: Sequence[str]
+) -> Float[Tensor, "emotion d_embedding"]:
+    """Mean input embedding of the tokens of each emotion's word, less the mean over emotions."""
+    matrix = input_embedding(model)
+    rows = [
+        matrix[torch.tensor(ids, device=matrix.device)].float().mean(dim=0).cpu()
+        for ids in first_tokens(model, emotions)
+    ]
+    return centered(torch.stack(rows).detach())
+
+
+def embedded_stories(materials: Materials, model: LanguageModel, folds: Folds) -> tuple[Rows, Any]:
+    """Mean input embedding of every row's story, and the neutral components by held-out folds.
+
+    The tokens are those that were pooled; neutral components are of documents, with the run's
+    share of variance.
+    """
+    settings = materials.config
+    positions = FromToken(settings.activation.token_offset)
+    stories = materials.stories(materials.layers[0])
+    texts = list(read_corpus(materials.run.root, materials.run.story_cells))
+    found = mean_input_embedding(model, [text.text for text in texts], positions)
+    by_cell = materials.index["per_cell"]
+    sums: dict[tuple[Any, ...], list[Tensor]] = {}
+    for text, row in zip(texts, found, strict=True):
+        key = (text.emotion, text.topic, -1 if by_cell else text.index)
+        if row.isfinite().all():
+            sums.setdefault(key, []).append(row)
+    keys = zip(
+        stories.emotion.tolist(), stories.topic.tolist(), stories.index.tolist(), strict=True
+    )
+    rows = [
+        torch.stack(sums[materials.emotions[e], materials.topics[t], index]).mean(dim=0)
+        for e, t, index in keys
+    ]
+    neutral = list(read_corpus(materials.run.root, materials.run.neutral_cells))
+    samples = mean_input_embedding(model, [text.text for text in neutral], positions)
+    usable = samples.isfinite().all(dim=1)
+    topics = [text.topic for text, use in zip(neutral, usable.tolist(), strict=True) if use]
+    none = settings.vectors.neutral_pca == "none"
+    threshold = 0.0 if none else settings.vectors.pca_variance_threshold
+    basis = basis_of(samples[usable], topics, folds.excluded, threshold)
+    return centered(torch.stack(rows)), basis

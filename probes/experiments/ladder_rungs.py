@@ -1,0 +1,227 @@
+"""The rungs of the null ladder: one run's statistics with less and less of the model in them.
+
+Every rung is measured in the same way:
+
+* valence: |r| of the best of five components with human ratings (`headline`);
+* accuracy: share of stories on held-out topics whose own emotion comes first (`holdout`);
+* clusters: adjusted Rand index with the paper's clusters.
+
+Contract: plain values out, each with the 95% interval of what was drawn again: emotions (valence),
+topics (accuracy, clusters), directions or labels (the rungs that are chance).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from probes import refits
+from probes.accuracy import Estimate, mean_by_topics
+from probes.experiments.embedded_stories import embedded_stories, name_embeddings
+from probes.folds import Folds
+from probes.geometry import unit
+from probes.headline import (
+    Reference,
+    ValenceMatch,
+    cluster_ari,
+    gain_in_valence,
+    match_valence,
+    reference,
+)
+from probes.holdout import (
+    Basis,
+    CellSums,
+    Rows,
+    Trained,
+    dealt_within_topics,
+    held_out_ranks,
+    permuted_hits,
+    rank_of,
+    scores,
+)
+from probes.materials import Materials
+from probes.statistics import pearson
+
+EMBEDDINGS, EARLY, CHOSEN = "input embeddings", "early layer", "analyzed layer"
+
+
+class Ladder:
+    """What the rungs share: stories as three stages of the model hold them, folds, known answers.
+
+    Attributes
+    ----------
+    folds
+        The run's topics, dealt.
+    known
+        Human valence and the paper's clusters, for the run's emotions.
+    early
+        Layer of the early rung: a quarter of the way to the analyzed one; None where no layer
+        below it was kept.
+    n_refits
+        Draws of directions, labels and topics.
+    """
+
+    def __init__(self, materials: Materials) -> None:
+        settings = materials.config.validation
+        self.folds = Folds(materials, settings.n_folds)
+        self.known: Reference = reference(materials.emotions)
+        below = [layer for layer in materials.layers if layer < materials.layer]
+        self.early = min(below, key=lambda layer: abs(layer - materials.layer / 4), default=None)
+        self.n_refits = settings.n_refits
+        self._n_bootstrap, self._seed = settings.n_bootstrap, materials.seed
+        self._unit_norm = materials.config.analysis.unit_norm
+        self._n_emotions = len(materials.emotions)
+        self._layer = {EARLY: self.early, CHOSEN: materials.layer}
+        model, design = materials.subject(), self.folds.design
+        self._names = name_embeddings(model, materials.emotions)
+        rows, basis = embedded_stories(materials, model, self.folds)
+        self._rows: dict[str, Rows] = {EMBEDDINGS: rows}
+        self._basis: dict[str, Basis] = {EMBEDDINGS: basis()}
+        self._bases: dict[str, list[Basis]] = {
+            EMBEDDINGS: [basis(fold) for fold in range(design.n_folds)]
+        }
+        for name, layer in self._layer.items():
+            if layer is not None:
+                self._rows[name] = self.folds.rows(layer)
+                self._basis[name] = self.folds.basis(layer)()
+                self._bases[name] = self.folds.bases(layer)
+        self._cells = {name: CellSums(rows, design) for name, rows in self._rows.items()}
+        self._hits: dict[str, Tensor] = {}
+        self._matches: dict[str, ValenceMatch | None] = {}
+        self._drawn_again: dict[str, Tensor] = {}
+
+    @property
+    def story_rungs(self) -> list[str]:
+        """Rungs that hold the run's stories, from the lowest."""
+        return list(self._rows)
+
+    def random(self) -> dict[str, Any]:
+        """Measure random directions in place of vectors."""
+        rows = self._rows[CHOSEN]
+        generator = torch.Generator().manual_seed(self._seed)
+        drawn = torch.randn(self.n_refits, self._n_emotions, rows.shape[1], generator=generator)
+        right = [self._nearest(rows, vectors).double().mean() for vectors in drawn]
+        return self._chance_rung("random directions", list(drawn), torch.stack(right))
+
+    def shuffled(self) -> dict[str, Any]:
+        """Measure vectors of stories whose emotions were dealt out anew within topics."""
+        rows, design = self._rows[CHOSEN], self.folds.design
+        dealt = dealt_within_topics(design, self.n_refits, self._seed)
+        vectors = refits.of_emotions_dealt_anew(rows, design, self._basis[CHOSEN], dealt)
+        right = permuted_hits(rows, design, self._bases[CHOSEN], dealt)
+        return self._chance_rung("shuffled labels", vectors, right)
+
+    def names(self) -> dict[str, Any]:
+        """Measure the embeddings of the emotions' own words."""
+        hits = self._nearest(self._rows[EMBEDDINGS], self._names)
+        match = match_valence(self._names, self.known, unit_norm=self._unit_norm)
+        ari = self._ari(self._names)
+        return {
+            "name": "name embedding",
+            "valence": self._valence(match),
+            "accuracy": self._by_topics(hits.double()),
+            "clusters": None if ari is None else {"value": ari, "low": None, "high": None},
+        }
+
+    def stories(self, name: str) -> dict[str, Any]:
+        """Measure vectors of the stories as one stage of the model holds them."""
+        design = self.folds.design
+        vectors = self._vectors(name)
+        self._hits[name] = held_out_ranks(self._rows[name], design, self._bases[name]) == 0
+        self._matches[name] = match_valence(vectors, self.known, unit_norm=self._unit_norm)
+        ari, again = self._ari(vectors), self._ari_again(name)
+        clusters = None
+        if ari is not None and len(again) >= 2:
+            clusters = Estimate.from_draws(ari, again).to_json()
+        layer = self._layer.get(name)
+        return {
+            "name": name if layer is None else f"{name} ({layer})",
+            "valence": self._valence(self._matches[name]),
+            "accuracy": self._by_topics(self._hits[name].double()),
+            "clusters": clusters,
+        }
+
+    def gain(self) -> dict[str, Any]:
+        """Analyzed layer less input embeddings, the same emotions and topics drawn in both."""
+        first, second = self._matches[CHOSEN], self._matches[EMBEDDINGS]
+        valence = clusters = None
+        if first is not None and second is not None and self.known.valence is not None:
+            draws = gain_in_valence(
+                first, second, self.known.valence, self._n_bootstrap, self._seed
+            )
+            valence = Estimate.from_draws(first.r - second.r, draws).to_json()
+        again = [self._ari_again(name) for name in (CHOSEN, EMBEDDINGS)]
+        if len(again[0]) >= 2:
+            values = [self._ari(self._vectors(name)) or 0.0 for name in (CHOSEN, EMBEDDINGS)]
+            clusters = Estimate.from_draws(values[0] - values[1], again[0] - again[1]).to_json()
+        paired = self._hits[CHOSEN].double() - self._hits[EMBEDDINGS].double()
+        return {"valence": valence, "accuracy": self._by_topics(paired), "clusters": clusters}
+
+    def _vectors(self, name: str) -> Float[Tensor, "emotion d_model"]:
+        design = self.folds.design
+        return refits.of_all_topics(self._cells[name], design, self._basis[name]).vectors
+
+    def _ari(self, vectors: Float[Tensor, "emotion d_model"]) -> float | None:
+        return cluster_ari(vectors, self.known, seed=self._seed, unit_norm=self._unit_norm)
+
+    def _ari_again(self, name: str) -> Float[Tensor, "resample"]:
+        """Agreement with the paper's clusters when topics are drawn again."""
+        if self.known.clusters is None:
+            return torch.zeros(0)
+        if name not in self._drawn_again:
+            cells, basis = self._cells[name], self._basis[name]
+            again = refits.of_topics_drawn_again(
+                cells, self.folds.design, basis, self.n_refits, self._seed
+            )
+            found = [self._ari(vectors) for vectors in again]
+            self._drawn_again[name] = torch.tensor(found, dtype=torch.float64)
+        return self._drawn_again[name]
+
+    def _by_topics(self, values: Float[Tensor, "row"]) -> dict[str, float]:
+        topic = self.folds.design.topic
+        return mean_by_topics(values, topic, self._n_bootstrap, self._seed).to_json()
+
+    def _valence(self, match: ValenceMatch | None) -> dict[str, Any] | None:
+        if match is None or self.known.valence is None:
+            return None
+        found = pearson(match.coordinate, self.known.valence)
+        return {
+            "value": match.r,
+            "low": found.low,
+            "high": found.high,
+            "component": match.component,
+        }
+
+    def _nearest(
+        self, rows: Rows, vectors: Float[Tensor, "emotion d_model"]
+    ) -> Bool[Tensor, "row"]:
+        """Whether the nearest of given vectors is the row's own; rows are centered."""
+        nowhere = torch.zeros(rows.shape[1])
+        present = torch.ones(len(vectors), dtype=torch.bool)
+        found = scores(rows, Trained(unit(vectors), nowhere, present))
+        return rank_of(found, self.folds.design.emotion) == 0
+
+    def _chance_rung(
+        self,
+        name: str,
+        drawn: Sequence[Float[Tensor, "emotion d_model"]],
+        right: Float[Tensor, "draw"],
+    ) -> dict[str, Any]:
+        matches = [match_valence(each, self.known, unit_norm=self._unit_norm) for each in drawn]
+        aris = [self._ari(each) for each in drawn]
+        return {
+            "name": name,
+            "valence": _spread([match.r for match in matches if match is not None]),
+            "accuracy": _spread(right.tolist()),
+            "clusters": _spread([ari for ari in aris if ari is not None]),
+        }
+
+
+def _spread(draws: Sequence[float]) -> dict[str, float] | None:
+    """Mean of draws with the central 95% of them."""
+    if not draws:
+        return None
+    values = torch.tensor(draws, dtype=torch.float64)
+    return Estimate.from_draws(float(values.mean()), values).to_json()
