@@ -148,9 +148,10 @@ def _about(model: str, request: Request) -> str:
 def _rows(conditions: list[Steered]) -> list[tuple[str, str]]:
     rows = []
     for condition in conditions:
-        sign = "" if condition.emotion is None else "+"
+        steered = condition.emotion is not None
+        sign, what = ("+", "change") if steered else ("", "log-probability")
         words = ", ".join(f"{w} {v:{sign}.2f}" for w, v in condition.word_changes.items())
-        facts = [f"words (nats): {words}"]
+        facts = [f"{what} of words (nats): {words}"]
         if condition.perplexity is not None:
             facts.append(f"perplexity {condition.perplexity:.1f}")
         facts.append(f"repetition {condition.repetition:.0%}")

@@ -20,7 +20,7 @@ def test_baseline_and_every_emotion_and_dose_stand_in_one_table_and_page(finishe
     shown = capsys.readouterr().out
     names = ["unsteered", "sad 0.05", "sad 0.3", "happy 0.05", "happy 0.3"]
     assert [name for name in names if name in shown] == names
-    for word in ("perplexity", "repetition", "words (nats): sad +", "KL"):
+    for word in ("perplexity", "repetition", "change of words (nats): sad +", "KL"):
         assert word in shown
     written = page.read_text(encoding="utf-8")
     assert written.count("<article") == 5
