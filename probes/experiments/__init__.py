@@ -12,7 +12,7 @@ Contract
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hooks.errors import InvalidInput
@@ -62,11 +62,12 @@ class Experiment:
     measure
         Runs it.
     figures
-        Descriptions by file name, from what `Measured.to_json` gave.
+        Descriptions by file name, from what `Measured.to_json` gave; none where nothing could be
+        measured.
     """
 
     measure: "Callable[[Materials], Measured]"
-    figures: "Callable[[Mapping[str, Any]], dict[str, Figure]]" = field(default=lambda _: {})
+    figures: "Callable[[Mapping[str, Any]], dict[str, Figure]]"
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probes.accuracy import topic_counts
+from probes import refits
 from probes.experiments import Experiment, Measured
+from probes.experiments.wording import estimate
+from probes.figures import Figure
+from probes.figures.cluster_figures import cluster_agreement
 from probes.folds import Folds
 from probes.geometry import agreement, hierarchical_labels, kmeans_labels
 from probes.headline import reference
@@ -41,10 +44,16 @@ def measure(materials: Materials) -> Measured:
         "hierarchical": lambda vectors: hierarchical_labels(vectors, k),
     }
     vectors = materials.vectors.at(materials.layer)[known.clustered]
+    folds, n = Folds(materials, 2), settings.n_refits
+    rows, design = folds.rows(materials.layer), folds.design
+    basis = folds.basis(materials.layer)()
     with materials.reporter.task("clusters", 2, "resamplings") as advance:
-        again = [each[known.clustered] for each in _again(materials, settings.n_refits)]
+        drawn = refits.of_topics_drawn_again(CellSums(rows, design), design, basis, n, seed)
+        again = [each[known.clustered] for each in drawn]
         advance(1)
-        shuffled = [each[known.clustered] for each in _shuffled(materials, settings.n_refits)]
+        labels = dealt_within_topics(design, n, seed)
+        dealt = refits.of_emotions_dealt_anew(rows, design, basis, labels)
+        shuffled = [each[known.clustered] for each in dealt]
         advance(1)
     values = {
         "model": materials.index["model"],
@@ -63,32 +72,12 @@ def measure(materials: Materials) -> Measured:
     return Measured(values, _rows(values), _paragraph(values), _limits(values))
 
 
-EXPERIMENT = Experiment(measure)
+def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
+    """Describe agreement and stability beside their nulls."""
+    return {} if values["methods"] is None else {"clusters": cluster_agreement(values)}
 
 
-def _again(materials: Materials, n_resamples: int) -> list[Float[Tensor, "emotion d_model"]]:
-    """Vectors from topics drawn again; draws that leave an emotion out are dropped."""
-    folds = Folds(materials, 2)
-    cells, basis = CellSums(folds.rows(materials.layer), folds.design), folds.basis(materials.layer)
-    n_topics = len(folds.design.fold_of_topic)
-    found = []
-    for drawn in topic_counts(folds.design.topic, n_resamples, materials.seed):
-        weight = torch.zeros(n_topics)
-        weight[: len(drawn)] = drawn.float()
-        trained = cells.train(weight, basis())
-        if trained.present.all():
-            found.append(trained.vectors)
-    return found
-
-
-def _shuffled(materials: Materials, n_shuffles: int) -> list[Float[Tensor, "emotion d_model"]]:
-    folds = Folds(materials, 2)
-    rows, basis = folds.rows(materials.layer), folds.basis(materials.layer)
-    everything = torch.ones(len(folds.design.fold_of_topic))
-    return [
-        CellSums(rows, folds.design, labels).train(everything, basis()).vectors
-        for labels in dealt_within_topics(folds.design, n_shuffles, materials.seed)
-    ]
+EXPERIMENT = Experiment(measure, figures)
 
 
 def _described(
@@ -137,12 +126,6 @@ def _interval(draws: Sequence[float]) -> dict[str, float | None]:
     return {"low": float(low), "high": float(high)}
 
 
-def _text(found: Mapping[str, Any]) -> str:
-    if found["low"] is None:
-        return f"{found['value']:.2f}"
-    return f"{found['value']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
-
-
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for name, found in values["methods"].items():
@@ -150,11 +133,11 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             (
                 f"paper's clusters, {name}",
-                f"ARI {_text(ari)} (n={len(values['emotions'])}, k={values['k']}, "
+                f"ARI {estimate(ari)} (n={len(values['emotions'])}, k={values['k']}, "
                 f"p={ari['p']:.4f}; shuffled labels {ari['shuffled']:.2f}, 95%: "
                 f"{ari['shuffled_upper']:.2f}); NMI {nmi['value']:.2f} (dealt anew "
                 f"{nmi['permuted']:.2f}, p={nmi['p']:.4f})"
-                + ("" if stability["value"] is None else f"; stability ARI {_text(stability)}"),
+                + ("" if stability["value"] is None else f"; stability ARI {estimate(stability)}"),
             )
         )
     return rows
@@ -168,9 +151,9 @@ def _paragraph(values: Mapping[str, Any]) -> str:
         ari, nmi = found["ari"], found["nmi"]
         parts.append(
             f"By {name} clustering of layer {values['layer']} into as many, agreement is ARI "
-            f"{_text(ari)} (topics drawn again) and NMI {nmi['value']:.2f}; labels dealt out anew "
-            f"among the emotions reach an NMI of {nmi['permuted']:.2f} and at least this ARI with "
-            f"p = {ari['p']:.4f}. Vectors from stories with shuffled labels reach ARI "
+            f"{estimate(ari)} (topics drawn again) and NMI {nmi['value']:.2f}; labels dealt out "
+            f"anew among the emotions reach an NMI of {nmi['permuted']:.2f} and at least this ARI "
+            f"with p = {ari['p']:.4f}. Vectors from stories with shuffled labels reach ARI "
             f"{ari['shuffled']:.2f} (95%: {ari['shuffled_upper']:.2f})."
         )
     return " ".join(parts)

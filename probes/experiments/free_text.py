@@ -36,6 +36,8 @@ from probes.experiments.text_judges import (
     vectors_of,
 )
 from probes.experiments.topic_leak import distinctive_words, leak
+from probes.experiments.wording import effect
+from probes.figures import Figure, free_text_figures
 from probes.materials import Materials
 
 PROMPTS = (
@@ -46,6 +48,7 @@ PROMPTS = (
 )
 _DIRECTIONS_AT_ONCE = 16
 _JUDGES = {"classifier": "held-out classifier", "vectors": "vectors of another layer"}
+_UNITS = {"classifier": "nats", "vectors": "cosine"}
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,15 @@ def measure(materials: Materials) -> Measured:
     return Measured(values, _rows(values), _paragraph(values), _limits(values))
 
 
-EXPERIMENT = Experiment(measure)
+def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
+    """Describe what each judge hears in the texts."""
+    return {
+        f"free_text_{key}": free_text_figures.judged_gains(values, key, name, _UNITS[key])
+        for key, name in _JUDGES.items()
+    }
+
+
+EXPERIMENT = Experiment(measure, figures)
 
 
 def other_layer(layers: Sequence[int], target: int) -> int:
@@ -275,20 +286,15 @@ def _asked(
     }
 
 
-def _with_interval(value: float, interval: Sequence[float], digits: int = 2) -> str:
-    return f"{value:+.{digits}f} [{interval[0]:+.{digits}f}, {interval[1]:+.{digits}f}]"
-
-
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for key, name in _JUDGES.items():
         judged = values["judges"][key]
         low, high = judged["percentile_interval"]
-        unit = "nats" if key == "classifier" else "cosine"
         rows.append(
             (
                 f"free text at dose {values['dose']:g}: {name}",
-                f"own emotion {_with_interval(judged['gain'], judged['gain_interval'])} {unit} "
+                f"own emotion {effect(judged['gain'], judged['gain_interval'])} {_UNITS[key]} "
                 "over unsteered text"
                 + (
                     ""
@@ -316,7 +322,7 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
     found = values["leak"]
     if found is not None:
-        excess = _with_interval(
+        excess = effect(
             100 * found["excess"], [100 * end for end in found["excess_interval"]], digits=1
         )
         rows.append(
@@ -345,7 +351,7 @@ def _paragraph(values: Mapping[str, Any]) -> str:
         than = "random-steered" if judged["gain_in_random"] is not None else "otherwise steered"
         parts.append(
             f"By the {name} the emotion steered to gains {verdict} than in {than} text "
-            f"({_with_interval(judged['excess'], judged['excess_interval'])})."
+            f"({effect(judged['excess'], judged['excess_interval'])})."
         )
     parts.append(
         f"On stories of topics it has not seen the classifier is right for "

@@ -9,14 +9,15 @@ from typing import Any
 
 import torch
 
+from probes.accuracy import Estimate
 from probes.experiments import Experiment, Measured
 from probes.figures import Figure
-from probes.figures.reliability_figures import sample_size_curve
+from probes.figures.reliability_figures import reliability_by_emotion, sample_size_curve
 from probes.folds import Folds
 from probes.holdout import CellSums
 from probes.materials import Materials
 from probes.reliability import factor_needed, half_cosines, spearman_brown
-from probes.statistics import bootstrap_indices, percentile_interval
+from probes.statistics import bootstrap_indices
 
 WANTED = (0.8, 0.9)
 _MIN_TOPICS = 4
@@ -75,8 +76,13 @@ def measure(materials: Materials) -> Measured:
 
 
 def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe the curve."""
-    return {} if values["sizes"] is None else {"sample_size": sample_size_curve(values)}
+    """Describe the curve, and every emotion's reliability."""
+    if values["sizes"] is None:
+        return {}
+    return {
+        "sample_size": sample_size_curve(values),
+        "reliability_by_emotion": reliability_by_emotion(values),
+    }
 
 
 EXPERIMENT = Experiment(measure, figures)
@@ -94,8 +100,7 @@ def _over_emotions(cosine: torch.Tensor, materials: Materials) -> dict[str, floa
     """Mean over emotions, with an interval from emotions drawn again."""
     there = cosine[cosine.isfinite()].double()
     draws = bootstrap_indices(len(there), materials.config.validation.n_bootstrap, materials.seed)
-    low, high = percentile_interval(there[draws].mean(dim=1))
-    return {"value": float(there.mean()), "low": float(low), "high": float(high)}
+    return Estimate.from_draws(float(there.mean()), there[draws].mean(dim=1)).to_json()
 
 
 def _stories(found: Mapping[str, float | None]) -> str:

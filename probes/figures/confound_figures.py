@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from probes.figures.description import Bars, Heatmap, Part
-from probes.figures.reading import need, number, numbers
+from probes.figures.reading import interval, need, number, numbers
 
 TITLES = {"valence": "|r|", "accuracy": "accuracy"}
 
@@ -61,8 +61,8 @@ def robust_bars(found: Mapping[str, Any]) -> Bars:
         f"n = {found['n_rows']} {found['rows_are']} on {found['n_topics']} topics",
         caption="|r|: correlation of a component with human valence. Accuracy: stories on held-out "
         "topics whose own emotion comes first. A bar far below the first of its kind: the "
-        "statistic rests on the dimensions that were dropped, or on their scale. The run's table "
-        "has 95% intervals.",
+        "statistic rests on the dimensions that were dropped, or on their scale. Lines: 95% "
+        "intervals.",
     )
 
 
@@ -77,13 +77,16 @@ def choice_bars(
         With ``name``, ``own`` and, where compared, ``valence`` and ``accuracy``.
     """
     categories: list[str] = []
+    intervals: list[tuple[float, float] | None] = []
     values: dict[str, list[float]] = {"this run": [], "another choice": []}
     for key, short in TITLES.items():
         for line in lines:
             if line.get(key) is None:
                 continue
             categories.append(f"{short}: {line['name']}")
-            value = number(line[key]["value"], f"{line['name']}.{key}")
+            where = f"{line['name']}.{key}"
+            value = number(line[key]["value"], where)
+            intervals.append(interval(line[key], where))
             for name, row in values.items():
                 row.append(max(0.0, value) if (name == "this run") == line["own"] else 0.0)
     return Bars(
@@ -98,4 +101,5 @@ def choice_bars(
         category_label="",
         value_label="correlation or share of stories",
         horizontal=True,
+        intervals=tuple(intervals),
     )

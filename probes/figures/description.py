@@ -286,6 +286,8 @@ class Bars(Figure):
         Name of the line over the bars.
     line : tuple of float, optional
         Height of that line at each category, in the unit of the bars. Vertical bars only.
+    intervals : tuple of ((float, float) or None), optional
+        Ends of an interval around each whole bar, in the unit of the bars.
 
     Raises
     ------
@@ -302,6 +304,12 @@ class Bars(Figure):
     horizontal: bool = False
     line_name: str = ""
     line: tuple[float, ...] | None = None
+    intervals: tuple[tuple[float, float] | None, ...] | None = None
+
+    @property
+    def totals(self) -> tuple[float, ...]:
+        """Length of each whole bar."""
+        return tuple(sum(lengths) for lengths in zip(*(p.values for p in self.parts), strict=True))
 
     def __post_init__(self) -> None:
         _require_distinct(self.categories, f"{self.title}: categories")
@@ -313,6 +321,10 @@ class Bars(Figure):
                 raise InvalidInput(f"{self.title}: a line needs vertical bars.")
             _require_length(self.line, len(self.categories), f"{self.title}: {self.line_name}")
             _require_finite(self.line, f"{self.title}: {self.line_name}")
+        if self.intervals is not None:
+            _require_length(self.intervals, len(self.categories), f"{self.title}: intervals")
+            ends = [end for interval in self.intervals if interval for end in interval]
+            _require_finite(ends, f"{self.title}: intervals")
 
 
 @dataclass(frozen=True, kw_only=True)

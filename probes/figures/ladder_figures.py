@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes.figures.description import Bars, Part
-from probes.figures.reading import need, number
+from probes.figures.reading import interval, need, number
 
 _TITLES = {"valence": "|r|", "accuracy": "accuracy", "clusters": "ARI"}
 _SHORT = {"random directions": "random", "shuffled labels": "shuffled", "name embedding": "names"}
@@ -25,12 +25,15 @@ def null_ladder(found: Mapping[str, Any]) -> Bars:
     """
     rungs = need(found, "rungs", "null_ladder")
     categories: list[str] = []
+    intervals: list[tuple[float, float] | None] = []
     values: dict[str, list[float]] = {"chance": [], "no forward pass": [], "the model's layers": []}
     for key, title in _TITLES.items():
         for rung in rungs:
             if rung[key] is None:
                 continue
-            value = number(rung[key]["value"], f"null_ladder.{rung['name']}.{key}")
+            where = f"null_ladder.{rung['name']}.{key}"
+            value = number(rung[key]["value"], where)
+            intervals.append(interval(rung[key], where))
             categories.append(f"{title}: {_short(rung['name'])}")
             kind = _kind(rung["name"])
             for name, row in values.items():
@@ -43,8 +46,8 @@ def null_ladder(found: Mapping[str, Any]) -> Bars:
         "topics whose own emotion comes first. ARI: agreement with the paper's clusters. Gray: "
         f"random directions and shuffled labels (mean of {found['n_refits']} draws). Input "
         "embeddings know the stories' words and nothing else, names the emotion's word alone; only "
-        "what the analyzed layer has beyond them was computed by the model. The run's table has "
-        "the 95% intervals.",
+        "what the analyzed layer has beyond them was computed by the model. Lines: 95% intervals, "
+        "of chance when directions or labels are drawn again, else of emotions (|r|) or topics.",
         categories=tuple(categories),
         parts=tuple(
             Part(name=name, values=tuple(row), muted=name == "chance")
@@ -53,6 +56,7 @@ def null_ladder(found: Mapping[str, Any]) -> Bars:
         category_label="",
         value_label="correlation, share or adjusted Rand index",
         horizontal=True,
+        intervals=tuple(intervals),
     )
 
 

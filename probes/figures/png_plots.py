@@ -308,6 +308,7 @@ def _bars(figure: Bars, page: Canvas) -> None:
         else:
             axes.bar(positions, part.values, bottom=base, width=0.74, **look)
         base = base + np.asarray(part.values)
+    _intervals(figure, axes)
     names = _names(figure.categories)
     if figure.horizontal:
         axes.set_yticks(positions, names)
@@ -327,6 +328,13 @@ def _bars(figure: Bars, page: Canvas) -> None:
         )  # fmt: skip
     if len(figure.parts) + (figure.line is not None) > 1:
         _legend_above(axes, ncols=5, handlelength=1.2, columnspacing=1.2)
+
+
+def _intervals(figure: Bars, axes: Axes) -> None:
+    for place, interval in enumerate(figure.intervals or ()):
+        if interval is not None:
+            draw_line = axes.hlines if figure.horizontal else axes.vlines
+            draw_line(place, *interval, color=INK, linewidth=1.1, zorder=4)
 
 
 # Token tables ----------------------------------------------------------------------------------

@@ -42,6 +42,19 @@ def numbers(values: Iterable[Any], where: str) -> tuple[float, ...]:
     return tuple(number(value, f"{where}[{index}]") for index, value in enumerate(values))
 
 
+def pair(values: Iterable[Any], where: str) -> tuple[float, float]:
+    """Return the two ends of an interval."""
+    low, high = numbers(values, where)
+    return low, high
+
+
+def interval(found: Mapping[str, Any], where: str) -> tuple[float, float] | None:
+    """Return ``low`` and ``high`` of an estimate; None for one that has no interval."""
+    if found["low"] is None or found["high"] is None:
+        return None
+    return pair((found["low"], found["high"]), where)
+
+
 def matrix(rows: Iterable[Iterable[Any]], where: str) -> tuple[tuple[float, ...], ...]:
     """Return rows of finite numbers."""
     return tuple(numbers(row, f"{where}[{index}]") for index, row in enumerate(rows))

@@ -1,13 +1,13 @@
-"""How alike vectors from disjoint topics are, by the number of topics.
+"""How alike vectors from disjoint topics are, by the number of topics and by emotion.
 
-Contract: pure; ``analysis/sample_size.json`` becomes one description.
+Contract: pure; ``analysis/sample_size.json`` becomes two descriptions.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from probes.figures.description import Line, Lines, Panel
-from probes.figures.reading import need, numbers
+from probes.figures.description import Bars, Line, Lines, Panel, Part
+from probes.figures.reading import need, number, numbers
 
 
 def sample_size_curve(found: Mapping[str, Any]) -> Lines:
@@ -47,4 +47,34 @@ def sample_size_curve(found: Mapping[str, Any]) -> Lines:
                 y_limits=(min(-0.1, *low, *other), 1.02),
             ),
         ),
+    )
+
+
+def reliability_by_emotion(found: Mapping[str, Any]) -> Bars:
+    """Describe each emotion's reliability, the lowest first.
+
+    Raises
+    ------
+    DataError
+        A part is missing or not finite.
+    """
+    known = {
+        emotion: number(value, f"sample_size.reliability.{emotion}")
+        for emotion, value in need(found, "reliability", "sample_size").items()
+        if value is not None
+    }
+    order = sorted(known, key=lambda emotion: known[emotion])
+    mean = number(need(found, "mean_reliability", "sample_size"), "sample_size.mean_reliability")
+    return Bars(
+        title="How reliable each emotion's vector is",
+        subtitle=f"{found['model']}, layer {found['layer']}, {found['n_topics']} topics x "
+        f"{found['stories_per_topic']:.1f} stories, {found['n_splits']} splits in halves",
+        caption="Cosine of an emotion's vectors from two halves of the topics, brought to all "
+        "topics by the Spearman-Brown formula. 1: other topics would give the same vector. 0: none "
+        f"of it would come back. All emotions together: {mean:.2f}.",
+        categories=tuple(order),
+        parts=(Part(name="reliability", values=tuple(known[emotion] for emotion in order)),),
+        category_label="",
+        value_label="reliability of the vector from all topics",
+        horizontal=True,
     )

@@ -313,6 +313,10 @@ def _about_point(figure: Lines, line: Line, point: int) -> str:
 
 def _bars(figure: Bars) -> go.Figure:
     names = _safe(figure.categories)
+    between = [
+        "" if ends is None else f" [{ends[0]:.4g}, {ends[1]:.4g}]"
+        for ends in figure.intervals or [None] * len(names)
+    ]
     drawn, shown = go.Figure(), 0
     for part in figure.parts:
         color = MUTED if part.muted else category_color(shown)
@@ -325,11 +329,12 @@ def _bars(figure: Bars) -> go.Figure:
             name=for_plotly(part.name),
             marker={"color": color, "line": {"width": 0}},
             hovertext=[
-                f"<b>{name}</b><br>{for_plotly(part.name)}: {value:.4g}"
-                for name, value in zip(names, values, strict=True)
+                f"<b>{name}</b><br>{for_plotly(part.name)}: {value:.4g}{interval}"
+                for name, value, interval in zip(names, values, between, strict=True)
             ],
             hoverinfo="text",
         )
+    _intervals(figure, names, drawn)
     if figure.line is not None:
         drawn.add_scatter(
             x=names,
@@ -352,5 +357,20 @@ def _bars(figure: Bars) -> go.Figure:
         drawn.update_xaxes(words).update_yaxes(numbers)
         extent = {"width": max(760, 160 + 26 * len(names)), "height": 520}
     return drawn.update_layout(
-        barmode="stack", margin={"t": 60}, legend=_legend(len(drawn.data)), **extent  # type: ignore
+        barmode="stack", margin={"t": 60}, legend=_legend(len(figure.parts) + 1), **extent  # type: ignore
     )  # fmt: skip
+
+
+def _intervals(figure: Bars, names: Sequence[str], drawn: go.Figure) -> None:
+    """Draw every interval as a line of its own over its bar."""
+    for name, interval in zip(names, figure.intervals or (), strict=False):
+        if interval is not None:
+            ends, place = list(interval), [name, name]
+            drawn.add_scatter(
+                x=ends if figure.horizontal else place,
+                y=place if figure.horizontal else ends,
+                mode="lines",
+                line={"color": INK, "width": 1.5},
+                hoverinfo="skip",
+                showlegend=False,
+            )

@@ -51,5 +51,23 @@ def test_noise_is_said_to_need_more_than_there_is(planted):
     measured = SIZE.measure(planted(row=noise_row))
     assert measured.values["mean_reliability"] < 0.4
     assert "reliability" in measured.limits[0]
-    [figure] = SIZE.figures(measured.to_json()).values()
-    assert [line.name for line in figure.panels[0].lines] == ["same emotion", "different emotions"]
+    figures = SIZE.figures(measured.to_json())
+    lines = figures["sample_size"].panels[0].lines
+    assert [line.name for line in lines] == ["same emotion", "different emotions"]
+    [part] = figures["reliability_by_emotion"].parts
+    assert list(part.values) == sorted(measured.values["reliability"].values())
+
+
+def test_the_figure_of_clusters_has_every_null_beside_what_it_could_explain(planted):
+    measured = CLUSTERS.measure(planted(row=grouped_row))
+    [figure] = CLUSTERS.figures(measured.to_json()).values()
+    found = dict(zip(figure.categories, figure.totals, strict=True))
+    for method, values in measured.values["methods"].items():
+        assert found[f"ARI {method}"] == values["ari"]["value"]
+        assert found[f"NMI {method}: any order"] == values["nmi"]["permuted"]
+        assert found[f"ARI {method}: shuffled"] == values["ari"]["shuffled"]
+    ends = dict(zip(figure.categories, figure.intervals, strict=True))
+    low, high = ends["ARI k-means"]
+    assert low <= found["ARI k-means"] <= high
+    assert ends["ARI k-means: shuffled"] is None
+    assert all(len(name) <= 27 for name in figure.categories)

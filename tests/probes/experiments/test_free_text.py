@@ -154,4 +154,12 @@ def test_a_finished_run_is_written_judged_and_compared(finished, judge_server):
     assert values["judge_model"]["n"] == len(PROMPTS) * len(values["emotions"])
     assert 0 <= values["leak"]["steered"] <= 1
     assert [name for name, _ in values["rows"]][-1] == "free text: content leak"
+    figures = find_experiment("free-text").figures(values)
+    for key, judged in values["judges"].items():
+        figure = figures[f"free_text_{key}"]
+        assert figure.totals[:3] == pytest.approx(
+            [judged["gain"], judged["gain_in_others"], judged["gain_in_random"]]
+        )
+        assert sorted(figure.categories[3:]) == EMOTIONS
+        assert figure.intervals[0] == tuple(judged["gain_interval"])
     json.dumps(values)

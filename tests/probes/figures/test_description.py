@@ -46,6 +46,17 @@ def test_lengths_that_disagree_are_refused():
         Line(name="r", x=(0.0, 1.0), y=(0.0, 1.0), low=(0.0, 0.0))
 
 
+def test_a_bar_without_an_interval_says_none_and_none_is_forgotten():
+    parts = (Part(name="p", values=(1.0, 0.0)), Part(name="q", values=(0.0, 2.0)))
+    words = {**WORDS, "category_label": "c", "value_label": "v"}
+    bars = Bars(categories=("a", "b"), parts=parts, intervals=((0.5, 1.5), None), **words)
+    assert bars.totals == (1.0, 2.0)
+    with pytest.raises(InvalidInput, match="intervals: expected 2 entries, got 1"):
+        Bars(categories=("a", "b"), parts=parts, intervals=(None,), **words)
+    with pytest.raises(DataError):
+        Bars(categories=("a", "b"), parts=parts, intervals=(None, (0.0, math.nan)), **words)
+
+
 def test_labels_that_would_share_one_place_are_refused():
     with pytest.raises(InvalidInput, match="twice.*'a'"):
         heatmap(((1.0, 0.0), (0.0, 1.0)), rows=("a", "a"))

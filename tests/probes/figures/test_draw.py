@@ -8,7 +8,7 @@ import pytest
 from made_up_analysis import HOSTILE, TOKENS, synthetic_counts, synthetic_geometry, synthetic_lens
 
 from probes.figures import catalog, draw_all, png, to_html, to_png, webpage
-from probes.figures.description import Heatmap
+from probes.figures.description import Bars, Heatmap, Part
 from probes.figures.png_plots import drawable
 from probes.figures.text import for_plotly, visible
 
@@ -72,6 +72,26 @@ def test_one_description_drives_both_drawings_of_lines_and_bars(analysis):
     ):
         assert [bar.get_width() for bar in container] == list(part.values) == trace["x"]
         assert trace["y"] == list(stories.categories)
+
+
+@pytest.mark.parametrize("horizontal", [True, False])
+def test_intervals_are_lines_over_their_bars_in_both(horizontal):
+    figure = Bars(
+        title="t", subtitle="s", caption="c", categories=("a", "b", "c"),
+        parts=(Part(name="p", values=(0.4, -0.2, 0.1)),), category_label="", value_label="r",
+        horizontal=horizontal, intervals=((0.1, 0.6), None, (-0.3, 0.3)),
+    )  # fmt: skip
+    axes = png.matplotlib_figure(figure).axes[0]
+    along = 0 if horizontal else 1
+    drawn = [lines.get_segments()[0] for lines in axes.collections]
+    assert [tuple(ends[:, along]) for ends in drawn] == [(0.1, 0.6), (-0.3, 0.3)]
+    assert [tuple(ends[:, 1 - along]) for ends in drawn] == [(0, 0), (2, 2)]
+    bars, *lines = traces_in(webpage.render(figure))
+    value, place = ("x", "y") if horizontal else ("y", "x")
+    assert [line[value] for line in lines] == [[0.1, 0.6], [-0.3, 0.3]]
+    assert [line[place] for line in lines] == [["a", "a"], ["c", "c"]]
+    assert "[0.1, 0.6]" in bars["hovertext"][0]
+    assert "[" not in bars["hovertext"][1]
 
 
 def test_the_table_shows_the_same_tokens_and_the_page_their_values(analysis):
