@@ -76,8 +76,13 @@ def measure(materials: Materials) -> Measured:
 
 
 def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe the matrix of messages and emotions."""
-    return {} if values["batteries"] is None else {"scenarios": scenario_heatmap(values)}
+    """Describe the matrix of messages and emotions, centered and as it is."""
+    if values["batteries"] is None:
+        return {}
+    return {
+        "scenarios": scenario_heatmap(values),
+        "scenarios_uncentered": scenario_heatmap(values, "uncentered"),
+    }
 
 
 EXPERIMENT = Experiment(measure, figures)

@@ -9,9 +9,20 @@ from typing import Any
 from probes.figures.description import Heatmap
 from probes.figures.reading import matrix, need
 
+_READINGS = {
+    "centered": "the mean of its battery is subtracted",
+    "uncentered": "nothing is subtracted, so an emotion that all messages are close to has a "
+    "column of its own color",
+}
 
-def scenario_heatmap(scenarios: Mapping[str, Any]) -> Heatmap:
-    """Describe the centered cosines of both batteries with the emotions that they imply.
+
+def scenario_heatmap(scenarios: Mapping[str, Any], reading: str = "centered") -> Heatmap:
+    """Describe the cosines of both batteries with the emotions that they imply.
+
+    Parameters
+    ----------
+    reading
+        ``centered`` or ``uncentered``.
 
     Raises
     ------
@@ -24,7 +35,7 @@ def scenario_heatmap(scenarios: Mapping[str, Any]) -> Heatmap:
     columns = tuple(next(iter(batteries.values()))["emotions"])
     places = [everything.index(emotion) for emotion in columns]
     for name, battery in batteries.items():
-        found = need(battery, "centered", f"scenarios.{name}")
+        found = need(battery, reading, f"scenarios.{name}")
         cosine = matrix(need(found, "matrix", f"scenarios.{name}"), f"scenarios.{name}.matrix")
         rows += [f"{emotion} ({name})" for emotion in battery["emotions"]]
         values += [tuple(row[place] for place in places) for row in cosine]
@@ -32,10 +43,11 @@ def scenario_heatmap(scenarios: Mapping[str, Any]) -> Heatmap:
         parts.append(f"{name}: {found['contrast']:+.3f}, p={found['p']:.4f}")
     largest = max(abs(value) for row in values for value in row)
     return Heatmap(
-        title="Messages that imply an emotion without naming it",
+        title="Messages that imply an emotion without naming it"
+        + ("" if reading == "centered" else f", {reading}"),
         subtitle=f"{scenarios['model']}, layer {scenarios['layer']}, {len(columns)} of 12 emotions "
         "have a vector in this run",
-        caption=f"Row: a message, read {scenarios['read']}; the mean of its battery is subtracted. "
+        caption=f"Row: a message, read {scenarios['read']}; {_READINGS[reading]}. "
         "Column: an emotion's vector. If the vectors follow what a message implies, the diagonal "
         "of each battery stands out. Own emotion above the others: " + "; ".join(parts) + ".",
         rows=tuple(rows),

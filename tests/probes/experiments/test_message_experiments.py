@@ -53,6 +53,16 @@ def test_scenarios_find_vectors_that_lie_where_the_messages_do(materials):
     assert values["left_out"][:2] == ["afraid", "calm"]
 
 
+def test_scenarios_are_drawn_centered_and_as_they_are(materials):
+    experiment = find_experiment("scenarios")
+    values = experiment.measure(materials).to_json()
+    figures = experiment.figures(values)
+    for name, reading in (("scenarios", "centered"), ("scenarios_uncentered", "uncentered")):
+        matrix = values["batteries"]["first"][reading]["matrix"]
+        places = [materials.emotions.index(emotion) for emotion in figures[name].columns]
+        assert figures[name].values[0] == pytest.approx([matrix[0][place] for place in places])
+
+
 def test_scenarios_read_the_held_out_battery_apart_from_the_first(materials):
     batteries = find_experiment("scenarios").measure(materials).values["batteries"]
     assert batteries["first"]["centered"]["matrix"] != batteries["held-out"]["centered"]["matrix"]
