@@ -43,7 +43,7 @@ Flags of a run
   --output_dir=FOLDER   where everything is written
   --restart=STAGE       delete a stage's results and what follows from them, then run
   --emotions=A,B        logit-lens: show only these emotions
-  --only=A,B            validate: run and show only these experiments
+  --only=A,B            validate: run and show only these experiments; a wrong name lists all
   --dry-run             what writing will take (requests, tokens, time, cost); writes nothing
 
 Flags of every command
