@@ -1,44 +1,65 @@
-"""Time recipes in turn in one process; CPU seconds, so that other processes disturb least."""
+"""Wall-clock seconds and resident memory of this process, and how quiet the machine was."""
 
+import contextlib
 import resource
-import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 
-import torch
+_STATUS = Path("/proc/self/status")
 
 
 def seconds(function: Callable[[], object]) -> float:
-    """CPU seconds of this process over its threads."""
-    start = time.process_time()
+    """Wall-clock seconds of one call."""
+    start = time.perf_counter()
     function()
-    return (time.process_time() - start) / torch.get_num_threads()
+    return time.perf_counter() - start
 
 
-def in_turn(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, every round in the same order, after one pass that warms up."""
-    for function in functions.values():
-        function()
-    taken: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(rounds):
-        for name, function in functions.items():
-            taken[name].append(seconds(function))
-    return {name: statistics.median(times) for name, times in taken.items()}
+def forget_peak() -> None:
+    """Let the peak begin again at what is resident now, where the system can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
-def roofline(rows: int, width: int, out: int) -> float:
-    """FLOP per second of one matrix product of the model's shape."""
-    inputs, weight = torch.randn(rows, width), torch.randn(out, width)
-    repeats = max(3, int(4e10 // (2 * rows * width * out)))
-
-    def multiply() -> None:
-        for _ in range(repeats):
-            torch.nn.functional.linear(inputs, weight)
-
-    multiply()
-    return 2 * rows * width * out * repeats / statistics.median(seconds(multiply) for _ in "abc")
+def peak_bytes() -> int:
+    """Largest resident memory since `forget_peak`, else since the process began."""
+    return _kilobytes("VmHWM", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
 
 
-def peak_memory() -> float:
-    """Largest resident memory of this process so far, in GB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+def resident_bytes() -> int:
+    """Resident memory now."""
+    return _kilobytes("VmRSS", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
+
+
+def _kilobytes(name: str, otherwise: int) -> int:
+    if not _STATUS.exists():
+        return otherwise
+    lines = _STATUS.read_text().splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith(name)), otherwise)
+
+
+class Company:
+    """What share of the machine's processors other programs took since this was made."""
+
+    def __init__(self) -> None:
+        self._before = self._times()
+
+    def share(self) -> float | None:
+        """Share between 0 and 1; None where the system does not tell."""
+        if self._before is None or (now := self._times()) is None:
+            return None
+        total, busy, own = (b - a for a, b in zip(self._before, now, strict=True))
+        return max(0.0, busy - own) / max(total, 1e-9)
+
+    @staticmethod
+    def _times() -> tuple[float, float, float] | None:
+        """Return seconds of all processors, of those not idle, and of this program."""
+        with contextlib.suppress(OSError):
+            fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+            ticks = [int(field) / 100 for field in fields]
+            whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+            used = [resource.getrusage(who) for who in whose]
+            own = sum(one.ru_utime + one.ru_stime for one in used)
+            return sum(ticks), sum(ticks) - ticks[3] - ticks[4], own
+        return None

@@ -1,9 +1,12 @@
 """Ways to average `resid_post` over each text's content tokens: ours, and those of peers.
 
 Every recipe is a function of (model, texts) -> [text layer d_model] and gives the same numbers.
+nnsight is no dependency: its recipe is there where it is installed.
 """
 
+import importlib.util
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -13,9 +16,9 @@ import hooks
 from hooks.tokens import pad
 
 
-def ours(model: hooks.LanguageModel, texts: Sequence[str]) -> Tensor:
+def ours(model: hooks.LanguageModel, texts: Sequence[str], **options: Any) -> Tensor:
     """Hooks that pool inside the pass, sorted by length, no logits."""
-    return hooks.pooled_resid_post(model, texts).mean
+    return hooks.pooled_resid_post(model, texts, **options).mean
 
 
 def all_hidden_states(model: hooks.LanguageModel, texts: Sequence[str]) -> Tensor:
@@ -62,9 +65,40 @@ def run_with_cache(model: hooks.LanguageModel, texts: Sequence[str]) -> Tensor:
     return torch.stack(means)
 
 
-RECIPES: dict[str, Callable[[hooks.LanguageModel, Sequence[str]], Tensor]] = {
-    "ours": ours,
-    "all hidden states, left-padded batches of 8": all_hidden_states,
+def nnsight_trace(model: hooks.LanguageModel, texts: Sequence[str]) -> Tensor:
+    """Read one text per pass with an nnsight trace that pools in it and stops at the last block."""
+    import nnsight
+
+    traced = nnsight.NNsight(model.hf)
+    means = []
+    for text in texts:
+        batch = pad([model.encode(text)], model.special_ids)
+        content = batch.content[0]
+        with torch.no_grad(), traced.trace(input_ids=batch.ids) as tracer:
+            pooled = nnsight.save([])
+            for block in _blocks(traced, model):
+                output = block.output
+                stream = output[0] if isinstance(output, tuple) else output
+                pooled.append(stream.reshape(len(content), -1)[content].float().mean(dim=0))
+            tracer.stop()
+        means.append(torch.stack(pooled))
+    return torch.stack(means)
+
+
+def _blocks(traced: Any, model: hooks.LanguageModel) -> Any:
+    """Find the decoder blocks in nnsight's tree."""
+    found = next(n for n, m in model.hf.named_modules() if m is model.bulk.structure.blocks)
+    for part in found.split("."):
+        traced = getattr(traced, part)
+    return traced
+
+
+OURS = "ours"
+RECIPES: dict[str, Callable[..., Tensor]] = {
+    OURS: ours,
+    "all hidden states and logits, left-padded batches of 8": all_hidden_states,
     "one text at a time": one_at_a_time,
     "TransformerLens run_with_cache": run_with_cache,
 }
+if importlib.util.find_spec("nnsight"):
+    RECIPES["nnsight trace"] = nnsight_trace

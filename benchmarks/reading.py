@@ -1,0 +1,160 @@
+"""Reading: ours beside the recipes of peers, the roofline, and growth with texts and layers."""
+
+import contextlib
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import hooks
+from benchmarks import roofline
+from benchmarks.children import Child, Turn
+from benchmarks.recipes import OURS, RECIPES
+from benchmarks.tables import gigabytes, rate, table, times
+from benchmarks.texts import texts
+from hooks.batching import tune
+
+SUBJECTS = ("embedded:gemma-3-270m", "embedded:smollm2-135m-instruct")
+
+
+@dataclass(frozen=True)
+class Read:
+    """What one model's recipes took."""
+
+    model: str
+    dtype: str
+    n_texts: int
+    n_tokens: int
+    batch_tokens: int
+    rounds: int
+    turns: dict[str, list[Turn]]
+    flops_per_token: float
+    roofline: float
+    """Tokens per second."""
+    fewer_texts: dict[int, float]
+    """Seconds of ours by number of texts."""
+    fewer_layers: dict[int, float]
+    """Seconds of ours by number of layers read."""
+
+    def rate(self, recipe: str) -> float:
+        """Median tokens per second."""
+        return self.n_tokens / statistics.median(turn.seconds for turn in self.turns[recipe])
+
+    def ratio(self, recipe: str) -> float:
+        """Return how many times faster ours is."""
+        return self.rate(OURS) / self.rate(recipe)
+
+    @property
+    def share(self) -> float:
+        """Share of the roofline that ours reaches."""
+        return self.rate(OURS) / self.roofline
+
+
+def prepare(name: str, recipe: str) -> Callable[..., Any]:
+    """Load the model as a user of the recipe would; return what reads with it."""
+    through_lens = recipe in (OURS, "TransformerLens run_with_cache")
+    model = hooks.load(name, backend="auto" if through_lens else "huggingface")
+    read = RECIPES[recipe]
+    options = {"batch_tokens": tune(model, model.n_layers - 1)} if recipe == OURS else {}
+
+    def job(n_texts: int, n_layers: int | None = None) -> dict[str, Any]:
+        given = texts(n_texts)
+        layers = {} if n_layers is None else {"layers": list(range(n_layers))}
+        read(model, given, **options, **layers)
+        return {
+            **options,
+            "n_tokens": sum(len(model.encode(text)) for text in given),
+            "n_layers": model.n_layers,
+            "dtype": str(model.dtype).removeprefix("torch."),
+        }
+
+    return job
+
+
+def measure(name: str, n_texts: int, rounds: int) -> Read:
+    """Warm every recipe up, then let them read in turn; ours also less and shallower."""
+    with contextlib.ExitStack() as stack:
+        roof = stack.enter_context(Child(roofline.prepare, name))
+        found = [roof.ask().result]
+        children = {r: stack.enter_context(Child(prepare, name, r)) for r in RECIPES}
+        about: dict[str, Any] = {}
+        for recipe, child in children.items():
+            warm = child.ask(n_texts=min(4, n_texts)).result
+            about = warm if recipe == OURS else about
+        turns: dict[str, list[Turn]] = {recipe: [] for recipe in RECIPES}
+        few: dict[int, list[float]] = {n: [] for n in (n_texts // 2,)}
+        depth = about["n_layers"]
+        shallow: dict[int, list[float]] = {n: [] for n in (depth // 3, 2 * depth // 3)}
+        for _ in range(rounds):
+            found.append(roof.ask().result)
+            for recipe, child in children.items():
+                turns[recipe].append(child.ask(n_texts=n_texts))
+            own = children[OURS]
+            for n, seconds in few.items():
+                seconds.append(own.ask(n_texts=n).seconds)
+            for n, seconds in shallow.items():
+                seconds.append(own.ask(n_texts=n_texts, n_layers=n).seconds)
+    whole = statistics.median(turn.seconds for turn in turns[OURS])
+    return Read(
+        model=name,
+        dtype=about["dtype"],
+        n_texts=n_texts,
+        n_tokens=turns[OURS][0].result["n_tokens"],
+        batch_tokens=about["batch_tokens"],
+        rounds=rounds,
+        turns=turns,
+        flops_per_token=found[0]["flops_per_token"],
+        roofline=max(one["tokens_per_second"] for one in found),
+        fewer_texts={**{n: statistics.median(s) for n, s in few.items()}, n_texts: whole},
+        fewer_layers={**{n: statistics.median(s) for n, s in shallow.items()}, depth: whole},
+    )
+
+
+def ratios(read: Read) -> list[tuple[str, str]]:
+    """Return the lines that come first."""
+    label = f"reading, {read.model.removeprefix('embedded:')}"
+    lines = [(f"{label}: ours / {r}", times(read.ratio(r))) for r in RECIPES if r != OURS]
+    return [*lines, (f"{label}: ours / roofline of matrix products", f"{read.share:.0%}")]
+
+
+def section(read: Read) -> str:
+    """Return the tables of one model."""
+    peak = {r: max(turn.peak_bytes for turn in turns) for r, turns in read.turns.items()}
+    ready = {r: turns[0].ready_bytes for r, turns in read.turns.items()}
+    recipes = table(
+        ("recipe", "tokens/s", "ours is faster by", "peak memory", "above the loaded model"),
+        [
+            (
+                recipe,
+                rate(read.rate(recipe)),
+                times(read.ratio(recipe)),
+                gigabytes(peak[recipe]),
+                gigabytes(peak[recipe] - ready[recipe]),
+            )
+            for recipe in read.turns
+        ],
+    )
+    allowed = read.roofline * read.flops_per_token / 1e9
+    return f"""## Reading: {read.model}
+
+{read.n_texts} texts, {read.n_tokens} tokens, {read.dtype}; ours in passes of {read.batch_tokens} \
+padded tokens (measured by itself); median of {read.rounds}.
+
+{recipes}
+
+Roofline: {allowed:.0f} GFLOP/s, {rate(read.roofline)} tokens/s of \
+{read.flops_per_token / 1e6:.0f} MFLOP each; ours reaches {read.share:.0%}.
+
+{_growth("texts", read.fewer_texts)}
+
+{_growth("layers", read.fewer_layers)}"""
+
+
+def _growth(what: str, seconds: dict[int, float]) -> str:
+    """Return time against the number of something, per one of it."""
+    last = max(seconds)
+    each = seconds[last] / last
+    rows = [
+        (str(n), f"{taken:.2f}", f"{taken / n / each:.2f}") for n, taken in sorted(seconds.items())
+    ]
+    return table((what, "seconds", "per one, beside the last line"), rows)

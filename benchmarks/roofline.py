@@ -1,0 +1,59 @@
+"""What matrix products alone would allow: the model's own shapes, nothing between them.
+
+    seconds per token = sum over shapes of (matrices of this shape) * best seconds / rows
+
+The best of several numbers of rows and several tries counts, with weights still in the processor's
+cache, so no real pass can reach it. Attention's own products, norms and activations are left out of
+the FLOPs on both sides.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+import hooks
+from benchmarks.measure import seconds
+
+_ROWS = (512, 1024, 2048)
+_TRIES = 3
+_SECONDS = 0.1
+"""Of one try, about."""
+
+
+def prepare(name: str) -> Callable[..., dict[str, float]]:
+    """Return a job that measures the roofline of a model's decoder blocks."""
+    model = hooks.load(name, backend="huggingface")
+    shapes: Counter[Any] = Counter(
+        tuple(parameter.shape)
+        for parameter in model.bulk.structure.blocks.parameters()
+        if parameter.dim() > 1
+    )
+    dtype = model.dtype
+    flops = sum(2.0 * out * width * count for (out, width), count in shapes.items())
+    del model
+
+    def job() -> dict[str, float]:
+        with torch.inference_mode():
+            taken = sum(count * _best(out, width, dtype) for (out, width), count in shapes.items())
+        return {"flops_per_token": flops, "tokens_per_second": 1 / taken}
+
+    return job
+
+
+def _best(out: int, width: int, dtype: torch.dtype) -> float:
+    """Seconds per row of the fastest product of one shape."""
+    weight = torch.randn(out, width, dtype=dtype)
+    found = []
+    for rows in _ROWS:
+        inputs = torch.randn(rows, width, dtype=dtype)
+
+        def multiply(times: int, inputs: torch.Tensor = inputs) -> None:
+            for _ in range(times):
+                torch.nn.functional.linear(inputs, weight)
+
+        multiply(1)
+        times = max(1, round(_SECONDS / seconds(lambda m=multiply: m(1))))
+        found += [seconds(lambda m=multiply, n=times: m(n)) / times / rows for _ in range(_TRIES)]
+    return min(found)
