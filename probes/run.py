@@ -142,7 +142,7 @@ def _help(words: list[str]) -> str:
 
 
 def _dispatch(words: list[str], terminal: "Terminal") -> int:
-    from probes.commands.call import Call, refuse_unknown
+    from probes.commands.call import Call, refuse_misspelled, refuse_unknown
 
     positional, flags = _parse(words)
     for switch in ("quiet", "json"):
@@ -155,6 +155,8 @@ def _dispatch(words: list[str], terminal: "Terminal") -> int:
     own = {name: flags.pop(name) for name in command.flags if name in flags}
     if not command.takes_settings:
         refuse_unknown(flags, list(command.flags), command.name)
+    elif command is not _PIPELINE:
+        refuse_misspelled(flags, list(command.flags), command.name)
     return command.run(Call(positional, own, flags, terminal))
 
 

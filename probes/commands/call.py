@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hooks.errors import InvalidInput
-from probes.config import Config, load_config
+from probes.config import Config, load_config, nearest_key
 from probes.runs import Run
 from probes.terminal import Terminal
 
@@ -63,6 +63,22 @@ def refuse_unknown(flags: Iterable[str], known: Sequence[str], command: str) -> 
             near = difflib.get_close_matches(flag, known, n=1)
             hint = f"did you mean --{near[0]}?" if near else f"expected one of: {', '.join(known)}."
             raise InvalidInput(f"{command}: unknown flag --{flag}; {hint}")
+
+
+def refuse_misspelled(flags: Iterable[str], known: Sequence[str], command: str) -> None:
+    """Refuse what is neither a flag of a command nor like any setting of the config.
+
+    A flag like one of the command's own is taken for that, misspelled; the rest is left to the
+    config, which knows its settings.
+
+    Raises
+    ------
+    InvalidInput
+        Naming the flag.
+    """
+    words = [flag for flag in flags if "." not in flag and flag not in Config.model_fields]
+    own = [word for word in words if difflib.get_close_matches(word, known, n=1)]
+    refuse_unknown(own or [word for word in words if nearest_key(word) is None], known, command)
 
 
 def load(source: str, settings: Mapping[str, Any]) -> Config:

@@ -182,6 +182,9 @@ class TestWrongWords:
             (["run-all"], "expected a config"),
             (["doctor"], "expected one model"),
             (["doctor", "gpt2", "--backnd=x"], "did you mean --backend?"),
+            (["steer", "CONFIG", "--emotions=sad"], "steer: unknown flag --emotions; did you mean"),
+            (["steer", "CONFIG", "--html=a.html"], "unknown flag --html; expected one of: emotion"),
+            (["status", "CONFIG", "--temperatur=1"], "did you mean 'generation.temperature'?"),
         ],
     )
     def test_are_refused_before_any_work(self, reading_run, capsys, words, message):
