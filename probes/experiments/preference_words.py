@@ -6,6 +6,8 @@ Contract: plain values in, as ``analysis/preferences.json`` holds them; text out
 from collections.abc import Mapping
 from typing import Any
 
+from probes.experiments.wording import effect
+
 
 def rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Lines for the table of a run."""
@@ -23,7 +25,7 @@ def rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         (
             "preferences: vectors beside Elo",
             f"{len(sure)} of {len(emotions)} emotions at p<=0.05 corrected for {len(emotions)}; "
-            f"strongest {best} {link['r']:+.2f} [{link['low']:+.2f}, {link['high']:+.2f}], "
+            f"strongest {best} {_r(link)}, "
             f"n={values['n_activities']}, p={link['p_corrected']:.4f}; number of tokens "
             f"{_r(values['length_r'])}",
         ),
@@ -107,4 +109,4 @@ def _signed(value: float | None) -> str:
 def _r(found: Mapping[str, Any] | None) -> str:
     if found is None:
         return "not measured"
-    return f"{found['r']:+.2f} [{found['low']:+.2f}, {found['high']:+.2f}]"
+    return effect(found["r"], (found["low"], found["high"]))

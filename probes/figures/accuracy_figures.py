@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes.figures.description import Line, Lines, Panel
+from probes.figures.estimates import line_of
 from probes.figures.reading import need, number, numbers
+
+_READERS = {"nearest": "nearest vector", "logistic": "logistic regression"}
 
 
 def accuracy_by_layer(found: Mapping[str, Any]) -> Lines:
@@ -22,9 +25,12 @@ def accuracy_by_layer(found: Mapping[str, Any]) -> Lines:
     null = need(found, "permuted", "held_out_topics")
     upper = tuple(number(each["upper"], "held_out_topics.permuted.upper") for each in null)
     middle = tuple(number(each["mean"], "held_out_topics.permuted.mean") for each in null)
+    readers = []
+    for key, name in _READERS.items():
+        top_1 = [each["top_1"] for each in need(found, key, "held_out_topics")]
+        readers.append(line_of(name, layers, top_1, f"held_out_topics.{key}"))
     lines = (
-        _line(found, "nearest", "nearest vector", layers),
-        _line(found, "logistic", "logistic regression", layers),
+        *readers,
         Line(name="shuffled labels: mean", x=layers, y=middle),
         Line(name="shuffled labels: 95%", x=layers, y=upper),
     )
@@ -47,16 +53,4 @@ def accuracy_by_layer(found: Mapping[str, Any]) -> Lines:
         ),
         mark=number(need(found, "layer", "held_out_topics"), "held_out_topics.layer"),
         mark_label=f"layer {found['layer']}, analyzed",
-    )
-
-
-def _line(found: Mapping[str, Any], key: str, name: str, layers: tuple[float, ...]) -> Line:
-    where = f"held_out_topics.{key}"
-    top = [each["top_1"] for each in need(found, key, "held_out_topics")]
-    return Line(
-        name=name,
-        x=layers,
-        y=numbers((each["value"] for each in top), where),
-        low=numbers((each["low"] for each in top), where),
-        high=numbers((each["high"] for each in top), where),
     )

@@ -6,8 +6,9 @@ Contract: pure; ``analysis/clusters.json`` becomes one description.
 from collections.abc import Mapping
 from typing import Any
 
-from probes.figures.description import Bars, Part
-from probes.figures.reading import interval, need, number
+from probes.figures.description import Bars
+from probes.figures.estimates import Bar, bar_of, bars_by_kind
+from probes.figures.reading import need, number
 
 _FOUND, _NULL, _STABLE = "this run", "chance", "with itself"
 _NULLS = {"permuted": "any order", "shuffled": "shuffled"}
@@ -22,19 +23,18 @@ def cluster_agreement(found: Mapping[str, Any]) -> Bars:
         A part is missing or not finite.
     """
     methods = need(found, "methods", "clusters")
-    bars: list[tuple[str, str, float, tuple[float, float] | None]] = []
+    bars: list[Bar] = []
     for key in ("ari", "nmi"):
         for method, measured in methods.items():
             index, where = need(measured, key, f"clusters.{method}"), f"clusters.{method}.{key}"
             short = f"{key.upper()} {method}"
-            bars.append((short, _FOUND, number(index["value"], where), interval(index, where)))
+            bars.append(bar_of(short, _FOUND, index, where))
             for null, name in _NULLS.items():
-                bars.append((f"{short}: {name}", _NULL, number(index[null], where), None))
+                bars.append(Bar(f"{short}: {name}", _NULL, number(index[null], where)))
     for method, measured in methods.items():
-        stable, where = measured["stability"], f"clusters.{method}.stability"
-        if stable["value"] is not None:
-            value = number(stable["value"], where)
-            bars.append((f"stability {method}", _STABLE, value, interval(stable, where)))
+        if measured["stability"]["value"] is not None:
+            where = f"clusters.{method}.stability"
+            bars.append(bar_of(f"stability {method}", _STABLE, measured["stability"], where))
     chance = ", ".join(f"{method} p={row['ari']['p']:.4f}" for method, row in methods.items())
     return Bars(
         title="Do the emotions fall into the paper's clusters",
@@ -46,17 +46,6 @@ def cluster_agreement(found: Mapping[str, Any]) -> Bars:
         f"large an ARI: {chance}). Shuffled: vectors of stories whose labels were shuffled. "
         "Stability: ARI with the clusters of topics drawn again. Lines: 95% intervals when topics "
         "are drawn again.",
-        categories=tuple(name for name, _, _, _ in bars),
-        parts=tuple(
-            Part(
-                name=name,
-                values=tuple(value if kind == name else 0.0 for _, kind, value, _ in bars),
-                muted=name == _NULL,
-            )
-            for name in (_FOUND, _NULL, _STABLE)
-        ),
-        category_label="",
         value_label="index of agreement",
-        horizontal=True,
-        intervals=tuple(ends for _, _, _, ends in bars),
+        **bars_by_kind(bars, (_FOUND, _NULL, _STABLE), muted=(_NULL,)),
     )

@@ -7,8 +7,9 @@ table of choices.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from probes.figures.description import Bars, Heatmap, Part
-from probes.figures.reading import interval, need, number, numbers
+from probes.figures.description import Bars, Heatmap
+from probes.figures.estimates import bar_of, bars_by_kind
+from probes.figures.reading import need, numbers
 
 TITLES = {"valence": "|r|", "accuracy": "accuracy"}
 
@@ -76,30 +77,17 @@ def choice_bars(
     lines
         With ``name``, ``own`` and, where compared, ``valence`` and ``accuracy``.
     """
-    categories: list[str] = []
-    intervals: list[tuple[float, float] | None] = []
-    values: dict[str, list[float]] = {"this run": [], "another choice": []}
-    for key, short in TITLES.items():
-        for line in lines:
-            if line.get(key) is None:
-                continue
-            categories.append(f"{short}: {line['name']}")
-            where = f"{line['name']}.{key}"
-            value = number(line[key]["value"], where)
-            intervals.append(interval(line[key], where))
-            for name, row in values.items():
-                row.append(max(0.0, value) if (name == "this run") == line["own"] else 0.0)
+    kinds = ("this run", "another choice")
+    bars = [
+        bar_of(f"{short}: {line['name']}", kinds[not line["own"]], line[key], line["name"])
+        for key, short in TITLES.items()
+        for line in lines
+        if line.get(key) is not None
+    ]
     return Bars(
         title=title,
         subtitle=subtitle,
         caption=caption,
-        categories=tuple(categories),
-        parts=tuple(
-            Part(name=name, values=tuple(row), muted=name != "this run")
-            for name, row in values.items()
-        ),
-        category_label="",
         value_label="correlation or share of stories",
-        horizontal=True,
-        intervals=tuple(intervals),
+        **bars_by_kind(bars, kinds, muted=kinds[1:]),
     )

@@ -6,7 +6,8 @@ Contract: pure; ``analysis/free_text.json`` becomes one description per judge.
 from collections.abc import Mapping
 from typing import Any
 
-from probes.figures.description import Bars, Part
+from probes.figures.description import Bars
+from probes.figures.estimates import Bar, bars_by_kind
 from probes.figures.reading import need, number, numbers, pair
 
 _OWN, _CONTROL, _EACH = "steered toward it", "other steering", "each emotion"
@@ -28,16 +29,16 @@ def judged_gains(found: Mapping[str, Any], key: str, name: str, unit: str) -> Ba
     where = f"free_text.judges.{key}"
     judged = need(need(found, "judges", "free_text"), key, "free_text.judges")
     gain = number(need(judged, "gain", where), where)
-    bars: list[tuple[str, str, float, tuple[float, float] | None]] = [
-        ("all: steered toward it", _OWN, gain, pair(judged["gain_interval"], where)),
-        ("all: steered elsewhere", _CONTROL, number(judged["gain_in_others"], where), None),
+    bars = [
+        Bar("all: steered toward it", _OWN, gain, pair(judged["gain_interval"], where)),
+        Bar("all: steered elsewhere", _CONTROL, number(judged["gain_in_others"], where)),
     ]
     if judged["gain_in_random"] is not None:
         random = number(judged["gain_in_random"], where)
-        bars.append(("all: random directions", _CONTROL, random, None))
+        bars.append(Bar("all: random directions", _CONTROL, random))
     each = numbers(judged["per_emotion"]["gain"], where)
     order = sorted(range(len(each)), key=lambda place: -each[place])
-    bars += [(found["emotions"][place], _EACH, each[place], None) for place in order]
+    bars += [Bar(found["emotions"][place], _EACH, each[place]) for place in order]
     low, high = pair(judged["percentile_interval"], where)
     return Bars(
         title=f"Does steered text convey the emotion: {name}",
@@ -49,17 +50,6 @@ def judged_gains(found: Mapping[str, Any], key: str, name: str, unit: str) -> Ba
         "at another layer. Line: 95% interval over emotions. Single emotions rest on "
         f"{len(found['prompts'])} texts each. The emotion steered to gains more than "
         f"{judged['percentile']:.0%} [{low:.0%}, {high:.0%}] of the others (chance 50%).",
-        categories=tuple(label for label, _, _, _ in bars),
-        parts=tuple(
-            Part(
-                name=part,
-                values=tuple(value if kind == part else 0.0 for _, kind, value, _ in bars),
-                muted=part == _CONTROL,
-            )
-            for part in (_OWN, _CONTROL, _EACH)
-        ),
-        category_label="",
         value_label=f"gain over unsteered text ({unit})",
-        horizontal=True,
-        intervals=tuple(ends for _, _, _, ends in bars),
+        **bars_by_kind(bars, (_OWN, _CONTROL, _EACH), muted=(_CONTROL,)),
     )

@@ -6,13 +6,15 @@ Contract: pure; ``analysis/null_ladder.json`` becomes one description.
 from collections.abc import Mapping
 from typing import Any
 
-from probes.figures.description import Bars, Part
-from probes.figures.reading import interval, need, number
+from probes.figures.description import Bars
+from probes.figures.estimates import bar_of, bars_by_kind
+from probes.figures.reading import need
 
 _TITLES = {"valence": "|r|", "accuracy": "accuracy", "clusters": "ARI"}
 _SHORT = {"random directions": "random", "shuffled labels": "shuffled", "name embedding": "names"}
 _NO_MODEL = ("name embedding", "input embeddings")
 _NOTHING = ("random directions", "shuffled labels")
+_KINDS = ("chance", "no forward pass", "the model's layers")
 
 
 def null_ladder(found: Mapping[str, Any]) -> Bars:
@@ -24,20 +26,17 @@ def null_ladder(found: Mapping[str, Any]) -> Bars:
         A part is missing or not finite.
     """
     rungs = need(found, "rungs", "null_ladder")
-    categories: list[str] = []
-    intervals: list[tuple[float, float] | None] = []
-    values: dict[str, list[float]] = {"chance": [], "no forward pass": [], "the model's layers": []}
-    for key, title in _TITLES.items():
-        for rung in rungs:
-            if rung[key] is None:
-                continue
-            where = f"null_ladder.{rung['name']}.{key}"
-            value = number(rung[key]["value"], where)
-            intervals.append(interval(rung[key], where))
-            categories.append(f"{title}: {_short(rung['name'])}")
-            kind = _kind(rung["name"])
-            for name, row in values.items():
-                row.append(value if name == kind else 0.0)
+    bars = [
+        bar_of(
+            f"{title}: {_short(rung['name'])}",
+            _kind(rung["name"]),
+            rung[key],
+            f"null_ladder.{rung['name']}.{key}",
+        )
+        for key, title in _TITLES.items()
+        for rung in rungs
+        if rung[key] is not None
+    ]
     return Bars(
         title="How much is there without the model's own work",
         subtitle=f"{found['model']}, layer {found['layer']}, {len(found['emotions'])} emotions, "
@@ -48,22 +47,15 @@ def null_ladder(found: Mapping[str, Any]) -> Bars:
         "embeddings know the stories' words and nothing else, names the emotion's word alone; only "
         "what the analyzed layer has beyond them was computed by the model. Lines: 95% intervals, "
         "of chance when directions or labels are drawn again, else of emotions (|r|) or topics.",
-        categories=tuple(categories),
-        parts=tuple(
-            Part(name=name, values=tuple(row), muted=name == "chance")
-            for name, row in values.items()
-        ),
-        category_label="",
         value_label="correlation, share or adjusted Rand index",
-        horizontal=True,
-        intervals=tuple(intervals),
+        **bars_by_kind(bars, _KINDS, muted=_KINDS[:1]),
     )
 
 
 def _kind(name: str) -> str:
     if name in _NOTHING:
-        return "chance"
-    return "no forward pass" if name in _NO_MODEL else "the model's layers"
+        return _KINDS[0]
+    return _KINDS[1] if name in _NO_MODEL else _KINDS[2]
 
 
 def _short(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes.figures.description import Bars, Line, Lines, Panel, Part
+from probes.figures.estimates import line_of
 from probes.figures.reading import need, number, numbers
 
 
@@ -21,8 +22,7 @@ def sample_size_curve(found: Mapping[str, Any]) -> Lines:
     sizes = numbers(need(found, "sizes", "sample_size"), "sample_size.sizes")
     cosine = need(found, "cosine", "sample_size")
     other = numbers(need(found, "other_emotions", "sample_size"), "sample_size.other_emotions")
-    low = numbers((each["low"] for each in cosine), "sample_size.cosine.low")
-    high = numbers((each["high"] for each in cosine), "sample_size.cosine.high")
+    same = line_of("same emotion", sizes, cosine, "sample_size.cosine")
     return Lines(
         title="How many stories a vector needs",
         subtitle=f"{found['model']}, layer {found['layer']}, {len(found['emotions'])} emotions, "
@@ -35,16 +35,10 @@ def sample_size_curve(found: Mapping[str, Any]) -> Lines:
             Panel(
                 y_label="cosine",
                 lines=(
-                    Line(
-                        name="same emotion",
-                        x=sizes,
-                        y=numbers((each["value"] for each in cosine), "sample_size.cosine"),
-                        low=low,
-                        high=high,
-                    ),
+                    same,
                     Line(name="different emotions", x=sizes, y=other),
                 ),
-                y_limits=(min(-0.1, *low, *other), 1.02),
+                y_limits=(min(-0.1, *(each["low"] for each in cosine), *other), 1.02),
             ),
         ),
     )
