@@ -17,29 +17,37 @@ _PAGE = """<!DOCTYPE html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>{title}</title>
 <style>
+:root {{ --page: #fff; --ink: {ink}; --soft: {soft}; --rule: {rule}; --up: {up}; --down: {down};
+  --past: #d55e00; --warning: #a04400; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --page: #12161c; --ink: #e6edf3; --soft: #a3adb8; --rule: #3a434e; --up: #5a3226;
+    --down: #1a4060; --past: #d98a4a; --warning: #f0ad5c; }}
+}}
 * {{ box-sizing: border-box; }}
-body {{ margin: 0 auto; padding: 1.2rem; max-width: 76rem; background: #fff; color: {ink};
+body {{ margin: 0 auto; padding: 1.2rem; max-width: 76rem; background: var(--page);
+  color: var(--ink);
   font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; overflow-wrap: anywhere; }}
 h1 {{ font-size: 1.35rem; margin: 0 0 .3rem; }}
 h2 {{ font-size: 1rem; margin: 0 0 .4rem; }}
-.about, .caption {{ font-size: .9rem; color: {soft}; margin: 0 0 1rem; }}
+.about, .caption {{ font-size: .9rem; color: var(--soft); margin: 0 0 1rem; }}
 .caption {{ margin-top: 1rem; }}
-.prompt {{ border-left: 3px solid {rule}; padding-left: .8rem; margin: 0 0 1rem;
+.prompt {{ border-left: 3px solid var(--rule); padding-left: .8rem; margin: 0 0 1rem;
   white-space: pre-wrap; }}
 .grid {{ display: grid; gap: .9rem; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); }}
-article {{ border: 1px solid {rule}; border-radius: 6px; padding: .8rem 1rem; min-width: 0; }}
-article.past {{ border-color: #d55e00; }}
+article {{ border: 1px solid var(--rule); border-radius: 6px; padding: .8rem 1rem; min-width: 0; }}
+article.past {{ border-color: var(--past); }}
 .text {{ white-space: pre-wrap; margin: 0 0 .8rem; }}
-mark {{ background: {up}; color: inherit; border-radius: 2px; }}
+mark {{ background: var(--up); color: inherit; border-radius: 2px; }}
 dl {{ display: grid; grid-template-columns: 1fr auto; gap: .1rem .8rem; margin: 0;
   font-size: .85rem; }}
-dt {{ color: {soft}; }}
+dt {{ color: var(--soft); }}
 dd {{ margin: 0; text-align: right; font-variant-numeric: tabular-nums; }}
-dd.up {{ background: {up}; }}
-dd.down {{ background: {down}; }}
-.warning {{ color: #a04400; font-size: .85rem; margin: .6rem 0 0; }}
+dd.up {{ background: var(--up); }}
+dd.down {{ background: var(--down); }}
+.warning {{ color: var(--warning); font-size: .85rem; margin: .6rem 0 0; }}
 @media (max-width: 24rem) {{ .grid {{ grid-template-columns: 1fr; }} }}
 </style>
 </head>

@@ -164,7 +164,7 @@ def _write(folder: Path, leaders: "Leaders", about: str, source: str) -> list[Pa
             row = {"emotion": emotion, "rank": rank, "deviations": deviations, "text": one.text}
             row = {**row, **vars(one)}
             lines.append(json.dumps(_finite(row), ensure_ascii=False))
-            told = f", {deviations:+.1f} standard deviations of this file; {one.source}"
+            told = f", {deviations:+.1f} standard deviations of this file; from {one.source}"
             score = torch.tensor([one.score])
             blocks.append(Block(f"{rank}", told, one.tokens, scores_of(one), score, place))
     title = f"Passages of {source} that activate each emotion most"

@@ -33,3 +33,31 @@ def test_continuations_stand_beside_each_other_or_below_and_nothing_runs_over(
     assert len(set(lefts)) == columns
     assert opened.locator("mark").count() >= 3
     assert opened.locator(".warning").count() == 1
+
+
+def test_it_is_dark_where_the_system_is_and_its_text_can_be_read(open_page, page):
+    """Contrast of at least 4.5 for words and marks (WCAG 2, AA), in both schemes."""
+    script = """() => {
+      const light = (color) => {
+        const parts = color.match(/[0-9.]+/g).slice(0, 3).map((part) => {
+          const share = part / 255;
+          return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+      };
+      const contrast = (one, other) => {
+        const [low, high] = [light(one), light(other)].sort((a, b) => a - b);
+        return (high + 0.05) / (low + 0.05);
+      };
+      const page = getComputedStyle(document.body).backgroundColor;
+      const style = (selector) => getComputedStyle(document.querySelector(selector));
+      const plain = ["body", "dt", ".caption", ".warning"].map((selector) =>
+        contrast(style(selector).color, page));
+      const marked = ["mark", "dd.up"].map((selector) =>
+        contrast(style(selector).color, style(selector).backgroundColor));
+      return [light(page), Math.min(...plain, ...marked)];
+    }"""
+    for scheme, is_dark in (("light", False), ("dark", True)):
+        background, contrast = open_page(page, color_scheme=scheme).evaluate(script)
+        assert (background < 0.1) == is_dark
+        assert contrast >= 4.5
