@@ -4,6 +4,7 @@ import importlib.util
 
 from hooks.errors import InvalidInput
 from probes.commands.call import Call
+from probes.experiments import find_entries
 from probes.models import Models
 from probes.runs import Run
 from probes.storage import read_json
@@ -37,6 +38,7 @@ def main(call: Call) -> int:
 
 def _usable(run: Run) -> dict[int, float]:
     """Return the largest usable dose of each layer at which the run measured it."""
-    path = run.root / "analysis" / "dose_response.json"
+    [experiment] = find_entries(["steering-dose-response"])
+    path = run.root / experiment.file
     measured = read_json(path)["layers"] if path.is_file() else []
     return {entry["layer"]: entry["usable"] for entry in measured if entry["usable"] is not None}

@@ -27,7 +27,10 @@ def main(call: Call) -> int:
         parts = [f"about {duration(known)}"] if len(unknown) < len(left) else []
         parts += [f"not measured in this run: {', '.join(unknown)}"] if unknown else []
         call.terminal.note(f"left: {'; '.join(parts)}")
-        call.terminal.note(f"to go on: python -m probes.run {run.source}")
+        stale = [stage.stage for stage in left if stage.state == "stale"]
+        # A stage of other settings is refused; its results and what follows from it have to go.
+        restart = f" --restart={stale[0]}" if stale else ""
+        call.terminal.note(f"to go on: python -m probes.run {run.source}{restart}")
     call.terminal.result(
         {
             "output_dir": str(run.root),

@@ -16,6 +16,9 @@ import small_runs
 import tiny_models
 from small_runs import SmallRun
 
+from probes.experiments import find_entries
+from probes.storage import write_json
+
 ROOT = Path(__file__).parents[2]
 WIDTHS = [1280, 390]
 
@@ -34,10 +37,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     made = SmallRun(small_runs.write_config(folder / "c.yaml", values), folder / "out")
     made.run().prepare()
     made.stages("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
-    analysis = folder / "out" / "analysis"
-    analysis.mkdir(exist_ok=True)
+    [experiment] = find_entries(["steering-dose-response"])
     measured = {"layers": [{"layer": 3, "usable": 0.2}]}
-    (analysis / "dose_response.json").write_text(json.dumps(measured))
+    write_json(folder / "out" / experiment.file, measured)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 
 import pytest
@@ -64,12 +65,22 @@ def test_what_is_left_costs_what_finished_units_took(small_run, tiny_writer):
     assert neutral.seconds_per_unit == stories.seconds_per_unit
 
 
-def test_changed_settings_show_as_stale(finished, capsys):
+def test_changed_settings_show_as_stale_and_the_command_to_go_on_is_taken(finished, capsys):
     assert main("status", finished.config, "--vectors.neutral_pca=none") == 3
-    assert "made under other settings" in " ".join(capsys.readouterr().out.split())
-    found = by_stage(finished.run(vectors__neutral_pca="none"))
+    shown = capsys.readouterr()
+    assert "made under other settings" in " ".join(shown.out.split())
+    [cure] = re.findall(r"python -m probes\.run (.+)", " ".join(shown.err.split()))
+    assert cure.split() == [
+        finished.config,
+        "--vectors.neutral_pca=none",
+        "--restart=compute-vectors",
+    ]
+    changed = finished.run(vectors__neutral_pca="none")
+    found = by_stage(changed)
     assert found["compute-vectors"].state == "stale"
     assert found["extract-activations"].state == "done"
+    assert main(*cure.split(), "compute-vectors", "--quiet") == 0
+    assert by_stage(changed)["compute-vectors"].state == "done"
 
 
 def test_is_fast_on_17100_cells_and_needs_no_torch(small_run, tmp_path):
