@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+import hooks
 from hooks.phases import whole_prompts
 from hooks.prefill import plan_beginnings, read_prompts
 
@@ -77,3 +79,24 @@ def test_hooks_that_must_see_whole_prompts_do(read_tokens):
     with whole_prompts():
         _, _, counted = read_tokens(PROMPTS)
     assert counted == len(PROMPTS) * max(map(len, PROMPTS))
+
+
+class Largest(TorchDispatchMode):
+    """The most numbers that an operation took or gave; a view counts as if it was copied."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, function, types, inputs=(), named=None):
+        output = function(*inputs, **(named or {}))
+        seen = [part.numel() for part in (*inputs, output) if isinstance(part, torch.Tensor)]
+        self.numbers = max(self.numbers, *seen, 0)
+        return output
+
+
+def test_the_unembedding_is_not_copied_for_every_prompt(tiny_folder):
+    model = hooks.load(tiny_folder("llama"), backend="huggingface", dtype="bfloat16", device="cpu")
+    weight = model.hf.get_output_embeddings().weight
+    prompts = [(*range(4, 12), 20 + row) for row in range(8)]
+    with torch.inference_mode(), Largest() as largest:
+        read_prompts(model.hf, prompts, 4, torch.device("cpu"))
+    assert largest.numbers < 2 * weight.numel()
