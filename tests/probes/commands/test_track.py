@@ -3,12 +3,8 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from probes.run import main
 from probes.tracking import flat_numbers
-
-wandb = pytest.importorskip("wandb", reason="the extra tracking is not installed")
 
 
 def test_an_offline_record_holds_the_numbers_and_figures(finished, capsys):
