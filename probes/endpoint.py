@@ -3,8 +3,8 @@
 1. `connect` asks every server for one text: it tells whether the key and the model's name are
    right, whether all servers serve the same model, and how long an answer takes.
 2. Each prompt is one request with a seed of its own, made from the batch's seed and its place.
-3. A server that is busy or gone is asked less often and later (`throttle`), for `patience_seconds`
-   in all. An answer that failed is asked for again, `attempts` times in all, with another seed, at
+3. A server that is busy or gone is asked less often and later (`throttle`), until `patience_seconds`
+   have passed since the request was first sent; waiting for its turn does not count. An answer that failed is asked for again, `attempts` times in all, with another seed, at
    another server if there is one.
 4. What no repetition can cure (`exchange`) stops at once.
 
@@ -244,10 +244,13 @@ class Endpoint:
         import stamina
 
         spent, faults, last = Usage(), 0, None
+        sent: float | None = None
 
         def again(error: BaseException) -> bool:  # a cancelled request comes here too
             nonlocal faults
             if not isinstance(error, Failed) or (only is not None and isinstance(error, Gone)):
+                return False
+            if sent is not None and time.monotonic() - sent >= self.settings.patience_seconds:
                 return False
             if isinstance(error, Busy | Gone):
                 return True
@@ -259,7 +262,7 @@ class Endpoint:
             async for attempt in stamina.retry_context(
                 on=again,
                 attempts=None,
-                timeout=self.settings.patience_seconds,
+                timeout=None,  # its clock would begin before there is a place
                 wait_initial=self.settings.wait_seconds,
                 wait_max=_LONGEST_PAUSE,
                 wait_jitter=self.settings.wait_seconds,
@@ -267,6 +270,7 @@ class Endpoint:
                 with attempt:
                     async with self.throttle.place(avoid=number, only=only) as place:
                         number = place.server.number
+                        sent = time.monotonic() if sent is None else sent
                         try:
                             answer = await self._exchange.ask(
                                 self._clients[number],

@@ -140,6 +140,29 @@ class TestTrouble:
         assert len(answers) == 3
         assert min(times[2:]) - times[1] >= 0.95
 
+    def test_waiting_for_its_turn_uses_up_no_patience(self):
+        def slow_then_broken(_request, number):
+            if number == 4:
+                return as_json("boom", 500)
+            if 1 <= number <= 3:
+                time.sleep(0.4)
+            return None
+
+        with StoryServer(slow_then_broken) as server:
+            answers = ask([server], concurrency=1, patience_seconds=1.0)
+        assert len(server.bodies) == 1 + 4 + 1
+        assert len({answer.text for answer in answers}) == 4
+
+    def test_patience_ends_though_the_server_keeps_asking_for_a_little_more(self):
+        def busy(_request, number):
+            return as_json("busy", 503) if number else None
+
+        with StoryServer(busy) as server:
+            begun = time.monotonic()
+            with pytest.raises(EndpointError, match="the server is busy"):
+                ask([server], n_prompts=1, patience_seconds=0.3)
+            assert 0.3 <= time.monotonic() - begun < 8
+
     def test_a_date_to_come_back_at_is_understood(self):
         def busy(_request, number):
             if number == 1:
