@@ -3,8 +3,9 @@
 1. `connect` asks every server for one text: it tells whether the key and the model's name are
    right, whether all servers serve the same model, and how long an answer takes.
 2. Each prompt is one request with a seed of its own, made from the batch's seed and its place.
-3. A server that is busy or gone is asked less often and later (`throttle`), until `patience_seconds`
-   have passed since the request was first sent; waiting for its turn does not count. An answer that failed is asked for again, `attempts` times in all, with another seed, at
+3. A server that is busy or gone is asked less often and later (`throttle`), until
+   `patience_seconds` have passed since the request was first sent; waiting for its turn does not
+   count. An answer that failed is asked for again, `attempts` times in all, with another seed, at
    another server if there is one.
 4. What no repetition can cure (`exchange`) stops at once.
 

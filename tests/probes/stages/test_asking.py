@@ -46,8 +46,9 @@ def texts_of(made):
 class TestHostileServer:
     @pytest.fixture
     def hostile(self):
-        """Every fifth answer is bad, each in another way."""
+        """A server whose every fourth answer is bad, in six ways by turns; how often in each."""
         awake = threading.Event()
+        fired: Counter[str] = Counter()
 
         def blab(request):
             return {"error": {"message": f"boom {request.headers['Authorization']}"}}
@@ -56,20 +57,24 @@ class TestHostileServer:
             awake.wait(3)
             return completion("This comes too late to count.")
 
-        ways = [
-            lambda request: as_json(blab(request), 500),
-            lambda _request: as_json("busy", 429, **{"Retry-After": "1"}),
-            lambda _request: as_json('{"model": "story-teller", "choi'),
-            lambda _request: completion(""),
-            late,
-            lambda _request: Response("", 503),
-        ]
+        ways = {
+            "error with the key": lambda request: as_json(blab(request), 500),
+            "busy for a second": lambda _request: as_json("busy", 429, **{"Retry-After": "1"}),
+            "truncated": lambda _request: as_json('{"model": "story-teller", "choi'),
+            "empty": lambda _request: completion(""),
+            "late": late,
+            "busy without a word": lambda _request: Response("", 503),
+        }
 
         def trouble(request, number):
-            return ways[number // 5 % len(ways)](request) if number % 5 == 2 else None
+            if number % 4 != 2:
+                return None
+            name = list(ways)[number // 4 % len(ways)]
+            fired[name] += 1
+            return ways[name](request)
 
         with StoryServer(trouble) as server:
-            yield server
+            yield server, fired
             awake.set()
 
     def test_nothing_is_lost_nothing_stored_twice_and_the_key_is_nowhere(
@@ -77,15 +82,17 @@ class TestHostileServer:
     ):
         caplog.set_level(logging.DEBUG)
         monkeypatch.setenv("STORY_KEY", KEY)
+        hostile, fired = hostile
         made = asking_run(hostile, generation={"api_key_env": "STORY_KEY", "batch_size": 4})
         assert main([made.config, "generate-stories"]) == 0
+        assert len(fired) == 6
         texts = texts_of(made)
         assert len(texts) == len(set(texts)) == N_TEXTS
         assert set(texts) <= set(hostile.told)
         assert all(text.strip() for text in texts)
         counts = made.run().record("generate-stories")["counts"]
         assert (counts["accepted"], counts["missing"]) == (N_TEXTS, 0)
-        answered = len(hostile.told) - 1 + len(hostile.bodies) // 30 + 1  # no greeting; the empty
+        answered = len(hostile.told) - 1 + fired["empty"]  # the greeting is not counted
         assert counts["usage"]["requests"] <= answered
         assert counts["usage"]["completion_tokens"] == 60 * counts["usage"]["requests"]
         said = capfd.readouterr()
