@@ -27,6 +27,7 @@ def main(call: Call) -> int:
     ]
     if call.flags.get("dry_run"):
         return _dry_run(run, chosen, dropped, call.terminal)
+    _check_subject(run, chosen, dropped)
     run.prepare()
     for stage in dropped:
         call.terminal.note(f"deleted the results of: {', '.join(stages.restart(run, stage))}")
@@ -43,6 +44,16 @@ def main(call: Call) -> int:
     call.terminal.result({"output_dir": str(run.root), "stages": ended})
     _show(run, names, emotions, only, call.terminal)
     return 0
+
+
+def _check_subject(run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage]) -> None:
+    """Refuse a subject or a layer that cannot be had, if it is going to be read."""
+    [reading] = stages.find_stages(["extract-activations"])
+    again = any(reading.name in stages.following(stage) for stage in dropped)
+    if reading in chosen and (again or not stages.is_complete(run, reading)):
+        from probes.stages.beforehand import check_subject
+
+        check_subject(run)
 
 
 def _dry_run(

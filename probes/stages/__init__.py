@@ -149,13 +149,18 @@ def is_complete(run: Run, stage: Stage) -> bool:
     return len(outputs(run, stage)) == record["counts"]["files"]
 
 
+def following(stage: Stage) -> list[str]:
+    """Return the names of a stage and of all that follow from it."""
+    found = {stage.name}
+    for later in STAGES:
+        if found & set(later.upstream):
+            found.add(later.name)
+    return [name for name in NAMES if name in found]
+
+
 def restart(run: Run, stage: Stage) -> list[str]:
     """Delete the outputs of a stage and of all that follow from it; return their names."""
-    dropped = {stage.name}
-    for later in STAGES:
-        if dropped & set(later.upstream):
-            dropped.add(later.name)
-    names = [name for name in NAMES if name in dropped]
+    names = following(stage)
     run.restart(names, {s.name: s.leaves for s in STAGES})
     return names
 

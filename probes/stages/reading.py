@@ -8,16 +8,17 @@ from typing import Any
 
 import torch
 
-from hooks import DataError, InvalidInput
+from hooks import DataError
 from probes.activations import Kind, load_shards, plan_shards, save_shard, shard_path
 from probes.cluster import Workers, workers
 from probes.corpus import Cell, count_texts, read_corpus
 from probes.denoising import MeanAccumulator, mean_difference, project_out
-from probes.folds import MIN_TOPICS, Folds, accuracy_by_layer, best_layer
+from probes.folds import Folds, accuracy_by_layer, best_layer
 from probes.materials import INDEX, Materials, removed_components
 from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run, versions
+from probes.stages.beforehand import check_layers, check_target
 from probes.stages.units import Reading, ReadingUnit, TuningUnit
 from probes.storage import write_json
 from probes.vectors import EmotionVectors, Provenance, mean_residual_norm
@@ -63,9 +64,7 @@ def _read(
     model = readers.about()
     run.pin_model("extract-activations", model["name"], model["fingerprint"])
     settings = run.config.activation
-    layers = list(range(model["n_layers"])) if settings.layers is None else settings.layers
-    # Checked before hours of reading, not after.
-    _require_target(run, run.config.target_layer(model["n_layers"]), layers)
+    layers = check_layers(run, model["n_layers"])
     n_bytes = stories.total * len(layers) * model["d_model"] * 4
     per_cell = settings.keep == "cell" or (
         settings.keep == "auto" and n_bytes > settings.max_gigabytes * 1e9
@@ -98,26 +97,11 @@ def _read(
     return index
 
 
-def _require_target(run: Run, target: int | None, layers: Sequence[int]) -> None:
-    if target is None:
-        n_topics = len({cell.topic for cell in run.story_cells})
-        if n_topics < MIN_TOPICS:
-            raise InvalidInput(
-                f"model.target_layer=held-out: expected stories on at least {MIN_TOPICS} topics, "
-                f"got {n_topics}. Write on more topics, or set model.target_layer to a layer."
-            )
-    elif target not in layers:
-        raise DataError(
-            f"the target layer {target} is not among activation.layers {layers}; add it, or set "
-            "model.target_layer to one of them."
-        )
-
-
 def _target_layer(materials: Materials) -> tuple[int, dict[str, Any]]:
     """Return the target layer, and by what it was chosen."""
     run, index = materials.run, materials.index
     target = run.config.target_layer(index["n_layers"])
-    _require_target(run, target, materials.layers)
+    check_target(run, target, materials.layers)
     if target is not None:
         rule = "2/3 of depth" if run.config.model.target_layer is None else "set"
         return target, {"rule": rule}
