@@ -16,7 +16,7 @@ test: $(VENV)/.installed-dev $(VENV39)/.installed
 	$(VENV39)/bin/python -m pytest tests/hooks/test_hooked_transformer.py
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=2 --dist=loadfile
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks
 
 lint: $(VENV)/.installed-dev
@@ -46,6 +46,10 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	touch $@
 
 $(VENV39)/.installed: $(VENV)/.installed-dev

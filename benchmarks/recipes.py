@@ -1,7 +1,7 @@
 """Ways to average `resid_post` over each text's content tokens: ours, and those of peers.
 
 Every recipe is a function of (model, texts) -> [text layer d_model] and gives the same numbers.
-nnsight is no dependency: its recipe is there where it is installed.
+nnsight's recipe is there where it is installed, as the extra `bench` does.
 """
 
 import importlib.util
