@@ -53,7 +53,8 @@ def balanced_pairs(n_items: int, n_pairs: int | None, seed: int) -> list[Pair]:
     n_items
         An even number of items.
     n_pairs
-        Rounds are taken in random order until there are so many pairs.
+        Rounds are taken in random order until there are so many pairs. Where so many can connect
+        all items, they do: orders that leave a group of items alone are drawn again.
 
     Raises
     ------
@@ -66,13 +67,24 @@ def balanced_pairs(n_items: int, n_pairs: int | None, seed: int) -> list[Pair]:
         )
     generator = torch.Generator().manual_seed(seed)
     names = torch.randperm(n_items, generator=generator).tolist()
-    pairs: list[Pair] = []
-    # The circle method of tournaments: one stays, the others move on by one each round.
-    for turn in torch.randperm(n_items - 1, generator=generator).tolist():
-        moved = names[1:][turn:] + names[1:][:turn]
-        ring = [names[0], *moved]
-        pairs += [(ring[i], ring[-1 - i]) for i in range(n_items // 2)]
-    return pairs if n_pairs is None else pairs[:n_pairs]
+    while True:
+        pairs: list[Pair] = []
+        # The circle method of tournaments: one stays, the others move on by one each round.
+        for turn in torch.randperm(n_items - 1, generator=generator).tolist():
+            moved = names[1:][turn:] + names[1:][:turn]
+            ring = [names[0], *moved]
+            pairs += [(ring[i], ring[-1 - i]) for i in range(n_items // 2)]
+        pairs = pairs[:n_pairs]
+        # Neighboring rounds make one ring of all items, so this ends.
+        if len(pairs) < n_items - 1 or _n_groups(pairs, n_items) == 1:
+            return pairs
+
+
+def _n_groups(pairs: Sequence[Pair], n_items: int) -> int:
+    """Into how many groups that are never compared with each other the items fall."""
+    first, second = np.array(pairs).T
+    graph = coo_matrix((np.ones(len(pairs)), (first, second)), shape=(n_items, n_items))
+    return connected_components(graph, directed=False)[0]
 
 
 def fit(
@@ -92,14 +104,13 @@ def fit(
     """
     if not bool(((share >= 0) & (share <= 1)).all()) or len(share) != len(pairs):
         raise InvalidInput("expected one share in 0..1 for each pair.")
-    first, second = np.array(pairs).T
-    graph = coo_matrix((np.ones(len(pairs)), (first, second)), shape=(n_items, n_items))
-    parts = connected_components(graph, directed=False)[0]
-    if parts > 1:
+    groups = _n_groups(pairs, n_items)
+    if groups > 1:
         raise InvalidInput(
-            f"{len(pairs)} pairs leave {n_items} items in {parts} groups that are never compared; "
+            f"{len(pairs)} pairs leave {n_items} items in {groups} groups that are never compared; "
             "raise validation.preference_pairs."
         )
+    first, second = np.array(pairs).T
     design = np.zeros((len(pairs), n_items))
     design[np.arange(len(pairs)), first] = 1.0
     design[np.arange(len(pairs)), second] = -1.0

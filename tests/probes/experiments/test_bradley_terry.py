@@ -59,6 +59,25 @@ def test_whole_rounds_use_every_item_equally_often():
     assert pairs != balanced_pairs(64, 96, seed=4)
 
 
+def reached(pairs):
+    """Items that comparisons lead to from the first item."""
+    found, new = {0}, {0}
+    while new:
+        new = {j for pair in pairs for i, j in (pair, pair[::-1]) if i in new} - found
+        found |= new
+    return found
+
+
+@pytest.mark.parametrize("n_pairs", [63, 64, 96])
+def test_pairs_that_can_connect_all_items_do_under_every_seed(n_pairs):
+    for seed in range(60):
+        assert len(reached(balanced_pairs(64, n_pairs, seed))) == 64
+
+
+def test_fewer_pairs_than_could_connect_all_items_are_drawn_as_they_come():
+    assert len(balanced_pairs(64, 3, seed=0)) == 3
+
+
 def test_items_that_are_never_compared_are_refused():
     with pytest.raises(InvalidInput, match="never compared"):
         _fit([(0, 1), (2, 3)], [0.5, 0.5], 4)
