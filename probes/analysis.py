@@ -67,6 +67,7 @@ def describe_geometry(
         vectors, min(n_components, n_emotions - 1, vectors.shape[1]), unit_norm
     )
     cosine = geometry.cosine_matrix(vectors)
+    again = topic_bootstrap(cells, n_bootstrap, seed)
     return {
         "emotions": list(emotions),
         "cosine": cosine.tolist(),
@@ -74,34 +75,54 @@ def describe_geometry(
         "pca": {
             "coordinates": components.coordinates.tolist(),
             "explained_variance_ratio": components.explained_variance_ratio.tolist(),
+            "explained_variance_ratio_interval": _share_interval(components, again, unit_norm),
             "unit_norm": unit_norm,
         },
         "ratings": match_scales(
             components.coordinates, emotions, n_permutations=n_permutations, seed=seed
         ),
         "human": norms.rating_table(emotions),
-        "kmeans": _clusters(vectors, cells, n_clusters, unit_norm, n_bootstrap, seed),
+        "kmeans": _clusters(vectors, again, n_clusters, unit_norm, seed),
         "umap": geometry.umap_layout(vectors, seed).tolist() if n_emotions >= 4 else None,
     }
 
 
+def _share_interval(
+    found: geometry.PrincipalComponents,
+    again: Sequence[Float[Tensor, "emotion d_model"]],
+    unit_norm: bool,
+) -> list[list[float]] | None:
+    """Return both ends of the 95% interval of each share of variance, over topics drawn again.
+
+    Two standard errors on either side: topics drawn again are fewer different ones, so vectors are
+    noisier and all their shares smaller; how far they spread is what they tell.
+    """
+    if len(again) < 2:
+        return None
+    shares = found.explained_variance_ratio.double()
+    drawn = torch.stack(
+        [
+            geometry.principal_components(vectors, len(shares), unit_norm).explained_variance_ratio
+            for vectors in again
+        ]
+    )
+    half = 1.96 * drawn.double().std(dim=0)
+    return [(shares - half).clamp(min=0).tolist(), (shares + half).clamp(max=1).tolist()]
+
+
 def _clusters(
     vectors: Float[Tensor, "emotion d_model"],
-    cells: CellSums,
+    again: Sequence[Float[Tensor, "emotion d_model"]],
     n_clusters: int,
     unit_norm: bool,
-    n_bootstrap: int,
     seed: int,
 ) -> dict[str, Any] | None:
     """k-means with silhouette, and its stability when topics are drawn again."""
     if n_clusters >= len(vectors):
         return None
     labels = geometry.kmeans_labels(vectors, n_clusters, seed, unit_norm)
-    resampled = [
-        geometry.kmeans_labels(again, n_clusters, seed, unit_norm)
-        for again in topic_bootstrap(cells, n_bootstrap, seed)
-    ]
-    agreements = torch.tensor([geometry.agreement(labels, again).ari for again in resampled])
+    resampled = [geometry.kmeans_labels(one, n_clusters, seed, unit_norm) for one in again]
+    agreements = torch.tensor([geometry.agreement(labels, one).ari for one in resampled])
     stability = low = high = None
     if len(resampled) >= 2:
         stability = float(agreements.mean())

@@ -38,6 +38,8 @@ class Battery:
         Messages.
     own, other
         Mean cosine with the own emotion, and with the battery's other emotions.
+    own_interval
+        95% bootstrap interval of `own`, over messages.
     contrast, contrast_interval
         Mean of own minus other, with a 95% bootstrap interval over messages (column means
         subtracted first, which leaves the mean as it is).
@@ -53,6 +55,7 @@ class Battery:
 
     n: int
     own: float
+    own_interval: tuple[float, float]
     other: float
     contrast: float
     contrast_interval: tuple[float, float]
@@ -110,6 +113,7 @@ def judge(
     return Battery(
         n=n,
         own=float(diagonal.mean()),
+        own_interval=mean_interval(diagonal, seed),
         other=float(other.mean()),
         contrast=float((diagonal - other).mean()),
         contrast_interval=mean_interval(_column_free(square), seed),

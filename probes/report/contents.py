@@ -58,14 +58,17 @@ class Trial:
         As the experiment left them.
     pictures
         Its figures.
+    columns
+        Heads of the table, where `rows` are wider than (what, value).
     """
 
     name: str
     question: str
-    rows: Sequence[tuple[str, str]]
+    rows: Sequence[Sequence[str]]
     paragraph: str
     limits: Sequence[str]
     pictures: Sequence[Picture] = ()
+    columns: Sequence[str] = ()
 
     @property
     def title(self) -> str:

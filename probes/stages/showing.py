@@ -114,11 +114,12 @@ def _scorecard(run: Run) -> Trial | None:
     return Trial(
         name="scorecard",
         question="how do these numbers compare with the paper's?",
-        rows=scorecard.table(lines),
-        paragraph=f"Of {len(lines)} numbers that the paper reports for its own, much larger model, "
-        f"{len(met)} can be compared with this run's; {len(inside)} of ours lie inside the "
-        "interval that the paper's n gives. Another model, other stories and fewer emotions were "
-        "used here: a number outside is no failure of either.",
+        rows=scorecard.grid(lines),
+        columns=scorecard.COLUMNS,
+        paragraph=f"Of {len(lines)} numbers that the paper and its replications report, most for "
+        f"much larger models, {len(met)} can be compared with this run's; {len(inside)} of ours "
+        "lie inside the interval that the paper's n gives. Another model, other stories, messages "
+        "of our own and fewer emotions were used here: a number outside is no failure of either.",
         limits=[],
     )
 

@@ -58,6 +58,18 @@ class TestGeometry:
         assert ratings["arousal"]["component"] == 0
         assert ratings["valence"]["component"] == 1
 
+    def test_shares_of_variance_are_as_sure_as_topics_agree(self):
+        vectors = planted(RATED)
+        widths = []
+        for noise in (0.0, 0.5, 1.0):
+            cells = cells_of(vectors, noise=noise)
+            pca = geometry_of(vectors, RATED, cells, n_bootstrap=30)["pca"]
+            low, high = (ends[0] for ends in pca["explained_variance_ratio_interval"])
+            assert low <= pca["explained_variance_ratio"][0] <= high
+            widths.append(high - low)
+        assert widths[0] < 1e-6
+        assert widths[0] < widths[1] < widths[2]
+
     @pytest.mark.parametrize("side", [1, -1])
     def test_the_reported_sign_turns_the_component_towards_the_pleasant_end(self, side):
         described = geometry_of(side * planted(RATED), RATED)

@@ -2,7 +2,16 @@
 
 import pytest
 
-from probes.scorecard import INSIDE, NOT_COMPARABLE, OUTSIDE, scorecard, table, to_json
+from probes.scorecard import (
+    COLUMNS,
+    INSIDE,
+    NOT_COMPARABLE,
+    OUTSIDE,
+    grid,
+    scorecard,
+    table,
+    to_json,
+)
 
 RATED = {"happy": 0.9, "sad": -0.7, "angry": -0.5, "proud": 0.7, "bored": -0.6, "kind": 0.6}
 
@@ -19,7 +28,11 @@ def _geometry(sign=1.0, noise=0.0):
             name: {"valence": valence, "arousal": place * 0.1}
             for place, (name, valence) in enumerate(RATED.items())
         },
-        "pca": {"coordinates": coordinates, "explained_variance_ratio": [0.3, 0.2]},
+        "pca": {
+            "coordinates": coordinates,
+            "explained_variance_ratio": [0.3, 0.2],
+            "explained_variance_ratio_interval": [[0.25, 0.15], [0.35, 0.25]],
+        },
         "kmeans": None,
     }
 
@@ -51,7 +64,7 @@ def test_what_was_not_run_is_not_comparable_and_says_so():
     assert {line.verdict for line in lines.values()} == {NOT_COMPARABLE}
     assert lines["intensity.expected_signs"].why == "experiment intensity was not run"
     assert lines["geometry.pc1_vs_human_valence"].why == "analyze was not run"
-    assert "measures it" in lines["speakers.other_to_present_arousal_r"].why
+    assert "each speaker" in lines["speakers.other_to_present_arousal_r"].why
 
 
 def test_a_correlation_is_judged_by_the_papers_interval_and_has_no_sign():
@@ -69,6 +82,7 @@ def test_a_correlation_is_judged_by_the_papers_interval_and_has_no_sign():
 def test_a_value_without_an_interval_is_shown_and_not_judged():
     line = _lines(geometry=_geometry())["geometry.pc1_variance_share"]
     assert line.ours == 0.3
+    assert line.interval == (0.25, 0.35)
     assert line.verdict == NOT_COMPARABLE
     assert "no interval" in line.why
 
@@ -93,11 +107,94 @@ def test_an_emotion_that_the_run_lacks_is_named():
     assert "'hostile'" in line.why
 
 
-def test_the_table_shows_both_sides_and_counts_the_rest():
+def _preferences(dose):
+    found = {"r": 0.8, "low": 0.7, "high": 0.9, "n": 24, "p": 0.01}
+    link = {"r": 0.6, "low": 0.4, "high": 0.7, "push": 200.0, "push_low": 150.0, "push_high": 250.0}
+    return {
+        "emotions": {"blissful": link},
+        "coupling": found,
+        "valence": found,
+        "dose": dose,
+        "n_activities": 64,
+        "n_pairs": 96,
+        "n_pairs_all": 2016,
+        "n_steered_pairs": 8,
+    }
+
+
+def test_what_steering_did_is_judged_at_the_papers_dose_alone():
+    for dose, verdict in ((0.1, NOT_COMPARABLE), (0.5, INSIDE)):
+        line = _lines(preferences=_preferences(dose))["preferences.coupling_r"]
+        assert line.verdict == verdict
+        assert ("ours at dose 0.1, the paper's at 0.5" in line.why) == (dose == 0.1)
+    pushed = _lines(preferences=_preferences(0.1))["preferences.steering_delta_elo.blissful"]
+    assert pushed.ours == 200.0
+    assert pushed.verdict == NOT_COMPARABLE
+    read = _lines(preferences=_preferences(0.1))["preferences.probe_vs_elo_r.blissful"]
+    assert read.verdict == INSIDE
+    assert "96 of 2016 pairs" in read.why
+
+
+def test_few_rated_words_are_not_set_against_all_171():
+    line = _lines(preferences=_preferences(0.5))["preferences.valence_vs_probe_elo_r"]
+    assert line.ours == 0.8
+    assert line.verdict == NOT_COMPARABLE
+    assert "171" in line.why
+
+
+def test_each_prefill_has_its_own_number():
+    effects = {
+        carrier: {
+            "matching": {"value": value, "low": value - 1, "high": value + 1},
+            "other": {"value": -value, "low": -value - 1, "high": -value + 1},
+        }
+        for carrier, value in (("He feels", 2.1), ("I feel", 12.0))
+    }
+    steering = {"emotions": list(RATED), "doses": [{"dose": 0.5}], "by_carrier": effects}
+    lines = _lines(steering=steering)
+    assert lines["steering_words.he_feels.matching"].ours == 2.1
+    assert lines["steering_words.he_feels.matching"].paper_interval == pytest.approx((1.6, 2.4))
+    assert lines["steering_words.he_feels.matching"].verdict == INSIDE
+    assert lines["steering_words.i_feel.matching"].ours == 12.0
+    assert lines["steering_words.he_feels.other"].paper_interval == pytest.approx((-5.16, -3.44))
+    assert lines["steering_words.he_feels.other"].verdict == OUTSIDE
+    del effects["I feel"]
+    assert "'I feel'" in _lines(steering=steering)["steering_words.i_feel.other"].why
+
+
+def test_a_replication_stands_beside_ours():
+    lines = _lines(geometry=_geometry(noise=2.0))
+    for scale, own in (("valence", "pc1_vs_human_valence"), ("arousal", "pc2_vs_human_arousal")):
+        line = lines[f"replications.Gemma-4-31B base.{scale}"]
+        assert line.ours == lines[f"geometry.{own}"].ours
+        assert line.interval is not None
+        assert line.verdict == NOT_COMPARABLE
+
+
+def test_the_table_shows_both_sides_and_names_the_rest():
     lines = to_json(scorecard({"geometry": _geometry(noise=2.0)}))
     rows = dict(table(lines))
     shown = rows["paper: geometry.pc1_vs_human_valence"]
     assert shown.startswith("ours 0.")
     assert "paper 0.81 [0.68, 0.89], n=45" in shown
-    assert len(rows) - 1 + int(rows["paper: other numbers"].split(",")[0]) == len(lines)
+    told = " ".join([*rows, *rows.values()])
+    assert all(line["name"].partition(".")[2] in told for line in lines)
     assert table([]) == []
+
+
+def test_the_grid_has_a_row_for_every_number_and_all_of_its_sides():
+    lines = to_json(scorecard({"geometry": _geometry(noise=2.0)}))
+    rows = {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in grid(lines)}
+    assert list(rows) == [line["name"] for line in lines]
+    row = rows["geometry.pc1_vs_human_valence"]
+    assert (row["paper"], row["its interval"], row["its n"], row["n"]) == (
+        "0.81",
+        "[0.68, 0.89]",
+        "45",
+        "6",
+    )
+    assert rows["speakers.within_role_cosine"]["paper"] == "0.9 to 1"
+    for row in rows.values():
+        verdict, _, why = row["verdict"].partition(": ")
+        assert verdict in (INSIDE, OUTSIDE, NOT_COMPARABLE)
+        assert why or verdict != NOT_COMPARABLE

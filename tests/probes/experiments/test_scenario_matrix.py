@@ -28,6 +28,7 @@ def test_a_planted_diagonal_is_found():
     assert found.mean_rank == 1.0
     assert found.chance_rank == 10.5
     assert found.contrast_interval[0] > 5
+    assert 5 < found.own_interval[0] <= found.own <= found.own_interval[1]
 
 
 def test_knowing_only_pleasant_from_unpleasant_fails_within_sides():
