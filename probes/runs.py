@@ -8,6 +8,8 @@ Contract
 * A complete stage is skipped. A stage whose settings or inputs are not those it was begun with is
   refused, with the differences and the command that cures it; nothing is overwritten.
 * `restart` deletes a stage's outputs and those of every later stage, and nothing else.
+* A stage may end with parts that failed: later stages go on from what it left, and it stays
+  incomplete, so that it is tried again.
 * No model is loaded to decide any of this.
 """
 
@@ -70,6 +72,11 @@ def differences(before: Any, now: Any, prefix: str = "") -> list[Difference]:
             )
         ]
     return [] if before == now else [Difference(prefix, before, now)]
+
+
+def has_failed(record: Mapping[str, Any]) -> bool:
+    """Whether a stage ended with parts that failed."""
+    return bool(record.get("counts", {}).get("failed"))
 
 
 class Run:
@@ -187,7 +194,7 @@ class Run:
         digests = {}
         for stage in upstream:
             record = self.record(stage)
-            if record is None or not record["complete"]:
+            if record is None or not (record["complete"] or has_failed(record)):
                 raise StaleArtifact(
                     f"stage {stage} is not complete in {self.root}. Run it first: "
                     f"python -m probes.run {self.source} {stage}"
@@ -247,10 +254,13 @@ class Run:
         return record[name]
 
     def finish(self, stage: str, output_digest: str, counts: Any, seconds: float) -> None:
-        """Record that a stage is complete; seconds of earlier, killed sittings are not known."""
+        """Record that a stage is complete; seconds of earlier, killed sittings are not known.
+
+        Where ``counts["failed"]`` names anything it has ended and is not complete.
+        """
         record = self.record(stage) or {}
         record |= {
-            "complete": True,
+            "complete": not counts.get("failed"),
             "output_digest": output_digest,
             "counts": counts,
             "seconds": round(seconds, 2),

@@ -6,7 +6,7 @@ Contract: every number is read from what the stages left; a stage that is not do
 from collections.abc import Sequence
 from typing import Any
 
-from probes.runs import Run
+from probes.runs import Run, has_failed
 from probes.scorecard import FILE as SCORECARD
 from probes.scorecard import table as scorecard_table
 from probes.storage import read_json, write_json
@@ -25,7 +25,11 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
     if stages is None:
         stages = sorted(path.stem for path in run.record_path("any").parent.glob("*.json"))
     records = {stage: run.record(stage) for stage in stages}
-    done = {name: record for name, record in records.items() if record and record["complete"]}
+    done = {
+        name: record
+        for name, record in records.items()
+        if record and (record["complete"] or has_failed(record))
+    }
     summary: dict[str, Any] = {
         "output_dir": str(run.root),
         "seconds": {name: record["seconds"] for name, record in done.items()},
@@ -66,6 +70,7 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
             name: {key: result[key] for key in ("rows", "limits", "seconds")}
             for name, result in results.items()
         }
+        summary["failed"] = done["validate"]["counts"]["failed"]
         if (run.root / SCORECARD).is_file():
             summary["scorecard"] = read_json(run.root / SCORECARD)["lines"]
     return summary
@@ -107,6 +112,7 @@ def rows(summary: dict[str, Any]) -> list[Row]:
         )
     for experiment in summary.get("experiments", {}).values():
         table += [(label, value) for label, value in experiment["rows"]]
+    table += [(f"FAILED: {name}", said) for name, said in summary.get("failed", {}).items()]
     if (clusters := summary.get("kmeans")) and clusters["stability"] is not None:
         interval = f"[{clusters['stability_low']:.2f}, {clusters['stability_high']:.2f}]"
         value = f"ARI {clusters['stability']:.2f} {interval} when topics are drawn again"

@@ -36,14 +36,29 @@ def main(call: Call) -> int:
     try:
         for stage in chosen:
             ran = stages.run_stage(run, stage, models, call.terminal, only=only)
-            ended[stage.name] = "done" if ran else "complete, skipped"
+            failed = stages.failed_in(run, stage)
+            done = f"ended, {len(failed)} failed: {', '.join(failed)}" if failed else "done"
+            ended[stage.name] = done if ran else "complete, skipped"
             call.terminal.note(f"{stage.name}: {ended[stage.name]}")
     finally:
         cluster.disconnect()
     run.write_summary(stages.NAMES)
     call.terminal.result({"output_dir": str(run.root), "stages": ended})
     _show(run, names, emotions, only, call.terminal)
-    return 0
+    return _failures(run, chosen, call.terminal)
+
+
+def _failures(run: Run, chosen: Sequence[Stage], terminal: Terminal) -> int:
+    """Say what failed and how to try it again; returns the exit code."""
+    failed = {n: said for stage in chosen for n, said in stages.failed_in(run, stage).items()}
+    if not failed:
+        return 0
+    said = "\n".join(f"  {name}: {error}" for name, error in failed.items())
+    terminal.error(
+        f"failed, everything else is done and kept:\n{said}\nto try it again (and make figures "
+        f"and report with it): python -m probes.run {run.source}"
+    )
+    return 1
 
 
 def _check_subject(run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage]) -> None:

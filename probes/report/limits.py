@@ -51,7 +51,7 @@ def weaknesses(
     return [
         *_texts(summary, n_stories, n_topics, writer),
         *_numbers(summary, has_umap),
-        *_tests(not_run, has_ladder),
+        *_tests(summary.get("failed", {}), not_run, has_ladder),
         *ALWAYS,
     ]
 
@@ -128,10 +128,11 @@ def _numbers(summary: Mapping[str, Any], has_umap: bool) -> list[str]:
     return found
 
 
-def _tests(not_run: Sequence[str], has_ladder: bool) -> list[str]:
-    found = []
-    if not_run:
-        found.append(f"Tests that were not run: {', '.join(not_run)}.")
+def _tests(failed: Mapping[str, str], not_run: Sequence[str], has_ladder: bool) -> list[str]:
+    found = [f"A test failed and shows nothing: {name} ({said})" for name, said in failed.items()]
+    missing = [name for name in not_run if name not in failed]
+    if missing:
+        found.append(f"Tests that were not run: {', '.join(missing)}.")
     if not has_ladder:
         found.append(
             "How far less than a vector gets (the name's own embedding, random directions, an "

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hooks.errors import InvalidInput
+from hooks.errors import EmotionLensError, InvalidInput
 from probes.experiments import EXPERIMENTS, Entry, find_entries
 from probes.experiments import NAMES as EXPERIMENT_NAMES
 from probes.models import Models
@@ -177,6 +177,20 @@ def experiments_of(run: Run) -> list[Entry]:
     return find_entries(EXPERIMENT_NAMES if names is None else names)
 
 
+def drop_what_followed(run: Run, stage: Stage) -> list[str]:
+    """Delete what was made from a stage in which something failed; return the stages' names."""
+    if not failed_in(run, stage):
+        return []
+    later = [name for name in following(stage)[1:] if run.record(name) is not None]
+    run.restart(later, {s.name: s.leaves for s in STAGES})
+    return later
+
+
+def failed_in(run: Run, stage: Stage) -> dict[str, str]:
+    """Return the experiments that failed when a stage last ended, and what they said."""
+    return (run.record(stage.name) or {}).get("counts", {}).get("failed", {})
+
+
 def run_stage(
     run: Run, stage: Stage, models: Models, reporter: Reporter, *, only: Sequence[Entry] = ()
 ) -> bool:
@@ -192,6 +206,8 @@ def run_stage(
     ------
     StaleArtifact
         When its settings or inputs have changed, or an earlier stage is missing.
+    EmotionLensError
+        When an experiment of `only` fails.
     """
     settings = stage.settings(run)
     inputs = run.input_digests(stage.upstream)
@@ -199,8 +215,13 @@ def run_stage(
     if is_complete(run, stage):
         return False
     run.begin(stage.name, settings, inputs)
+    if dropped := drop_what_followed(run, stage):
+        reporter.note(f"made without what failed, so to be made again: {', '.join(dropped)}")
     if only and any(not (run.root / entry.file).exists() for entry in only):
-        load_code("testing:measure")(run, models, reporter, only)
+        failed = load_code("testing:measure")(run, models, reporter, only)
+        if failed:
+            said = "; ".join(f"{name}: {error}" for name, error in failed.items())
+            raise EmotionLensError(f"{len(failed)} of {len(only)} experiments failed: {said}")
     if only and any(not (run.root / entry.file).exists() for entry in experiments_of(run)):
         return True
     start = time.monotonic()

@@ -1,9 +1,15 @@
-"""Stage that tests the vectors against controls which could beat them."""
+"""Stage that tests the vectors against controls which could beat them.
+
+Contract: an experiment that fails leaves no file and stops no other; what it said is returned, and
+the next sitting measures what is missing.
+"""
 
 import time
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
+from hooks.errors import EmotionLensError
 from probes import scorecard
 from probes.experiments import EXPERIMENTS, Entry, find_experiment
 from probes.materials import Materials
@@ -19,27 +25,50 @@ def validate(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     """Run every experiment of the config; each leaves ``analysis/NAME.json`` as soon as it is done.
 
     An experiment whose file is there is not run again, so an interrupted validation goes on. At the
-    end ``analysis/scorecard.json`` holds all of it beside the paper's numbers.
+    end ``analysis/scorecard.json`` holds all of it beside the paper's numbers. Counts name the
+    experiments that failed, with what they said.
     """
     entries = experiments_of(run)
-    measure(run, models, reporter, entries)
-    done = {entry.name: read_json(run.root / entry.file) for entry in entries}
+    failed = measure(run, models, reporter, entries)
+    done = {
+        entry.name: read_json(run.root / entry.file)
+        for entry in entries
+        if entry.name not in failed
+    }
     found = {"geometry": read_json(run.root / GEOMETRY), **done}
     write_json(run.root / scorecard.FILE, {"lines": scorecard.to_json(scorecard.scorecard(found))})
     return {
         "experiments": {name: result["seconds"] for name, result in done.items()},
+        "failed": failed,
     }
 
 
-def measure(run: Run, models: Models, reporter: Reporter, entries: Sequence[Entry]) -> None:
-    """Run experiments that have left no file yet."""
+def measure(
+    run: Run, models: Models, reporter: Reporter, entries: Sequence[Entry]
+) -> dict[str, str]:
+    """Run experiments that have left no file yet; returns what those that failed said."""
     materials = Materials(run, models, reporter)
+    failed = {}
     for entry in EXPERIMENTS:
         path = run.root / entry.file
         if entry not in entries or path.exists():
             continue
         start = time.monotonic()
-        measured = find_experiment(entry.name).measure(materials)
+        try:
+            measured = find_experiment(entry.name).measure(materials)
+        except Exception as error:
+            failed[entry.name] = _said(error)
+            reporter.note(f"{entry.name} failed: {failed[entry.name]}")
+            continue
         seconds = round(time.monotonic() - start, 2)
         about = {"experiment": entry.name, "question": entry.question, "seconds": seconds}
         write_json(path, {**about, **measured.to_json()})
+    return failed
+
+
+def _said(error: Exception) -> str:
+    """Return what an error said, and where it came from when nobody raised it on purpose."""
+    if isinstance(error, EmotionLensError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} (line {place.lineno} of {place.filename})"

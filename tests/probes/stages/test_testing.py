@@ -1,9 +1,16 @@
-"""Validation: experiments one by one, each stored when it is done, more of them at any time."""
+"""Validation: experiments one by one, each stored when done; one that fails stops no other."""
+
+from typing import ClassVar
 
 import pytest
+from small_runs import Heard
 
-from probes import stages
+from hooks.errors import EmotionLensError, ModelError
+from probes import run as command
+from probes import stages, summary
 from probes.experiments import EXPERIMENTS, NAMES, find_entries, find_experiment
+from probes.models import Models
+from probes.reporting import Silent
 from probes.storage import read_json, write_json
 
 
@@ -22,9 +29,6 @@ def test_only_runs_what_is_named_and_leaves_the_stage_open(finished):
     stages.restart(run, stage)
     assert not stages.is_complete(run, stage)
     everything = finished.run(validation__experiments=None)
-    from probes.models import Models
-    from probes.reporting import Silent
-
     only = find_entries(["steering"])
     assert stages.run_stage(everything, stage, Models(run.config), Silent(), only=only)
     assert (finished.folder / "analysis" / "steering.json").is_file()
@@ -37,3 +41,62 @@ def test_every_experiment_is_where_the_list_says(entry):
     assert callable(experiment.measure)
     assert entry.question.endswith("?")
     assert entry.file == f"analysis/{entry.name.replace('-', '_')}.json"
+
+
+class TestFailure:
+    """Two experiments; one needs the model, whose weights are gone for a while."""
+
+    BOTH: ClassVar = {"validation__experiments": ["clusters", "steering"]}
+
+    @pytest.fixture
+    def broken(self, finished, monkeypatch):
+        """A run whose validation is to be made again, without its model."""
+
+        def gone(_models):
+            raise ModelError("the weights are gone")
+
+        stages.restart(finished.run(), *stages.find_stages(["validate"]))
+        monkeypatch.setattr(Models, "subject", gone)
+        return finished
+
+    def test_it_stops_no_other_experiment_and_the_report_says_it(self, broken, monkeypatch):
+        heard = Heard()
+        assert broken.stage("validate", heard, **self.BOTH)
+        assert "steering failed: the weights are gone" in heard.notes
+        assert (broken.folder / "analysis" / "clusters.json").is_file()
+        assert (broken.folder / "analysis" / "scorecard.json").is_file()
+        assert not broken.run().record("validate")["complete"]
+        monkeypatch.undo()
+        assert broken.stages("visualize", "report", **self.BOTH) == [True, True]
+        said = "A test failed and shows nothing: steering (the weights are gone)"
+        assert said in (broken.folder / "report.md").read_text()
+        table = dict(summary.rows(summary.summarize(broken.run(**self.BOTH))))
+        assert table["FAILED: steering"] == "the weights are gone"
+
+    def test_trying_again_measures_what_is_missing_and_makes_the_report_again(
+        self, broken, monkeypatch
+    ):
+        broken.stage("validate", **self.BOTH)
+        kept = broken.folder / "analysis" / "clusters.json"
+        before = kept.stat().st_mtime_ns
+        monkeypatch.undo()
+        broken.stages("visualize", "report", **self.BOTH)
+        again = broken.stages("validate", "visualize", "report", **self.BOTH)
+        assert again == [True, True, True]
+        assert kept.stat().st_mtime_ns == before
+        assert broken.run().record("validate")["complete"]
+        assert "failed" not in (broken.folder / "report.md").read_text()
+
+    def test_the_command_ends_with_1_and_says_how_to_try_again(self, broken, capsys):
+        words = [broken.config, "validate", "--validation.experiments=clusters,steering"]
+        assert command.main(words) == 1
+        said = capsys.readouterr().err
+        assert "steering: the weights are gone" in said
+        assert f"python -m probes.run {broken.config}" in said
+
+    def test_an_experiment_asked_for_alone_fails_like_any_command(self, broken):
+        run = broken.run()
+        [stage] = stages.find_stages(["validate"])
+        only = find_entries(["steering"])
+        with pytest.raises(EmotionLensError, match="the weights are gone"):
+            stages.run_stage(run, stage, Models(run.config), Silent(), only=only)
