@@ -70,7 +70,14 @@ def _content(cell: Cell, made: list[str]) -> dict[str, object]:
     about = {"emotion": cell.emotion, "topic": cell.topic, "texts": rows, "rejected": rejected}
     sampling = {"max_new_tokens": 256, "temperature": 0.8, "top_k": 50, "top_p": 1.0}
     writer = {"name": "writer", "fingerprint": "0" * 16, "dtype": "bfloat16", "quantize": None}
-    return {**about, "requested": len(made), "sampling": sampling, "writer": writer, "seed": 0}
+    return {
+        **about,
+        "requested": len(made),
+        "attempts": 1,
+        "sampling": sampling,
+        "writer": writer,
+        "seed": 0,
+    }
 
 
 def _run(root: Path, n_topics: int) -> Run:

@@ -6,7 +6,10 @@ when it is complete the digest of its outputs, counts and seconds. ``run.json`` 
 Contract
 --------
 * A complete stage is skipped. A stage whose settings or inputs are not those it was begun with is
-  refused, with the differences and the command that cures it; nothing is overwritten.
+  refused, with the differences and the command that cures it; nothing is overwritten. Only what is
+  in `MAY_GROW` may be raised: what is there is then gone on with.
+* ``auto`` is what it was when the stage was begun: other weights, numbers of another precision and
+  another kind of device are refused.
 * `restart` deletes a stage's outputs and those of every later stage, and nothing else.
 * A stage may end with parts that failed: later stages go on from what it left, and it stays
   incomplete, so that it is tried again.
@@ -34,6 +37,10 @@ from probes.storage import (
 )
 
 _FOLDERS = ("stories", "neutral", "activations", "vectors", "analysis", "figures", "stages")
+MAY_GROW = ("generation.max_attempts",)
+"""Settings under whose larger value everything made under a smaller one stays as it is."""
+_PINNED = ("fingerprint", "dtype", "device", "backend")
+"""What is resolved when a model is loaded, and decides the numbers."""
 PACKAGES = ("emotion-lens", "torch", "transformers", "transformer-lens", "numpy", "scikit-learn")
 
 
@@ -55,6 +62,11 @@ class Difference:
     key: str
     before: Any
     now: Any
+
+    @property
+    def grew(self) -> bool:
+        """Whether a setting that may be raised was raised."""
+        return self.key in MAY_GROW and self.now > self.before
 
     def __str__(self) -> str:
         return f"  {self.key}: was {self.before!r}, now {self.now!r}"
@@ -207,7 +219,7 @@ class Run:
         record = self.record(stage)
         if record is None:
             return
-        changed = differences(record["settings"], dict(settings))
+        changed = [found for found in self.changes(stage, settings) if not found.grew]
         changed += differences(record["inputs"], inputs, "input")
         if changed:
             listed = "\n".join(str(difference) for difference in changed)
@@ -218,32 +230,68 @@ class Run:
                 "To keep both, choose another folder with --output_dir=FOLDER."
             )
 
+    def changes(self, stage: str, settings: Mapping[str, Any]) -> list[Difference]:
+        """List the settings that are not those a stage was begun with.
+
+        ``auto`` and what it was resolved to then are the same.
+        """
+        record = self.record(stage) or {"settings": dict(settings)}
+        pinned = record.get("model", {})
+        return [
+            found
+            for found in differences(record["settings"], dict(settings))
+            if {found.before, found.now} != {"auto", pinned.get(found.key.rpartition(".")[2])}
+        ]
+
     def begin(self, stage: str, settings: Mapping[str, Any], inputs: Any) -> None:
-        """Record under which settings a stage was begun."""
-        if self.record(stage) is None:
-            record = {"settings": dict(settings), "inputs": inputs, "complete": False}
+        """Record under which settings a stage was begun, or is gone on with."""
+        record = self.record(stage) or {"settings": dict(settings), "inputs": inputs}
+        if "complete" not in record or any(c.grew for c in self.changes(stage, settings)):
+            record |= {"settings": dict(settings), "complete": False}
             write_json(self.record_path(stage), record)
 
-    def pin_model(self, stage: str, name: str, fingerprint: str) -> None:
-        """Record which weights a stage was begun with, and refuse others.
+    def pin_model(self, stage: str, section: str, about: Mapping[str, Any]) -> None:
+        """Record which model a stage was begun with and how it was loaded, and refuse another.
 
-        A name or a folder can hold other weights than yesterday; one stage is never made by two.
+        A name or a folder can hold other weights than yesterday, and ``auto`` is another dtype on
+        another machine; one stage is never made by two.
+
+        Parameters
+        ----------
+        section
+            Of the config, in which the model's dtype and device can be set.
+        about
+            The model's name and fingerprint; of a model loaded here also dtype, device, backend.
 
         Raises
         ------
         StaleArtifact
-            With both fingerprints.
+            With what it was and what it is.
         """
         record = self.record(stage) or {}
-        before = record.get("fingerprint")
-        if before not in (None, fingerprint):
-            raise StaleArtifact(
-                f"stage {stage} in {self.root} was begun with weights of fingerprint {before}, and "
-                f"{name} now has {fingerprint}. Put the weights back, or make the stage again: "
-                f"python -m probes.run {self.source} --restart {stage}"
-            )
+        now = {key: about[key] for key in _PINNED if key in about}
+        before = record.get("model")
         if before is None:
-            write_json(self.record_path(stage), {**record, "fingerprint": fingerprint})
+            write_json(self.record_path(stage), {**record, "model": now})
+            return
+        changed = differences(before, now)
+        if not changed:
+            return
+        listed = "\n".join(str(difference) for difference in changed)
+        if before["fingerprint"] != now["fingerprint"]:
+            cure = "Put the weights back"
+        else:
+            flags = " ".join(f"--{section}.{found.key}={found.before}" for found in changed)
+            cure = f"Go on as it was begun, with {flags}"
+        raise StaleArtifact(
+            f"stage {stage} in {self.root} was begun with {about['name']} loaded otherwise:\n"
+            f"{listed}\n{cure}, or make the stage again: "
+            f"python -m probes.run {self.source} --restart {stage}"
+        )
+
+    def forget(self, stage: str) -> None:
+        """Delete the record of a stage that has made nothing."""
+        self.record_path(stage).unlink(missing_ok=True)
 
     def keep(self, stage: str, name: str, make: Callable[[], Any]) -> Any:
         """Return a value that a stage was begun with; make and record it the first time."""

@@ -7,7 +7,8 @@
 3. Rejected and missing texts are asked for again, with the round's own seed, up to `max_attempts`.
    From the second round on, tokens that are a banned word may be suppressed (`Rules.suppress`),
    since a small writer would name the emotion again.
-4. What is still missing is counted, not hidden. The unit's cells are returned together.
+4. What is still missing is counted, not hidden. The unit's cells are returned together, with the
+   number of rounds; later they can be taken up after that round, as if nothing had been between.
 
 The phrasing depends on the topic and the text's index, never on the emotion, so that no emotion is
 told apart by it. Two neighboring texts of a cell share a prompt, which is then read once.
@@ -17,7 +18,7 @@ no files.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -148,22 +149,34 @@ def _judge(text: str, finished: bool, cell: Cell, rules: Rules, seen: set[str]) 
 
 
 def write_unit(
-    unit: Sequence[Cell], topics: Sequence[str], rules: Rules, seed: int, write: Write
+    unit: Sequence[Cell],
+    topics: Sequence[str],
+    rules: Rules,
+    seed: int,
+    write: Write,
+    begun: Mapping[Cell, dict[str, Any]] | None = None,
 ) -> dict[Cell, dict[str, Any]]:
     """Write all texts of a unit; see the module's text.
+
+    Parameters
+    ----------
+    begun
+        What an earlier call with fewer attempts returned: it is gone on with.
 
     Returns
     -------
     dict of Cell to content
-        ``texts`` (accepted, by index), ``rejected`` (index, attempt, reason) and ``requested``; of
-        answers that say what they cost also ``usage``.
+        ``texts`` (accepted, by index), ``rejected`` (index, attempt, reason), ``requested`` and
+        ``attempts`` (rounds of the whole unit); of answers that say what they cost also ``usage``.
     """
-    usage: dict[Cell, Counter[str]] = {}
-    accepted: dict[Cell, dict[int, dict[str, Any]]] = {cell: {} for cell in unit}
-    rejected: dict[Cell, list[dict[str, Any]]] = {cell: [] for cell in unit}
-    seen: set[str] = set()
+    begun = begun or {cell: {"texts": [], "rejected": [], "attempts": 0} for cell in unit}
+    accepted = {cell: {text["index"]: text for text in begun[cell]["texts"]} for cell in unit}
+    rejected = {cell: list(begun[cell]["rejected"]) for cell in unit}
+    usage = {cell: Counter(begun[cell]["usage"]) for cell in unit if "usage" in begun[cell]}
+    seen = {fingerprint(text["text"]) for texts in accepted.values() for text in texts.values()}
+    rounds = max(content["attempts"] for content in begun.values())
     order = {topic: index for index, topic in enumerate(topics)}
-    for attempt in range(1, rules.max_attempts + 1):
+    for attempt in range(rounds + 1, rules.max_attempts + 1):
         requests = [
             _request(cell, order[cell.topic], slots, rules)
             for cell in unit
@@ -171,6 +184,7 @@ def write_unit(
         ]
         if not requests:
             break
+        rounds = attempt
         suppress = rules.suppress == "always" or (rules.suppress == "retries" and attempt > 1)
         raws = write(
             [request.prompt for request in requests],
@@ -201,6 +215,7 @@ def write_unit(
             "texts": [accepted[cell][slot] for slot in sorted(accepted[cell])],
             "rejected": rejected[cell],
             "requested": rules.texts_per_cell,
+            "attempts": rounds,
             **({"usage": dict(usage[cell])} if cell in usage else {}),
         }
         for cell in unit

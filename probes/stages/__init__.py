@@ -139,7 +139,7 @@ def outputs(run: Run, stage: Stage) -> list[Path]:
 def is_complete(run: Run, stage: Stage) -> bool:
     """Whether a stage is complete and its files are still there."""
     record = run.record(stage.name)
-    if record is None or not record["complete"]:
+    if record is None or not record["complete"] or run.changes(stage.name, stage.settings(run)):
         return False
     # A config may ask for more experiments than yesterday: those that are done stay done.
     if stage.name == "validate" and any(
@@ -211,6 +211,9 @@ def run_stage(
     """
     settings = stage.settings(run)
     inputs = run.input_digests(stage.upstream)
+    record = run.record(stage.name)
+    if record is not None and not record["complete"] and not outputs(run, stage):
+        run.forget(stage.name)  # nothing was made under its settings
     run.check_unchanged(stage.name, settings, inputs)
     if is_complete(run, stage):
         return False

@@ -3,6 +3,7 @@
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from probes.config import Config
 from probes.corpus import Cell, read_cell
@@ -65,8 +66,8 @@ def dry_run(run: Run, kind: TextKind) -> tuple[list[tuple[str, str]], bool]:
         What to print, and whether the servers could be asked.
     """
     cells = run.story_cells if kind == "stories" else run.neutral_cells
-    todo = missing(run, plan(run.config, kind, cells))
-    if run.brings_corpus or not todo:
+    todo = [] if run.brings_corpus else missing(run, plan(run.config, kind, cells))
+    if not todo:
         return [("to write", f"nothing: the {kind} are there")], True
     if run.config.generation.engine == "local":
         return list(estimated(run, kind, todo, None)), True
@@ -83,8 +84,25 @@ def _servers(run: Run, greeting: Greeting) -> list[tuple[str, str]]:
 
 
 def missing(run: Run, units: Sequence[WritingUnit]) -> list[WritingUnit]:
-    """Return the units of which a cell is not there."""
-    return [u for u in units if not all((run.root / cell.path).exists() for cell in u.cells)]
+    """Return the units that are still to be written.
+
+    These are units of which a cell is not there, and those with too few texts that were tried less
+    often than `generation.max_attempts` says now; the latter carry what is there of them.
+    """
+    found = (_undone(run, unit) for unit in units)
+    return [unit for unit in found if unit is not None]
+
+
+def _undone(run: Run, unit: WritingUnit) -> WritingUnit | None:
+    if not all((run.root / cell.path).exists() for cell in unit.cells):
+        return unit
+    begun = {cell: read_cell(run.root, cell) for cell in unit.cells}
+    attempts = {content["attempts"] for content in begun.values()}
+    is_short = any(len(content["texts"]) < content["requested"] for content in begun.values())
+    if not is_short or min(attempts) >= run.config.generation.max_attempts:
+        return None
+    # A process killed between two files leaves cells of different rounds: all are made again.
+    return replace(unit, begun=begun) if len(attempts) == 1 else unit
 
 
 def estimated(

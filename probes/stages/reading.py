@@ -62,7 +62,7 @@ def _read(
 ) -> dict[str, Any]:
     """Read all shards that are not there; return the index."""
     model = readers.about()
-    run.pin_model("extract-activations", model["name"], model["fingerprint"])
+    run.pin_model("extract-activations", "model", model)
     settings = run.config.activation
     layers = check_layers(run, model["n_layers"])
     n_bytes = stories.total * len(layers) * model["d_model"] * 4
@@ -128,8 +128,9 @@ def _totals(run: Run, kind: Kind, n_shards: int) -> dict[str, int]:
 
 def _require_texts(run: Run, stories: _Corpus, neutral: _Corpus) -> None:
     cure = (
-        "Raise generation.max_attempts or max_new_tokens, lower generation.min_words, or use a "
-        f"stronger writer; then: python -m probes.run {run.source} --restart generate-stories"
+        "Raise generation.max_attempts and write again: only what is missing is tried. Or raise "
+        "generation.max_new_tokens, lower generation.min_words or use a stronger writer, and write "
+        f"everything again: python -m probes.run {run.source} --restart generate-stories"
     )
     held = zip(stories.cells, stories.n_texts, strict=True)
     empty = sorted(set(run.emotions) - {cell.emotion for cell, number in held if number})

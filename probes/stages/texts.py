@@ -39,7 +39,8 @@ def _generate(
     if counts["missing"]:
         reporter.note(
             f"{counts['missing']} of {counts['requested']} {kind} could not be filled within "
-            f"{run.config.generation.max_attempts} attempts; the run goes on with the others."
+            f"{run.config.generation.max_attempts} attempts; the run goes on with the others. "
+            "generation.max_attempts may be raised later: only what is missing is tried again."
         )
     return counts
 
@@ -55,7 +56,8 @@ def _write_missing(
     total = sum(unit.n_texts for unit in units)
     with _writers(run, models, reporter, kind, todo) as writers:
         writer = writers.about()
-        run.pin_model(f"generate-{kind}", writer["name"], writer["fingerprint"])
+        section = "writer" if run.config.writer.name else "model"
+        run.pin_model(f"generate-{kind}", section, writer)
         with reporter.task(f"writing {kind}", total, "texts", n_done) as advance:
             for _, written in writers.map(todo, advance):
                 for cell, content in written.items():

@@ -7,7 +7,7 @@ Jobs are made from a config alone, so that another process can make the same one
 import abc
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +29,8 @@ class WritingUnit:
 
     cells: tuple[Cell, ...]
     texts_per_cell: int
+    begun: Mapping[Cell, dict[str, Any]] | None = None
+    """What is there of every cell, when more attempts are made than before."""
 
     @property
     def n_texts(self) -> int:
@@ -119,7 +121,9 @@ class _Author(abc.ABC):
     def do(self, unit: WritingUnit, advance: Advance) -> dict[Cell, dict[str, Any]]:
         """See `cluster.Job`; the contents of each cell's file."""
         config = self._config
-        written = write_unit(unit.cells, config.topics, self.rules, config.seed, self._write)
+        written = write_unit(
+            unit.cells, config.topics, self.rules, config.seed, self._write, unit.begun
+        )
         made_from = {
             "writer": self.about(),
             "prompts": prompt_digest(),
@@ -153,6 +157,7 @@ class Writing(_Author):
             "revision": writer.revision,
             "fingerprint": writer.fingerprint,
             "dtype": str(writer.dtype).removeprefix("torch."),
+            "device": writer.device.type,
             "quantize": writer.quantize,
         }
 
@@ -213,6 +218,7 @@ class Reading:
             "revision": model.revision,
             "fingerprint": model.fingerprint,
             "dtype": str(model.dtype).removeprefix("torch."),
+            "device": model.device.type,
             "quantize": model.quantize,
             "backend": model.backend,
             "weight_processing": model.weight_processing,

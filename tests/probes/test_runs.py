@@ -53,12 +53,41 @@ class TestRecords:
     def test_a_stage_begun_with_other_weights_is_refused_with_both_fingerprints(self, tmp_path):
         run = run_in(tmp_path)
         run.begin("extract-activations", {}, UPSTREAM)
-        run.pin_model("extract-activations", "gpt2", "aaaa")
-        run.pin_model("extract-activations", "gpt2", "aaaa")
+        run.pin_model("extract-activations", "model", {"name": "gpt2", "fingerprint": "aaaa"})
+        run.pin_model("extract-activations", "model", {"name": "gpt2", "fingerprint": "aaaa"})
         with pytest.raises(StaleArtifact, match=r"(?s)aaaa.*bbbb.*--restart extract-activations"):
-            run.pin_model("extract-activations", "gpt2", "bbbb")
+            run.pin_model("extract-activations", "model", {"name": "gpt2", "fingerprint": "bbbb"})
         run.finish("extract-activations", "abc", {"files": 1}, 1.0)
-        assert run.record("extract-activations")["fingerprint"] == "aaaa"
+        assert run.record("extract-activations")["model"] == {"fingerprint": "aaaa"}
+
+    def test_a_stage_goes_on_in_the_dtype_on_the_device_it_was_begun_with(self, tmp_path):
+        run = run_in(tmp_path)
+        asked = {"writer": {"dtype": "auto", "device": "auto"}}
+        begun = {"name": "gpt2", "fingerprint": "aaaa", "dtype": "bfloat16", "device": "cuda"}
+        run.begin("generate-stories", asked, UPSTREAM)
+        run.pin_model("generate-stories", "writer", begun)
+        elsewhere = {**begun, "dtype": "float32", "device": "cpu"}
+        with pytest.raises(StaleArtifact, match="dtype: was 'bfloat16', now 'float32'") as caught:
+            run.pin_model("generate-stories", "writer", elsewhere)
+        assert "--writer.device=cuda --writer.dtype=bfloat16" in str(caught.value)
+        # The cure cures, and asking for what was begun is no change of settings.
+        cured = {"writer": {"dtype": "bfloat16", "device": "cuda"}}
+        run.check_unchanged("generate-stories", cured, UPSTREAM)
+        run.pin_model("generate-stories", "writer", begun)
+        other = {"writer": {"dtype": "float32", "device": "auto"}}
+        with pytest.raises(StaleArtifact, match=r"writer\.dtype: was 'auto', now 'float32'"):
+            run.check_unchanged("generate-stories", other, UPSTREAM)
+
+    def test_attempts_may_be_raised_and_not_lowered(self, tmp_path):
+        run = run_in(tmp_path)
+        few, more = ({"generation": {"max_attempts": number}} for number in (2, 5))
+        run.begin("generate-stories", few, {})
+        run.finish("generate-stories", "abc", {}, 1.0)
+        run.check_unchanged("generate-stories", more, {})
+        run.begin("generate-stories", more, {})
+        assert run.record("generate-stories")["complete"] is False
+        with pytest.raises(StaleArtifact, match=r"generation\.max_attempts: was 5, now 2"):
+            run.check_unchanged("generate-stories", few, {})
 
     def test_unchanged_settings_pass_and_changed_ones_are_refused_with_the_cure(self, tmp_path):
         run = run_in(tmp_path, source="my.yaml --seed=1")

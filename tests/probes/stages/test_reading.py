@@ -268,6 +268,17 @@ class TestDamage:
         assert hashlib.sha256(shard.read_bytes()).hexdigest() == before
 
 
+def test_a_reading_begun_in_another_dtype_is_not_gone_on_with(finished):
+    path = finished.folder / "stages" / "extract-activations.json"
+    record = read_json(path)
+    assert record["model"].items() >= {"dtype": "float32", "device": "cpu"}.items()
+    write_json(path, {**record, "model": {**record["model"], "dtype": "bfloat16"}})
+    (finished.folder / "activations" / "stories-00001.safetensors").unlink()
+    with pytest.raises(StaleArtifact, match="dtype: was 'bfloat16', now 'float32'"):
+        finished.stage("extract-activations")
+    assert not (finished.folder / "activations" / "stories-00001.safetensors").exists()
+
+
 class TestBatchSize:
     @pytest.fixture
     def sizes(self, monkeypatch):

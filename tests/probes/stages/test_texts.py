@@ -8,7 +8,9 @@ import small_runs
 from small_runs import Heard
 
 from hooks.errors import DataError
+from probes import filtering
 from probes.corpus import Cell, read_cell
+from probes.storage import write_json
 
 N_CELLS = len(small_runs.EMOTIONS) * len(small_runs.TOPICS)
 
@@ -130,6 +132,62 @@ class TestNamedEmotions:
         ]
         assert len(rejected) == counts["rejected_by_reason"]["leak"] > 0
         assert {item["attempt"] for item in rejected} == {1}
+
+
+class TestMoreAttempts:
+    """The blunt writer leaves cells short when nothing prevents its favorite words."""
+
+    GENERATION = {"suppress_banned": "never", "stories_per_topic": 4, "batch_size": 16}
+
+    @pytest.fixture
+    def short(self, small_run, blunt_writer):
+        made = small_run(writer={"name": str(blunt_writer)}, generation=self.GENERATION)
+        made.stage("generate-stories", generation__max_attempts=1)
+        assert made.run().record("generate-stories")["counts"]["missing"] > 0
+        return made
+
+    def test_fill_what_is_short_and_leave_the_rest_as_in_a_fresh_run(self, short, tmp_path):
+        before = stories_of(short)
+        times = {path: path.stat().st_mtime_ns for path in short.folder.glob("stories/*/*")}
+        assert short.stage("generate-stories", generation__max_attempts=6)
+        assert short.stage("generate-stories", generation__max_attempts=6) is False
+        fresh = {"generation__max_attempts": 6, "output_dir": str(tmp_path / "fresh")}
+        short.stage("generate-stories", **fresh)
+        again = short.run(**fresh)
+        assert stories_of(short) == {
+            cell.path.relative_to("stories").as_posix(): (again.root / cell.path).read_bytes()
+            for cell in again.story_cells
+        }
+        assert stories_of(short) != before  # so what was made from the stories is refused
+        counts = [run.record("generate-stories")["counts"] for run in (short.run(), again)]
+        assert counts[0] == counts[1]
+        full = [path for path in times if json.loads(path.read_text())["attempts"] == 1]
+        assert all(path.stat().st_mtime_ns == times[path] for path in full)
+
+    def test_of_a_unit_killed_between_two_files_are_made_from_the_beginning(self, short):
+        cell = short.run().story_cells[0]
+        first = (short.folder / cell.path).read_bytes()
+        short.stage("generate-stories", generation__max_attempts=6)
+        after = stories_of(short)
+        (short.folder / cell.path).write_bytes(first)
+        record = short.run().record("generate-stories") | {"complete": False}
+        write_json(short.run().record_path("generate-stories"), record)
+        assert short.stage("generate-stories", generation__max_attempts=6)
+        assert stories_of(short) == after
+
+    def test_cure_an_emotion_without_a_story(self, small_run, tiny_writer, monkeypatch):
+        made = small_run(writer={"name": str(tiny_writer)}, generation={"max_attempts": 1})
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "probes.writing.judge_story",
+                lambda text, **_: filtering.Verdict(text, "too short", trimmed=False),
+            )
+            made.stages("generate-stories", "generate-neutral")
+        with pytest.raises(DataError, match=r"no usable story.*generation\.max_attempts"):
+            made.stage("extract-activations")
+        more = {"generation__max_attempts": 4}
+        ran = made.stages("generate-stories", "generate-neutral", "extract-activations", **more)
+        assert ran == [True, True, True]
 
 
 class TestFailing:
