@@ -16,7 +16,6 @@ Contract
 """
 
 import contextlib
-import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
@@ -27,11 +26,10 @@ from torch import Tensor, nn
 
 from hooks.errors import InvalidInput
 from hooks.structure import Structure, find_structure, first_tensor
+from hooks.watching import SeeInputs, watching
 
 ResidHook = Callable[[Tensor, int], Tensor | None]
 """(residual [batch position d_model], layer) -> None, or the residual to use instead."""
-SeeInputs = Callable[[Tensor, Tensor | None, int], None]
-"""(token ids [text position], attention mask over the cache too or None, tokens in the cache)"""
 
 
 @runtime_checkable
@@ -45,7 +43,7 @@ class Backend(Protocol):
         ...
 
     def watched(self, see: SeeInputs) -> contextlib.AbstractContextManager[None]:
-        """Call `see` with token ids and attention mask before every forward pass."""
+        """Call `see` with what goes into every forward pass, before it runs."""
         ...
 
     def run(
@@ -101,7 +99,9 @@ class HuggingFaceBackend:
     @contextlib.contextmanager
     def watched(self, see: SeeInputs) -> Iterator[None]:
         """See `Backend.watched`."""
-        with _watching(self.structure.trunk, see):
+        trunk = self.structure.trunk
+        way = [module for module in self.hf.modules() if trunk in module.modules()]
+        with watching(way, see):
             yield
 
     def run(
@@ -146,58 +146,6 @@ class HuggingFaceBackend:
         return logits
 
 
-@contextlib.contextmanager
-def _watching(module: nn.Module, see: SeeInputs) -> Iterator[None]:
-    def before(_module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        _tell(see, inputs, named)
-
-    handle = module.register_forward_pre_hook(before, with_kwargs=True)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-@contextlib.contextmanager
-def _watching_forward(module: nn.Module, see: SeeInputs) -> Iterator[None]:
-    """As `_watching`, for a module whose own generation goes around its forward hooks."""
-    own = vars(module).get("forward")
-    forward = module.forward
-
-    @functools.wraps(forward)
-    def watched(*inputs: Any, **named: Any) -> Any:
-        _tell(see, inputs, named)
-        return forward(*inputs, **named)
-
-    module.forward = watched
-    try:
-        yield
-    finally:
-        if own is None:
-            del module.forward
-        else:
-            module.forward = own
-
-
-def _tell(see: SeeInputs, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-    ids = inputs[0] if inputs else named.get("input_ids", named.get("input"))
-    if not isinstance(ids, Tensor):
-        raise InvalidInput(
-            f"expected token ids, got {type(ids).__name__}: give the model ids, not text or "
-            "embeddings, while hooks choose tokens."
-        )
-    see(ids, named.get("attention_mask"), _cached(named))
-
-
-def _cached(named: dict[str, Any]) -> int:
-    """Count the tokens before those of this pass, whichever library's cache holds them."""
-    cache = named.get("past_key_values")
-    if cache is not None and hasattr(cache, "get_seq_length"):
-        return int(cache.get_seq_length())
-    entries = named.get("past_kv_cache")  # HookedTransformer
-    return int(entries[0].past_keys.shape[1]) if entries is not None else 0
-
-
 def _block_hook(function: ResidHook, layer: int) -> Callable[[nn.Module, Any, Any], Any]:
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
         replaced = function(first_tensor(output), layer)
@@ -229,7 +177,8 @@ class TransformerLensBackend:
     @contextlib.contextmanager
     def watched(self, see: SeeInputs) -> Iterator[None]:
         """See `Backend.watched`."""
-        with _watching_forward(self.model, see):
+        inner = getattr(self.model, "original_model", None)  # a HookedTransformer has none
+        with watching([self.model, inner] if inner is not None else [self.model], see):
             yield
 
     def run(

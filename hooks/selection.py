@@ -1,7 +1,8 @@
 """Which tokens of the pass that runs now are to be changed.
 
 1. Each pass is a prompt or adds tokens that were just drawn: generation announces it, and a pass
-   nobody announced adds tokens when it brings one token to a cache.
+   nobody announced adds tokens when it brings one token to a cache. Without a cache each step of a
+   library's generation is a pass over both, and chooses what the steps before it chose.
 2. A phase's name picks by that. A rule of `hooks.positions` counts content tokens of the prompt. A
    rule of `hooks.text_positions` reads the text so far, which is known of prompts given in one
    pass and of `LanguageModel.generate`.
@@ -22,6 +23,7 @@ from hooks.phases import Announcement, Phase, current_announcement
 from hooks.positions import Positions
 from hooks.text_positions import TextPositions, last_token_in, tokens_in
 from hooks.tokens import content_mask
+from hooks.watching import Inputs
 
 Where = Literal["all", "prompt", "generated", "last"]
 """``last`` is each prompt's last token, a special one where the chat template ends with one."""
@@ -40,7 +42,7 @@ def check_positions(positions: Any) -> None:
 
 
 def select(
-    model: LanguageModel, positions: Where | Rule, ids: Tensor, mask: Tensor | None, n_cached: int
+    model: LanguageModel, positions: Where | Rule, inputs: Inputs
 ) -> Bool[Tensor, "text position"]:
     """Return which tokens of this pass are chosen.
 
@@ -49,10 +51,12 @@ def select(
     InvalidInput
         When a rule matches nothing in a prompt, or needs tokens that are already in the cache.
     """
-    width = ids.shape[1]
-    present = torch.ones_like(ids) if mask is None else mask
-    n_cached = max(n_cached, present.shape[1] - width)
+    ids, width = inputs.ids, inputs.ids.shape[1]
+    present = torch.ones_like(ids) if inputs.mask is None else inputs.mask
+    n_cached = max(inputs.n_cached, present.shape[1] - width)
     here = present[:, -width:].bool()
+    if inputs.n_prompt < width:
+        return _read_again(model, positions, inputs, here)
     announced = current_announcement()
     phase = announced.phase if announced else _guess(n_cached, width)
     nothing = torch.zeros_like(here)
@@ -82,6 +86,25 @@ def select(
     empty = (~chosen.any(dim=1)).nonzero()[:, 0].tolist()
     if empty:
         raise InvalidInput(f"steer: {positions} matches no content token of text {empty[0]}.")
+    return chosen
+
+
+def _read_again(
+    model: LanguageModel,
+    positions: Where | Rule,
+    inputs: Inputs,
+    here: Bool[Tensor, "text position"],
+) -> Bool[Tensor, "text position"]:
+    """Choose as a cache would have kept it: the prompt's tokens, then those drawn since."""
+    drawn = torch.arange(here.shape[1], device=here.device) >= inputs.n_prompt
+    if isinstance(positions, TextPositions) and positions.while_generating:
+        content = content_mask(inputs.ids, here, model.special_ids)
+        return content & _of_prompt(model, positions, inputs.ids, here)
+    if positions in ("all", "generated"):
+        return here if positions == "all" else here & drawn
+    ids, mask = inputs.ids[:, : inputs.n_prompt], here[:, : inputs.n_prompt].long()
+    chosen = here & ~drawn
+    chosen[:, : inputs.n_prompt] = select(model, positions, Inputs(ids, mask, 0, inputs.n_prompt))
     return chosen
 
 

@@ -15,8 +15,9 @@ Contract
 * A context manager: hooks are gone afterwards, also after an exception.
 * Several vectors at once are several contexts in one ``with``; at one layer they act in the order
   in which they were entered. `steer_each` gives every prompt of a batch a vector of its own.
-* A selected token is changed exactly once per layer, when it is first computed: in the pass over
-  the prompt, or in the decoding step that adds it. What is cached is the changed stream.
+* A selected token is changed exactly once per layer, when it is computed: in the pass over the
+  prompt, or in the decoding step that adds it. What is cached is the changed stream; without a
+  cache it is computed, changed and counted again at every step.
 * Padding is never selected. A selection that matches nothing is an error, not a quiet baseline.
 * Dose 0 is the unsteered model, bit for bit.
 """
@@ -36,6 +37,7 @@ from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
 from hooks.phases import served_prompts, whole_prompts
 from hooks.selection import Rule, Where, check_positions, select
+from hooks.watching import Inputs
 
 Operation = Literal["add", "project", "clamp", "rotate"]
 
@@ -252,10 +254,10 @@ def _changing(
     """Replace selected tokens' residuals; `changed` gets them, the layer, and each one's row."""
     selected: list[Tensor] = []
 
-    def see_inputs(ids: Tensor, mask: Tensor | None, n_cached: int) -> None:
+    def see_inputs(inputs: Inputs) -> None:
         record.n_passes += 1
-        record.n_rows = len(ids)
-        selected[:] = [select(model, positions, ids, mask, n_cached)]
+        record.n_rows = len(inputs.ids)
+        selected[:] = [select(model, positions, inputs)]
 
     def change(residual: Tensor, layer: int) -> Tensor | None:
         chosen = selected[0].to(residual.device)

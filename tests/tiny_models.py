@@ -155,6 +155,13 @@ def tiny_model(architecture: str, *, seed: int = 0, d_vocab: int | None = None) 
     return model.eval()
 
 
+def decoder_blocks(hf: Any) -> Any:
+    """Return the decoder blocks under the names that these architectures give them."""
+    if hasattr(hf, "transformer"):
+        return hf.transformer.h
+    return getattr(hf.model, "language_model", hf.model).layers
+
+
 def _build(architecture: str, d_vocab: int) -> Any:
     if architecture == "gemma4-multimodal":
         text = _config("gemma4", d_vocab)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_models import decoder_blocks
 from transformers import AutoModelForCausalLM
 
 import hooks
@@ -15,13 +16,6 @@ from hooks.tokens import pad
 ARCHITECTURES = ("gpt2", "llama", "qwen3", "gemma3", "gemma4", "mistral", "olmo2", "phi3")
 FUSED = re.compile(r"\.(q|k|v|in|gate)\._original_component\.(weight|bias)$")
 TEXT = "The old man sat by the window and watched the rain fall on the empty street."
-
-
-def decoder_blocks(hf: Any) -> Any:
-    """The blocks under the names that these architectures give them."""
-    if hasattr(hf, "transformer"):
-        return hf.transformer.h
-    return getattr(hf.model, "language_model", hf.model).layers
 
 
 def raw_residuals(folder: Path, ids: list[int]) -> tuple[torch.Tensor, tuple, torch.Tensor]:

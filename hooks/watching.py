@@ -1,0 +1,144 @@
+"""What goes into a model, told before each forward pass: token ids, mask, what is cached already.
+
+1. Models are nested: a trunk inside a causal language model, that perhaps inside a model of images
+   and text. Whoever is called first gets token ids; what is inside may get embeddings instead. So
+   every module on the way to the trunk is watched, and the outermost that is called tells.
+2. A library's own `generate` without a cache reads the whole text anew at each step. Its first pass
+   says where the prompt ends.
+
+Contract
+--------
+* One report for each forward pass, whichever module was called.
+* Modules get a `forward` of their own instead of a hook: a library's generation goes around hooks,
+  and an interrupt goes around the hook that would tell that a pass is over.
+* Nothing stays on the modules, also after an exception.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from hooks.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one forward pass is given.
+
+    Attributes
+    ----------
+    ids
+        Token ids, [text position].
+    mask
+        Attention mask over what is cached and these tokens, or None.
+    n_cached
+        Number of tokens in the cache.
+    n_prompt
+        How many of these tokens are the prompt; the others were drawn, and are read again.
+    """
+
+    ids: Int[Tensor, "text position"]
+    mask: Int[Tensor, "text cached_and_position"] | None
+    n_cached: int
+    n_prompt: int
+
+
+SeeInputs = Callable[[Inputs], None]
+
+
+class _Watcher:
+    def __init__(self, see: SeeInputs) -> None:
+        self.see = see
+        self.inside = False
+        self.generating = False
+        self.n_prompt: int | None = None
+        """Tokens of the prompt of the library's generation that runs now, once it was read."""
+
+    def passing(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(forward)
+        def watched(*inputs: Any, **named: Any) -> Any:
+            if self.inside:
+                return forward(*inputs, **named)
+            self.inside = True
+            try:
+                self.tell(inputs, named)
+                return forward(*inputs, **named)
+            finally:
+                self.inside = False
+
+        return watched
+
+    def writing(self, generate: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(generate)
+        def watched(*inputs: Any, **named: Any) -> Any:
+            before = self.generating, self.n_prompt
+            self.generating, self.n_prompt = True, None
+            try:
+                return generate(*inputs, **named)
+            finally:
+                self.generating, self.n_prompt = before
+
+        return watched
+
+    def tell(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        ids = inputs[0] if inputs else named.get("input_ids", named.get("input"))
+        if not isinstance(ids, Tensor):
+            raise InvalidInput(
+                f"expected token ids, got {type(ids).__name__}: give the model ids, not text or "
+                "embeddings, while hooks choose tokens."
+            )
+        mask = named.get("attention_mask")
+        if mask is not None and not (isinstance(mask, Tensor) and mask.ndim == 2):
+            raise InvalidInput(
+                "expected an attention mask of one number per token, got "
+                f"{tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__}: leave "
+                "the cache as it is by default (a static one brings masks of its own) while hooks "
+                "choose tokens."
+            )
+        width, n_cached = ids.shape[1], _cached(named)
+        if self.generating and self.n_prompt is None:
+            self.n_prompt = width
+        known = self.n_prompt if self.generating and not n_cached else None
+        self.see(Inputs(ids, mask, n_cached, width if known is None else known))
+
+
+@contextlib.contextmanager
+def watching(modules: Sequence[nn.Module], see: SeeInputs) -> Iterator[None]:
+    """Call `see` before every forward pass of nested modules, for the outermost one called."""
+    watcher = _Watcher(see)
+    with contextlib.ExitStack() as stack:
+        for module in modules:
+            stack.enter_context(_replaced(module, "forward", watcher.passing))
+            if hasattr(module, "generate"):
+                stack.enter_context(_replaced(module, "generate", watcher.writing))
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(
+    module: nn.Module, name: str, made: Callable[[Callable[..., Any]], Callable[..., Any]]
+) -> Iterator[None]:
+    """Wrap a method of one module, without touching its class."""
+    own = vars(module).get(name)
+    setattr(module, name, made(getattr(module, name)))
+    try:
+        yield
+    finally:
+        if own is None:
+            delattr(module, name)
+        else:
+            setattr(module, name, own)
+
+
+def _cached(named: dict[str, Any]) -> int:
+    """Count the tokens before those of this pass, whichever library's cache holds them."""
+    cache = named.get("past_key_values")
+    if cache is not None and hasattr(cache, "get_seq_length"):
+        return int(cache.get_seq_length())
+    entries = named.get("past_kv_cache")  # HookedTransformer
+    return int(entries[0].past_keys.shape[1]) if entries is not None else 0
