@@ -60,15 +60,22 @@ def summary(emotions: list[str]) -> dict[str, Any]:
 
 def steering(emotions: list[str], **dose: Any) -> dict[str, Any]:
     """What `validate` leaves, as far as the headline reads it."""
+
+    def beside(excess: float) -> dict[str, Any]:
+        return {"excess": excess, "excess_interval": [excess - 0.2, excess + 0.2]}
+
     found = {
         "dose": 0.1,
         "matching": 1.2,
         "matching_interval": [1.0, 1.4],
-        "random_matching": -4.0,
-        "shuffled_matching": -0.2,
-        "valence_matching": 0.7,
+        "random": beside(5.2),
+        "matched": beside(1.3),
+        "shuffled": beside(1.4),
+        "other_vectors": beside(1.7),
+        "valence": beside(0.5),
     }
-    return {"emotions": emotions, "doses": [{**found, **dose}]}
+    given = {key: beside(it) if isinstance(it, float) else it for key, it in dose.items()}
+    return {"emotions": emotions, "doses": [{**found, **given}]}
 
 
 def trial(name: str, emotions: list[str], *, every_kind: bool = False) -> Trial:

@@ -241,7 +241,8 @@ class ValidationSettings(Section):
     )
     """Steering doses, as fractions of the mean residual norm at the target layer."""
     n_random: int = Field(default=50, ge=2)
-    """Random directions of the same coefficient that an emotion's vector has to beat."""
+    """Directions of each kind of null (random, with the stories' covariance, from shuffled labels)
+    that an emotion's vector has to beat with the same coefficient."""
     norms: str | None = None
     """File with more human ratings: NRC-VAD, Warriner or Glasgow, recognized by its columns."""
     n_folds: int = Field(default=10, ge=2)
@@ -260,8 +261,8 @@ class ValidationSettings(Section):
     )
     """Doses of the dose-response curves."""
     sweep_layers: Annotated[list[int] | None, BeforeValidator(_as_list)] = None
-    """Layers of the dose-response curves; null is the target layer and one on either side of it,
-    a sixth of the depth away."""
+    """Layers of the dose-response curves, and of the steered words beside the target layer; null is
+    the target layer and one on either side of it, a sixth of the depth away."""
     sweep_emotions: int = Field(default=5, ge=1)
     """How many of the emotions, spread over the list, the curves are averaged over."""
     max_kl: float = Field(default=1.0, gt=0)

@@ -27,7 +27,7 @@ import hooks
 from hooks import DataError, FromToken, LanguageModel
 from probes.experiments import Experiment, Measured
 from probes.experiments.null_effects import matched_directions, mean_interval
-from probes.experiments.steering import story_residuals
+from probes.experiments.steering_controls import story_residuals
 from probes.experiments.text_judges import (
     JudgeServer,
     ask_judge,

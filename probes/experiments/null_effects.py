@@ -3,17 +3,21 @@
 For each emotion, with `own` the effect of its vector on its word and n(1), n(2), ... the effects
 of the null's directions on the same word:
 
-* z = (own - mean n) / sd n
+* excess = own - mean n
+* z = excess / sd n
 * percentile = share of the null's effects that are smaller than `own`
 
-Contract: pure numbers. Intervals are 95% bootstrap intervals over emotions: they say how far other
-emotions of the same kind might differ, not how far other null directions might.
+A rival that has one effect per emotion (`pair`) is compared emotion by emotion.
+
+Contract: pure numbers. Intervals are 95% bootstrap intervals. Those of a null draw emotions and
+directions anew, each on its own, so that they hold for other emotions and other directions of the
+same kind; those of a pair draw emotions.
 """
 
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange, reduce
+from einops import einsum, rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
@@ -31,30 +35,57 @@ class NullComparison:
     ----------
     n_directions
         Directions of the null.
-    matching
-        Their mean effect on the words, in nats.
+    matching, matching_interval
+        Their mean effect on the words, in nats, with 95% interval.
     excess, excess_interval
         Mean over emotions of own minus mean null effect, in nats, with 95% interval.
     z, percentile
         See the module's text, one per emotion; z is None where the null does not vary.
-    mean_z, z_interval
-        Mean z over emotions, with 95% interval.
+    mean_z
+        Mean z over emotions.
     beats_all
         Emotions whose own effect is larger than that of every direction.
     kl
         Mean KL divergence of the next token under the null's directions, in nats.
+    effects
+        Of every direction on every emotion's word, in nats: [direction][emotion].
     """
 
     n_directions: int
     matching: float
+    matching_interval: tuple[float, float]
     excess: float
     excess_interval: tuple[float, float]
     z: list[float | None]
     percentile: list[float]
     mean_z: float | None
-    z_interval: tuple[float, float] | None
     beats_all: list[str]
     kl: float
+    effects: list[list[float]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Own effects beside a rival's, emotion by emotion.
+
+    Attributes
+    ----------
+    n
+        Emotions compared.
+    own, rival
+        Mean effects over them, in nats.
+    excess, excess_interval
+        Mean of own minus rival, with 95% interval over emotions.
+    beats
+        Emotions whose own effect is the larger.
+    """
+
+    n: int
+    own: float
+    rival: float
+    excess: float
+    excess_interval: tuple[float, float]
+    beats: list[str]
 
 
 def mean_interval(values: Float[Tensor, "unit"], seed: int) -> tuple[float, float]:
@@ -63,6 +94,22 @@ def mean_interval(values: Float[Tensor, "unit"], seed: int) -> tuple[float, floa
     means = reduce(values.double()[draws], "resample unit -> resample", "mean")
     low, high = percentile_interval(means)
     return float(low), float(high)
+
+
+def two_way_interval(values: Float[Tensor, "first second"], seed: int) -> tuple[float, float]:
+    """95% bootstrap interval of the mean of a table, resampling rows and columns on their own."""
+    rows = _shares(values.shape[0], seed)
+    columns = _shares(values.shape[1], seed + 1)
+    means = einsum(rows, values.double(), columns, "draw first, first second, draw second -> draw")
+    low, high = percentile_interval(means)
+    return float(low), float(high)
+
+
+def _shares(n: int, seed: int) -> Float[Tensor, "draw unit"]:
+    """How much of each bootstrap draw is each unit."""
+    draws = bootstrap_indices(n, N_BOOTSTRAP, seed)
+    counts = torch.zeros(N_BOOTSTRAP, n, dtype=torch.float64)
+    return counts.scatter_add_(1, draws, torch.ones_like(draws, dtype=torch.float64)) / n
 
 
 def compare(
@@ -83,30 +130,45 @@ def compare(
     if len(null) < 2:
         raise InvalidInput(f"a null needs at least two directions, got {len(null)}.")
     own, null = own.double(), null.double()
-    center = reduce(null, "direction emotion -> emotion", "mean")
     spread = null.std(dim=0)
-    excess = own - center
+    apart = rearrange(own, "emotion -> 1 emotion") - null
+    excess = reduce(apart, "direction emotion -> emotion", "mean")
     known = spread > 1e-12
     z = excess[known] / spread[known]
     places = iter(z.tolist())
-    below = reduce(
-        (null < rearrange(own, "emotion -> 1 emotion")).double(),
-        "direction emotion -> emotion",
-        "mean",
-    )
+    below = reduce((apart > 0).double(), "direction emotion -> emotion", "mean")
     return NullComparison(
         n_directions=len(null),
-        matching=float(center.mean()),
+        matching=float(null.mean()),
+        matching_interval=two_way_interval(null, seed),
         excess=float(excess.mean()),
-        excess_interval=mean_interval(excess, seed),
+        excess_interval=two_way_interval(apart, seed),
         z=[next(places) if varies else None for varies in known.tolist()],
         percentile=below.tolist(),
         mean_z=float(z.mean()) if len(z) else None,
-        z_interval=mean_interval(z, seed) if len(z) else None,
         beats_all=[
             name for name, share in zip(emotions, below.tolist(), strict=True) if share == 1.0
         ],
         kl=kl,
+        effects=[[round(effect, 4) for effect in row] for row in null.tolist()],
+    )
+
+
+def pair(
+    own: Float[Tensor, "emotion"],
+    rival: Float[Tensor, "emotion"],
+    emotions: list[str],
+    seed: int,
+) -> Pair:
+    """Set effects beside a rival's on the same words."""
+    apart = own.double() - rival.double()
+    return Pair(
+        n=len(apart),
+        own=float(own.mean()),
+        rival=float(rival.mean()),
+        excess=float(apart.mean()),
+        excess_interval=mean_interval(apart, seed),
+        beats=[name for name, more in zip(emotions, (apart > 0).tolist(), strict=True) if more],
     )
 
 

@@ -22,7 +22,7 @@ from probes.experiments.bradley_terry import balanced_pairs, fit
 from probes.experiments.choices import Steer, activity_residuals, preferences, steered_changes
 from probes.experiments.messages import N_PERMUTATIONS, cosines
 from probes.experiments.preference_links import coupling, links
-from probes.experiments.steering import shuffled_vectors
+from probes.experiments.steering_controls import shuffled_vectors
 from probes.figures import Figure
 from probes.figures.preference_figures import activity_elo, preference_coupling
 from probes.materials import Materials

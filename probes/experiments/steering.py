@@ -1,31 +1,21 @@
 """Steering: whether adding a vector makes the model say that emotion's word.
 
-`steering_words` measures it; this module brings the controls and says what was found.
-
-1. The vectors of the target layer are steered with, one by one, at the configured doses.
-2. Shuffled-label control: vectors made in the same way from stories whose emotions were dealt out
-   anew within each topic. Valence control: unpleasant-to-pleasant axis of the run's own vectors.
-3. Matched random control: directions with the covariance of stories around their own emotion's
-   mean, neutral components projected out as they are from the vectors. Isotropic directions lie
-   where the stream never goes and are destructive; these lie where it goes.
+`steering_words` measures it at the target layer and its surroundings, `steering_controls` brings
+what should not do it; this module says what was found.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from einops import rearrange, reduce
-from jaxtyping import Float
-from torch import Tensor
 
-from probes.denoising import MeanAccumulator, mean_difference, project_out
 from probes.experiments import Experiment, Measured, steering_words
-from probes.experiments.null_effects import matched_directions
-from probes.experiments.wording import effect
+from probes.experiments.steering_controls import controls_of
+from probes.experiments.steering_words import swept_layers
+from probes.experiments.wording import effect, signed
 from probes.figures import Figure
 from probes.figures.steering_figures import steering_matrix
 from probes.materials import Materials
-from probes.norms import rating_table
 
 JUDGED_DOSE = 0.1
 
@@ -35,17 +25,20 @@ def measure(materials: Materials) -> Measured:
     model = materials.subject()
     bundle, layer = materials.vectors, materials.layer
     settings = materials.config.validation
-    controls = _controls(materials)
+    controls = controls_of(materials)
+    layers = swept_layers(bundle.layers, layer, model.n_layers, settings.sweep_layers)
+    layers = sorted({*layers, layer})
     total = steering_words.n_conditions(
-        len(bundle.emotions), controls, settings.doses, settings.n_random
+        len(bundle.emotions), len(layers), controls, settings.doses, settings.n_random
     )
     with materials.reporter.task("steering", total, "directions") as advance:
         result = steering_words.run(
             model,
-            bundle.at(layer),
+            torch.stack([bundle.at(one) for one in layers]),
             bundle.emotions,
-            layer=layer,
-            residual_norm=float(bundle.residual_norm[bundle.layer_index(layer)]),
+            layers=layers,
+            target=layer,
+            residual_norm=bundle.residual_norm[[bundle.layer_index(one) for one in layers]],
             controls=controls,
             doses=settings.doses,
             n_random=settings.n_random,
@@ -64,118 +57,114 @@ def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
 EXPERIMENT = Experiment(measure, figures)
 
 
-def _controls(materials: Materials) -> steering_words.Controls:
-    """Shuffled-label vectors and the valence axis at the target layer."""
-    table = rating_table(materials.emotions)
-    valence = torch.tensor(
-        [table.get(emotion, {}).get("valence", float("nan")) for emotion in materials.emotions]
-    )
-    vectors = materials.vectors.at(materials.layer)
-    axis = None
-    if (valence > 0).any() and (valence < 0).any():
-        axis = vectors[valence > 0].mean(dim=0) - vectors[valence < 0].mean(dim=0)
-    samples = story_residuals(materials)
-    matched = None
-    if len(samples) >= 2:
-        matched = matched_directions(
-            samples, materials.config.validation.n_random, materials.seed + 1
-        )
-    return steering_words.Controls(shuffled_vectors(materials), axis, valence, matched)
+def judged(doses: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the dose that the project promises to judge, or else the middle one."""
+    return next((d for d in doses if d["dose"] == JUDGED_DOSE), doses[len(doses) // 2])
 
 
-def story_residuals(materials: Materials, layer: int | None = None) -> Float[Tensor, "row d_model"]:
-    """Stories' activations around the mean of their emotion, neutral components projected out.
-
-    Where stories of one emotion differ: variance of the stream that holds no emotion. Emotions of a
-    single row are left out.
-    """
-    stories = materials.stories(layer)
-    residuals = []
-    for number in range(len(materials.emotions)):
-        rows = stories.mean[stories.emotion == number].double()
-        if len(rows) > 1:
-            residuals.append(rows - reduce(rows, "row d_model -> 1 d_model", "mean"))
-    if not residuals:
-        return torch.zeros(0, stories.mean.shape[1])
-    return project_out(torch.cat(residuals), materials.neutral_components(layer)).float()
-
-
-def shuffled_vectors(materials: Materials) -> Float[Tensor, "emotion d_model"] | None:
-    """Vectors from stories whose emotions were dealt out anew within each topic.
-
-    None when that leaves an emotion without a story.
-    """
-    stories = materials.stories()
-    label = stories.emotion.clone()
-    generator = torch.Generator().manual_seed(materials.seed)
-    for topic in range(len(materials.topics)):
-        members = (stories.topic == topic).nonzero()[:, 0]
-        label[members] = label[members[torch.randperm(len(members), generator=generator)]]
-    means = MeanAccumulator(len(materials.emotions), 1, stories.mean.shape[1])
-    means.add(rearrange(stories.mean, "row d_model -> row 1 d_model"), label, stories.n_texts)
-    if (means.counts == 0).any():
-        return None
-    raw, _ = mean_difference(means.means())
-    return project_out(raw[0], materials.neutral_components()).float()
+def controls(dose: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Name every control of a dose that was tried: what is left of the own effect beside it."""
+    named = {
+        "isotropic random directions": dose["random"],
+        "random directions with the stories' covariance": dose["matched"],
+        "shuffled labels": dose["shuffled"],
+        "other emotions' vectors": dose["other_vectors"],
+        "the valence axis": dose["valence"],
+    }
+    return {name: found for name, found in named.items() if found is not None}
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Three rows per dose: the effect, the nulls, what else could explain it."""
+    """Rows for each dose: the effect, the controls, carriers and layers."""
     n = len(values["emotions"])
     rows = []
-    for dose in values["doses"]:
+    for place, dose in enumerate(values["doses"]):
         name = f"steering at dose {dose['dose']:g}"
         rows.append(
             (
                 name,
-                f"own word {effect(dose['matching'], dose['matching_interval'])} nats, "
-                f"other words {dose['other']:+.2f}; own word in the top 3 for {dose['top_3']:.0%}",
+                f"own word {effect(dose['matching'], dose['matching_interval'])} nats, other words "
+                f"{effect(dose['other'], dose['other_interval'])}; own word in the top 3 for "
+                f"{dose['top_3']:.0%}",
             )
         )
-        nulls = [("random directions", dose["random"])]
-        if dose["matched"] is not None:
-            nulls.append(("random in the stories' covariance", dose["matched"]))
-        rows += [
-            (
-                f"{name}: {kind}",
-                f"{null['matching']:+.2f} nats; own word beats all {null['n_directions']} for "
-                f"{len(null['beats_all'])} of {n} emotions"
-                + (
-                    ""
-                    if null["mean_z"] is None
-                    else f"; z {effect(null['mean_z'], null['z_interval'])}"
-                ),
+        for kind in ("random", "matched", "shuffled"):
+            null = dose[kind]
+            if null is not None:
+                rows.append((f"{name}: {_KINDS[kind]}", _null(null, n)))
+        others, valence = dose["other_vectors"], dose["valence"]
+        said = (
+            f"own word more than under other emotions' vectors by {_excess(others)} (beaten, all "
+            f"of them, for {len(dose['beats_all_others'])} of {n})"
+        )
+        if valence is not None:
+            said += (
+                f", than under the valence axis by {_excess(valence)} (the axis alone "
+                f"{valence['rival']:+.2f}, own vectors {valence['own']:+.2f}; {valence['n']} rated "
+                "emotions, each left out of its axis)"
             )
-            for kind, null in nulls
-        ]
+        rows.append((f"{name}: other explanations", said))
         rows.append(
             (
-                f"{name}: other explanations",
-                f"other emotions' vectors {dose['other_vectors_matching']:+.2f} nats (beaten, all "
-                f"of them, for {len(dose['beats_all_others'])} of {n})"
-                + _control("shuffled labels", dose["shuffled_matching"])
-                + _control("valence axis", dose["valence_matching"]),
+                f"{name}: by carrier",
+                "; ".join(
+                    f"{carrier} ...: own {signed(found['matching'])}, other "
+                    f"{found['other']['value']:+.2f}"
+                    for carrier, found in dose["by_carrier"].items()
+                ),
             )
         )
+        if len(values["layers"]) > 1:
+            at = [(entry["layer"], entry["doses"][place]) for entry in values["layers"]]
+            rows.append(
+                (
+                    f"{name}: by layer",
+                    "; ".join(
+                        f"layer {layer}: own {signed(found['matching'])}, other "
+                        f"{found['other']['value']:+.2f}, KL {found['kl']:.2f}"
+                        for layer, found in at
+                    ),
+                )
+            )
+    rows.append(
+        (
+            "steering: words",
+            f"{values['n_single_token']} of {n} are a single token (the first token stands for a "
+            f"longer one); {len(values['left_out'])} left out",
+        )
+    )
     return rows
 
 
-def _control(name: str, value: float | None) -> str:
-    return "" if value is None else f", {name} {value:+.2f}"
+_KINDS = {
+    "random": "random directions",
+    "matched": "random in the stories' covariance",
+    "shuffled": "shuffled labels",
+}
+
+
+def _excess(found: Mapping[str, Any]) -> str:
+    return effect(found["excess"], found["excess_interval"])
+
+
+def _null(null: Mapping[str, Any], n: int) -> str:
+    return (
+        f"{effect(null['matching'], null['matching_interval'])} nats; own word more by "
+        f"{_excess(null)}, beats all {null['n_directions']} for {len(null['beats_all'])} of {n} "
+        "emotions" + ("" if null["mean_z"] is None else f", mean z {null['mean_z']:+.2f}")
+    )
 
 
 def _paragraph(values: Mapping[str, Any]) -> str:
-    # The dose of 0.1 is the one that the project promises to judge; else the middle one.
-    doses = values["doses"]
-    dose = next((d for d in doses if d["dose"] == JUDGED_DOSE), doses[len(doses) // 2])
+    dose = judged(values["doses"])
     n = len(values["emotions"])
     found = (
         f"Each vector was added at layer {values['layer']} with a dose of {dose['dose']:g} of the "
         f"mean residual norm, after {len(values['carriers'])} sentences that end before a feeling "
         "is named. The log-probability of the emotion's own word changed by "
         f"{effect(dose['matching'], dose['matching_interval'])} nats (95% interval over "
-        f"{n} emotions), that of other emotions' words by {dose['other']:+.2f}; the same words "
-        f"under other emotions' vectors by {dose['other_vectors_matching']:+.2f}."
+        f"{n} emotions), that of other emotions' words by "
+        f"{effect(dose['other'], dose['other_interval'])}."
     )
     for kind, null in (
         ("isotropic random directions", dose["random"]),
@@ -184,26 +173,43 @@ def _paragraph(values: Mapping[str, Any]) -> str:
         if null is not None:
             verdict = "reaches" if len(null["beats_all"]) * 6 >= n * 5 else "does not reach"
             found += (
-                f" Under {null['n_directions']} {kind} with the same coefficient they changed by "
-                f"{null['matching']:+.2f}; {len(null['beats_all'])} of {n} vectors raise their own "
-                f"word more than each of these does, which {verdict} the bar of five in six."
+                f" Under {null['n_directions']} {kind} with the same coefficient the own words "
+                f"changed by {effect(null['matching'], null['matching_interval'])}; "
+                f"{len(null['beats_all'])} of {n} vectors raise their own word more than each of "
+                f"these does, which {verdict} the bar of five in six."
             )
-    if dose["shuffled_matching"] is not None:
+    if dose["shuffled"] is not None:
+        shuffled = dose["shuffled"]
         found += (
-            " Vectors from stories with shuffled labels changed them by "
-            f"{dose['shuffled_matching']:+.2f}."
+            f" Vectors from {shuffled['n_directions']} dealings of the labels changed them by "
+            f"{effect(shuffled['matching'], shuffled['matching_interval'])}."
         )
-    if dose["valence_matching"] is not None:
+    if dose["valence"] is not None:
+        valence = dose["valence"]
+        low, high = valence["excess_interval"]
+        verdict = "more" if low > 0 else "not reliably more" if high > 0 else "less"
         found += (
-            f" Pushing along valence alone, toward each word's own side, gave "
-            f"{dose['valence_matching']:+.2f} where the emotions' own vectors gave "
-            f"{dose['matching_rated']:+.2f}."
+            f" An emotion's own vector does {verdict} for its word than valence alone: pushing "
+            "toward the word's side of the axis between the other pleasant and unpleasant "
+            f"emotions changed it by {valence['rival']:+.2f}, the own vector by "
+            f"{valence['own']:+.2f}, a difference of {_excess(valence)}."
         )
-    return found
+    near = [name for name, it in controls(dose).items() if it["excess_interval"][0] <= 0]
+    return found + (
+        " The own effect exceeds every control, by 95% intervals over emotions and directions."
+        if not near
+        else f" By 95% intervals the own effect does not exceed: {', '.join(near)}."
+    )
 
 
 def _limits(values: Mapping[str, Any]) -> list[str]:
     limits = []
+    n = len(values["emotions"])
+    if values["n_single_token"] < n:
+        limits.append(
+            f"Steering: {n - values['n_single_token']} of {n} words are several tokens long and "
+            "were read by the first."
+        )
     if values["left_out"]:
         limits.append(
             f"Steering: {len(values['left_out'])} words share their first token with another "

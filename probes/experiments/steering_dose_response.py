@@ -18,19 +18,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-import hooks
 from hooks import LanguageModel
 from probes.corpus import read_corpus
 from probes.dosing import Budget, Gauge, mean_cost, usable_dose
 from probes.experiments import Experiment, Measured
 from probes.experiments.null_effects import matched_directions, mean_interval
-from probes.experiments.steering import story_residuals
+from probes.experiments.steering_controls import story_residuals
 from probes.experiments.steering_words import (
     CARRIERS,
     first_tokens,
     last_residuals,
     log_probs,
     steered_log_probs,
+    swept_layers,
 )
 from probes.figures import Figure
 from probes.figures.steering_figures import dose_response_curves
@@ -80,22 +80,6 @@ def neutral_texts(run: Run, n: int) -> list[str]:
     texts = [text.text for text in read_corpus(run.root, run.neutral_cells)]
     step = max(1, len(texts) // n)
     return texts[::step][:n]
-
-
-def swept_layers(
-    available: Sequence[int], target: int, n_layers: int, wanted: Sequence[int] | None
-) -> list[int]:
-    """Layers of the curves: those asked for, or the target and its surroundings."""
-    if wanted is not None:
-        missing = [layer for layer in wanted if layer not in available]
-        if missing:
-            raise hooks.InvalidInput(
-                f"validation.sweep_layers: no vectors at layer {missing[0]}; there are vectors at "
-                f"{', '.join(map(str, available))}."
-            )
-        return sorted(set(wanted))
-    step = max(1, n_layers // 6)
-    return [layer for layer in (target - step, target, target + step) if layer in available]
 
 
 def spread_words(model: LanguageModel, emotions: Sequence[str], n: int) -> list[str]:

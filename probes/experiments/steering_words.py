@@ -2,15 +2,14 @@
 
 1. Carrier sentences that end before a feeling is named ("He feels") give the unsteered
    log-probability of every emotion's word as the next token.
-2. Each emotion's vector is added at one layer, at several doses, and the change of every word's
-   log-probability is taken: a matrix [dose vector word], averaged over carriers.
-3. The same is done with directions that should do nothing of the kind, at the same coefficient:
-   isotropic random ones, random ones with the covariance of the stories (`matched`), vectors made
-   from stories with shuffled labels, and the valence axis alone. The other emotions' vectors are a
-   control too: a column of the matrix but its diagonal.
-4. An emotion's effect on its own word is set beside the effects of both kinds of random directions
-   on that word (`null_effects`); what all vectors share (any push changes text) cancels in
-   diagonal against rest.
+2. Each emotion's vector is added at a few layers and doses, and the change of every word's
+   log-probability is taken: [carrier vector word] for each layer and dose.
+3. At the target layer the same is done with directions that should do nothing of the kind, at the
+   same coefficient: isotropic random ones, and those of `steering_controls`. The other emotions'
+   vectors are a control too: a column of the matrix but its diagonal.
+4. An emotion's effect on its own word is set beside every control's effect on that word
+   (`steering_effects`); what all vectors share (any push changes text) cancels in diagonal against
+   rest.
 
 A word's first token stands for the word; how many words are a single token is reported, and words
 that share a first token are left out, since no vector could tell them apart.
@@ -31,7 +30,14 @@ from torch import Tensor
 import hooks
 from hooks import InvalidInput, LanguageModel
 from hooks.endings import batch_at_end
-from probes.experiments.null_effects import NullComparison, compare, mean_interval
+from probes.experiments.steering_controls import Controls
+from probes.experiments.steering_effects import (
+    DoseResult,
+    Found,
+    Layer,
+    beside_controls,
+    layer_dose,
+)
 
 CARRIERS = (
     "He feels",
@@ -47,62 +53,11 @@ FLOOR = 1e-7
 
 
 @dataclass(frozen=True)
-class DoseResult:
-    """What one dose did.
-
-    Attributes
-    ----------
-    matrix
-        Change of log-probability, in nats: row = vector, column = word.
-    matching, matching_interval
-        Mean of the diagonal, with a 95% bootstrap interval over emotions.
-    other, other_interval
-        Mean off the diagonal.
-    random_matching
-        Mean effect of the random directions on the same words.
-    shuffled_matching
-        Mean effect of shuffled-label vectors on "their" words.
-    valence_matching
-        Mean effect of the valence axis, signed by each rated word's human valence, on that word.
-    matching_rated
-        Mean of the diagonal over the same rated words.
-    top_3
-        Share of vectors whose own word is among the three that rise the most.
-    other_vectors_matching
-        Mean effect of the *other* emotions' vectors on each word.
-    beats_all_others
-        Emotions whose vector raises its own word more than every other emotion's vector does.
-    beats_all_random
-        Emotions whose vector raises its own word more than every random direction does.
-    random, matched
-        Own effects beside isotropic directions, and beside those with the stories' covariance.
-    kl
-        Mean KL divergence of the steered from the unsteered next token, in nats.
-    """
-
-    dose: float
-    matrix: list[list[float]]
-    matching: float
-    matching_interval: tuple[float, float]
-    other: float
-    other_interval: tuple[float, float]
-    random_matching: float
-    shuffled_matching: float | None
-    valence_matching: float | None
-    matching_rated: float | None
-    top_3: float
-    other_vectors_matching: float
-    beats_all_others: list[str]
-    beats_all_random: list[str]
-    random: NullComparison
-    matched: NullComparison | None
-    kl: float
-    random_kl: float
-
-
-@dataclass(frozen=True)
 class SteeringWords:
-    """Result of the experiment."""
+    """Result of the experiment.
+
+    `doses` has the target layer with its controls, `layers` the effects at every layer tried.
+    """
 
     emotions: list[str]
     layer: int
@@ -115,32 +70,11 @@ class SteeringWords:
     at_ceiling: list[str]
     at_floor: list[str]
     doses: list[DoseResult]
+    layers: list[Layer]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class Controls:
-    """Directions that should not name the emotion.
-
-    Attributes
-    ----------
-    shuffled
-        Vectors made from stories whose labels were shuffled, one per emotion; or None.
-    valence_axis
-        One direction from unpleasant to pleasant; or None.
-    valence
-        Human valence of each emotion, NaN where nobody rated it.
-    matched
-        Random directions with the covariance of the stories' activations; or None.
-    """
-
-    shuffled: Float[Tensor, "emotion d_model"] | None
-    valence_axis: Float[Tensor, "d_model"] | None
-    valence: Float[Tensor, "emotion"]
-    matched: Float[Tensor, "direction d_model"] | None = None
 
 
 def last_residuals(model: LanguageModel, texts: Sequence[str]) -> Float[Tensor, "text d_model"]:
@@ -184,29 +118,48 @@ def first_tokens(model: LanguageModel, words: Sequence[str]) -> list[list[int]]:
     return [model.encode(f"{CARRIERS[0]} {word}")[n_before:] for word in words]
 
 
+def swept_layers(
+    available: Sequence[int], target: int, n_layers: int, wanted: Sequence[int] | None
+) -> list[int]:
+    """Layers to try: those asked for, or the target and its surroundings."""
+    if wanted is not None:
+        missing = [layer for layer in wanted if layer not in available]
+        if missing:
+            raise InvalidInput(
+                f"validation.sweep_layers: no vectors at layer {missing[0]}; there are vectors at "
+                f"{', '.join(map(str, available))}."
+            )
+        return sorted(set(wanted))
+    step = max(1, n_layers // 6)
+    return [layer for layer in (target - step, target, target + step) if layer in available]
+
+
 def run(
     model: LanguageModel,
-    vectors: Float[Tensor, "emotion d_model"],
+    vectors: Float[Tensor, "layer emotion d_model"],
     emotions: Sequence[str],
     *,
-    layer: int,
-    residual_norm: float,
+    layers: Sequence[int],
+    target: int,
+    residual_norm: Float[Tensor, "layer"],
     controls: Controls,
     doses: Sequence[float],
     n_random: int,
     seed: int,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> SteeringWords:
-    """Run the experiment at one layer; see the module's text.
+    """Run the experiment; see the module's text.
 
     Parameters
     ----------
     model
         The model the vectors were made from.
     vectors
-        One direction per emotion, of `layer`.
+        One direction per emotion, of each of `layers`.
+    target
+        The one of `layers` at which the controls are tried.
     residual_norm
-        Mean residual norm at `layer`; a dose is a fraction of it.
+        Mean residual norm at each of `layers`; a dose is a fraction of it.
     doses
         Positive fractions.
     n_random
@@ -229,37 +182,39 @@ def run(
     ids = torch.tensor([heads[i] for i in kept])
     baseline = log_probs(model, last_residuals(model, CARRIERS))
     probabilities = reduce(baseline[:, ids].exp(), "carrier word -> word", "mean").tolist()
-    random = random_directions(n_random, model.d_model, seed)
+    directions = {"random": random_directions(n_random, model.d_model, seed)}
+    for name, null in (("matched", controls.matched), ("shuffled", controls.shuffled)):
+        if null is not None:
+            directions[name] = null
+    axes = {name: axis for name, axis in (controls.valence or {}).items() if name in names}
+    norms = dict(zip(layers, residual_norm.tolist(), strict=True))
 
-    def effects(
-        directions: Float[Tensor, "direction d_model"], dose: float
-    ) -> tuple[Float[Tensor, "direction word"], float]:
-        effect = torch.zeros(len(directions), len(ids))
-        divergence = torch.zeros(len(directions))
-        for rows in torch.arange(len(directions)).split(_DIRECTIONS_AT_ONCE):
-            for carrier, unsteered in zip(CARRIERS, baseline, strict=True):
-                steered = steered_log_probs(
-                    model,
-                    directions[rows],
-                    carrier,
-                    layer=layer,
-                    dose=dose,
-                    residual_norm=residual_norm,
-                )
-                change = steered - unsteered
-                effect[rows] += change[:, ids] / len(CARRIERS)
-                kl = reduce(steered.exp() * change, "direction d_vocab -> direction", "sum")
-                divergence[rows] += kl / len(CARRIERS)
-            progress(len(rows))
-        return effect, float(divergence.mean())
+    def effects(directions: Tensor, dose: float, layer: int = target) -> Found:
+        how = {"layer": layer, "dose": dose, "residual_norm": norms[layer]}
+        return _effects(model, directions, baseline, ids, how, progress)
 
-    results = [
-        _dose_result(dose, effects, vectors[kept], names, random, _subset(controls, kept), seed)
-        for dose in doses
-    ]
+    swept: list[Layer] = []
+    results: list[DoseResult] = []
+    for place, layer in enumerate(layers):
+        own = [effects(vectors[place, kept], dose, layer) for dose in doses]
+        summed = [
+            layer_dose(dose, found, list(CARRIERS), seed)
+            for dose, found in zip(doses, own, strict=True)
+        ]
+        swept.append(Layer(layer, summed))
+        if layer != target:
+            continue
+        for at, found in zip(summed, own, strict=True):
+            nulls = {name: effects(null, at.dose) for name, null in directions.items()}
+            valence = {}
+            if axes:
+                moved = effects(torch.stack(list(axes.values())), at.dose).mean
+                columns = [names.index(name) for name in axes]
+                valence = dict(zip(axes, moved[:, columns].diagonal().tolist(), strict=True))
+            results.append(beside_controls(at, found, nulls, valence, names, seed))
     return SteeringWords(
         emotions=names,
-        layer=layer,
+        layer=target,
         carriers=list(CARRIERS),
         n_random=n_random,
         n_single_token=sum(len(tokens[i]) == 1 for i in kept),
@@ -268,90 +223,34 @@ def run(
         at_ceiling=[n for n, p in zip(names, probabilities, strict=True) if p > CEILING],
         at_floor=[n for n, p in zip(names, probabilities, strict=True) if p < FLOOR],
         doses=results,
+        layers=swept,
     )
 
 
-def n_conditions(n_emotions: int, controls: Controls, doses: Sequence[float], n_random: int) -> int:
-    """How many steered passes `run` makes; what `progress` counts up to."""
-    shuffled = 0 if controls.shuffled is None else n_emotions
-    valence = 0 if controls.valence_axis is None else 2
-    matched = 0 if controls.matched is None else len(controls.matched)
-    return len(doses) * (n_emotions + n_random + shuffled + valence + matched)
+def _effects(
+    model: LanguageModel,
+    directions: Float[Tensor, "direction d_model"],
+    baseline: Float[Tensor, "carrier d_vocab"],
+    ids: Int[Tensor, "word"],
+    how: dict[str, Any],
+    progress: Callable[[int], None],
+) -> Found:
+    effect = torch.zeros(len(CARRIERS), len(directions), len(ids))
+    divergence = 0.0
+    for rows in torch.arange(len(directions)).split(_DIRECTIONS_AT_ONCE):
+        for place, unsteered in enumerate(baseline):
+            steered = steered_log_probs(model, directions[rows], CARRIERS[place], **how)
+            change = steered - unsteered
+            effect[place, rows] = change[:, ids]
+            divergence += float((steered.exp() * change).sum())
+        progress(len(rows))
+    return Found(effect, divergence / (len(CARRIERS) * len(directions)))
 
 
-def _subset(controls: Controls, kept: list[int]) -> Controls:
-    shuffled = None if controls.shuffled is None else controls.shuffled[kept]
-    return Controls(shuffled, controls.valence_axis, controls.valence[kept], controls.matched)
-
-
-def _dose_result(
-    dose: float,
-    effects: Callable[[Tensor, float], tuple[Tensor, float]],
-    vectors: Tensor,
-    names: list[str],
-    random: Tensor,
-    controls: Controls,
-    seed: int,
-) -> DoseResult:
-    matrix, kl = effects(vectors, dose)
-    null, random_kl = effects(random, dose)
-    diagonal = matrix.diagonal()
-    n = len(names)
-    others = (matrix.sum(dim=1) - diagonal) / (n - 1)
-    shuffled = None
-    if controls.shuffled is not None:
-        shuffled = float(effects(controls.shuffled, dose)[0].diagonal().mean())
-    matched = None
-    if controls.matched is not None:
-        effect, matched_kl = effects(controls.matched, dose)
-        matched = compare(diagonal, effect, names, kl=matched_kl, seed=seed)
-    against_random = compare(diagonal, null, names, kl=random_kl, seed=seed)
-    valence, rated_diagonal = _valence_effect(dose, effects, controls, diagonal)
-    off_diagonal = matrix.masked_fill(torch.eye(n, dtype=torch.bool), -torch.inf)
-    best_other = off_diagonal.max(dim=0).values
-    from_others = (matrix.sum(dim=0) - diagonal) / (n - 1)
-    return DoseResult(
-        dose=dose,
-        matrix=matrix.tolist(),
-        matching=float(diagonal.mean()),
-        matching_interval=mean_interval(diagonal, seed),
-        other=float(others.mean()),
-        other_interval=mean_interval(others, seed),
-        random_matching=float(null.mean()),
-        shuffled_matching=shuffled,
-        valence_matching=valence,
-        matching_rated=rated_diagonal,
-        top_3=float((_rank(matrix) < 3).float().mean()),
-        other_vectors_matching=float(from_others.mean()),
-        beats_all_others=[
-            name
-            for name, own, other in zip(names, diagonal.tolist(), best_other.tolist(), strict=True)
-            if own > other
-        ],
-        beats_all_random=against_random.beats_all,
-        random=against_random,
-        matched=matched,
-        kl=kl,
-        random_kl=random_kl,
-    )
-
-
-def _valence_effect(
-    dose: float,
-    effects: Callable[[Tensor, float], tuple[Tensor, float]],
-    controls: Controls,
-    diagonal: Tensor,
-) -> tuple[float | None, float | None]:
-    """Effect of the valence axis on each rated word, pushed toward the word's own side."""
-    rated = controls.valence.isfinite() & (controls.valence != 0)
-    if controls.valence_axis is None or not rated.any():
-        return None, None
-    both, _ = effects(torch.stack([controls.valence_axis, -controls.valence_axis]), dose)
-    toward = torch.where(controls.valence > 0, both[0], both[1])
-    return float(toward[rated].mean()), float(diagonal[rated].mean())
-
-
-def _rank(matrix: Float[Tensor, "vector word"]) -> Int[Tensor, "vector"]:
-    """How many words rise more than the vector's own."""
-    own = rearrange(matrix.diagonal(), "vector -> vector 1")
-    return reduce((matrix > own).long(), "vector word -> vector", "sum")
+def n_conditions(
+    n_emotions: int, n_layers: int, controls: Controls, doses: Sequence[float], n_random: int
+) -> int:
+    """How many steered passes `run` makes at most; what `progress` counts up to."""
+    rivals = [controls.matched, controls.shuffled, controls.valence]
+    n_controls = sum(len(rival) for rival in rivals if rival is not None)
+    return len(doses) * (n_layers * n_emotions + n_random + n_controls)

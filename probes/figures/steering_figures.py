@@ -25,7 +25,7 @@ def steering_matrix(steering: Mapping[str, Any]) -> Heatmap:
     values = matrix(need(dose, "matrix", "steering.doses"), "steering.doses.matrix")
     model, layer = need(steering, "model", "steering"), need(steering, "layer", "steering")
     largest = max(abs(value) for row in values for value in row)
-    beats = len(need(dose, "beats_all_random", "steering.doses"))
+    random = need(dose, "random", "steering.doses")
     matched = dose.get("matched")
     harder = (
         ""
@@ -39,9 +39,9 @@ def steering_matrix(steering: Mapping[str, Any]) -> Heatmap:
         f"{len(emotions)} emotions",
         caption=f"Row: the vector that was added. Column: the word. Own words (diagonal) change by "
         f"{dose['matching']:+.2f} on average, other words by {dose['other']:+.2f}, the same words "
-        f"under random directions by {dose['random_matching']:+.2f}. {beats} of {len(emotions)} "
-        f"vectors raise their own word more than each of {steering['n_random']} random directions "
-        f"does.{harder}",
+        f"under random directions by {random['matching']:+.2f}. {len(random['beats_all'])} of "
+        f"{len(emotions)} vectors raise their own word more than each of "
+        f"{random['n_directions']} random directions does.{harder}",
         rows=emotions,
         columns=emotions,
         values=tuple(tuple(row) for row in values),

@@ -5,7 +5,8 @@ A verdict is a rule, the same for every run, and the claim's text states it:
 * valence, arousal: shown when p < .05 after the correction for the search over components, and the
   95% interval of r keeps clear of zero;
 * own word: shown when more emotions have it than in 95% of shuffles of the names;
-* steering: shown when the lower end of the 95% interval lies above every control;
+* steering: shown when the 95% interval of the effect lies above zero, and so does that of its
+  excess over each control;
 * clusters: shown when they agree with themselves (mean ARI at least .75) as topics are drawn again.
 
 Contract: pure; reads the summary of a run and what the experiments left.
@@ -129,22 +130,29 @@ def _steering(steering: Mapping[str, Any] | None) -> Claim | None:
         return None
     dose = steering["doses"][len(steering["doses"]) // 2]
     low, high = dose["matching_interval"]
-    # Valence is compared on the rated words alone, so by how far the vectors exceed it there.
-    controls = {"random directions": dose["random_matching"]}
-    if dose["shuffled_matching"] is not None:
-        controls["shuffled labels"] = dose["shuffled_matching"]
-    if dose["valence_matching"] is not None:
-        controls["valence alone"] = dose["valence_matching"]
-    listed = ", ".join(f"{name} {value:+.2f}" for name, value in controls.items())
+    named = {
+        "random directions": dose["random"],
+        "random with the stories' covariance": dose["matched"],
+        "shuffled labels": dose["shuffled"],
+        "other emotions": dose["other_vectors"],
+        "valence alone": dose["valence"],
+    }
+    controls = {name: found for name, found in named.items() if found is not None}
+    listed = ", ".join(
+        f"{name} by {found['excess']:+.2f} [{ends[0]:+.2f}, {ends[1]:+.2f}]"
+        for name, found in controls.items()
+        for ends in [found["excess_interval"]]
+    )
+    clear = all(found["excess_interval"][0] > 0 for found in controls.values())
     return Claim(
         name="Steering",
         number=f"{dose['matching']:+.2f} nats",
         detail=f"95% interval {low:+.2f} to {high:+.2f} over {len(steering['emotions'])} emotions, "
-        f"dose {dose['dose']:g}; {listed}",
-        verdict=_verdict(low > max(0.0, *controls.values())),
+        f"dose {dose['dose']:g}; exceeds {listed}",
+        verdict=_verdict(low > 0 and clear),
         meaning="How much adding a vector to the model's inner state raises the log-probability of "
         "that emotion's word (+0.69 doubles it). Called shown when the whole interval lies above "
-        "zero and above every control.",
+        "zero, and so does that of its excess over every control.",
         section="steering",
     )
 

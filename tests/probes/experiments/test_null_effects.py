@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from hooks import InvalidInput
-from probes.experiments.null_effects import compare, matched_directions
+from probes.experiments.null_effects import (
+    compare,
+    matched_directions,
+    mean_interval,
+    pair,
+    two_way_interval,
+)
 
 EMOTIONS = ["calm", "sad", "tense"]
 
@@ -23,6 +29,45 @@ def test_z_and_percentile_are_those_of_each_words_own_null():
     low, high = found.excess_interval
     assert low < found.excess < high
     assert found.excess == pytest.approx(105 / 3 - 1, abs=0.2)
+
+
+def test_effects_of_every_direction_are_kept():
+    null = _null(5)
+    found = compare(torch.zeros(3), null, EMOTIONS, kl=0.1, seed=0)
+    assert torch.allclose(torch.tensor(found.effects), null, atol=1e-4)
+
+
+def test_few_directions_widen_the_interval_however_many_emotions_there_are():
+    generator = torch.Generator().manual_seed(2)
+    # Directions differ and emotions do not: emotions alone would look certain.
+    few = torch.randn(4, 1, generator=generator).expand(4, 300)
+    names = [str(number) for number in range(300)]
+    found = compare(torch.ones(300), few, names, kl=0.0, seed=0)
+    low, high = found.excess_interval
+    by_emotion_low, by_emotion_high = mean_interval((1 - few).mean(dim=0), seed=0)
+    assert by_emotion_high - by_emotion_low < 1e-9
+    assert high - low > few[:, 0].std() / 2
+
+
+def test_a_two_way_interval_holds_the_true_mean_about_as_often_as_it_says():
+    held = 0
+    for seed in range(60):
+        generator = torch.Generator().manual_seed(seed)
+        rows, columns = (torch.randn(20, generator=generator) for _ in range(2))
+        noise = torch.randn(20, 20, generator=generator)
+        low, high = two_way_interval(rows[:, None] + columns[None] + noise, seed)
+        held += low <= 0 <= high
+    assert held >= 52
+
+
+def test_a_pair_is_compared_word_by_word():
+    rival = torch.tensor([0.0, 5.0, -9.0])
+    found = pair(rival + torch.tensor([0.5, 0.4, 0.6]), rival, EMOTIONS, seed=0)
+    assert found.excess == pytest.approx(0.5)
+    # The words differ far more than the two do on each of them.
+    assert 0.39 < found.excess_interval[0] < found.excess_interval[1] < 0.61
+    assert found.beats == EMOTIONS
+    assert found.own - found.rival == pytest.approx(found.excess)
 
 
 def test_own_effects_drawn_from_the_null_beat_it_as_rarely_as_chance_has_it():

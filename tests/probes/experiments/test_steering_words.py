@@ -7,6 +7,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 import hooks
 from hooks import InvalidInput
 from probes.experiments import steering_words
+from probes.experiments.steering_controls import Controls
 
 # Single letters follow a sentence as words of their own in a byte-level vocabulary.
 WORDS = ["angry", "sad", "calm", "joyful", "proud"]
@@ -28,16 +29,18 @@ def words(model):
 
 
 def _run(model, vectors, words, **changes):
-    none = torch.full((len(words),), float("nan"))
+    last = model.n_layers - 1
     options = {
-        "layer": model.n_layers - 1,
-        "residual_norm": 10.0,
-        "controls": steering_words.Controls(None, None, none),
+        "layers": [last],
+        "target": last,
+        "residual_norm": torch.tensor([10.0]),
+        "controls": Controls(),
         "doses": [0.5],
         "n_random": 20,
         "seed": 0,
     }
-    return steering_words.run(model, vectors, words, **{**options, **changes})
+    stacked = vectors if vectors.ndim == 3 else vectors[None]
+    return steering_words.run(model, stacked, words, **{**options, **changes})
 
 
 def _planted(model, words):
@@ -53,7 +56,7 @@ def test_planted_directions_raise_their_own_word_and_beat_every_random_one(model
     assert dose.matching > dose.other
     assert dose.matching_interval[0] > dose.other_interval[1]
     assert dose.top_3 == 1.0
-    assert sorted(dose.beats_all_random) == sorted(words)
+    assert sorted(dose.random.beats_all) == sorted(words)
 
 
 def test_noise_does_not_beat_the_random_directions(model, words):
@@ -62,7 +65,7 @@ def test_noise_does_not_beat_the_random_directions(model, words):
         noise = torch.randn(
             len(words), model.d_model, generator=torch.Generator().manual_seed(100 + seed)
         )
-        beaten += len(_run(model, noise, words).doses[0].beats_all_random)
+        beaten += len(_run(model, noise, words).doses[0].random.beats_all)
     # One in 21 by chance for each of 5 times the words.
     assert beaten <= 5
 
@@ -87,40 +90,72 @@ def test_the_change_is_that_of_the_models_own_next_token(model, words):
         ):
             steered = model.hf(tokens).logits[0, -1].log_softmax(dim=-1)
         changes.append((steered - plain)[ids])
-    expected = torch.stack(changes).mean(dim=0)
-    assert torch.allclose(torch.tensor(result.doses[0].matrix[0]), expected, atol=1e-4)
+    expected = torch.stack(changes)
+    assert torch.allclose(torch.tensor(result.doses[0].matrix[0]), expected.mean(dim=0), atol=1e-4)
+    [layer] = result.layers
+    by_carrier = torch.tensor(layer.doses[0].effects)[:, 0]
+    assert torch.allclose(by_carrier, expected, atol=2e-4)
+    own = result.doses[0].by_carrier
+    assert list(own) == list(steering_words.CARRIERS)
+    for number, carrier in enumerate(steering_words.CARRIERS):
+        matrix = torch.tensor(layer.doses[0].effects[number])
+        assert own[carrier].matching.value == pytest.approx(
+            float(matrix.diagonal().mean()), abs=1e-3
+        )
+        assert own[carrier].matching.low <= own[carrier].matching.value
+
+
+def test_every_layer_and_dose_is_kept_and_each_layer_uses_its_own_vectors(model, words):
+    planted = _planted(model, words)
+    last = model.n_layers - 1
+    stacked = torch.stack([planted.flip(0), planted])
+    layers = {"layers": [0, last], "residual_norm": torch.tensor([3.0, 10.0])}
+    result = _run(model, stacked, words, doses=[0.2, 0.5], **layers)
+    assert [(entry.layer, [d.dose for d in entry.doses]) for entry in result.layers] == [
+        (0, [0.2, 0.5]),
+        (last, [0.2, 0.5]),
+    ]
+    for entry, vectors, norm in zip(result.layers, stacked, (3.0, 10.0), strict=True):
+        alone = _run(
+            model,
+            vectors,
+            words,
+            layers=[entry.layer],
+            target=entry.layer,
+            residual_norm=torch.tensor([norm]),
+        )
+        kept, found = (torch.tensor(it.doses[-1].effects) for it in (entry, alone.layers[0]))
+        assert torch.allclose(kept, found, atol=1e-3)
 
 
 def test_controls_are_reported_and_counted(model, words):
     vectors = _planted(model, words)
-    valence = torch.tensor([1.0, -1.0] + [float("nan")] * (len(words) - 2))
-    controls = steering_words.Controls(vectors.roll(1, dims=0), vectors[0] - vectors[1], valence)
+    controls = Controls(
+        matched=torch.randn(5, model.d_model, generator=torch.Generator().manual_seed(9)),
+        shuffled=vectors.roll(1, dims=0),
+        valence={words[0]: vectors[0] + vectors[1], words[1]: vectors[0] - vectors[1]},
+    )
     seen = []
     result = _run(model, vectors, words, controls=controls, progress=seen.append)
     [dose] = result.doses
-    assert dose.shuffled_matching < dose.matching
-    assert dose.valence_matching > 0
-    assert sum(seen) == steering_words.n_conditions(len(words), controls, [0.5], 20)
+    assert dose.shuffled.matching < dose.matching
+    assert dose.shuffled.n_directions == len(words)
+    assert len(dose.matched.effects) == 5
+    # The second word's axis pushes it down, the first one's up: own vectors do better on both.
+    assert dose.valence.beats == words[:2]
+    assert dose.valence.excess == pytest.approx(dose.valence.own - dose.valence.rival, abs=1e-5)
+    assert dose.other_vectors.excess_interval[0] > 0
+    assert sum(seen) == steering_words.n_conditions(len(words), 1, controls, [0.5], 20)
 
 
 def test_words_that_share_a_first_token_are_left_out(model, words):
     vectors = _planted(model, [*words, words[0]][:-1])
     twice = torch.cat([vectors, vectors[:1]])
-    result = _run(
-        model,
-        twice,
-        [*words, words[0] + words[0]],
-        controls=steering_words.Controls(None, None, torch.full((len(twice),), float("nan"))),
-    )
+    result = _run(model, twice, [*words, words[0] + words[0]])
     assert words[0] in result.left_out
     assert len(result.emotions) == len(words) - 1
 
 
 def test_too_few_words_are_refused(model, words):
     with pytest.raises(InvalidInput, match="at least two words"):
-        _run(
-            model,
-            torch.ones(1, model.d_model),
-            words[:1],
-            controls=steering_words.Controls(None, None, torch.zeros(1)),
-        )
+        _run(model, torch.ones(1, model.d_model), words[:1])

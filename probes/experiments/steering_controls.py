@@ -1,0 +1,125 @@
+"""Directions that should not name an emotion, made from what a run has.
+
+* Matched random: the covariance of stories around their own emotion's mean, neutral components
+  projected out as they are from the vectors. Isotropic directions lie where the stream never goes
+  and are destructive; these lie where it goes.
+* Shuffled labels: vectors made as the run's are, from stories whose emotions were dealt out anew
+  within each topic. Each is from a dealing of its own, so that they are independent.
+* Valence: for each rated emotion the axis from the vectors of the unpleasant emotions to those of
+  the pleasant ones, without the emotion's own vector, pointing to the emotion's side.
+
+Contract: reads a run's activations; runs no model.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float
+from torch import Tensor
+
+from probes.denoising import MeanAccumulator, mean_difference, project_out
+from probes.experiments.null_effects import matched_directions
+from probes.materials import Materials
+from probes.norms import rating_table
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Directions that should not name the emotion.
+
+    Attributes
+    ----------
+    matched
+        Random directions with the covariance of the stories' activations; or None.
+    shuffled
+        Vectors made from stories whose labels were shuffled; or None.
+    valence
+        Emotion to its valence axis; only emotions that have one.
+    """
+
+    matched: Float[Tensor, "direction d_model"] | None = None
+    shuffled: Float[Tensor, "direction d_model"] | None = None
+    valence: Mapping[str, Float[Tensor, "d_model"]] | None = None
+
+
+def controls_of(materials: Materials) -> Controls:
+    """Make a run's controls at the target layer."""
+    n = materials.config.validation.n_random
+    samples = story_residuals(materials)
+    ratings = rating_table(materials.emotions)
+    return Controls(
+        matched_directions(samples, n, materials.seed + 1) if len(samples) >= 2 else None,
+        independent_shuffled(materials, n),
+        valence_axes(
+            materials.vectors.at(materials.layer),
+            materials.emotions,
+            {name: rating["valence"] for name, rating in ratings.items()},
+        ),
+    )
+
+
+def story_residuals(materials: Materials, layer: int | None = None) -> Float[Tensor, "row d_model"]:
+    """Stories' activations around the mean of their emotion, neutral components projected out.
+
+    Where stories of one emotion differ: variance of the stream that holds no emotion. Emotions of a
+    single row are left out.
+    """
+    stories = materials.stories(layer)
+    residuals = []
+    for number in range(len(materials.emotions)):
+        rows = stories.mean[stories.emotion == number].double()
+        if len(rows) > 1:
+            residuals.append(rows - reduce(rows, "row d_model -> 1 d_model", "mean"))
+    if not residuals:
+        return torch.zeros(0, stories.mean.shape[1])
+    return project_out(torch.cat(residuals), materials.neutral_components(layer)).float()
+
+
+def shuffled_vectors(materials: Materials) -> Float[Tensor, "emotion d_model"]:
+    """Vectors from stories whose emotions were dealt out anew within each topic."""
+    [raw] = _dealt(materials, 1)
+    return project_out(raw, materials.neutral_components()).float()
+
+
+def independent_shuffled(materials: Materials, n: int) -> Float[Tensor, "direction d_model"]:
+    """Vectors from `n` dealings of the emotions to the stories, one from each.
+
+    After a dealing no name means anything: the vectors take turns at which name they stand for.
+    """
+    made = [raw[number % len(raw)] for number, raw in enumerate(_dealt(materials, n))]
+    return project_out(torch.stack(made), materials.neutral_components()).float()
+
+
+def _dealt(materials: Materials, n: int) -> Iterator[Float[Tensor, "emotion d_model"]]:
+    """Raw vectors after each dealing."""
+    stories = materials.stories()
+    activations = rearrange(stories.mean, "row d_model -> row 1 d_model")
+    members = [(stories.topic == topic).nonzero()[:, 0] for topic in range(len(materials.topics))]
+    generator = torch.Generator().manual_seed(materials.seed)
+    for _ in range(n):
+        label = stories.emotion.clone()
+        for rows in members:
+            label[rows] = label[rows[torch.randperm(len(rows), generator=generator)]]
+        means = MeanAccumulator(len(materials.emotions), 1, stories.mean.shape[1])
+        means.add(activations, label, stories.n_texts)
+        raw, _ = mean_difference(means.means())
+        yield raw[0]
+
+
+def valence_axes(
+    vectors: Float[Tensor, "emotion d_model"],
+    emotions: Sequence[str],
+    valence: Mapping[str, float],
+) -> dict[str, Float[Tensor, "d_model"]]:
+    """Return each rated emotion's valence axis; none where its own vector is all of a side."""
+    sides = [valence.get(name, 0.0) for name in emotions]
+    axes = {}
+    for own, (name, side) in enumerate(zip(emotions, sides, strict=True)):
+        up = [place for place, value in enumerate(sides) if value > 0 and place != own]
+        down = [place for place, value in enumerate(sides) if value < 0 and place != own]
+        if side and up and down:
+            axis = vectors[up].mean(dim=0) - vectors[down].mean(dim=0)
+            axes[name] = axis if side > 0 else -axis
+    return axes
