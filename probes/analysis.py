@@ -15,7 +15,7 @@ from torch import Tensor
 
 from probes import geometry, lens, norms
 from probes.denoising import project_out
-from probes.statistics import bootstrap_indices, percentile_interval
+from probes.statistics import binomial_interval, bootstrap_indices, percentile_interval
 
 N_SEARCHED = 5
 """Leading components searched for valence and arousal."""
@@ -198,7 +198,8 @@ def describe_lens(
     """Describe the logit lens: top and bottom tokens, and the rank of each emotion's own word.
 
     ``own_word_share`` is the share of emotions with a form of their own word among the top `top_k`
-    readable tokens; ``own_word_share_shuffled`` the same when names are dealt out at random.
+    readable tokens, with its interval over emotions; ``own_word_share_shuffled`` the same when
+    names are dealt out at random.
     """
     own = lens.family_token_ids(tokens, families)
     ranks = lens.own_word_rank(logits, readable, own)
@@ -222,6 +223,7 @@ def describe_lens(
             for row, emotion in enumerate(emotions)
         },
         "own_word_share": lens.own_word_share(ranks, top_k),
+        "own_word_share_interval": binomial_interval(int((ranks < top_k).sum()), len(ranks)),
         "own_word_share_shuffled": shuffled.mean,
         "own_word_share_shuffled_95": shuffled.upper,
         "n_emotions": len(emotions),

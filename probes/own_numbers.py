@@ -50,10 +50,10 @@ def reader_of(name: str) -> Reader | None:
 
 def exact_interval(successes: int, trials: int) -> Interval:
     """95% interval of a count (Clopper & Pearson)."""
-    from scipy import stats
+    from probes.statistics import binomial_interval
 
-    found = stats.binomtest(successes, trials).proportion_ci()
-    return float(found.low) * trials, float(found.high) * trials
+    low, high = binomial_interval(successes, trials)
+    return low * trials, high * trials
 
 
 def _share(component: int) -> Callable[[Mapping[str, Any]], Ours | str]:
@@ -119,12 +119,13 @@ def _signs(intensity: Mapping[str, Any]) -> Ours | str:
 def _steering(prefill: str, which: str) -> Callable[[Mapping[str, Any]], Ours | str]:
     def read(steering: Mapping[str, Any]) -> Ours | str:
         carrier = _PREFILLS[prefill]
-        found = steering.get("by_carrier", {}).get(carrier)
+        nearest = min(steering["doses"], key=lambda one: abs(one["dose"] - PAPER_DOSE))
+        found = nearest["by_carrier"].get(carrier)
         if found is None:
             return f"this run did not steer after {carrier!r}"
-        dose, effect = max(one["dose"] for one in steering["doses"]), found[which]
+        effect = found[which]
         ends = (effect["low"], effect["high"])
-        return Ours(effect["value"], ends, len(steering["emotions"]), *_at_dose(dose))
+        return Ours(effect["value"], ends, len(steering["emotions"]), *_at_dose(nearest["dose"]))
 
     return read
 

@@ -284,6 +284,22 @@ def percentile_interval(
     return low, high
 
 
+def binomial_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95% interval of the share of successes (Clopper & Pearson 1934).
+
+    Raises
+    ------
+    InvalidInput
+        When there is no trial, or successes are not among the trials.
+    """
+    if trials < 1 or not 0 <= successes <= trials:
+        raise InvalidInput(
+            f"Expected successes among one or more trials, got {successes} of {trials}."
+        )
+    found = stats.binomtest(successes, trials).proportion_ci(_CONFIDENCE, method="exact")
+    return float(found.low), float(found.high)
+
+
 def benjamini_hochberg(p: Float[Tensor, "test"]) -> Float[Tensor, "test"]:
     """p-values adjusted to control the false discovery rate (Benjamini & Hochberg 1995).
 

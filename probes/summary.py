@@ -103,11 +103,13 @@ def rows(summary: dict[str, Any]) -> list[Row]:
         if scale in summary:
             table.append((f"|r| with human {scale}", _match(summary[scale])))
     if lens := summary.get("logit_lens"):
+        low, high = lens["own_word_share_interval"]
         table.append(
             (
                 f"own word in the lens' top {lens['top_k']}",
-                f"{lens['own_word_share']:.0%} of emotions; {lens['own_word_share_shuffled']:.0%} "
-                f"with shuffled names (95%: {lens['own_word_share_shuffled_95']:.0%})",
+                f"{lens['own_word_share']:.0%} of emotions [{low:.0%}, {high:.0%}], "
+                f"n={lens['n_emotions']}; {lens['own_word_share_shuffled']:.0%} with shuffled "
+                f"names (95%: {lens['own_word_share_shuffled_95']:.0%})",
             )
         )
     for experiment in summary.get("experiments", {}).values():

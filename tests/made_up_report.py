@@ -50,7 +50,9 @@ def summary(emotions: list[str]) -> dict[str, Any]:
         },
         "logit_lens": {
             "top_k": 10,
+            "n_emotions": len(emotions),
             "own_word_share": 0.5,
+            "own_word_share_interval": [0.3, 0.7],
             "own_word_share_shuffled": 0.01,
             "own_word_share_shuffled_95": 0.04,
         },
@@ -76,6 +78,55 @@ def steering(emotions: list[str], **dose: Any) -> dict[str, Any]:
     }
     given = {key: beside(it) if isinstance(it, float) else it for key, it in dose.items()}
     return {"emotions": emotions, "doses": [{**found, **given}]}
+
+
+def rung(name: str, value: float) -> dict[str, Any]:
+    around = {"value": value, "low": value - 0.1, "high": value + 0.1}
+    return {"name": name, "valence": around, "accuracy": around, "clusters": around}
+
+
+def ladder(**gain: Any) -> dict[str, Any]:
+    """What the null ladder leaves, as far as the headline reads it."""
+    above = {"value": 0.2, "low": 0.1, "high": 0.3}
+    return {
+        "n_topics": 12,
+        "rungs": [rung("random directions", 0.1), rung("analyzed layer (12)", 0.5)],
+        "gain": {"valence": above, "accuracy": above, "clusters": above, **gain},
+    }
+
+
+def accuracy(emotions: list[str], **changes: Any) -> dict[str, Any]:
+    """What the test on held-out topics leaves, as far as the headline reads it."""
+    return {
+        "emotions": emotions,
+        "layer": 12,
+        "layer_rule": "2/3 of depth",
+        "layers": [11, 12],
+        "n_rows": 288,
+        "rows_are": "stories",
+        "n_topics": 12,
+        "chance": 1 / len(emotions),
+        "nearest": [{"top_1": {"value": 0.4, "low": 0.3, "high": 0.5}}] * 2,
+        "permuted": [{"mean": 0.05, "upper": 0.1, "p": 0.01}] * 2,
+        "nested": {"top_1": {"value": 0.2, "low": 0.15, "high": 0.25}, "p_of_largest": 0.02},
+        **changes,
+    }
+
+
+def clusters(emotions: list[str], **changes: Any) -> dict[str, Any]:
+    """What the test of the paper's clusters leaves, as far as the headline reads it."""
+    ari = {"value": 0.4, "low": 0.2, "high": 0.6, "p": 0.01, "shuffled": 0.0}
+    ari |= {"shuffled_upper": 0.15, **changes}
+    return {"emotions": emotions, "k": 4, "methods": {"k-means": {"ari": ari}}}
+
+
+def results(emotions: list[str]) -> dict[str, dict[str, Any]]:
+    return {
+        "steering": steering(emotions),
+        "null-ladder": ladder(),
+        "held-out-topics": accuracy(emotions),
+        "clusters": clusters(emotions),
+    }
 
 
 def trial(name: str, emotions: list[str], *, every_kind: bool = False) -> Trial:
@@ -147,7 +198,7 @@ def contents(
     return Contents(
         title=f"Emotion vectors of {emotions[0]}",
         study=headline.paragraphs(found, emotions, 12, "embedded:writer", 50),
-        claims=headline.claims(found, steering(emotions)),
+        claims=headline.claims(found, results(emotions) if every_section else {}),
         rows=[("stories kept", "288 of 288"), ("steering at dose 0.1", "own word +1.20 nats")],
         map=describe_map(vectors, list(range(18)), geometry, layers, lens),
         pictures=figures.figures_of(analysis),
@@ -173,5 +224,10 @@ def contents(
         ladder=trial("null-ladder", emotions) if every_section else None,
         scorecard=grid("scorecard", emotions) if every_section else None,
         steering=trial("steering", emotions) if every_section else None,
-        trials=[trial("held-out-topics", emotions, every_kind=True)] if every_section else [],
+        trials=[
+            trial("held-out-topics", emotions, every_kind=True),
+            trial("clusters", emotions),
+        ]
+        if every_section
+        else [],
     )

@@ -23,11 +23,13 @@ class Claim:
     detail
         Its interval, n and control.
     verdict
-        ``shown`` or ``not shown``, by a rule that `meaning` states.
+        ``shown``, ``shown in part`` or ``not shown``, by a rule that `meaning` states.
     meaning
         What it means for a reader who has not seen the method, and the rule.
     section
         Id of the section that shows more.
+    rungs
+        What the rungs of the null ladder reach in the same statistic: name, number.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Claim:
     verdict: str
     meaning: str
     section: str
+    rungs: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class Contents:
     rows
         The table of the run: what, value.
     ladder
-        How far less than a vector gets, if that was measured; shown beside every claim.
+        How far less than a vector gets, if that was measured.
     scorecard, steering
         Experiments that have sections of their own, if they were run.
     trials

@@ -4,10 +4,17 @@ A verdict is a rule, the same for every run, and the claim's text states it:
 
 * valence, arousal: shown when p < .05 after the correction for the search over components, and the
   95% interval of r keeps clear of zero;
-* own word: shown when more emotions have it than in 95% of shuffles of the names;
+* held-out accuracy: shown when p < .05 among shuffled labels, and the 95% interval lies above what
+  95% of them reach;
+* gain over input embeddings: shown when the 95% intervals of all its statistics lie above zero, in
+  part when those of some do;
+* own word: shown when the 95% interval lies above what 95% of shuffles of the names reach;
 * steering: shown when the 95% interval of the effect lies above zero, and so does that of its
   excess over each control;
-* clusters: shown when they agree with themselves (mean ARI at least .75) as topics are drawn again.
+* clusters: shown when they agree with the paper's more than 95% of vectors from shuffled labels do,
+  p < .05 when names are dealt anew, and the 95% interval keeps clear of zero.
+
+Beside each stand the rungs of the null ladder that the same statistic was taken of.
 
 Contract: pure; reads the summary of a run and what the experiments left.
 """
@@ -15,10 +22,11 @@ Contract: pure; reads the summary of a run and what the experiments left.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from probes.experiments.wording import effect, estimate
 from probes.report.contents import Claim
 
 SIGNIFICANT = 0.05
-STABLE = 0.75
+SHOWN, IN_PART, NOT_SHOWN = "shown", "shown in part", "not shown"
 _PLAIN = {
     "valence": ("pleasant", "unpleasant"),
     "arousal": ("excited", "calm"),
@@ -75,18 +83,47 @@ def paragraphs(
     ]
 
 
-def claims(summary: Mapping[str, Any], steering: Mapping[str, Any] | None) -> list[Claim]:
-    """Judge the numbers that the report opens with."""
-    found = [_rating(summary, scale) for scale in ("valence", "arousal")]
-    found += [_own_word(summary), _steering(steering), _clusters(summary)]
+def claims(summary: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> list[Claim]:
+    """Judge the numbers that the report opens with.
+
+    Parameters
+    ----------
+    summary
+        What `summary.summarize` gives.
+    results
+        What the experiments left, by name; those that were not run are absent.
+    """
+    ladder = results.get("null-ladder")
+    found = [
+        _rating(summary, "valence", rungs(ladder, "valence")),
+        _rating(summary, "arousal"),
+        _accuracy(results.get("held-out-topics"), rungs(ladder, "accuracy")),
+        _gain(ladder),
+        _clusters(results.get("clusters"), rungs(ladder, "clusters")),
+        _own_word(summary),
+        _steering(results.get("steering")),
+    ]
     return [claim for claim in found if claim is not None]
 
 
+def rungs(ladder: Mapping[str, Any] | None, statistic: str) -> list[tuple[str, str]]:
+    """Return what each rung of the null ladder reaches in one statistic, with its interval."""
+    if ladder is None or not ladder["rungs"]:
+        return []
+    return [
+        (rung["name"], estimate(rung[statistic]))
+        for rung in ladder["rungs"]
+        if rung[statistic] is not None
+    ]
+
+
 def _verdict(shown: bool) -> str:
-    return "shown" if shown else "not shown"
+    return SHOWN if shown else NOT_SHOWN
 
 
-def _rating(summary: Mapping[str, Any], scale: str) -> Claim | None:
+def _rating(
+    summary: Mapping[str, Any], scale: str, beside: Sequence[tuple[str, str]] = ()
+) -> Claim | None:
     match = summary.get(scale)
     if match is None:
         return None
@@ -105,6 +142,65 @@ def _rating(summary: Mapping[str, Any], scale: str) -> Claim | None:
         f"ratings of the words from {down} to {up}. {_REACH[scale]} Called shown when p < .05 "
         "after correction and the interval keeps clear of zero.",
         section="map",
+        rungs=beside,
+    )
+
+
+def _accuracy(
+    found: Mapping[str, Any] | None, beside: Sequence[tuple[str, str]] = ()
+) -> Claim | None:
+    if found is None or not found["layers"]:
+        return None
+    place = found["layers"].index(found["layer"])
+    null, top = found["permuted"][place], found["nearest"][place]["top_1"]
+    p, layer = null["p"], f"at layer {found['layer']}"
+    if found["layer_rule"] == "held-out topics":
+        # The analyzed layer was chosen by this very number: what counts was chosen on other topics.
+        p, top = found["nested"]["p_of_largest"], found["nested"]["top_1"]
+        layer = "at layers chosen on other topics"
+    return Claim(
+        name="Held-out accuracy",
+        number=f"{top['value']:.1%}",
+        detail=f"95% interval {top['low']:.1%} to {top['high']:.1%} {layer}, n = {found['n_rows']} "
+        f"{found['rows_are']} on {found['n_topics']} topics; chance {found['chance']:.1%}, 95% of "
+        f"shuffled labels at most {null['upper']:.1%}, p = {p:.2g}",
+        verdict=_verdict(p < SIGNIFICANT and top["low"] > null["upper"]),
+        meaning=f"How often the nearest of {len(found['emotions'])} vectors is that of a story's "
+        "own emotion, for stories on topics that the vectors were not made from. Called shown when "
+        "p < .05 and the interval lies above 95% of shuffled labels.",
+        section="h-held-out-topics",
+        rungs=beside,
+    )
+
+
+_STATISTICS = {
+    "accuracy": "held-out accuracy",
+    "valence": "r with human valence",
+    "clusters": "agreement with the paper's clusters (ARI)",
+}
+
+
+def _gain(ladder: Mapping[str, Any] | None) -> Claim | None:
+    if ladder is None or not ladder["rungs"]:
+        return None
+    gains = {name: ladder["gain"][key] for key, name in _STATISTICS.items()}
+    gains = {name: gain for name, gain in gains.items() if gain is not None}
+    above = [gain["low"] is not None and gain["low"] > 0 for gain in gains.values()]
+    accuracy = gains.pop(_STATISTICS["accuracy"])
+    others = "".join(
+        f"; {name} {effect(gain['value'], (gain['low'], gain['high']))}"
+        for name, gain in gains.items()
+    )
+    return Claim(
+        name="Gain over input embeddings",
+        number=f"{100 * accuracy['value']:+.1f} points",
+        detail=f"of held-out accuracy, 95% interval {100 * accuracy['low']:+.1f} to "
+        f"{100 * accuracy['high']:+.1f} over {ladder['n_topics']} topics{others}",
+        verdict=SHOWN if all(above) else IN_PART if any(above) else NOT_SHOWN,
+        meaning="What the model's layers add to vectors made in the same way from its input "
+        "embeddings, which know the words and nothing else. Called shown when the intervals of "
+        "all these numbers lie above zero, in part when those of some do.",
+        section="ladder",
     )
 
 
@@ -113,14 +209,16 @@ def _own_word(summary: Mapping[str, Any]) -> Claim | None:
     if lens is None:
         return None
     own, upper = lens["own_word_share"], lens["own_word_share_shuffled_95"]
+    low, high = lens["own_word_share_interval"]
     return Claim(
         name="Own word",
         number=f"{own:.0%}",
-        detail=f"of vectors have it among their top {lens['top_k']} tokens; with shuffled names "
+        detail=f"of {lens['n_emotions']} vectors have it among their top {lens['top_k']} tokens, "
+        f"95% interval {low:.0%} to {high:.0%}; with shuffled names "
         f"{lens['own_word_share_shuffled']:.0%}, 95% of shuffles at most {upper:.0%}",
-        verdict=_verdict(own > upper),
+        verdict=_verdict(low > upper),
         meaning="Whether a vector, read through the model's own output layer, names its emotion. "
-        "Called shown when above 95% of shuffles of the names.",
+        "Called shown when the interval lies above 95% of shuffles of the names.",
         section="tokens",
     )
 
@@ -157,17 +255,29 @@ def _steering(steering: Mapping[str, Any] | None) -> Claim | None:
     )
 
 
-def _clusters(summary: Mapping[str, Any]) -> Claim | None:
-    clusters = summary.get("kmeans")
-    if not clusters or clusters["stability"] is None:
+def _clusters(
+    found: Mapping[str, Any] | None, beside: Sequence[tuple[str, str]] = ()
+) -> Claim | None:
+    if found is None or not found["methods"]:
         return None
+    ari = found["methods"]["k-means"]["ari"]
+    known = ari["low"] is not None
+    interval = f"95% interval {ari['low']:.2f} to {ari['high']:.2f} over topics, " if known else ""
     return Claim(
-        name=f"{clusters['k']} clusters",
-        number=f"ARI {clusters['stability']:.2f}",
-        detail=f"95% interval {clusters['stability_low']:.2f} to {clusters['stability_high']:.2f} "
-        f"over {clusters['n_bootstrap']} draws of the topics",
-        verdict=_verdict(clusters["stability"] >= STABLE),
-        meaning="Whether the same families of emotions come out when the topics are drawn again "
-        "(1 is the same families, 0 what chance gives). Called shown from .75 on.",
-        section="similarity",
+        name="Paper's clusters",
+        number=f"ARI {ari['value']:.2f}",
+        detail=f"{interval}n = {len(found['emotions'])} emotions in {found['k']} clusters; vectors "
+        f"from shuffled labels {ari['shuffled']:.2f}, 95% of them at most "
+        f"{ari['shuffled_upper']:.2f}; names dealt anew p = {ari['p']:.2g}",
+        verdict=_verdict(
+            known
+            and ari["low"] > 0
+            and ari["p"] < SIGNIFICANT
+            and ari["value"] > ari["shuffled_upper"]
+        ),
+        meaning="Whether the vectors fall into the families that the paper found in its model (1 "
+        "is the same families, 0 what chance gives). Called shown when 95% of vectors from "
+        "shuffled labels agree less, p < .05 and the interval keeps clear of zero.",
+        section="h-clusters",
+        rungs=beside,
     )

@@ -7,12 +7,13 @@ own limits is added elsewhere, and so are limits that every run has.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from probes.report.headline import SIGNIFICANT, STABLE, display_name
+from probes.report.headline import SIGNIFICANT, display_name
 
 FEW_STORIES = 100
 FEW_TOPICS = 30
 FEW_RATED = 30
 MANY_LEAKS = 0.2
+STABLE = 0.75
 PAPER_STORIES = 1200
 ALWAYS = (
     "The stories are in one language and follow one kind of prompt; a vector may hold the manner "
@@ -121,8 +122,10 @@ def _numbers(summary: Mapping[str, Any], has_umap: bool) -> list[str]:
             f"{clusters['stability']:.2f}. Do not read much into which emotion is in which."
         )
     lens = summary.get("logit_lens")
-    if lens and lens["own_word_share"] <= lens["own_word_share_shuffled_95"]:
-        found.append("The vectors do not name their emotions more often than shuffled names would.")
+    if lens and lens["own_word_share_interval"][0] <= lens["own_word_share_shuffled_95"]:
+        found.append(
+            "Own words: the interval of their share does not lie above what 95% of shuffles reach."
+        )
     if not has_umap:
         found.append("No UMAP: it needs at least four emotions.")
     return found

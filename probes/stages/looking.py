@@ -99,8 +99,9 @@ def logit_lens(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]: 
     )
     described |= {"model": model.name, "layer": layer}
     write_json(run.root / LENS, described)
-    keys = ("top_k", "own_word_share", "own_word_share_shuffled", "own_word_share_shuffled_95")
-    return {key: described[key] for key in keys}
+    keys = ("top_k", "n_emotions", "own_word_share", "own_word_share_interval")
+    shuffled = ("own_word_share_shuffled", "own_word_share_shuffled_95")
+    return {key: described[key] for key in (*keys, *shuffled)}
 
 
 def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  # noqa: ARG001

@@ -72,7 +72,7 @@ def gather(materials: Materials) -> Contents:
         study=headline.paragraphs(
             summary, emotions, n_topics, writer, run.config.activation.token_offset
         ),
-        claims=headline.claims(summary, results.get("steering")),
+        claims=headline.claims(summary, results),
         rows=[row for row in rows(summary) if not row[0].startswith("seconds")],
         map=describe_map(
             materials.vectors.vectors,

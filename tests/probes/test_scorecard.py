@@ -150,7 +150,8 @@ def test_each_prefill_has_its_own_number():
         }
         for carrier, value in (("He feels", 2.1), ("I feel", 12.0))
     }
-    steering = {"emotions": list(RATED), "doses": [{"dose": 0.5}], "by_carrier": effects}
+    doses = [{"dose": 0.1, "by_carrier": {}}, {"dose": 0.5, "by_carrier": effects}]
+    steering = {"emotions": list(RATED), "doses": doses}
     lines = _lines(steering=steering)
     assert lines["steering_words.he_feels.matching"].ours == 2.1
     assert lines["steering_words.he_feels.matching"].paper_interval == pytest.approx((1.6, 2.4))

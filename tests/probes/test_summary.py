@@ -28,7 +28,9 @@ def test_the_table_is_for_people(finished):
     assert table["stories rejected"] == "0 (none)"
     assert table["layer"] == "3 of 0 to 3 (2/3 of depth)"
     assert table["|r| with human valence"] == "not compared: too few rated words"
-    assert table["own word in the lens' top 5"].startswith("0% of emotions; 0% with shuffled")
+    assert table["own word in the lens' top 5"].startswith(
+        "0% of emotions [0%, 71%], n=3; 0% with shuffled"
+    )
     assert table["stability of 2 clusters"].startswith("ARI ")
     assert "seconds: all stages" in table
 

@@ -6,13 +6,14 @@ import pytest
 from probes.report import headline
 
 EMOTIONS = ["happy", "sad", "angry"]
+NONE = {"value": 0.0, "low": -0.1, "high": 0.1}
 
 
-def claim(name, steering=None, **changes):
+def claim(name, results=None, **changes):
     found = made_up_report.summary(EMOTIONS)
     for key, change in changes.items():
         found[key] = change if change is None else {**found[key], **change}
-    return {it.name: it for it in headline.claims(found, steering)}.get(name)
+    return {it.name: it for it in headline.claims(found, results or {})}.get(name)
 
 
 def test_a_correlation_is_told_without_the_sign_of_its_axis():
@@ -36,8 +37,10 @@ def test_a_rating_is_shown_when_its_interval_and_its_p_say_so(change, verdict):
 
 def test_the_own_word_has_to_beat_shuffled_names():
     assert claim("Own word").verdict == "shown"
-    equal = {"own_word_share": 0.04, "own_word_share_shuffled_95": 0.04}
-    assert claim("Own word", logit_lens=equal).verdict == "not shown"
+    wide = {"own_word_share_interval": [0.04, 0.6]}
+    assert claim("Own word", logit_lens=wide).verdict == "not shown"
+    assert "of 3 vectors" in claim("Own word").detail
+    assert "95% interval 30% to 70%" in claim("Own word").detail
 
 
 @pytest.mark.parametrize(
@@ -54,20 +57,84 @@ def test_the_own_word_has_to_beat_shuffled_names():
     ],
 )
 def test_steering_has_to_exceed_every_control_with_its_whole_interval(change, verdict):
-    found = claim("Steering", made_up_report.steering(EMOTIONS, **change))
+    found = claim("Steering", {"steering": made_up_report.steering(EMOTIONS, **change)})
     assert found.verdict == verdict
     assert ("valence alone" in found.detail) == (change.get("valence", 0) is not None)
 
 
-def test_clusters_have_to_come_out_again():
-    assert claim("4 clusters").verdict == "shown"
-    assert claim("4 clusters", kmeans={"stability": 0.74}).verdict == "not shown"
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, "shown"),
+        ({"p": 0.06}, "not shown"),
+        ({"low": -0.01}, "not shown"),
+        ({"shuffled_upper": 0.41}, "not shown"),
+        ({"low": None, "high": None}, "not shown"),
+    ],
+)
+def test_clusters_are_the_papers_when_they_beat_every_null(change, verdict):
+    found = claim("Paper's clusters", {"clusters": made_up_report.clusters(EMOTIONS, **change)})
+    assert found.verdict == verdict
+    assert found.number == "ARI 0.40"
+
+
+@pytest.mark.parametrize(
+    ("change", "number", "verdict"),
+    [
+        ({}, "40.0%", "shown"),
+        ({"permuted": [{"upper": 0.1, "p": 0.06}] * 2}, "40.0%", "not shown"),
+        ({"permuted": [{"upper": 0.3, "p": 0.01}] * 2}, "40.0%", "not shown"),
+        ({"layer_rule": "held-out topics"}, "20.0%", "shown"),
+    ],
+)
+def test_accuracy_is_that_of_topics_that_chose_nothing(change, number, verdict):
+    found = made_up_report.accuracy(EMOTIONS, **change)
+    found = claim("Held-out accuracy", {"held-out-topics": found})
+    assert (found.number, found.verdict) == (number, verdict)
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, "shown"),
+        ({"clusters": None}, "shown"),
+        ({"clusters": {"value": 0.04, "low": -0.05, "high": 0.24}}, "shown in part"),
+        (dict.fromkeys(("valence", "accuracy", "clusters"), NONE), "not shown"),
+    ],
+)
+def test_the_gain_over_input_embeddings_is_a_claim_of_its_own(change, verdict):
+    found = claim("Gain over input embeddings", {"null-ladder": made_up_report.ladder(**change)})
+    assert found.verdict == verdict
+    assert found.number == ("+0.0 points" if verdict == "not shown" else "+20.0 points")
+    assert ("(ARI)" in found.detail) == (change.get("clusters", 0) is not None)
+
+
+def test_rungs_of_the_ladder_stand_beside_the_statistic_they_were_taken_of():
+    results = made_up_report.results(EMOTIONS)
+    results["null-ladder"]["rungs"][0]["clusters"] = None
+    beside = {
+        name: claim(name, results).rungs
+        for name in ("Human valence", "Human arousal", "Held-out accuracy", "Paper's clusters")
+    }
+    whole = [
+        ("random directions", "0.10 [0.00, 0.20]"),
+        ("analyzed layer (12)", "0.50 [0.40, 0.60]"),
+    ]
+    assert beside["Human valence"] == beside["Held-out accuracy"] == whole
+    assert beside["Paper's clusters"] == whole[1:]
+    assert beside["Human arousal"] == ()
 
 
 def test_what_was_not_measured_is_not_claimed():
     assert claim("Human valence", valence=None) is None
-    assert claim("Steering") is None
-    assert claim("4 clusters", kmeans={"stability": None}) is None
+    unmeasured = {
+        "null-ladder": {"rungs": None},
+        "held-out-topics": {"layers": None},
+        "clusters": {"methods": None},
+    }
+    for results in ({}, unmeasured):
+        told = headline.claims(made_up_report.summary(EMOTIONS), results)
+        assert [it.name for it in told] == ["Human valence", "Human arousal", "Own word"]
 
 
 def test_the_study_is_told_without_paths():

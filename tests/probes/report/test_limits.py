@@ -60,7 +60,7 @@ def test_what_is_missing_is_said(settings, said):
         ({"arousal": {"p_corrected": 0.39}}, "Arousal is not shown"),
         ({"arousal": None}, "to compare arousal"),
         ({"kmeans": {"stability": 0.21}}, "agree at ARI 0.21"),
-        ({"logit_lens": {"own_word_share": 0.04}}, "than shuffled names would"),
+        ({"logit_lens": {"own_word_share_interval": [0.04, 0.2]}}, "what 95% of shuffles reach"),
     ],
 )
 def test_what_is_weak_is_said_with_its_number(changes, said):

@@ -37,11 +37,14 @@ def test_sections_without_a_result_are_left_out():
         assert f'<a href="#{section}">' not in bare.partition("</nav>")[0]
 
 
-def test_the_ladder_stands_beside_every_claim():
+def test_the_ladder_stands_once_and_its_rungs_beside_the_claims_they_belong_to():
     whole = page.render(made_up_report.contents(EMOTIONS)).partition("<script type=")[0]
-    sections = whole.split("<section id=")
-    beside = [part.split('"')[1] for part in sections if 'class="ladder"' in part]
-    assert beside == ["found", "map", "similarity", "layers", "tokens", "tests", "steering"]
+    cards = {card.split("<")[0].strip(): card for card in whole.split("<h3>")[1:]}
+    beside = [name for name, card in cards.items() if 'class="rungs"' in card]
+    assert beside == ["Human valence", "Held-out accuracy", "Paper&#39;s clusters"]
+    for name in beside:
+        assert '<th scope="row">random directions</th><td>0.10 [0.00, 0.20]</td>' in cards[name]
+    assert whole.count("Results: Null ladder") == 1
 
 
 def test_171_emotions_make_a_page_of_a_few_megabytes():
