@@ -39,6 +39,13 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
             kept = ("accepted", "requested", "missing", "rejected", "rejected_by_reason")
             more = ("first_attempt_leak_share", "trimmed")
             summary[key] = {name: done[stage]["counts"][name] for name in (*kept, *more)}
+    if stories := summary.get("stories"):
+        by_emotion = done["generate-stories"]["counts"]["emotions"].values()
+        stories |= {
+            "fewest": min((found["accepted"] for found in by_emotion), default=0),
+            "topics": len({cell.topic for cell in run.story_cells}),
+            "writer": None if run.brings_corpus else run.config.writer_model.name,
+        }
     if "extract-activations" in done:
         index = read_json(run.root / "activations" / "index.json")
         keys = ("model", "fingerprint", "dtype", "backend", "n_layers")
@@ -53,6 +60,7 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
         counts = done["analyze"]["counts"]
         summary |= {"layer": counts["layer"], **counts["ratings"], "kmeans": counts["kmeans"]}
         layers = read_json(run.root / "analysis" / "layers.json")
+        summary["umap"] = read_json(run.root / "analysis" / "geometry.json")["umap"] is not None
         for scale in ("valence", "arousal"):
             summary[f"{scale}_r_by_layer"] = {
                 str(layer): match and round(match["r"], 4)

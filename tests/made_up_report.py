@@ -35,10 +35,11 @@ def summary(emotions: list[str]) -> dict[str, Any]:
     }
     rating = {"r": -0.9, "low": -0.95, "high": -0.77, "n": 24, "n_searched": 5, "component": 0}
     return {
-        "stories": texts,
+        "stories": {**texts, "fewest": 12, "topics": 12, "writer": "embedded:writer"},
         "neutral": {**texts, "missing": 0},
         "subject": {"model": "embedded:gemma-3-270m", "n_layers": 18, "target_layer": 12},
         "layer": 12,
+        "umap": True,
         "valence": {**rating, "p_corrected": 0.0005},
         "arousal": {**rating, "r": 0.4, "low": -0.01, "high": 0.7, "p_corrected": 0.19},
         "kmeans": {
@@ -211,15 +212,7 @@ def contents(
                 nearest=[(emotions[0], 0.2), (emotions[1], 0.1)],
             )
         ],
-        limits=limits.weaknesses(
-            found,
-            n_stories=dict.fromkeys(emotions, 12),
-            n_topics=12,
-            writer="embedded:writer",
-            has_umap=True,
-            not_run=[],
-            has_ladder=every_section,
-        ),
+        limits=limits.weaknesses(found),
         facts=[("model under study", "gemma"), ("writer", HOSTILE[1])],
         ladder=trial("null-ladder", emotions) if every_section else None,
         scorecard=grid("scorecard", emotions) if every_section else None,

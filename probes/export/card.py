@@ -15,13 +15,8 @@ from huggingface_hub import DatasetCardData, ModelCardData
 from hooks.licenses import License, hub_id, license_of
 from hooks.local_files import public_name
 from probes import summary as summaries
+from probes.report.limits import text_weaknesses, weaknesses
 from probes.vectors import Provenance
-
-_MISSING = {
-    "kmeans": "The geometry of the vectors was not analyzed.",
-    "logit_lens": "The vectors were not read through the unembedding.",
-    "experiments": "Nothing was validated: whether the vectors do anything is not known.",
-}
 
 
 def plain(text: object) -> str:
@@ -38,46 +33,24 @@ def table(head: tuple[str, str], rows: Iterable[tuple[object, object]]) -> str:
 
 def numbers(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Rows of the run's own table, without the times."""
-    told = dict(summary)
-    if subject := told.get("subject"):
-        told["subject"] = {**subject, "model": public_name(subject["model"])}
-    rows = summaries.rows(told)
+    rows = summaries.rows(_public(summary))
     return [(name, value) for name, value in rows if not name.startswith("seconds")]
 
 
-def limits(record: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
-    """One sentence for each thing that was missing or weak in this run."""
-    found = [words for key, words in _MISSING.items() if not summary.get(key)]
-    for scale in ("valence", "arousal"):
-        match = summary.get(scale)
-        if match is None and scale in summary:
-            found.append(f"Not compared with human {scale}: too few of the words are rated.")
-        elif match is not None and match["p_corrected"] > 0.05:
-            found.append(
-                f"Human {scale} is not shown: |r| {match['r']:.2f}, 95% CI [{match['low']:.2f}, "
-                f"{match['high']:.2f}], p={match['p_corrected']:.2f} corrected for the search."
-            )
+def _public(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Name the models of a summary without the folders of this machine."""
+    told = dict(summary)
+    for key, name in (("subject", "model"), ("stories", "writer")):
+        if (found := told.get(key)) and found[name] is not None:
+            told[key] = {**found, name: public_name(found[name])}
+    return told
+
+
+def limits(summary: Mapping[str, Any]) -> list[str]:
+    """One sentence for each thing that was missing or weak in this run, as its report has them."""
+    found = weaknesses(_public(summary))
     for name, experiment in summary.get("experiments", {}).items():
         found += [f"{name}: {limit}" for limit in experiment.get("limits", ())]
-    found += text_limits(record, summary)
-    found.append("A direction that a word follows is not evidence that a model feels anything.")
-    return found
-
-
-def text_limits(record: Mapping[str, Any], summary: Mapping[str, Any]) -> list[str]:
-    """One sentence for each thing that is missing or weak in a run's texts."""
-    found = []
-    stories = summary.get("stories") or {}
-    if stories.get("missing"):
-        found.append(
-            f"{stories['missing']} of {stories['requested']} stories could not be written well "
-            "enough and are missing."
-        )
-    if record["config"]["corpus"]["stories"] is None:
-        found.append("The texts were written by a model and filtered by rules, not read by people.")
-        found.append("A story was asked to convey its emotion; whether it does was not judged.")
-    else:
-        found.append("The texts are the author's own; nothing was filtered.")
     return found
 
 
@@ -186,7 +159,7 @@ A dose is a fraction of the mean residual norm of a layer.
 
 ## Limits
 
-{_bullets(limits(record, summary))}
+{_bullets(limits(summary))}
 
 ## Terms
 
@@ -286,7 +259,7 @@ Emotions: {", ".join(plain(emotion) for emotion in provenance.emotions)}.
 
 ## Limits
 
-{_bullets(text_limits(record, summary))}
+{_bullets(text_weaknesses(summary))}
 
 ## Terms
 

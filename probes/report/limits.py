@@ -4,9 +4,10 @@ Contract: pure; the sentences say the number that made the rule fire. What an ex
 own limits is added elsewhere, and so are limits that every run has.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from probes.experiments import NAMES
 from probes.report.headline import SIGNIFICANT, display_name
 
 FEW_STORIES = 100
@@ -15,61 +16,46 @@ FEW_RATED = 30
 MANY_LEAKS = 0.2
 STABLE = 0.75
 PAPER_STORIES = 1200
-ALWAYS = (
+ALWAYS_OF_TEXTS = (
+    "Whether a story conveys its emotion was not judged by people here.",
     "The stories are in one language and follow one kind of prompt; a vector may hold the manner "
     "of the stories as well as the emotion.",
+)
+ALWAYS = (
+    *ALWAYS_OF_TEXTS,
     "A correlation with human ratings is a weak test: the words alone carry much of it.",
+    "A direction that a word follows is not evidence that a model feels anything.",
 )
 
 
-def weaknesses(
-    summary: Mapping[str, Any],
-    *,
-    n_stories: Mapping[str, int],
-    n_topics: int,
-    writer: str | None,
-    has_umap: bool,
-    not_run: Sequence[str],
-    has_ladder: bool,
-) -> list[str]:
+def weaknesses(summary: Mapping[str, Any]) -> list[str]:
     """List what a reader has to keep in mind.
 
     Parameters
     ----------
     summary
-        What `summary.summarize` gives.
-    n_stories
-        Accepted stories per emotion.
-    n_topics
-        Topics of the run.
-    writer
-        The model that wrote the stories; None where the user brought them.
-    not_run
-        Experiments without a result.
-    has_ladder
-        Whether it was measured how far less than a vector gets.
+        What `summary.summarize` gives; what a run has not come to yet may be absent, and is told.
     """
-    return [
-        *_texts(summary, n_stories, n_topics, writer),
-        *_numbers(summary, has_umap),
-        *_tests(summary.get("failed", {}), not_run, has_ladder),
-        *ALWAYS,
-    ]
+    return [*_texts(summary), *_numbers(summary), *_tests(summary), *ALWAYS]
 
 
-def _texts(
-    summary: Mapping[str, Any], n_stories: Mapping[str, int], n_topics: int, writer: str | None
-) -> list[str]:
-    stories, subject, found = summary["stories"], summary["subject"], []
-    fewest = min(n_stories.values(), default=0)
-    if fewest < FEW_STORIES:
+def text_weaknesses(summary: Mapping[str, Any]) -> list[str]:
+    """List what a reader of the texts has to keep in mind."""
+    return [*_texts(summary), *ALWAYS_OF_TEXTS]
+
+
+def _texts(summary: Mapping[str, Any]) -> list[str]:
+    if not (stories := summary.get("stories")):
+        return []
+    found, writer = [], stories["writer"]
+    if stories["fewest"] < FEW_STORIES:
         found.append(
-            f"Few stories: {fewest} for the emotion with the fewest; the paper had "
+            f"Few stories: {stories['fewest']} for the emotion with the fewest; the paper had "
             f"{PAPER_STORIES:,} per emotion. Fewer stories make noisier vectors."
         )
-    if n_topics < FEW_TOPICS:
+    if stories["topics"] < FEW_TOPICS:
         found.append(
-            f"Few topics: {n_topics}; what the topics have in common may pass for emotion."
+            f"Few topics: {stories['topics']}; what the topics have in common may pass for emotion."
         )
     for key, what in (("stories", "stories"), ("neutral", "neutral texts")):
         texts = summary.get(key) or {}
@@ -80,7 +66,7 @@ def _texts(
             )
     if writer is None:
         found.append("The stories were brought by the user and not searched for named emotions.")
-    elif writer != subject["model"]:
+    elif writer != (summary.get("subject") or {}).get("model", writer):
         found.append(
             f"The stories were written by {display_name(writer)}, not by the model under study: "
             "the vectors say how it reads emotions, not how it writes them."
@@ -98,7 +84,9 @@ def _texts(
     return found
 
 
-def _numbers(summary: Mapping[str, Any], has_umap: bool) -> list[str]:
+def _numbers(summary: Mapping[str, Any]) -> list[str]:
+    if "umap" not in summary:
+        return ["The geometry of the vectors was not analyzed."]
     found = []
     for scale in ("valence", "arousal"):
         match = summary.get(scale)
@@ -122,21 +110,26 @@ def _numbers(summary: Mapping[str, Any], has_umap: bool) -> list[str]:
             f"{clusters['stability']:.2f}. Do not read much into which emotion is in which."
         )
     lens = summary.get("logit_lens")
-    if lens and lens["own_word_share_interval"][0] <= lens["own_word_share_shuffled_95"]:
+    if lens is None:
+        found.append("The vectors were not read through the unembedding.")
+    elif lens["own_word_share_interval"][0] <= lens["own_word_share_shuffled_95"]:
         found.append(
             "Own words: the interval of their share does not lie above what 95% of shuffles reach."
         )
-    if not has_umap:
+    if not summary["umap"]:
         found.append("No UMAP: it needs at least four emotions.")
     return found
 
 
-def _tests(failed: Mapping[str, str], not_run: Sequence[str], has_ladder: bool) -> list[str]:
-    found = [f"A test failed and shows nothing: {name} ({said})" for name, said in failed.items()]
-    missing = [name for name in not_run if name not in failed]
-    if missing:
-        found.append(f"Tests that were not run: {', '.join(missing)}.")
-    if not has_ladder:
+def _tests(summary: Mapping[str, Any]) -> list[str]:
+    run, failed = summary.get("experiments") or {}, summary.get("failed") or {}
+    if not run and not failed:
+        return ["Nothing was validated: whether the vectors do anything is not known."]
+    found = [f"A test failed and shows nothing: {name} ({why})" for name, why in failed.items()]
+    not_run = [name for name in NAMES if name not in run and name not in failed]
+    if not_run:
+        found.append(f"Tests that were not run: {', '.join(not_run)}.")
+    if "null-ladder" not in run:
         found.append(
             "How far less than a vector gets (the name's own embedding, random directions, an "
             "early layer) was not measured, so no claim here is set beside such a null."

@@ -58,15 +58,7 @@ def gather(materials: Materials) -> Contents:
     }
     writer = None if run.brings_corpus else run.config.writer_model.name
     emotions, n_topics = materials.emotions, len(materials.topics)
-    found = limits.weaknesses(
-        summary,
-        n_stories={name: entry["accepted"] for name, entry in counts["emotions"].items()},
-        n_topics=n_topics,
-        writer=writer,
-        has_umap=analysis["geometry"]["umap"] is not None,
-        not_run=[entry.name for entry in EXPERIMENTS if entry.name not in results],
-        has_ladder="null-ladder" in trials,
-    )
+    found = limits.weaknesses(summary)
     return Contents(
         title=f"Emotion vectors of {headline.display_name(summary['subject']['model'])}",
         study=headline.paragraphs(

@@ -1,6 +1,7 @@
 """Cards say what the run says, its intervals and what it lacks, and nothing of this machine."""
 
 import copy
+import dataclasses
 
 import pytest
 import yaml
@@ -69,26 +70,27 @@ class TestNumbers:
 
 
 class TestLimits:
-    def test_what_is_not_shown_is_said(self, source):
-        found = {**source.summary, "arousal": MATCH}
-        [said] = [line for line in limits(source.record, found) if "arousal" in line]
-        expected = "Human arousal is not shown: |r| 0.41, 95% CI [-0.02, 0.70], p=0.19"
-        assert said.startswith(expected)
+    def test_they_are_those_of_the_report(self, source):
+        found = {**source.summary, "arousal": MATCH, "umap": True}
+        model, dataset = cards(source, found=found)
+        assert "Arousal is not shown: a search as wide as ours" in model
+        assert "Few stories: 6 for the emotion with the fewest" in model
+        assert "Few stories: 6 for the emotion with the fewest" in dataset
+        assert "Arousal is not shown" not in dataset
 
     def test_what_was_not_done_is_said(self, source):
-        said = limits(source.record, {"seconds": {}})
+        said = limits({"seconds": {}})
         assert "Nothing was validated: whether the vectors do anything is not known." in said
-        assert "The geometry of the vectors was not analyzed." in said
-        done = limits(source.record, source.summary)
+        done = limits(source.summary)
         assert not [line for line in done if "was not analyzed" in line]
 
     def test_what_an_experiment_lacked_is_said_in_its_words(self, source):
         found = {**source.summary, "experiments": {"x": {"rows": [], "limits": ["Few topics."]}}}
-        assert "x: Few topics." in limits(source.record, found)
+        assert "x: Few topics." in limits(found)
 
     def test_missing_stories_are_counted(self, source):
         found = {**source.summary, "stories": {**source.summary["stories"], "missing": 3}}
-        assert "3 of 18 stories could not be written well enough" in cards(source, found=found)[1]
+        assert "Missing texts: 3 of 18 stories" in cards(source, found=found)[1]
 
 
 class TestTerms:
@@ -103,7 +105,17 @@ class TestTerms:
         model, dataset = cards(source, record=generated(source.record))
         assert front_matter(dataset)["license"] == "apache-2.0"
         assert "Writer embedded:smollm2-135m-instruct: Apache-2.0." in model
-        assert "not read by people" in dataset
+        assert "not judged by people" in dataset
+
+    def test_of_gemma_the_vectors_are_under_its_terms(self, source):
+        gemma = dataclasses.replace(
+            source.vectors.provenance, model="embedded:gemma-3-270m", revision=None
+        )
+        about = (source.record, source.summary, gemma)
+        told = model_card(*about, repo="me/mine", dataset=False, picture=False)
+        assert front_matter(told)["license"] == "gemma"
+        assert front_matter(told)["base_model"] == "google/gemma-3-270m"
+        assert "Gemma terms of use. Vectors derived from it may be bound by them." in told
 
 
 class TestWhatIsTold:

@@ -3,55 +3,39 @@
 import made_up_report
 import pytest
 
-from probes.report.limits import ALWAYS, weaknesses
+from probes.experiments import NAMES
+from probes.report.limits import ALWAYS, ALWAYS_OF_TEXTS, text_weaknesses, weaknesses
 
-GOOD = {
-    "n_stories": {"happy": 1200, "sad": 1200},
-    "n_topics": 100,
-    "writer": "embedded:gemma-3-270m",
-    "has_umap": True,
-    "not_run": [],
-    "has_ladder": True,
-}
+DONE = {name: {} for name in NAMES}
 
 
-def told(settings=None, **changes):
+def told(**changes):
     summary = made_up_report.summary(["happy", "sad"])
+    summary["stories"] |= {"fewest": 1200, "topics": 100, "writer": "embedded:gemma-3-270m"}
     for scale in ("valence", "arousal"):
         summary[scale] = {**summary[scale], "n": 45, "p_corrected": 0.001}
+    summary |= {"experiments": DONE, "failed": {}}
     for key, change in changes.items():
-        summary[key] = change if change is None else {**summary[key], **change}
-    return [
-        limit
-        for limit in weaknesses(summary, **{**GOOD, **(settings or {})})
-        if limit not in ALWAYS
-    ]
+        mapping = isinstance(change, dict) and key not in ("experiments", "failed")
+        summary[key] = {**summary[key], **change} if mapping else change
+    return [limit for limit in weaknesses(summary) if limit not in ALWAYS]
 
 
-def test_a_strong_run_has_only_the_limits_of_every_run():
-    assert told() == []
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"n_stories": {"happy": 1200, "sad": 11}}, "Few stories: 11 "),
-        ({"n_topics": 12}, "Few topics: 12;"),
-        ({"writer": "org/other"}, "written by other, not by the model under study"),
-        ({"writer": None}, "brought by the user"),
-        ({"has_umap": False}, "No UMAP"),
-        ({"not_run": ["scorecard", "clusters"]}, "not run: scorecard, clusters."),
-        ({"has_ladder": False}, "was not measured"),
-    ],
-)
-def test_what_is_missing_is_said(settings, said):
-    [limit] = told(settings)
-    assert said in limit
+def without(*names):
+    return {name: {} for name in NAMES if name not in names}
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"stories": {"fewest": 11}}, "Few stories: 11 "),
+        ({"stories": {"topics": 12}}, "Few topics: 12;"),
+        ({"stories": {"writer": "org/other"}}, "written by other, not by the model under study"),
+        ({"stories": {"writer": None}}, "brought by the user"),
+        ({"umap": False}, "No UMAP"),
+        ({"experiments": without("intensity", "clusters")}, "not run: clusters, intensity."),
+        ({"experiments": {}}, "Nothing was validated"),
+        ({"logit_lens": None}, "not read through the unembedding"),
         ({"stories": {"missing": 2}}, "Missing texts: 2 of 24 stories"),
         ({"neutral": {"missing": 3}}, "Missing texts: 3 of 24 neutral texts"),
         ({"stories": {"first_attempt_leak_share": 0.41}}, "41% of its first drafts"),
@@ -66,3 +50,27 @@ def test_what_is_missing_is_said(settings, said):
 def test_what_is_weak_is_said_with_its_number(changes, said):
     [limit] = told(**changes)
     assert said in limit
+
+
+def test_a_test_that_failed_is_not_called_not_run():
+    [limit] = told(experiments=without("clusters"), failed={"clusters": "no memory"})
+    assert limit == "A test failed and shows nothing: clusters (no memory)"
+
+
+def test_the_null_that_every_claim_needs_is_missed():
+    assert any("beside such a null" in limit for limit in told(experiments=without("null-ladder")))
+
+
+def test_what_was_not_come_to_is_said():
+    said = weaknesses({"seconds": {}})
+    assert "Nothing was validated: whether the vectors do anything is not known." in said
+    assert "The geometry of the vectors was not analyzed." in said
+
+
+def test_readers_of_the_texts_are_told_what_the_texts_lack_alone():
+    summary = made_up_report.summary(["happy", "sad"])
+    said = text_weaknesses(summary)
+    assert set(said) <= set(weaknesses(summary))
+    assert any("Few stories: 12 " in limit for limit in said)
+    assert not any("valence" in limit or "validated" in limit for limit in said)
+    assert set(ALWAYS_OF_TEXTS) <= set(said)
