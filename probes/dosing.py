@@ -9,7 +9,8 @@ On neutral texts, with P the unsteered and Q the steered distribution of the nex
 A dose is *usable* when it and every smaller dose tried stay within both limits.
 
 Contract: the model is run, nothing is written. Distributions are compared at tokens spread evenly
-over each text; every token is steered.
+over the beginning of each text; every token is steered unless `positions` say otherwise. Intervals
+draw texts anew.
 """
 
 import math
@@ -17,20 +18,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from einops import reduce
+from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
 import hooks
 from hooks import InvalidInput, LanguageModel
 from hooks.scoring import next_tokens
+from hooks.selection import Rule, Where
 from hooks.steering import Operation
+from probes.statistics import bootstrap_indices, percentile_interval
 
 SKIPPED_TOKENS = 8
 """The first tokens of a text are hard for any model, steered or not."""
-_FIRST_GUESS = 0.05
-_LARGEST_DOSE = 2.0
+_READ_TOKENS = 64
+"""Of each text; what comes later would only take longer."""
+_DOUBLINGS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _STEPS = 5
+_N_BOOTSTRAP = 1000
+_ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -49,27 +55,49 @@ class Budget:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one dose costs."""
+    """What one dose costs.
+
+    Attributes
+    ----------
+    kl_interval, perplexity_interval
+        95% bootstrap intervals over texts.
+    """
 
     dose: float
     kl: float
     perplexity_ratio: float
+    kl_interval: tuple[float, float] | None = None
+    perplexity_interval: tuple[float, float] | None = None
 
     def within(self, budget: Budget) -> bool:
         """Whether both limits are kept."""
         return self.kl <= budget.max_kl and self.perplexity_ratio <= budget.max_perplexity_ratio
 
 
+@dataclass(frozen=True)
+class Largest:
+    """The largest dose within a budget.
+
+    Attributes
+    ----------
+    capped
+        Whether the search ended there because it tries no larger dose: the budget allows more.
+    """
+
+    cost: Cost
+    capped: bool
+
+
 class Gauge:
-    """Measures what steering at some layers costs on neutral texts."""
+    """Measures what steering at some layers costs on the beginnings of neutral texts."""
 
     def __init__(
-        self, model: LanguageModel, texts: Sequence[str], *, tokens_per_text: int = 8
+        self, model: LanguageModel, texts: Sequence[str], *, tokens_per_text: int = 24
     ) -> None:
         if not texts:
             raise InvalidInput("a budget is measured on neutral texts; expected at least one.")
         self.model = model
-        self.texts = list(texts)
+        self.texts = [model.encode(text)[:_READ_TOKENS] for text in texts]
         self._positions = hooks.Spaced(SKIPPED_TOKENS, tokens_per_text)
         self._baseline = next_tokens(model, self.texts, self._positions)
 
@@ -87,8 +115,12 @@ class Gauge:
         residual_norm: Float[Tensor, "layer"],
         operation: Operation = "add",
         split: bool = False,
+        positions: Where | Rule = "all",
     ) -> Cost:
-        """Measure one dose; `project`, which has none, is measured whatever the dose."""
+        """Measure one dose; `project`, which has none, is measured whatever the dose.
+
+        `positions` are tokens of the texts: see `on_texts`.
+        """
         with hooks.steer(
             self.model,
             vector,
@@ -97,12 +129,54 @@ class Gauge:
             residual_norm=residual_norm,
             operation=operation,
             split=split,
+            positions=positions,
         ):
-            steered = next_tokens(self.model, self.texts, self._positions)
-        before, after = self._baseline.log_probs, steered.log_probs
-        kl = reduce(after.exp() * (after - before), "token d_vocab -> token", "sum")
-        ratio = math.exp(steered.loss - self._baseline.loss)
-        return Cost(dose, max(float(kl.mean()), 0.0), ratio)
+            return self._compared(dose)
+
+    def mean_cost(
+        self,
+        vectors: Float[Tensor, "direction d_model"],
+        dose: float,
+        *,
+        layer: int,
+        residual_norm: float,
+    ) -> Cost:
+        """Measure one dose of several directions in one pass: they take turns over the texts."""
+        turns = torch.arange(len(self.texts)) % len(vectors)
+        with hooks.steer_each(
+            self.model, vectors[turns], layer=layer, dose=dose, residual_norm=residual_norm
+        ):
+            return self._compared(dose)
+
+    def _compared(self, dose: float) -> Cost:
+        """Compare the model as it is now with the unsteered one."""
+        steered = next_tokens(self.model, self.texts, self._positions)
+        kl, extra = [], []
+        for rows in torch.arange(self.n_tokens).split(_ROWS_AT_ONCE):
+            before, after = self._baseline.log_probs[rows], steered.log_probs[rows]
+            kl.append(reduce(after.exp() * (after - before), "token d_vocab -> token", "sum"))
+            said = rearrange(steered.next_ids[rows], "token -> token 1")
+            extra.append(rearrange((before - after).gather(1, said), "token 1 -> token"))
+        divergence, divergence_ends = self._over_texts(torch.cat(kl))
+        loss, loss_ends = self._over_texts(torch.cat(extra))
+        return Cost(
+            dose,
+            max(divergence, 0.0),
+            math.exp(loss),
+            (max(divergence_ends[0], 0.0), max(divergence_ends[1], 0.0)),
+            (math.exp(loss_ends[0]), math.exp(loss_ends[1])),
+        )
+
+    def _over_texts(self, values: Float[Tensor, "token"]) -> tuple[float, tuple[float, float]]:
+        """Mean over tokens, with an interval over texts."""
+        text, values = self._baseline.text, values.double()
+        sums = torch.zeros(len(self.texts), dtype=torch.float64).index_add_(0, text, values)
+        counts = torch.bincount(text, minlength=len(self.texts)).double()
+        draws = bootstrap_indices(len(sums), _N_BOOTSTRAP, seed=0)
+        drawn = counts[draws].sum(dim=1)
+        means = sums[draws].sum(dim=1)[drawn > 0] / drawn[drawn > 0]
+        low, high = percentile_interval(means)
+        return float(values.mean()), (float(low), float(high))
 
     def largest(
         self,
@@ -113,8 +187,12 @@ class Gauge:
         residual_norm: Float[Tensor, "layer"],
         operation: Operation = "add",
         split: bool = False,
-    ) -> Cost:
+        positions: Where | Rule = "all",
+    ) -> Largest:
         """Find the largest dose within a budget: doubling until it is past, then halving steps.
+
+        `clamp` may cost less at a larger dose, one nearer to what the stream holds: there every
+        doubling is tried, and the search goes on from the largest that is within.
 
         Raises
         ------
@@ -130,18 +208,20 @@ class Gauge:
                 residual_norm=residual_norm,
                 operation=operation,
                 split=split,
+                positions=positions,
             )
 
         best: Cost | None = None
-        dose = _FIRST_GUESS
-        while dose <= _LARGEST_DOSE:
+        high = _DOUBLINGS[0]
+        for place, dose in enumerate(_DOUBLINGS):
             cost = measured(dose)
-            if not cost.within(budget):
+            if cost.within(budget):
+                best, high = cost, (*_DOUBLINGS, math.inf)[place + 1]
+            elif operation != "clamp":
                 break
-            best, dose = cost, dose * 2
-        if best is not None and dose > _LARGEST_DOSE:
-            return best
-        low, high = (best.dose if best else 0.0), dose
+        if best is not None and high == math.inf:
+            return Largest(best, capped=True)
+        low = best.dose if best else 0.0
         for _ in range(_STEPS):
             middle = measured((low + high) / 2)
             if middle.within(budget):
@@ -153,7 +233,24 @@ class Gauge:
                 f"no dose above {high:.2g} stays within the budget ({budget}); raise "
                 "validation.max_kl or validation.max_perplexity_ratio."
             )
-        return best
+        return Largest(best, capped=False)
+
+
+def on_texts(positions: Where | Rule) -> tuple[Where | Rule, str]:
+    """Return the tokens of a text that stand for a prompt's positions, and how to say so.
+
+    A text's first `SKIPPED_TOKENS` stand for the prompt, the compared ones for what is generated.
+    What a speaker says, or some words of one prompt, have no counterpart: all tokens are steered.
+    """
+    if positions == "prompt":
+        return hooks.Span(0, SKIPPED_TOKENS), f"the first {SKIPPED_TOKENS} tokens steered"
+    if positions == "last" or isinstance(positions, hooks.Last):
+        n = min(getattr(positions, "n", 1), SKIPPED_TOKENS)
+        start = SKIPPED_TOKENS - n
+        return hooks.Span(
+            start, SKIPPED_TOKENS
+        ), f"{n} token{'' if n == 1 else 's'} before the compared ones steered"
+    return "all", "every token steered"
 
 
 def usable_dose(costs: Sequence[Cost], budget: Budget) -> float | None:
@@ -164,10 +261,3 @@ def usable_dose(costs: Sequence[Cost], budget: Budget) -> float | None:
             break
         largest = cost.dose
     return largest
-
-
-def mean_cost(costs: Sequence[Cost]) -> Cost:
-    """Average the costs of several directions at one dose (perplexities as their logarithms)."""
-    ratios = torch.tensor([cost.perplexity_ratio for cost in costs], dtype=torch.float64)
-    kl = sum(cost.kl for cost in costs) / len(costs)
-    return Cost(costs[0].dose, kl, float(ratios.log().mean().exp()))

@@ -148,7 +148,7 @@ def write_conditions(
         direction = vectors[emotion][places]
         doses: list[float | None] = list(request.doses) or [None]
         if request.auto:
-            doses = [gauge.largest(direction, budget, **shared).dose]
+            doses = [gauge.largest(direction, budget, **shared).cost.dose]
         for dose in doses:
             cost = gauge.cost(direction, dose or 0.0, **shared)
             with hooks.steer(model, direction, dose=dose, **shared):

@@ -263,7 +263,7 @@ class ValidationSettings(Section):
     sweep_layers: Annotated[list[int] | None, BeforeValidator(_as_list)] = None
     """Layers of the dose-response curves, and of the steered words beside the target layer; null is
     the target layer and one on either side of it, a sixth of the depth away."""
-    sweep_emotions: int = Field(default=5, ge=1)
+    sweep_emotions: int = Field(default=8, ge=1)
     """How many of the emotions, spread over the list, the curves are averaged over."""
     max_kl: float = Field(default=1.0, gt=0)
     """Steering budget: mean KL divergence of the next token from the unsteered model, in nats, on
@@ -271,8 +271,8 @@ class ValidationSettings(Section):
     max_perplexity_ratio: float = Field(default=2.0, gt=1)
     """Steering budget: perplexity on neutral text over that of the unsteered model. Twice is 0.7
     nats a token: the right word is half as likely, on average. A convention, not a finding."""
-    n_budget_texts: int = Field(default=4, ge=1)
-    """Neutral texts on which a budget is measured."""
+    n_budget_texts: int = Field(default=12, ge=1)
+    """Neutral texts on which a budget is measured, at 24 tokens of each."""
     free_text_dose: float = Field(default=0.1, gt=0)
     free_text_emotions: int = Field(default=12, ge=1)
     """How many of the emotions, spread over the list, are written with."""

@@ -3,7 +3,8 @@
 1. At a few layers and doses, each of some emotions' vectors is added to the carriers of
    `steering_words`; its effect is the change of the log-probability of the emotion's own word.
 2. The same doses of random directions with the stories' covariance give the control.
-3. Under every vector and dose the model reads neutral texts: KL and perplexity (`dosing`).
+3. At every dose the model reads neutral texts, steered with the vectors in turn: KL and perplexity
+   (`dosing`).
 4. The usable range of a layer ends at the largest dose that stays, with all smaller ones, within
    the budget on average.
 
@@ -20,9 +21,9 @@ from torch import Tensor
 
 from hooks import LanguageModel
 from probes.corpus import read_corpus
-from probes.dosing import Budget, Gauge, mean_cost, usable_dose
+from probes.dosing import Budget, Gauge, usable_dose
 from probes.experiments import Experiment, Measured
-from probes.experiments.null_effects import matched_directions, mean_interval
+from probes.experiments.null_effects import matched_directions, mean_interval, two_way_interval
 from probes.experiments.steering_controls import story_residuals
 from probes.experiments.steering_words import (
     CARRIERS,
@@ -32,12 +33,13 @@ from probes.experiments.steering_words import (
     steered_log_probs,
     swept_layers,
 )
+from probes.experiments.wording import effect
 from probes.figures import Figure
 from probes.figures.steering_figures import dose_response_curves
 from probes.materials import Materials
 from probes.runs import Run
 
-_N_RANDOM = 3
+_N_RANDOM = 20
 
 
 def measure(materials: Materials) -> Measured:
@@ -51,7 +53,7 @@ def measure(materials: Materials) -> Measured:
     names = spread_words(model, materials.emotions, settings.sweep_emotions)
     gauge = Gauge(model, neutral_texts(materials.run, settings.n_budget_texts))
     found = []
-    total = len(layers) * len(settings.sweep_doses) * len(names)
+    total = len(layers) * len(settings.sweep_doses)
     with materials.reporter.task("steering-dose-response", total, "doses") as advance:
         for layer in layers:
             found.append(_layer(materials, model, gauge, budget, names, layer, advance))
@@ -60,6 +62,7 @@ def measure(materials: Materials) -> Measured:
         "target_layer": materials.layer,
         "emotions": names,
         "n_random": _N_RANDOM,
+        "n_texts": len(gauge.texts),
         "n_tokens": gauge.n_tokens,
         "budget": asdict(budget),
         "layers": found,
@@ -101,7 +104,6 @@ def _layer(
 ) -> dict[str, Any]:
     bundle = materials.vectors
     norm = float(bundle.residual_norm[bundle.layer_index(layer)])
-    norms = torch.tensor([norm])
     heads = torch.tensor([ids[0] for ids in first_tokens(model, names)])
     baseline = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
     own = torch.stack([bundle.at(layer)[bundle.emotions.index(name)] for name in names])
@@ -122,21 +124,17 @@ def _layer(
     doses, costs = [], []
     for dose in materials.config.validation.sweep_doses:
         found = effects(dose)
-        spent = []
-        for direction in own:
-            spent.append(gauge.cost(direction, dose, layers=[layer], residual_norm=norms))
-            advance(1)
-        cost = mean_cost(spent)
+        cost = gauge.mean_cost(own, dose, layer=layer, residual_norm=norm)
         costs.append(cost)
+        advance(1)
         response, null = found[: len(own)].diagonal(), found[len(own) :]
         doses.append(
             {
-                "dose": dose,
+                **asdict(cost),
                 "own": float(response.mean()),
                 "own_interval": mean_interval(response, materials.seed),
                 "random": float(null.mean()) if len(null) else None,
-                "kl": cost.kl,
-                "perplexity_ratio": cost.perplexity_ratio,
+                "random_interval": two_way_interval(null, materials.seed) if len(null) else None,
             }
         )
     return {"layer": layer, "doses": doses, "usable": usable_dose(costs, budget)}
@@ -156,16 +154,23 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
             said = f"none of the doses tried: even {_cost(smallest)}"
         else:
             at = next(dose for dose in entry["doses"] if dose["dose"] == usable)
-            said = f"up to dose {_cost(at)}; own word {at['own']:+.2f} nats" + (
-                "" if at["random"] is None else f", random directions {at['random']:+.2f}"
+            said = (
+                f"up to dose {_cost(at)}; own word {effect(at['own'], at['own_interval'])} nats "
+                f"({len(values['emotions'])} emotions)"
+            ) + (
+                ""
+                if at["random"] is None
+                else f", random directions {effect(at['random'], at['random_interval'])}"
             )
         rows.append((f"usable range at layer {entry['layer']}", said))
     return rows
 
 
 def _cost(dose: Mapping[str, Any]) -> str:
+    (kl_low, kl_high), (low, high) = dose["kl_interval"], dose["perplexity_interval"]
     return (
-        f"{dose['dose']:g} (KL {dose['kl']:.2f} nats, perplexity x{dose['perplexity_ratio']:.2f})"
+        f"{dose['dose']:g} (KL {dose['kl']:.2f} [{kl_low:.2f}, {kl_high:.2f}] nats, perplexity "
+        f"x{dose['perplexity_ratio']:.2f} [{low:.2f}, {high:.2f}])"
     )
 
 
@@ -182,23 +187,25 @@ def _paragraph(values: Mapping[str, Any]) -> str:
     return (
         f"Doses of {len(values['emotions'])} emotions' vectors were swept at layers "
         f"{', '.join(str(layer['layer']) for layer in values['layers'])} while the model read "
-        f"neutral text (distributions compared at {values['n_tokens']} tokens). With a budget of "
+        f"{values['n_texts']} neutral texts, steered with the vectors in turn (distributions "
+        f"compared at {values['n_tokens']} tokens). With a budget of "
         f"{budget['max_kl']:g} nats of KL divergence and {budget['max_perplexity_ratio']:g} times "
         f"the unsteered perplexity, at layer {entry['layer']} {verdict}. The emotion's own word "
-        f"rises most at dose {best['dose']:g}, by {best['own']:+.2f} nats"
+        f"rises most at dose {best['dose']:g}, by {effect(best['own'], best['own_interval'])} "
+        "nats"
         + (
             "."
             if best["random"] is None
             else f"; random directions with the stories' covariance change it by "
-            f"{best['random']:+.2f} there."
+            f"{effect(best['random'], best['random_interval'])} there."
         )
     )
 
 
 def _limits(values: Mapping[str, Any]) -> list[str]:
     limits = [
-        f"Dose-response: averaged over {len(values['emotions'])} emotions and {values['n_tokens']} "
-        "tokens; one emotion's own range can differ."
+        f"Dose-response: averaged over {len(values['emotions'])} emotions, and costs over "
+        f"{values['n_texts']} texts; one emotion's own range can differ."
     ]
     if all(entry["usable"] == entry["doses"][-1]["dose"] for entry in values["layers"]):
         limits.append("Dose-response: the largest dose tried is still usable; try larger ones.")

@@ -66,30 +66,32 @@ def dose_response_curves(values: Mapping[str, Any]) -> Lines:
     usable = next((entry["usable"] for entry in layers if entry["layer"] == target), None)
     shown = [entry for entry in layers if entry["layer"] == target] or layers[:1]
 
-    def lines(key: str, *, band: bool = False) -> tuple[Line, ...]:
-        return tuple(
-            Line(
-                name=f"layer {entry['layer']}",
-                x=tuple(dose["dose"] for dose in entry["doses"]),
-                y=tuple(dose[key] for dose in entry["doses"]),
-                low=tuple(dose["own_interval"][0] for dose in entry["doses"]) if band else None,
-                high=tuple(dose["own_interval"][1] for dose in entry["doses"]) if band else None,
-            )
-            for entry in layers
+    def line(entry: Mapping[str, Any], label: str, key: str, interval: str) -> Line:
+        doses = entry["doses"]
+        return Line(
+            name=label,
+            x=tuple(dose["dose"] for dose in doses),
+            y=tuple(dose[key] for dose in doses),
+            low=tuple(dose[interval][0] for dose in doses),
+            high=tuple(dose[interval][1] for dose in doses),
         )
 
-    random = Line(
-        name=f"random, layer {shown[0]['layer']}",
-        x=tuple(dose["dose"] for dose in shown[0]["doses"]),
-        y=tuple(dose["random"] for dose in shown[0]["doses"]),
-    )
+    def lines(key: str, interval: str) -> tuple[Line, ...]:
+        return tuple(line(entry, f"layer {entry['layer']}", key, interval) for entry in layers)
+
+    random = ()
+    if shown[0]["doses"][0]["random"] is not None:
+        label = f"random, layer {shown[0]['layer']}"
+        random = (line(shown[0], label, "random", "random_interval"),)
     return Lines(
         title="What a dose of steering does, and what it costs",
         subtitle=f"{need(values, 'model', name)}, {len(need(values, 'emotions', name))} emotions' "
         f"vectors, neutral text at {need(values, 'n_tokens', name)} tokens",
-        caption="Top: change of the emotion's own word, with 95% interval over emotions, beside "
+        caption="Top: change of the emotion's own word, with 95% interval over "
+        f"{len(need(values, 'emotions', name))} emotions, beside {need(values, 'n_random', name)} "
         "random directions with the stories' covariance. Below: KL divergence of the next token "
-        "from the unsteered model, and perplexity over the unsteered one. Budget: "
+        "from the unsteered model, and perplexity over the unsteered one, with 95% intervals over "
+        f"{need(values, 'n_texts', name)} texts. Budget: "
         f"{budget['max_kl']:g} nats and {budget['max_perplexity_ratio']:g} times. "
         + (
             f"No dose tried at layer {target} is within it."
@@ -99,11 +101,15 @@ def dose_response_curves(values: Mapping[str, Any]) -> Lines:
         ),
         x_label="dose (fraction of the mean residual norm)",
         panels=(
-            Panel(y_label="own word (nats)", lines=(*lines("own", band=True), random)),
-            Panel(y_label=f"KL (nats), budget {budget['max_kl']:g}", lines=lines("kl"), height=0.7),
+            Panel(y_label="own word (nats)", lines=(*lines("own", "own_interval"), *random)),
+            Panel(
+                y_label=f"KL (nats), budget {budget['max_kl']:g}",
+                lines=lines("kl", "kl_interval"),
+                height=0.7,
+            ),
             Panel(
                 y_label=f"perplexity ratio, budget {budget['max_perplexity_ratio']:g}",
-                lines=lines("perplexity_ratio"),
+                lines=lines("perplexity_ratio", "perplexity_interval"),
                 height=0.7,
             ),
         ),

@@ -7,7 +7,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 import hooks
 from hooks import InvalidInput
 from hooks.scoring import next_tokens
-from probes.dosing import Budget, Cost, Gauge, mean_cost, usable_dose
+from probes.dosing import Budget, Cost, Gauge, on_texts, usable_dose
 
 TEXTS = [
     "The old man sat by the window and watched the rain fall on the empty street.",
@@ -40,7 +40,7 @@ def test_a_dose_of_nothing_costs_nothing_and_more_costs_more(gauge, vector):
 
 def test_kl_and_perplexity_are_those_of_the_steered_model(model, gauge, vector):
     cost = gauge.cost(vector, 0.2, layers=[2], residual_norm=NORMS)
-    positions = hooks.Spaced(8, 8)
+    positions = hooks.Spaced(8, 24)
     plain = next_tokens(model, TEXTS, positions)
     with hooks.steer(model, vector, layers=[2], dose=0.2, residual_norm=10.0):
         steered = next_tokens(model, TEXTS, positions)
@@ -56,9 +56,57 @@ def test_the_largest_dose_is_within_the_budget_and_a_little_more_is_not(gauge, v
     # A random model's perplexity may fall under steering: the budget that binds is KL.
     budget = Budget(max_kl=0.05, max_perplexity_ratio=1e9)
     found = gauge.largest(vector, budget, layers=[2], residual_norm=NORMS)
-    assert found.within(budget)
-    more = gauge.cost(vector, found.dose * 1.2, layers=[2], residual_norm=NORMS)
+    assert found.cost.within(budget)
+    assert not found.capped
+    more = gauge.cost(vector, found.cost.dose * 1.2, layers=[2], residual_norm=NORMS)
     assert not more.within(budget)
+
+
+def test_a_search_that_the_budget_does_not_end_says_so(gauge, vector):
+    found = gauge.largest(vector, Budget(1e9, 1e9), layers=[2], residual_norm=NORMS)
+    assert found.capped
+    assert found.cost.dose == 1.6
+
+
+def test_a_clamp_that_costs_less_at_a_larger_dose_is_searched_beyond_the_first_past(model):
+    gauge = Gauge(model, TEXTS)
+    stream = hooks.resid_post(model, TEXTS[0], layers=[2]).resid[0]
+    direction = stream.mean(dim=0)
+    usual = float((stream @ (direction / direction.norm())).mean())
+    how = {"layers": [2], "residual_norm": torch.tensor([usual]), "operation": "clamp"}
+    # At a dose of one the stream is set to about what it is anyway; small doses remove it.
+    costs = {dose: gauge.cost(direction, dose, **how).kl for dose in (0.05, 0.8, 1.6)}
+    assert costs[0.8] < costs[0.05]
+    budget = Budget(max_kl=(costs[0.8] + costs[0.05]) / 2, max_perplexity_ratio=1e9)
+    found = gauge.largest(direction, budget, **how)
+    assert found.cost.dose >= 0.8
+    assert found.cost.within(budget)
+
+
+def test_directions_that_take_turns_cost_what_each_costs_on_its_texts(model, vector):
+    gauge = Gauge(model, TEXTS)
+    both = torch.stack([vector, -vector.roll(3)])
+    found = gauge.mean_cost(both, 0.3, layer=2, residual_norm=10.0)
+    apart = [
+        Gauge(model, [text]).cost(direction, 0.3, layers=[2], residual_norm=NORMS)
+        for text, direction in zip(TEXTS, both, strict=True)
+    ]
+    ends = sorted(cost.kl for cost in apart)
+    assert ends[0] < found.kl < ends[1]
+    assert found.kl_interval == pytest.approx(tuple(ends), rel=1e-4)
+    low, high = found.perplexity_interval
+    assert low <= found.perplexity_ratio <= high
+
+
+def test_only_the_tokens_that_stand_for_the_prompt_are_steered(gauge, vector):
+    how = {"layers": [0], "residual_norm": NORMS}
+    full = gauge.cost(vector, 0.5, **how)
+    prompt, _ = on_texts("prompt")
+    last, said = on_texts("last")
+    assert said.startswith("1 token before")
+    costs = [gauge.cost(vector, 0.5, positions=it, **how).kl for it in (last, prompt)]
+    assert 0 < costs[0] < costs[1] < full.kl
+    assert on_texts("generated")[0] == on_texts("all")[0] == "all"
 
 
 def test_a_budget_that_nothing_fits_is_refused(gauge, vector):
@@ -71,9 +119,3 @@ def test_the_usable_range_ends_before_the_first_dose_past_the_budget():
     costs = [Cost(0.1, 0.2, 1.1), Cost(0.2, 0.9, 2.5), Cost(0.3, 0.5, 1.5)]
     assert usable_dose(costs, budget) == 0.1
     assert usable_dose(costs[1:], budget) is None
-
-
-def test_costs_are_averaged_as_losses():
-    found = mean_cost([Cost(0.1, 1.0, 1.0), Cost(0.1, 3.0, 4.0)])
-    assert (found.dose, found.kl) == (0.1, 2.0)
-    assert found.perplexity_ratio == pytest.approx(2.0)
