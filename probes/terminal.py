@@ -60,6 +60,10 @@ class Terminal:
         if not self.quiet:
             self.errors.print(message, markup=False)
 
+    def warn(self, message: str) -> None:
+        """Say what the numbers must not be read without, also when quiet."""
+        self.errors.print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
+
     def error(self, message: str) -> None:
         """Say what went wrong."""
         self._error = message

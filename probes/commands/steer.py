@@ -4,6 +4,7 @@ Contract: a request that cannot be carried out is refused before a model is load
 """
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,8 +14,15 @@ from hooks.selection import Rule, Where
 from hooks.steering import Operation
 from probes.commands.call import Call, listed
 from probes.commands.steered_page import render
-from probes.commands.steered_text import Request, Steered, write_conditions
-from probes.dosing import Budget
+from probes.commands.steered_text import (
+    Request,
+    Steered,
+    explained,
+    on_carriers,
+    shared_first_tokens,
+    write_conditions,
+)
+from probes.dosing import Budget, on_texts
 from probes.experiments.steering_dose_response import neutral_texts
 from probes.models import Models
 from probes.storage import write_bytes
@@ -36,19 +44,56 @@ def main(call: Call) -> int:
     vectors.check_model(model)
     with call.terminal.task("steer", request.n_conditions, "continuations") as advance:
         conditions = write_conditions(model, vectors, texts, budget, request, advance)
+    shared = shared_first_tokens(model, vectors.emotions)
     about = _about(model.name, request)
-    write_bytes(output, render(request.prompt, about, conditions, str(budget)).encode("utf-8"))
-    call.terminal.table(f"{about}: {request.prompt!r}", _rows(conditions))
-    for condition in conditions:
-        if not condition.within_budget and condition.cost is not None:
-            call.terminal.note(
-                f"warning: {condition.name} is past the usable range: KL "
-                f"{condition.cost.kl:.2f} nats and perplexity x"
-                f"{condition.cost.perplexity_ratio:.2f} on neutral text, with a budget of {budget}."
-                " --auto finds the largest dose within it."
-            )
+    page = render(request, about, conditions, str(budget), shared)
+    write_bytes(output, page.encode("utf-8"))
+    call.terminal.table(f"{about}: {request.prompt!r}", _rows(request, conditions, shared))
+    warnings = _warnings(conditions, budget)
+    for warning in warnings:
+        call.terminal.warn(warning)
+    call.terminal.result(
+        {
+            "model": model.name,
+            **_plain_request(request),
+            "budget": asdict(budget),
+            "shared_first_token": shared,
+            "baseline": asdict(conditions[0]),
+            "steered": [asdict(condition) for condition in conditions[1:]],
+            "warnings": warnings,
+            "written": str(output),
+        }
+    )
     call.terminal.note(f"written: {output}")
     return 0
+
+
+def _plain_request(request: Request) -> dict[str, Any]:
+    """Return the request, and what stood for its positions where nothing is generated."""
+    return {
+        **asdict(request),
+        "positions": str(request.positions),
+        "carriers_steered": on_carriers(request.positions)[1],
+        "neutral_text_steered": on_texts(request.positions)[1],
+    }
+
+
+def _warnings(conditions: list[Steered], budget: Budget) -> list[str]:
+    """Say which doses are past the usable range, and which the search did not go beyond."""
+    said = []
+    for condition in conditions:
+        if not condition.within_budget and condition.cost is not None:
+            said.append(
+                f"{condition.name} is past the usable range: KL {condition.cost.kl:.2f} nats and "
+                f"perplexity x{condition.cost.perplexity_ratio:.2f} on neutral text, with a budget "
+                f"of {budget}. --auto finds the largest dose within it."
+            )
+        if condition.capped:
+            said.append(
+                f"{condition.name}: --auto tries no larger dose, and this one is within the "
+                f"budget of {budget}; give --dose to go further."
+            )
+    return said
 
 
 def read_request(flags: dict[str, Any], vectors: EmotionVectors) -> Request:
@@ -145,12 +190,15 @@ def _about(model: str, request: Request) -> str:
     )
 
 
-def _rows(conditions: list[Steered]) -> list[tuple[str, str]]:
+def _rows(request: Request, conditions: list[Steered], shared: list[str]) -> list[tuple[str, str]]:
     rows = []
     for condition in conditions:
         steered = condition.emotion is not None
         sign, what = ("+", "change") if steered else ("", "log-probability")
-        words = ", ".join(f"{w} {v:{sign}.2f}" for w, v in condition.word_changes.items())
+        words = ", ".join(
+            f"{word}{'*' if word in shared else ''} {value:{sign}.2f}"
+            for word, value in condition.told_words(request.emotions).items()
+        )
         facts = [f"{what} of words (nats): {words}"]
         if condition.perplexity is not None:
             facts.append(f"perplexity {condition.perplexity:.1f}")
@@ -159,5 +207,8 @@ def _rows(conditions: list[Steered]) -> list[tuple[str, str]]:
             facts.append(
                 f"neutral text: KL {condition.cost.kl:.2f}, x{condition.cost.perplexity_ratio:.2f}"
             )
+        if steered and request.operation != "project":
+            facts.append(condition.told_coefficients)
         rows.append((condition.name, f"{condition.text.strip()}\n{'; '.join(facts)}"))
+    rows.append(("words and cost", explained(request, shared)))
     return rows

@@ -8,7 +8,7 @@ import difflib
 import html
 from collections.abc import Sequence
 
-from probes.commands.steered_text import Steered
+from probes.commands.steered_text import Request, Steered, explained
 from probes.figures.palette import DOWN_TINT, INK, RULE, SOFT_INK, UP_TINT
 from probes.figures.text import for_page
 
@@ -40,6 +40,7 @@ h2 {{ font-size: 1rem; margin: 0 0 .4rem; }}
 article {{ border: 1px solid var(--rule); border-radius: 6px; padding: .8rem 1rem; min-width: 0; }}
 article.past {{ border-color: var(--past); }}
 .text {{ white-space: pre-wrap; margin: 0 0 .8rem; }}
+del {{ color: var(--soft); font-size: .85em; }}
 mark {{ background: var(--up); color: inherit; border-radius: 2px; }}
 dl {{ display: grid; grid-template-columns: 1fr auto; gap: .1rem .8rem; margin: 0;
   font-size: .85rem; }}
@@ -63,24 +64,37 @@ dd.down {{ background: var(--down); }}
 </html>
 """
 _CAPTION = (
-    "Marked words are not in the unsteered continuation at that place; all continuations are drawn "
-    "with the same seed. Words: change of the log-probability of each emotion's word after "
-    "sentences that end before a feeling is named (without steering: the log-probability itself). "
-    "Perplexity is that of the continuation under the unsteered model. Neutral text: KL divergence "
-    "and perplexity ratio of the steered model on text without emotion, which the budget limits."
+    "Marked words are not in the unsteered continuation at that place, struck ones are only there; "
+    "all continuations are drawn with the same seed. Words: change of the log-probability, in nats "
+    "(without steering: the log-probability itself). Perplexity is that of the continuation under "
+    "the unsteered model. Neutral text: KL divergence and perplexity ratio of the steered model on "
+    "text without emotion, which the budget limits. "
 )
 
 
-def render(prompt: str, about: str, conditions: Sequence[Steered], budget: str) -> str:
-    """Return the page; the unsteered condition comes first."""
+def render(
+    request: Request,
+    about: str,
+    conditions: Sequence[Steered],
+    budget: str,
+    shared: Sequence[str] = (),
+) -> str:
+    """Return the page; the unsteered condition comes first.
+
+    Parameters
+    ----------
+    shared
+        Words that begin with the same token as another one's.
+    """
     return _PAGE.format(
         title="The same prompt, steered",
         about=for_page(about),
-        prompt=_lines(prompt),
+        prompt=_lines(request.prompt),
         articles="\n".join(
-            _article(condition, conditions[0].text, budget) for condition in conditions
+            _article(condition, conditions[0].text, request, budget, shared)
+            for condition in conditions
         ),
-        caption=html.escape(_CAPTION),
+        caption=html.escape(_CAPTION + explained(request, shared)),
         ink=INK,
         soft=SOFT_INK,
         rule=RULE,
@@ -90,14 +104,17 @@ def render(prompt: str, about: str, conditions: Sequence[Steered], budget: str) 
 
 
 def marked(text: str, baseline: str) -> str:
-    """Escape a text and mark the words that differ from the baseline."""
+    """Escape a text, mark the words that the baseline lacks, and strike those it alone has."""
     words, before = _pieces(text), _pieces(baseline)
     parts = []
     matcher = difflib.SequenceMatcher(None, before, words, autojunk=False)
-    for kind, _, _, start, stop in matcher.get_opcodes():
-        piece = _lines("".join(words[start:stop]))
-        if piece:
-            parts.append(piece if kind == "equal" else f"<mark>{piece}</mark>")
+    for kind, lost, until, start, stop in matcher.get_opcodes():
+        piece, gone = (_lines("".join(it)) for it in (words[start:stop], before[lost:until]))
+        if kind == "equal":
+            parts.append(piece)
+            continue
+        parts += [f"<del>{gone}</del>"] if gone else []
+        parts += [f"<mark>{piece}</mark>"] if piece else []
     return "".join(parts)
 
 
@@ -117,16 +134,18 @@ def _pieces(text: str) -> list[str]:
     return pieces
 
 
-def _article(condition: Steered, baseline: str, budget: str) -> str:
+def _article(
+    condition: Steered, baseline: str, request: Request, budget: str, shared: Sequence[str]
+) -> str:
     steered = condition.emotion is not None
     text = marked(condition.text, baseline) if steered else _lines(condition.text)
     facts = [
         (
-            f"word “{name}”",
+            f"word “{name}”{'*' if name in shared else ''}",
             f"{value:+.2f}" if steered else f"{value:.2f}",
             value if steered else 0.0,
         )
-        for name, value in condition.word_changes.items()
+        for name, value in condition.told_words(request.emotions).items()
     ]
     perplexity = condition.perplexity
     facts.append(
@@ -138,6 +157,12 @@ def _article(condition: Steered, baseline: str, budget: str) -> str:
         facts.append(
             ("neutral text: perplexity ratio", f"{condition.cost.perplexity_ratio:.2f}", 0.0)
         )
+    if steered:
+        facts += [
+            (f"coefficient, layer {layer}", f"{coefficient:.4g}", 0.0)
+            for layer, coefficient in condition.coefficients.items()
+            if request.operation != "project"
+        ]
     listed = "".join(
         f"<dt>{for_page(name)}</dt><dd{_tint(value)}>{for_page(said)}</dd>"
         for name, said, value in facts

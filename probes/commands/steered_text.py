@@ -3,10 +3,12 @@
 For each condition:
 
 * the continuation, drawn with the same seed;
-* change of the log-probability of the emotions' words, averaged over `steering_words.CARRIERS`;
+* change of the log-probability of every emotion's word, averaged over `steering_words.CARRIERS`,
+  which stand for the prompt (`on_carriers`);
 * perplexity of the continuation under the *unsteered* model: how strange it finds it;
 * repetition: share of the continuation's word triples that occurred in it before;
-* KL and perplexity on neutral text (`probes.dosing`), and whether that is within the budget.
+* KL and perplexity on neutral text, steered where the positions have a meaning there
+  (`dosing.on_texts`), and whether that is within the budget.
 
 Contract: runs models, writes nothing. Requests are checked before (`commands.steer`).
 """
@@ -22,11 +24,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 import hooks
-from hooks import LanguageModel
+from hooks import LanguageModel, Last
 from hooks.scoring import next_tokens
 from hooks.selection import Rule, Where
 from hooks.steering import Operation
-from probes.dosing import Budget, Cost, Gauge
+from probes.dosing import Budget, Cost, Gauge, on_texts
 from probes.experiments.steering_words import CARRIERS, first_tokens, last_residuals, log_probs
 from probes.vectors import EmotionVectors
 
@@ -64,10 +66,14 @@ class Steered:
     emotion
         None without steering.
     word_changes
-        Emotion to the change of its word's log-probability, in nats; of the unsteered condition,
-        the log-probability itself.
+        Every emotion to the change of its word's log-probability, in nats; of the unsteered
+        condition, the log-probability itself.
     perplexity
         Of the continuation under the unsteered model; None when it has no token.
+    coefficients
+        Layer to what was added along the unit vector there: dose times residual norm.
+    capped
+        Whether the search for the largest dose ended at the largest that it tries.
     """
 
     emotion: str | None
@@ -79,6 +85,7 @@ class Steered:
     cost: Cost | None = None
     within_budget: bool = True
     coefficients: dict[int, float] = field(default_factory=dict)
+    capped: bool = False
 
     @property
     def name(self) -> str:
@@ -86,6 +93,18 @@ class Steered:
         if self.emotion is None:
             return "unsteered"
         return self.emotion if self.dose is None else f"{self.emotion} {self.dose:.3g}"
+
+    @property
+    def told_coefficients(self) -> str:
+        """What was added along the unit vector at each layer, in the stream's own units."""
+        listed = ", ".join(f"layer {layer}: {c:.4g}" for layer, c in self.coefficients.items())
+        return f"coefficient at {listed}"
+
+    def told_words(self, requested: Sequence[str], n: int = 3) -> dict[str, float]:
+        """Return the words asked for, then the `n` others that rise most."""
+        others = [name for name in self.word_changes if name not in requested]
+        most = sorted(others, key=lambda name: -self.word_changes[name])[:n]
+        return {name: self.word_changes[name] for name in [*requested, *most]}
 
 
 def repetition(text: str) -> float:
@@ -104,8 +123,9 @@ def write_conditions(
     progress: Callable[[int], None] = lambda _count: None,
 ) -> list[Steered]:
     """Continue the prompt under every condition; the unsteered one is first."""
-    words = first_tokens(model, request.emotions)
-    heads = torch.tensor([ids[0] for ids in words])
+    heads = torch.tensor([ids[0] for ids in first_tokens(model, vectors.emotions)])
+    steer_carriers, _ = on_carriers(request.positions)
+    steer_texts, _ = on_texts(request.positions)
     prompt = model.encode_prompt(request.prompt)
     gauge = Gauge(model, neutral_texts)
     places = [vectors.layer_index(layer) for layer in request.layers]
@@ -132,7 +152,7 @@ def write_conditions(
             None,
             None,
             text,
-            dict(zip(request.emotions, baseline.tolist(), strict=True)),
+            dict(zip(vectors.emotions, baseline.tolist(), strict=True)),
             perplexity(model, prompt, tokens),
             repetition(text),
         )
@@ -147,11 +167,14 @@ def write_conditions(
     for emotion in request.emotions:
         direction = vectors[emotion][places]
         doses: list[float | None] = list(request.doses) or [None]
+        capped = False
         if request.auto:
-            doses = [gauge.largest(direction, budget, **shared).cost.dose]
+            found = gauge.largest(direction, budget, positions=steer_texts, **shared)
+            doses = [found.cost.dose]
+            capped = found.capped
         for dose in doses:
-            cost = gauge.cost(direction, dose or 0.0, **shared)
-            with hooks.steer(model, direction, dose=dose, **shared):
+            cost = gauge.cost(direction, dose or 0.0, positions=steer_texts, **shared)
+            with hooks.steer(model, direction, dose=dose, positions=steer_carriers, **shared):
                 changes = word_log_probs() - baseline
             with hooks.steer(
                 model, direction, dose=dose, positions=request.positions, **shared
@@ -162,16 +185,46 @@ def write_conditions(
                     emotion,
                     dose,
                     text,
-                    dict(zip(request.emotions, changes.tolist(), strict=True)),
+                    dict(zip(vectors.emotions, changes.tolist(), strict=True)),
                     perplexity(model, prompt, tokens),
                     repetition(text),
                     cost,
                     cost.within(budget),
                     record.coefficients,
+                    capped,
                 )
             )
             progress(1)
     return conditions
+
+
+def on_carriers(positions: Where | Rule) -> tuple[Where | Rule, str]:
+    """Return the tokens of a carrier sentence that stand for a prompt's positions, and a phrase.
+
+    Nothing is generated after a carrier, and no speaker nor other prompt's words are in it: then
+    all of its tokens are steered.
+    """
+    if positions in ("all", "prompt", "last") or positions == Last(1):
+        return positions, f"positions {positions}"
+    return "all", "every token steered"
+
+
+def shared_first_tokens(model: LanguageModel, emotions: Sequence[str]) -> list[str]:
+    """Emotions whose word begins with the token that another's begins with."""
+    heads = [ids[0] for ids in first_tokens(model, emotions)]
+    return [name for name, head in zip(emotions, heads, strict=True) if heads.count(head) > 1]
+
+
+def explained(request: Request, shared: Sequence[str]) -> str:
+    """Say what the words and the cost stand for, and which words cannot be told apart."""
+    said = (
+        f"Words: after sentences that end before a feeling is named, "
+        f"{on_carriers(request.positions)[1]}; those asked for and the three others that rise "
+        f"most. Cost: on neutral text, {on_texts(request.positions)[1]}."
+    )
+    if shared:
+        said += f" * First token shared with another emotion's word: {', '.join(shared)}."
+    return said
 
 
 def perplexity(model: LanguageModel, prompt: list[int], tokens: list[int]) -> float | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from probes.commands.steered_page import render
-from probes.commands.steered_text import Steered
+from probes.commands.steered_text import Request, Steered
 from probes.dosing import Cost
 
 LONG = "He sat down and " + "looked at the unexpectedlylonghyphenlesswordthatgoeson " * 12
@@ -16,8 +16,9 @@ def page(tmp_path):
     conditions += [
         Steered(f"emotion{n}", 0.1, LONG, {"sad": 1.0}, 20.0, 0.3, cost, n > 0) for n in range(3)
     ]
+    request = Request("He came in.", ["sad"], [0.1], [3])
     path = tmp_path / "page.html"
-    path.write_text(render("He came in.", "a model", conditions, "budget"), encoding="utf-8")
+    path.write_text(render(request, "a model", conditions, "budget"), encoding="utf-8")
     return path
 
 
@@ -51,7 +52,7 @@ def test_it_is_dark_where_the_system_is_and_its_text_can_be_read(open_page, page
       };
       const page = getComputedStyle(document.body).backgroundColor;
       const style = (selector) => getComputedStyle(document.querySelector(selector));
-      const plain = ["body", "dt", ".caption", ".warning"].map((selector) =>
+      const plain = ["body", "dt", "del", ".caption", ".warning"].map((selector) =>
         contrast(style(selector).color, page));
       const marked = ["mark", "dd.up"].map((selector) =>
         contrast(style(selector).color, style(selector).backgroundColor));

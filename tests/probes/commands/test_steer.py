@@ -1,11 +1,14 @@
 """``emotion-probes steer``: side by side, with its cost; wrong requests stop before any model."""
 
+import json
+
 import pytest
 
 from probes.commands import steered_page, steered_text
-from probes.commands.steered_text import Steered, repetition
+from probes.commands.steered_text import Request, Steered, repetition
 from probes.dosing import Cost
 from probes.run import main
+from probes.vectors import EmotionVectors
 
 WORDS = ["--prompt", "He closed the door, and", "--max_new_tokens=6"]
 
@@ -47,6 +50,48 @@ def test_a_request_past_the_budget_is_warned_of_and_auto_stays_within_it(finishe
     assert "Past the usable range" in (finished.folder / "steered.html").read_text()
     assert steer(finished, "--emotion=sad", "--auto", *budget) == 0
     assert "past the usable range" not in capsys.readouterr().err
+
+
+def test_json_holds_numbers_and_the_warning_which_is_also_said_when_quiet(finished, capsys):
+    budget = ["--validation.max_kl=0.05", "--validation.max_perplexity_ratio=1000"]
+    assert steer(finished, "--emotion=sad", "--dose=0.01,1.5", *budget, "--json", "--quiet") == 0
+    shown = capsys.readouterr()
+    found = json.loads(shown.out)
+    assert "warning: sad 1.5 is past the usable range" in " ".join(shown.err.split())
+    assert [warning.split(" is ")[0] for warning in found["warnings"]] == ["sad 1.5"]
+    small, large = found["steered"]
+    assert (small["within_budget"], large["within_budget"]) == (True, False)
+    assert large["cost"]["kl"] > 0.05 >= small["cost"]["kl"]
+    emotions = EmotionVectors.load(finished.folder).emotions
+    for condition in (found["baseline"], small, large):
+        assert list(condition["word_changes"]) == emotions
+        assert isinstance(condition["text"], str)
+    assert all(value < 0 for value in found["baseline"]["word_changes"].values())
+    [(layer, coefficient)] = large["coefficients"].items()
+    vectors = EmotionVectors.load(finished.folder)
+    norm = float(vectors.residual_norm[vectors.layer_index(int(layer))])
+    assert coefficient == pytest.approx(1.5 * norm, rel=1e-5)
+
+
+def test_positions_hold_for_words_and_cost_where_they_have_a_meaning_there(finished, capsys):
+    found = {}
+    for positions in ("all", "last", "generated"):
+        words = ["--emotion=sad", "--dose=0.5", "--layers=0", f"--positions={positions}", "--json"]
+        assert steer(finished, *words) == 0
+        found[positions] = json.loads(capsys.readouterr().out)
+    of = {name: each["steered"][0] for name, each in found.items()}
+    assert of["last"]["word_changes"] != of["all"]["word_changes"]
+    assert of["last"]["cost"]["kl"] < of["all"]["cost"]["kl"]
+    # Nothing is generated after the sentences: all of them is steered, and it says so.
+    assert of["generated"]["word_changes"] == of["all"]["word_changes"]
+    assert found["generated"]["carriers_steered"] == "every token steered"
+    assert found["last"]["carriers_steered"] == "positions last"
+
+
+def test_a_search_that_ends_at_its_largest_dose_says_so(finished, capsys):
+    wide = ["--validation.max_kl=1e9", "--validation.max_perplexity_ratio=1e9"]
+    assert steer(finished, "--emotion=sad", "--auto", *wide) == 0
+    assert "--auto tries no larger dose" in " ".join(capsys.readouterr().err.split())
 
 
 def test_positions_layers_and_operations_are_taken(finished, capsys):
@@ -106,23 +151,38 @@ def test_repetition_is_the_share_of_word_triples_seen_before():
 def _conditions(text):
     plain = Steered(None, None, "He sat down and smiled.", {"sad": -9.0}, 12.0, 0.0)
     cost = Cost(0.4, 3.0, 5.0)
-    return [plain, Steered("sad", 0.4, text, {"sad": 2.5}, 30.0, 0.1, cost, False)]
+    return [plain, Steered("sad", 0.4, text, {"sad": 2.5}, 30.0, 0.1, cost, False, {1: 4.5})]
 
 
 def test_words_that_differ_are_marked_and_every_text_is_text():
     page = steered_page.render(
-        "<b>prompt</b>", "m", _conditions("He sat down and <script>wept</script>."), "budget"
+        Request("<b>prompt</b>", ["sad"], [0.4], [1]),
+        "m",
+        _conditions("He sat down and <script>wept</script>."),
+        "budget",
+        ["sad"],
     )
     assert "<script>" not in page
     assert "<b>prompt" not in page
-    assert "He sat down and <mark>&lt;script&gt;wept&lt;/script&gt;.</mark>" in page
+    wept = "<del>smiled.</del><mark>&lt;script&gt;wept&lt;/script&gt;.</mark>"
+    assert f"He sat down and {wept}" in page
+    assert "“sad”*" in page
+    assert "coefficient, layer 1" in page
     assert "+2.50" in page
 
 
-def test_marking_keeps_every_character_of_the_text():
+def test_marking_keeps_every_character_of_both_texts():
     import html
     import re
 
-    text = "  He\n\nsat  up & wept. "
-    marked = steered_page.marked(text, "He sat down.")
-    assert html.unescape(re.sub("</?mark>", "", marked)) == text
+    text, plain = "  He\n\nsat  up & wept. ", "He sat down & smiled."
+    marked = steered_page.marked(text, plain)
+    without_lost = re.sub("<del>.*?</del>", "", marked, flags=re.DOTALL)
+    assert html.unescape(re.sub("</?mark>", "", without_lost)) == text
+    without_new = re.sub("<mark>.*?</mark>", "", marked, flags=re.DOTALL)
+    assert html.unescape(re.sub("</?del>", "", without_new)) == plain
+
+
+def test_a_word_that_is_only_missing_is_struck():
+    marked = steered_page.marked("He sat down.", "He sat quietly down.")
+    assert marked == "He sat <del>quietly </del>down."
