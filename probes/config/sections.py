@@ -285,7 +285,8 @@ class ValidationSettings(Section):
     judge_model: str | None = None
     api_key_env: str | None = None
     """Environment variable that holds the judge's key."""
-    preference_pairs: int | None = Field(default=None, ge=64)
-    """Pairs of activities asked about, each in both orders; null is all 2,016."""
+    preference_pairs: int | None = Field(default=None, ge=96)
+    """Pairs of activities asked about, each in both orders; null is all 2,016. With fewer than 96,
+    three an activity, strengths follow their pairs too closely for an interval."""
     preference_steered_pairs: int = Field(default=32, ge=2)
     """Pairs of which one activity is steered, with every vector."""

@@ -6,11 +6,14 @@ With s_i the strength of item i, and q_ij the share with which i is preferred to
     Elo = s * 400 / ln 10
 
 The fit is scikit-learn's logistic regression on the design e_i - e_j, both outcomes of a pair
-weighted by their shares. Strengths are centered at zero. Intervals: Bayesian bootstrap over pairs
-(Rubin 1981), which never loses an item as drawing pairs with replacement would.
+weighted by their shares. Strengths are centered at zero. Intervals are of what strengths leave
+unexplained of single pairs (sandwich errors). With few comparisons an item the fit follows its
+pairs closely: leverages give each residual the size it has when its pair is left out (HC3).
+Drawing pairs again cannot do that: at six comparisons an item its 95% intervals held the truth 86%
+of the time, these 96%.
 
 Contract: pure; comparisons must connect all items.
-Source: Bradley & Terry (1952), Biometrika 39, 324-345.
+Source: Bradley & Terry (1952), Biometrika 39, 324-345; MacKinnon & White (1985), J. Econom. 29.
 """
 
 import math
@@ -20,13 +23,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy import stats
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.statistics import percentile_interval
 
 ELO = 400 / math.log(10)
 """Elo points in one unit of log-odds."""
@@ -38,7 +41,10 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Strengths:
-    """Elo of every item, with 95% intervals, centered at zero."""
+    """Elo of every item, with 95% intervals, centered at zero.
+
+    Intervals are infinite where there are no more pairs than it takes to connect all items.
+    """
 
     elo: Float[Tensor, "item"]
     low: Float[Tensor, "item"]
@@ -87,14 +93,7 @@ def _n_groups(pairs: Sequence[Pair], n_items: int) -> int:
     return connected_components(graph, directed=False)[0]
 
 
-def fit(
-    pairs: Sequence[Pair],
-    share: Float[Tensor, "pair"],
-    n_items: int,
-    *,
-    n_bootstrap: int,
-    seed: int,
-) -> Strengths:
+def fit(pairs: Sequence[Pair], share: Float[Tensor, "pair"], n_items: int) -> Strengths:
     """Fit strengths to the share with which the first of each pair is preferred.
 
     Raises
@@ -115,19 +114,43 @@ def fit(
     design[np.arange(len(pairs)), first] = 1.0
     design[np.arange(len(pairs)), second] = -1.0
     wins = share.double().numpy(force=True)
-    elo = _elo(design, wins, np.ones(len(pairs)))
-    draws = np.random.default_rng(seed).exponential(size=(n_bootstrap, len(pairs)))
-    again = torch.stack([_elo(design, wins, weight / weight.mean()) for weight in draws])
-    low, high = percentile_interval(again)
+    strength = _strengths(design, wins)
+    half = stats.norm.ppf(0.975) * _errors(design, wins, strength)
+    elo, low, high = (
+        torch.from_numpy(each * ELO) for each in (strength, strength - half, strength + half)
+    )
     return Strengths(elo, low, high)
 
 
-def _elo(design: np.ndarray, wins: np.ndarray, weight: np.ndarray) -> Float[Tensor, "item"]:
+def _strengths(
+    design: Float[np.ndarray, "pair item"], wins: Float[np.ndarray, "pair"]
+) -> Float[np.ndarray, "item"]:
     # Only differences are determined: the first item is held at zero.
-    design = design[:, 1:]
     model = LogisticRegression(C=_WEAK, fit_intercept=False, solver="newton-cholesky", tol=1e-6)
     outcome = np.repeat([1, 0], len(wins))
-    both = np.concatenate([wins * weight, (1 - wins) * weight])
-    model.fit(np.concatenate([design, design]), outcome, sample_weight=both)
-    strength = torch.from_numpy(np.concatenate([[0.0], model.coef_[0]]))
-    return (strength - strength.mean()) * ELO
+    model.fit(
+        np.concatenate([design, design])[:, 1:],
+        outcome,
+        sample_weight=np.concatenate([wins, 1 - wins]),
+    )
+    strength = np.concatenate([[0.0], model.coef_[0]])
+    return strength - strength.mean()
+
+
+def _errors(
+    design: Float[np.ndarray, "pair item"],
+    wins: Float[np.ndarray, "pair"],
+    strength: Float[np.ndarray, "item"],
+) -> Float[np.ndarray, "item"]:
+    """Return standard errors of centered strengths, infinite where nothing is left to see them."""
+    n_pairs, n_items = design.shape
+    if n_pairs < n_items:
+        return np.full(n_items, np.inf)
+    expected = 1 / (1 + np.exp(-design @ strength))
+    information = expected * (1 - expected)
+    # A constant in every entry: strengths are known up to a shift, which centering takes away.
+    curvature = design.T @ (information[:, None] * design) + 1 / n_items
+    influence = np.linalg.solve(curvature, design.T)
+    leverage = information * np.einsum("pi,ip->p", design, influence)
+    residual = (wins - expected) / np.maximum(1 - leverage, 1e-12)
+    return np.sqrt(((influence * residual) ** 2).sum(axis=1))

@@ -19,8 +19,9 @@ def rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         (
             "preferences: do both orders agree",
             f"r {_signed(orders['r'])} over {values['n_pairs']} of {values['n_pairs_all']} pairs, "
-            f"same choice for {orders['same_choice']:.0%} (chance 50%); leans to A by "
-            f"{orders['says_a']:+.2f} nats, spread of preferences {orders['spread']:.2f}",
+            f"same choice for {orders['same_choice']:.0%} (by chance, with its lean: "
+            f"{orders['same_choice_by_chance']:.0%}, p={orders['same_choice_p']:.4f}); leans to A "
+            f"by {orders['says_a']:+.2f} nats, spread of preferences {orders['spread']:.2f}",
         ),
         (
             "preferences: vectors beside Elo",
@@ -54,8 +55,9 @@ def paragraph(values: Mapping[str, Any]) -> str:
         f"of {values['n_pairs_all']} pairs of {values['n_activities']} activities, each in both "
         f"orders{'' if values['chat'] else ' (in plain text: it is a base model)'}. The two orders "
         f"correlate with r {_signed(orders['r'])} and lead to the same choice for "
-        f"{orders['same_choice']:.0%} of pairs, where 50% is chance. A Bradley-Terry model turns "
-        "the answers into Elo points. "
+        f"{orders['same_choice']:.0%} of pairs; a model with the same lean to a letter and no "
+        f"preferences would make it for {orders['same_choice_by_chance']:.0%} (p="
+        f"{orders['same_choice_p']:.4f}). A Bradley-Terry model turns the answers into Elo points. "
     )
     if values["valence"] is not None:
         text += (
@@ -98,6 +100,13 @@ def limits(values: Mapping[str, Any]) -> list[str]:
             f"Preferences: the model leans to one letter by {abs(orders['says_a']):.2f} nats, more "
             f"than preferences differ ({orders['spread']:.2f}); averaging both orders removes the "
             "lean from the mean, not what it hides."
+        )
+    if values["coupling"] is not None:
+        found.append(
+            f"Preferences: the p-value of reading beside steering deals pushes out among "
+            f"{values['coupling']['n']} emotions as if their vectors were independent; they vary "
+            f"like {values['n_directions']:.1f} directions that are, so it is too small. The "
+            "shuffled-label vectors beside it are one set."
         )
     return found
 

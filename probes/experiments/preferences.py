@@ -27,10 +27,8 @@ from probes.figures import Figure
 from probes.figures.preference_figures import activity_elo, preference_coupling
 from probes.materials import Materials
 from probes.norms import rating_table
-from probes.statistics import pearson
+from probes.statistics import pearson, permutation_p_value
 from probes.stimuli import activities
-
-N_BOOTSTRAP = 100
 
 
 def measure(materials: Materials) -> Measured:
@@ -52,7 +50,7 @@ def measure(materials: Materials) -> Measured:
         answers = preferences(model, texts, pairs, advance)
         change = steered_changes(model, texts, steered, directions, how, advance)
     share = answers.mean(dim=0).sigmoid()
-    strengths = fit(pairs, share, len(texts), n_bootstrap=N_BOOTSTRAP, seed=seed)
+    strengths = fit(pairs, share, len(texts))
     residual, n_tokens = activity_residuals(model, texts, layer)
     probe = cosines(residual - materials.vectors.global_mean[place], directions).T
     options = {"n_permutations": N_PERMUTATIONS, "seed": seed}
@@ -82,7 +80,8 @@ def measure(materials: Materials) -> Measured:
                 strict=True,
             )
         ],
-        "orders": _orders(answers),
+        "orders": orders_agree(answers, **options),
+        "n_directions": _n_directions(own),
         "emotions": dict(zip(materials.emotions, map(asdict, found), strict=True)),
         "coupling": None if joined is None else asdict(joined),
         "coupling_shuffled": None if control is None else asdict(control),
@@ -103,18 +102,39 @@ def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
 EXPERIMENT = Experiment(measure, figures)
 
 
-def _orders(answers: Float[Tensor, "order pair"]) -> dict[str, Any]:
-    """How far the two orders of a pair agree: without that, there is no preference to speak of."""
+def orders_agree(
+    answers: Float[Tensor, "order pair"], *, n_permutations: int, seed: int
+) -> dict[str, Any]:
+    """How far the two orders of a pair agree: without that, there is no preference to speak of.
+
+    A model that leans to one letter makes opposite choices of the same pair, one that leans to
+    activities the same; so the chance of the same choice is what orders of different pairs give.
+    """
     as_a, as_b = answers.double()
     agree = pearson(as_a, as_b) if len(as_a) >= 3 and as_a.std() > 0 and as_b.std() > 0 else None
+    first, second = (as_a > 0).double(), (as_b > 0).double()
+    keys = torch.rand(
+        n_permutations, len(second), generator=torch.Generator().manual_seed(seed)
+    ).argsort(dim=1)
+    dealt = (first == second[keys]).double().mean(dim=1)
+    same = float((first == second).double().mean())
+    share = first.mean(), second.mean()
     return {
         "r": None if agree is None else agree.r,
         "low": None if agree is None else agree.low,
         "high": None if agree is None else agree.high,
-        "same_choice": float(((as_a > 0) == (as_b > 0)).double().mean()),
+        "same_choice": same,
+        "same_choice_by_chance": float(share[0] * share[1] + (1 - share[0]) * (1 - share[1])),
+        "same_choice_p": permutation_p_value(same, dealt, "greater"),
         "says_a": float((as_a - as_b).mean() / 2),
         "spread": float(answers.double().mean(dim=0).std(correction=0)),
     }
+
+
+def _n_directions(vectors: Float[Tensor, "emotion d_model"]) -> float:
+    """Participation ratio: how many equally long, orthogonal directions would vary as much."""
+    spectrum = torch.linalg.svdvals(vectors.double() - vectors.double().mean(dim=0)).square()
+    return float(spectrum.sum().square() / spectrum.square().sum())
 
 
 def _length(n_tokens: list[int], elo: Float[Tensor, "activity"]) -> dict[str, Any] | None:

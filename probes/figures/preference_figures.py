@@ -45,7 +45,8 @@ def activity_elo(preferences: Mapping[str, Any]) -> Lines:
         f"{preferences['n_pairs']} of {preferences['n_pairs_all']} pairs in both orders",
         caption="Each point is an activity, sorted within its category; the band is the 95% "
         "interval over pairs. Both orders of a pair lead to the same choice for "
-        f"{preferences['orders']['same_choice']:.0%} (chance 50%).",
+        f"{preferences['orders']['same_choice']:.0%} (by chance "
+        f"{preferences['orders']['same_choice_by_chance']:.0%}).",
         x_label="activity, by category and Elo",
         panels=(Panel(y_label="Elo (mean 0)", lines=tuple(lines)),),
     )

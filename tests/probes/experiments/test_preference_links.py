@@ -6,6 +6,7 @@ from scipy import stats
 
 from probes.experiments.bradley_terry import ELO
 from probes.experiments.preference_links import coupling, links
+from probes.experiments.preferences import orders_agree
 
 
 def _noise(seed, *shape):
@@ -58,3 +59,34 @@ def test_coupling_of_noise_has_uniform_p_values():
 def test_three_directions_have_no_coupling():
     found = _links(_noise(0, 3, 8), _noise(1, 8), _noise(2, 3, 4))
     assert coupling(found, n_permutations=10, seed=0) is None
+
+
+def answers(*, activity: float, letter: float, seed: int, n_pairs: int = 400):
+    """Log-odds for the first of each pair of a model that follows activities, or letters."""
+    liked = activity * _noise(seed, n_pairs)
+    lean = letter + 0.5 * _noise(seed + 1, 2, n_pairs)
+    return torch.stack([liked + lean[0], liked - lean[1]])
+
+
+def test_a_model_that_leans_to_a_letter_has_less_than_an_even_chance_of_the_same_choice():
+    found = orders_agree(answers(activity=0.0, letter=0.7, seed=0), n_permutations=200, seed=0)
+    assert found["same_choice_by_chance"] < 0.3
+    assert found["same_choice"] == pytest.approx(found["same_choice_by_chance"], abs=0.05)
+    assert found["same_choice_p"] > 0.05
+    assert found["says_a"] == pytest.approx(0.7, abs=0.1)
+
+
+def test_preferences_below_a_lean_are_seen_although_half_of_the_choices_differ():
+    found = orders_agree(answers(activity=0.7, letter=0.7, seed=4), n_permutations=200, seed=0)
+    assert found["same_choice"] < 0.6
+    assert found["same_choice_p"] < 0.01
+
+
+def test_the_chance_of_the_same_choice_is_what_dealing_gives():
+    given = answers(activity=0.3, letter=0.4, seed=7)
+    found = orders_agree(given, n_permutations=5, seed=0)
+    as_a, as_b = given > 0
+    dealt = [
+        float((as_a == as_b[_noise(seed, 400).argsort()]).double().mean()) for seed in range(200)
+    ]
+    assert found["same_choice_by_chance"] == pytest.approx(sum(dealt) / 200, abs=0.01)

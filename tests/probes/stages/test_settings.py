@@ -79,7 +79,7 @@ CHANGED = {
     "validation.judge_base_url": "http://127.0.0.1:1/v1",
     "validation.judge_model": "other",
     "validation.api_key_env": "OTHER_KEY",
-    "validation.preference_pairs": 77,
+    "validation.preference_pairs": 97,
     "validation.preference_steered_pairs": 7,
     "validation.sensitivity_texts": 7,
     "seed": 7,
