@@ -82,6 +82,15 @@ def plan_beginnings(prompts: Sequence[Prompt]) -> Beginnings | None:
     return best if worth_it and min(best.lengths) > 0 else None
 
 
+def tokens_to_read(prompts: Sequence[Sequence[int]]) -> int:
+    """Count the (padded) tokens that reading prompts takes, with shared beginnings once."""
+    unique = sorted({tuple(prompt) for prompt in prompts})
+    plan = plan_beginnings(unique)
+    if plan is None:
+        return len(unique) * max(len(prompt) for prompt in unique)
+    return plan.cost(unique)
+
+
 def read_prompts(
     hf: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int, device: torch.device
 ) -> tuple[Float[Tensor, "row d_vocab"], Any, Int[Tensor, "row position"]]:

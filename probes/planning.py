@@ -1,18 +1,20 @@
 """What a run will take, before it begins: texts, tokens, FLOPs, disk, memory, hours.
 
-    stories        = emotions * topics * stories per topic
-    tokens written = texts * drafts per text * new tokens per draft
-    tokens read    = texts * tokens per text
+    drafts         = prompts * drafts per prompt
+    tokens written = drafts * new tokens per draft
+    tokens read    = texts kept * tokens per text
     FLOPs          = 2 * parameters * tokens (attention over short texts is left out)
     activations    = texts * layers * d_model * 4 bytes (above the budget: cells instead of texts)
     memory per GPU = weights / GPUs per worker + the larger of writing's and reading's working space
     hours          = tokens / rate / workers
 
 Contract: pure arithmetic on what is asked for and what was seen; it knows no files and no models.
-Until a run has written something, every draft is taken to be accepted and full length: `Seen` says
-better. Time of stages that neither write nor read is left out.
+Until something was written, every draft is taken to be kept and of full length: `Seen` says better.
+Neutral texts are taken to be like stories until some were seen. Time of stages that neither write
+nor read is left out.
 """
 
+import math
 from dataclasses import dataclass
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "8bit": 1.0, "4bit": 0.5}
@@ -56,9 +58,12 @@ class Task:
     stories_per_topic: int
     dialogues_per_topic: int
     new_tokens: int
-    """Limit of a story."""
+    """Limit of an answer with stories."""
     neutral_new_tokens: int
     prompt_tokens: float
+    """Length of a prompt."""
+    prompt_tokens_read: float
+    """Of a prompt, where beginnings that several share are read once."""
     batch_size: int
     layers: int
     batch_tokens: int
@@ -66,6 +71,7 @@ class Task:
     neutral_tokens_per_text: int
     max_gigabytes: float
     keep: str
+    stories_per_prompt: int = 1
     workers: int = 1
     gpus_per_worker: float = 1.0
 
@@ -79,13 +85,24 @@ class Task:
         """Neutral texts asked for."""
         return self.topics * self.dialogues_per_topic
 
+    @property
+    def prompts_per_cell(self) -> int:
+        """Prompts that ask for a cell's stories."""
+        return math.ceil(self.stories_per_topic / self.stories_per_prompt)
+
 
 @dataclass(frozen=True)
 class Seen:
-    """What earlier work says about the texts; None where nothing is known."""
+    """What earlier work says about texts of one kind; None where nothing is known."""
 
-    drafts_per_text: float | None = None
+    drafts_per_prompt: float | None = None
+    """Answers to a prompt until its texts were kept or given up."""
+    tokens_per_draft: float | None = None
+    """New tokens of an answer, as the writer counts them."""
+    kept_per_text: float | None = None
+    """Share of the texts asked for that were kept in the end."""
     tokens_per_text: float | None = None
+    """Tokens of a text that was kept, as the subject counts them."""
     letters_per_text: float | None = None
 
 
@@ -127,23 +144,59 @@ class Plan:
         return self.text_bytes + self.activation_bytes + self.vector_bytes
 
 
-def plan(task: Task, writer: Size | None, subject: Size, seen: Seen, rates: Rates) -> Plan:
-    """Work out what a run will take; `writer` is None where the texts are the user's own.
+@dataclass(frozen=True)
+class _Amount:
+    """What is written and read of one kind of text."""
+
+    drafts: float
+    written: float
+    kept: float
+    read: float
+    letters: float
+
+    def __add__(self, other: "_Amount") -> "_Amount":
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return _Amount(*[one + another for one, another in pairs])
+
+
+def _amount(prompts: int, texts: int, limit: int, seen: Seen) -> _Amount:
+    drafts = prompts * (seen.drafts_per_prompt or 1.0)
+    kept = texts * (1.0 if seen.kept_per_text is None else seen.kept_per_text)
+    read = kept * (seen.tokens_per_text or limit * prompts / texts)
+    return _Amount(
+        drafts=drafts,
+        written=drafts * (seen.tokens_per_draft or limit),
+        kept=kept,
+        read=read,
+        letters=kept * seen.letters_per_text
+        if seen.letters_per_text
+        else read * _LETTERS_PER_TOKEN,
+    )
+
+
+def plan(
+    task: Task,
+    writer: Size | None,
+    subject: Size,
+    seen: Seen,
+    rates: Rates,
+    seen_neutral: Seen | None = None,
+) -> Plan:
+    """Work out what a run will take; `writer` is None where no model writes here.
 
     A reading rate that is not known is taken to be the writing rate at equal FLOPs per second,
     which is slower than reading really is.
     """
-    texts = task.stories + task.dialogues
-    drafts = seen.drafts_per_text or 1.0
-    limits = task.stories * task.new_tokens + task.dialogues * task.neutral_new_tokens
-    written = 0.0 if writer is None else drafts * limits
-    per_text = seen.tokens_per_text or limits / texts
-    read = texts * per_text
-    letters = seen.letters_per_text or per_text * _LETTERS_PER_TOKEN
+    n_prompts = task.emotions * task.topics * task.prompts_per_cell
+    stories = _amount(n_prompts, task.stories, task.new_tokens, seen)
+    both = stories + _amount(
+        task.dialogues, task.dialogues, task.neutral_new_tokens, seen_neutral or seen
+    )
+    written, read = 0.0 if writer is None else both.written, both.read
     reading_rate = rates.reading
     if reading_rate is None and rates.writing is not None and writer is not None:
         reading_rate = rates.writing * writer.writing_flops / subject.reading_flops
-    prompts = drafts * texts * task.prompt_tokens
+    prompts = both.drafts * task.prompt_tokens_read
 
     def hours(tokens: float, rate: float | None) -> float | None:
         return tokens / rate / 3600 / task.workers if rate else None
@@ -153,11 +206,13 @@ def plan(task: Task, writer: Size | None, subject: Size, seen: Seen, rates: Rate
         task.keep == "auto"
         and task.stories * task.layers * subject.d_model * 4 > task.max_gigabytes * 1e9
     )
-    story_rows = task.emotions * task.topics if per_cell else task.stories
+    story_rows = task.emotions * task.topics if per_cell else stories.kept
     kept_tokens = task.dialogues * task.neutral_tokens_per_text * task.layers * subject.d_model * 4
     n_cells = task.emotions * task.topics + task.topics
-    unit_texts = max(1, task.batch_size // task.stories_per_topic) * task.stories_per_topic
-    unit_tokens = drafts * unit_texts * task.new_tokens
+    unit_cells = max(1, task.batch_size // task.stories_per_topic)
+    unit_texts = unit_cells * task.stories_per_topic
+    unit_tokens = stories.written * unit_cells / (task.emotions * task.topics)
+    shard_tokens = task.shard_size * read / both.kept if both.kept else 0.0
     return Plan(
         stories=task.stories,
         dialogues=task.dialogues,
@@ -167,7 +222,7 @@ def plan(task: Task, writer: Size | None, subject: Size, seen: Seen, rates: Rate
         if writer is None
         else written * writer.writing_flops + prompts * writer.reading_flops,
         reading_flops=read * subject.reading_flops,
-        text_bytes=drafts * texts * _RECORD + texts * letters + n_cells * _CELL,
+        text_bytes=both.drafts * _RECORD + both.letters + n_cells * _CELL,
         activation_bytes=(story_rows + task.dialogues) * row_bytes + kept_tokens,
         per_cell=per_cell,
         vector_bytes=2.0 * task.layers * (task.emotions + 1) * subject.d_model * 4,
@@ -179,7 +234,7 @@ def plan(task: Task, writer: Size | None, subject: Size, seen: Seen, rates: Rate
         unit_hours=None
         if writer is None or not rates.writing
         else unit_tokens / rates.writing / 3600,
-        shard_hours=task.shard_size * per_text / reading_rate / 3600 if reading_rate else None,
+        shard_hours=shard_tokens / reading_rate / 3600 if reading_rate else None,
     )
 
 

@@ -129,7 +129,7 @@ COMMANDS = {
                 "config": "the config, where it is not the first word",
                 "tokens_per_second": "tokens one worker writes per second",
                 "reading_tokens_per_second": "tokens one worker reads per second",
-                "measure": "load the models and measure both on a short sample",
+                "measure": "load the models; write and read one unit to know rates and lengths",
             },
             takes_settings=True,
         ),

@@ -1,8 +1,10 @@
-"""``emotion-probes plan``: what a run will take, before it begins; no weights are loaded."""
+"""``emotion-probes plan``: what a run will take, before it begins.
 
-import itertools
-import time
-from collections.abc import Sequence
+No weights are loaded, unless ``--measure`` asks for one unit to be written and read.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hooks.architecture import Architecture, describe
@@ -10,22 +12,21 @@ from hooks.batching import DEFAULT_BATCH_TOKENS
 from hooks.embedded import folder, is_embedded
 from hooks.errors import InvalidInput, ModelError
 from hooks.precision import resolve_device, resolve_dtype
+from hooks.prefill import tokens_to_read
+from hooks.tokens import encode_prompt, encode_text, is_chat
 from probes.commands.call import Call
 from probes.config import Config, ModelSettings, WriterSettings
 from probes.corpus import read_cell
 from probes.estimate import duration
-from probes.models import Models
 from probes.planning import Plan, Rates, Seen, Size, Task, plan
 from probes.runs import Run
-from probes.stages.units import plan as writing_units
-from probes.stages.units import rules, sampling
+from probes.stages.trial import look, measure, own_contents
+from probes.stages.units import TextKind, rules
+from probes.stages.units import plan as cut
 from probes.writing import first_prompts
 
 _SAMPLE = 200
 """Cells that are looked at for what was seen."""
-_MEASURED_PROMPTS = 48
-_MEASURED_TOKENS = 32
-_MEASURED_TEXTS = 16
 
 
 def main(call: Call) -> int:
@@ -34,8 +35,9 @@ def main(call: Call) -> int:
     asked = Rates(
         _rate(call.flags, "tokens_per_second"), _rate(call.flags, "reading_tokens_per_second")
     )
-    rows, source = estimate(run, asked, measure=bool(call.flags.get("measure")))
-    call.terminal.table(f"{run.source} would take ({source})", rows)
+    found = work_out(run, asked, measured=bool(call.flags.get("measure")))
+    call.terminal.table(f"{run.source} would take ({found.source})", list(_rows(run.config, found)))
+    call.terminal.result(found.numbers())
     return 0
 
 
@@ -48,36 +50,64 @@ def _rate(flags: dict[str, Any], name: str) -> float | None:
     return float(value)
 
 
-def estimate(run: Run, rates: Rates, *, measure: bool) -> tuple[list[tuple[str, str]], str]:
-    """Return the table's rows, and where rates and lengths come from."""
-    made, seen, known = work_out(run, rates, measure=measure)
-    lengths = "lengths and rejections as in this folder's texts" if seen else "full-length texts"
-    speeds = "rates measured here" if measure else "stated rate" if known.writing else "no rate"
-    return list(_rows(run.config, made, known)), f"{lengths}; {speeds}"
+@dataclass(frozen=True)
+class Found:
+    """A plan and what it rests on."""
+
+    plan: Plan
+    seen: Seen | None
+    rates: Rates
+    source: str
+
+    def numbers(self) -> dict[str, Any]:
+        """Return everything as numbers: tokens, bytes, FLOPs, hours."""
+        return {
+            **asdict(self.plan),
+            "disk_bytes": self.plan.disk_bytes,
+            "tokens_per_second": asdict(self.rates),
+            "seen": None if self.seen is None else asdict(self.seen),
+            "source": self.source,
+        }
 
 
-def work_out(run: Run, rates: Rates, *, measure: bool) -> tuple[Plan, Seen | None, Rates]:
-    """Return the plan, what was seen of finished cells, and the rates."""
+def work_out(run: Run, rates: Rates, *, measured: bool) -> Found:
+    """Return the plan; with `measured`, from a unit that is written and read for it."""
     config = run.config
-    subject = _size(config.model)
-    local = config.generation.engine == "local" and not run.brings_corpus
-    writer = _size(config.writer_model) if local else None
-    tokenizer = _tokenizer(config.model)
-    seen = _seen(run, tokenizer)
-    if measure:
-        rates = _measured(run, local)
-    return plan(_task(run, tokenizer), writer, subject, seen or Seen(), rates), seen, rates
+    subject_tokens = _tokenizer(config.model)
+
+    def n_tokens(text: str) -> int:
+        return len(encode_text(subject_tokens, text))
+
+    seen, neutral = (_seen(run, kind, n_tokens) for kind in ("stories", "neutral"))
+    lengths = "full-length texts" if seen is None else "lengths and rejections of this folder's"
+    if measured:
+        contents, rates = measure(run)
+        if seen is None:
+            seen = look(contents, n_tokens, config.generation.stories_per_prompt)
+            lengths = "lengths and rejections of one unit"
+    subject = _size(config.model, config.activation.layers)
+    writer = _size(config.writer_model) if _writes_here(run) else None
+    made = plan(_task(run), writer, subject, seen or Seen(), rates, neutral)
+    speeds = "rates measured here" if measured else "stated rate" if rates.writing else "no rate"
+    return Found(made, seen, rates, f"{lengths}; {speeds}")
 
 
-def _size(settings: ModelSettings | WriterSettings) -> Size:
-    name = settings.name
-    if name is None:
-        raise InvalidInput("plan: expected a model's name.")
-    found: Architecture = describe(name, revision=settings.revision)
+def _seen(run: Run, kind: TextKind, n_tokens: Callable[[str], int]) -> Seen | None:
+    """Look at the finished cells of the folder, or at the user's own texts."""
+    if run.brings_corpus:
+        return look(own_contents(run, kind), n_tokens, 1)
+    cells = run.story_cells if kind == "stories" else run.neutral_cells
+    done = [cell for cell in cells if (run.root / cell.path).exists()]
+    contents = [read_cell(run.root, cell) for cell in done[:: max(1, len(done) // _SAMPLE)]]
+    return look(contents, n_tokens, rules(run.config, kind, chat=True).texts_per_prompt)
+
+
+def _size(settings: ModelSettings | WriterSettings, layers: list[int] | None = None) -> Size:
+    found: Architecture = describe(_name(settings), revision=settings.revision)
     dtype = resolve_dtype(settings.dtype, resolve_device(settings.device))
     return Size(
         n_parameters=found.n_parameters,
-        reading_flops=found.reading_flops(),
+        reading_flops=found.reading_flops(max(layers) + 1 if layers else None),
         writing_flops=found.writing_flops(),
         cache_numbers=found.cache_numbers,
         d_model=found.d_model,
@@ -86,30 +116,45 @@ def _size(settings: ModelSettings | WriterSettings) -> Size:
     )
 
 
-def _tokenizer(settings: ModelSettings) -> Any:
+def _name(settings: ModelSettings | WriterSettings) -> str:
+    if settings.name is None:
+        raise InvalidInput("plan: expected a model's name.")
+    return settings.name
+
+
+def _tokenizer(settings: ModelSettings | WriterSettings) -> Any:
     from transformers import AutoTokenizer
 
-    source = str(folder(settings.name)) if is_embedded(settings.name) else settings.name
+    name = _name(settings)
+    source = str(folder(name)) if is_embedded(name) else name
     try:
         return AutoTokenizer.from_pretrained(
             source, revision=settings.revision, trust_remote_code=False
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(f"could not load the tokenizer of {settings.name!r}: {error}") from error
+        raise ModelError(f"could not load the tokenizer of {name!r}: {error}") from error
 
 
-def _n_tokens(tokenizer: Any, text: str) -> int:
-    return len(tokenizer(text, add_special_tokens=True, verbose=False)["input_ids"])
-
-
-def _task(run: Run, tokenizer: Any) -> Task:
+def _prompts(run: Run) -> list[list[int]]:
+    """Return the prompts of the first unit of stories as the writer reads them."""
     config = run.config
-    prompt_tokens = 0.0
-    if not run.brings_corpus:
-        prompts = first_prompts(
-            run.story_cells[:20], config.topics, rules(config, "stories", chat=True)
-        )
-        prompt_tokens = sum(_n_tokens(tokenizer, prompt) for prompt in prompts) / len(prompts)
+    tokenizer = _tokenizer(config.writer_model if _writes_here(run) else config.model)
+    chat = is_chat(tokenizer)
+    cells = cut(config, "stories", run.story_cells)[0].cells
+    system = config.writer.system if chat else None
+    return [
+        encode_prompt(tokenizer, prompt, system=system)
+        for prompt in first_prompts(cells, config.topics, rules(config, "stories", chat=chat))
+    ]
+
+
+def _writes_here(run: Run) -> bool:
+    return run.config.generation.engine == "local" and not run.brings_corpus
+
+
+def _task(run: Run) -> Task:
+    config = run.config
+    prompts = [[]] if run.brings_corpus else _prompts(run)
     n_layers = describe(config.model.name, revision=config.model.revision).n_layers
     layers = config.activation.layers
     topics = len({cell.topic for cell in run.story_cells})
@@ -127,7 +172,8 @@ def _task(run: Run, tokenizer: Any) -> Task:
         dialogues_per_topic=dialogues,
         new_tokens=config.generation.max_new_tokens,
         neutral_new_tokens=config.neutral.max_new_tokens,
-        prompt_tokens=prompt_tokens,
+        prompt_tokens=sum(map(len, prompts)) / len(prompts),
+        prompt_tokens_read=tokens_to_read(prompts) / len(prompts),
         batch_size=config.generation.batch_size,
         layers=n_layers if layers is None else len(layers),
         batch_tokens=config.activation.batch_tokens or DEFAULT_BATCH_TOKENS,
@@ -135,72 +181,14 @@ def _task(run: Run, tokenizer: Any) -> Task:
         neutral_tokens_per_text=config.activation.neutral_tokens_per_text,
         max_gigabytes=config.activation.max_gigabytes,
         keep=config.activation.keep,
+        stories_per_prompt=1 if run.brings_corpus else config.generation.stories_per_prompt,
         workers=config.compute.workers,
         gpus_per_worker=config.compute.gpus_per_worker or 1.0,
     )
 
 
-def _seen(run: Run, tokenizer: Any) -> Seen | None:
-    """Look at the finished cells of the folder, or at the user's own texts."""
-    if run.brings_corpus:
-        own = itertools.chain.from_iterable(run.own_texts("stories").values())
-        texts = list(itertools.islice(own, _SAMPLE))
-        drafts, asked = len(texts), len(texts)
-    else:
-        cells = [c for c in run.story_cells if (run.root / c.path).exists()]
-        cells = cells[:: max(1, len(cells) // _SAMPLE)]
-        contents = [read_cell(run.root, cell) for cell in cells]
-        texts = [text["text"] for content in contents for text in content["texts"]]
-        drafts = len(texts) + sum(len(content["rejected"]) for content in contents)
-        asked = sum(content["requested"] for content in contents)
-    if not texts:
-        return None
-    return Seen(
-        drafts_per_text=drafts / asked,
-        tokens_per_text=sum(_n_tokens(tokenizer, text) for text in texts) / len(texts),
-        letters_per_text=sum(len(text.encode()) for text in texts) / len(texts),
-    )
-
-
-def _measured(run: Run, local: bool) -> Rates:
-    """Write one small batch and read it back, with the models of the run."""
-    from hooks import pooled_resid_post
-
-    config, models = run.config, Models(run.config)
-    writing = None
-    texts: Sequence[str] = []
-    if local:
-        writer = models.writer()
-        asked = rules(config, "stories", chat=writer.is_chat)
-        unit = writing_units(config, "stories", run.story_cells)[0]
-        prompts = first_prompts(unit.cells, config.topics, asked)[:_MEASURED_PROMPTS]
-        short = {**sampling(config, "stories"), "max_new_tokens": _MEASURED_TOKENS}
-        start = time.perf_counter()
-        writer.generate(prompts, seed=0, **{**short, "max_new_tokens": 1})
-        first = time.perf_counter() - start
-        start = time.perf_counter()
-        written = writer.generate(prompts, seed=0, **short)
-        seconds = time.perf_counter() - start - first
-        # A whole text pays for its prompt once.
-        n_new = sum(len(one.tokens) for one in written) - len(prompts)
-        whole = config.generation.max_new_tokens * len(prompts)
-        writing = whole / (first + whole * max(seconds, 1e-9) / max(n_new, 1))
-        texts = [(one.text * 4)[:500] for one in written if one.text.strip()]
-    else:
-        cells = run.own_texts("stories").values() if run.brings_corpus else []
-        texts = list(itertools.chain.from_iterable(cells))
-    texts = texts[:_MEASURED_TEXTS]
-    if not texts:
-        raise InvalidInput("plan: --measure needs a local writer or a corpus to read.")
-    subject = models.subject()
-    pooled_resid_post(subject, texts[:2], layers=config.activation.layers)
-    start = time.perf_counter()
-    pooled_resid_post(subject, texts, layers=config.activation.layers)
-    n_tokens = sum(len(subject.encode(text)) for text in texts)
-    return Rates(writing, n_tokens / (time.perf_counter() - start))
-
-
-def _rows(config: Config, made: Plan, rates: Rates) -> Any:
+def _rows(config: Config, found: Found) -> Iterator[tuple[str, str]]:
+    made, rates = found.plan, found.rates
     workers = config.compute.workers
     yield "texts", f"{made.stories:,} stories, {made.dialogues:,} neutral"
     if made.tokens_written:

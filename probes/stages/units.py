@@ -14,7 +14,7 @@ from typing import Any, Literal
 from probes.config import Config
 from probes.corpus import Cell, Text
 from probes.endpoint import Endpoint
-from probes.exchange import Sampling
+from probes.exchange import Answer, Sampling, Usage
 from probes.models import Models
 from probes.reporting import Advance
 from probes.stimuli import banned
@@ -165,9 +165,12 @@ class Writing(_Author):
         self, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
     ) -> Sequence[Raw]:
         suppress = [self._banned_ids(emotion) for emotion in suppressed]
-        return self._writer.generate(
-            list(prompts), seed=seed, system=self.system, suppress=suppress, **self.sampling
-        )
+        encoded = [self._writer.encode_prompt(prompt, system=self.system) for prompt in prompts]
+        written = self._writer.generate(encoded, seed=seed, suppress=suppress, **self.sampling)
+        return [
+            Answer(one.text, one.finished, Usage(1, len(prompt), len(one.tokens)))
+            for prompt, one in zip(encoded, written, strict=True)
+        ]
 
 
 class Asking(_Author):

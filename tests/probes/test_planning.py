@@ -14,6 +14,7 @@ PAPER = Task(
     new_tokens=256,
     neutral_new_tokens=256,
     prompt_tokens=60.0,
+    prompt_tokens_read=30.0,
     batch_size=96,
     layers=42,
     batch_tokens=8192,
@@ -47,11 +48,33 @@ def test_the_papers_design_in_numbers():
 
 
 def test_what_was_seen_replaces_what_was_assumed():
-    seen = Seen(drafts_per_text=1.5, tokens_per_text=100.0, letters_per_text=420.0)
+    seen = Seen(
+        drafts_per_prompt=1.5,
+        tokens_per_draft=200.0,
+        kept_per_text=0.9,
+        tokens_per_text=100.0,
+        letters_per_text=420.0,
+    )
     made = plan(PAPER, BIG, BIG, seen, Rates())
-    assert made.tokens_written == 1.5 * 205_400 * 256
-    assert made.tokens_read == 205_400 * 100
+    assert made.tokens_written == pytest.approx(1.5 * 205_400 * 200)
+    assert made.tokens_read == pytest.approx(0.9 * 205_400 * 100)
     assert made.writing_hours is None
+
+
+def test_neutral_texts_have_lengths_of_their_own_once_some_were_seen():
+    seen = Seen(tokens_per_draft=200.0, tokens_per_text=100.0)
+    neutral = Seen(drafts_per_prompt=3.0, tokens_per_draft=50.0, tokens_per_text=40.0)
+    made = plan(PAPER, BIG, BIG, seen, Rates(), neutral)
+    assert made.tokens_written == pytest.approx(205_200 * 200 + 200 * 3 * 50)
+    assert made.tokens_read == pytest.approx(205_200 * 100 + 200 * 40)
+
+
+def test_a_prompt_for_many_stories_is_one_answer():
+    together = replace(PAPER, stories_per_prompt=12, new_tokens=3000)
+    made = plan(together, BIG, BIG, Seen(), Rates(1000.0))
+    assert made.tokens_written == 17_100 * 3000 + 200 * 256
+    assert made.unit_texts == 96
+    assert made.unit_hours == pytest.approx(8 * 3000 / 1000 / 3600)
 
 
 def test_workers_share_the_time_and_gpus_the_memory():

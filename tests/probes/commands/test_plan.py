@@ -1,46 +1,111 @@
-"""``emotion-probes plan``: what it says of a run is what the finished run holds."""
+"""``emotion-probes plan``: what it says before a run is what the run then takes."""
+
+import json
+from pathlib import Path
 
 import pytest
+from torch.utils.flop_counter import FlopCounterMode
 
 from probes.commands.plan import work_out
+from probes.corpus import read_corpus
+from probes.models import Models
 from probes.planning import Rates
 from probes.run import main
-from probes.storage import read_json
 
+DATA = Path(__file__).parents[2] / "data"
 STAGES = ("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
 
 
 @pytest.fixture
-def written(small_run, tiny_writer):
-    """A run whose texts a model wrote."""
-    made = small_run(
+def to_write(small_run, tiny_writer):
+    """A run of 240 stories in five units, of which nothing is written yet."""
+    topics = [f"a lost key, {number} of 10" for number in range(10)]
+    return small_run(
         writer={"name": str(tiny_writer)},
-        generation={"topics_subset": 4, "stories_per_topic": 5, "max_attempts": 2},
+        generation={
+            "topics_subset": topics,
+            "stories_per_topic": 8,
+            "max_attempts": 2,
+            "batch_size": 48,
+        },
         activation={"token_offset": 0},
     )
-    made.stages(*STAGES)
-    return made
 
 
 def bytes_below(folder) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_plan_agrees_with_the_finished_run(written):
-    planned, seen, _ = work_out(written.run(), Rates(), measure=False)
-    records = {name: read_json(written.folder / "stages" / f"{name}.json") for name in STAGES}
-    counts = records["generate-stories"]["counts"]
-    assert planned.stories == counts["requested"]
-    assert seen is not None
-    drafts = (counts["accepted"] + counts["rejected"]) / counts["requested"]
-    assert seen.drafts_per_text == pytest.approx(drafts)
-    read = records["extract-activations"]["counts"]
-    n_tokens = read["stories"]["n_tokens"] + read["neutral"]["n_tokens"]
-    assert planned.tokens_read == pytest.approx(n_tokens, rel=0.2)
-    activations = bytes_below(written.folder / "activations")
-    assert planned.activation_bytes == pytest.approx(activations, rel=0.2)
-    texts = bytes_below(written.folder / "stories") + bytes_below(written.folder / "neutral")
-    assert planned.text_bytes == pytest.approx(texts, rel=0.2)
+def took(made) -> dict[str, float]:
+    """What a finished run wrote and read, counted in its files."""
+    run = made.run()
+    model = Models(run.config).subject()
+    texts = list(read_corpus(run.root, [*run.story_cells, *run.neutral_cells]))
+    written = [run.record(name)["counts"]["usage"]["completion_tokens"] for name in STAGES[:2]]
+    return {
+        "tokens_written": sum(written),
+        "tokens_read": sum(len(model.encode(text.text)) for text in texts),
+        "activation_bytes": bytes_below(made.folder / "activations"),
+        "text_bytes": bytes_below(made.folder / "stories") + bytes_below(made.folder / "neutral"),
+        "vector_bytes": bytes_below(made.folder / "vectors"),
+    }
+
+
+def test_a_plan_made_from_one_unit_before_the_run_agrees_with_the_run(to_write):
+    planned = work_out(to_write.run(), Rates(), measured=True).numbers()
+    assert not to_write.folder.exists()
+    to_write.stages(*STAGES)
+    for name, value in took(to_write).items():
+        assert planned[name] == pytest.approx(value, rel=0.2), name
+
+
+def test_a_plan_of_an_interrupted_run_rests_on_what_is_there(to_write):
+    to_write.stages("generate-stories", "generate-neutral")
+    run = to_write.run()
+    for cell in run.story_cells[9:]:
+        (run.root / cell.path).unlink()
+    found = work_out(run, Rates(), measured=False)
+    assert "of this folder" in found.source
+    planned = found.numbers()
+    run.restart(STAGES[:2], {name: [name.removeprefix("generate-")] for name in STAGES[:2]})
+    to_write.stages(*STAGES)
+    for name, value in took(to_write).items():
+        assert planned[name] == pytest.approx(value, rel=0.2), name
+
+
+@pytest.mark.embedded
+def test_flops_of_reading_are_those_that_torch_counts(small_run):
+    own = {name: str(DATA / f"{name}.jsonl") for name in ("stories", "neutral")}
+    made = small_run(
+        corpus=own,
+        model={"name": "embedded:gemma-3-270m"},
+        generation={"emotions_subset": None},
+        activation={"batch_tokens": 512, "token_offset": 20},
+    )
+    made.stages("generate-stories", "generate-neutral")
+    planned = work_out(made.run(), Rates(), measured=False).plan
+    with FlopCounterMode(display=False) as counted:
+        made.stage("extract-activations")
+    assert planned.reading_flops == pytest.approx(counted.get_total_flops(), rel=0.2)
+
+
+@pytest.mark.embedded
+def test_flops_of_writing_are_those_that_torch_counts(small_run):
+    made = small_run(
+        writer={"name": "embedded:smollm2-135m-instruct"},
+        generation={
+            "emotions_subset": ["happy", "sad"],
+            "topics_subset": ["a lost key"],
+            "stories_per_topic": 3,
+            "max_new_tokens": 48,
+            "max_attempts": 1,
+        },
+        neutral={"max_new_tokens": 48},
+    )
+    with FlopCounterMode(display=False) as counted:
+        made.stages("generate-stories", "generate-neutral")
+    planned = work_out(made.run(), Rates(), measured=False).plan
+    assert planned.writing_flops == pytest.approx(counted.get_total_flops(), rel=0.2)
 
 
 def test_before_anything_is_written_lengths_are_the_limits(small_run, tiny_writer, capsys):
@@ -54,22 +119,60 @@ def test_before_anything_is_written_lengths_are_the_limits(small_run, tiny_write
     assert not made.folder.exists()
 
 
-def test_rates_can_be_measured_on_a_short_sample(small_run, tiny_writer):
+def test_numbers_are_numbers_in_json(small_run, tiny_writer, capsys):
     made = small_run(writer={"name": str(tiny_writer)})
-    planned, _, rates = work_out(made.run(), Rates(), measure=True)
+    assert main(["plan", made.config, "--tokens_per_second=10", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["exit_code"] == 0
+    assert printed["tokens_written"] == 24 * 12
+    assert printed["writing_hours"] == pytest.approx(24 * 12 / 10 / 3600)
+    assert printed["seen"] is None
+    assert printed["disk_bytes"] > printed["activation_bytes"] > 1000
+
+
+def test_a_unit_is_written_whole_to_measure_rates_and_lengths(small_run, tiny_writer):
+    made = small_run(writer={"name": str(tiny_writer)})
+    found = work_out(made.run(), Rates(), measured=True)
+    rates, seen = found.rates, found.seen
     assert rates.writing is not None
     assert rates.reading is not None
     assert rates.writing > 0 < rates.reading
-    assert planned.writing_hours == pytest.approx(24 * 12 / rates.writing / 3600)
+    assert seen is not None
+    assert seen.tokens_per_draft is not None
+    assert 1 < seen.tokens_per_draft <= 12
+    written = found.plan.tokens_written
+    assert found.plan.writing_hours == pytest.approx(written / rates.writing / 3600)
+
+
+def test_prompts_are_counted_as_the_writer_reads_them(small_run, tiny_writer):
+    system = "You tell stories. " * 20
+    lengths = [
+        work_out(
+            small_run(writer={"name": str(tiny_writer), "system": said}).run(),
+            Rates(),
+            measured=False,
+        ).plan.writing_flops
+        for said in (None, system)
+    ]
+    assert lengths[1] > 1.2 * lengths[0]
+
+
+def test_a_server_cannot_be_timed_here(small_run, capsys):
+    made = small_run(
+        writer={"name": "served"},
+        generation={"engine": "openai", "base_urls": "http://127.0.0.1:9/v1"},
+    )
+    assert main(["plan", made.config, "--measure"]) == 2
+    assert "--dry-run" in " ".join(capsys.readouterr().err.split())
 
 
 def test_own_texts_are_counted_and_not_written(reading_run):
     made = reading_run()
-    planned, seen, _ = work_out(made.run(), Rates(), measure=False)
-    assert (planned.stories, planned.dialogues) == (18, 6)
-    assert planned.tokens_written == 0
-    assert seen is not None
-    assert seen.drafts_per_text == 1
+    found = work_out(made.run(), Rates(), measured=False)
+    assert (found.plan.stories, found.plan.dialogues) == (18, 6)
+    assert found.plan.tokens_written == 0
+    assert found.seen is not None
+    assert found.seen.kept_per_text == 1
 
 
 @pytest.mark.parametrize("rate", ["0", "fast", "True"])
