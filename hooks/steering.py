@@ -25,7 +25,6 @@ Contract
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
 import torch
 from einops import einsum, rearrange
@@ -33,13 +32,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks.backends import check_layers
+from hooks.directions import (
+    Directions,
+    Norms,
+    Operation,
+    check_steered_layers,
+    coefficient,
+    coefficients,
+    unit_vectors,
+)
 from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
 from hooks.phases import served_prompts, whole_prompts
 from hooks.selection import Rule, Where, check_positions, select
 from hooks.watching import Inputs
-
-Operation = Literal["add", "project", "clamp", "rotate"]
 
 
 def add(
@@ -106,11 +112,11 @@ class Steering:
 @contextlib.contextmanager
 def steer(
     model: LanguageModel,
-    vector: Float[Tensor, "d_model"] | Float[Tensor, "layer d_model"],
+    vector: Directions,
     *,
     layers: Sequence[int],
     dose: float | None = None,
-    residual_norm: Float[Tensor, "layer"] | float | None = None,
+    residual_norm: Norms | None = None,
     strength: float | None = None,
     operation: Operation = "add",
     positions: Where | Rule = "all",
@@ -124,13 +130,14 @@ def steer(
         What is steered: its generation, its bulk reading and its backend's own forward passes.
     vector
         A direction; its length does not matter. One for all layers [d_model], one per layer of the
-        model, or one per entry of `layers`.
+        model [layer d_model], or a mapping from layers (`EmotionVectors.by_layer`).
     layers
         Layers to steer, 0-based.
     dose
         Coefficient as a fraction of `residual_norm`, **per layer** (see `split`).
     residual_norm
-        Mean residual norm per layer of the model (`EmotionVectors.residual_norm`), or one number.
+        Mean residual norm per layer of the model (`EmotionVectors.residual_norm`), a mapping from
+        layers (`EmotionVectors.norm_by_layer`), or one number.
     strength
         Coefficient in the stream's own units, instead of a dose.
     operation
@@ -151,28 +158,35 @@ def steer(
     Raises
     ------
     InvalidInput
-        For settings without meaning, and when a selection matches no token.
+        For settings without meaning or not finite, and when a selection matches no token.
     """
-    directions = _directions(model, vector, list(layers))
-    coefficients = _coefficients(
-        model, list(layers), operation, dose, residual_norm, strength, split
+    check_steered_layers(layers, model.n_layers)
+    units = unit_vectors(vector, layers, n_layers=model.n_layers, d_model=model.d_model)
+    amounts = coefficients(
+        operation,
+        layers,
+        n_layers=model.n_layers,
+        dose=dose,
+        residual_norm=residual_norm,
+        strength=strength,
+        split=split,
     )
     check_positions(positions)
     record = Steering(
-        operation, str(positions), dose, strength, split, coefficients, dict.fromkeys(layers, 0)
+        operation, str(positions), dose, strength, split, amounts, dict.fromkeys(layers, 0)
     )
-    if operation in ("add", "rotate") and not any(coefficients.values()):
+    if operation in ("add", "rotate") and not any(amounts.values()):
         yield record  # nothing is computed, so nothing can differ
         return
 
     def changed(rows: Tensor, layer: int, _owner: Tensor) -> Tensor:
-        unit = directions[layer].to(rows.device)
-        coefficient = coefficients[layer]
+        unit = units[layer].to(rows.device)
+        amount = amounts[layer]
         return {
-            "add": lambda: add(rows, unit, coefficient),
+            "add": lambda: add(rows, unit, amount),
             "project": lambda: project(rows, unit),
-            "clamp": lambda: clamp(rows, unit, coefficient),
-            "rotate": lambda: rotate(rows, unit, coefficient),
+            "clamp": lambda: clamp(rows, unit, amount),
+            "rotate": lambda: rotate(rows, unit, amount),
         }[operation]()
 
     with contextlib.ExitStack() as stack:
@@ -222,9 +236,9 @@ def steer_each(
     check_layers([layer], model.n_layers)
     check_positions(positions)
     units = vectors.float() / norms
-    coefficient = dose * residual_norm
-    record = Steering("add", str(positions), dose, None, False, {layer: coefficient}, {layer: 0})
-    if not coefficient:
+    amount = coefficient(dose, residual_norm)
+    record = Steering("add", str(positions), dose, None, False, {layer: amount}, {layer: 0})
+    if not amount:
         yield record
         return
 
@@ -237,7 +251,7 @@ def steer_each(
                 f"{n_rows if served is None else 'more'}."
             )
         prompt = owner if served is None else torch.tensor(served, device=owner.device)[owner]
-        return rows + coefficient * units.to(rows.device)[prompt]
+        return rows + amount * units.to(rows.device)[prompt]
 
     with whole_prompts(), _changing(model, positions, record, changed):
         yield record
@@ -284,72 +298,3 @@ def _refuse_nothing(positions: Where | Rule, record: Steering) -> None:
             "so nothing was steered. 'generated' needs model.generate; a span needs a prompt that "
             "is long enough, a speaker one who speaks."
         )
-
-
-def _directions(
-    model: LanguageModel, vector: Tensor, layers: list[int]
-) -> dict[int, Float[Tensor, "d_model"]]:
-    check_layers(layers, model.n_layers)
-    if not layers or len(set(layers)) != len(layers):
-        raise InvalidInput(f"layers: expected at least one layer, each once, got {layers}.")
-    if vector.shape[-1] != model.d_model:
-        raise InvalidInput(
-            f"vector: expected d_model {model.d_model} of {model.name}, got shape "
-            f"{tuple(vector.shape)}. Was it made from another model?"
-        )
-    per_layer = _per_layer("vector", vector, layers, model.n_layers, single=vector.ndim == 1)
-    units = {}
-    for layer, direction in per_layer.items():
-        norm = direction.float().norm()
-        if not (norm.isfinite() and norm > 0):
-            raise InvalidInput(f"vector: at layer {layer} it is zero or not finite.")
-        units[layer] = direction.float() / norm
-    return units
-
-
-def _per_layer(
-    name: str, values: Tensor, layers: list[int], n_layers: int, *, single: bool
-) -> dict[int, Tensor]:
-    """Give each layer its entry: of one for all, one per layer of the model, or one per entry."""
-    if single:
-        return dict.fromkeys(layers, values)
-    if len(values) == n_layers:
-        return {layer: values[layer] for layer in layers}
-    if len(values) == len(layers):
-        return dict(zip(layers, values, strict=True))
-    raise InvalidInput(
-        f"{name}: expected one entry, {n_layers} (layers of the model) or {len(layers)} (layers to "
-        f"steer), got {len(values)}."
-    )
-
-
-def _coefficients(
-    model: LanguageModel,
-    layers: list[int],
-    operation: Operation,
-    dose: float | None,
-    residual_norm: Any,
-    strength: float | None,
-    split: bool,
-) -> dict[int, float]:
-    if operation not in ("add", "project", "clamp", "rotate"):
-        raise InvalidInput(f"operation: expected add, project, clamp or rotate, got {operation!r}.")
-    if operation == "project":
-        if dose is not None or strength is not None:
-            raise InvalidInput("operation 'project' removes the direction; it takes no dose.")
-        return dict.fromkeys(layers, 0.0)
-    if (dose is None) == (strength is None):
-        raise InvalidInput(
-            f"operation {operation!r}: expected either a dose (with residual_norm) or a strength."
-        )
-    share = 1 / len(layers) if split else 1.0
-    if strength is not None:
-        return dict.fromkeys(layers, strength * share)
-    if residual_norm is None:
-        raise InvalidInput(
-            "dose: a dose is a fraction of the mean residual norm; pass "
-            "residual_norm=vectors.residual_norm, or use strength= for the stream's own units."
-        )
-    norms = torch.as_tensor(residual_norm, dtype=torch.float64)
-    entries = _per_layer("residual_norm", norms, layers, model.n_layers, single=norms.ndim == 0)
-    return {layer: float(dose or 0.0) * share * float(norm) for layer, norm in entries.items()}

@@ -24,9 +24,9 @@ from torch import Tensor
 
 import hooks
 from hooks import InvalidInput, LanguageModel
+from hooks.directions import Directions, Norms, Operation
 from hooks.scoring import next_tokens
 from hooks.selection import Rule, Where
-from hooks.steering import Operation
 from probes.statistics import bootstrap_indices, percentile_interval
 
 SKIPPED_TOKENS = 8
@@ -108,11 +108,11 @@ class Gauge:
 
     def cost(
         self,
-        vector: Float[Tensor, "d_model"] | Float[Tensor, "layer d_model"],
+        vector: Directions,
         dose: float,
         *,
         layers: Sequence[int],
-        residual_norm: Float[Tensor, "layer"],
+        residual_norm: Norms,
         operation: Operation = "add",
         split: bool = False,
         positions: Where | Rule = "all",
@@ -180,11 +180,11 @@ class Gauge:
 
     def largest(
         self,
-        vector: Float[Tensor, "d_model"] | Float[Tensor, "layer d_model"],
+        vector: Directions,
         budget: Budget,
         *,
         layers: Sequence[int],
-        residual_norm: Float[Tensor, "layer"],
+        residual_norm: Norms,
         operation: Operation = "add",
         split: bool = False,
         positions: Where | Rule = "all",

@@ -109,6 +109,15 @@ class EmotionVectors:
             )
         return self.vectors[:, self.emotions.index(emotion)]
 
+    def by_layer(self, emotion: str) -> dict[int, Float[Tensor, "d_model"]]:
+        """Return one emotion's denoised vectors by layer of the model, for `hooks.steer`."""
+        return dict(zip(self.layers, self[emotion], strict=True))
+
+    @property
+    def norm_by_layer(self) -> dict[int, float]:
+        """Mean residual norms by layer of the model, for `hooks.steer`."""
+        return dict(zip(self.layers, self.residual_norm.tolist(), strict=True))
+
     def at(self, layer: int) -> Float[Tensor, "emotion d_model"]:
         """Return the denoised vectors at a layer of the model."""
         return self.vectors[self.layer_index(layer)]

@@ -129,8 +129,7 @@ def log_prob(direction, dose):
 before = log_prob(vectors["sad"], 0.0)
 response = [log_prob(vectors["sad"], dose) - before for dose in DOSES]
 control = [log_prob(random, dose) - before for dose in DOSES]
-norms = torch.tensor([norm])
-costs = [gauge.cost(vectors["sad"], dose, layers=[layer], residual_norm=norms) for dose in DOSES]
+costs = [gauge.cost(vectors["sad"], dose, layers=[layer], residual_norm=norm) for dose in DOSES]
 usable = usable_dose(costs, budget)
 
 figure = Lines(

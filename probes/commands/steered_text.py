@@ -25,9 +25,9 @@ from torch import Tensor
 
 import hooks
 from hooks import LanguageModel, Last
+from hooks.directions import Operation
 from hooks.scoring import next_tokens
 from hooks.selection import Rule, Where
-from hooks.steering import Operation
 from probes.dosing import Budget, Cost, Gauge, on_texts
 from probes.experiments.steering_words import CARRIERS, first_tokens, last_residuals, log_probs
 from probes.vectors import EmotionVectors
@@ -128,8 +128,6 @@ def write_conditions(
     steer_texts, _ = on_texts(request.positions)
     prompt = model.encode_prompt(request.prompt)
     gauge = Gauge(model, neutral_texts)
-    places = [vectors.layer_index(layer) for layer in request.layers]
-    norms = vectors.residual_norm[places]
 
     def word_log_probs() -> Float[Tensor, "word"]:
         found = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
@@ -160,12 +158,12 @@ def write_conditions(
     progress(1)
     shared: dict[str, Any] = {
         "layers": request.layers,
-        "residual_norm": norms,
+        "residual_norm": vectors.norm_by_layer,
         "operation": request.operation,
         "split": request.split,
     }
     for emotion in request.emotions:
-        direction = vectors[emotion][places]
+        direction = vectors.by_layer(emotion)
         doses: list[float | None] = list(request.doses) or [None]
         capped = False
         if request.auto:

@@ -141,8 +141,8 @@ import hooks; from probes import EmotionVectors
 model = hooks.load({_loaded(provenance)})
 vectors = EmotionVectors.load("hf://{repo}")
 vectors.score(model, ["I lost my keys and missed the last train home."])
-with hooks.steer(model, vectors[{provenance.emotions[0]!r}], layers=[{provenance.target_layer}], \
-dose=0.1, residual_norm=vectors.residual_norm):
+with hooks.steer(model, vectors.by_layer({provenance.emotions[0]!r}), \
+layers=[{provenance.target_layer}], dose=0.1, residual_norm=vectors.norm_by_layer):
     model.generate(["He opened the letter and"], max_new_tokens=40, seed=0)
 ```
 

@@ -65,14 +65,26 @@ class ControlVector:
         """The dose formula in words, for a file's own description."""
         if self.dose is None or self.residual_norm is None:
             return "Control vector of another tool; it does not say which dose strength 1 is."
-        norms = zip(self.layers, self.residual_norm.tolist(), strict=True)
-        listed = ", ".join(f"{norm:g} at {layer}" for layer, norm in norms)
+        norms = self.norm_by_layer or {}
+        listed = ", ".join(f"{norm:g} at {layer}" for layer, norm in norms.items())
         return (
             f"Emotion vector of {self.emotion!r} in {self.made_from.get('model')}. Strength s adds "
             f"s * direction to the output of a decoder block (0-based). Each direction has the "
             f"length {self.dose:g} x mean residual norm of its block ({listed}), so strength s is "
             f"dose s * {self.dose:g} per layer: dose = s * |direction| / mean residual norm."
         )
+
+    @property
+    def by_layer(self) -> dict[int, Float[Tensor, "d_model"]]:
+        """The directions by layer, for `hooks.steer`."""
+        return dict(zip(self.layers, self.tensors, strict=True))
+
+    @property
+    def norm_by_layer(self) -> dict[int, float] | None:
+        """The mean residual norms by layer, for `hooks.steer`."""
+        if self.residual_norm is None:
+            return None
+        return dict(zip(self.layers, self.residual_norm.tolist(), strict=True))
 
     def only(self, layers: Sequence[int]) -> "ControlVector":
         """Keep some of the layers, in ascending order."""

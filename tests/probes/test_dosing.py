@@ -13,7 +13,7 @@ TEXTS = [
     "The old man sat by the window and watched the rain fall on the empty street.",
     "They waited at the station until the last train had gone, and nobody came.",
 ]
-NORMS = torch.tensor([10.0])
+NORMS = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_clamp_that_costs_less_at_a_larger_dose_is_searched_beyond_the_first_p
     stream = hooks.resid_post(model, TEXTS[0], layers=[2]).resid[0]
     direction = stream.mean(dim=0)
     usual = float((stream @ (direction / direction.norm())).mean())
-    how = {"layers": [2], "residual_norm": torch.tensor([usual]), "operation": "clamp"}
+    how = {"layers": [2], "residual_norm": usual, "operation": "clamp"}
     # At a dose of one the stream is set to about what it is anyway; small doses remove it.
     costs = {dose: gauge.cost(direction, dose, **how).kl for dose in (0.05, 0.8, 1.6)}
     assert costs[0.8] < costs[0.05]

@@ -121,6 +121,20 @@ class TestLookingUp:
         assert torch.equal(vectors.at(3), vectors.vectors[2])
         assert (vectors.emotions, vectors.layers) == (EMOTIONS, LAYERS)
 
+    def test_each_layer_is_steered_with_its_own_vector_where_a_bundle_has_only_some(self, model):
+        vectors = bundle()
+        sad, norms = vectors.by_layer("sad"), vectors.norm_by_layer
+        for layer, norm in zip(LAYERS, [1.0, 2.0, 3.0], strict=True):
+            plain = hooks.resid_post(model, TEXTS[0], [layer]).resid[0]
+            with hooks.steer(model, sad, layers=[layer], dose=0.5, residual_norm=norms):
+                moved = hooks.resid_post(model, TEXTS[0], [layer]).resid[0] - plain
+            own = vectors.at(layer)[0]
+            assert torch.allclose(
+                moved, (0.5 * norm * own / own.norm()).expand_as(moved), atol=1e-5
+            )
+        with pytest.raises(InvalidInput, match="nothing for layer 1; there is something for"):
+            hooks.steer(model, sad, layers=[1], dose=0.5, residual_norm=norms).__enter__()
+
     def test_an_unknown_emotion_is_refused_with_those_there_are(self):
         with pytest.raises(InvalidInput, match="'glad'.*sad, happy, at ease"):
             bundle()["glad"]

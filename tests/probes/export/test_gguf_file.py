@@ -49,7 +49,7 @@ class TestRoundTrip:
         logits = []
         for vector, norms in (
             (vectors["sad"], vectors.residual_norm),
-            (read.tensors, read.residual_norm),
+            (read.by_layer, read.norm_by_layer),
         ):
             with hooks.steer(model, vector, layers=[1, 2], dose=0.2, residual_norm=norms):
                 logits.append(model.unembed(hooks.resid_post(model, TEXT, layers=[3]).resid))
@@ -144,11 +144,13 @@ class TestLlamaCpp:
             return float((torch.tensor(theirs).log_softmax(-1) - mine).abs().max())
 
         plain = difference(ours())
-        dose = {"dose": 0.1 * strength, "residual_norm": made.residual_norm}
-        with hooks.steer(model, made.tensors, layers=layers, **dose):
+        dose, norms, directions = 0.1 * strength, made.norm_by_layer or {}, made.by_layer
+        with hooks.steer(model, directions, layers=layers, dose=dose, residual_norm=norms):
             steered = ours()
-        later = [layer + 1 for layer in layers]
-        with hooks.steer(model, made.tensors, layers=later, **dose):
+        directions = {layer + 1: direction for layer, direction in directions.items()}
+        norms = {layer + 1: norm for layer, norm in norms.items()}
+        later = list(directions)
+        with hooks.steer(model, directions, layers=later, dose=dose, residual_norm=norms):
             shifted = ours()
         file = (tmp_path / "sad.gguf", strength)
         return plain, difference(steered, *file), difference(shifted, *file)
