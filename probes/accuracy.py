@@ -64,6 +64,13 @@ def top_k(
     return mean_by_topics((ranks < k).double(), topic, n_resamples, seed)
 
 
+def mean_recall(hits: Bool[Tensor, "row"], emotion: Int[Tensor, "row"]) -> float:
+    """Share of right rows of each emotion, averaged over the emotions that have a row."""
+    of = torch.bincount(emotion).double()
+    right = torch.bincount(emotion, weights=hits.double())
+    return float((right / of)[of > 0].mean())
+
+
 def balanced(
     hits: Bool[Tensor, "row"],
     emotion: Int[Tensor, "row"],

@@ -212,16 +212,26 @@ def dealt_within_topics(
     return dealt
 
 
+def held_out_ranks_again(
+    rows: Rows, design: Design, bases: Sequence[Basis], labels: Int[Tensor, "row"]
+) -> Int[Tensor, "row"]:
+    """Rank of what other labels call a row's own emotion, learned and judged by them."""
+    return rank_of(held_out_scores(rows, design, bases, labels), labels)
+
+
 def permuted_hits(
     rows: Rows, design: Design, bases: Sequence[Basis], dealt: Int[Tensor, "permutation row"]
 ) -> Float[Tensor, "permutation"]:
     """Held-out accuracy for every permutation of the labels, learned and judged by it."""
-    found = [rank_of(held_out_scores(rows, design, bases, labels), labels) == 0 for labels in dealt]
+    found = [held_out_ranks_again(rows, design, bases, labels) == 0 for labels in dealt]
     return torch.stack(found).double().mean(dim=1)
 
 
 def inner_hits(
-    rows: Rows, design: Design, basis_without: Callable[[int, int], Basis]
+    rows: Rows,
+    design: Design,
+    basis_without: Callable[[int, int], Basis],
+    emotion: Int[Tensor, "row"] | None = None,
 ) -> Float[Tensor, "outer inner"]:
     """Rows of fold `inner` named right by vectors from topics in neither `outer` nor `inner`.
 
@@ -229,8 +239,11 @@ def inner_hits(
     ----------
     basis_without
         Neutral components from the topics in neither of two folds.
+    emotion
+        Labels to learn from and judge by instead of the design's (a permutation of them).
     """
-    cells, fold = CellSums(rows, design), design.fold
+    label = design.emotion if emotion is None else emotion
+    cells, fold = CellSums(rows, design, label), design.fold
     hits = torch.zeros(design.n_folds, design.n_folds, dtype=torch.float64)
     for first in range(design.n_folds):
         for second in range(first + 1, design.n_folds):
@@ -241,7 +254,7 @@ def inner_hits(
             for outer, inner in ((first, second), (second, first)):
                 members = fold == inner
                 found = scores(rows[members], trained)
-                hits[outer, inner] = (rank_of(found, design.emotion[members]) == 0).sum()
+                hits[outer, inner] = (rank_of(found, label[members]) == 0).sum()
     return hits
 
 
@@ -250,24 +263,39 @@ def choose_nested(hits: Float[Tensor, "layer outer inner"]) -> Int[Tensor, "oute
     return reduce(hits, "layer outer inner -> layer outer", "sum").argmax(dim=0)
 
 
-def logistic_ranks(rows: Rows, design: Design) -> Int[Tensor, "row"]:
+def whitened(rows: Rows, design: Design) -> Float[Tensor, "fold row component"]:
+    """Leading principal components of the rows outside each fold, with a spread of one there."""
+    data, found = rows.double().numpy(force=True), []
+    fewest = min(int((design.fold != held).sum()) for held in range(design.n_folds))
+    n_components = min(LOGISTIC_COMPONENTS, fewest - 1, rows.shape[1])
+    for held in range(design.n_folds):
+        outside = (design.fold != held).numpy()
+        reduced = PCA(n_components, whiten=True, svd_solver="full").fit(data[outside])
+        found.append(torch.from_numpy(reduced.transform(data)))
+    return torch.stack(found)
+
+
+def logistic_ranks(
+    seen: Float[Tensor, "fold row component"],
+    design: Design,
+    emotion: Int[Tensor, "row"] | None = None,
+) -> Int[Tensor, "row"]:
     """Rank of every row's own emotion by a multinomial logistic regression on the other folds.
 
-    It sees the first `LOGISTIC_COMPONENTS` whitened principal components of its training stories,
-    with an L2 penalty (C = 0.1): enough to see what a trained linear reader gets, not tuned.
+    It sees what `whitened` gives, with an L2 penalty (C = 0.1): enough to see what a trained linear
+    reader gets, not tuned. Other labels to learn from and judge by are a permutation of the own.
     """
-    fold = design.fold
-    found = torch.full((len(rows), design.n_emotions), -math.inf, dtype=torch.float64)
-    data, label = rows.double().numpy(force=True), design.emotion.numpy(force=True)
+    own = design.emotion if emotion is None else emotion
+    fold, label = design.fold, own.numpy(force=True)
+    found = torch.full((len(label), design.n_emotions), -math.inf, dtype=torch.float64)
     for held in range(design.n_folds):
         inside, outside = (fold == held).numpy(), (fold != held).numpy()
         if len(set(label[outside])) < 2:
             continue
-        n_components = min(LOGISTIC_COMPONENTS, int(outside.sum()) - 1, rows.shape[1])
-        reduced = PCA(n_components, whiten=True, svd_solver="full").fit(data[outside])
+        data = seen[held].numpy(force=True)
         model = LogisticRegression(C=_LOGISTIC_C, max_iter=1000)
-        model.fit(reduced.transform(data[outside]), label[outside])
-        decided = model.decision_function(reduced.transform(data[inside]))
+        model.fit(data[outside], label[outside])
+        decided = model.decision_function(data[inside])
         if decided.ndim == 1:
             # Two classes: scikit-learn gives one column, for the second.
             decided = torch.stack(
@@ -275,4 +303,4 @@ def logistic_ranks(rows: Rows, design: Design) -> Int[Tensor, "row"]:
             ).numpy()
         members = torch.from_numpy(inside).nonzero()
         found[members, torch.from_numpy(model.classes_)] = torch.from_numpy(decided)
-    return rank_of(found, design.emotion)
+    return rank_of(found, own)

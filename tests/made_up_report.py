@@ -109,7 +109,7 @@ def accuracy(emotions: list[str], **changes: Any) -> dict[str, Any]:
         "chance": 1 / len(emotions),
         "nearest": [{"top_1": {"value": 0.4, "low": 0.3, "high": 0.5}}] * 2,
         "permuted": [{"mean": 0.05, "upper": 0.1, "p": 0.01}] * 2,
-        "nested": {"top_1": {"value": 0.2, "low": 0.15, "high": 0.25}, "p_of_largest": 0.02},
+        "nested": {"top_1": {"value": 0.2, "low": 0.15, "high": 0.25}, "p": 0.02},
         **changes,
     }
 

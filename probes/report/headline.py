@@ -156,7 +156,7 @@ def _accuracy(
     p, layer = null["p"], f"at layer {found['layer']}"
     if found["layer_rule"] == "held-out topics":
         # The analyzed layer was chosen by this very number: what counts was chosen on other topics.
-        p, top = found["nested"]["p_of_largest"], found["nested"]["top_1"]
+        p, top = found["nested"]["p"], found["nested"]["top_1"]
         layer = "at layers chosen on other topics"
     return Claim(
         name="Held-out accuracy",

@@ -4,14 +4,20 @@ import json
 
 import pytest
 import small_runs
+import torch
+from scipy import stats
 
 from hooks.errors import InvalidInput
 from probes import figures
 from probes.experiments import find_experiment
+from probes.experiments.held_out_topics import nested_null
+from probes.holdout import Design, dealt_within_topics, held_out_ranks_again, inner_hits
 from probes.materials import Materials
 from probes.models import Models
 from probes.reporting import Silent
+from probes.statistics import permutation_p_value
 
+EMPTY = torch.zeros(0, 6)
 MEASURE = find_experiment("held-out-topics").measure
 PLANTED = {"strength": [0.0, 0.0, 1.0, 0.0], "topic_strength": 0.5}
 
@@ -35,19 +41,59 @@ def test_every_fold_chooses_the_planted_layer_without_its_own_stories(found):
     assert set(nested["layers_of_folds"]) == {2}
     assert nested["top_1"]["value"] == found.values["nearest"][2]["top_1"]["value"]
     assert nested["p_of_largest"] == pytest.approx(1 / 41)
+    assert (nested["p"], nested["n_permutations"]) == (pytest.approx(1 / 9), 8)
+
+
+def test_every_statistic_and_reader_has_a_control_of_its_own(found):
+    null = found.values["permuted"]
+    for statistic in ("top_3", "balanced"):
+        assert null[2][statistic]["p"] == pytest.approx(1 / 41)
+        assert null[0][statistic]["p"] > 0.02
+    assert null[2]["top_3"]["mean"] == pytest.approx(3 / 8, abs=0.08)
+    assert null[2]["balanced"]["mean"] == pytest.approx(1 / 8, abs=0.05)
+    assert found.values["logistic_permuted"]["p"] == pytest.approx(1 / 9)
 
 
 def test_noise_is_said_to_show_nothing(planted):
     measured = MEASURE(planted(strength=[0.0] * 4, topic_strength=0.5))
     assert measured.values["nested"]["p_of_largest"] > 0.02
+    assert measured.values["logistic_permuted"]["p"] > 0.12
     assert measured.values["nested"]["top_1"]["value"] < 0.3
     assert any("no better" in limit for limit in measured.limits)
+
+
+def test_the_nested_p_of_noise_is_uniform():
+    topic = torch.arange(6).repeat_interleave(8)
+    emotion = torch.arange(4).repeat(12)
+    design = Design(emotion, topic, torch.ones_like(topic), torch.arange(6) % 3, 4)
+    p = []
+    for dataset in range(40):
+        noise = torch.randn(2, 48, 6, generator=torch.Generator().manual_seed(dataset))
+        dealt = torch.cat([emotion[None], dealt_within_topics(design, 19, seed=dataset)])
+        hits = torch.stack([
+            torch.stack([held_out_ranks_again(rows, design, [EMPTY] * 3, each) for each in dealt])
+            for rows in noise
+        ]) == 0  # fmt: skip
+        inner = torch.stack([
+            torch.stack([inner_hits(rows, design, lambda *_: EMPTY, each) for each in dealt])
+            for rows in noise
+        ])  # fmt: skip
+        observed, *null = nested_null(hits, inner, design).tolist()
+        # A tie is broken by chance, so that a statistic of few values has a uniform p.
+        shift = torch.rand(20, generator=torch.Generator().manual_seed(dataset)) * 1e-6
+        null = torch.tensor(null) + shift[1:]
+        p.append(permutation_p_value(observed + float(shift[0]), null, "greater"))
+    assert stats.kstest(p, "uniform").pvalue > 0.01
 
 
 def test_target_layer_held_out_selects_the_planted_layer_and_says_so(planted):
     materials = planted(target_layer="held-out", **PLANTED)
     assert materials.layer == 2
     assert materials.vectors.provenance.target_layer_rule == "held-out topics"
+    measured = MEASURE(materials)
+    assert measured.rows[0][0] == "held-out topics, layer chosen on others"
+    assert measured.rows[1][0] == "held-out topics, layer 2, chosen by this number"
+    assert any("chosen by its own accuracy" in limit for limit in measured.limits)
     counts = materials.run.record("compute-vectors")["counts"]
     assert (
         max(counts["target_layer"]["accuracy"], key=counts["target_layer"]["accuracy"].get) == "2"
