@@ -7,14 +7,15 @@ are. ``neutral-*.safetensors`` also holds ``tokens`` [token layer d_model].
 
 Contract
 --------
-* A shard is written whole and atomically; the same texts and model give the same bytes.
+* A shard is written whole and atomically; the same texts and model give the same bytes. Its header
+  says what it was made from, and a shard made from anything else is refused.
 * Texts with no token left are left out and counted. A value that is not finite is an error that
   names the text; nothing of its shard is written.
 * Knows files and tensors, not models.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +28,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from hooks import DataError, Pooled
+from hooks import DataError, Pooled, StaleArtifact
 from probes.corpus import Text
 from probes.storage import write_bytes
 
@@ -145,8 +146,8 @@ def _by_cell(shard: Shard) -> Shard:
     )
 
 
-def save_shard(path: Path, shard: Shard) -> None:
-    """Write a shard atomically."""
+def save_shard(path: Path, shard: Shard, made_from: Mapping[str, str] | None = None) -> None:
+    """Write a shard atomically, with what it was made from in its header."""
     tensors = {
         "mean": shard.mean,
         "norm": shard.norm,
@@ -154,7 +155,11 @@ def save_shard(path: Path, shard: Shard) -> None:
         "n_texts": shard.n_texts,
         "tokens": shard.tokens,
     }
-    about = {"rows": [list(asdict(row).values()) for row in shard.rows], "dropped": shard.dropped}
+    about = {
+        "rows": [list(asdict(row).values()) for row in shard.rows],
+        "dropped": shard.dropped,
+        "made_from": dict(made_from or {}),
+    }
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     write_bytes(path, save_tensors(contiguous, metadata={"shard": json.dumps(about)}))
 
@@ -186,7 +191,49 @@ def read_metadata(content: bytes) -> dict[str, Any]:
     return json.loads(content[8 : 8 + length])["__metadata__"]
 
 
-def load_shards(root: Path, kind: Kind, n_shards: int) -> Iterator[Shard]:
-    """Read the shards of one kind, one after another."""
-    for number in range(n_shards):
-        yield load_shard(shard_path(root, kind, number))
+def check_origin(path: Path, made_from: Mapping[str, str]) -> None:
+    """Refuse a shard that was made from anything else; only its header is read.
+
+    Raises
+    ------
+    StaleArtifact
+        With what differs.
+    DataError
+        When the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            header = start + file.read(int.from_bytes(start, "little"))
+        before = json.loads(read_metadata(header)["shard"])["made_from"]
+    except (OSError, KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
+        raise DataError(
+            f"{path} is missing, damaged or truncated ({error}). Delete it and run "
+            "extract-activations again."
+        ) from error
+    keys = [key for key in {**made_from, **before} if before.get(key) != made_from.get(key)]
+    if keys:
+        listed = ", ".join(f"{k} was {before.get(k)}, expected {made_from.get(k)}" for k in keys)
+        raise StaleArtifact(
+            f"{path} was not made by this run: {listed}. Delete it and run extract-activations "
+            "again."
+        )
+
+
+def load_shards(root: Path, kind: Kind, index: Mapping[str, Any]) -> Iterator[Shard]:
+    """Read the shards of one kind, one after another.
+
+    Parameters
+    ----------
+    index
+        How many there are (``index[kind]["n_shards"]``), and from what (``index["made_from"]``).
+
+    Raises
+    ------
+    DataError, StaleArtifact
+        When one is missing, damaged, or of another run.
+    """
+    for number in range(index[kind]["n_shards"]):
+        path = shard_path(root, kind, number)
+        check_origin(path, index["made_from"])
+        yield load_shard(path)

@@ -115,7 +115,7 @@ class Materials:
         emotions = {name: number for number, name in enumerate(self.emotions)}
         topics = {name: number for number, name in enumerate(self.topics)}
         means, emotion, topic, index, n_tokens, n_texts = [], [], [], [], [], []
-        for shard in load_shards(self.run.root, "stories", self.index["stories"]["n_shards"]):
+        for shard in load_shards(self.run.root, "stories", self.index):
             means.append(shard.mean[:, place])
             n_tokens.append(shard.n_tokens)
             n_texts.append(shard.n_texts)
@@ -166,7 +166,7 @@ class Materials:
         place = self._place(layer)
         per_text = self.config.activation.neutral_tokens_per_text
         samples, topics = [], []
-        for shard in load_shards(self.run.root, "neutral", self.index["neutral"]["n_shards"]):
+        for shard in load_shards(self.run.root, "neutral", self.index):
             samples.append((shard.tokens if kind == "token" else shard.mean)[:, place])
             for row, n_tokens in zip(shard.rows, shard.n_tokens.tolist(), strict=True):
                 topics += [row.topic] * (min(per_text, n_tokens) if kind == "token" else 1)
@@ -217,9 +217,9 @@ def removed_components(
     settings = run.config.vectors
     n_layers = len(index["layers"])
     if settings.neutral_pca == "none":
-        shard = next(load_shards(run.root, "stories", 1))
+        shard = next(load_shards(run.root, "stories", index))
         return [torch.zeros(0, shard.mean.shape[2]) for _ in range(n_layers)], [0.0] * n_layers
-    shards = list(load_shards(run.root, "neutral", index["neutral"]["n_shards"]))
+    shards = list(load_shards(run.root, "neutral", index))
     tokens = settings.neutral_pca == "token"
     samples = torch.cat([shard.tokens if tokens else shard.mean for shard in shards])
     if len(samples) < 2:

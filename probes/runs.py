@@ -30,9 +30,11 @@ from probes.corpus import Cell, neutral_cells, read_jsonl, story_cells
 from probes.norm_files import read_norms
 from probes.storage import (
     StorageError,
+    digest_files,
     digest_of,
     read_json,
     remove_leftovers,
+    stamp_of,
     write_json,
 )
 
@@ -301,7 +303,7 @@ class Run:
             write_json(self.record_path(stage), record)
         return record[name]
 
-    def finish(self, stage: str, output_digest: str, counts: Any, seconds: float) -> None:
+    def finish(self, stage: str, files: Sequence[Path], counts: Any, seconds: float) -> None:
         """Record that a stage is complete; seconds of earlier, killed sittings are not known.
 
         Where ``counts["failed"]`` names anything it has ended and is not complete.
@@ -309,12 +311,40 @@ class Run:
         record = self.record(stage) or {}
         record |= {
             "complete": not counts.get("failed"),
-            "output_digest": output_digest,
-            "counts": counts,
+            "output_digest": digest_files(files, self.root),
+            "stamp": stamp_of(files, self.root),
+            "counts": {**counts, "files": len(files)},
             "seconds": round(seconds, 2),
             "versions": versions(),
         }
         write_json(self.record_path(stage), record)
+
+    def check_intact(self, stage: str, files: Sequence[Path]) -> None:
+        """Refuse files that are not those a finished stage has left.
+
+        Files of the same names, sizes and times are not opened; the others are compared whole.
+
+        Raises
+        ------
+        StaleArtifact
+            With the names of those that changed since.
+        """
+        record = self.record(stage) or {}
+        if stamp_of(files, self.root) == record.get("stamp"):
+            return
+        if digest_files(files, self.root) == record.get("output_digest"):
+            stamp = stamp_of(files, self.root)  # a copied folder
+            write_json(self.record_path(stage), {**record, "stamp": stamp})
+            return
+        ended = self.record_path(stage).stat().st_mtime_ns
+        later = [p.relative_to(self.root).as_posix() for p in files if p.stat().st_mtime_ns > ended]
+        before = record["counts"]["files"]
+        again = stage if len(files) < before and not later else f"--restart {stage}"
+        raise StaleArtifact(
+            f"the files of stage {stage} in {self.root} are not those it left: {before} then, "
+            f"{len(files)} now, changed since: {', '.join(later[:5]) or 'none'}. Put them back, or "
+            f"make them again: python -m probes.run {self.source} {again}"
+        )
 
     def restart(self, stages: Sequence[str], folders: Mapping[str, Sequence[str]]) -> None:
         """Delete the outputs and records of stages; `folders` maps a stage to what it leaves."""

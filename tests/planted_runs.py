@@ -19,7 +19,7 @@ from probes.corpus import Text, read_corpus
 from probes.materials import Materials
 from probes.models import Models
 from probes.reporting import Silent
-from probes.storage import digest_files, write_json
+from probes.storage import write_json
 
 N_LAYERS = 4
 D_MODEL = 48
@@ -53,6 +53,7 @@ def plant(
         "n_layers": N_LAYERS,
         "layers": list(range(N_LAYERS)),
         "per_cell": False,
+        "made_from": {},
         **(index or {}),
     }
     for kind, cells in (("stories", run.story_cells), ("neutral", run.neutral_cells)):
@@ -63,8 +64,7 @@ def plant(
         save_shard(shard_path(run.root, kind, 0), shard)
         about[kind] = {"n_shards": 1, "n_texts": len(texts), "n_tokens": 1, "dropped": 0}
     write_json(run.root / "activations" / "index.json", about)
-    files = stages.outputs(run, stage)
-    run.finish(stage.name, digest_files(files, run.root), {"files": len(files)}, 0.0)
+    run.finish(stage.name, stages.outputs(run, stage), {}, 0.0)
     made.stage("compute-vectors")
     return materials(made)
 

@@ -8,6 +8,7 @@ Contract
 """
 
 import importlib
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,6 @@ from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run
 from probes.stages.settings import SETTINGS
-from probes.storage import digest_files
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,15 @@ class Stage:
     leaves: tuple[str, ...]
     """Files and folders below the run's folder that belong to this stage alone."""
     summary: str
+    names: str = r"[^.].*"
+    """What the names of its files below a folder look like; others are not its own."""
 
     def settings(self, run: Run) -> dict[str, Any]:
         """Return the settings that decide this stage's outputs."""
         return SETTINGS[self.name](run)
 
+
+_CELL_NAMES = r"[0-9a-f]{12}\.json"
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -48,6 +52,7 @@ STAGES: tuple[Stage, ...] = (
         (),
         ("stories",),
         "write stories for every (emotion, topic) cell and keep the good ones",
+        _CELL_NAMES,
     ),
     Stage(
         "generate-neutral",
@@ -55,6 +60,7 @@ STAGES: tuple[Stage, ...] = (
         (),
         ("neutral",),
         "write emotionally neutral dialogues on the same topics",
+        _CELL_NAMES,
     ),
     Stage(
         "extract-activations",
@@ -62,6 +68,7 @@ STAGES: tuple[Stage, ...] = (
         ("generate-stories", "generate-neutral"),
         ("activations",),
         "read resid_post and average it over each text's tokens",
+        r"(stories|neutral)-\d+\.safetensors|index\.json",
     ),
     Stage(
         "compute-vectors",
@@ -69,6 +76,7 @@ STAGES: tuple[Stage, ...] = (
         ("extract-activations",),
         ("vectors",),
         "mean difference, neutral components projected out",
+        r"emotion_vectors\.safetensors",
     ),
     Stage(
         "analyze",
@@ -97,6 +105,7 @@ STAGES: tuple[Stage, ...] = (
         ("generate-stories", "analyze", "logit-lens", "validate"),
         ("figures",),
         "figures as PNG and interactive HTML",
+        r"[^.].*\.(png|html)",
     ),
     Stage(
         "report",
@@ -127,11 +136,13 @@ def find_stages(names: Sequence[str]) -> list[Stage]:
 
 
 def outputs(run: Run, stage: Stage) -> list[Path]:
-    """Every file a stage has left."""
+    """Every file a stage has left; what file managers and people put beside them is not."""
     files: list[Path] = []
     for name in stage.leaves:
         target = run.root / name
-        files += [path for path in target.rglob("*") if path.is_file()] if target.is_dir() else []
+        if target.is_dir():
+            own = [path for path in target.rglob("*") if re.fullmatch(stage.names, path.name)]
+            files += [path for path in own if path.is_file()]
         files += [target] if target.is_file() else []
     return sorted(files)
 
@@ -217,6 +228,8 @@ def run_stage(
     run.check_unchanged(stage.name, settings, inputs)
     if is_complete(run, stage):
         return False
+    for earlier in find_stages(stage.upstream) if stage.upstream else []:
+        run.check_intact(earlier.name, outputs(run, earlier))
     run.begin(stage.name, settings, inputs)
     if dropped := drop_what_followed(run, stage):
         reporter.note(f"made without what failed, so to be made again: {', '.join(dropped)}")
@@ -229,10 +242,7 @@ def run_stage(
         return True
     start = time.monotonic()
     counts = dict(load_code(stage.code)(run, models, reporter))
-    files = outputs(run, stage)
-    counts["files"] = len(files)
-    seconds = time.monotonic() - start
-    run.finish(stage.name, digest_files(files, run.root), counts, seconds)
+    run.finish(stage.name, outputs(run, stage), counts, time.monotonic() - start)
     return True
 
 

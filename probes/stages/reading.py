@@ -9,7 +9,14 @@ from typing import Any
 import torch
 
 from hooks import DataError
-from probes.activations import Kind, load_shards, plan_shards, save_shard, shard_path
+from probes.activations import (
+    Kind,
+    check_origin,
+    load_shards,
+    plan_shards,
+    save_shard,
+    shard_path,
+)
 from probes.cluster import Workers, workers
 from probes.corpus import Cell, count_texts, read_corpus
 from probes.denoising import MeanAccumulator, mean_difference, project_out
@@ -20,7 +27,7 @@ from probes.reporting import Reporter
 from probes.runs import Run, versions
 from probes.stages.beforehand import check_layers, check_target
 from probes.stages.units import Reading, ReadingUnit, TuningUnit
-from probes.storage import write_json
+from probes.storage import digest_of, write_json
 from probes.vectors import EmotionVectors, Provenance, mean_residual_norm
 
 
@@ -79,6 +86,7 @@ def _read(
         **{key: model[key] for key in model if key not in ("name", "d_model")},
         "layers": layers,
         "per_cell": per_cell,
+        "made_from": _origin(run, model),
     }
     batch_tokens = settings.batch_tokens or run.keep(
         "extract-activations", "batch_tokens", lambda: _tuned(readers, max(layers))
@@ -92,8 +100,10 @@ def _read(
             "per_cell": per_cell and kind == "stories",
             "batch_tokens": batch_tokens,
         }
-        _read_shards(run, readers, reporter, kind, corpus, shards, how)
-        index[kind] = _totals(run, kind, len(shards))
+        made_from = index["made_from"]
+        _read_shards(run, readers, reporter, kind, corpus, shards, how, made_from)
+        index[kind] = {"n_shards": len(shards)}
+        index[kind] |= _totals(run, kind, index)
     return index
 
 
@@ -116,10 +126,18 @@ def _tuned(readers: Workers, last_layer: int) -> int:
     return batch_tokens
 
 
-def _totals(run: Run, kind: Kind, n_shards: int) -> dict[str, int]:
+def _origin(run: Run, model: dict[str, Any]) -> dict[str, str]:
+    """Say what this run's shards are made from: model, settings, texts."""
+    record = run.record("extract-activations") or {}
+    loaded = {key: model[key] for key in ("fingerprint", "dtype", "backend")}
+    made_from = {key: digest_of(record.get(key)) for key in ("settings", "inputs")}
+    return {**loaded, **made_from}
+
+
+def _totals(run: Run, kind: Kind, index: dict[str, Any]) -> dict[str, int]:
     """Count what the shards hold, one after another."""
-    totals = {"n_shards": n_shards, "n_texts": 0, "n_tokens": 0, "dropped": 0}
-    for shard in load_shards(run.root, kind, n_shards):
+    totals = {"n_texts": 0, "n_tokens": 0, "dropped": 0}
+    for shard in load_shards(run.root, kind, index):
         totals["n_texts"] += int(shard.n_texts.sum())
         totals["n_tokens"] += int(shard.n_tokens.sum())
         totals["dropped"] += shard.dropped
@@ -152,8 +170,11 @@ def _read_shards(
     corpus: _Corpus,
     shards: Sequence[Sequence[int]],
     how: dict[str, Any],
+    made_from: dict[str, str],
 ) -> None:
     todo = [n for n in range(len(shards)) if not shard_path(run.root, kind, n).exists()]
+    for number in set(range(len(shards))) - set(todo):
+        check_origin(shard_path(run.root, kind, number), made_from)
     left = sum(corpus.n_texts[cell] for number in todo for cell in shards[number])
 
     def units() -> Iterator[ReadingUnit]:
@@ -163,7 +184,7 @@ def _read_shards(
 
     with reporter.task(f"reading {kind}", corpus.total, "texts", corpus.total - left) as advance:
         for unit, shard in readers.map(units(), advance):
-            save_shard(shard_path(run.root, kind, unit.number), shard)
+            save_shard(shard_path(run.root, kind, unit.number), shard, made_from)
 
 
 def _cells_hash(run: Run, cells: Sequence[Cell]) -> str:
@@ -182,9 +203,14 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
     place = {emotion: number for number, emotion in enumerate(emotions)}
     means: MeanAccumulator | None = None
     norms, tokens = [], []
-    for shard in load_shards(run.root, "stories", index["stories"]["n_shards"]):
+    for shard in load_shards(run.root, "stories", index):
         if means is None:
             means = MeanAccumulator(len(emotions), *shard.mean.shape[1:])
+        if foreign := {row.emotion for row in shard.rows} - set(place):
+            raise DataError(
+                f"expected activations of {', '.join(emotions)}, got {foreign} as well. Read the "
+                f"texts again: python -m probes.run {run.source} --restart extract-activations"
+            )
         owner = torch.tensor([place[row.emotion or ""] for row in shard.rows], dtype=torch.long)
         means.add(shard.mean, owner, shard.n_texts)
         norms.append(shard.norm)

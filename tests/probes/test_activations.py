@@ -4,9 +4,10 @@ import pytest
 import torch
 
 import hooks
-from hooks import DataError, FromToken, Pooled, Spaced
+from hooks import DataError, FromToken, Pooled, Spaced, StaleArtifact
 from probes.activations import (
     Row,
+    check_origin,
     load_shard,
     load_shards,
     make_shard,
@@ -138,8 +139,34 @@ class TestFiles:
                 texts_of(("sad", f"{kind}{number}", 1)), pooled_of([1]), per_cell=False
             )
             save_shard(shard_path(tmp_path, kind, number), shard)
-        topics = [shard.rows[0].topic for shard in load_shards(tmp_path, "stories", 2)]
+        index = {"stories": {"n_shards": 2}, "made_from": {}}
+        topics = [shard.rows[0].topic for shard in load_shards(tmp_path, "stories", index)]
         assert topics == ["stories0", "stories1"]
+
+
+class TestOrigin:
+    @pytest.fixture
+    def path(self, tmp_path):
+        shard = make_shard(texts_of(("sad", "x", 1)), pooled_of([1]), per_cell=False)
+        path = shard_path(tmp_path, "stories", 0)
+        save_shard(path, shard, {"fingerprint": "aaaa", "texts": "1"})
+        return path
+
+    def test_a_shard_of_the_same_origin_passes(self, path):
+        check_origin(path, {"texts": "1", "fingerprint": "aaaa"})
+
+    @pytest.mark.parametrize(
+        "expected", [{"fingerprint": "bbbb", "texts": "1"}, {"fingerprint": "aaaa"}, {}]
+    )
+    def test_a_shard_of_another_is_refused_with_what_differs(self, path, expected):
+        with pytest.raises(StaleArtifact, match=r"stories-00000.*was (aaaa|1), expected"):
+            check_origin(path, expected)
+
+    def test_a_file_that_is_no_shard_is_named(self, path):
+        for content in (b"", b"abc", b"\xff" * 20, b"\x02" + b"\0" * 7 + b"{}"):
+            path.write_bytes(content)
+            with pytest.raises(DataError, match="stories-00000.*damaged or truncated"):
+                check_origin(path, {})
 
 
 class TestReadByAModel:

@@ -9,7 +9,7 @@ import small_runs
 from hooks.errors import InvalidInput, StaleArtifact
 from probes.config import parse_config
 from probes.runs import Run, differences
-from probes.storage import StorageError
+from probes.storage import StorageError, digest_files
 
 UPSTREAM = {"upstream": "0" * 16}
 
@@ -41,13 +41,12 @@ class TestRecords:
         run.begin("analyze", {"seed": 2}, UPSTREAM)
         assert run.record("analyze")["settings"] == {"seed": 1}
         assert run.record("analyze")["complete"] is False
-        run.finish("analyze", "abc", {"files": 3}, 1.23456)
+        (tmp_path / "made").write_text("x")
+        run.finish("analyze", [tmp_path / "made"], {"n": 3}, 1.23456)
         record = run.record("analyze")
-        assert (record["complete"], record["output_digest"], record["seconds"]) == (
-            True,
-            "abc",
-            1.23,
-        )
+        assert (record["complete"], record["seconds"]) == (True, 1.23)
+        assert record["counts"] == {"files": 1, "n": 3}
+        assert record["output_digest"] == digest_files([tmp_path / "made"], tmp_path)
         assert "torch" in record["versions"]
 
     def test_a_stage_begun_with_other_weights_is_refused_with_both_fingerprints(self, tmp_path):
@@ -57,7 +56,7 @@ class TestRecords:
         run.pin_model("extract-activations", "model", {"name": "gpt2", "fingerprint": "aaaa"})
         with pytest.raises(StaleArtifact, match=r"(?s)aaaa.*bbbb.*--restart extract-activations"):
             run.pin_model("extract-activations", "model", {"name": "gpt2", "fingerprint": "bbbb"})
-        run.finish("extract-activations", "abc", {"files": 1}, 1.0)
+        run.finish("extract-activations", [], {}, 1.0)
         assert run.record("extract-activations")["model"] == {"fingerprint": "aaaa"}
 
     def test_a_stage_goes_on_in_the_dtype_on_the_device_it_was_begun_with(self, tmp_path):
@@ -82,7 +81,7 @@ class TestRecords:
         run = run_in(tmp_path)
         few, more = ({"generation": {"max_attempts": number}} for number in (2, 5))
         run.begin("generate-stories", few, {})
-        run.finish("generate-stories", "abc", {}, 1.0)
+        run.finish("generate-stories", [], {}, 1.0)
         run.check_unchanged("generate-stories", more, {})
         run.begin("generate-stories", more, {})
         assert run.record("generate-stories")["complete"] is False
@@ -108,8 +107,8 @@ class TestRecords:
                 run.begin("analyze", {}, {})
             with pytest.raises(StaleArtifact, match=r"analyze is not complete.*my\.yaml analyze"):
                 run.input_digests(["analyze"])
-        run.finish("analyze", "abc", {}, 0.0)
-        assert run.input_digests(["analyze"]) == {"analyze": "abc"}
+        run.finish("analyze", [], {}, 0.0)
+        assert run.input_digests(["analyze"]) == {"analyze": digest_files([], tmp_path)}
 
     def test_a_summary_gathers_what_was_done(self, tmp_path):
         run = run_in(tmp_path)
@@ -124,6 +123,43 @@ class TestRecords:
         one, two = run_in(tmp_path / "one"), run_in(tmp_path / "two")
         assert one.settings_hash() == two.settings_hash()
         assert one.settings_hash() != run_in(tmp_path / "one", seed=1).settings_hash()
+
+
+class TestFilesOfAFinishedStage:
+    @pytest.fixture
+    def finished(self, tmp_path):
+        run = run_in(tmp_path)
+        files = [tmp_path / name for name in ("a", "b")]
+        for path in files:
+            path.write_text("whole")
+        run.begin("analyze", {}, {})
+        run.finish("analyze", files, {}, 1.0)
+        return run, files
+
+    def test_are_not_opened_while_names_sizes_and_times_are_the_same(self, finished, monkeypatch):
+        run, files = finished
+        monkeypatch.setattr("probes.runs.digest_files", None)
+        run.check_intact("analyze", files)
+
+    def test_may_be_copied_and_are_then_read_once(self, finished, monkeypatch):
+        run, files = finished
+        os.utime(files[0], (1, 1))
+        run.check_intact("analyze", files)
+        monkeypatch.setattr("probes.runs.digest_files", None)
+        run.check_intact("analyze", files)
+
+    def test_are_refused_when_one_has_changed_at_the_same_size(self, finished):
+        run, files = finished
+        files[1].write_text("wHole")
+        os.utime(files[1], (2e9, 2e9))
+        with pytest.raises(StaleArtifact, match=r"changed since: b\..*--restart analyze"):
+            run.check_intact("analyze", files)
+
+    def test_are_made_again_when_one_is_lost(self, finished):
+        run, files = finished
+        files[1].unlink()
+        with pytest.raises(StaleArtifact, match=r"2 then, 1 now.*probes\.run my\.yaml analyze"):
+            run.check_intact("analyze", files[:1])
 
 
 class TestFolder:

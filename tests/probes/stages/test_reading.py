@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from dataclasses import replace
 
 import pytest
 import small_runs
@@ -12,7 +13,7 @@ from small_runs import Heard
 import hooks
 from hooks.errors import DataError, InvalidInput, StaleArtifact
 from probes import EmotionVectors, corpus
-from probes.activations import load_shards
+from probes.activations import load_shard, load_shards, save_shard
 from probes.corpus import read_corpus
 from probes.materials import Materials
 from probes.models import Models
@@ -29,6 +30,10 @@ def read_all(made, **overrides):
 
 def load(folder):
     return hooks.load(folder, backend="huggingface", dtype="float32", device="cpu")
+
+
+def index_of(folder):
+    return read_json(folder / "activations" / "index.json")
 
 
 class TestVectors:
@@ -56,7 +61,7 @@ class TestVectors:
         made = reading_run(vectors={"neutral_pca": level, "pca_variance_threshold": 0.3})
         read_all(made)
         bundle = EmotionVectors.load(made.folder)
-        shards = list(load_shards(made.folder, "neutral", 1))
+        shards = list(load_shards(made.folder, "neutral", index_of(made.folder)))
         samples = torch.cat([s.tokens if level == "token" else s.mean for s in shards]).double()
         for layer in range(N_LAYERS):
             centered = samples[:, layer] - samples[:, layer].mean(dim=0)
@@ -92,7 +97,7 @@ class TestVectors:
         torch.testing.assert_close(one.vectors, two.vectors, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(one.residual_norm, two.residual_norm)
         assert two.provenance.n_stories == [6, 6, 6]
-        [shard, *_] = load_shards(tmp_path / "cells", "stories", 1)
+        [shard, *_] = load_shards(tmp_path / "cells", "stories", index_of(tmp_path / "cells"))
         assert all(row.index is None for row in shard.rows)
         assert any("one mean per (emotion, topic) is kept" in note for note in heard.notes)
         sums = [
@@ -252,9 +257,31 @@ class TestDamage:
         shard = finished.folder / "activations" / "stories-00000.safetensors"
         shard.write_bytes(shard.read_bytes()[:-10])
         (finished.folder / "vectors" / "emotion_vectors.safetensors").unlink()
-        with pytest.raises(DataError, match=r"stories-00000.*damaged or truncated"):
+        with pytest.raises(StaleArtifact, match=r"changed since: activations/stories-00000.*again"):
             finished.stage("compute-vectors")
         assert not (finished.folder / "vectors" / "emotion_vectors.safetensors").exists()
+
+    def test_a_shard_of_other_texts_and_equal_shape_is_refused_before_anything_is_read(
+        self, finished, reading_run
+    ):
+        other = reading_run(corpus={"n_sentences": 9})
+        other.stages(*READING, output_dir=str(finished.folder.parent / "other"))
+        name = "activations/stories-00001.safetensors"
+        shutil.copy(finished.folder.parent / "other" / name, finished.folder / name)
+        first = finished.folder / "activations" / "stories-00000.safetensors"
+        first.unlink()
+        with pytest.raises(StaleArtifact, match=r"stories-00001.*not made by this run: inputs was"):
+            finished.stage("extract-activations")
+        assert not first.exists()
+
+    def test_activations_of_an_emotion_that_is_not_in_the_run_are_refused(self, finished):
+        path = finished.folder / "activations" / "stories-00000.safetensors"
+        shard = load_shard(path)
+        rows = [replace(row, emotion="bored") for row in shard.rows]
+        save_shard(path, replace(shard, rows=rows), index_of(finished.folder)["made_from"])
+        run = finished.run()
+        with pytest.raises(DataError, match=r"expected activations of angry, happy, sad.*bored"):
+            reading.compute_vectors(run, Models(run.config), Heard())
 
     def test_reading_again_after_deleting_it_gives_the_same_bytes(self, finished):
         shard = finished.folder / "activations" / "stories-00000.safetensors"
@@ -321,9 +348,9 @@ def test_texts_are_held_in_memory_one_shard_at_a_time(reading_run, monkeypatch):
         opened.append(cell)
         return real_read(root, cell)
 
-    def save(path, shard):
+    def save(path, shard, made_from):
         at_each_shard.append(len(opened))
-        real_save(path, shard)
+        real_save(path, shard, made_from)
 
     monkeypatch.setattr(corpus, "read_cell", read)
     monkeypatch.setattr(reading, "save_shard", save)

@@ -63,6 +63,22 @@ class TestSkipping:
         assert ran == {name: name == stage for name in NAMES}
         assert files_of(finished.folder) == before
 
+    @pytest.mark.parametrize(
+        "stray",
+        ["stories/.DS_Store", "stories/sad/notes.json", "figures/Thumbs.db", "activations/a.txt"],
+    )
+    def test_a_file_of_somebody_else_is_left_alone(self, finished, stray):
+        (finished.folder / stray).write_text("mine")
+        assert finished.stages(*NAMES) == [False] * len(NAMES)
+        assert (finished.folder / stray).read_text() == "mine"
+
+    def test_a_story_that_was_changed_is_noticed_by_what_reads_it(self, finished):
+        story = next(finished.folder.glob("stories/sad/*.json"))
+        story.write_text(story.read_text().replace("It was about", "It was above", 1))
+        (finished.folder / "activations" / "index.json").unlink()
+        with pytest.raises(StaleArtifact, match=rf"changed since: stories/sad/{story.name}"):
+            finished.stage("extract-activations")
+
     def test_a_stage_that_was_begun_and_not_finished_goes_on(self, finished):
         run = finished.run()
         record = run.record("compute-vectors") | {"complete": False}
