@@ -61,9 +61,7 @@ def describe(name: str, *, revision: str | None = None) -> Architecture:
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"could not read the config of model {name!r}: {reason}\n"
-            "Expected a Hugging Face id (with network access, and `hf auth login` for gated "
-            "models), a folder with config.json, or an embedded model."
+            f"could not read the config of model {name!r}: {reason}\n{embedded.expected(name)}"
         ) from error
     model.tie_weights()
     _, blocks = find_blocks(model)

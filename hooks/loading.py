@@ -108,11 +108,8 @@ def _load_hugging_face(
         )
         hf: Any = AutoModelForCausalLM.from_pretrained(source, **options)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        known = ", ".join(embedded.PREFIX + name for name in embedded.EMBEDDED)
         raise ModelError(
-            f"could not load model {label!r}: {_first_line(error)}\n"
-            "Expected a Hugging Face id (with network access, and `hf auth login` for gated "
-            f"models), a folder with config.json, or one of: {known}."
+            f"could not load model {label!r}: {_first_line(error)}\n{embedded.expected(label)}"
         ) from error
     finally:
         transformers_logging.enable_progress_bar()

@@ -123,11 +123,21 @@ def read_jsonl(path: str, *, emotion: bool) -> dict[Cell, list[str]]:
     Raises
     ------
     InvalidInput
-        When the file is missing, or a line lacks a field or has an empty text; the line is named.
+        When the file is missing or unreadable, or a line lacks a field or has an empty text; the
+        line is named.
     """
     source = Path(path)
     if not source.is_file():
         raise InvalidInput(f"corpus file {path!r} not found; expected a JSON-lines file.")
+    try:
+        return _read_jsonl(source, emotion=emotion)
+    except OSError as error:
+        raise InvalidInput(
+            f"corpus file {path!r} cannot be read: {error.strerror}. Check its permissions."
+        ) from error
+
+
+def _read_jsonl(source: Path, *, emotion: bool) -> dict[Cell, list[str]]:
     needed = ("emotion", "topic", "text") if emotion else ("topic", "text")
     cells: dict[Cell, list[str]] = {}
     with source.open("rb") as file:
@@ -141,15 +151,15 @@ def read_jsonl(path: str, *, emotion: bool) -> dict[Cell, list[str]]:
                 "".join(value for value in values if isinstance(value, str)).encode("utf-8")
             except (ValueError, KeyError, TypeError) as error:
                 raise InvalidInput(
-                    f"{path}, line {number}: expected a JSON object with {', '.join(needed)} "
+                    f"{source}, line {number}: expected a JSON object with {', '.join(needed)} "
                     f"({type(error).__name__}: {error})."
                 ) from error
             if not all(_is_text(value) for value in values):
                 raise InvalidInput(
-                    f"{path}, line {number}: expected non-empty strings for {', '.join(needed)}."
+                    f"{source}, line {number}: expected non-empty strings for {', '.join(needed)}."
                 )
             cell = Cell(row["emotion"] if emotion else None, row["topic"])
             cells.setdefault(cell, []).append(row["text"])
     if not cells:
-        raise InvalidInput(f"{path} has no texts.")
+        raise InvalidInput(f"{source} has no texts.")
     return cells

@@ -73,12 +73,17 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     DataError
-        When it is missing, truncated or not JSON.
+        When it is missing, unreadable, truncated or not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing. Run the stage that makes it.") from error
+    except OSError as error:
+        raise DataError(
+            f"{path}: expected a file that can be read, got: {error.strerror}. Check what it is "
+            "and its permissions, or delete it and run the stage again."
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path} is damaged or truncated ({error}). Delete it and run the stage again."

@@ -1,6 +1,8 @@
 """Tiny models and tokenizers that every test may use, and a network that no test may use."""
 
+import contextlib
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -84,3 +86,32 @@ def tiny_model(tiny_folder: Callable[..., Path]) -> Callable[..., Any]:
         return loaded[key]
 
     return load
+
+
+@pytest.fixture
+def unreadable(tmp_path: Path) -> Callable[[str], Path]:
+    """``unreadable(name)``: a file that is there and fails when it is read, for root as well."""
+
+    def make(name: str) -> Path:
+        failing = Path("/proc/self/mem")  # nothing is mapped where it begins
+        if not failing.is_file():
+            pytest.skip("this system has no such file")
+        path = tmp_path / name
+        path.symlink_to(failing)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 64 kB, where this machine lets us mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    with contextlib.suppress(FileNotFoundError):
+        if subprocess.run(mount, capture_output=True).returncode == 0:
+            yield folder
+            subprocess.run(["umount", str(folder)], check=True)
+            return
+    pytest.skip("mounting a file system is not permitted here")

