@@ -30,6 +30,7 @@ from hooks.watching import SeeInputs, watching
 
 ResidHook = Callable[[Tensor, int], Tensor | None]
 """(residual [batch position d_model], layer) -> None, or the residual to use instead."""
+_POINT = "blocks.{layer}.hook_resid_post"
 
 
 @runtime_checkable
@@ -37,6 +38,8 @@ class Backend(Protocol):
     """What the rest of `hooks` needs from a model's module tree."""
 
     n_layers: int
+    point: str
+    """Where `resid_post` of ``{layer}`` is read, in the words of the library that reads."""
 
     def hooked(self, functions: Mapping[int, ResidHook]) -> contextlib.AbstractContextManager[None]:
         """Call ``functions[l]`` on the residual stream after block `l` inside the context."""
@@ -81,6 +84,8 @@ class HuggingFaceBackend:
         self.hf = hf
         self.structure: Structure = find_structure(hf)
         self.n_layers = len(self.structure.blocks)
+        blocks = next(n for n, m in hf.named_modules() if m is self.structure.blocks)
+        self.point = f"{blocks}.{{layer}}, output"
         parameters = inspect.signature(self.structure.trunk.forward).parameters
         self._takes_positions = "position_ids" in parameters
 
@@ -162,13 +167,14 @@ class TransformerLensBackend:
     def __init__(self, hooked: Any) -> None:
         self.model = hooked
         self.n_layers = int(hooked.cfg.n_layers)
+        self.point = _POINT
 
     @contextlib.contextmanager
     def hooked(self, functions: Mapping[int, ResidHook]) -> Iterator[None]:
         """See `Backend.hooked`."""
         check_layers(functions, self.n_layers)
         named = [
-            (f"blocks.{layer}.hook_resid_post", _point_hook(function, layer))
+            (_POINT.format(layer=layer), _point_hook(function, layer))
             for layer, function in functions.items()
         ]
         with self.model.hooks(fwd_hooks=named):

@@ -44,11 +44,14 @@ class Verdict:
         "too short", "repetitive", "leak: WORD, WORD" or "duplicate".
     trimmed
         Whether the end of the text itself was cut off (not counting closing remarks of a story).
+    named
+        Words of the text that name the emotion (of a dialogue: any), whatever it was rejected for.
     """
 
     text: str
     rejected: str | None
     trimmed: bool
+    named: tuple[str, ...] = ()
 
 
 def judge_story(
@@ -95,9 +98,10 @@ def judge_story(
     complete = (finished or followed) and _ends_sentence(text)
     cut = text if complete else text[: _last_sentence_end(text)]
     if not complete and (truncation == "reject" or not cut):
-        return Verdict(text, "truncated", False)
-    reason = _reason(cut, cut, min_words, leaks(cut, emotion), seen)
-    return Verdict(cut, reason, cut != text)
+        return Verdict(text, "truncated", False, tuple(leaks(text, emotion)))
+    named = tuple(leaks(cut, emotion))
+    reason = _reason(cut, cut, min_words, named, seen)
+    return Verdict(cut, reason, cut != text, named)
 
 
 def judge_dialogue(
@@ -137,8 +141,9 @@ def judge_dialogue(
         kept = kept[:-1]
 
     cut, spoken = _rendered(kept), "\n".join(words for _, words in kept)
-    reason = _reason(cut, spoken, min_words, named_emotions(spoken), seen)
-    return Verdict(cut, reason, kept != turns)
+    named = tuple(named_emotions(spoken))
+    reason = _reason(cut, spoken, min_words, named, seen)
+    return Verdict(cut, reason, kept != turns, named)
 
 
 def split_stories(raw: str, marker: str, *, finished: bool = True) -> list[str]:
@@ -161,7 +166,7 @@ def fingerprint(text: str) -> str:
 
 
 def _reason(
-    text: str, spoken: str, min_words: int, leaked: list[str], seen: AbstractSet[str]
+    text: str, spoken: str, min_words: int, leaked: tuple[str, ...], seen: AbstractSet[str]
 ) -> str | None:
     """Return why a cleaned text cannot be used; `spoken` is the text without speaker labels."""
     words = re.findall(r"[^\W_]+(?:['’\-][^\W_]+)*", spoken.casefold())

@@ -119,6 +119,11 @@ class Run:
                     f"generation.emotions_subset: {name!r} is not in {self.config.corpus.stories}; "
                     f"it has: {', '.join(found)}."
                 )
+        if isinstance(subset, int) and subset > len(found):
+            raise InvalidInput(
+                f"generation.emotions_subset: expected at most {len(found)}, as many as there are "
+                f"in {self.config.corpus.stories}, got {subset}. null takes all."
+            )
         if len(self.emotions) < 2:
             raise InvalidInput(
                 f"corpus.stories: expected stories of at least two emotions (a vector is a "
@@ -357,8 +362,14 @@ class Run:
                     target.unlink(missing_ok=True)
             self.record_path(stage).unlink(missing_ok=True)
 
-    def write_summary(self, stages: Sequence[str]) -> None:
-        """Write ``run.json``: resolved config, versions, and every stage's record."""
+    def write_summary(self, stages: Sequence[str], failed: Mapping[str, str] | None = None) -> None:
+        """Write ``run.json``: resolved config, versions, and every stage's record.
+
+        Parameters
+        ----------
+        failed
+            The stage that stopped the last sitting, and what it said.
+        """
         records = {stage: self.record(stage) for stage in stages}
         config = self.config.model_dump(mode="json")
         write_json(
@@ -368,5 +379,6 @@ class Run:
                 "config_hash": self.settings_hash(),
                 "versions": versions(),
                 "stages": {name: record for name, record in records.items() if record},
+                **({"failed": dict(failed)} if failed else {}),
             },
         )

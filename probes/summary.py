@@ -37,7 +37,7 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
     for stage, key in (("generate-stories", "stories"), ("generate-neutral", "neutral")):
         if stage in done:
             kept = ("accepted", "requested", "missing", "rejected", "rejected_by_reason")
-            more = ("first_attempt_leak_share", "trimmed")
+            more = ("first_attempt_leak_share", "trimmed", "duplicates")
             summary[key] = {name: done[stage]["counts"][name] for name in (*kept, *more)}
     if stories := summary.get("stories"):
         by_emotion = done["generate-stories"]["counts"]["emotions"].values()
@@ -99,7 +99,7 @@ def rows(summary: dict[str, Any]) -> list[Row]:
             reasons = ", ".join(f"{n} {why}" for why, n in texts["rejected_by_reason"].items())
             table.append((f"{label} kept", f"{texts['accepted']} of {texts['requested']}"))
             table.append((f"{label} rejected", f"{texts['rejected']} ({reasons or 'none'})"))
-    if texts := summary.get("stories"):
+    if (texts := summary.get("stories")) and texts["first_attempt_leak_share"] is not None:
         share = f"{texts['first_attempt_leak_share']:.0%} of first drafts"
         table.append(("stories naming the emotion", f"{share}, all rejected"))
     if subject := summary.get("subject"):

@@ -54,8 +54,10 @@ class Provenance:
     dtype: str
     quantize: str | None
     hook_name: str
+    """Where the corpus was read, in the words of the library that read it."""
     weight_processing: str
     backend: str
+    """What the model was loaded for; single texts are read through its hook points."""
     corpus_hash: str
     config_hash: str
     token_offset: int
@@ -159,7 +161,7 @@ class EmotionVectors:
         Raises
         ------
         DataError
-            When there is none, or it is damaged.
+            When there is none, or it is damaged or unreadable.
         HubError
             When the hub was not reached.
         """
@@ -181,6 +183,10 @@ class EmotionVectors:
                 tensors["residual_norm"],
                 provenance,
             )
+        except OSError as error:
+            raise DataError(
+                f"{file} cannot be read: {error.strerror}. Check its permissions."
+            ) from error
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{file} is damaged or was not written by this project ({error}). Run "

@@ -166,8 +166,9 @@ def write_unit(
     Returns
     -------
     dict of Cell to content
-        ``texts`` (accepted, by index), ``rejected`` (index, attempt, reason), ``requested`` and
-        ``attempts`` (rounds of the whole unit); of answers that say what they cost also ``usage``.
+        ``texts`` (accepted, by index), ``rejected`` (index, attempt, reason, words that named the
+        emotion), ``requested`` and ``attempts`` (rounds of the whole unit); of answers that say
+        what they cost also ``usage``.
     """
     begun = begun or {cell: {"texts": [], "rejected": [], "attempts": 0} for cell in unit}
     accepted = {cell: {text["index"]: text for text in begun[cell]["texts"]} for cell in unit}
@@ -206,7 +207,8 @@ def write_unit(
                         "trimmed": verdict.trimmed,
                     }
                 else:
-                    rejected[request.cell].append({**made, "reason": verdict.rejected})
+                    named = {"named": list(verdict.named)} if verdict.named else {}
+                    rejected[request.cell].append({**made, "reason": verdict.rejected, **named})
             for slot in request.slots[len(answers) :]:
                 made = {"index": slot, "attempt": attempt, "phrasing": request.phrasing}
                 rejected[request.cell].append({**made, "reason": "missing"})

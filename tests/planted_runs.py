@@ -48,6 +48,7 @@ def plant(
         "dtype": "float32",
         "quantize": None,
         "backend": "huggingface",
+        "hook_name": "blocks.{layer}.hook_resid_post",
         "weight_processing": "none",
         "tokenizer_hash": "",
         "n_layers": N_LAYERS,

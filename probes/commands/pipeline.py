@@ -1,5 +1,6 @@
 """The pipeline: stages of one run, in order, each skipped when it is complete."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from probes.experiments import Entry, find_entries
 from probes.models import Models
 from probes.runs import Run
 from probes.stages import Stage
-from probes.storage import read_json
+from probes.storage import StorageError, read_json
 from probes.terminal import Terminal
 
 
@@ -40,6 +41,10 @@ def main(call: Call) -> int:
             done = f"ended, {len(failed)} failed: {', '.join(failed)}" if failed else "done"
             ended[stage.name] = done if ran else "complete, skipped"
             call.terminal.note(f"{stage.name}: {ended[stage.name]}")
+    except Exception as error:
+        with contextlib.suppress(StorageError):  # the disk may be what failed
+            run.write_summary(stages.NAMES, failed={chosen[len(ended)].name: str(error)})
+        raise
     finally:
         cluster.disconnect()
     run.write_summary(stages.NAMES)

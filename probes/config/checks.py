@@ -5,7 +5,7 @@ Contract: a config whose sections are valid comes in; nothing comes out but an e
 
 from hooks.errors import InvalidInput
 from probes.config.whole import Config
-from probes.stimuli import check_emotions
+from probes.stimuli import check_emotions, emotions, topics
 
 
 def check_values(config: Config, source: str) -> None:
@@ -17,10 +17,16 @@ def check_values(config: Config, source: str) -> None:
         Naming the source, the setting and what was expected.
     """
     generation = config.generation
-    for key, subset in (
-        ("emotions_subset", generation.emotions_subset),
-        ("topics_subset", generation.topics_subset),
+    for key, subset, known in (
+        ("emotions_subset", generation.emotions_subset, emotions()),
+        ("topics_subset", generation.topics_subset, topics()),
     ):
+        brought = config.corpus.stories is not None
+        if isinstance(subset, int) and subset > len(known) and not brought:
+            raise InvalidInput(
+                f"{source}: generation.{key}: expected at most {len(known)}, as many as there are, "
+                f"got {subset}. null takes all."
+            )
         if subset in (0, []) or (isinstance(subset, int) and subset < 0):
             raise InvalidInput(
                 f"{source}: generation.{key}: expected null, an integer of 1 or more, or a list of "

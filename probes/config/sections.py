@@ -79,6 +79,8 @@ class ModelSettings(Section):
     name: str = Field(min_length=1)
     revision: str | None = None
     backend: Backend = "auto"
+    """Whose hook points single texts are read through. A corpus is read through plain hooks on the
+    same weights wherever there are any, which is faster; the vectors say which (`hook_name`)."""
     dtype: Dtype = "auto"
     device: str = "auto"
     device_map: str | dict[str, int | str] | None = None

@@ -71,10 +71,15 @@ def _texts(summary: Mapping[str, Any]) -> list[str]:
             f"The stories were written by {display_name(writer)}, not by the model under study: "
             "the vectors say how it reads emotions, not how it writes them."
         )
-    if stories["first_attempt_leak_share"] > MANY_LEAKS:
+    if (stories["first_attempt_leak_share"] or 0) > MANY_LEAKS:
         found.append(
             f"A weak writer: {stories['first_attempt_leak_share']:.0%} of its first drafts named "
             "the emotion or a synonym. Those were rejected; what was kept may still hint at it."
+        )
+    if stories.get("duplicates"):
+        found.append(
+            f"Repeated stories: {stories['duplicates']} of {stories['accepted']} stand in an "
+            "earlier cell too, word for word; they count twice."
         )
     if stories.get("trimmed"):
         found.append(

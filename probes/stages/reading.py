@@ -237,7 +237,7 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
         tokenizer_hash=index["tokenizer_hash"],
         dtype=index["dtype"],
         quantize=index["quantize"],
-        hook_name="blocks.{layer}.hook_resid_post",
+        hook_name=index["hook_name"],
         weight_processing=index["weight_processing"],
         backend=index["backend"],
         corpus_hash=_cells_hash(run, [*run.story_cells, *run.neutral_cells]),

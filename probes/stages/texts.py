@@ -8,6 +8,7 @@ from typing import Any
 
 from probes.cluster import Threads, Workers, workers
 from probes.corpus import Cell, read_cell, write_cell
+from probes.filtering import fingerprint
 from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run
@@ -81,11 +82,15 @@ def _writers(
 
 
 def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:
-    """Count what was kept, rejected (by reason) and missing, in all and per emotion."""
+    """Count what was kept, rejected (by reason) and missing, in all and per emotion.
+
+    A unit's own duplicates were rejected; ``duplicates`` are texts that an earlier cell has too.
+    """
     emotions: dict[str, dict[str, Any]] = {}
     reasons: Counter[str] = Counter()
     usage: Counter[str] = Counter()
-    accepted = requested = rejected = trimmed = leaked_first = 0
+    accepted = requested = rejected = trimmed = leaked_first = duplicates = 0
+    seen: set[str] = set()
     for cell in cells:
         content = read_cell(run.root, cell)
         kept, refused = content["texts"], content["rejected"]
@@ -94,9 +99,10 @@ def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:
         requested += content["requested"]
         rejected += len(refused)
         trimmed += sum(bool(text.get("trimmed")) for text in kept)
-        leaked_first += sum(
-            item["attempt"] == 1 and item["reason"].startswith("leak") for item in refused
-        )
+        prints = [fingerprint(text["text"]) for text in kept]
+        duplicates += sum(print_ in seen for print_ in prints)
+        seen.update(prints)
+        leaked_first += sum(item["attempt"] == 1 and bool(item.get("named")) for item in refused)
         reasons.update(kinds)
         usage.update(content.get("usage", {}))
         row = emotions.setdefault(
@@ -111,8 +117,10 @@ def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:
         "missing": requested - accepted,
         "rejected": rejected,
         "rejected_by_reason": dict(sorted(reasons.items())),
-        "first_attempt_leak_share": leaked_first / requested,
+        # Texts that were brought were not searched.
+        "first_attempt_leak_share": None if run.brings_corpus else leaked_first / requested,
         "trimmed": trimmed,
+        "duplicates": duplicates,
         **({"usage": dict(usage)} if usage else {}),
         "emotions": {
             name: {**row, "rejected": dict(sorted(row["rejected"].items()))}

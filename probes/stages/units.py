@@ -224,6 +224,7 @@ class Reading:
             "device": model.device.type,
             "quantize": model.quantize,
             "backend": model.backend,
+            "hook_name": model.bulk.point,
             "weight_processing": model.weight_processing,
             "tokenizer_hash": digest.hexdigest()[:16],
             "n_layers": model.n_layers,

@@ -121,6 +121,11 @@ class TestWrongValues:
             config().generation.batch_size = 3
 
 
+def test_a_config_that_cannot_be_read_is_named(unreadable):
+    with pytest.raises(InvalidInput, match=r"my\.yaml: cannot be read.*permissions"):
+        load_config(str(unreadable("my.yaml")))
+
+
 class TestSubsets:
     def test_null_is_everything(self):
         assert config().emotions == emotions()
@@ -130,6 +135,12 @@ class TestSubsets:
         chosen = config(generation={"emotions_subset": 5, "topics_subset": 3})
         assert chosen.emotions == emotions()[:5]
         assert chosen.topics == topics()[:3]
+
+    @pytest.mark.parametrize(("key", "known"), [("emotions_subset", 171), ("topics_subset", 100)])
+    def test_more_than_there_are_is_refused(self, key, known):
+        config(generation={key: known})
+        with pytest.raises(InvalidInput, match=rf"{key}: expected at most {known}.*got 500"):
+            config(generation={key: 500})
 
     def test_a_list_keeps_its_order_and_topics_may_be_new(self):
         chosen = config(

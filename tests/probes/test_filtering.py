@@ -30,6 +30,18 @@ def test_a_good_story_is_accepted_as_it_is():
     assert (verdict.text, verdict.rejected, verdict.trimmed) == (STORY, None, False)
 
 
+def test_words_that_name_the_emotion_are_told_whatever_the_reason():
+    for raw, changes, reason in [
+        ("He was sad.", {}, "too short"),
+        (f"Sadness came. {STORY} And then", {"truncation": "reject"}, "truncated"),
+        (f"{STORY} She was sad.", {}, "leak: sad"),
+    ]:
+        verdict = story(raw, **changes)
+        assert verdict.rejected == reason
+        assert [word.casefold()[:3] for word in verdict.named] == ["sad"]
+    assert story(STORY).named == ()
+
+
 @pytest.mark.parametrize(
     "before",
     [

@@ -274,6 +274,17 @@ class TestExitCodes:
         said = " ".join(capsys.readouterr().err.split())
         assert f"python -m probes.run {made.config} {shlex.quote(other)} extract-activ" in said
 
+    def test_a_failure_is_written_down_with_the_state_of_every_stage(self, reading_run, capsys):
+        made = reading_run(activation={"token_offset": 400}, vectors={"neutral_pca": "none"})
+        assert main(made.config, "--quiet") == 1
+        said = json.loads((made.folder / "run.json").read_text())
+        assert said["stages"]["extract-activations"]["complete"] is True
+        assert said["stages"]["compute-vectors"]["complete"] is False
+        assert "no usable story" in said["failed"]["compute-vectors"]
+        assert said["failed"]["compute-vectors"] in capsys.readouterr().err
+        assert main(made.config, "generate-stories", "--quiet") == 0
+        assert "failed" not in json.loads((made.folder / "run.json").read_text())
+
     def test_a_folder_below_a_file_is_a_failure_with_the_cure(self, reading_run, tmp_path, capsys):
         (tmp_path / "file").write_text("x")
         made = reading_run()

@@ -226,6 +226,10 @@ class TestOwnCorpus:
         assert set(run.emotions) == {"homesick", "at_ease"}
         assert {cell.emotion for cell in run.story_cells} == set(run.emotions)
 
+    def test_more_emotions_than_the_file_has_are_refused(self, tmp_path):
+        with pytest.raises(InvalidInput, match=r"at most 3.*stories\.jsonl, got 4"):
+            self.run(tmp_path, emotions_subset=4)
+
     def test_a_subset_with_a_word_that_is_not_in_the_file_is_refused(self, tmp_path):
         with pytest.raises(InvalidInput, match="'happy' is not in .*it has: at_ease, homesick"):
             self.run(tmp_path, emotions_subset=["sad", "happy"])

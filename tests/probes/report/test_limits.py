@@ -39,6 +39,7 @@ def without(*names):
         ({"stories": {"missing": 2}}, "Missing texts: 2 of 24 stories"),
         ({"neutral": {"missing": 3}}, "Missing texts: 3 of 24 neutral texts"),
         ({"stories": {"first_attempt_leak_share": 0.41}}, "41% of its first drafts"),
+        ({"stories": {"duplicates": 7}}, "Repeated stories: 7 of "),
         ({"stories": {"trimmed": 7}}, "Cut stories: 7 of 24"),
         ({"valence": {"n": 24}}, "valence is compared on 24 rated words"),
         ({"arousal": {"p_corrected": 0.39}}, "Arousal is not shown"),

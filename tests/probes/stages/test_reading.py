@@ -77,6 +77,7 @@ class TestVectors:
         assert made_from.model == str(subject)
         assert made_from.fingerprint == model.fingerprint
         assert (made_from.dtype, made_from.backend) == ("float32", "huggingface")
+        assert made_from.hook_name == "transformer.h.{layer}, output"
         assert made_from.emotions == small_runs.EMOTIONS
         assert made_from.n_stories == [6, 6, 6]
         assert made_from.layers == list(range(N_LAYERS))

@@ -221,6 +221,18 @@ class TestFailing:
         assert path.read_text().endswith("[{")
 
 
+def test_a_story_that_another_cell_has_too_is_counted(reading_run):
+    made = reading_run()
+    lines = (made.folder.parent / "stories.jsonl").read_text().splitlines()
+    moved = {**json.loads(lines[0]), "emotion": "sad", "topic": small_runs.TOPICS[2]}
+    lines.append(json.dumps(moved))
+    (made.folder.parent / "stories.jsonl").write_text("\n".join(lines))
+    made.stage("generate-stories")
+    different = {json.loads(line)["text"] for line in lines}
+    counts = made.run().record("generate-stories")["counts"]
+    assert counts["duplicates"] == len(lines) - len(different) >= 1
+
+
 class TestOwnTexts:
     def test_come_as_they_are(self, reading_run):
         made = reading_run()
