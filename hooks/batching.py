@@ -8,7 +8,7 @@
    the `ceiling` of every later pass. Delete the file after making room.
 
 Contract: the size changes no result beyond rounding. A run that must give the same bytes when it is
-resumed keeps the size it began with itself.
+resumed keeps the size it began with itself; only memory that runs out makes it smaller.
 """
 
 import contextlib
@@ -36,6 +36,8 @@ _TEXT = 128
 """Tokens of each made-up text."""
 _TOO_LONG = 6.0
 """Seconds of one pass beyond which larger ones are not tried."""
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+"""What allocators say where they have no error class of their own: Linux, Windows, MPS."""
 _AT_MOST = " at most"
 _TOO_SMALL = 10_000_000
 """Parameters below which a pass is over before its size could matter."""
@@ -67,7 +69,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that a device or the machine had too little memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
 
 
 def release_memory() -> None:

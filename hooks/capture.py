@@ -112,7 +112,8 @@ def pooled_resid_post(
         Layers to read, 0-based; None reads all.
     batch_tokens
         Padded tokens per forward pass; None takes the size remembered for this model on this
-        machine (`batching`), else `DEFAULT_BATCH_TOKENS`.
+        machine (`batching`), else `DEFAULT_BATCH_TOKENS`. Where memory ran out before, no pass is
+        larger than what fitted then.
     padding_side
         Makes no difference to the result beyond rounding.
     keep

@@ -5,6 +5,7 @@ Jobs are made from a config alone, so that another process can make the same one
 """
 
 import abc
+import contextlib
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -235,6 +236,7 @@ class Reading:
         """See `cluster.Job`; a shard, or a number of tokens."""
         from hooks import FromToken, Spaced, pooled_resid_post
         from hooks.batching import batch_tokens_for
+        from hooks.compilation import compiled
         from probes.activations import make_shard
 
         if isinstance(unit, TuningUnit):
@@ -243,13 +245,14 @@ class Reading:
         keep = None
         if unit.kind == "neutral" and settings.neutral_tokens_per_text:
             keep = Spaced(settings.token_offset, settings.neutral_tokens_per_text)
-        pooled = pooled_resid_post(
-            self._model,
-            [text.text for text in unit.texts],
-            FromToken(settings.token_offset),
-            layers=list(unit.layers),
-            batch_tokens=unit.batch_tokens,
-            keep=keep,
-            progress=advance,
-        )
+        with compiled(self._model) if settings.compile else contextlib.nullcontext():
+            pooled = pooled_resid_post(
+                self._model,
+                [text.text for text in unit.texts],
+                FromToken(settings.token_offset),
+                layers=list(unit.layers),
+                batch_tokens=unit.batch_tokens,
+                keep=keep,
+                progress=advance,
+            )
         return make_shard(unit.texts, pooled, per_cell=unit.per_cell)
