@@ -13,12 +13,19 @@ from einops import rearrange
 from torch import Tensor
 
 import hooks
+from hooks.compilation import compiled
 from hooks.tokens import pad
 
 
 def ours(model: hooks.LanguageModel, texts: Sequence[str], **options: Any) -> Tensor:
     """Hooks that pool inside the pass, sorted by length, no logits."""
     return hooks.pooled_resid_post(model, texts, **options).mean
+
+
+def ours_compiled(model: hooks.LanguageModel, texts: Sequence[str], **options: Any) -> Tensor:
+    """As `ours`, through compiled blocks."""
+    with compiled(model):
+        return ours(model, texts, **options)
 
 
 def all_hidden_states(model: hooks.LanguageModel, texts: Sequence[str]) -> Tensor:
@@ -93,11 +100,14 @@ def _blocks(traced: Any, model: hooks.LanguageModel) -> Any:
     return traced
 
 
-OURS = "ours"
+OURS, COMPILED = "ours", "ours, compiled blocks"
+HIDDEN_STATES = "all hidden states and logits, left-padded batches of 8"
+ALONE = "one text at a time"
 RECIPES: dict[str, Callable[..., Tensor]] = {
     OURS: ours,
-    "all hidden states and logits, left-padded batches of 8": all_hidden_states,
-    "one text at a time": one_at_a_time,
+    COMPILED: ours_compiled,
+    HIDDEN_STATES: all_hidden_states,
+    ALONE: one_at_a_time,
     "TransformerLens run_with_cache": run_with_cache,
 }
 if importlib.util.find_spec("nnsight"):

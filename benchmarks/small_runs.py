@@ -162,12 +162,13 @@ def write_corpus(root: Path, n_emotions: int) -> dict[str, str]:
     return section
 
 
-def ratios(found: Sequence[Held]) -> list[tuple[str, str]]:
-    """Return the lines that come first."""
+def ratios(found: Sequence[Held]) -> list[tuple[str, str, str]]:
+    """Return the lines that come first: what, how many times, how many were meant."""
     return [
         (
             f"memory of {h.kind}: {max(h.peak_bytes):,} / {min(h.peak_bytes)} texts",
             f"{h.ratio:.2f}x",
+            "0.9x to 1.1x",
         )
         for h in found
     ]

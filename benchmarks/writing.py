@@ -20,6 +20,7 @@ WRITER = "embedded:smollm2-135m-instruct"
 BATCHED = "ours, {rows} texts in one batch"
 ALONE = "ours, one text at a time"
 PEER = "transformers generate(), one text at a time"
+GOAL = 8.0
 _SAMPLING = {"temperature": 0.8, "top_k": 50}
 
 
@@ -87,12 +88,13 @@ def measure(rows: int, new_tokens: int, rounds: int) -> Written:
     return Written(rows, new_tokens, rounds, turns)
 
 
-def ratios(written: Written) -> list[tuple[str, str]]:
-    """Return the lines that come first."""
+def ratios(written: Written) -> list[tuple[str, str, str]]:
+    """Return the lines that come first: what, how many times, how many were meant."""
     return [
         (
             f"writing, {WRITER.removeprefix('embedded:')}: ours in a batch / {recipe}",
             times(written.ours / written.rate(recipe)),
+            times(GOAL),
         )
         for recipe in (ALONE, PEER)
     ]

@@ -190,6 +190,7 @@ def describe_lens(
     readable: Bool[Tensor, "d_vocab"],
     emotions: Sequence[str],
     families: Sequence[frozenset[str]],
+    synonyms: Sequence[frozenset[str]],
     *,
     top_k: int,
     n_shuffles: int,
@@ -199,11 +200,24 @@ def describe_lens(
 
     ``own_word_share`` is the share of emotions with a form of their own word among the top `top_k`
     readable tokens, with its interval over emotions; ``own_word_share_shuffled`` the same when
-    names are dealt out at random.
+    names are dealt out at random. ``named_share`` and the others count a form of the word or of a
+    direct synonym: `synonyms` are all words that no story of the emotion may contain.
     """
     own = lens.family_token_ids(tokens, families)
     ranks = lens.own_word_rank(logits, readable, own)
-    shuffled = lens.shuffled_own_word_share(logits, readable, own, top_k, n_shuffles, seed)
+
+    def shares(name: str, ids: list[list[int]]) -> dict[str, Any]:
+        found = lens.own_word_rank(logits, readable, ids)
+        shuffled = lens.shuffled_own_word_share(logits, readable, ids, top_k, n_shuffles, seed)
+        return {
+            f"{name}_share": lens.own_word_share(found, top_k),
+            f"{name}_share_interval": list(
+                binomial_interval(int((found < top_k).sum()), len(found))
+            ),
+            f"{name}_share_shuffled": shuffled.mean,
+            f"{name}_share_shuffled_95": shuffled.upper,
+        }
+
     top = lens.top_tokens(logits, readable, top_k)
     bottom = lens.bottom_tokens(logits, readable, top_k)
 
@@ -222,9 +236,7 @@ def describe_lens(
             }
             for row, emotion in enumerate(emotions)
         },
-        "own_word_share": lens.own_word_share(ranks, top_k),
-        "own_word_share_interval": binomial_interval(int((ranks < top_k).sum()), len(ranks)),
-        "own_word_share_shuffled": shuffled.mean,
-        "own_word_share_shuffled_95": shuffled.upper,
+        **shares("own_word", own),
+        **shares("named", lens.family_token_ids(tokens, synonyms)),
         "n_emotions": len(emotions),
     }

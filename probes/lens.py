@@ -41,7 +41,7 @@ _MARKUP = re.compile(r"<[^<>\s]+>|\[[@\w]+\]")
 _UNDECODABLE = "\N{REPLACEMENT CHARACTER}"
 # SentencePiece writes a space so; some tokenizers leave it in the decoded text of a lone token.
 _SENTENCEPIECE_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
-_SHORTEST_STEM = 4
+_SHORTEST_STEM = 5
 
 
 class TokenRanking(NamedTuple):
@@ -130,10 +130,10 @@ def family_token_ids(
     """Ids of the tokens that spell a word of each family, or the stem its words share.
 
     A token counts when, without surrounding space and case, it equals a word of the family, or
-    equals the longest common beginning of all its words where that has at least four letters
-    ("happ" for happy, happiness, happily). Nothing else counts: no other prefixes, no substrings.
-    A stem can be another word ("wear" for weary, weariness): choose the words so that it is not,
-    and read the share next to that of `shuffled_own_word_share`.
+    equals the longest common beginning of all its words where that has at least five letters
+    ("excit" for excited, excitement). Nothing else counts: no other prefixes, no substrings. A
+    shorter stem is too often another word ("wear" for weary, weariness); a longer one can be one
+    too, so read the share next to that of `shuffled_own_word_share`.
 
     Parameters
     ----------

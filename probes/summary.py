@@ -12,6 +12,7 @@ from probes.scorecard import table as scorecard_table
 from probes.storage import read_json, write_json
 
 Row = tuple[str, str]
+_SHARE = ("", "_interval", "_shuffled", "_shuffled_95")
 
 
 def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
@@ -111,15 +112,17 @@ def rows(summary: dict[str, Any]) -> list[Row]:
         if scale in summary:
             table.append((f"|r| with human {scale}", _match(summary[scale])))
     if lens := summary.get("logit_lens"):
-        low, high = lens["own_word_share_interval"]
-        table.append(
-            (
-                f"own word in the lens' top {lens['top_k']}",
-                f"{lens['own_word_share']:.0%} of emotions [{low:.0%}, {high:.0%}], "
-                f"n={lens['n_emotions']}; {lens['own_word_share_shuffled']:.0%} with shuffled "
-                f"names (95%: {lens['own_word_share_shuffled_95']:.0%})",
+        for name, label in (("own_word", "own word"), ("named", "own word or a synonym")):
+            share = {key: lens[f"{name}_share{key}"] for key in _SHARE}
+            low, high = share["_interval"]
+            table.append(
+                (
+                    f"{label} in the lens' top {lens['top_k']}",
+                    f"{share['']:.0%} of emotions [{low:.0%}, {high:.0%}], "
+                    f"n={lens['n_emotions']}; {share['_shuffled']:.0%} with shuffled "
+                    f"names (95%: {share['_shuffled_95']:.0%})",
+                )
             )
-        )
     for experiment in summary.get("experiments", {}).values():
         table += [(label, value) for label, value in experiment["rows"]]
     table += [(f"FAILED: {name}", said) for name, said in summary.get("failed", {}).items()]

@@ -56,6 +56,10 @@ def summary(emotions: list[str]) -> dict[str, Any]:
             "own_word_share_interval": [0.3, 0.7],
             "own_word_share_shuffled": 0.01,
             "own_word_share_shuffled_95": 0.04,
+            "named_share": 0.6,
+            "named_share_interval": [0.4, 0.8],
+            "named_share_shuffled": 0.1,
+            "named_share_shuffled_95": 0.2,
         },
         "seconds": {},
     }

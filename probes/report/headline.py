@@ -215,7 +215,9 @@ def _own_word(summary: Mapping[str, Any]) -> Claim | None:
         number=f"{own:.0%}",
         detail=f"of {lens['n_emotions']} vectors have it among their top {lens['top_k']} tokens, "
         f"95% interval {low:.0%} to {high:.0%}; with shuffled names "
-        f"{lens['own_word_share_shuffled']:.0%}, 95% of shuffles at most {upper:.0%}",
+        f"{lens['own_word_share_shuffled']:.0%}, 95% of shuffles at most {upper:.0%}. A word of "
+        f"the emotion or of a direct synonym: {lens['named_share']:.0%}, shuffled "
+        f"{lens['named_share_shuffled']:.0%}",
         verdict=_verdict(low > upper),
         meaning="Whether a vector, read through the model's own output layer, names its emotion. "
         "Called shown when the interval lies above 95% of shuffles of the names.",

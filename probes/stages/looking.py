@@ -12,7 +12,7 @@ from probes.materials import Materials
 from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run
-from probes.stimuli import word_family
+from probes.stimuli import banned, word_family
 from probes.storage import read_json, write_json, write_text
 from probes.vectors import EmotionVectors
 
@@ -93,15 +93,16 @@ def logit_lens(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]: 
         readable_tokens(tokens, model.special_ids),
         bundle.emotions,
         [word_family(emotion) for emotion in bundle.emotions],
+        [banned(emotion) for emotion in bundle.emotions],
         top_k=settings.top_k,
         n_shuffles=settings.n_shuffles,
         seed=run.config.seed,
     )
     described |= {"model": model.name, "layer": layer}
     write_json(run.root / LENS, described)
-    keys = ("top_k", "n_emotions", "own_word_share", "own_word_share_interval")
-    shuffled = ("own_word_share_shuffled", "own_word_share_shuffled_95")
-    return {key: described[key] for key in (*keys, *shuffled)}
+    return {key: value for key, value in described.items() if "share" in key} | {
+        key: described[key] for key in ("top_k", "n_emotions")
+    }
 
 
 def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  # noqa: ARG001

@@ -1,9 +1,9 @@
-"""Every recipe that is timed gives the pooled numbers of ours."""
+"""Every recipe of peers that is timed gives the pooled numbers of ours."""
 
 import pytest
 import torch
 
-from benchmarks.recipes import RECIPES
+from benchmarks.recipes import COMPILED, OURS, RECIPES
 
 TEXTS = [
     "The old man sat by the window and watched the rain fall on the empty street.",
@@ -13,8 +13,8 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "gemma3"])
-@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "ours"])
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name not in (OURS, COMPILED)])
 def test_a_recipe_gives_the_pooled_numbers_of_ours(tiny_model, recipe, architecture):
     model = tiny_model(architecture)
-    expected = RECIPES["ours"](model, TEXTS)
+    expected = RECIPES[OURS](model, TEXTS)
     assert torch.allclose(RECIPES[recipe](model, TEXTS), expected, rtol=1e-4, atol=1e-4)

@@ -184,6 +184,7 @@ class TestLens:
     TOKENS = ["<s>", " sad", "happy", " Sadness", "the", " of", " joy", "x", " y", " z"]
     READABLE = torch.tensor([False] + [True] * 9)
     FAMILIES = [frozenset({"sad", "sadness"}), frozenset({"happy"}), frozenset({"serene"})]
+    SYNONYMS = [FAMILIES[0], FAMILIES[1] | {"the"}, FAMILIES[2]]
 
     def describe(self, logits, top_k=2):
         return describe_lens(
@@ -192,6 +193,7 @@ class TestLens:
             self.READABLE,
             ["sad", "happy", "serene"],
             self.FAMILIES,
+            self.SYNONYMS,
             top_k=top_k,
             n_shuffles=50,
             seed=0,
@@ -220,6 +222,12 @@ class TestLens:
         assert described["own_word_share"] == pytest.approx(2 / 3)
         assert 0 < described["own_word_share_shuffled"] < 2 / 3
         assert described["own_word_share_shuffled"] <= described["own_word_share_shuffled_95"]
+
+    def test_a_synonym_names_the_emotion_too(self):
+        described = self.describe(self.logits(), top_k=2)
+        assert described["named_share"] == pytest.approx(2 / 3)
+        low, high = described["named_share_interval"]
+        assert low < 2 / 3 < high
 
     def test_everything_goes_into_a_json_file(self):
         described = self.describe(self.logits())

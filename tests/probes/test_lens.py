@@ -86,9 +86,10 @@ class TestFamilyTokens:
         tokens = [" sad", "Sad", "SAD\n", "\N{LOWER ONE EIGHTH BLOCK}sadness", "sadly", "mad"]
         assert family_token_ids(tokens, [{"sad", "sadness"}]) == [[0, 1, 2, 3]]
 
-    def test_shared_stem_of_four_letters_counts(self):
-        tokens = ["happ", " Happ", "hap", "happi", "happy", "happen", "unhappy"]
-        assert family_token_ids(tokens, [{"happy", "happiness", "happily"}]) == [[0, 1, 4]]
+    def test_shared_stem_of_five_letters_counts(self):
+        tokens = ["excit", " Excit", "exci", "excite", "excited", "excitable", "unexcited"]
+        words = {"excited", "excitement", "excitedly", "exciting"}
+        assert family_token_ids(tokens, [words]) == [[0, 1, 4]]
 
     def test_shorter_stem_does_not(self):
         assert family_token_ids(["ang", "angry", "anger"], [{"angry", "anger"}]) == [[1, 2]]
