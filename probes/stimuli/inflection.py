@@ -49,6 +49,12 @@ def verb_bases(participle: str) -> frozenset[str]:
     return frozenset({stem, stem + "e"})
 
 
+def causing(verb: str) -> frozenset[str]:
+    """Return what is said of a thing that does it to somebody ("sicken" -> "sickening")."""
+    participle = _stem_before_vowel(verb) + "ing"
+    return frozenset({participle, participle + "ly"})
+
+
 def _stem_before_vowel(word: str) -> str:
     if word.endswith("e"):
         return word[:-1]

@@ -25,7 +25,7 @@ from typing import Any
 
 from hooks.errors import InvalidInput
 from probes.stimuli._data import read_yaml
-from probes.stimuli.inflection import inflections, verb_bases
+from probes.stimuli.inflection import causing, inflections, verb_bases
 
 # Letters and digits only: "_sad_" is the word sad in Markdown emphasis.
 _NOT_AFTER_LETTER = r"(?<![^\W_])"
@@ -117,7 +117,8 @@ def _synonym_forms(name: str) -> frozenset[str]:
         return frozenset(_lexicon()["roots"][name])
     if name in _entries():
         return frozenset(_entries()[name]["family"])
-    return inflections(name)
+    # "stunned" is said of a person, "stunning" of what stunned them.
+    return inflections(name).union(*(causing(base) for base in verb_bases(name)))
 
 
 @cache
