@@ -5,11 +5,10 @@
    that steered, nor has seen its stories.
 2. Prompts of our own that promise no emotion are continued unsteered, under each of some emotions'
    vectors, and under random directions with the stories' covariance, all with one dose and seed.
-3. A judge's gain for an emotion: mean score in the texts steered toward it minus that in the
-   unsteered ones. Beside it: the same emotion's gain in random-steered texts, and in texts steered
-   toward the other emotions.
-4. Percentile: share of the other emotions that gain less in a text than its own; chance is a half.
-5. Content leak (`topic_leak`): do steered texts use the words of the stories' topics.
+3. A judge's gain for an emotion (`judged_texts`): mean score in the texts steered toward it minus
+   that in the unsteered ones. Beside it: the same emotion's gain in random-steered texts, and in
+   texts steered toward the other emotions.
+4. Content leak (`story_leak`): do steered texts use the words of the emotion's own stories.
 
 Source of the prompts: written for this project.
 """
@@ -19,15 +18,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from einops import rearrange, reduce, repeat
+from einops import reduce, repeat
 from jaxtyping import Float
 from torch import Tensor
 
 import hooks
 from hooks import DataError, FromToken, LanguageModel
 from probes.experiments import Experiment, Measured
-from probes.experiments.null_effects import matched_directions, mean_interval
+from probes.experiments.judged_texts import judged_answers, judged_gains
+from probes.experiments.null_effects import matched_directions
 from probes.experiments.steering_controls import story_residuals
+from probes.experiments.story_leak import distinctive_words, leak, leaked
 from probes.experiments.text_judges import (
     JudgeServer,
     ask_judge,
@@ -35,7 +36,6 @@ from probes.experiments.text_judges import (
     other_vectors,
     vectors_of,
 )
-from probes.experiments.topic_leak import distinctive_words, leak
 from probes.experiments.wording import effect
 from probes.figures import Figure, free_text_figures
 from probes.materials import Materials
@@ -53,8 +53,9 @@ _UNITS = {"classifier": "nats", "vectors": "cosine"}
 
 @dataclass(frozen=True)
 class _Texts:
-    """Continuations: [condition][prompt]; conditions of `steered` are emotions."""
+    """Continuations: [condition][prompt]; conditions of `steered` are those of `emotions`."""
 
+    emotions: list[str]
     unsteered: list[str]
     steered: list[list[str]]
     random: list[list[str]]
@@ -78,7 +79,7 @@ def measure(materials: Materials) -> Measured:
     center = reduce(read.mean[~steers].double(), "row d_model -> d_model", "mean")
     places = _spread(n, settings.free_text_emotions)
     model = materials.subject()
-    texts = _write(materials, model, vectors[places])
+    texts = _write(materials, model, [materials.emotions[p] for p in places], vectors[places])
 
     flat = [*texts.unsteered, *sum(texts.steered, []), *sum(texts.random, [])]
     pooled = hooks.pooled_resid_post(
@@ -95,7 +96,7 @@ def measure(materials: Materials) -> Measured:
         "layer": materials.layer,
         "judge_layer": judge_layer,
         "dose": settings.free_text_dose,
-        "emotions": [materials.emotions[place] for place in places],
+        "emotions": texts.emotions,
         "n_choices": n,
         "prompts": list(PROMPTS),
         "n_random": len(texts.random),
@@ -109,14 +110,12 @@ def measure(materials: Materials) -> Measured:
         "judge_model": None,
         "texts": {
             "unsteered": texts.unsteered,
-            "steered": dict(
-                zip([materials.emotions[p] for p in places], texts.steered, strict=True)
-            ),
+            "steered": dict(zip(texts.emotions, texts.steered, strict=True)),
             "random": texts.random,
         },
     }
     if judge is not None:
-        values["judge_model"] = _asked(judge, texts, materials.emotions, places)
+        values["judge_model"] = _asked(judge, texts, materials.emotions, materials.seed)
     return Measured(values, _rows(values), _paragraph(values), _limits(values))
 
 
@@ -154,7 +153,10 @@ def _spread(n: int, wanted: int) -> list[int]:
 
 
 def _write(
-    materials: Materials, model: LanguageModel, vectors: Float[Tensor, "emotion d_model"]
+    materials: Materials,
+    model: LanguageModel,
+    emotions: list[str],
+    vectors: Float[Tensor, "emotion d_model"],
 ) -> _Texts:
     settings = materials.config.validation
     bundle = materials.vectors
@@ -197,44 +199,7 @@ def _write(
                 residual_norm=norm,
             ):
                 written += write(chunk)
-    return _Texts(unsteered, written[: len(vectors)], written[len(vectors) :])
-
-
-def judged_gains(
-    scores: Float[Tensor, "text emotion"], places: Sequence[int], n_prompts: int, seed: int
-) -> dict[str, Any]:
-    """Compare a judge's scores; texts are ordered unsteered, steered by `places`, random."""
-    by_condition = rearrange(
-        scores.double(), "(condition prompt) emotion -> condition prompt emotion", prompt=n_prompts
-    )
-    # Each text is compared with the unsteered one after the same prompt.
-    gains = (by_condition - by_condition[:1])[1:]
-    steered = reduce(gains[: len(places)], "condition prompt emotion -> condition emotion", "mean")
-    own = torch.stack([steered[row, place] for row, place in enumerate(places)])
-    n = len(places)
-    among = steered[:, list(places)]
-    others = (among.sum(dim=0) - among.diagonal()) / max(n - 1, 1)
-    percentile = torch.stack(
-        [
-            (steered[row] < steered[row, place]).double().sum() / (steered.shape[1] - 1)
-            for row, place in enumerate(places)
-        ]
-    )
-    random = None
-    if len(gains) > n:
-        random = reduce(gains[n:][..., list(places)], "condition prompt emotion -> emotion", "mean")
-    beside = others if random is None else random
-    return {
-        "gain": float(own.mean()),
-        "gain_interval": mean_interval(own, seed),
-        "gain_in_random": None if random is None else float(random.mean()),
-        "gain_in_others": float(others.mean()),
-        "excess": float((own - beside).mean()),
-        "excess_interval": mean_interval(own - beside, seed),
-        "percentile": float(percentile.mean()),
-        "percentile_interval": mean_interval(percentile, seed),
-        "per_emotion": {"gain": own.tolist(), "percentile": percentile.tolist()},
-    }
+    return _Texts(emotions, unsteered, written[: len(vectors)], written[len(vectors) :])
 
 
 def _leak(materials: Materials, texts: _Texts, steers: Tensor) -> dict[str, Any] | None:
@@ -243,47 +208,25 @@ def _leak(materials: Materials, texts: _Texts, steers: Tensor) -> dict[str, Any]
         return None
     written = materials.texts(stories)
     rows = steers.nonzero()[:, 0].tolist()
-    topics = stories.topic.tolist()
-    own = distinctive_words([written[row] for row in rows], [topics[row] for row in rows])
-
-    def rate(group: Sequence[Sequence[str]]) -> Tensor:
-        return torch.tensor([sum(leak(t, own) for t in texts) / len(texts) for texts in group])
-
-    unsteered = rate([texts.unsteered])
-    excess = rate(texts.steered) - unsteered
-    return {
-        "n_words": len(own),
-        "unsteered": float(unsteered),
-        "steered": float(rate(texts.steered).mean()),
-        "random": float(rate(texts.random).mean()) if texts.random else None,
-        "excess": float(excess.mean()),
-        "excess_interval": mean_interval(excess, materials.seed),
-        "in_stories": float(rate([[written[row] for row in rows]])),
-    }
+    topics, numbers = stories.topic.tolist(), stories.emotion.tolist()
+    stories_of = [materials.emotions[numbers[row]] for row in rows]
+    own = distinctive_words(
+        [written[row] for row in rows], stories_of, [topics[row] for row in rows]
+    )
+    in_stories = [leak(written[row], own[name]) for row, name in zip(rows, stories_of, strict=True)]
+    found = leaked(
+        texts.unsteered, texts.steered, texts.random, texts.emotions, own, materials.seed
+    )
+    return {**found, "in_stories": sum(in_stories) / len(in_stories)}
 
 
-def _asked(
-    judge: JudgeServer, texts: _Texts, emotions: Sequence[str], places: Sequence[int]
-) -> dict[str, Any]:
-    own = [emotions[place] for place in places]
-    steered = ask_judge(judge, sum(texts.steered, []), emotions)
-    plain = ask_judge(judge, texts.unsteered, emotions)
-    random = ask_judge(judge, sum(texts.random, []), emotions) if texts.random else []
-    wanted = [name for name in own for _ in PROMPTS]
-
-    def share(answers: Sequence[str | None]) -> float | None:
-        """How often an answer would be right by luck: averaged over the emotions steered to."""
-        counted = [sum(a == name for a in answers) / len(answers) for name in own if answers]
-        return sum(counted) / len(counted) if counted else None
-
-    return {
-        "model": judge.model,
-        "n": len(steered),
-        "right": sum(a == b for a, b in zip(steered, wanted, strict=True)) / len(wanted),
-        "right_unsteered": share(plain),
-        "right_random": share(random),
-        "none": sum(a is None for a in steered) / len(steered),
-    }
+def _asked(judge: JudgeServer, texts: _Texts, emotions: Sequence[str], seed: int) -> dict[str, Any]:
+    unsteered, steered, random = (
+        ask_judge(judge, group, emotions) if group else []
+        for group in (texts.unsteered, sum(texts.steered, []), sum(texts.random, []))
+    )
+    found = judged_answers(unsteered, steered, random, texts.emotions, seed)
+    return {"model": judge.model, **found}
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -310,31 +253,46 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             (
                 f"free text: {asked['model']}",
-                f"names the emotion steered to in {asked['right']:.0%} of {asked['n']} texts; that "
-                f"answer comes for {asked['right_unsteered']:.0%} of unsteered"
+                f"names the emotion steered to in {_share(asked, 'right')} of {asked['n']} texts; "
+                f"that answer comes for {asked['right_unsteered']:.0%} of unsteered"
                 + (
                     ""
                     if asked["right_random"] is None
                     else f" and {asked['right_random']:.0%} of random-steered"
                 )
-                + " texts",
+                + f" texts; no emotion in {asked['none']:.0%}, no readable answer in "
+                f"{asked['unreadable']:.0%}",
             )
         )
     found = values["leak"]
     if found is not None:
-        excess = effect(
-            100 * found["excess"], [100 * end for end in found["excess_interval"]], digits=1
-        )
         rows.append(
             (
                 "free text: content leak",
-                f"{found['steered']:.1%} topic words, unsteered {found['unsteered']:.1%}, stories "
-                f"{found['in_stories']:.1%}; steered minus unsteered "
-                f"{excess} points"
-                + ("" if found["random"] is None else f"; random-steered {found['random']:.1%}"),
+                f"{found['steered']:.1%} words of the emotion's own stories, unsteered "
+                f"{found['unsteered']:.1%}, in the stories {found['in_stories']:.1%}; steered "
+                f"minus unsteered {_points(found, 'excess')} points"
+                + (
+                    ""
+                    if found["random"] is None
+                    else f", minus random-steered {_points(found, 'excess_over_random')}"
+                ),
             )
         )
     return rows
+
+
+def _share(found: Mapping[str, Any], key: str) -> str:
+    low, high = found[f"{key}_interval"]
+    return f"{found[key]:.0%} [{low:.0%}, {high:.0%}]"
+
+
+def _ends(interval: Sequence[float]) -> str:
+    return f"[{100 * interval[0]:+.0f}, {100 * interval[1]:+.0f}]"
+
+
+def _points(found: Mapping[str, Any], key: str) -> str:
+    return effect(100 * found[key], [100 * end for end in found[f"{key}_interval"]], digits=1)
 
 
 def _paragraph(values: Mapping[str, Any]) -> str:
@@ -357,14 +315,22 @@ def _paragraph(values: Mapping[str, Any]) -> str:
         f"On stories of topics it has not seen the classifier is right for "
         f"{values['classifier_accuracy']:.0%} (chance {values['chance']:.0%})."
     )
+    asked = values["judge_model"]
+    if asked is not None:
+        parts.append(
+            f"{asked['model']} names the emotion steered to in {_share(asked, 'right')} of texts, "
+            f"{100 * asked['excess']:+.0f} points over unsteered text "
+            f"{_ends(asked['excess_interval'])}."
+        )
     found = values["leak"]
     if found is not None:
-        low, _ = found["excess_interval"]
+        low, high = found["excess_interval"]
+        verdict = "more" if low > 0 else "not reliably more" if high >= 0 else "fewer"
         parts.append(
-            "Steered text uses words of the stories' topics more than unsteered text does."
-            if low > 0
-            else "Steered text does not reliably use more words of the stories' topics than "
-            "unsteered text."
+            f"Of the words that set the emotion's own stories apart, its name and synonyms left "
+            f"out, steered text uses {verdict} than unsteered text "
+            f"({_points(found, 'excess')} points)"
+            + (f", such as {', '.join(found['words'][:5])}." if found["words"] else ".")
         )
     return " ".join(parts)
 
@@ -377,6 +343,11 @@ def _limits(values: Mapping[str, Any]) -> list[str]:
     if values["judge_model"] is None:
         limits.append(
             "Free text: no judge model was asked (validation.judge_base_url and judge_model)."
+        )
+    elif values["judge_model"]["unreadable"] > 0.1:
+        limits.append(
+            f"Free text: {values['judge_model']['unreadable']:.0%} of the judge model's answers "
+            "were not one word of the list and count as misses."
         )
     if values["leak"] is None:
         limits.append(

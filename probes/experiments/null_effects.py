@@ -96,12 +96,16 @@ def mean_interval(values: Float[Tensor, "unit"], seed: int) -> tuple[float, floa
     return float(low), float(high)
 
 
-def two_way_interval(values: Float[Tensor, "first second"], seed: int) -> tuple[float, float]:
-    """95% bootstrap interval of the mean of a table, resampling rows and columns on their own."""
-    rows = _shares(values.shape[0], seed)
-    columns = _shares(values.shape[1], seed + 1)
-    means = einsum(rows, values.double(), columns, "draw first, first second, draw second -> draw")
-    low, high = percentile_interval(means)
+def crossed_interval(values: Float[Tensor, "*axes"], seed: int) -> tuple[float, float]:
+    """95% bootstrap interval of the mean of a table, resampling each of its axes on its own.
+
+    For units that are crossed: every emotion meets the same directions, or the same prompts.
+    """
+    means = _shares(values.shape[0], seed) @ rearrange(values.double(), "first ... -> first (...)")
+    for axis, n in enumerate(values.shape[1:], start=1):
+        table = rearrange(means, "draw (n rest) -> draw n rest", n=n)
+        means = einsum(_shares(n, seed + axis), table, "draw n, draw n rest -> draw rest")
+    low, high = percentile_interval(rearrange(means, "draw 1 -> draw"))
     return float(low), float(high)
 
 
@@ -140,9 +144,9 @@ def compare(
     return NullComparison(
         n_directions=len(null),
         matching=float(null.mean()),
-        matching_interval=two_way_interval(null, seed),
+        matching_interval=crossed_interval(null, seed),
         excess=float(excess.mean()),
-        excess_interval=two_way_interval(apart, seed),
+        excess_interval=crossed_interval(apart, seed),
         z=[next(places) if varies else None for varies in known.tolist()],
         percentile=below.tolist(),
         mean_z=float(z.mean()) if len(z) else None,

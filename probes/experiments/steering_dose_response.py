@@ -23,7 +23,7 @@ from hooks import LanguageModel
 from probes.corpus import read_corpus
 from probes.dosing import Budget, Gauge, usable_dose
 from probes.experiments import Experiment, Measured
-from probes.experiments.null_effects import matched_directions, mean_interval, two_way_interval
+from probes.experiments.null_effects import crossed_interval, matched_directions, mean_interval
 from probes.experiments.steering_controls import story_residuals
 from probes.experiments.steering_words import (
     CARRIERS,
@@ -134,7 +134,7 @@ def _layer(
                 "own": float(response.mean()),
                 "own_interval": mean_interval(response, materials.seed),
                 "random": float(null.mean()) if len(null) else None,
-                "random_interval": two_way_interval(null, materials.seed) if len(null) else None,
+                "random_interval": crossed_interval(null, materials.seed) if len(null) else None,
             }
         )
     return {"layer": layer, "doses": doses, "usable": usable_dose(costs, budget)}

@@ -30,9 +30,12 @@ from probes.geometry import unit
 from probes.materials import Stories
 
 _AT_ONCE = 4
+NONE = "none"
+"""What a judge answers where a text conveys no emotion of the list."""
 _QUESTION = (
-    "Which one of these emotions does the passage below convey best? Answer with exactly one word "
-    'from the list, or with "none".\n\nEmotions: {emotions}\n\nPassage:\n{text}'
+    "Which one of these emotions does the passage below convey best? Reply with exactly one word "
+    'from the list, or with "none": no sentence, no explanation.\n\nEmotions: {emotions}\n\n'
+    "Passage:\n{text}"
 )
 
 
@@ -137,7 +140,7 @@ class JudgeServer:
 def ask_judge(
     server: JudgeServer, texts: Sequence[str], emotions: Sequence[str]
 ) -> list[str | None]:
-    """Ask which emotion each text conveys; None where the answer is none of them.
+    """Ask which emotion each text conveys; see `named` for what answers are read as.
 
     Raises
     ------
@@ -172,7 +175,11 @@ def ask_judge(
 
 
 def named(answer: str, emotions: Sequence[str]) -> str | None:
-    """Return the one emotion that an answer names, its last word for it; None for none of them."""
-    pattern = "|".join(re.escape(name) for name in sorted(emotions, key=len, reverse=True))
-    found = re.findall(rf"(?<!\w)(?:{pattern})(?!\w)", answer.lower())
-    return found[-1] if found else None
+    """Return the emotion that an answer is, or `NONE`; None where it is more than one word of them.
+
+    "sad, not happy" names two emotions and is neither: it is not guessed at. What a model thinks
+    aloud before its answer, and marks around the word, do not count.
+    """
+    said = re.sub(r"<think>.*?</think>", "", answer, flags=re.DOTALL).strip()
+    word = re.sub(r"^answer:\s*", "", said.lower()).strip(" \t\n.!*_`'\"“”‘’")
+    return word if word == NONE or word in emotions else None

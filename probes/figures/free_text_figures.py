@@ -47,7 +47,8 @@ def judged_gains(found: Mapping[str, Any], key: str, name: str, unit: str) -> Ba
         f"{len(found['prompts'])} prompts",
         caption="Gain: how much higher the judge scores an emotion in a continuation than in the "
         "unsteered one of the same prompt. The judge comes from stories on other topics and reads "
-        "at another layer. Line: 95% interval over emotions. Single emotions rest on "
+        "at another layer. Line: 95% interval over emotions "
+        "and prompts. Single emotions rest on "
         f"{len(found['prompts'])} texts each. The emotion steered to gains more than "
         f"{judged['percentile']:.0%} [{low:.0%}, {high:.0%}] of the others (chance 50%).",
         value_label=f"gain over unsteered text ({unit})",

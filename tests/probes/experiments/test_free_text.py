@@ -11,9 +11,11 @@ import torch
 from hooks import DataError, InvalidInput
 from probes.exchange import EndpointError
 from probes.experiments import find_experiment
-from probes.experiments.free_text import PROMPTS, judged_gains, other_layer
+from probes.experiments.free_text import PROMPTS, other_layer
+from probes.experiments.judged_texts import judged_answers, judged_gains
+from probes.experiments.null_effects import mean_interval
+from probes.experiments.story_leak import distinctive_words, leak, leaked
 from probes.experiments.text_judges import JudgeServer, ask_judge, classifier, named
-from probes.experiments.topic_leak import distinctive_words, leak
 from probes.materials import Materials
 from probes.models import Models
 from probes.reporting import Silent
@@ -31,7 +33,7 @@ def judge_server():
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             asked.append((self.headers["Authorization"], body))
             passage = body["messages"][0]["content"].split("Passage:")[1]
-            answer = next((f"It is {name}." for name in EMOTIONS if name in passage), "none")
+            answer = next((f"{name.capitalize()}." for name in EMOTIONS if name in passage), "none")
             content = {
                 "id": "1",
                 "object": "chat.completion",
@@ -69,7 +71,7 @@ def test_another_model_is_asked_with_its_key_and_answers_in_order(judge_server, 
     monkeypatch.setenv("JUDGE_KEY", "secret")
     judge = JudgeServer(base_url, "a-judge", "JUDGE_KEY")
     texts = ["he was sad", "nothing", "an angry man"]
-    assert ask_judge(judge, texts, EMOTIONS) == ["sad", None, "angry"]
+    assert ask_judge(judge, texts, EMOTIONS) == ["sad", "none", "angry"]
     assert {key for key, _ in asked} == {"Bearer secret"}
     assert {body["model"] for _, body in asked} == {"a-judge"}
 
@@ -87,10 +89,47 @@ def test_a_server_that_is_not_there_names_the_settings():
         ask_judge(JudgeServer(f"http://127.0.0.1:{port}/v1", "m"), ["x"], EMOTIONS)
 
 
-def test_the_last_emotion_named_is_the_answer():
-    assert named("Not happy but SAD.", EMOTIONS) == "sad"
-    assert named("unhappy", EMOTIONS) is None
-    assert named("none", EMOTIONS) is None
+@pytest.mark.parametrize(
+    ("answer", "read"),
+    [
+        ("SAD.", "sad"),
+        ("**happy**\n", "happy"),
+        ("Answer: angry", "angry"),
+        ("<think>sad? no, angry</think>\nhappy", "happy"),
+        ("None.", "none"),
+        ("sad, not happy", None),
+        ("not happy", None),
+        ("unhappy", None),
+        ("", None),
+    ],
+)
+def test_an_answer_is_one_word_or_cannot_be_read(answer, read):
+    assert named(answer, EMOTIONS) == read
+
+
+def test_hits_are_counted_for_each_emotion_beside_what_comes_without_it():
+    steered = ["sad", "sad", "happy", None]
+    found = judged_answers(["sad", "none"], steered, ["none", "happy"], ["sad", "happy"], seed=0)
+    assert found["right"] == 0.75
+    assert found["right_unsteered"] == 0.25
+    assert found["right_random"] == 0.25
+    assert (found["excess"], found["excess_over_random"]) == (0.5, 0.5)
+    assert found["unreadable"] == 0.25
+    for key in ("right", "excess", "excess_over_random"):
+        low, high = found[f"{key}_interval"]
+        assert low <= found[key] <= high
+        assert low < high
+
+
+def test_one_odd_unsteered_text_does_not_make_a_gain_certain():
+    n_emotions = 40
+    # The unsteered text of one prompt scores low for all emotions: each of them seems to gain.
+    scores = torch.zeros(1 + n_emotions, 4, n_emotions)
+    scores[0, 0] = -4.0
+    found = judged_gains(scores.reshape(-1, n_emotions), range(n_emotions), 4, seed=0)
+    assert found["gain"] == pytest.approx(1.0)
+    assert mean_interval(torch.tensor(found["per_emotion"]["gain"]), 0) == (1.0, 1.0)
+    assert found["gain_interval"][0] == 0.0
 
 
 def test_gains_are_own_minus_unsteered_and_random_texts_gain_nothing():
@@ -118,12 +157,34 @@ def test_the_classifier_is_tested_on_rows_it_was_not_fitted_on():
     assert classifier(signal, emotion, train).scores(signal[:5]).shape == (5, 3)
 
 
-def test_topic_words_are_those_of_one_topics_stories_and_a_text_leaks_by_their_share():
-    stories = ["the umbrella stood there"] * 3 + ["there were seven lanterns"] * 3
-    own = distinctive_words(stories, [0, 0, 0, 1, 1, 1])
-    assert own == {"umbrella", "stood", "were", "seven", "lanterns"}
-    assert leak("An umbrella there", own) == pytest.approx(0.5)
-    assert leak("no", own) == 0
+STORIES = [
+    ("she lost the umbrella, sadly", "sad", 0),
+    ("the umbrella was gone", "sad", 1),
+    ("lanterns shone on the water", "happy", 0),
+    ("more lanterns and music", "happy", 0),
+]
+
+
+def test_words_of_an_emotions_stories_neither_name_it_nor_belong_to_one_topic():
+    own = distinctive_words(*map(list, zip(*STORIES, strict=True)))
+    assert own == {"sad": {"umbrella"}, "happy": set()}
+    assert leak("An umbrella there", own["sad"]) == pytest.approx(0.5)
+    assert leak("no", own["sad"]) == 0
+
+
+def test_a_planted_leak_is_found_and_other_words_are_none():
+    own = {"sad": {"umbrella"}, "happy": {"lanterns"}, "angry": {"doors"}}
+    plain = ["They went down the road"] * 4
+    planted = [[f"They went down {next(iter(own[name]))}"] * 4 for name in own]
+    random = [["They went past lanterns there"] * 4, plain]
+    found = leaked(plain, planted, random, list(own), own, seed=0)
+    assert found["excess_interval"][0] > 0
+    assert found["excess_over_random_interval"][0] > 0
+    assert found["elsewhere"] == found["unsteered"] == 0
+    assert found["words"] == ["angry: doors", "happy: lanterns", "sad: umbrella"]
+    # Words of another emotion's stories are not counted as the emotion's own.
+    swapped = leaked(plain, planted[1:] + planted[:1], random, list(own), own, seed=0)
+    assert swapped["excess_interval"] == (0.0, 0.0)
 
 
 def test_the_judges_layer_is_not_the_steered_one():

@@ -6,10 +6,10 @@ import torch
 from hooks import InvalidInput
 from probes.experiments.null_effects import (
     compare,
+    crossed_interval,
     matched_directions,
     mean_interval,
     pair,
-    two_way_interval,
 )
 
 EMOTIONS = ["calm", "sad", "tense"]
@@ -49,13 +49,13 @@ def test_few_directions_widen_the_interval_however_many_emotions_there_are():
     assert high - low > few[:, 0].std() / 2
 
 
-def test_a_two_way_interval_holds_the_true_mean_about_as_often_as_it_says():
+def test_a_crossed_interval_holds_the_true_mean_about_as_often_as_it_says():
     held = 0
     for seed in range(60):
         generator = torch.Generator().manual_seed(seed)
         rows, columns = (torch.randn(20, generator=generator) for _ in range(2))
         noise = torch.randn(20, 20, generator=generator)
-        low, high = two_way_interval(rows[:, None] + columns[None] + noise, seed)
+        low, high = crossed_interval(rows[:, None] + columns[None] + noise, seed)
         held += low <= 0 <= high
     assert held >= 52
 

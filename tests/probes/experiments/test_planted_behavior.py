@@ -130,12 +130,16 @@ class TestFreeText:
             assert judged["gain_interval"][0] > 0
             assert judged["excess_interval"][0] > 0
             assert judged["percentile"] > 0.9
+        # These stories convey an emotion by nothing but a word of their own.
+        assert values["leak"]["n_words"] == len(MEANING)
+        assert values["leak"]["in_stories"] > 0.8
 
     def test_where_nothing_was_planted_no_judge_hears_anything(self, measured):
         values = measured(planted=False)
         for judged in values["judges"].values():
             low, high = judged["excess_interval"]
             assert low <= 0 <= high
+        assert values["leak"]["n_words"] <= 1
 
 
 class TestPreferences:
