@@ -5,12 +5,15 @@
    text's, is that of the mean residual of its tokens (`EmotionVectors.cosine`).
 3. Parts are stretches of characters: turns of a chat, windows of a long text. A part is read in the
    context of what stands before it.
+4. A text longer than the model reads is read in stretches, each without what stands before it.
 
-Contract: a text or part without a token has NaN scores and 0 tokens, and is never left out.
+Contract: a text or part without a token has NaN scores and 0 tokens, and is never left out. Texts
+are taken as they are needed: memory holds one batch.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -19,12 +22,16 @@ from torch import Tensor
 
 from hooks import FromToken, InvalidInput, LanguageModel, pooled_resid_post
 from hooks.pieces import Stretch, content_pieces
+from probes.sweeping import cut_long
 from probes.vectors import EmotionVectors
 
 Cut = Callable[[Sequence[Stretch]], Sequence[Stretch]]
 """Content tokens, as stretches of characters -> parts, as (first, last + 1) of the tokens."""
 
 _TEXTS_AT_ONCE = 16
+_ROOM = 8
+"""Positions left for a beginning-of-sequence token, and for tokens that a new beginning cuts
+otherwise."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class Scores:
         Scores of the text, [emotion], of each token and of each part.
     spans
         Tokens of each part, (first, last + 1).
+    n_stretches
+        In how many stretches the text was read; one but for texts longer than the model reads.
     """
 
     text: str
@@ -49,6 +58,7 @@ class Scores:
     tokens: Float[Tensor, "token emotion"]
     parts: Float[Tensor, "part emotion"]
     spans: list[Stretch]
+    n_stretches: int = 1
 
     @property
     def words(self) -> list[str]:
@@ -59,41 +69,84 @@ class Scores:
 def score_texts(
     vectors: EmotionVectors,
     model: LanguageModel,
-    texts: Sequence[str],
+    texts: Iterable[tuple[str, Cut | None]],
     layer: int,
-    cuts: Sequence[Cut] | None = None,
 ) -> Iterator[Scores]:
     """Yield the scores of every text, in order.
+
+    Parameters
+    ----------
+    texts
+        Each with how it is cut into parts; None makes none.
 
     Raises
     ------
     StaleArtifact
         When the vectors were made from another model.
     InvalidInput
-        For a layer without vectors, or a text longer than the model reads.
+        For a layer without vectors.
     """
     vectors.check_model(model)
     vectors.layer_index(layer)
-    for start in range(0, len(texts), _TEXTS_AT_ONCE):
-        chosen = list(texts[start : start + _TEXTS_AT_ONCE])
-        pieces = [content_pieces(model, text) for text in chosen]
-        filled = [number for number, found in enumerate(pieces) if found]
-        read: dict[int, Tensor] = {}
-        if filled:
-            pooled = pooled_resid_post(
-                model, [chosen[n] for n in filled], layers=[layer], keep=FromToken(0)
-            )
-            sizes = [len(pieces[n]) for n in filled]
-            read = dict(zip(filled, pooled.tokens[:, 0].split(sizes), strict=True))
-        empty = torch.zeros(0, vectors.vectors.shape[-1])
-        for number, text in enumerate(chosen):
-            residuals = read.get(number, empty)
-            cut = cuts[start + number] if cuts is not None else None
-            spans = list(cut(pieces[number])) if cut is not None else []
-            means = [_mean(residuals[a:b]) for a, b in [(0, len(residuals)), *spans]]
+    given = iter(texts)
+    while batch := list(islice(given, _TEXTS_AT_ONCE)):
+        stretches = [
+            (number, start, text[start:stop])
+            for number, (text, _) in enumerate(batch)
+            for start, stop in readable(model, text)
+        ]
+        pieces = [content_pieces(model, words) for _, _, words in stretches]
+        residuals = _read(model, [words for _, _, words in stretches], pieces, layer, vectors)
+        for number, (text, cut) in enumerate(batch):
+            own = [place for place, (owner, _, _) in enumerate(stretches) if owner == number]
+            found = [
+                (first + stretches[place][1], last + stretches[place][1])
+                for place in own
+                for first, last in pieces[place]
+            ]
+            held = torch.cat([residuals[place] for place in own])
+            spans = list(cut(found)) if cut is not None else []
+            means = [_mean(held[a:b]) for a, b in [(0, len(held)), *spans]]
             scored = vectors.cosine(torch.stack(means), layer)
-            tokens = vectors.cosine(residuals, layer)
-            yield Scores(text, pieces[number], scored[0], tokens, scored[1:], spans)
+            tokens = vectors.cosine(held, layer)
+            yield Scores(text, found, scored[0], tokens, scored[1:], spans, len(own))
+
+
+def readable(model: LanguageModel, text: str, limit: int | None = None) -> list[Stretch]:
+    """Return stretches of characters that the model can read, which cover the text.
+
+    Parameters
+    ----------
+    limit
+        Tokens of the longest stretch; None is as many as the model reads.
+    """
+    if model.n_positions is not None:
+        most = max(1, model.n_positions - _ROOM)
+        limit = most if limit is None else min(limit, most)
+    pieces = content_pieces(model, text)
+    if limit is None or len(pieces) <= limit:
+        return [(0, len(text))]
+    return cut_long(pieces, limit)
+
+
+def _read(
+    model: LanguageModel,
+    texts: Sequence[str],
+    pieces: Sequence[Sequence[Stretch]],
+    layer: int,
+    vectors: EmotionVectors,
+) -> list[Float[Tensor, "token d_model"]]:
+    """Residuals of each text's content tokens."""
+    residuals = [torch.zeros(0, vectors.vectors.shape[-1])] * len(texts)
+    filled = [number for number, found in enumerate(pieces) if found]
+    if filled:
+        pooled = pooled_resid_post(
+            model, [texts[n] for n in filled], layers=[layer], keep=FromToken(0)
+        )
+        sizes = [len(pieces[n]) for n in filled]
+        for number, held in zip(filled, pooled.tokens[:, 0].split(sizes), strict=True):
+            residuals[number] = held
+    return residuals
 
 
 def _mean(residuals: Float[Tensor, "token d_model"]) -> Float[Tensor, "d_model"]:

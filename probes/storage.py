@@ -6,6 +6,7 @@ no locks: two processes that write the same file write the same bytes. A tempora
 which process of which machine writes it, so that only those whose writer is dead are removed.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,9 +14,9 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from hooks.errors import DataError, EmotionLensError
 
@@ -30,31 +31,39 @@ class StorageError(EmotionLensError, OSError):
     """The disk refused: full, read-only, or not permitted."""
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically, creating its folder.
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that appears under its name, whole, when the block ends without an error.
 
     Raises
     ------
     StorageError
         When the disk is full or the folder cannot be written; the old file is still there.
     """
-    handle, temporary = -1, ""
+    temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_own_prefix())
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
         raise StorageError(
             f"could not write {path}: {error.strerror or error}. Free some space or choose another "
             "output_dir, then run the same command again: finished work is kept."
         ) from error
+    finally:
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically, creating its folder; raises as `writing` does."""
+    with writing(path) as file:
+        file.write(content)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,31 +1,22 @@
 """``emotion-probes score``: scores of one's own texts, turns and tokens."""
 
-import csv
-import io
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import tee
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hooks.errors import InvalidInput
 from probes.commands.call import Call, listed
+from probes.commands.score_files import SUFFIXES, Given, Shown, open_sink
 
 if TYPE_CHECKING:
     from probes.scoring import Scores
 
-SUFFIXES = (".csv", ".parquet", ".html")
 _TOLD_TOKENS = 80
-
-
-@dataclass(frozen=True)
-class Given:
-    """One text as the user gave it: plain, or a chat of turns."""
-
-    name: str
-    text: str = ""
-    turns: tuple[Mapping[str, str], ...] = ()
+_TOLD_TEXTS = 200
 
 
 def main(call: Call) -> int:
@@ -43,17 +34,25 @@ def main(call: Call) -> int:
     vectors = EmotionVectors.load(run.root)
     layer = chosen_layer(call, vectors)
     emotions = chosen_emotions(call, vectors)
+    shown = Shown(emotions, [vectors.emotions.index(name) for name in emotions])
     model = Models(run.config).subject()
-    texts, cuts = [], []
-    for one in given:
-        rendered = render_transcript(model.tokenizer, one.turns) if one.turns else (one.text, [])
-        texts.append(rendered[0])
-        cuts.append(tokens_within(rendered[1]))
-    scored = list(score_texts(vectors, model, texts, layer, cuts))
-    places = [vectors.emotions.index(name) for name in emotions]
-    _show(call, given, scored, emotions, places)
+
+    def rendered(one: Given) -> tuple[str, Any]:
+        if not one.turns:
+            return one.text, None
+        text, turns = render_transcript(model.tokenizer, one.turns)
+        return text, tokens_within(turns)
+
+    named, read = tee(given)
+    scored = score_texts(vectors, model, map(rendered, read), layer)
     about = f"{vectors.provenance.model}, layer {layer}; cosine of the centered residual stream"
-    _write(outputs, given, scored, emotions, places, about)
+    told = _Told(call, shown)
+    with ExitStack() as files:
+        sinks = [files.enter_context(open_sink(path, shown, about)) for path in outputs]
+        for one, found in zip(named, scored, strict=True):
+            for sink in (told, *sinks):
+                sink.take(one, found)
+    told.close()
     for path in outputs:
         call.terminal.note(f"written: {path}")
     call.terminal.result(
@@ -61,10 +60,7 @@ def main(call: Call) -> int:
             "model": vectors.provenance.model,
             "layer": layer,
             "readout": "cosine of the centered residual stream",
-            "texts": [
-                _as_json(one, found, emotions, places)
-                for one, found in zip(given, scored, strict=True)
-            ],
+            "texts": told.texts,
             "files": [str(path) for path in outputs],
         }
     )
@@ -88,7 +84,7 @@ def chosen_emotions(call: Call, vectors: Any) -> list[str]:
     return names
 
 
-def _given(call: Call) -> list[Given]:
+def _given(call: Call) -> Iterable[Given]:
     asked = [name for name in ("text", "file", "transcript") if name in call.flags]
     if len(asked) != 1:
         raise InvalidInput("score: expected one of --text, --file and --transcript.")
@@ -100,15 +96,18 @@ def _given(call: Call) -> list[Given]:
         raise InvalidInput(f"--{asked[0]}: {value!r} not found.")
     if asked[0] == "transcript":
         return [_transcript(path)]
+    return _lines(path)
+
+
+def _lines(path: Path) -> Iterator[Given]:
+    n_texts = 0
     with path.open("rb") as file:
-        found = [
-            read_line(line, f"{path}, line {n}", n)
-            for n, line in enumerate(file, 1)
-            if line.strip()
-        ]
-    if not found:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                n_texts += 1
+                yield read_line(line, f"{path}, line {number}", number)
+    if not n_texts:
         raise InvalidInput(f"{path} has no texts.")
-    return found
 
 
 def read_line(line: bytes, where: str, number: int) -> Given:
@@ -141,30 +140,61 @@ def _transcript(path: Path) -> Given:
     return Given(path.stem, turns=pairs)
 
 
-def _show(
-    call: Call,
-    given: Sequence[Given],
-    scored: Sequence["Scores"],
-    emotions: Sequence[str],
-    places: Sequence[int],
-) -> None:
-    rows = []
-    for one, found in zip(given, scored, strict=True):
-        rows.append((one.name, strongest(found.whole[places].tolist(), emotions)))
+class _Told:
+    """What the terminal says: the first texts as a table, or every text where JSON is asked for."""
+
+    def __init__(self, call: Call, shown: Shown) -> None:
+        self.texts: list[dict[str, Any]] = []
+        self._call, self._shown = call, shown
+        self._rows: list[tuple[str, str]] = []
+        self._tokens: list[tuple[str, str]] = []
+        self._empty: list[str] = []
+        self._cut: list[str] = []
+        self._n = 0
+
+    def take(self, one: Given, found: "Scores") -> None:
+        self._n += 1
+        if self._call.terminal.as_json:
+            self.texts.append(_as_json(one, found, self._shown))
+        if not found.pieces:
+            self._empty.append(one.name)
+        if found.n_stretches > 1:
+            self._cut.append(one.name)
+        if self._n > _TOLD_TEXTS:
+            return
+        emotions, places = self._shown.emotions, self._shown.places
+        self._rows.append((one.name, strongest(found.whole[places].tolist(), emotions)))
         for number, turn in enumerate(one.turns):
             values = found.parts[number][places].tolist()
-            rows.append((f"  {number + 1} {turn['role']}", strongest(values, emotions)))
-    call.terminal.table("strongest emotions (cosine)", rows)
-    empty = [one.name for one, found in zip(given, scored, strict=True) if not found.pieces]
-    if empty:
-        call.terminal.note(f"no token to score, so no score: {', '.join(empty[:10])}")
-    tokens = scored[0].tokens[:, places].tolist()
-    if len(scored) == 1 and 0 < len(tokens) <= _TOLD_TOKENS:
-        lines = [
-            (json.dumps(word, ensure_ascii=False), strongest(values, emotions, 3))
-            for word, values in zip(scored[0].words, tokens, strict=True)
-        ]
-        call.terminal.table("token by token", lines)
+            self._rows.append((f"  {number + 1} {turn['role']}", strongest(values, emotions)))
+        self._tokens = []
+        if self._n == 1 and len(found.pieces) <= _TOLD_TOKENS:
+            tokens = found.tokens[:, places].tolist()
+            self._tokens = [
+                (json.dumps(word, ensure_ascii=False), strongest(values, emotions, 3))
+                for word, values in zip(found.words, tokens, strict=True)
+            ]
+
+    def close(self) -> None:
+        terminal = self._call.terminal
+        title = "strongest emotions (cosine)"
+        if self._n > _TOLD_TEXTS:
+            title += f", the first {_TOLD_TEXTS} of {self._n} texts"
+        terminal.table(title, self._rows)
+        if self._empty:
+            terminal.note(f"no token to score, so no score: {_few(self._empty)}")
+        if self._cut:
+            terminal.note(
+                "longer than the model reads, so read in stretches, each without what stands "
+                f"before it: {_few(self._cut)}"
+            )
+        if self._tokens:
+            terminal.table("token by token", self._tokens)
+
+
+def _few(names: Sequence[str], n: int = 10) -> str:
+    more = f" and {len(names) - n} more" if len(names) > n else ""
+    return f"{', '.join(names[:n])}{more}"
 
 
 def strongest(values: Sequence[float], emotions: Sequence[str], n: int = 5) -> str:
@@ -175,11 +205,9 @@ def strongest(values: Sequence[float], emotions: Sequence[str], n: int = 5) -> s
     return ", ".join(f"{name} {value:+.2f}" for value, name in ordered[:n])
 
 
-def _as_json(
-    one: Given, found: "Scores", emotions: Sequence[str], places: Sequence[int]
-) -> dict[str, Any]:
+def _as_json(one: Given, found: "Scores", shown: Shown) -> dict[str, Any]:
     def named(values: Any) -> dict[str, float]:
-        return dict(zip(emotions, values[places].tolist(), strict=True))
+        return dict(zip(shown.emotions, values[shown.places].tolist(), strict=True))
 
     return {
         "id": one.name,
@@ -192,97 +220,6 @@ def _as_json(
         "tokens": found.words,
         "token_scores": {
             name: found.tokens[:, place].tolist()
-            for name, place in zip(emotions, places, strict=True)
+            for name, place in zip(shown.emotions, shown.places, strict=True)
         },
     }
-
-
-def _write(
-    outputs: Sequence[Path],
-    given: Sequence[Given],
-    scored: Sequence["Scores"],
-    emotions: Sequence[str],
-    places: Sequence[int],
-    about: str,
-) -> None:
-    from probes.storage import write_bytes, write_text
-
-    for path in outputs:
-        if path.suffix == ".html":
-            write_text(path, _page(given, scored, emotions, places, about))
-            continue
-        table = _table(given, scored, emotions, places)
-        if path.suffix == ".parquet":
-            import pyarrow
-            import pyarrow.parquet
-
-            sink = io.BytesIO()
-            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table), sink)
-            write_bytes(path, sink.getvalue())
-        else:
-            lines = io.StringIO()
-            writer = csv.DictWriter(lines, fieldnames=list(table[0]))
-            writer.writeheader()
-            writer.writerows(table)
-            write_text(path, lines.getvalue())
-
-
-def _table(
-    given: Sequence[Given],
-    scored: Sequence["Scores"],
-    emotions: Sequence[str],
-    places: Sequence[int],
-) -> list[dict[str, Any]]:
-    """One row per text, per turn and per token; `level` says which."""
-    own = ("level", "id", "turn", "role", "position", "content", "n_tokens")
-    columns = [f"emotion_{name}" if name in own else name for name in emotions]
-    rows = []
-
-    def add(values: Any, *about: Any) -> None:
-        scores = dict(zip(columns, values[places].tolist(), strict=True))
-        rows.append(dict(zip(own, about, strict=True)) | scores)
-
-    for one, found in zip(given, scored, strict=True):
-        n = len(found.pieces)
-        add(found.whole, "text", one.name, None, None, None, found.text, n)
-        turn_of: dict[int, int] = {}
-        for turn, ((a, b), told) in enumerate(zip(found.spans, one.turns, strict=True)):
-            turn_of |= dict.fromkeys(range(a, b), turn)
-            add(
-                found.parts[turn],
-                "turn",
-                one.name,
-                turn,
-                told["role"],
-                None,
-                told["content"],
-                b - a,
-            )
-        for place, word in enumerate(found.words):
-            turn = turn_of.get(place)
-            role = None if turn is None else one.turns[turn]["role"]
-            add(found.tokens[place], "token", one.name, turn, role, place, word, 1)
-    return rows
-
-
-def _page(
-    given: Sequence[Given],
-    scored: Sequence["Scores"],
-    emotions: Sequence[str],
-    places: Sequence[int],
-    about: str,
-) -> str:
-    from probes.token_page import Block, render
-
-    blocks = []
-    for one, found in zip(given, scored, strict=True):
-        parts = [
-            (f"{n + 1} {turn['role']}", span, found.parts[n])
-            for n, (turn, span) in enumerate(zip(one.turns, found.spans, strict=True))
-        ] or [(one.name, (0, len(found.pieces)), found.whole)]
-        for title, (a, b), score in parts:
-            tokens = found.tokens[a:b][:, places]
-            blocks.append(
-                Block(title, f", {b - a} tokens", found.words[a:b], tokens, score[places])
-            )
-    return render("Emotion scores, token by token", about, emotions, blocks)

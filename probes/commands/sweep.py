@@ -122,20 +122,16 @@ def _batches(path: Path, offset: int, line: int) -> Iterator[tuple[list[Named], 
 def _read(
     batch: Sequence[Named], leaders: "Leaders", vectors: Any, model: Any, layer: int, window: int
 ) -> None:
-    from hooks.pieces import content_pieces
-    from probes.scoring import score_texts, windows
-    from probes.sweeping import cut_long
+    from probes.scoring import readable, score_texts, windows
 
-    # Room for a beginning-of-sequence token, and for tokens that a new beginning cuts otherwise.
-    limit = min(_CONTEXT, max(1, (model.n_positions or _CONTEXT + 8) - 8))
     parts = [
         (name, start, text[start:stop])
         for name, text in batch
-        for start, stop in cut_long(content_pieces(model, text), limit)
+        for start, stop in readable(model, text, _CONTEXT)
     ]
     places = [vectors.emotions.index(name) for name in leaders.emotions]
-    texts = [text for _, _, text in parts]
-    scored = score_texts(vectors, model, texts, layer, [windows(window)] * len(texts))
+    cut = windows(window)
+    scored = score_texts(vectors, model, ((text, cut) for _, _, text in parts), layer)
     for (name, start, _), found in zip(parts, scored, strict=True):
         words = found.words
         for number, (a, b) in enumerate(found.spans):

@@ -2,14 +2,19 @@
 
 import csv
 import json
+import tracemalloc
 
 import pyarrow.parquet
 import pytest
+import small_runs
+import tiny_models
 import torch
 
+from probes.commands.score_files import Given, Shown, open_sink
 from probes.config import load_config
 from probes.models import Models
 from probes.run import main
+from probes.scoring import Scores, score_texts
 from probes.vectors import EmotionVectors
 
 HOSTILE = "Rain </script><script>alert(1)</script> fell on the roof & the door."
@@ -60,6 +65,73 @@ def test_a_file_becomes_a_table_and_an_empty_text_is_told(finished, tmp_path, ca
     tokens = [row["content"] for row in stored if row["level"] == "token" and row["id"] == "a"]
     assert "".join(tokens) == "The kettle whistled."
     assert list(table[0])[-2:] == ["sad", "angry"]
+
+
+def test_a_text_longer_than_the_model_reads_is_scored_in_stretches(finished, tmp_path, capsys):
+    long = " ".join(small_runs.SENTENCES) * 3
+    file = tmp_path / "long.jsonl"
+    file.write_text(json.dumps(long) + "\n")
+    assert main(["score", finished.config, f"--file={file}", "--json"]) == 0
+    shown = capsys.readouterr()
+    [found] = json.loads(shown.out)["texts"]
+    assert found["n_tokens"] > tiny_models.N_POSITIONS
+    assert "".join(found["tokens"]) == long
+    assert all(len(scores) == found["n_tokens"] for scores in found["token_scores"].values())
+    assert "read in stretches" in " ".join(shown.err.split())
+    short = long[:600]
+    assert main(["score", finished.config, f"--text={short}", "--json"]) == 0
+    [first] = said(capsys)["texts"]
+    for name, scores in first["token_scores"].items():
+        assert scores[:50] == pytest.approx(found["token_scores"][name][:50], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_grows_on_the_disk_and_not_in_memory(kind, tmp_path):
+    scored = Scores(
+        text="a b " * 100,
+        pieces=[(2 * n, 2 * n + 2) for n in range(200)],
+        whole=torch.rand(2),
+        tokens=torch.rand(200, 2),
+        parts=torch.zeros(0, 2),
+        spans=[],
+    )
+    peaks = []
+    for n_texts in (150, 600):
+        tracemalloc.start()
+        with open_sink(tmp_path / f"{n_texts}.{kind}", Shown(["sad", "angry"], [0, 1]), "") as sink:
+            for number in range(n_texts):
+                sink.take(Given(f"line {number}"), scored)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
+    sizes = [(tmp_path / f"{n}.{kind}").stat().st_size for n in (150, 600)]
+    assert sizes[1] > 2 * sizes[0]
+
+
+def test_texts_are_read_as_they_are_needed(finished):
+    vectors = EmotionVectors.load(finished.folder)
+    model = Models(load_config(finished.config)).subject()
+    taken = []
+
+    def endless():
+        while True:
+            taken.append("He closed the door.")
+            yield taken[-1], None
+
+    scored = score_texts(vectors, model, endless(), vectors.provenance.target_layer)
+    first = [next(scored) for _ in range(3)]
+    assert len(taken) < 100
+    assert torch.equal(first[0].whole, first[2].whole)
+
+
+def test_a_damaged_line_leaves_no_half_table(finished, tmp_path, capsys):
+    file = tmp_path / "x.jsonl"
+    file.write_text('{"text": "He sat down."}\n' * 40 + '{"txt": 1}\n')
+    table = tmp_path / "out.csv"
+    assert main(["score", finished.config, f"--file={file}", f"--output={table}"]) == 2
+    assert "line 41" in " ".join(capsys.readouterr().err.split())
+    assert not table.exists()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".part-")]
 
 
 def test_turns_of_a_chat_are_scored_in_context(finished, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """`emotion-probes sweep`: the highest passages of a file, in flat memory, resumable."""
 
 import json
+import tracemalloc
 
 import pytest
 import small_runs
@@ -65,6 +66,32 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_passages(
     assert calls == [16, 16, 16, 16, 2]
     whole = tmp_path / "whole" / "passages.jsonl"
     assert (parts / "passages.jsonl").read_text() == whole.read_text()
+
+
+def test_memory_holds_the_kept_passages_and_not_the_file():
+    peaks = []
+    for n_windows in (200, 2000):
+        leaders = Leaders(["sad", "angry"], top=3)
+        generator = torch.Generator().manual_seed(0)
+        tracemalloc.start()
+        for number in range(n_windows):
+            scores = torch.randn(32, 2, generator=generator)
+            leaders.offer("doc", number, [f"{number} "] * 32, scores.mean(dim=0), scores)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert leaders.n == 2000
+    assert peaks[1] < 1.3 * peaks[0]
+
+
+def test_batches_of_a_file_are_read_one_at_a_time(tmp_path):
+    path = tmp_path / "long.jsonl"
+    path.write_text("".join(json.dumps({"text": "x" * 5000}) + "\n" for _ in range(2000)))
+    tracemalloc.start()
+    batches = sum(1 for _ in sweep._batches(path, 0, 0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert batches == 125
+    assert peak < path.stat().st_size / 10
 
 
 def test_a_damaged_line_is_named(finished, corpus, capsys):

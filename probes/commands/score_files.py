@@ -1,0 +1,168 @@
+"""Files of scores, written text by text as they are scored: tables, and a page of colored tokens.
+
+Contract: a table holds every text and grows on the disk, not in memory; it appears under its name
+when it is whole. A page is for looking at: it holds the first `PAGE_TEXTS` texts.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from probes.storage import writing
+
+if TYPE_CHECKING:
+    from probes.scoring import Scores
+
+SUFFIXES = (".csv", ".parquet", ".html")
+PAGE_TEXTS = 200
+_OWN = ("level", "id", "turn", "role", "position", "content", "n_tokens")
+_ROWS_AT_ONCE = 20_000
+
+
+@dataclass(frozen=True)
+class Given:
+    """One text as the user gave it: plain, or a chat of turns."""
+
+    name: str
+    text: str = ""
+    turns: tuple[Mapping[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Emotions that are told, and their places among the vectors."""
+
+    emotions: Sequence[str]
+    places: Sequence[int]
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of a table."""
+        return [f"emotion_{name}" if name in _OWN else name for name in self.emotions]
+
+
+class Sink(Protocol):
+    """Something that takes one text's scores after the other."""
+
+    def take(self, one: Given, found: "Scores") -> None:
+        """Write one text's scores."""
+
+
+@contextmanager
+def open_sink(path: Path, shown: Shown, about: str) -> Iterator[Sink]:
+    """Open a file by its suffix; it is written when the block ends without an error."""
+    with writing(path) as file:
+        sink = _KINDS[path.suffix](file, shown, about)
+        yield sink
+        sink.close()
+
+
+class _Csv:
+    def __init__(self, file: Any, shown: Shown, about: str) -> None:  # noqa: ARG002
+        self._shown = shown
+        self._text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        self._writer = csv.DictWriter(self._text, fieldnames=[*_OWN, *shown.columns])
+        self._writer.writeheader()
+
+    def take(self, one: Given, found: "Scores") -> None:
+        self._writer.writerows(rows(one, found, self._shown))
+
+    def close(self) -> None:
+        self._text.flush()
+        self._text.detach()
+
+
+class _Parquet:
+    def __init__(self, file: Any, shown: Shown, about: str) -> None:  # noqa: ARG002
+        import pyarrow
+        import pyarrow.parquet
+
+        self._shown, self._rows = shown, []
+        numbers = ("turn", "position", "n_tokens")
+        kinds = {name: pyarrow.int64() if name in numbers else pyarrow.string() for name in _OWN}
+        kinds |= dict.fromkeys(shown.columns, pyarrow.float64())
+        self._schema = pyarrow.schema(list(kinds.items()))
+        self._writer = pyarrow.parquet.ParquetWriter(file, self._schema)
+
+    def take(self, one: Given, found: "Scores") -> None:
+        self._rows += rows(one, found, self._shown)
+        if len(self._rows) >= _ROWS_AT_ONCE:
+            self._write()
+
+    def _write(self) -> None:
+        import pyarrow
+
+        self._writer.write_table(pyarrow.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows = []
+
+    def close(self) -> None:
+        self._write()
+        self._writer.close()
+
+
+class _Page:
+    def __init__(self, file: Any, shown: Shown, about: str) -> None:
+        self._file, self._shown, self._about = file, shown, about
+        self._blocks, self._n = [], 0
+
+    def take(self, one: Given, found: "Scores") -> None:
+        self._n += 1
+        if self._n <= PAGE_TEXTS:
+            self._blocks += _blocks(one, found, self._shown)
+
+    def close(self) -> None:
+        from probes.token_page import render
+
+        about = self._about
+        if self._n > PAGE_TEXTS:
+            about += f"; the first {PAGE_TEXTS} of {self._n} texts"
+        title = "Emotion scores, token by token"
+        page = render(title, about, self._shown.emotions, self._blocks)
+        self._file.write(page.encode("utf-8"))
+
+
+_KINDS: dict[str, Any] = {".csv": _Csv, ".parquet": _Parquet, ".html": _Page}
+
+
+def rows(one: Given, found: "Scores", shown: Shown) -> list[dict[str, Any]]:
+    """One row for the text, then one per turn, then one per token; `level` says which."""
+    table = []
+
+    def add(values: Any, *about: Any) -> None:
+        scores = dict(zip(shown.columns, values[shown.places].tolist(), strict=True))
+        table.append(dict(zip(_OWN, about, strict=True)) | scores)
+
+    add(found.whole, "text", one.name, None, None, None, found.text, len(found.pieces))
+    turn_of: dict[int, int] = {}
+    for turn, ((a, b), told) in enumerate(zip(found.spans, one.turns, strict=True)):
+        turn_of |= dict.fromkeys(range(a, b), turn)
+        about = (turn, told["role"], None, told["content"], b - a)
+        add(found.parts[turn], "turn", one.name, *about)
+    for place, word in enumerate(found.words):
+        turn = turn_of.get(place)
+        role = None if turn is None else one.turns[turn]["role"]
+        add(found.tokens[place], "token", one.name, turn, role, place, word, 1)
+    return table
+
+
+def _blocks(one: Given, found: "Scores", shown: Shown) -> list[Any]:
+    from probes.token_page import Block
+
+    parts = [
+        (f"{n + 1} {turn['role']}", span, found.parts[n])
+        for n, (turn, span) in enumerate(zip(one.turns, found.spans, strict=True))
+    ] or [(one.name, (0, len(found.pieces)), found.whole)]
+    return [
+        Block(
+            title,
+            f", {b - a} tokens",
+            found.words[a:b],
+            found.tokens[a:b][:, shown.places],
+            score[shown.places],
+        )
+        for title, (a, b), score in parts
+    ]
