@@ -46,6 +46,24 @@ def test_arousal_is_not_found_where_only_valence_was_planted(run):
     assert any("arousal" in limit for limit in measured.limits)
 
 
+def both_row(text, generator):
+    """Valence along one direction and arousal along another, at the layers 2 and 3."""
+    value = valence_row(text, generator)
+    if text.emotion is not None:
+        value[2:, 1] += human_ratings()[text.emotion].arousal
+    return value
+
+
+def test_planted_arousal_is_found_beside_valence_and_beyond_it(planted):
+    found = EXPERIMENT.measure(planted(row=both_row)).values["norms"][SHIPPED]
+    assert found["valence"]["r"] > 0.95
+    assert found["arousal"]["component"] != found["valence"]["component"]
+    assert found["arousal"]["r"] > 0.8
+    assert found["arousal"]["p_corrected"] <= 0.05
+    assert found["arousal"]["everywhere"]["layer"] in (2, 3)
+    assert found["arousal"]["everywhere"]["p_corrected"] <= 0.05
+
+
 def test_ratings_from_a_file_stand_beside_the_shipped_ones(run, tmp_path):
     path = tmp_path / "norms.tsv"
     lines = [

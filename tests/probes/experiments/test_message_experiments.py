@@ -69,28 +69,102 @@ def test_scenarios_read_the_held_out_battery_apart_from_the_first(materials):
     assert [len(b["emotions"]) for b in batteries.values()] == [3, 3]
 
 
-def test_intensity_finds_a_vector_along_which_the_students_rise(materials):
-    [students] = [t for t in intensity_templates() if t.name == "students"]
-    texts = [students.text.format(number=number) for number in students.numbers]
-    residual = read_messages(materials.subject(), texts, materials.layer).double()
-    bundle = materials.vectors
-    level = residual - bundle.global_mean[bundle.layer_index(materials.layer)].double()
-    directions = level / level.norm(dim=1, keepdim=True)
-    steps = torch.arange(10.0, dtype=torch.float64)
-    # The direction whose cosine with message k is exactly k, up to scale.
-    planted = torch.linalg.lstsq(directions, steps[:, None] + 1).solution[:, 0]
-    own = bundle.at(materials.layer).clone()
-    own[materials.emotions.index("happy")] = planted.float()
-    own[materials.emotions.index("sad")] = -planted.float()
-    _plant(materials, own)
-    values = find_experiment("intensity").measure(materials).values
-    trends = {
-        (row["template"], row["emotion"]): trend
-        for row, trend in zip(values["expectations"], values["trend"], strict=True)
-    }
-    assert trends["students", "happy"] == pytest.approx(1.0)
-    assert trends["students", "sad"] == pytest.approx(1.0)
-    assert values["n"] < values["n_asked"] == 12
+EXPECTED = {
+    "painkiller": ("scared", "serene"),
+    "water": ("panicked", "content"),
+    "relative": ("grief-stricken", "thankful"),
+    "dog": ("unhappy", "happy"),
+    "start-up": ("nervous", "relieved"),
+    "students": ("proud", "guilty"),
+}
+"""Emotions of a run that meet each of the twelve expectations once."""
+
+
+@pytest.fixture
+def of(reading_run):
+    """``of(emotions)``: materials of a small run with these emotions."""
+
+    def make(emotions):
+        run = reading_run(corpus={"emotions": list(emotions)})
+        run.run().prepare()
+        run.stages("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
+        return Materials(run.run(), Models(run.run().config), Silent())
+
+    return make
+
+
+class TestAllTwelveScenarios:
+    @pytest.fixture
+    def materials(self, of):
+        return of(dict.fromkeys(scenario.emotion for scenario in scenarios()))
+
+    def test_vectors_planted_for_one_battery_are_found_in_it_alone(self, materials):
+        held = {s.emotion: s.text for s in scenarios() if s.battery == "held-out"}
+        texts = [held[emotion] for emotion in materials.emotions]
+        residual = read_messages(materials.subject(), texts, materials.layer)
+        _plant(materials, residual - residual.mean(dim=0))
+        batteries = find_experiment("scenarios").measure(materials).values["batteries"]
+        found, other = batteries["held-out"]["centered"], batteries["first"]["centered"]
+        assert found["n"] == found["top_1"] == 12
+        assert found["p"] < 0.01
+        assert found["p_within"] < 0.01
+        assert found["contrast_interval"][0] > 0.3 > found["shuffled_contrast"]
+        assert other["p"] > 0.05
+        assert other["contrast_interval"][0] < 0.1
+
+    def test_nothing_is_found_in_noise(self, materials):
+        noise = torch.randn(12, 32, generator=torch.Generator().manual_seed(3))
+        _plant(materials, noise)
+        for battery in find_experiment("scenarios").measure(materials).values["batteries"].values():
+            for reading in ("centered", "uncentered"):
+                low, high = battery[reading]["contrast_interval"]
+                assert low <= 0 <= high
+                assert battery[reading]["p"] > 0.05
+                assert battery[reading]["top_1"] <= 4
+
+
+class TestAllTwelveExpectations:
+    @pytest.fixture
+    def materials(self, of):
+        return of([emotion for pair in EXPECTED.values() for emotion in pair])
+
+    def test_vectors_along_which_the_numbers_rise_are_found_and_no_number_alone(self, materials):
+        bundle = materials.vectors
+        mean = bundle.global_mean[bundle.layer_index(materials.layer)].double()
+        steps = torch.arange(10.0, dtype=torch.float64) - 4.5
+        own = bundle.at(materials.layer).clone()
+        for template in intensity_templates():
+            forms = [
+                form.format(number=number)
+                for form in (template.text, template.neutral)
+                for number in template.numbers
+            ]
+            residual = read_messages(materials.subject(), forms, materials.layer).double() - mean
+            level = residual / residual.norm(dim=1, keepdim=True)
+            for expectation in template.expects:
+                [emotion] = set(EXPECTED[template.name]) & set(expectation.emotions)
+                # Cosines rise or fall by the same step with the message, and jump with the control.
+                jumps = torch.tensor([1.0, -1.0] * 5, dtype=torch.float64)
+                wanted = torch.cat([expectation.sign * steps, jumps])
+                solved = torch.linalg.lstsq(level, wanted[:, None]).solution[:, 0]
+                own[materials.emotions.index(emotion)] = solved.float()
+        _plant(materials, own)
+        values = find_experiment("intensity").measure(materials).values
+        asked = {(row["template"], row["emotion"]) for row in values["expectations"]}
+        assert asked == {(name, e) for name, pair in EXPECTED.items() for e in pair}
+        assert values["trend"] == pytest.approx([1.0] * 12, abs=0.05)
+        assert values["n_expected"] == values["n"] == values["n_asked"] == 12
+        assert values["gain_interval"][0] > 0.5
+        assert values["p"] < 0.01
+        assert values["p_count"] < 0.05
+
+    def test_nothing_is_found_in_noise(self, materials):
+        _plant(materials, torch.randn(12, 32, generator=torch.Generator().manual_seed(4)))
+        values = find_experiment("intensity").measure(materials).values
+        low, high = values["mean_interval"]
+        assert low <= 0 <= high
+        assert values["p"] > 0.05
+        assert values["p_count"] > 0.05
 
 
 def test_preferences_say_how_many_pairs_were_asked_and_center_elo(materials):

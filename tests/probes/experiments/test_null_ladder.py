@@ -1,13 +1,93 @@
 """Null ladder: what the model adds is a gain, what its words hold already is none."""
 
-import pytest
-import torch
+import json
+import random
 
+import pytest
+import small_runs
+import torch
+from planted_runs import emotion_rows, plant
+
+import hooks
+from hooks.embeddings import mean_input_embedding
 from probes.experiments import find_experiment
 from probes.experiments.embedded_stories import embedded_stories, name_embeddings
 from probes.folds import Folds
 
 EXPERIMENT = find_experiment("null-ladder")
+
+
+WORDS = {
+    "angry": "hands", "bored": "street", "happy": "valley", "kind": "letter",
+    "lonely": "window", "proud": "hill", "relaxed": "train", "sad": "rain",
+}  # fmt: skip
+TOPICS = ["a lost key", "a late train", "a new roof", "a letter", "a map", "a bell"]
+
+
+@pytest.fixture
+def climbed(subject, tmp_path):
+    """``climbed(in_words=..., row=...)``: rungs and gain of stories that say their emotion's own
+    word, or any of the words, and of rows that may hold the emotion whatever the words say."""
+
+    def climb(*, in_words, row=None):
+        def story(emotion, topic, number):
+            drawn = random.Random(f"{emotion}, {topic}, {number}")
+            words = [WORDS[emotion]] if in_words else list(WORDS.values())
+            return "He thought of " + " ".join(drawn.choices(words, k=10))
+
+        rows = {
+            "stories": [
+                {"emotion": emotion, "topic": topic, "text": story(emotion, topic, number)}
+                for topic in TOPICS
+                for emotion in WORDS
+                for number in range(2)
+            ],
+            "neutral": [{"topic": topic, "text": f"It was about {topic}."} for topic in TOPICS],
+        }
+        corpus = {}
+        for name, lines in rows.items():
+            path = tmp_path / f"{name}.jsonl"
+            path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            corpus[name] = str(path)
+        values = small_runs.small_settings(
+            subject,
+            tmp_path / "out",
+            corpus=corpus,
+            generation={"emotions_subset": None},
+            vectors={"neutral_pca": "none"},
+            validation={"n_folds": 3, "n_refits": 6, "n_bootstrap": 200},
+        )
+        config = small_runs.write_config(tmp_path / "c.yaml", values)
+        model = hooks.load(subject, backend="huggingface", dtype="float32", device="cpu")
+
+        def embedded(text, generator):
+            mean = mean_input_embedding(model, [text.text], hooks.FromToken(3))[0]
+            return mean.expand(4, -1) + 1e-4 * torch.randn(4, len(mean), generator=generator)
+
+        about = {"model": model.name, "fingerprint": model.fingerprint}
+        made = plant(small_runs.SmallRun(config, tmp_path / "out"), row or embedded, index=about)
+        values = EXPERIMENT.measure(made).values
+        rungs = {rung["name"].split(" (")[0]: rung["accuracy"] for rung in values["rungs"]}
+        return rungs, values["gain"]["accuracy"]
+
+    return climb
+
+
+def test_what_the_layer_adds_to_words_that_say_nothing_is_a_gain(climbed):
+    row = emotion_rows(list(WORDS), TOPICS, strength=[0.0, 0.0, 1.0, 1.0])
+    rungs, gain = climbed(in_words=False, row=row)
+    assert gain["low"] > 0.5
+    assert rungs["analyzed layer"]["value"] > 0.9
+    for name in ("random directions", "shuffled labels", "input embeddings", "early layer"):
+        assert rungs[name]["value"] < 0.35, name
+
+
+def test_what_the_words_hold_already_is_no_gain(climbed):
+    rungs, gain = climbed(in_words=True)
+    assert rungs["input embeddings"]["value"] > 0.9
+    assert rungs["analyzed layer"]["value"] > 0.9
+    assert gain["low"] <= 0 <= gain["high"]
+    assert rungs["shuffled labels"]["value"] < 0.35
 
 
 @pytest.fixture(scope="module")
