@@ -14,7 +14,6 @@ import hooks
 from hooks.precision import computes_in_bfloat16
 from probes import EmotionVectors
 from probes.corpus import read_jsonl
-from probes.denoising import mean_difference
 from probes.filtering import judge_dialogue, judge_story
 from probes.run import main
 
@@ -23,8 +22,8 @@ CORPUS = {name: str(DATA / f"{name}.jsonl") for name in ("stories", "neutral")}
 EMOTIONS = ["happy", "sad", "angry", "terrified"]
 SUBJECT = "embedded:gemma-3-270m"
 N_LAYERS = 18
-FLOP_PER_TOKEN = 13 * 2 * 5.6e6
-"""Of layers 0 to 12: two per weight."""
+FLOP_PER_TOKEN = 18 * 2 * 5.6e6
+"""Of all layers: two per weight."""
 
 pytestmark = pytest.mark.embedded
 
@@ -111,26 +110,26 @@ def test_stories_that_were_read_score_highest_on_their_own_emotion(finished):
     assert best == [cell.emotion for cell in chosen] == ["happy", "terrified"]
 
 
-def test_bfloat16_gives_the_vectors_of_float32():
-    texts = {}
-    for cell, [text] in read_jsonl(CORPUS["stories"], emotion=True).items():
-        texts.setdefault(cell.emotion, " ".join(text.split()[:7]))
-    tokens = 11 * len(texts)
+def test_bfloat16_gives_the_vectors_of_float32(finished, tmp_path):
+    """Whole stories through the stages, neutral components removed, at the target layer."""
+    first = EmotionVectors.load(finished[0])
     if not computes_in_bfloat16(torch.device("cpu")):
-        estimate = tokens * FLOP_PER_TOKEN / bfloat16_speed()
+        tokens = json.loads((finished[0] / "activations" / "index.json").read_text())
+        n_tokens = tokens["stories"]["n_tokens"] + tokens["neutral"]["n_tokens"]
+        estimate = n_tokens * FLOP_PER_TOKEN / bfloat16_speed()
         if estimate > 60:
-            pytest.skip(f"bfloat16 is emulated on this CPU: {estimate:.0f} s for {tokens} tokens")
-    found, fingerprints = [], set()
-    for dtype in ("float32", "bfloat16"):
-        model = hooks.load(SUBJECT, backend="huggingface", dtype=dtype, device="cpu")
-        offset = hooks.FromToken(2)
-        pooled = hooks.pooled_resid_post(model, list(texts.values()), offset, layers=[12])
-        raw, _ = mean_difference(pooled.mean)
-        found.append(raw[0])
-        fingerprints.add(model.fingerprint)
-    assert torch.cosine_similarity(found[0], found[1], dim=1).min() > 0.99
-    assert not torch.equal(found[0], found[1])
-    assert len(fingerprints) == 1  # so vectors made in one are used in the other
+            pytest.skip(f"bfloat16 is emulated on this CPU: {estimate:.0f} s for {n_tokens} tokens")
+    stages = ("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
+    config = str(finished[0].parent / "c.yaml")
+    other = tmp_path / "bfloat16"
+    changes = ["--model.dtype=bfloat16", f"--output_dir={other}", "--quiet"]
+    assert main([config, *stages, *changes]) == 0
+    second = EmotionVectors.load(other)
+    assert (first.provenance.dtype, second.provenance.dtype) == ("float32", "bfloat16")
+    assert torch.cosine_similarity(first.at(12), second.at(12), dim=1).min() > 0.99
+    assert not torch.equal(first.at(12), second.at(12))
+    # So vectors made in one are used in the other.
+    assert first.provenance.fingerprint == second.provenance.fingerprint
 
 
 def bfloat16_speed() -> float:

@@ -333,6 +333,26 @@ class TestBatchSize:
         assert made.stage("extract-activations")
         assert sizes == [77]
 
+    def test_a_size_that_was_measured_is_kept_whatever_is_measured_later(
+        self, reading_run, sizes, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr("hooks.batching._TOO_SMALL", 0)  # so that tiny models are measured too
+        monkeypatch.setattr("hooks.batching._SIZES", (128, 256))
+        monkeypatch.setenv("EMOTION_LENS_CACHE", str(tmp_path / "cache"))
+        made = reading_run()
+        made.stages(*READING)
+        measured = tmp_path / "cache" / "batch_tokens.json"
+        [(key, size)] = read_json(measured).items()
+        assert set(sizes) == {size} < {128, 256}
+        shard = made.folder / "activations" / "stories-00001.safetensors"
+        before = shard.read_bytes()
+        shard.unlink()
+        write_json(measured, {key: 384 - size})
+        sizes.clear()
+        assert made.stage("extract-activations")
+        assert sizes == [size]
+        assert shard.read_bytes() == before
+
     def test_a_size_that_is_asked_for_is_taken(self, reading_run, sizes):
         made = reading_run(activation={"batch_tokens": 40})
         made.stages(*READING)

@@ -1,9 +1,15 @@
 """The published tables are the published ones."""
 
+import hashlib
+from pathlib import Path
+
 import pytest
 
 from hooks.errors import InvalidInput
+from probes import stimuli
 from probes.stimuli import Rating, check_emotions, emotions, human_ratings, paper_clusters
+
+DATA = Path(stimuli.__file__).parent / "data"
 
 
 def test_there_are_171_different_emotions_in_alphabetical_order():
@@ -22,6 +28,12 @@ def test_there_are_171_different_emotions_in_alphabetical_order():
 )
 def test_known_rows_of_the_human_ratings(word, rating):
     assert human_ratings()[word] == rating
+
+
+def test_no_byte_of_the_human_ratings_has_changed():
+    content = (DATA / "norms_russell_mehrabian_1977.csv").read_bytes()
+    digest = "990fb0dc5e09f68b382826812530c75b34c9634436c04204540a8e838444cc8e"
+    assert hashlib.sha256(content).hexdigest() == digest
 
 
 def test_human_ratings_cover_45_of_the_171_words_within_their_scale():
