@@ -218,14 +218,15 @@ def _from_object(model: Any, backend: BackendChoice, tokenizer: Any | None) -> L
     if hasattr(model, "hooks") and hasattr(model, "cfg") and hasattr(model, "W_U"):
         if backend == "huggingface":
             raise InvalidInput(f"a {kind} is read through TransformerLens; drop backend=.")
+        processing = _processing(model)
         return LanguageModel(
             name=str(getattr(model.cfg, "model_name", None) or kind),
             tokenizer=tokenizer or model.tokenizer,
-            hf=None,
+            hf=_unbridged(model) if processing == "none" else None,
             hooked=model,
             backend="transformerlens",
             backend_reason=f"a {kind} was given",
-            weight_processing=_processing(model),
+            weight_processing=processing,
         )
     if hasattr(model, "get_output_embeddings") and hasattr(model, "config"):
         label = getattr(model.config, "_name_or_path", "") or kind
@@ -234,6 +235,27 @@ def _from_object(model: Any, backend: BackendChoice, tokenizer: Any | None) -> L
         "load: expected a name, a folder, a TransformerBridge, a HookedTransformer or a "
         f"PreTrainedModel, got {kind}."
     )
+
+
+def _unbridged(bridge: Any) -> Any | None:
+    """Return the plain Hugging Face model that a bridge was booted from, over the same tensors.
+
+    Booting put each module into a wrapper in its place; here they are taken out of a second tree.
+    None for what was not booted from a Hugging Face model, such as a `HookedTransformer`.
+    """
+    booted = getattr(bridge, "original_model", None)
+    if not hasattr(booted, "get_output_embeddings"):
+        return None
+    return _unwrapped(shared_twin(booted)).eval()
+
+
+def _unwrapped(module: Any) -> Any:
+    while (inside := module._modules.get("_original_component")) is not None:
+        module = inside
+    for name, child in module._modules.items():
+        if child is not None:
+            module._modules[name] = _unwrapped(child)
+    return module
 
 
 def _processing(model: Any) -> str:

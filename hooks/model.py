@@ -39,7 +39,7 @@ class LanguageModel:
     backend, backend_reason
         ``"transformerlens"`` or ``"huggingface"``, and why.
     hf
-        The plain Hugging Face module, or None for a `HookedTransformer`.
+        The plain Hugging Face module; None for a `HookedTransformer` and for processed weights.
     hooked
         The `TransformerBridge` / `HookedTransformer`, or None.
     weight_processing
@@ -242,8 +242,9 @@ class LanguageModel:
         """
         if self.hf is None:
             raise ModelError(
-                f"{self.name}: generation runs on a Hugging Face model, and a HookedTransformer "
-                "has none. Load the model by name, or use model.hooked.generate."
+                f"{self.name}: generation runs on a plain Hugging Face model, and none is behind "
+                f"this {type(self.hooked).__name__} (weight processing: {self.weight_processing}). "
+                "Load the model by name, or use model.hooked.generate."
             )
         encoded = [
             [int(t) for t in prompt]  # type: ignore[arg-type]

@@ -103,7 +103,7 @@ class TestObjects:
         booted = bridge(*loaded)
         model = hooks.load(booted)
         assert model.hooked is booted
-        assert (model.backend, model.hf) == ("transformerlens", None)
+        assert model.backend == "transformerlens"
         assert model.backend_reason == "a TransformerBridge was given"
         assert model.weight_processing == "none"
         assert (model.n_layers, model.d_model, model.d_vocab) == (4, 32, 320)
@@ -114,14 +114,31 @@ class TestObjects:
         residual = torch.randn(3, 32, generator=torch.Generator().manual_seed(0))
         assert torch.allclose(model.unembed(residual), reference.unembed(residual), atol=1e-4)
 
-    def test_a_bridge_in_compatibility_mode_says_so(self, loaded):
+    @pytest.mark.parametrize("architecture", ["gpt2", "gemma4", "phi3"])
+    def test_a_bridge_is_the_model_of_its_name(self, tiny_folder, tiny_model, architecture):
+        """Same fingerprint, so vectors fit; same words; plain modules over the bridge's tensors."""
+        folder, named = tiny_folder(architecture), tiny_model(architecture)
+        hf = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        booted = bridge(hf, AutoTokenizer.from_pretrained(folder))
+        model: Any = hooks.load(booted)
+        assert model.fingerprint == named.fingerprint
+        assert {type(m) for m in model.hf.modules()} == {type(m) for m in named.hf.modules()}
+        tensors = {parameter.data_ptr() for parameter in booted.original_model.parameters()}
+        assert {parameter.data_ptr() for parameter in model.hf.parameters()} <= tensors
+        expected = hooks.pooled_resid_post(named, TEXTS).mean
+        for through in ("bulk", "reader"):
+            got = hooks.pooled_resid_post(model, TEXTS, through=through).mean
+            assert torch.allclose(got, expected, rtol=1e-4, atol=1e-4)
+        written = [m.generate(TEXTS, max_new_tokens=6, temperature=0.0) for m in (model, named)]
+        assert written[0] == written[1]
+
+    def test_a_bridge_in_compatibility_mode_says_so_and_does_not_write(self, loaded):
         booted = bridge(*loaded)
         booted.enable_compatibility_mode()
-        assert hooks.load(booted).weight_processing == "compatibility mode"
-
-    def test_a_bridge_does_not_generate_here_and_says_what_to_do(self, loaded):
-        with pytest.raises(ModelError, match="Load the model by name"):
-            hooks.load(bridge(*loaded)).generate(["The"], max_new_tokens=1)
+        model = hooks.load(booted)
+        assert model.weight_processing == "compatibility mode"
+        with pytest.raises(ModelError, match="TransformerBridge .* Load the model by name"):
+            model.generate(["The"], max_new_tokens=1)
 
     def test_a_bridge_cannot_be_read_through_hugging_face(self, loaded):
         with pytest.raises(InvalidInput, match="drop backend="):
