@@ -156,12 +156,29 @@ def _chat(model: LanguageModel) -> _Verdict:
 
 def _backends_agree(model: LanguageModel) -> _Verdict:
     if model.reader is model.bulk:
-        return None, "only one backend drives this model"
+        return _hidden_states_agree(model)
     read = [
         pooled_resid_post(model, _TEXTS, keep=FromToken(0), through=through).tokens
         for through in ("reader", "bulk")
     ]
     return _compare(model, read[1].transpose(0, 1), read[0].transpose(0, 1))
+
+
+@torch.no_grad()
+def _hidden_states_agree(model: LanguageModel) -> _Verdict:
+    """Compare our hooks with what the model itself says of its blocks, all but the last."""
+    if model.hf is None:
+        return None, "only TransformerLens drives this model"
+    read = resid_post(model, _TEXTS[0])
+    ids = torch.tensor([read.token_ids], device=model.device)
+    # The first is the embedding, and the last is behind the final norm.
+    own = (model.hf.base_model(ids, output_hidden_states=True).hidden_states or ())[1:-1]
+    if not own:
+        return None, "the model does not tell its hidden states, and one backend drives it"
+    content = [place for place, i in enumerate(read.token_ids) if i not in model.special_ids]
+    expected = torch.stack([states[0].float().cpu() for states in own])[:, content]
+    agree, detail = _compare(model, read.resid[:-1, content], expected)
+    return agree, f"{detail} (compared with the model's own hidden states)"
 
 
 def _unembedding(model: LanguageModel) -> _Verdict:

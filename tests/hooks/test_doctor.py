@@ -1,5 +1,6 @@
 """The doctor passes sound models and names what is wrong with others."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -77,10 +78,16 @@ def test_a_chat_model_is_recognized(tiny_folder):
 
 def test_what_does_not_apply_is_a_notice(tiny_model):
     checks = by_name(examine(tiny_model("helium", bos="none")))
-    assert checks["backends agree"].passed is None
     assert checks["one beginning-of-sequence token"].passed is None
     assert "no TransformerLens" in checks
     assert "TransformerLens cannot boot it" in checks["backend"].detail
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "gemma4-multimodal", "helium"])
+def test_one_backend_is_compared_with_the_models_own_hidden_states(tiny_model, architecture):
+    check = by_name(examine(tiny_model(architecture, "huggingface")))["backends agree"]
+    assert check.passed
+    assert "own hidden states" in check.detail
 
 
 def test_short_context_is_a_notice(tiny_model):
@@ -88,6 +95,18 @@ def test_short_context_is_a_notice(tiny_model):
 
 
 class TestFailures:
+    def test_hooks_that_read_something_else_than_the_block_says(
+        self, tiny_hf_model, tiny_tokenizer
+    ):
+        hf = tiny_hf_model("llama")
+        model = plain(hf, tiny_tokenizer())
+        blocks = list(model.bulk.structure.blocks)
+        # Hooks hang on the block before; the last stays, or the unembedding would tell.
+        model.bulk.structure = dataclasses.replace(
+            model.bulk.structure, blocks=torch.nn.ModuleList([blocks[0], *blocks[:2], blocks[3]])
+        )
+        assert failed(examine(model)) == {"backends agree"}
+
     def test_logits_that_the_unembedding_does_not_give(self, tiny_hf_model, tiny_tokenizer):
         quiet = tiny_hf_model("llama")
         loud = LoudLlama(quiet.config)
