@@ -5,12 +5,14 @@
   failed test and not the end of the suite.
 
 Structures are passed as opaque blobs that are larger than the library's own: it fills in its
-defaults and reads back what it filled in, so that their layout need not be known here.
+defaults and reads back what it filled in, so that their layout need not be known here. The loader
+of control vectors is C++ and takes its own structures, laid out as libstdc++ does on x86-64.
 """
 
 import ctypes
 import importlib.util
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,8 @@ from pathlib import Path
 import gguf
 import numpy as np
 
+LOADER = "_Z26common_control_vector_loadRKSt6vectorI31common_control_vector_load_infoSaIS0_EE"
+"""`common_control_vector_load` of llama.cpp's ``common/common.h``, which reads the file."""
 NAMES = {
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
@@ -32,7 +36,9 @@ NAMES = {
 
 
 def library() -> str | None:
-    """Path of the library, or None where the wheel is not installed."""
+    """Path of the library; None without the wheel, or where its layouts are not known."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return None
     found = importlib.util.find_spec("xllamacpp")
     if found is None or found.origin is None:
         return None
@@ -93,18 +99,43 @@ def next_token_logits(
     return np.frombuffer(ran.stdout, dtype=np.float32)
 
 
-def buffer(path: str, strength: float) -> np.ndarray:
-    """What llama.cpp's own loader makes of the file: row k - 1 is ``direction.k`` * strength."""
-    rows: dict[int, np.ndarray] = {}
-    for tensor in gguf.GGUFReader(path).tensors:
-        prefix, _, number = tensor.name.partition(".")
-        assert prefix == "direction"
-        assert int(number) >= 1
-        assert tensor.tensor_type == gguf.GGMLQuantizationType.F32
-        assert len(tensor.shape) == 1
-        rows[int(number)] = np.array(tensor.data) * np.float32(strength)
-    empty = np.zeros_like(next(iter(rows.values())))
-    return np.stack([rows.get(row, empty) for row in range(1, max(rows) + 1)])
+class Asked(ctypes.Structure):
+    """llama.cpp's ``common_control_vector_load_info``.
+
+    A ``std::string`` of the wheel's ABI, the one from before C++11, is a pointer to characters.
+    """
+
+    _fields_ = [("strength", ctypes.c_float), ("file", ctypes.c_char_p)]
+
+
+class Several(ctypes.Structure):
+    """A ``std::vector``."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("begin", "end", "room")]
+
+
+class Loaded(ctypes.Structure):
+    """llama.cpp's ``common_control_vector_data``; a width of -1 says that loading failed."""
+
+    _fields_ = [("width", ctypes.c_int32), ("values", Several)]
+
+
+def buffer(llama: ctypes.CDLL, path: str, strength: float) -> np.ndarray:
+    """Load the file as the command line does: by llama.cpp's own loader, [block - 1, d_model].
+
+    A function of C++: an object that it returns is written to where the first argument points.
+    """
+    load = getattr(llama, LOADER)
+    load.restype, load.argtypes = None, [ctypes.c_void_p, ctypes.c_void_p]
+    asked = Asked(strength, path.encode())
+    start = ctypes.addressof(asked)
+    files = Several(start, start + ctypes.sizeof(asked), start + ctypes.sizeof(asked))
+    loaded = Loaded()
+    load(ctypes.byref(loaded), ctypes.byref(files))
+    assert loaded.width > 0, "llama.cpp could not load the control vector"
+    n_bytes = loaded.values.end - loaded.values.begin
+    raw = ctypes.string_at(loaded.values.begin, n_bytes)
+    return np.frombuffer(raw, dtype=np.float32).reshape(-1, loaded.width)
 
 
 class Opaque(ctypes.Structure):
@@ -142,7 +173,7 @@ def main(request: dict) -> np.ndarray:
     context = llama.llama_init_from_model(model, llama.llama_context_default_params())
     assert context, "llama.cpp could not make a context"
     if request["vector"] is not None:
-        data = np.ascontiguousarray(buffer(request["vector"], request["strength"]))
+        data = np.ascontiguousarray(buffer(llama, request["vector"], request["strength"]))
         # As the command line does: all layers from 1 on.
         layers = (1, 1 << 16)
         refused = llama.llama_set_adapter_cvec(
