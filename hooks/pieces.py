@@ -4,8 +4,9 @@
    its own end, so that the pieces, put together, are the text.
 2. Else, the characters by which the decoded text grows with the token.
 
-Contract: one piece per content token, in order, as `capture` counts them. Tokens that share one
-character (bytes of an emoji) are empty but for the first.
+Contract: one piece per token, in order: of every one that `LanguageModel.encode` gives, or of the
+content tokens alone, as `capture` counts them. Tokens that share one character (bytes of an emoji)
+are empty but for the first; so is a beginning-of-sequence token that the text does not spell.
 """
 
 from typing import Any
@@ -17,6 +18,14 @@ Stretch = tuple[int, int]
 
 def content_pieces(model: LanguageModel, text: str) -> list[Stretch]:
     """Return (start, stop) in characters of each content token of a text."""
+    ids, pieces = token_pieces(model, text)
+    return [
+        piece for index, piece in zip(ids, pieces, strict=True) if index not in model.special_ids
+    ]
+
+
+def token_pieces(model: LanguageModel, text: str) -> tuple[list[int], list[Stretch]]:
+    """Return the ids of a text, as `LanguageModel.encode` does, and each token's characters."""
     tokenizer: Any = model.tokenizer
     if getattr(tokenizer, "is_fast", False):
         encoded = tokenizer(
@@ -26,11 +35,12 @@ def content_pieces(model: LanguageModel, text: str) -> list[Stretch]:
     else:
         ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         ends = [len(tokenizer.decode(ids[: n + 1])) for n in range(len(ids))]
+    whole = model.encode(text)
+    ends = [0] * (len(whole) - len(ids)) + ends
     pieces = []
     before = 0
-    for index, end in zip(ids, ends, strict=True):
+    for end in ends:
         stop = max(before, min(end, len(text)))
-        if index not in model.special_ids:
-            pieces.append((before, stop))
+        pieces.append((before, stop))
         before = stop
-    return pieces
+    return whole, pieces

@@ -3,7 +3,8 @@
 1. A text, or a conversation as the model itself reads it, passes through the model once; every
    token is scored against every emotion at every layer that has vectors (cosine, centered).
 2. Another emotion or layer costs nothing: the scores are there.
-3. A reply is sampled twice from one seed, unsteered and steered.
+3. A reply is sampled from one seed, unsteered or steered by any number of emotions at once: their
+   pushes add up.
 
 Contract: knows models and vectors, no page. Readings and replies are kept, the last few
 dozens of them; calls from several threads take turns.
@@ -11,7 +12,7 @@ dozens of them; calls from several threads take turns.
 
 import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,22 +23,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 import hooks
-from hooks import InvalidInput, LanguageModel
-from hooks.text_positions import Speaker, tokens_in
+from hooks import LanguageModel
+from hooks.pieces import token_pieces
+from probes.app.dialogue import Dialogue, Turn, first_turn_only, lay_out
 from probes.geometry import unit
 from probes.vectors import EmotionVectors
 
-USER, ASSISTANT = "user", "assistant"
-_LINES = {USER: "Person", ASSISTANT: "Assistant"}
-"""Names of the speakers in a base model's dialogue."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What one speaker said."""
-
-    speaker: str
-    text: str
+_TRIES = 4
+"""Seeds that are tried until a model that may answer nothing says a word."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,7 @@ class Reading:
     Attributes
     ----------
     tokens
-        Text of each token.
+        The characters of each token; of the content tokens, put together, the text.
     turn
         Which turn each token belongs to; -1 for the marks between turns and for special tokens.
     scores
@@ -76,14 +69,12 @@ class Microscope:
         self.model = model
         self.vectors = vectors
         self._one_at_a_time = threading.Lock()
-        self._read = lru_cache(maxsize=64)(self._read_ids)
-        self._reply = lru_cache(maxsize=64)(self._sample)
+        self._scores = lru_cache(maxsize=64)(self._scores_of)
+        self._sampled = lru_cache(maxsize=64)(self._sample)
 
     def read(self, text: str) -> Reading:
         """Read a plain text; its content is turn 0."""
-        ids = tuple(self.model.encode(text))
-        content = [0 if token not in self.model.special_ids else -1 for token in ids]
-        return self._reading(ids, content)
+        return self._read(Dialogue(text, [(0, len(text))]))
 
     def read_conversation(self, turns: Sequence[Turn]) -> Reading:
         """Read a conversation: through the chat template, or as lines of a base model's dialogue.
@@ -93,84 +84,76 @@ class Microscope:
         InvalidInput
             When there is no turn.
         """
-        if not turns:
-            raise InvalidInput("expected at least one turn, got an empty conversation.")
-        ids = tuple(self._conversation_ids(turns))
-        owner = [-1] * len(ids)
-        for speaker in dict.fromkeys(turn.speaker for turn in turns):
-            name = speaker if self.model.is_chat else _LINES[speaker]
-            inside = tokens_in(Speaker(name), self.model.tokenizer, ids)
-            numbers = iter([i for i, turn in enumerate(turns) if turn.speaker == speaker])
-            current, before = -1, False
-            for position, here in enumerate(inside):
-                if here and not before:
-                    current = next(numbers, current)
-                if here and ids[position] not in self.model.special_ids:
-                    owner[position] = current
-                before = here
-        return self._reading(ids, owner)
+        return self._read(lay_out(self.model.tokenizer, turns))
 
-    def _conversation_ids(self, turns: Sequence[Turn]) -> list[int]:
-        if self.model.is_chat:
-            messages = [{"role": turn.speaker, "content": turn.text} for turn in turns]
-            if turns[-1].speaker == USER:
-                return self.model.encode_prompt(messages)
-            text = self.model.tokenizer.apply_chat_template(messages, tokenize=False)
-            return self.model.tokenizer.encode(text, add_special_tokens=False)
-        lines = [f"{_LINES[turn.speaker]}: {turn.text}" for turn in turns]
-        if turns[-1].speaker == USER:
-            lines.append(f"{_LINES[ASSISTANT]}:")
-        return self.model.encode("\n".join(lines))
+    def _read(self, dialogue: Dialogue) -> Reading:
+        ids, pieces = token_pieces(self.model, dialogue.text)
+        turn = [
+            -1 if token in self.model.special_ids else dialogue.turn_of(*piece)
+            for token, piece in zip(ids, pieces, strict=True)
+        ]
+        tokens = [dialogue.text[start:stop] for start, stop in pieces]
+        return Reading(tokens, turn, self._scores(tuple(ids)))
 
-    def _reading(self, ids: tuple[int, ...], turn: list[int]) -> Reading:
-        tokens, scores = self._read(ids)
-        return Reading(tokens, turn, scores)
-
-    def _read_ids(
-        self, ids: tuple[int, ...]
-    ) -> tuple[list[str], Float[Tensor, "layer position emotion"]]:
+    def _scores_of(self, ids: tuple[int, ...]) -> Float[Tensor, "layer position emotion"]:
         with self._one_at_a_time:
             read = hooks.resid_post(self.model, ids, layers=self.vectors.layers)
         mean = rearrange(self.vectors.global_mean, "layer d_model -> layer 1 d_model")
-        scores = einsum(
+        return einsum(
             unit(read.resid - mean),
             unit(self.vectors.vectors),
             "layer position d_model, layer emotion d_model -> layer position emotion",
         )
-        return read.token_strings, scores
+
+    def combined_dose(self, doses: Mapping[str, float], layer: int) -> float:
+        """Length of all pushes together, as a fraction of the mean residual norm at a layer."""
+        place = self.vectors.layer_index(layer)
+        pushes = [dose * unit(self.vectors[emotion][place]) for emotion, dose in doses.items()]
+        return float(torch.stack(pushes).sum(dim=0).norm()) if pushes else 0.0
 
     def reply(
         self,
         prompt: str | Sequence[Turn],
         *,
-        emotion: str | None = None,
-        dose: float = 0.0,
+        doses: Mapping[str, float] | None = None,
         layer: int | None = None,
         max_new_tokens: int = 40,
         seed: int = 0,
     ) -> str:
-        """Continue a text or answer a conversation, steered toward an emotion where one is named.
+        """Continue a text or answer a conversation, steered toward emotions where some are given.
 
         Parameters
         ----------
-        dose
-            Fraction of the mean residual norm at `layer`.
+        doses
+            Of each emotion, a fraction of the mean residual norm at `layer`.
         layer
             Layer of the model; None is the target layer.
+
+        Returns
+        -------
+        str
+            One turn of a conversation; empty when the model has nothing to say under any of a few
+            seeds.
         """
-        if isinstance(prompt, str):
-            ids = self.model.encode_prompt(prompt)
-        else:
-            ids = self._conversation_ids(prompt)
         chosen = self.vectors.provenance.target_layer if layer is None else layer
-        steered = (emotion, dose, chosen) if emotion is not None and dose != 0 else None
-        text = self._reply(tuple(ids), steered, max_new_tokens, seed)
-        return text if self.model.is_chat else text.split(f"\n{_LINES[USER]}:")[0]
+        pushes = tuple((emotion, dose) for emotion, dose in (doses or {}).items() if dose != 0)
+        where = chosen if pushes else None  # without a push, every layer's reply is the same
+        if isinstance(prompt, str):
+            ids = tuple(self.model.encode_prompt(prompt))
+            return self._sampled(ids, pushes, where, max_new_tokens, seed)
+        ids = tuple(self.model.encode(lay_out(self.model.tokenizer, prompt).text))
+        for attempt in range(_TRIES):
+            said = self._sampled(ids, pushes, where, max_new_tokens, seed + attempt)
+            turn = said if self.model.is_chat else first_turn_only(said)
+            if turn:
+                return turn
+        return ""
 
     def _sample(
         self,
         ids: tuple[int, ...],
-        steered: tuple[str, float, int] | None,
+        pushes: tuple[tuple[str, float], ...],
+        layer: int | None,
         max_new_tokens: int,
         seed: int,
     ) -> str:
@@ -181,8 +164,8 @@ class Microscope:
             "seed": seed,
         }
         with self._one_at_a_time, contextlib.ExitStack() as steering:
-            if steered is not None:
-                emotion, dose, layer = steered
+            for emotion, dose in pushes:
+                assert layer is not None
                 place = self.vectors.layer_index(layer)
                 steering.enter_context(
                     hooks.steer(

@@ -1,4 +1,4 @@
-"""Tokens as colored text, scores as curves and tables: what the page draws.
+"""Tokens as colored text, scores as curves: what the page draws.
 
 Contract: pure; readings in, HTML or figure descriptions out. Every text is escaped.
 """
@@ -10,11 +10,47 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.app.microscope import Reading, Turn
+from probes.app.dialogue import Turn
+from probes.app.microscope import Reading
 from probes.figures.description import Line, Lines, Panel
 
 _POSITIVE, _NEGATIVE = "230,97,1", "33,102,172"
 """Orange toward the emotion, blue away from it: told apart by color-blind readers."""
+
+SCRIPT = """
+// A token says its scores when it is clicked, tapped or reached by keyboard; one token of a text is
+// a tab stop, and the arrow keys go on from there.
+document.addEventListener("focusin", (event) => {
+  const token = event.target.closest(".token");
+  if (!token) return;
+  const all = token.parentElement;
+  all.querySelectorAll(".token[tabindex='0']").forEach((other) => (other.tabIndex = -1));
+  token.tabIndex = 0;
+  all.nextElementSibling.textContent = token.title;
+});
+document.addEventListener("keydown", (event) => {
+  const token = event.target.closest?.(".token");
+  if (!token) return;
+  const all = token.parentElement;
+  const next = {
+    ArrowRight: token.nextElementSibling,
+    ArrowLeft: token.previousElementSibling,
+    Home: all.firstElementChild,
+    End: all.lastElementChild,
+  }[event.key];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+});
+"""
+STYLE = """
+.tokens { line-height: 1.9; white-space: pre-wrap; overflow-wrap: anywhere; margin: .2rem 0; }
+.token { border-radius: 3px; padding: .12em 0; cursor: pointer; }
+.token:focus { outline: 2px solid currentColor; }
+.detail { font-size: .9rem; min-height: 1.4em; margin: 0; white-space: pre-wrap;
+  overflow-wrap: anywhere; }
+"""
+_INVITATION = "Click a token, or go along them with the arrow keys, to see its highest emotions."
 
 
 def top_emotions(
@@ -27,31 +63,42 @@ def top_emotions(
     return [(emotions[i], v) for i, v in zip(places.tolist(), values.tolist(), strict=True)]
 
 
+def ranked(best: Sequence[tuple[str, float]]) -> str:
+    """Spell emotions and their scores."""
+    return ", ".join(f"{name} {score:+.2f}" for name, score in best)
+
+
 def colored_tokens(
     reading: Reading, place: int, emotion: int, emotions: list[str], turn: int = 0
 ) -> str:
     """Return the tokens of one turn as HTML, colored by one emotion at one layer's place.
 
-    The deepest color is the largest score of the whole reading, so that turns compare.
+    The deepest color is the largest score of the whole reading, so that turns compare. A line
+    below them is there for what `SCRIPT` says about the chosen token.
     """
     scores = reading.scores[place]
     inside = [i for i, owner in enumerate(reading.turn) if owner >= 0]
     largest = float(scores[inside, emotion].abs().max()) if inside else 1.0
     pieces = []
     for position, owner in enumerate(reading.turn):
-        if owner != turn:
+        token = reading.tokens[position]
+        if owner != turn or not token:  # the later bytes of a letter have no letter of their own
             continue
         score = float(scores[position, emotion])
-        best = ", ".join(f"{n} {v:+.2f}" for n, v in top_emotions(scores[position], emotions, 3))
+        best = ranked(top_emotions(scores[position], emotions))
         strength = min(abs(score) / max(largest, 1e-6), 1.0) * 0.75
         color = _POSITIVE if score > 0 else _NEGATIVE
-        token = html.escape(reading.tokens[position]).replace("\n", "<br>")
-        title = html.escape(f"{emotions[emotion]} {score:+.3f}; highest: {best}", quote=True)
+        title = f"“{token.strip()}”  {emotions[emotion]} {score:+.3f}; highest: {best}"
         pieces.append(
-            f'<span class="token" data-score="{score:.4f}" title="{title}" '
-            f'style="background:rgba({color},{strength:.3f})">{token}</span>'
+            f'<span class="token" tabindex="{-1 if pieces else 0}" data-score="{score:.4f}" '
+            f'title="{html.escape(title, quote=True)}" '
+            f'style="background:rgba({color},{strength:.3f})">'
+            f"{html.escape(token).replace(chr(10), '<br>')}</span>"
         )
-    return '<p class="tokens">' + "".join(pieces) + "</p>"
+    return (
+        f'<p class="tokens">{"".join(pieces)}</p>'
+        f'<p class="detail" role="status">{_INVITATION if pieces else ""}</p>'
+    )
 
 
 def token_curve(

@@ -1,0 +1,99 @@
+"""A conversation as one text, and which part of it each turn is.
+
+1. A chat model's text is what its template makes of the messages; a base model's has a line for
+   each turn, ``Person: ...`` and ``Assistant: ...``. When the person spoke
+   last, an answer is begun.
+2. The same template around marks in place of the words gives the frames between the turns.
+3. Going through the text, frame by frame, each turn has the characters of its own words.
+
+Contract: knows templates and lengths, no model. Words that look like a frame or like another turn's
+beginning stay with the turn that said them.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from hooks.errors import InvalidInput
+from hooks.tokens import is_chat
+
+USER, ASSISTANT = "user", "assistant"
+_LINES = {USER: "Person", ASSISTANT: "Assistant"}
+_NEW_TURN = re.compile(rf"(?:^|\n)[ \t]*(?:{'|'.join(_LINES.values())}):")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one speaker said."""
+
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Dialogue:
+    """A conversation as the model reads it.
+
+    Attributes
+    ----------
+    text
+        All of it, with the marks between turns.
+    words
+        Start and stop of each turn's own words in it, in characters.
+    """
+
+    text: str
+    words: list[tuple[int, int]]
+
+    def turn_of(self, start: int, stop: int) -> int:
+        """Return the turn to which a token's characters belong; -1 for the marks between turns."""
+        for number, (begin, end) in enumerate(self.words):
+            inside = begin < start <= end if start == stop else start < end and begin < stop
+            if inside:
+                return number
+        return -1
+
+
+def lay_out(tokenizer: Any, turns: Sequence[Turn]) -> Dialogue:
+    """Write a conversation as one text.
+
+    Raises
+    ------
+    InvalidInput
+        When there is no turn.
+    """
+    if not turns:
+        raise InvalidInput("expected at least one turn, got an empty conversation.")
+    marks = [f"qz{number}zq" for number in range(len(turns))]
+    marked = [Turn(turn.speaker, mark) for turn, mark in zip(turns, marks, strict=True)]
+    frames = re.split("|".join(f"(?:{mark})" for mark in marks), _written(tokenizer, marked))
+    text = _written(tokenizer, turns)
+    words, cursor = [], len(frames[0])
+    for turn, (_, after) in zip(turns, pairwise(frames), strict=True):
+        # Templates keep the words, strip them, or take a part of them out (earlier thoughts).
+        lengths = [
+            len(said)
+            for said in (turn.text, turn.text.strip())
+            if text.startswith(said + after, cursor)
+        ]
+        end = cursor + lengths[0] if lengths else text.find(after, cursor)
+        end = len(text) if end < 0 else end
+        words.append((cursor, end))
+        cursor = end + len(after)
+    return Dialogue(text, words)
+
+
+def first_turn_only(reply: str) -> str:
+    """Cut a base model's reply where it goes on with anybody's next turn."""
+    return _NEW_TURN.split(reply)[0].strip()
+
+
+def _written(tokenizer: Any, turns: Sequence[Turn]) -> str:
+    asks = turns[-1].speaker == USER
+    if is_chat(tokenizer):
+        messages = [{"role": turn.speaker, "content": turn.text} for turn in turns]
+        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
+    lines = [f"{_LINES[turn.speaker]}: {turn.text}" for turn in turns]
+    return "\n".join([*lines, f"{_LINES[ASSISTANT]}:"] if asks else lines)

@@ -1,0 +1,50 @@
+"""NiceGUI, and the few ways in which every panel uses it.
+
+Contract: HTML that is shown was escaped where it was made; nothing is fetched from anywhere else.
+"""
+
+import json
+import os
+import tempfile
+from typing import Any
+
+from probes.figures import Lines, webpage
+
+# NiceGUI would otherwise make a folder of its own wherever the command is typed.
+os.environ.setdefault("NICEGUI_STORAGE_PATH", tempfile.mkdtemp(prefix="emotion-lens-"))
+
+from nicegui import run, ui  # noqa: E402
+
+__all__ = ["download_json", "html_part", "plot", "run", "ui"]
+
+_GRAY = "#767676"
+"""Readable on white and on black alike."""
+
+
+def html_part(content: str, mark: str) -> None:
+    """Show HTML; `mark` names it for the tests."""
+    ui.html(content, sanitize=False).props(f'data-part="{mark}"').classes("w-full")
+
+
+def plot(figure: Lines) -> None:
+    """Show curves as wide as the page, in colors that both of its schemes carry."""
+    drawn = webpage.plotly_figure(figure)
+    drawn.update_layout(
+        width=None,
+        height=300,
+        autosize=True,
+        margin={"t": 20},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font_color=_GRAY,
+    )
+    # Plotly measures a hidden tab and fails; drawn once, at the width it is shown at, is enough.
+    config = {"responsive": False, "displayModeBar": False}
+    ui.plotly({**json.loads(str(drawn.to_json())), "config": config}).classes("w-full").style(
+        "height: 300px"
+    )
+
+
+def download_json(name: str, content: dict[str, Any]) -> None:
+    """Give the visitor a file."""
+    ui.download(json.dumps(content, ensure_ascii=False, indent=1).encode(), name)

@@ -1,0 +1,76 @@
+"""What all panels share: the model, the emotion and layer looked at, and whose turn it is.
+
+Contract: models run in worker threads, one call at a time. An error is shown where it happened and
+ends nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from hooks import EmotionLensError
+from probes.app.dialogue import Turn
+from probes.app.microscope import Microscope, Reading
+from probes.app.toolkit import run, ui
+
+Answer = TypeVar("Answer")
+
+
+class View:
+    """One visitor's view of a model.
+
+    Attributes
+    ----------
+    usable
+        Largest dose within the budget, for each layer at which the run measured it.
+    taking_turns
+        Held by whoever uses the model.
+    """
+
+    def __init__(self, microscope: Microscope, usable: Mapping[int, float]) -> None:
+        self.microscope = microscope
+        self.usable = usable
+        self.emotions = microscope.vectors.emotions
+        self.layers = microscope.vectors.layers
+        self.layer = microscope.vectors.provenance.target_layer
+        self.emotion = self.emotions[0]
+        self.taking_turns = asyncio.Lock()
+
+    @property
+    def place(self) -> int:
+        """Place of the layer on the layer axis."""
+        return self.layers.index(self.layer)
+
+    @property
+    def emotion_index(self) -> int:
+        """Place of the emotion on the emotion axis."""
+        return self.emotions.index(self.emotion)
+
+    @property
+    def where(self) -> str:
+        """Model and layer, in words."""
+        return f"{self.microscope.model.name}, layer {self.layer}"
+
+    async def in_thread(self, work: Callable[[], Answer]) -> Answer | None:
+        """Do work of the model; None after an error, which is shown."""
+        try:
+            return await run.io_bound(work)
+        except (EmotionLensError, RuntimeError) as error:  # out of memory is a RuntimeError
+            ui.notify(str(error), type="negative", multi_line=True)
+            return None
+
+    def described(self, reading: Reading, turns: Sequence[Turn]) -> dict[str, Any]:
+        """Return a reading at the layer looked at, as JSON takes it."""
+        return {
+            "model": self.microscope.model.name,
+            "fingerprint": self.microscope.model.fingerprint,
+            "layer": self.layer,
+            "emotions": self.emotions,
+            "turns": [{"speaker": turn.speaker, "text": turn.text} for turn in turns],
+            "tokens": [
+                {"text": token, "turn": owner, "scores": scores}
+                for token, owner, scores in zip(
+                    reading.tokens, reading.turn, reading.scores[self.place].tolist(), strict=True
+                )
+            ],
+        }

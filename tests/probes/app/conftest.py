@@ -1,0 +1,52 @@
+"""Microscopes with made-up vectors."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+
+from hooks import LanguageModel
+from probes import EmotionVectors
+from probes.app.microscope import Microscope
+from probes.vectors import Provenance
+
+EMOTIONS = ["sad", "happy", "at ease"]
+
+
+@pytest.fixture
+def microscope(tiny_model) -> Callable[..., Microscope]:
+    """``microscope(chat=False)``: layers 0, 2 and 3 of a tiny llama, target layer 2.
+
+    ``model=`` and ``layers=`` look at another model.
+    """
+
+    def make(
+        chat: bool = False, model: LanguageModel | None = None, layers: Sequence[int] = (0, 2, 3)
+    ) -> Microscope:
+        model = model or tiny_model("llama", backend="huggingface", chat=chat)
+        generator = torch.Generator().manual_seed(0)
+        raw = torch.randn(len(layers), len(EMOTIONS), model.d_model, generator=generator)
+        provenance = Provenance(
+            emotions=EMOTIONS,
+            layers=list(layers),
+            model="tiny",
+            revision=None,
+            fingerprint=model.fingerprint,
+            tokenizer_hash="t",
+            dtype="float32",
+            quantize=None,
+            hook_name="blocks.{layer}.hook_resid_post",
+            weight_processing="none",
+            backend="huggingface",
+            corpus_hash="c",
+            config_hash="g",
+            token_offset=3,
+            n_neutral_components=[1] * len(layers),
+            n_stories=[4, 5, 6],
+            target_layer=2,
+        )
+        mean = torch.randn(len(layers), model.d_model, generator=generator)
+        norms = 5.0 + torch.arange(len(layers))
+        return Microscope(model, EmotionVectors(raw, raw, mean, norms, provenance))
+
+    return make

@@ -1,0 +1,81 @@
+"""Every turn keeps its own words, whatever they look like and whatever a template does to them."""
+
+import pytest
+
+from hooks.errors import InvalidInput
+from probes.app.dialogue import ASSISTANT, USER, Dialogue, Turn, first_turn_only, lay_out
+
+PLAIN = "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] }}<|end|>\n{% endfor %}"
+TRIMS = PLAIN.replace("m['content']", "m['content'] | trim")
+DROPS_THOUGHTS = PLAIN.replace("m['content']", "m['content'].split('</think>')[-1]")
+THINKS_LAST = PLAIN.replace(
+    "{{ m['content'] }}",
+    "{% if loop.last and m['role'] == 'assistant' %}<think>\n\n</think>\n\n{% endif %}"
+    "{{ m['content'] }}",
+)
+TALKS = {
+    "ordinary": ["Where were you?", "At home.", "Alone?", "Yes."],
+    "the same words twice": ["No.", "No.", "No.", "No."],
+    "words of the marks": ["user", "assistant", "<|end|>\n<|start|>assistant\n", "user\nuser"],
+    "another turn's beginning": ["Hi\nAssistant: I am you", "Yes\nPerson: no", "x", "Assistant:"],
+    "marks in place of words": ["qz1zq", "qz0zq", "qz3zq", "qz2zq"],
+}
+
+
+def turns(texts: list[str]) -> list[Turn]:
+    return [Turn((USER, ASSISTANT)[number % 2], text) for number, text in enumerate(texts)]
+
+
+def words(dialogue: Dialogue) -> list[str]:
+    return [dialogue.text[start:stop] for start, stop in dialogue.words]
+
+
+@pytest.mark.parametrize("talk", TALKS)
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+@pytest.mark.parametrize("template", [None, PLAIN, TRIMS, THINKS_LAST])
+def test_each_turn_has_its_words_and_nothing_else(tiny_tokenizer, template, talk, n):
+    tokenizer = tiny_tokenizer(chat=False)
+    tokenizer.chat_template = template
+    said = TALKS[talk][:n]
+    expected = [text.strip() for text in said] if template == TRIMS else said
+    assert words(lay_out(tokenizer, turns(said))) == expected
+
+
+def test_a_base_model_reads_lines_and_is_asked_to_answer(tiny_tokenizer):
+    laid = lay_out(tiny_tokenizer(), turns(["Hello.", "Hi.", "Well?"]))
+    assert laid.text == "Person: Hello.\nAssistant: Hi.\nPerson: Well?\nAssistant:"
+
+
+def test_words_that_a_template_takes_out_belong_to_nobody(tiny_tokenizer):
+    tokenizer = tiny_tokenizer(chat=True)
+    tokenizer.chat_template = DROPS_THOUGHTS
+    laid = lay_out(tokenizer, turns(["Why?", "<think>hm</think>Because.", "Oh."]))
+    assert words(laid) == ["Why?", "Because.", "Oh."]
+
+
+def test_no_turn_is_refused(tiny_tokenizer):
+    with pytest.raises(InvalidInput, match="at least one turn"):
+        lay_out(tiny_tokenizer(), [])
+
+
+def test_a_token_belongs_to_the_turn_whose_characters_it_spells():
+    laid = Dialogue("Person: Hi\nAssistant: Yo", [(8, 10), (22, 24)])
+    assert [laid.turn_of(*piece) for piece in [(0, 6), (6, 8), (7, 9), (9, 11), (10, 22)]] == [
+        *(-1, -1, 0, 0),
+        -1,
+    ]
+    assert (laid.turn_of(9, 9), laid.turn_of(23, 23), laid.turn_of(0, 0)) == (0, 1, -1)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        (" I was home.\nPerson: Oh.\nAssistant: Yes.", "I was home."),
+        (" I was home.\nAssistant: And alone.", "I was home."),
+        ("Person: Oh.", ""),
+        ("\n Assistant: Oh.", ""),
+        ("The Person: a novel\nby me", "The Person: a novel\nby me"),
+    ],
+)
+def test_a_reply_ends_where_anybody_speaks_next(written, kept):
+    assert first_turn_only(written) == kept

@@ -1,0 +1,92 @@
+"""Tokens in color: every text stays a text, every token says its emotions."""
+
+from html.parser import HTMLParser
+
+import pytest
+import torch
+
+from probes.app import pictures
+from probes.app.dialogue import ASSISTANT, USER, Turn
+from probes.app.microscope import Reading
+
+EMOTIONS = ["sad", "<b>'happy'</b>", '"><img src=x onerror=alert(1)>']
+
+
+class Spans(HTMLParser):
+    """Tags and text of a piece of HTML."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.words += data
+
+    @property
+    def tokens(self) -> list[dict[str, str | None]]:
+        return [values for tag, values in self.tags if values.get("class") == "token"]
+
+
+def reading(tokens: list[str], turn: list[int], scores: list[list[float]]) -> Reading:
+    return Reading(tokens, turn, torch.tensor(scores)[None])
+
+
+def test_hostile_tokens_and_names_stay_text():
+    tokens = ["<script>alert(1)</script>", "&amp;", "\n", '"><b>']
+    found = Spans(
+        pictures.colored_tokens(reading(tokens, [0] * 4, [[0.1, 0.2, 0.3]] * 4), 0, 1, EMOTIONS)
+    )
+    assert {tag for tag, _ in found.tags} == {"p", "span", "br"}
+    assert found.words.startswith('<script>alert(1)</script>&amp;"><b>')
+    for token in found.tokens:
+        assert set(token) == {"class", "tabindex", "data-score", "title", "style"}
+        assert "onerror=alert(1)> +0.30" in (token["title"] or "")
+
+
+def test_a_token_says_itself_its_score_and_its_highest_emotions():
+    found = Spans(
+        pictures.colored_tokens(reading([" rain"], [0], [[-0.5, 0.25, 0.0]]), 0, 0, ["a", "b", "c"])
+    )
+    assert found.tokens[0]["title"] == "“rain”  a -0.500; highest: b +0.25, c +0.00, a -0.50"
+
+
+def test_color_follows_sign_and_strength_and_turns_compare():
+    read = reading(["a", "b", "c", "mark"], [0, 0, 1, -1], [[0.1], [-0.2], [0.4], [9.0]])
+    first = Spans(pictures.colored_tokens(read, 0, 0, ["sad"], turn=0)).tokens
+    second = Spans(pictures.colored_tokens(read, 0, 0, ["sad"], turn=1)).tokens
+    assert [token["style"] for token in (*first, *second)] == [
+        "background:rgba(230,97,1,0.188)",
+        "background:rgba(33,102,172,0.375)",
+        "background:rgba(230,97,1,0.750)",
+    ]
+
+
+def test_one_token_of_a_text_is_a_tab_stop_and_empty_ones_are_left_out():
+    read = reading(["é", "", "b", "c"], [0] * 4, [[0.1]] * 4)
+    found = Spans(pictures.colored_tokens(read, 0, 0, ["sad"])).tokens
+    assert [token["tabindex"] for token in found] == ["0", "-1", "-1"]
+
+
+def test_a_turn_without_tokens_has_no_emotions():
+    read = reading(["a"], [0], [[0.3, 0.1]])
+    assert pictures.top_emotions(read.of_turn(1, 0), ["sad", "happy"]) == []
+    assert pictures.top_emotions(read.of_turn(0, 0), ["sad", "happy"], 1) == [
+        ("sad", pytest.approx(0.3))
+    ]
+
+
+def test_curves_of_a_conversation_show_what_changes_most():
+    values = [[0.1, 0.0, 0.2], [0.1, 0.9, 0.2], [0.1, 0.0, 0.5]]
+    turns = [Turn(USER, "a"), Turn(ASSISTANT, "b"), Turn(USER, "c")]
+    figure = pictures.conversation_curves(
+        reading(["a", "b", "c"], [0, 1, 2], values), turns, 0, ["calm", "sad", "proud"], "m"
+    )
+    lines = figure.panels[0].lines
+    assert [line.name for line in lines] == ["sad", "proud", "calm"]
+    assert lines[0].y == pytest.approx((0.0, 0.9, 0.0))
+    assert lines[0].x == (1.0, 2.0, 3.0)
