@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from probes.interruption import EXIT_CODE, ends_soon
     from probes.terminal import Terminal
 
-    terminal = Terminal(quiet="--quiet" in words, as_json="--json" in words)
+    terminal = Terminal(quiet=_is_on("quiet", words), as_json=_is_on("json", words))
 
     def interrupted() -> int:
         terminal.error(f"Interrupted. Finished work is kept. To go on: {_again(words)}")
@@ -119,6 +119,20 @@ def _answer(words: list[str], terminal: "Terminal") -> int:
     except EmotionLensError as error:
         terminal.error(str(error))
         return 1
+    except Exception as error:
+        if not terminal.as_json:
+            raise
+        import traceback
+
+        traceback.print_exc()  # to standard error; who reads the object learns the rest there
+        terminal.error(f"{type(error).__name__}: {error}")
+        return 1
+
+
+def _is_on(switch: str, words: Sequence[str]) -> bool:
+    """Tell whether a switch of every command is given: ``--json``, also as ``--json=true``."""
+    given = [word.partition("=") for word in words if word.partition("=")[0] == f"--{switch}"]
+    return bool(given) and (not given[-1][1] or given[-1][2].lower() == "true")
 
 
 def _again(words: list[str]) -> str:
@@ -134,19 +148,25 @@ def _again(words: list[str]) -> str:
 
 def _help(words: list[str]) -> str:
     named = COMMANDS.get(words[0]) if words else None
-    if named is not None:
-        return named.help
+    return overview() if named is None else named.help
+
+
+def overview() -> str:
+    """Return what ``--help`` prints."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
     return HELP.format(commands="\n".join(lines))
 
 
 def _dispatch(words: list[str], terminal: "Terminal") -> int:
+    from hooks.errors import InvalidInput
     from probes.commands.call import Call, refuse_misspelled, refuse_unknown
 
     positional, flags = _parse(words)
     for switch in ("quiet", "json"):
-        flags.pop(switch, None)
+        value = flags.pop(switch, True)
+        if str(value).lower() not in ("true", "false"):
+            raise InvalidInput(f"--{switch}: expected no value, true or false, got {value!r}.")
     command = COMMANDS.get(positional[0]) if positional else None
     if command is None:
         command = _PIPELINE

@@ -29,17 +29,31 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from probes.estimate import duration
 from probes.reporting import Advance
 
 _SECONDS_BETWEEN_LINES = 15.0
 
 
+def pace(per_second: float, unit: str) -> str:
+    """Spell a rate in whichever of units per second and seconds per unit is above 1.
+
+    Parameters
+    ----------
+    unit
+        The plural: ``"texts"``.
+    """
+    if per_second >= 1:
+        return f"{per_second:.1f} {unit}/s"
+    return f"{duration(1 / per_second)} per {unit.removesuffix('s')}"
+
+
 class _Rate(ProgressColumn):
-    """Units per second."""
+    """How fast it goes."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:.1f}/s" if speed else "", style="dim")
+        return Text(pace(speed, task.fields["unit"]) if speed else "", style="dim")
 
 
 class Terminal:
@@ -116,13 +130,13 @@ class Terminal:
         if self.quiet:
             yield lambda _count: None
         elif self.errors.is_terminal:
-            with self._bar(name, total, done) as advance:
+            with self._bar(name, total, unit, done) as advance:
                 yield advance
         else:
             yield self._lines(name, total, unit, done)
 
     @contextlib.contextmanager
-    def _bar(self, name: str, total: int, done: int) -> Iterator[Advance]:
+    def _bar(self, name: str, total: int, unit: str, done: int) -> Iterator[Advance]:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -132,7 +146,7 @@ class Terminal:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self.errors) as progress:
-            task = progress.add_task(name, total=total, completed=done)
+            task = progress.add_task(name, total=total, completed=done, unit=unit)
             yield lambda count: progress.advance(task, count)
 
     def _lines(self, name: str, total: int, unit: str, done: int) -> Advance:
@@ -147,8 +161,11 @@ class Terminal:
                 return
             last = now
             rate = (finished - done) / max(now - start, 1e-9)
-            left = (total - finished) / rate if rate else float("nan")
-            self.note(f"{name}: {finished}/{total} {unit}, {rate:.1f}/s, {left:.0f} s left")
+            if rate > 0:
+                left = f", {pace(rate, unit)}, {duration((total - finished) / rate)} left"
+            else:
+                left = ""
+            self.note(f"{name}: {finished}/{total} {unit}{left}")
 
         return advance
 

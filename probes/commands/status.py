@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from probes.commands.call import Call
+from probes.estimate import duration
 from probes.status import Progress, progress_of
 
 UNFINISHED = 3
@@ -27,6 +28,10 @@ def main(call: Call) -> int:
         parts = [f"about {duration(known)}"] if len(unknown) < len(left) else []
         parts += [f"not measured in this run: {', '.join(unknown)}"] if unknown else []
         call.terminal.note(f"left: {'; '.join(parts)}")
+        if unknown:
+            call.terminal.note(
+                f"to estimate what is not measured: emotion-probes plan {run.source}"
+            )
         stale = [stage.stage for stage in left if stage.state == "stale"]
         # A stage of other settings is refused; its results and what follows from it have to go.
         restart = f" --restart={stale[0]}" if stale else ""
@@ -52,16 +57,8 @@ def _words(stage: Progress) -> str:
         parts.append(f"took {duration(stage.seconds)}")
     elif stage.seconds_left is not None and stage.seconds_per_unit is not None:
         unit = stage.unit.removesuffix("s")
-        left, rate = duration(stage.seconds_left), f"{stage.seconds_per_unit:.2g} s per {unit}"
+        left, rate = duration(stage.seconds_left), f"{duration(stage.seconds_per_unit)} per {unit}"
         parts.append(f"about {left} left at {rate}")
     elif stage.state != "done":
         parts.append("time not measured yet")
     return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Spell a time as a person would."""
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"

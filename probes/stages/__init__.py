@@ -230,6 +230,7 @@ def run_stage(
         return False
     for earlier in find_stages(stage.upstream) if stage.upstream else []:
         run.check_intact(earlier.name, outputs(run, earlier))
+    reporter.note(f"{stage.name}: {stage.summary} ...")
     run.begin(stage.name, settings, inputs)
     if dropped := drop_what_followed(run, stage):
         reporter.note(f"made without what failed, so to be made again: {', '.join(dropped)}")

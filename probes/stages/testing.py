@@ -49,10 +49,12 @@ def measure(
     """Run experiments that have left no file yet; returns what those that failed said."""
     materials = Materials(run, models, reporter)
     failed = {}
-    for entry in EXPERIMENTS:
+    asked = [entry for entry in EXPERIMENTS if entry in entries]
+    for place, entry in enumerate(asked, start=1):
         path = run.root / entry.file
-        if entry not in entries or path.exists():
+        if path.exists():
             continue
+        reporter.note(f"validate: {entry.name}, {place} of {len(asked)}")
         start = time.monotonic()
         try:
             measured = find_experiment(entry.name).measure(materials)

@@ -111,7 +111,10 @@ class TestForms:
         (finished.folder / "analysis" / "logit_lens.json").unlink()
         assert main(*[word.replace("CONFIG", finished.config) for word in words]) == 0
         said = capsys.readouterr()
-        assert said.err.splitlines() == ["logit-lens: done"]
+        assert said.err.splitlines() == [
+            "logit-lens: read the vectors through the unembedding ...",
+            "logit-lens: done",
+        ]
         assert "top tokens of each emotion vector" in " ".join(said.out.split())
         assert all(emotion in said.out for emotion in small_runs.EMOTIONS)
 
@@ -228,7 +231,8 @@ class TestFlags:
         said = capsys.readouterr().err
         dropped = ", ".join(NAMES[NAMES.index("compute-vectors") :])
         assert f"deleted the results of: {dropped}" in " ".join(said.split())
-        assert said.splitlines()[-2:] == ["compute-vectors: done", "analyze: done"]
+        ended = [line for line in said.splitlines() if line.endswith(": done")]
+        assert ended == ["compute-vectors: done", "analyze: done"]
         assert not (finished.folder / "figures").exists()
 
 
@@ -250,6 +254,32 @@ class TestJson:
         assert json.loads(said.out)["exit_code"] == 2
         assert json.loads(said.out)["error"].startswith("unknown stage 'analyse'")
         assert "unknown stage" in said.err
+
+    def test_an_error_that_nobody_expected_is_an_object_with_its_traceback_aside(
+        self, finished, capsys
+    ):
+        path = finished.folder / "stages" / "analyze.json"
+        path.write_text("[1]")
+        with pytest.raises(TypeError):
+            main(finished.config, "analyze")
+        capsys.readouterr()
+        assert main(finished.config, "analyze", "--json") == 1
+        said = capsys.readouterr()
+        assert json.loads(said.out)["error"].startswith("TypeError: ")
+        assert "Traceback" in said.err
+
+    @pytest.mark.parametrize("switch", ["--json=true", "--json=True"])
+    def test_a_switch_may_be_given_a_value(self, finished, capsys, switch):
+        assert main(finished.config, "analyze", switch, "--quiet=true") == 0
+        said = capsys.readouterr()
+        assert json.loads(said.out)["exit_code"] == 0
+        assert said.err == ""
+
+    def test_a_switch_may_be_switched_off_and_not_be_anything_else(self, finished, capsys):
+        assert main(finished.config, "analyze", "--json=false") == 0
+        assert capsys.readouterr().out == ""
+        assert main(finished.config, "analyze", "--json=yes please") == 2
+        assert "expected no value, true or false" in " ".join(capsys.readouterr().err.split())
 
     def test_the_word_after_json_is_still_a_stage(self, finished, capsys):
         assert main(finished.config, "--json", "analyze") == 0

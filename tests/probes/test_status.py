@@ -40,6 +40,8 @@ def test_nothing_begun_is_nothing_known_and_exits_3(small_run, capsys):
     stages = {stage["stage"]: stage for stage in said["stages"]}
     assert (stages["generate-stories"]["total"], stages["generate-stories"]["done"]) == (18, 0)
     assert stages["extract-activations"]["total"] is None
+    assert main("status", made.config) == 3
+    assert f"emotion-probes plan {made.config}" in " ".join(capsys.readouterr().err.split())
     assert not made.folder.exists()
 
 

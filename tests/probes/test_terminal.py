@@ -3,7 +3,9 @@
 import json
 import math
 
-from probes.terminal import Terminal
+import pytest
+
+from probes.terminal import Terminal, pace
 
 
 def test_tables_are_the_object_of_a_command_without_a_result(capsys):
@@ -48,7 +50,21 @@ def test_lines_say_rate_and_time_left_and_quiet_says_nothing(capsys):
         advance(6)
     said = capsys.readouterr().err
     assert "writing: 10/10 texts" in said
-    assert "/s, 0 s left" in said
+    assert " texts/s, 0 s left" in said
     with Terminal(quiet=True).task("writing", 10, "texts") as advance:
         advance(10)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("per_second", "spelled"),
+    [
+        (12.34, "12.3 texts/s"),
+        (1.0, "1.0 texts/s"),
+        (0.4, "2.5 s per text"),
+        (0.02, "50 s per text"),
+        (1 / 600, "10.0 min per text"),
+    ],
+)
+def test_a_slow_rate_is_told_in_seconds_per_unit(per_second, spelled):
+    assert pace(per_second, "texts") == spelled
