@@ -21,9 +21,12 @@
 
 # %%
 import torch
+from IPython.display import Image
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import hooks
+from probes.figures import png
+from probes.figures.description import Line, Lines, Panel
 
 # %% [markdown]
 # ## A tiny random model
@@ -108,8 +111,22 @@ for layer in (*range(0, real.n_layers - 1, 4), real.n_layers - 1):
 # means something only relative to them, and why first tokens and specials are left out of means.
 
 # %%
-norms = read.resid.norm(dim=-1)
-for layer in range(0, real.n_layers, 6):
-    print(
-        f"layer {layer:2}: first token {norms[layer, 0]:8.1f}, others {norms[layer, 1:].mean():8.1f}"
-    )
+norms = read.resid.norm(dim=-1).log10()
+layers = tuple(float(layer) for layer in range(real.n_layers))
+parts = {"first token": norms[:, 0], "mean of the others": norms[:, 1:].mean(dim=1)}
+figure = Lines(
+    title="How the residual stream grows",
+    subtitle=f"{real.name}; “{text}”",
+    caption="Length of the stream after each block; 1 more is ten times as long.",
+    x_label="layer",
+    panels=(
+        Panel(
+            y_label="log10 of the norm",
+            lines=tuple(
+                Line(name=name, x=layers, y=tuple(values.tolist()))
+                for name, values in parts.items()
+            ),
+        ),
+    ),
+)
+Image(png.render(figure, dots_per_inch=110))

@@ -25,15 +25,17 @@ import sys
 from pathlib import Path
 
 if importlib.util.find_spec("probes") is None:
-    # A checkout around this notebook, or one cloned or uploaded into the working folder (Colab).
+    # The project around this notebook, or beside it: on Colab, upload the folder or its unpacked
+    # zip with the panel "Files", or clone it from where you found this notebook.
     places = [Path(".."), Path("."), Path("emotion-lens"), Path("emotion-lens-main")]
     checkout = next((place for place in places if (place / "constraints.txt").is_file()), None)
     if checkout is None:
         raise SystemExit(
-            "Put emotion-lens beside this notebook first: git clone ADDRESS emotion-lens"
+            "Expected the project's folder, emotion-lens, beside this notebook: upload it (Colab: "
+            "the panel Files) or clone it there, then run this cell again."
         )
-    install = [sys.executable, "-m", "pip", "install", "--quiet", str(checkout)]
-    subprocess.run(install, check=True)
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint"]
+    subprocess.run([*install, str(checkout / "constraints.txt"), str(checkout)], check=True)
 
 # %%
 import torch

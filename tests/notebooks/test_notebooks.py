@@ -4,6 +4,7 @@ A twin is scripts/NAME.py, in jupytext's percent format. After a change to eithe
 ``jupytext --sync notebooks/NAME.ipynb``.
 """
 
+import base64
 import os
 import subprocess
 import sys
@@ -21,6 +22,10 @@ PROMISED = {"steering", "hooks", "quickstart", "explore_hooks", "own_corpus", "s
 
 def _twin(path):
     return path.parent / "scripts" / f"{path.stem}.py"
+
+
+def _is_figure(output):
+    return "image/png" in output.get("data", {})
 
 
 def _said(notebook):
@@ -57,10 +62,11 @@ def test_notebook_and_twin_say_the_same(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_what_is_shown_was_computed_in_one_go(path):
+def test_what_is_shown_was_computed_in_one_go_and_has_a_figure(path):
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert any(_is_figure(out) for cell in code for out in cell.outputs)
     errors = [out for cell in code for out in cell.outputs if out.output_type == "error"]
     assert not errors
 
@@ -74,4 +80,8 @@ def test_the_notebook_runs(path):
         notebook, timeout=300, resources={"metadata": {"path": str(ROOT / "notebooks")}}
     )
     client.execute(env={**os.environ, "PYTHONPATH": here})
-    assert all(cell.get("execution_count") for cell in notebook.cells if cell.cell_type == "code")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.get("execution_count") for cell in code)
+    shown = [out["data"]["image/png"] for cell in code for out in cell.outputs if _is_figure(out)]
+    assert shown
+    assert all(base64.b64decode(figure).startswith(b"\x89PNG") for figure in shown)
