@@ -1,0 +1,19 @@
+"""The map of the code names every module."""
+
+import re
+
+import pages
+import pytest
+
+MAP = (pages.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+NAMED = {
+    name.removesuffix(".py").strip("/").split("/")[-1] for name in re.findall(r"`([\w./]+)`", MAP)
+}
+
+
+@pytest.mark.parametrize("package", ["hooks", "probes"])
+def test_every_module_and_package_is_on_the_map(package):
+    folder = pages.ROOT / package
+    modules = {path.stem for path in folder.glob("*.py") if path.stem != "__init__"}
+    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert sorted((modules | packages) - NAMED) == []
