@@ -13,7 +13,7 @@ NOT_RUN = {
         ". .venv/bin/activate",
         "python -m probes.run CONFIG [STAGE ...]",
         "pip install --constraint constraints.txt --editable '.[notebooks]'",
-        "python -m probes.run default",
+        "# stories from OpenAI-compatible servers",
     ],
     "docs/how-to/look-after-runs.md": [
         "emotion-probes compare",
