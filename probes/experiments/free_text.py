@@ -45,6 +45,10 @@ PROMPTS = (
     "The two of them sat down at the table and",
     "When the phone rang for the second time,",
     "By the end of the afternoon",
+    "She put the box on the shelf and",
+    "After the meeting the others left, but he",
+    "The neighbor had been standing at the gate for a while when",
+    "On the third page of the letter",
 )
 _DIRECTIONS_AT_ONCE = 16
 _JUDGES = {"classifier": "held-out classifier", "vectors": "vectors of another layer"}
