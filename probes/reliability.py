@@ -8,6 +8,9 @@ r"""How reliable a vector is, and how many topics it takes.
 3. From :math:`m` topics each, disjoint, the same cosine gives a curve; with :math:`\rho` the
    reliability of one topic the prediction is :math:`m\rho / (1 + (m - 1)\rho)`, so
    :math:`m = R(1 - \rho) / (\rho(1 - R))` topics reach reliability :math:`R`.
+4. Intervals are over topics, by leaving out one group of them after another in the same splits
+   (jackknife, on Fisher's scale). Drawing topics again cannot do it: a topic drawn twice would lie
+   on both sides, or a draw holds fewer topics than there are.
 
 Contract: pure; resampling follows the seed. An emotion that has no story in a part is left out of
 that split.
@@ -19,9 +22,14 @@ from collections.abc import Sequence
 import torch
 from einops import einsum
 from jaxtyping import Float
+from scipy import stats
 from torch import Tensor
 
+from probes.accuracy import Estimate
 from probes.holdout import Basis, CellSums
+
+MAX_GROUPS = 20
+"""Groups of topics that are left out one after another; single topics where there are fewer."""
 
 
 def spearman_brown(reliability: float, factor: float) -> float:
@@ -37,9 +45,17 @@ def factor_needed(reliability: float, wanted: float) -> float:
 
 
 def half_cosines(
-    cells: CellSums, basis: Basis, topics: Sequence[int], size: int, n_splits: int, seed: int
+    cells: CellSums,
+    basis: Basis,
+    topics: Sequence[int],
+    size: int,
+    n_splits: int,
+    seed: int,
+    without: Sequence[int] = (),
 ) -> tuple[Float[Tensor, "split emotion"], Float[Tensor, "split"]]:
     """Cosine of every emotion's vectors from two disjoint sets of `size` topics.
+
+    Topics in `without` are taken from the side they fell on; the splits stay the same.
 
     Returns
     -------
@@ -56,6 +72,7 @@ def half_cosines(
         for chosen in (order[:size], order[size : 2 * size]):
             weight = torch.zeros(n_topics)
             weight[chosen] = 1.0
+            weight[list(without)] = 0.0
             parts.append(cells.train(weight, basis))
         first, second = (torch.nn.functional.normalize(part.vectors, dim=1) for part in parts)
         cosine = einsum(first, second, "row d, column d -> row column").double()
@@ -68,3 +85,41 @@ def half_cosines(
         total = rest.sum() - rest.diagonal().sum()
         other.append(total / (n * (n - 1)) if n > 1 else torch.tensor(float("nan")).double())
     return torch.stack(own), torch.stack(other)
+
+
+def split_half(
+    cells: CellSums, basis: Basis, topics: Sequence[int], size: int, n_splits: int, seed: int
+) -> tuple[list[Estimate | None], Estimate]:
+    """Split-half cosine of every emotion and of all together, with intervals over topics.
+
+    Returns
+    -------
+    each, mean
+        An emotion's cosine, None where no split has it on both sides; and the mean over emotions.
+    """
+    groups = [group.tolist() for group in torch.tensor(topics).tensor_split(MAX_GROUPS)]
+    own, _ = half_cosines(cells, basis, topics, size, n_splits, seed)
+    found = own.nanmean(dim=0)
+    left_out = [
+        half_cosines(cells, basis, topics, size, n_splits, seed, group)[0].nanmean(dim=0)
+        for group in groups
+        if group
+    ]
+    again = torch.stack(left_out)
+    each = [
+        None if math.isnan(value) else jackknife(value, column[column.isfinite()])
+        for value, column in zip(found.tolist(), again.unbind(1), strict=True)
+    ]
+    return each, jackknife(float(found.nanmean()), again.nanmean(dim=1))
+
+
+def jackknife(cosine: float, left_out: Float[Tensor, "group"]) -> Estimate:
+    """Return a cosine with the 95% interval that leaving out group after group gives."""
+    z = torch.atanh(left_out.clamp(-1 + 1e-9, 1 - 1e-9))
+    n = len(z)
+    if n < 2:
+        return Estimate(cosine, -1.0, 1.0)
+    error = math.sqrt((n - 1) / n * float((z - z.mean()).square().sum()))
+    middle = math.atanh(max(-1 + 1e-9, min(1 - 1e-9, cosine)))
+    half = float(stats.t.ppf(0.975, n - 1)) * error
+    return Estimate(cosine, math.tanh(middle - half), math.tanh(middle + half))

@@ -1,22 +1,25 @@
 """Sample size: how reliable each vector is, and how many stories it takes.
 
-`reliability` measures it; this module says what was found, per emotion and as a curve.
+`reliability` measures it; this module says what was found, per emotion and as a curve. The curve's
+band is over emotions; every other interval is over topics. What is needed is reckoned in topics, as
+many stories on each as here.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from probes.accuracy import Estimate
 from probes.experiments import Experiment, Measured
+from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.reliability_figures import reliability_by_emotion, sample_size_curve
 from probes.folds import Folds
 from probes.holdout import CellSums
 from probes.materials import Materials
-from probes.reliability import factor_needed, half_cosines, spearman_brown
+from probes.reliability import factor_needed, half_cosines, spearman_brown, split_half
 from probes.statistics import bootstrap_indices
 
 WANTED = (0.8, 0.9)
@@ -36,15 +39,20 @@ def measure(materials: Materials) -> Measured:
     half = n_topics // 2
     sizes = sorted({1, *(2**power for power in range(1, half.bit_length())), half})
     sizes = [size for size in sizes if size <= half]
-    curve, control, last = [], [], torch.zeros(0)
-    with materials.reporter.task("sample size", len(sizes), "sizes") as advance:
+    curve, control = [], []
+    options: dict[str, Any] = {"n_splits": settings.n_refits, "seed": materials.seed}
+    with materials.reporter.task("sample size", len(sizes) + 1, "sizes") as advance:
         for size in sizes:
-            own, other = half_cosines(cells, basis, topics, size, settings.n_refits, materials.seed)
-            last = own.nanmean(dim=0)
-            curve.append(_over_emotions(last, materials))
+            own, other = half_cosines(cells, basis, topics, size, **options)
+            curve.append(_over_emotions(own.nanmean(dim=0), materials))
             control.append(float(other.nanmean()))
             advance(1)
-    mean = curve[-1]["value"]
+        each, mean = split_half(cells, basis, topics, half, **options)
+        advance(1)
+
+    def whole(cosine: float) -> float:
+        return spearman_brown(max(cosine, 0.0), n_topics / half)
+
     stories = float(folds.design.weight.sum()) / (n_topics * len(materials.emotions))
     values = {
         "model": materials.index["model"],
@@ -56,18 +64,21 @@ def measure(materials: Materials) -> Measured:
         "sizes": sizes,
         "cosine": curve,
         "other_emotions": control,
-        "split_half": dict(zip(materials.emotions, _numbers(last.tolist()), strict=True)),
+        "half": mean.to_json(),
         "reliability": {
-            emotion: None
-            if math.isnan(cosine)
-            else spearman_brown(max(cosine, 0.0), n_topics / half)
-            for emotion, cosine in zip(materials.emotions, last.tolist(), strict=True)
+            emotion: None if found is None else whole(found.value)
+            for emotion, found in zip(materials.emotions, each, strict=True)
         },
-        "mean_reliability": spearman_brown(max(mean, 0.0), n_topics / half),
+        "reliability_interval": {
+            emotion: None if found is None else [whole(found.low), whole(found.high)]
+            for emotion, found in zip(materials.emotions, each, strict=True)
+        },
+        "mean_reliability": whole(mean.value),
+        "mean_reliability_interval": [whole(mean.low), whole(mean.high)],
         "needed": {
             str(wanted): {
-                key: _finite(factor_needed(curve[-1][key], wanted) * half * stories)
-                for key in ("value", "low", "high")
+                key: _finite(factor_needed(cosine, wanted) * half * stories)
+                for key, cosine in mean.to_json().items()
             }
             for wanted in WANTED
         },
@@ -86,10 +97,6 @@ def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
 
 
 EXPERIMENT = Experiment(measure, figures)
-
-
-def _numbers(values: list[float]) -> list[float | None]:
-    return [_finite(value) for value in values]
 
 
 def _finite(value: float) -> float | None:
@@ -113,18 +120,18 @@ def _stories(found: Mapping[str, float | None]) -> str:
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    last = values["cosine"][-1]
     known = {name: r for name, r in values["reliability"].items() if r is not None}
     weakest = min(known, key=lambda name: known[name])
     return [
         (
             "reliability of the vectors",
-            f"{values['mean_reliability']:.2f} (cosine of halves {last['value']:.2f} "
-            f"[{last['low']:.2f}, {last['high']:.2f}], n={len(known)} emotions; other emotions "
-            f"{values['other_emotions'][-1]:+.2f}); weakest: {weakest} {known[weakest]:.2f}",
+            f"{_with(values['mean_reliability'], values['mean_reliability_interval'])} (cosine of "
+            f"halves {estimate(values['half'])}, n={values['n_topics']} topics left out in turn, "
+            f"{len(known)} emotions; other emotions {values['other_emotions'][-1]:+.2f}); weakest: "
+            f"{weakest} {_with(known[weakest], values['reliability_interval'][weakest])}",
         ),
         (
-            "stories needed",
+            f"stories needed, on more topics at {values['stories_per_topic']:.1f} a topic",
             "; ".join(
                 f"for {wanted}: {_stories(found)}" for wanted, found in values["needed"].items()
             ),
@@ -132,19 +139,23 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def _with(value: float, interval: Sequence[float]) -> str:
+    return estimate({"value": value, "low": interval[0], "high": interval[1]})
+
+
 def _paragraph(values: Mapping[str, Any]) -> str:
-    last = values["cosine"][-1]
     return (
         f"Vectors of layer {values['layer']} were made twice from disjoint halves of the "
         f"{values['n_topics']} topics ({values['n_splits']} splits). The two vectors of an emotion "
-        f"have a cosine of {last['value']:.2f} on average (95% interval over emotions "
-        f"{last['low']:.2f} to {last['high']:.2f}), vectors of different emotions "
-        f"{values['other_emotions'][-1]:+.2f}. By the Spearman-Brown formula the vectors from all "
-        f"topics have a reliability of {values['mean_reliability']:.2f}; "
+        f"have a cosine of {estimate(values['half'])} on average (95% interval over topics), "
+        f"vectors of different emotions {values['other_emotions'][-1]:+.2f}. By the Spearman-Brown "
+        "formula the vectors from all topics have a reliability of "
+        f"{_with(values['mean_reliability'], values['mean_reliability_interval'])}; "
         + ", ".join(
             f"{wanted} would take {_stories(found)}" for wanted, found in values["needed"].items()
         )
-        + "."
+        + f". That is for more topics of {values['stories_per_topic']:.1f} stories each: more "
+        "stories on the same topics help less, since what a topic does to a vector stays."
     )
 
 
@@ -154,5 +165,5 @@ def _limits(values: Mapping[str, Any]) -> list[str]:
     return [
         f"Sample size: with {values['n_topics']} topics x {values['stories_per_topic']:.1f} "
         f"stories the vectors' reliability is {values['mean_reliability']:.2f}; "
-        f"{WANTED[0]} would take {_stories(values['needed'][str(WANTED[0])])}."
+        f"{WANTED[0]} would take {_stories(values['needed'][str(WANTED[0])])}, on more topics."
     ]

@@ -58,6 +58,8 @@ def reliability_by_emotion(found: Mapping[str, Any]) -> Bars:
         if value is not None
     }
     order = sorted(known, key=lambda emotion: known[emotion])
+    ends = need(found, "reliability_interval", "sample_size")
+    intervals = tuple((float(ends[name][0]), float(ends[name][1])) for name in order)
     mean = number(need(found, "mean_reliability", "sample_size"), "sample_size.mean_reliability")
     return Bars(
         title="How reliable each emotion's vector is",
@@ -65,10 +67,12 @@ def reliability_by_emotion(found: Mapping[str, Any]) -> Bars:
         f"{found['stories_per_topic']:.1f} stories, {found['n_splits']} splits in halves",
         caption="Cosine of an emotion's vectors from two halves of the topics, brought to all "
         "topics by the Spearman-Brown formula. 1: other topics would give the same vector. 0: none "
-        f"of it would come back. All emotions together: {mean:.2f}.",
+        f"of it would come back. All emotions together: {mean:.2f}. Lines: 95% intervals, topics "
+        "left out in turn.",
         categories=tuple(order),
         parts=(Part(name="reliability", values=tuple(known[emotion] for emotion in order)),),
         category_label="",
         value_label="reliability of the vector from all topics",
+        intervals=intervals,
         horizontal=True,
     )

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from probes.holdout import CellSums, Design
-from probes.reliability import factor_needed, half_cosines, spearman_brown
+from probes.reliability import factor_needed, half_cosines, spearman_brown, split_half
 
 N_EMOTIONS, N_TOPICS, D = 6, 16, 400
 
@@ -48,6 +48,29 @@ def test_noise_has_no_reliability():
 def test_what_is_needed_inverts_the_formula():
     assert spearman_brown(0.3, factor_needed(0.3, 0.9)) == pytest.approx(0.9)
     assert factor_needed(0.0, 0.9) == math.inf
+
+
+def test_intervals_over_topics_hold_what_other_topics_would_give():
+    d, n_topics = 16, 12
+    own = torch.randn(N_EMOTIONS, d, generator=torch.Generator().manual_seed(5))
+    emotion = torch.arange(N_EMOTIONS).repeat(n_topics)
+    topic = torch.arange(n_topics).repeat_interleave(N_EMOTIONS)
+    design = Design(emotion, topic, torch.ones_like(topic), topic % 2, N_EMOTIONS)
+    nothing, topics = torch.zeros(0, d), list(range(n_topics))
+
+    def drawn(seed):
+        noise = torch.randn(len(emotion), d, generator=torch.Generator().manual_seed(seed))
+        return CellSums(0.5 * own[emotion] + noise, design)
+
+    many = [half_cosines(drawn(1000 + n), nothing, topics, 6, 2, n)[0] for n in range(150)]
+    truth = torch.cat(many).mean(dim=0)
+    held, mean_held = [], []
+    for seed in range(15):
+        each, mean = split_half(drawn(seed), nothing, topics, 6, 6, seed)
+        held += [one.low <= float(t) <= one.high for one, t in zip(each, truth, strict=True)]
+        mean_held.append(mean.low <= float(truth.mean()) <= mean.high)
+    assert sum(held) / len(held) >= 0.88
+    assert sum(mean_held) >= 13
 
 
 def test_an_emotion_missing_from_a_part_is_left_out_of_that_split():

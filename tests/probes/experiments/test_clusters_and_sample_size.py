@@ -54,6 +54,10 @@ def test_noise_is_said_to_need_more_than_there_is(planted):
     figures = SIZE.figures(measured.to_json())
     lines = figures["sample_size"].panels[0].lines
     assert [line.name for line in lines] == ["same emotion", "different emotions"]
+    low, high = measured.values["mean_reliability_interval"]
+    assert 0.0 <= low <= measured.values["mean_reliability"] <= high <= 1.0
+    assert measured.rows[1][0] == "stories needed, on more topics at 2.0 a topic"
+    assert len(figures["reliability_by_emotion"].intervals) == 8
     [part] = figures["reliability_by_emotion"].parts
     assert list(part.values) == sorted(measured.values["reliability"].values())
 
