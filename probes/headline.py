@@ -1,14 +1,18 @@
-"""Three numbers that say how good a set of vectors is, the same way for every set.
+"""Numbers that say how good a set of vectors is, the same way for every set.
 
-1. Valence: |r| of human valence with the leading principal component that follows it best.
+1. Valence: |r| of human valence with the leading principal component that follows it best; arousal:
+   the same with the best of the other components.
 2. Clusters: adjusted Rand index of k-means against the paper's clusters, k being the number of
    those clusters that the run's emotions fall into.
 3. Accuracy on held-out topics comes from `holdout`.
 
 Contract: pure. The search for a component is part of the statistic, so a null that is to be
-compared must search too; that is what these functions do for every set they are given.
+compared must search too; that is what these functions do for every set they are given. Intervals
+pay for it: rated emotions are drawn again, and by how much the best component of each draw exceeds
+the one found on all emotions is what the search gains.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,9 +20,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from probes.accuracy import Estimate
 from probes.geometry import agreement, kmeans_labels, principal_components
 from probes.norms import MIN_RATED, rated_words, rating_table
-from probes.statistics import bootstrap_indices, pearson
+from probes.statistics import bootstrap_indices, pearson, percentile_interval
 from probes.stimuli import paper_clusters
 
 N_SEARCHED = 5
@@ -35,8 +40,8 @@ class Reference:
     ----------
     rated
         Places of the emotions with a human rating.
-    valence
-        Their ratings; None when there are too few.
+    valence, arousal
+        Their ratings; None when there are too few, or all are equal.
     clustered
         Places of the emotions that the paper clustered.
     clusters
@@ -45,6 +50,7 @@ class Reference:
 
     rated: list[int]
     valence: Float[Tensor, "rated"] | None
+    arousal: Float[Tensor, "rated"] | None
     clustered: list[int]
     clusters: Int[Tensor, "clustered"] | None
 
@@ -55,22 +61,40 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class ValenceMatch:
-    """The component that follows valence best, turned so that it rises with it."""
+class RatingMatch:
+    """The component that follows a rating best, turned so that it rises with it.
+
+    Attributes
+    ----------
+    r
+        Its correlation with the rating, at least 0.
+    component
+        Its number among all components.
+    coordinate
+        Where the rated emotions lie on it.
+    searched
+        Where they lie on every component that was searched.
+    rating
+        What it follows.
+    """
 
     r: float
     component: int
     coordinate: Float[Tensor, "rated"]
+    searched: Float[Tensor, "rated component"]
+    rating: Float[Tensor, "rated"]
 
 
 def reference(emotions: Sequence[str]) -> Reference:
     """Gather ratings and clusters of a run's emotions."""
     rated = rated_words(emotions)
     table = rating_table(emotions)
-    valence = torch.tensor(
-        [table[emotions[place]]["valence"] for place in rated], dtype=torch.float64
-    )
-    comparable = len(rated) >= MIN_RATED and bool(valence.std() > 0)
+    ratings = []
+    for scale in ("valence", "arousal"):
+        values = [table[emotions[place]][scale] for place in rated]
+        given = torch.tensor(values, dtype=torch.float64)
+        comparable = len(rated) >= MIN_RATED and bool(given.std() > 0)
+        ratings.append(given if comparable else None)
     owner = {
         word: number for number, words in enumerate(paper_clusters().values()) for word in words
     }
@@ -78,23 +102,29 @@ def reference(emotions: Sequence[str]) -> Reference:
     clusters = torch.tensor([owner[emotions[place]] for place in clustered], dtype=torch.long)
     n_clusters = len(clusters.unique())
     enough = len(clustered) >= MIN_CLUSTERED and 2 <= n_clusters < len(clustered)
-    return Reference(
-        rated, valence if comparable else None, clustered, clusters if enough else None
-    )
+    return Reference(rated, ratings[0], ratings[1], clustered, clusters if enough else None)
 
 
-def match_valence(
+def match_ratings(
     vectors: Float[Tensor, "emotion d_model"], known: Reference, *, unit_norm: bool = True
-) -> ValenceMatch | None:
-    """Find the component that follows valence; None when too few emotions are rated."""
-    if known.valence is None:
-        return None
+) -> dict[str, RatingMatch]:
+    """Find the components that follow valence and arousal; empty when too few are rated."""
     count = min(N_SEARCHED, len(vectors) - 1, vectors.shape[1])
-    found = principal_components(vectors.double(), count, unit_norm).coordinates[known.rated]
-    correlations = [pearson(coordinate, known.valence).r for coordinate in found.T]
-    best = max(range(count), key=lambda place: abs(correlations[place]))
-    sign = 1.0 if correlations[best] >= 0 else -1.0
-    return ValenceMatch(abs(correlations[best]), best, found[:, best] * sign)
+    found: dict[str, RatingMatch] = {}
+    coordinates, free = None, list(range(count))
+    for scale, rating in (("valence", known.valence), ("arousal", known.arousal)):
+        if rating is None or not free:
+            continue
+        if coordinates is None:
+            components = principal_components(vectors.double(), count, unit_norm)
+            coordinates = components.coordinates[known.rated]
+        searched = coordinates[:, free]
+        correlations = [pearson(coordinate, rating).r for coordinate in searched.T]
+        best = max(range(len(free)), key=lambda place: abs(correlations[place]))
+        coordinate = searched[:, best] * (1.0 if correlations[best] >= 0 else -1.0)
+        component = free.pop(best)
+        found[scale] = RatingMatch(abs(correlations[best]), component, coordinate, searched, rating)
+    return found
 
 
 def cluster_ari(
@@ -112,23 +142,52 @@ def cluster_ari(
     return agreement(labels, known.clusters).ari
 
 
-def gain_in_valence(
-    first: ValenceMatch,
-    second: ValenceMatch,
-    valence: Float[Tensor, "rated"],
-    n_resamples: int,
-    seed: int,
-) -> Float[Tensor, "resample"]:
-    """|r| of the first less |r| of the second, for rated emotions drawn again in pairs.
+def interval_of(match: RatingMatch, n_resamples: int, seed: int) -> Estimate:
+    """|r| with a 95% interval: Fisher's, moved down by what the search gains.
 
-    The components stay those found on all emotions. Draws in which everything is equal are left
-    out.
+    Where one component stands out, every draw finds it again and the interval is Fisher's own. For
+    24 emotions and five components it holds the truth in 93-96% of samples, and in more than
+    eight of ten where nothing is there, of which the plain one holds seven.
     """
-    draws = bootstrap_indices(len(valence), n_resamples, seed)
-    target = valence[draws]
-    r = [_correlations(match.coordinate[draws], target) for match in (first, second)]
-    gain = r[0] - r[1]
-    return gain[gain.isfinite()]
+    fixed, best = _drawn_again(match, bootstrap_indices(len(match.rating), n_resamples, seed))
+    there = fixed.isfinite() & best.isfinite()
+    gained = float((_fisher(best[there]) - _fisher(fixed[there].abs())).mean())
+    middle = float(_fisher(torch.tensor(match.r, dtype=torch.float64))) - gained
+    half = 1.96 / math.sqrt(len(match.rating) - 3)
+    low, high = (max(0.0, math.tanh(middle + end)) for end in (-half, half))
+    return Estimate(match.r, low, high)
+
+
+def gain_in_rating(
+    first: RatingMatch, second: RatingMatch, n_resamples: int, seed: int
+) -> Estimate:
+    """|r| of the first less |r| of the second, rated emotions drawn again in pairs.
+
+    The components are those found on all emotions; the interval also holds where it would lie less
+    what the two searches gain. Draws in which everything is equal are left out.
+    """
+    draws = bootstrap_indices(len(first.rating), n_resamples, seed)
+    (one, best_one), (two, best_two) = (_drawn_again(match, draws) for match in (first, second))
+    fixed, searched = one - two, best_one - best_two
+    there = fixed.isfinite() & searched.isfinite()
+    low, high = (float(end) for end in percentile_interval(fixed[there]))
+    gained = float((searched[there] - fixed[there]).mean())
+    return Estimate(first.r - second.r, min(low, low - gained), max(high, high - gained))
+
+
+def _drawn_again(
+    match: RatingMatch, draws: Int[Tensor, "resample rated"]
+) -> tuple[Float[Tensor, "resample"], Float[Tensor, "resample"]]:
+    """Correlation of the component found, and the largest |r| of all searched, in every draw."""
+    target = match.rating[draws]
+    every = torch.stack(
+        [_correlations(coordinate[draws], target).abs() for coordinate in match.searched.T]
+    )
+    return _correlations(match.coordinate[draws], target), every.amax(dim=0)
+
+
+def _fisher(r: Float[Tensor, "*draw"]) -> Float[Tensor, "*draw"]:
+    return torch.atanh(r.clamp(max=1 - 1e-9))
 
 
 def _correlations(

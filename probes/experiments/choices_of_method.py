@@ -1,7 +1,8 @@
 r"""The headline statistics of one run under any choice of method.
 
 1. Vectors: mean difference, less neutral components of a kind and a share of variance.
-2. Valence: |r| of the best of five components with human ratings (`headline`).
+2. Valence: |r| of the best of five components with human ratings, arousal: of the best of the
+   others; agreement of k-means with the paper's clusters (`headline`).
 3. Accuracy: stories on held-out topics whose own emotion comes first by a readout (`holdout`):
 
    * dot: :math:`x \cdot v_e`; cosine: the same over :math:`|v_e|`;
@@ -23,13 +24,28 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from probes import refits
 from probes.accuracy import Estimate, mean_by_topics
 from probes.folds import Folds, NeutralKind, basis_of
-from probes.headline import Reference, ValenceMatch, gain_in_valence, match_valence, reference
+from probes.headline import (
+    RatingMatch,
+    Reference,
+    cluster_ari,
+    gain_in_rating,
+    interval_of,
+    match_ratings,
+    reference,
+)
 from probes.holdout import Basis, CellSums, Design, Trained, centered, rank_of, scores
 from probes.materials import Materials
-from probes.statistics import pearson
 
+STATISTICS = {
+    "valence": "valence |r|",
+    "arousal": "arousal |r|",
+    "accuracy": "held-out accuracy",
+    "clusters": "clusters ARI",
+}
+"""The headline statistics, and what tables call them."""
 Readout = Literal["centered cosine", "cosine", "dot", "z"]
 
 
@@ -67,11 +83,20 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Clustered:
+    """Agreement with the paper's clusters, and what it is when topics are drawn again."""
+
+    ari: float
+    again: Float[Tensor, "resample"]
+
+
+@dataclass(frozen=True)
 class Outcome:
     """Headline statistics of one choice."""
 
-    match: ValenceMatch | None
+    matches: Mapping[str, RatingMatch]
     hits: Float[Tensor, "row"]
+    clusters: Clustered | None
 
     @property
     def accuracy(self) -> float:
@@ -105,7 +130,9 @@ class Headline:
     sample: Sample
     known: Reference
     n_resamples: int
+    n_refits: int
     seed: int
+    _clusters: dict[tuple[str, float, bool], Clustered | None] = field(default_factory=dict)
     _bases: dict[tuple[str, float], Callable[..., Basis]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -124,26 +151,51 @@ class Headline:
             members = design.fold == held
             found[members] = self._read(choice.readout, trained, members)
         hits = (rank_of(found, design.emotion) == 0).double()
-        match = match_valence(vectors, self.known, unit_norm=choice.unit_norm)
-        return Outcome(match, hits)
+        matches = match_ratings(vectors, self.known, unit_norm=choice.unit_norm)
+        return Outcome(matches, hits, self._clustered(choice))
 
     def to_json(self, found: Outcome) -> dict[str, Any]:
-        """Return both statistics with 95% intervals: over emotions, and over topics."""
-        valence = None
-        if found.match is not None and self.known.valence is not None:
-            r = pearson(found.match.coordinate, self.known.valence)
-            valence = {"value": found.match.r, "low": r.low, "high": r.high}
-        return {"valence": valence, "accuracy": self._accuracy(found.hits)}
+        """Return `STATISTICS` with 95% intervals: over emotions the ratings', else over topics."""
+        result: dict[str, Any] = dict.fromkeys(STATISTICS)
+        for scale, match in found.matches.items():
+            result[scale] = interval_of(match, self.n_resamples, self.seed).to_json()
+        if found.clusters is not None and len(found.clusters.again) >= 2:
+            clusters = Estimate.from_draws(found.clusters.ari, found.clusters.again)
+            result["clusters"] = clusters.to_json()
+        return {**result, "accuracy": self._accuracy(found.hits)}
 
     def change(self, before: Outcome, after: Outcome) -> dict[str, Any]:
         """Return what a change of method did, the same emotions and topics drawn again in both."""
-        valence = None
-        if before.match and after.match and self.known.valence is not None:
-            draws = gain_in_valence(
-                after.match, before.match, self.known.valence, self.n_resamples, self.seed
+        result: dict[str, Any] = dict.fromkeys(STATISTICS)
+        for scale in before.matches.keys() & after.matches.keys():
+            gain = gain_in_rating(
+                after.matches[scale], before.matches[scale], self.n_resamples, self.seed
             )
-            valence = Estimate.from_draws(after.match.r - before.match.r, draws).to_json()
-        return {"valence": valence, "accuracy": self._accuracy(after.hits - before.hits)}
+            result[scale] = gain.to_json()
+        old, new = before.clusters, after.clusters
+        if old is not None and new is not None and len(old.again) >= 2:
+            change = Estimate.from_draws(new.ari - old.ari, new.again - old.again)
+            result["clusters"] = change.to_json()
+        return {**result, "accuracy": self._accuracy(after.hits - before.hits)}
+
+    def _clustered(self, choice: Choice) -> Clustered | None:
+        """Clusters of one choice's vectors, which hang on no readout: found once."""
+        key = (choice.neutral, choice.threshold, choice.unit_norm)
+        if self.known.clusters is None:
+            return None
+        if key not in self._clusters:
+            design, basis = self.sample.design, self._basis(choice)()
+            own = refits.of_all_topics(self._cells, design, basis).vectors
+            drawn = refits.of_topics_drawn_again(
+                self._cells, design, basis, self.n_refits, self.seed
+            )
+            found = [
+                cluster_ari(vectors, self.known, seed=self.seed, unit_norm=choice.unit_norm) or 0.0
+                for vectors in (own, *drawn)
+            ]
+            again = torch.tensor(found[1:], dtype=torch.float64)
+            self._clusters[key] = Clustered(found[0], again)
+        return self._clusters[key]
 
     def _accuracy(self, values: Float[Tensor, "row"]) -> dict[str, float]:
         topic = self.sample.design.topic
@@ -185,4 +237,5 @@ def headline_of(
 ) -> Headline:
     """Return the headline of a sample, with a run's settings."""
     known = reference(materials.emotions if emotions is None else emotions)
-    return Headline(sample, known, materials.config.validation.n_bootstrap, materials.seed)
+    settings = materials.config.validation
+    return Headline(sample, known, settings.n_bootstrap, settings.n_refits, materials.seed)

@@ -5,7 +5,7 @@
    narrator, writer and leaked words explain (`explained`), over all emotions and in each.
 3. The share of the activations' norm and variance that a few dimensions hold, and the mean cosine
    of two stories before and after the mean is subtracted.
-4. Valence and held-out accuracy as they are and with robust options: without the largest
+4. The headline statistics as they are and with robust options: without the largest
    dimensions, and with every dimension divided by its spread over the stories (no label is used).
 """
 
@@ -22,6 +22,7 @@ from hooks.errors import InvalidInput
 from probes.denoising import outlier_dimensions
 from probes.experiments import Experiment, Measured
 from probes.experiments.choices_of_method import (
+    STATISTICS,
     headline_of,
     own_choice,
     sample_of,
@@ -277,12 +278,9 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
     ]
     for line in values["robust"]:
-        text = f"valence |r| {estimate(line['valence'])}, accuracy {estimate(line['accuracy'])}"
+        text = ", ".join(f"{title} {estimate(line[key])}" for key, title in STATISTICS.items())
         if line["change"] is not None:
-            text += (
-                f"; change {signed(line['change']['valence'])} and "
-                f"{signed(line['change']['accuracy'])}"
-            )
+            text += f"; change {', '.join(signed(line['change'][key]) for key in STATISTICS)}"
         rows.append((f"robust options: {line['name']}", text))
     return rows
 
@@ -327,8 +325,8 @@ def _paragraph(values: Mapping[str, Any]) -> str:
         parts = [
             f"{title} from {before[key]['value']:.2f} to {line[key]['value']:.2f} "
             f"(change {signed(line['change'][key])})"
-            for key, title in (("valence", "valence |r|"), ("accuracy", "held-out accuracy"))
-            if line[key] is not None
+            for key, title in STATISTICS.items()
+            if line[key] is not None and before[key] is not None
         ]
         text += f" Dimensions {line['name']}: {', '.join(parts)}."
     return text
@@ -348,7 +346,7 @@ def _limits(values: Mapping[str, Any]) -> list[str]:
         )
     for line in values["robust"]:
         change = line["change"]
-        for key, name in (("valence", "valence |r|"), ("accuracy", "held-out accuracy")):
+        for key, name in STATISTICS.items():
             if change is not None and change[key] is not None and change[key]["high"] < 0:
                 limits.append(
                     f"Confounds: with dimensions {line['name']}, {name} falls by "

@@ -2,12 +2,15 @@
 
 1. Principal components of every layer, turned so that they rise with the rating.
 2. At the analyzed layer the best of five components for valence, then the best of the others for
-   arousal, each with a permutation p-value of the largest |r| among those searched.
+   arousal, each with a permutation p-value of the largest |r| among those searched and an interval
+   that pays for the search (`headline`).
 3. Over all layers and components at once, corrected in the same way for the whole search; arousal
    there is what valence does not explain of it.
 4. Arousal with valence partialled out; correlations as a share of how well two groups of people
    agree (.95 valence, .80 arousal).
 5. Leave one emotion out: components, choice and scale from all other emotions predict its rating.
+   Where nothing is there such predictions run against the ratings (the others' mean falls as the
+   one left out rises), so p comes from ratings dealt out anew and predicted in the same way.
 
 Norms beyond the shipped ones (Russell & Mehrabian 1977) are read from ``validation.norms``.
 """
@@ -27,11 +30,16 @@ from probes.experiments.wording import correlation
 from probes.figures import Figure
 from probes.figures.rating_figures import rating_scatter
 from probes.geometry import principal_components, unit
-from probes.headline import N_SEARCHED
+from probes.headline import N_SEARCHED, RatingMatch, interval_of
 from probes.materials import Materials
 from probes.norm_files import Norms, read_norms
 from probes.norms import MIN_RATED, rating_table
-from probes.statistics import partial_correlation, pearson, search_components
+from probes.statistics import (
+    partial_correlation,
+    pearson,
+    permutation_p_value,
+    search_components,
+)
 
 CEILING = {"valence": 0.95, "arousal": 0.80}
 """Correlation between ratings by different groups of people."""
@@ -103,7 +111,7 @@ def _compare(materials: Materials, norms: Norms) -> dict[str, Any]:
             "component": component,
             "p_corrected": best.p_corrected,
             "n_searched": len(searched),
-            **_correlation(coordinate, target),
+            **_searched(materials, component, coordinate, here[:, searched], target),
             "share_of_ceiling": pearson(coordinate, target).r / CEILING[scale],
             "ratings": target.tolist(),
             "coordinates": coordinate.tolist(),
@@ -114,6 +122,7 @@ def _compare(materials: Materials, norms: Norms) -> dict[str, Any]:
                 target,
                 exclude=[] if scale == "valence" else [ratings["valence"]],
                 unit_norm=unit_norm,
+                **options,
             ),
             "without_one": _without_one(coordinate, target, words),
         }
@@ -134,6 +143,20 @@ def _correlation(
     found = pearson(x, y)
     low, high = _finite(found.low), _finite(found.high)
     return {"r": found.r, "n": found.n, "low": low, "high": high}
+
+
+def _searched(
+    materials: Materials,
+    component: int,
+    coordinate: Float[Tensor, "word"],
+    searched: Float[Tensor, "word component"],
+    target: Float[Tensor, "word"],
+) -> dict[str, float | int]:
+    """Correlation of the best component, with an interval that pays for having searched."""
+    r = pearson(coordinate, target).r
+    found = RatingMatch(r, component, coordinate, searched, target)
+    ends = interval_of(found, materials.config.validation.n_bootstrap, materials.seed)
+    return {"r": r, "n": len(target), "low": ends.low, "high": ends.high}
 
 
 def _finite(value: float) -> float | None:
@@ -173,34 +196,59 @@ def _leave_one_out(
     *,
     exclude: Sequence[Float[Tensor, "word"]],
     unit_norm: bool,
+    n_permutations: int,
+    seed: int,
 ) -> dict[str, float | int | None]:
-    """Predict each rating from components that never saw the emotion.
+    """Correlate each rating with its prediction from components that never saw the emotion.
 
     Parameters
     ----------
     exclude
         Ratings whose best component is not to be used.
     """
+    keys = torch.rand(n_permutations, len(target), generator=torch.Generator().manual_seed(seed))
+    ratings = torch.cat([target[None], target[keys.argsort(dim=1)]])
     points = unit(vectors) if unit_norm else vectors
-    predicted = []
+    guesses = predict_left_out(points, rated, ratings, exclude)
+    found = [
+        0.0 if float(guess.std()) == 0 else pearson(guess, given).r
+        for guess, given in zip(guesses, ratings, strict=True)
+    ]
+    null = torch.tensor(found[1:], dtype=torch.float64)
+    flat = float(guesses[0].std()) == 0
+    ends = {"low": None, "high": None} if flat else _correlation(guesses[0], target)
+    p = permutation_p_value(found[0], null, "greater")
+    return {**ends, "r": found[0], "n": len(target), "p": p, "dealt": float(null.mean())}
+
+
+def predict_left_out(
+    points: Float[Tensor, "emotion d_model"],
+    rated: Sequence[int],
+    ratings: Float[Tensor, "draw word"],
+    exclude: Sequence[Float[Tensor, "word"]] = (),
+) -> Float[Tensor, "draw word"]:
+    """Predict the rating of every word from the others, for each of several sets of ratings."""
+    predicted = torch.empty_like(ratings)
     for out, place in enumerate(rated):
-        others = [other for other in range(len(vectors)) if other != place]
+        others = [other for other in range(len(points)) if other != place]
         kept = [row for row in range(len(rated)) if row != out]
-        count = min(N_SEARCHED, len(others) - 1, vectors.shape[1])
+        count = min(N_SEARCHED, len(others) - 1, points.shape[1])
         found = principal_components(points[others], count, unit_norm=False)
-        rows = [others.index(rated[row]) for row in kept]
-        coordinates = found.coordinates[rows]
+        coordinates = found.coordinates[[others.index(rated[row]) for row in kept]]
         free = list(range(count))
-        for ratings in exclude:
-            free.remove(_best(coordinates, ratings[kept], free))
-        chosen = _best(coordinates, target[kept], free)
-        slope, intercept = np.polyfit(coordinates[:, chosen].numpy(), target[kept].numpy(), 1)
-        position = (points[place] - points[others].mean(dim=0)) @ found.directions[chosen]
-        predicted.append(float(slope * position + intercept))
-    guess = torch.tensor(predicted, dtype=torch.float64)
-    if float(guess.std()) == 0:
-        return {"r": 0.0, "n": len(guess), "low": None, "high": None}
-    return _correlation(guess, target)
+        for other in exclude:
+            free.remove(_best(coordinates, other[kept], free))
+        level = coordinates[:, free].mean(dim=0)
+        inside = coordinates[:, free] - level
+        length = torch.linalg.vector_norm(inside, dim=0).clamp(min=1e-12)
+        position = (points[place] - points[others].mean(dim=0)) @ found.directions[free].T
+        mean = ratings[:, kept].mean(dim=1, keepdim=True)
+        # Along components of length one a slope is a covariance, and the largest the best r.
+        slopes = (ratings[:, kept] - mean) @ (inside / length)
+        best = slopes.abs().argmax(dim=1)
+        step = ((position - level) / length)[best]
+        predicted[:, out] = mean[:, 0] + slopes.gather(1, best[:, None])[:, 0] * step
+    return predicted
 
 
 def _best(
@@ -223,6 +271,10 @@ def _without_one(
     return {"word": weakest, "r": found[weakest]}
 
 
+def _left_out(found: Mapping[str, Any]) -> str:
+    return f"{correlation(found)} (dealt anew {found['dealt']:+.2f}, p={found['p']:.4f})"
+
+
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for name, norms in values["norms"].items():
@@ -235,7 +287,7 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
                 f"r {correlation(found)} (PC{found['component'] + 1}, n={found['n']}, "
                 f"p={found['p_corrected']:.4f} for {found['n_searched']} PCs), "
                 f"{found['share_of_ceiling']:.0%} of the ceiling {CEILING[scale]:.2f}; emotions "
-                f"left out {correlation(found['left_out'])}"
+                f"left out {_left_out(found['left_out'])}"
             )
             if "given_valence" in found:
                 text += f"; given valence {correlation(found['given_valence'])}"
@@ -262,7 +314,7 @@ def _paragraph(values: Mapping[str, Any]) -> str:
             f"which is {valence['share_of_ceiling']:.0%} of what two groups of people reach "
             f"({CEILING['valence']:.2f}); the largest |r| among shuffled ratings is as large with "
             f"p = {valence['p_corrected']:.4f}. Predicting every emotion from components of the "
-            f"others gives r = {correlation(valence['left_out'])}; dropping the word "
+            f"others gives r = {_left_out(valence['left_out'])}; dropping the word "
             f"{valence['without_one']['word']!r} alone would leave "
             f"{valence['without_one']['r']:.2f}."
         )

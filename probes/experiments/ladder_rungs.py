@@ -23,11 +23,12 @@ from probes.experiments.embedded_stories import embedded_stories, name_embedding
 from probes.folds import Folds
 from probes.geometry import unit
 from probes.headline import (
+    RatingMatch,
     Reference,
-    ValenceMatch,
     cluster_ari,
-    gain_in_valence,
-    match_valence,
+    gain_in_rating,
+    interval_of,
+    match_ratings,
     reference,
 )
 from probes.holdout import (
@@ -42,7 +43,6 @@ from probes.holdout import (
     scores,
 )
 from probes.materials import Materials
-from probes.statistics import pearson
 
 EMBEDDINGS, EARLY, CHOSEN = "input embeddings", "early layer", "analyzed layer"
 
@@ -89,7 +89,7 @@ class Ladder:
                 self._bases[name] = self.folds.bases(layer)
         self._cells = {name: CellSums(rows, design) for name, rows in self._rows.items()}
         self._hits: dict[str, Tensor] = {}
-        self._matches: dict[str, ValenceMatch | None] = {}
+        self._matches: dict[str, RatingMatch | None] = {}
         self._drawn_again: dict[str, Tensor] = {}
 
     @property
@@ -116,7 +116,7 @@ class Ladder:
     def names(self) -> dict[str, Any]:
         """Measure the embeddings of the emotions' own words."""
         hits = self._nearest(self._rows[EMBEDDINGS], self._names)
-        match = match_valence(self._names, self.known, unit_norm=self._unit_norm)
+        match = self._match(self._names)
         ari = self._ari(self._names)
         return {
             "name": "name embedding",
@@ -130,7 +130,7 @@ class Ladder:
         design = self.folds.design
         vectors = self._vectors(name)
         self._hits[name] = held_out_ranks(self._rows[name], design, self._bases[name]) == 0
-        self._matches[name] = match_valence(vectors, self.known, unit_norm=self._unit_norm)
+        self._matches[name] = self._match(vectors)
         ari, again = self._ari(vectors), self._ari_again(name)
         clusters = None
         if ari is not None and len(again) >= 2:
@@ -147,11 +147,8 @@ class Ladder:
         """Analyzed layer less input embeddings, the same emotions and topics drawn in both."""
         first, second = self._matches[CHOSEN], self._matches[EMBEDDINGS]
         valence = clusters = None
-        if first is not None and second is not None and self.known.valence is not None:
-            draws = gain_in_valence(
-                first, second, self.known.valence, self._n_bootstrap, self._seed
-            )
-            valence = Estimate.from_draws(first.r - second.r, draws).to_json()
+        if first is not None and second is not None:
+            valence = gain_in_rating(first, second, self._n_bootstrap, self._seed).to_json()
         again = [self._ari_again(name) for name in (CHOSEN, EMBEDDINGS)]
         if len(again[0]) >= 2:
             values = [self._ari(self._vectors(name)) or 0.0 for name in (CHOSEN, EMBEDDINGS)]
@@ -183,16 +180,14 @@ class Ladder:
         topic = self.folds.design.topic
         return mean_by_topics(values, topic, self._n_bootstrap, self._seed).to_json()
 
-    def _valence(self, match: ValenceMatch | None) -> dict[str, Any] | None:
-        if match is None or self.known.valence is None:
+    def _match(self, vectors: Float[Tensor, "emotion d_model"]) -> RatingMatch | None:
+        return match_ratings(vectors, self.known, unit_norm=self._unit_norm).get("valence")
+
+    def _valence(self, match: RatingMatch | None) -> dict[str, Any] | None:
+        if match is None:
             return None
-        found = pearson(match.coordinate, self.known.valence)
-        return {
-            "value": match.r,
-            "low": found.low,
-            "high": found.high,
-            "component": match.component,
-        }
+        found = interval_of(match, self._n_bootstrap, self._seed)
+        return {**found.to_json(), "component": match.component}
 
     def _nearest(
         self, rows: Rows, vectors: Float[Tensor, "emotion d_model"]
@@ -209,7 +204,7 @@ class Ladder:
         drawn: Sequence[Float[Tensor, "emotion d_model"]],
         right: Float[Tensor, "draw"],
     ) -> dict[str, Any]:
-        matches = [match_valence(each, self.known, unit_norm=self._unit_norm) for each in drawn]
+        matches = [self._match(each) for each in drawn]
         aris = [self._ari(each) for each in drawn]
         return {
             "name": name,

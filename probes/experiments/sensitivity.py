@@ -1,8 +1,9 @@
 """Sensitivity: how far the headline statistics hang on choices of method that could be otherwise.
 
-1. Valence and held-out accuracy under the run's own choices, then with one choice changed at a
-   time: readout (centered cosine, cosine, dot, z), neutral components (none; of documents or
-   tokens, to 25, 50, 75 or 90% of the neutral variance), unit norm before the components.
+1. Valence, arousal, held-out accuracy and agreement with the paper's clusters under the run's own
+   choices, then with one choice changed at a time: readout (centered cosine, cosine, dot, z),
+   neutral components (none; of documents or tokens, to 25, 50, 75 or 90% of the neutral variance),
+   unit norm before the components.
 2. Token offset (0, 20, 50): the same stories are read again at the target layer. That takes the
    model, so a part of the stories is read (``validation.sensitivity_texts``), spread evenly over
    emotions on as many topics as fit; offsets are compared with each other on this part alone.
@@ -23,6 +24,7 @@ from hooks import FromToken, LanguageModel, pooled_resid_post
 from probes.corpus import read_corpus
 from probes.experiments import Experiment, Measured
 from probes.experiments.choices_of_method import (
+    STATISTICS,
     Choice,
     Headline,
     Outcome,
@@ -42,7 +44,6 @@ THRESHOLDS = (0.25, 0.5, 0.75, 0.9)
 OFFSETS = (0, 20, 50)
 _TEXTS_AT_ONCE = 16
 """Texts whose single tokens are held in memory at a time."""
-STATISTICS = {"valence": "valence |r|", "accuracy": "held-out accuracy"}
 
 
 def measure(materials: Materials) -> Measured:
@@ -259,11 +260,14 @@ def _span(found: Mapping[str, Any] | None) -> str:
 
 
 def _line(line: Mapping[str, Any]) -> str:
-    text = f"valence |r| {estimate(line['valence'])}, accuracy {estimate(line['accuracy'])}"
+    text = ", ".join(f"{title} {estimate(line[key])}" for key, title in STATISTICS.items())
     if line["change"] is None:
         return f"{text} (this run)"
-    change = line["change"]
-    return f"{text}; change {signed(change['valence'])} and {signed(change['accuracy'])}"
+    return f"{text}; change {', '.join(signed(line['change'][key]) for key in STATISTICS)}"
+
+
+def _spans(spans: Mapping[str, Any]) -> str:
+    return "; ".join(f"{title} {_span(spans[key])}" for key, title in STATISTICS.items())
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -271,9 +275,8 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [
         (
             "sensitivity, range over choices",
-            f"valence |r| {_span(spans['valence'])}; held-out accuracy {_span(spans['accuracy'])} "
-            f"({len(values['lines'])} choices, n={values['n_rows']} {values['rows_are']}, chance "
-            f"{values['chance']:.2f})",
+            f"{_spans(spans)} ({len(values['lines'])} choices, n={values['n_rows']} "
+            f"{values['rows_are']}, chance {values['chance']:.2f})",
         )
     ]
     about, spans = values["about_offsets"], values["range_of_offsets"]
@@ -281,8 +284,7 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             (
                 "sensitivity, range over token offsets",
-                f"valence |r| {_span(spans['valence'])}; held-out accuracy "
-                f"{_span(spans['accuracy'])} (read again: {about['n_texts']} of {about['n_all']} "
+                f"{_spans(spans)} (read again: {about['n_texts']} of {about['n_all']} "
                 f"stories on {about['n_topics']} topics)",
             )
         )

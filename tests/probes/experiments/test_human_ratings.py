@@ -6,7 +6,7 @@ from planted_runs import D_MODEL, N_LAYERS
 
 from probes.config import Config
 from probes.experiments import find_experiment
-from probes.experiments.human_ratings import SHIPPED
+from probes.experiments.human_ratings import SHIPPED, predict_left_out
 from probes.runs import Run
 from probes.stimuli import human_ratings
 
@@ -35,6 +35,27 @@ def test_the_planted_axis_is_found_and_turned_to_rise_with_valence(run):
     assert found["left_out"]["r"] > 0.9
     assert found["everywhere"]["layer"] in (2, 3)
     assert found["everywhere"]["n_searched"] == N_LAYERS * 5
+
+
+def test_predictions_of_noise_run_against_the_ratings_and_p_knows_it(run):
+    noise = torch.randn(20, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    ratings = torch.randn(200, 20, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    guesses = predict_left_out(noise, list(range(20)), ratings)
+    r = torch.stack(
+        [torch.corrcoef(torch.stack(pair))[0, 1] for pair in zip(guesses, ratings, strict=True)]
+    )
+    assert float(r.mean()) < -0.1
+    left_out = EXPERIMENT.measure(run).values["norms"][SHIPPED]["valence"]["left_out"]
+    assert left_out["p"] == pytest.approx(1 / 41)
+    assert left_out["dealt"] < 0.0
+
+
+def test_a_prediction_is_the_line_through_the_other_words():
+    place = torch.arange(6.0, dtype=torch.float64)
+    points = torch.stack([place, torch.zeros(6).double()], dim=1)
+    rating = 3.0 - 2.0 * place
+    [guess] = predict_left_out(points, list(range(6)), rating[None])
+    torch.testing.assert_close(guess, rating)
 
 
 def test_arousal_is_not_found_where_only_valence_was_planted(run):
