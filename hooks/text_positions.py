@@ -14,6 +14,7 @@ Contract
   name is known once it is complete.
 """
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -186,6 +187,11 @@ def last_token_in(rule: TextPositions, tokenizer: Any, ids: Sequence[int]) -> bo
 
 
 def _inside(stretches: Sequence[Stretch], edges: Sequence[int]) -> list[bool]:
-    """Tell which pieces between neighboring edges share a character with a stretch."""
-    pieces = zip(edges, edges[1:], strict=False)
+    """Tell which pieces between neighboring edges share a character with a stretch.
+
+    A character may take several tokens: what is spelled of it before it is whole may be longer than
+    it is, and the tokens that complete it add nothing. All of them belong to it.
+    """
+    final = list(itertools.accumulate(reversed(edges), min))[::-1]
+    pieces = [(min(a, b - 1), b) for a, b in itertools.pairwise(final)]
     return [any(start < b and a < stop for start, stop in stretches) for a, b in pieces]
