@@ -33,6 +33,20 @@ def _unit(d=16):
     return direction / direction.norm()
 
 
+@contextlib.contextmanager
+def _components(model, vector, layer):
+    """What the next block gets along a vector, token by token, on either tree of a model."""
+    seen: list[torch.Tensor] = []
+
+    def look(residual, _layer):
+        seen.append((residual @ (vector / vector.norm())).flatten())
+
+    with contextlib.ExitStack() as stack:
+        for tree in {id(model.bulk): model.bulk, id(model.reader): model.reader}.values():
+            stack.enter_context(tree.hooked({layer: look}))
+        yield seen
+
+
 def test_projection_leaves_no_component():
     assert (steering.project(_residuals(), _unit()) @ _unit()).abs().max() <= 1e-5
 
@@ -51,6 +65,32 @@ def test_rotation_keeps_the_norm_and_turns_toward_the_direction():
 def test_add_moves_by_the_coefficient_along_the_direction_only():
     moved = steering.add(_residuals(), _unit(), 2.0) - _residuals()
     assert torch.allclose(moved, (2.0 * _unit()).expand_as(moved), atol=1e-5)
+
+
+@pytest.mark.parametrize("through", ["bulk", "reader"])
+@pytest.mark.parametrize("operation", ["project", "clamp", "rotate"])
+def test_each_operation_does_to_the_stream_what_it_says(model, vector, operation, through):
+    unit = vector / vector.norm()
+    strength = {} if operation == "project" else {"strength": 3.5}
+
+    def tokens():
+        kept = hooks.pooled_resid_post(
+            model, TEXTS, layers=[1], keep=hooks.FromToken(0), through=through
+        )
+        return kept.tokens[:, 0]
+
+    before = tokens()
+    with hooks.steer(model, vector, layers=[1], operation=operation, **strength):
+        after = tokens()
+    assert (after - before).abs().max() > 0.1
+    if operation == "rotate":
+        assert torch.allclose(after.norm(dim=1), before.norm(dim=1), rtol=1e-5)
+        moved = before + 3.5 * unit
+        assert (torch.cosine_similarity(after, moved, dim=1) > 1 - 1e-5).all()
+    else:
+        assert (after @ unit - (3.5 if operation == "clamp" else 0.0)).abs().max() < 1e-4
+        across = (after - before) - ((after - before) @ unit)[:, None] * unit
+        assert across.abs().max() < 1e-4  # nothing else moves
 
 
 @pytest.mark.parametrize("operation", ["add", "rotate"])
@@ -104,9 +144,15 @@ def test_each_token_is_changed_once_under_the_libraries_own_generation(model, ve
     else:
         options |= {"eos_token_id": None, "pad_token_id": 0}
     for where, expected in (("all", ids.shape[1] + 4), ("prompt", ids.shape[1]), ("generated", 4)):
-        with hooks.steer(model, vector, layers=[1], strength=1e-9, positions=where) as record:
+        clamp = {"operation": "clamp", "strength": 50.0, "positions": where}
+        with (
+            hooks.steer(model, vector, layers=[1], **clamp) as record,
+            _components(model, vector, layer=1) as seen,
+        ):
             tree.generate(ids, **options)
         assert record.n_tokens == {1: expected}
+        clamped = (torch.cat(seen) - 50.0).abs() < 1e-3
+        assert clamped.tolist() == [where != "generated"] * ids.shape[1] + [where != "prompt"] * 4
 
 
 def test_a_pass_without_a_mask_that_continues_a_cache_adds_tokens(model, vector):
@@ -121,9 +167,16 @@ def test_a_pass_without_a_mask_that_continues_a_cache_adds_tokens(model, vector)
 def test_prompt_and_generated_split_all_between_them(model, vector):
     counts = {}
     for where in ("all", "prompt", "generated"):
-        with hooks.steer(model, vector, layers=[1], strength=1e-9, positions=where) as record:
-            model.generate(TEXTS, max_new_tokens=6, temperature=0.0)
+        clamp = {"operation": "clamp", "strength": 50.0, "positions": where}
+        with (
+            hooks.steer(model, vector, layers=[1], **clamp) as record,
+            _components(model, vector, layer=1) as seen,
+        ):
+            # Seeds and forbidden ends make the lengths the same however the model is steered.
+            ends = stop_ids(model.hf, model.tokenizer)
+            model.generate(TEXTS, max_new_tokens=6, suppress=[ends] * len(TEXTS))
         counts[where] = record.n_tokens[1]
+        assert int(((torch.cat(seen) - 50.0).abs() < 1e-3).sum()) == counts[where]
     assert counts["prompt"] == sum(len(model.encode(text)) for text in TEXTS)
     assert counts["generated"] > 0
     assert counts["all"] == counts["prompt"] + counts["generated"]
@@ -207,18 +260,23 @@ def test_both_backends_steer_alike(vector):
         hooks.load(tiny_model("llama"), tokenizer=tiny_tokenizer(), backend=backend)
         for backend in ("huggingface", "transformerlens")
     )
+    assert type(hf.reader) is not type(lens.reader)
+    plain = hooks.pooled_resid_post(hf, TEXTS).mean
     read = []
-    for model in (hf, lens):
+    for model, through in ((hf, "bulk"), (lens, "reader"), (lens, "bulk")):
         with hooks.steer(model, vector, layers=[0, 2], strength=2.0):
-            read.append(hooks.resid_post(model, TEXTS[1]).resid)
-            read.append(hooks.pooled_resid_post(model, TEXTS).mean)
-    assert (read[0] - read[2]).abs().max() / read[0].abs().max() < 1e-5
-    assert (read[1] - read[3]).abs().max() / read[1].abs().max() < 1e-5
+            read.append(hooks.pooled_resid_post(model, TEXTS, through=through).mean)
+    for other in read[1:]:
+        assert (read[0] - other).abs().max() / read[0].abs().max() < 1e-5
+    assert (read[0] - plain).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_hooks_are_gone_after_an_error(model, vector, error):
-    plain = hooks.resid_post(model, TEXTS[0]).resid
+    plain, bulk = (
+        hooks.resid_post(model, TEXTS[0]).resid,
+        hooks.pooled_resid_post(model, TEXTS).mean,
+    )
 
     def interrupt(*_):
         raise error("stop")
@@ -233,9 +291,7 @@ def test_hooks_are_gone_after_an_error(model, vector, error):
     finally:
         handle.remove()
     assert torch.equal(hooks.resid_post(model, TEXTS[0]).resid, plain)
-    assert torch.equal(
-        hooks.pooled_resid_post(model, TEXTS).mean, hooks.pooled_resid_post(model, TEXTS).mean
-    )
+    assert torch.equal(hooks.pooled_resid_post(model, TEXTS).mean, bulk)
 
 
 def test_a_quantized_model_steers(tmp_path, tiny_folder):
