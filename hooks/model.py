@@ -11,7 +11,6 @@ Contract: no science, no files; the tests hold that both trees give the same res
 """
 
 import functools
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
@@ -22,6 +21,7 @@ from torch import Tensor
 from hooks import tokens
 from hooks.backends import Backend, HuggingFaceBackend, TransformerLensBackend
 from hooks.errors import InvalidInput, ModelError
+from hooks.fingerprint import fingerprint_of
 from hooks.generation import Generation, sample
 
 BackendName = Literal["transformerlens", "huggingface"]
@@ -148,23 +148,8 @@ class LanguageModel:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Sixteen hex digits that tell one set of weights from another.
-
-        A hash over the name, shape and 256 evenly spaced values of every parameter, rounded to
-        bfloat16, so that the same weights loaded in float32 and in bfloat16 agree. Quantised and
-        processed weights differ from plain ones, as they should.
-        """
-        module = self.hf if self.hf is not None else self._hooked
-        digest = hashlib.sha256()
-        for name, parameter in sorted(module.named_parameters(), key=lambda item: item[0]):
-            flat = parameter.detach().reshape(-1)
-            count = min(256, flat.numel())
-            picks = torch.arange(count) * (flat.numel() - 1) // max(1, count - 1)
-            values = flat[picks.to(flat.device)].cpu()
-            values = values.to(torch.bfloat16).float() if values.is_floating_point() else values
-            digest.update(f"{name} {tuple(parameter.shape)}".encode())
-            digest.update(values.numpy().tobytes())
-        return digest.hexdigest()[:16]
+        """Sixteen hex digits that tell one set of weights from another; see `fingerprint`."""
+        return fingerprint_of(self.hf if self.hf is not None else self._hooked)
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a plain text, with exactly one BOS where the model has one."""
