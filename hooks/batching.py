@@ -4,8 +4,8 @@
    5% of the best rate; it stops when a size is no better, takes too long, or does not fit.
 2. `remember` writes a size into ``batch_tokens.json`` in the user's cache folder, beside the
    models, per weights, device, dtype and number of threads; `recall` reads it.
-3. A pass that runs out of memory is halved until it fits (`capture`); what fitted is remembered as
-   the `ceiling` of every later pass. Delete the file after making room.
+3. A pass that runs out of memory is halved until it fits (`capture`, `parts`); what fitted is
+   remembered as the `ceiling` of every later pass. Delete the file after making room.
 
 Contract: the size changes no result beyond rounding. A run that must give the same bytes when it is
 resumed keeps the size it began with itself; only memory that runs out makes it smaller.
@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -38,7 +38,8 @@ _TOO_LONG = 6.0
 """Seconds of one pass beyond which larger ones are not tried."""
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 """What allocators say where they have no error class of their own: Linux, Windows, MPS."""
-_AT_MOST = " at most"
+Work = Literal["reading", "writing"]
+_AT_MOST: dict[Work, str] = {"reading": " at most", "writing": " at most, writing"}
 _TOO_SMALL = 10_000_000
 """Parameters below which a pass is over before its size could matter."""
 
@@ -101,9 +102,9 @@ def recall(model: "LanguageModel") -> int | None:
     return _size(_key(model))
 
 
-def ceiling(model: "LanguageModel") -> int | None:
+def ceiling(model: "LanguageModel", work: Work) -> int | None:
     """Return the largest size that fits, where a larger one ran out of memory, or None."""
-    return _size(_key(model) + _AT_MOST)
+    return _size(_key(model) + _AT_MOST[work])
 
 
 def _size(key: str) -> int | None:
@@ -111,12 +112,17 @@ def _size(key: str) -> int | None:
     return size if isinstance(size, int) and size > 0 else None
 
 
-def remember(model: "LanguageModel", batch_tokens: int, *, at_most: bool = False) -> None:
-    """Write a measured size down, or (`at_most`) the one that fits after memory ran out.
+def remember(model: "LanguageModel", batch_tokens: int) -> None:
+    """Write a measured size down; nothing happens where the cache folder cannot be written."""
+    _write(_key(model), batch_tokens)
 
-    Where the cache folder cannot be written nothing happens.
-    """
-    key = _key(model) + _AT_MOST if at_most else _key(model)
+
+def remember_ceiling(model: "LanguageModel", batch_tokens: int, work: Work) -> None:
+    """Write down the size that fits after memory ran out, as `remember` does."""
+    _write(_key(model) + _AT_MOST[work], batch_tokens)
+
+
+def _write(key: str, batch_tokens: int) -> None:
     content = json.dumps({**_sizes(), key: batch_tokens}, indent=1, sort_keys=True)
     with contextlib.suppress(OSError):
         _file().parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ from hooks.batching import (
     largest_first,
     recall,
     release_memory,
-    remember,
+    remember_ceiling,
     rows_that_fit,
 )
 from hooks.errors import InvalidInput, ModelError
@@ -140,7 +140,7 @@ def pooled_resid_post(
     encoded = _encode(model, texts)
     lengths = [len(ids) for ids in encoded]
     limit = batch_tokens or recall(model) or DEFAULT_BATCH_TOKENS
-    limit = min(limit, ceiling(model) or limit)
+    limit = min(limit, ceiling(model, "reading") or limit)
     tree = model.bulk if through == "bulk" else model.reader
     shape = (len(texts), len(chosen), model.d_model)
     mean = torch.full(shape, float("nan"))
@@ -179,7 +179,7 @@ def pooled_resid_post(
         if progress is not None:
             progress(len(rows))
     if halved:
-        remember(model, limit, at_most=True)
+        remember_ceiling(model, limit, "reading")
     ordered = [kept[text] for text in sorted(kept)]
     tokens = torch.cat(ordered) if ordered else torch.zeros(0, *shape[1:])
     owners = [text for text in sorted(kept) for _ in range(len(kept[text]))]

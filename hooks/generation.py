@@ -9,11 +9,13 @@
 Contract
 --------
 * Global random state is neither read nor changed; the seed and the batch decide every token (with
-  a seed for each prompt, the others of the batch do not matter).
+  a seed for each prompt, the others of the batch do not matter). A part of a batch that is written
+  alone has the draws of its rows in the batch (`parts`).
 * With `top_k`, only the `k` best logits are normalised; the vocabulary is sorted only for a
   `top_p` below 1 without `top_k`.
 """
 
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +28,7 @@ from torch import Tensor
 
 from hooks.cache import select_rows
 from hooks.errors import DataError, InvalidInput
-from hooks.phases import announce, serving
+from hooks.phases import announce, prompts_must_be_whole, serving
 from hooks.prefill import read_prompts
 
 
@@ -106,6 +108,7 @@ def sample(
     hf: Any,
     tokenizer: Any,
     prompts: Sequence[Sequence[int]],
+    part: Sequence[int] | None = None,
     *,
     max_new_tokens: int,
     temperature: float,
@@ -114,7 +117,10 @@ def sample(
     seed: int | Sequence[int],
     suppress: Sequence[Collection[int]] | None = None,
 ) -> list[Generation]:
-    """Sample a continuation of every prompt; see the module's text for how."""
+    """Sample a continuation of every prompt, or of some; see the module's text for how.
+
+    With `part`, the places of some prompts, these get the draws that they get in the whole batch.
+    """
     check_sampling(max_new_tokens, temperature, top_p, top_k)
     if not prompts:
         return []
@@ -125,7 +131,13 @@ def sample(
     ends = torch.tensor(sorted(stop_ids(hf, tokenizer)), device=device)
 
     banned = _Forbidden(suppress, len(prompts))
-    with announce("prompt"):
+    if part is not None:
+        prompts, uniform = [prompts[place] for place in part], uniform[list(part)]
+        banned.pick(part)
+    places = range(len(prompts)) if part is None else part
+    # Rows of shared beginnings serve several prompts; whoever hooks prompts reads them whole.
+    whole = prompts_must_be_whole()
+    with announce("prompt"), serving(places) if whole else contextlib.nullcontext():
         logits, cache, mask = read_prompts(hf, prompts, max_new_tokens, device)
     written: list[list[int]] = [[] for _ in prompts]
     finished = [False] * len(prompts)
@@ -159,7 +171,7 @@ def sample(
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
         with (
             announce("generated", partial(_histories, prompts, written, rows, alive)),
-            serving(rows.tolist()),
+            serving([places[row] for row in rows.tolist()]),
         ):
             logits = hf(
                 input_ids=rearrange(tokens, "row -> row 1"),
@@ -212,6 +224,10 @@ class _Forbidden:
             )
         self._ids = ids
         self._places: tuple[Tensor, Tensor] | None = None
+
+    def pick(self, prompts: Sequence[int]) -> None:
+        """Forget all prompts but some."""
+        self._ids = [self._ids[prompt] for prompt in prompts]
 
     def keep(self, prompts: Sequence[int], device: torch.device) -> None:
         """Say which prompt each row of the batch serves from now on."""

@@ -23,6 +23,7 @@ from hooks.backends import Backend, HuggingFaceBackend, TransformerLensBackend
 from hooks.errors import InvalidInput, ModelError
 from hooks.fingerprint import fingerprint_of
 from hooks.generation import Generation, sample
+from hooks.parts import write_in_parts
 
 BackendName = Literal["transformerlens", "huggingface"]
 
@@ -202,7 +203,7 @@ class LanguageModel:
         system: str | None = None,
         suppress: Sequence[Collection[int]] | None = None,
     ) -> list[Generation]:
-        """Write a continuation of each prompt, in one batch.
+        """Write a continuation of each prompt, in one batch, or in parts where memory runs out.
 
         Parameters
         ----------
@@ -244,7 +245,8 @@ class LanguageModel:
                 f"{longest + max_new_tokens} positions and {self.name} has at most "
                 f"{self.n_positions}; shorten the prompt or lower max_new_tokens."
             )
-        return sample(
+        write = functools.partial(
+            sample,
             self.hf,
             self.tokenizer,
             encoded,
@@ -255,3 +257,4 @@ class LanguageModel:
             seed=seed,
             suppress=suppress,
         )
+        return write_in_parts(self, len(encoded), longest + max_new_tokens, write)

@@ -1,0 +1,59 @@
+"""Writing in parts where a whole batch does not fit into memory.
+
+1. The prompts are written at once, or in parts of the size that fitted before.
+2. A part that runs out of memory is written again in halves, down to single prompts.
+3. What fitted (rows times tokens of the cache) is remembered like the size of a reading pass
+   (`batching`), so that later batches, and a run that is resumed, begin with it.
+
+Contract: `write` draws for each row what it would draw in the whole batch, so that parts give the
+texts of the whole, beyond rounding. An error that is not lack of memory is passed on.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from hooks.batching import ceiling, is_out_of_memory, release_memory, remember_ceiling
+
+if TYPE_CHECKING:
+    from hooks.model import LanguageModel
+
+Written = TypeVar("Written")
+Write = Callable[[Sequence[int]], list[Written]]
+"""(places of some prompts of the batch) -> what was written for each."""
+
+
+def write_in_parts(
+    model: "LanguageModel", n_prompts: int, tokens_per_prompt: int, write: Write[Written]
+) -> list[Written]:
+    """Write all prompts; see the module's text.
+
+    Parameters
+    ----------
+    tokens_per_prompt
+        Tokens that a row takes in the cache at most: the longest prompt and its continuation.
+    """
+    most = ceiling(model, "writing")
+    rows = n_prompts if most is None else max(1, most // tokens_per_prompt)
+    done: list[Written] = []
+    halved = False
+    while len(done) < n_prompts:
+        part = range(len(done), min(len(done) + rows, n_prompts))
+        written = _written_if_it_fits(write, part)
+        if written is not None:
+            done += written
+            continue
+        release_memory()
+        rows, halved = len(part) // 2, True
+    if halved:
+        remember_ceiling(model, rows * tokens_per_prompt, "writing")
+    return done
+
+
+def _written_if_it_fits(write: Write[Written], part: Sequence[int]) -> list[Written] | None:
+    """Return what was written, or None when memory ran out and there is something to halve."""
+    try:
+        return write(part)
+    except Exception as error:
+        if len(part) == 1 or not is_out_of_memory(error):
+            raise
+    return None  # out here, where the error no longer holds the tensors of the failed pass
