@@ -43,8 +43,14 @@ def pages(browser: Any) -> Iterator[Callable[..., Any]]:
                 problems.append(f"wanted {route.request.url}")
                 route.abort()
 
+        def refuse(dialog: Any) -> None:
+            problems.append(f"a dialog: {dialog.message}")
+            dialog.dismiss()
+
         context.route("**/*", only_local)
         page = context.new_page()
+        page.set_default_timeout(120_000)  # a busy machine is no error of a page
+        page.on("dialog", refuse)
         page.on("pageerror", lambda error: problems.append(f"exception: {error}"))
         page.on(
             "console",

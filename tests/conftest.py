@@ -115,3 +115,44 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
             subprocess.run(["umount", str(folder)], check=True)
             return
     pytest.skip("mounting a file system is not permitted here")
+
+
+@pytest.fixture(scope="session")
+def validated(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Callable[..., Path]) -> Any:
+    """A `SmallRun` of a tiny random model with every experiment done, and UMAP; only look at it."""
+    import small_runs
+
+    from probes.stages import NAMES
+
+    folder = tmp_path_factory.mktemp("validated")
+    # Most have a first token of their own in the tiny vocabulary, so that words can be steered to.
+    emotions = ["angry", "blissful", "calm", "frustrated", "happy", "lonely", "sad", "terrified"]
+    topics = ["a lost key", "a late train", "a new roof", "a letter", "a map"]
+    values = small_runs.small_settings(
+        tiny_folder("gpt2"),
+        folder / "out",
+        corpus=small_runs.write_corpus(folder, emotions, topics),
+        generation={"emotions_subset": None},
+        # Below the last layer, where what is added to one token still reaches the next.
+        model={"target_layer": 2},
+        validation={
+            "experiments": None,
+            "n_folds": 3,
+            "n_permutations": 20,
+            "n_bootstrap": 50,
+            "n_refits": 5,
+            "n_random": 4,
+            "sensitivity_texts": 8,
+            "sweep_doses": [0.1, 0.3],
+            "sweep_emotions": 2,
+            "free_text_emotions": 4,
+            "free_text_random": 2,
+            "free_text_tokens": 4,
+            "preference_pairs": 64,
+            "preference_steered_pairs": 2,
+        },
+    )
+    made = small_runs.SmallRun(small_runs.write_config(folder / "c.yaml", values), folder / "out")
+    made.run().prepare()
+    made.stages(*NAMES)
+    return made

@@ -109,9 +109,10 @@ def _scorecard(run: Run) -> Trial | None:
         rows=scorecard.grid(lines),
         columns=scorecard.COLUMNS,
         paragraph=f"Of {len(lines)} numbers that the paper and its replications report, most for "
-        f"much larger models, {len(met)} can be compared with this run's; {len(inside)} of ours "
-        "lie inside the interval that the paper's n gives. Another model, other stories, messages "
-        "of our own and fewer emotions were used here: a number outside is no failure of either.",
+        f"much larger models, {len(met)} can be compared with this run's: ours inside the interval "
+        f"that the paper's n gives: {len(inside)}, outside: {len(met) - len(inside)}. Another "
+        "model, other stories, messages of our own and fewer emotions were used here: a number "
+        "outside is no failure of either.",
         limits=[],
     )
 

@@ -4,7 +4,7 @@
   driven by Playwright, which brings none of its own.
 * ``open_page(address, width=1280, height=800, color_scheme="light")`` opens a file or an address of
   this machine; nothing else can be reached. When the test ends, an error that a page wrote to its
-  console, an exception in it, or a try to reach anything else fails the test.
+  console, an exception in it, a dialog, or a try to reach anything else fails the test.
 """
 
 from collections.abc import Callable, Iterator

@@ -9,6 +9,7 @@ from made_up_analysis import HOSTILE, TOKENS
 
 from probes.figures.text import visible
 from probes.report import page as report_page
+from probes.storage import read_json
 
 EMOTIONS = made_up_report.emotions_with(HOSTILE)
 OURS = 4
@@ -45,13 +46,42 @@ def labels_of_the_map(page):
     )
 
 
+def point_at(page, place):
+    """Move the pointer to an emotion's point; returns what is shown there."""
+    page.mouse.move(1, 1)
+    page.wait_for_selector("#map-plot .hoverlayer text", state="detached")
+    box = page.locator("#map-plot .trace").first.locator(".point").nth(place).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector("#map-plot .hoverlayer text")
+    return "\n".join(texts(page, "#map-plot .hoverlayer tspan")) or page.text_content(
+        "#map-plot .hoverlayer"
+    )
+
+
+CONTRAST = """selector => {
+  const numbers = color => color.match(/[\\d.]+/g).map(Number);
+  const solid = color => { const c = numbers(color); return c.length < 4 || c[3] === 1; };
+  const light = color => {
+    const [r, g, b] = numbers(color).map(v => v / 255)
+      .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = one => {
+    const color = getComputedStyle(one).backgroundColor;
+    return solid(color) ? color : behind(one.parentElement);
+  };
+  return [...document.querySelectorAll(selector)].map(one => {
+    const pair = [light(getComputedStyle(one).color), light(behind(one))].sort((a, b) => b - a);
+    return (pair[0] + 0.05) / (pair[1] + 0.05);
+  });
+}"""
+
+
 @pytest.fixture(scope="module")
 def desktop(chromium, path):
     """A window 1280 pixels wide, in light colors; tests leave it as they found it."""
     with browsing.pages(chromium) as open_page:
-        page = open_page(path)
-        page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
-        yield drawn(page)
+        yield drawn(open_page(path))
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +94,12 @@ def phone(chromium, path):
 def dark(chromium, path):
     with browsing.pages(chromium) as open_page:
         yield drawn(open_page(path, color_scheme="dark"))
+
+
+@pytest.fixture(scope="module")
+def real(chromium, validated):
+    with browsing.pages(chromium) as open_page:
+        yield drawn(open_page(validated.folder / "report.html"))
 
 
 class TestHostileTexts:
@@ -102,10 +138,7 @@ class TestHostileTexts:
             assert desktop.inner_text("#about strong") == visible(name)
         desktop.select_option("#emotion", "0")
         desktop.locator("#map-plot").scroll_into_view_if_needed()
-        box = desktop.locator("#map-plot .point").first.bounding_box()
-        desktop.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        desktop.wait_for_selector("#map-plot .hoverlayer text")
-        assert visible(HOSTILE[0]) in desktop.text_content("#map-plot .hoverlayer")
+        assert visible(HOSTILE[0]) in point_at(desktop, 0)
 
     def test_do_not_reach_the_data_as_markup(self, path):
         source = path.read_text(encoding="utf-8")
@@ -144,6 +177,32 @@ class TestMap:
         assert sum(text.count(visible(name)) for text in listed for name in EMOTIONS[10:]) >= 14
         desktop.check("input[value=valence]")
         assert len(texts(desktop, "#families li")) == 4
+
+    def test_the_key_has_the_shape_and_color_of_each_cluster_s_points(self, desktop):
+        desktop.check("input[value=cluster]")
+        key = desktop.eval_on_selector_all(
+            "#families .dot",
+            "all => all.map(one => [one.dataset.symbol, one.firstChild.getAttribute('fill')])",
+        )
+        marker = desktop.evaluate("document.getElementById('map-plot').data[0].marker")
+        desktop.check("input[value=valence]")
+        clusters = made_up_report.contents(EMOTIONS).map["clusters"]
+        assert len({symbol for symbol, _ in key}) == 4
+        for place, cluster in enumerate(clusters):
+            assert [marker["symbol"][place], marker["color"][place]] == key[cluster]
+
+    def test_the_pointer_tells_cluster_neighbors_and_words(self, desktop):
+        told = made_up_report.contents(EMOTIONS).map
+        shown = point_at(desktop, 15)
+        near = ", ".join(
+            f"{visible(EMOTIONS[other])} ({cosine:.2f})"
+            for other, cosine in told["neighbors"][12][15]
+        )
+        assert visible(EMOTIONS[15]) in shown
+        assert f"Cluster: {told['clusters'][15] + 1}" in shown
+        assert f"Nearest at layer 12: {near}" in shown
+        words = ", ".join(visible(token) for token in told["tokens"][15])
+        assert f"Words it points to: {words}" in shown
 
     @pytest.mark.parametrize("window", ["desktop", "phone"])
     def test_no_name_covers_another(self, request, window):
@@ -206,6 +265,24 @@ class TestForEveryone:
         )
         assert set(targets) <= set(ids)
 
+    @pytest.mark.parametrize("window", ["desktop", "dark"])
+    def test_words_can_be_told_from_what_is_behind_them(self, request, window):
+        page = request.getfixturevalue(window)
+        for selector in (".story span", ".token bdi", ".token small", ".verdict", "main p"):
+            found = page.evaluate(CONTRAST, selector)
+            assert found
+            assert min(found) >= 4.5, selector
+
+    def test_numbers_of_a_story_s_words_need_no_pointer(self, phone):
+        phone.locator(".numbers summary").first.focus()
+        phone.keyboard.press("Enter")
+        words = phone.locator(".numbers p").first
+        assert words.is_visible()
+        assert "and -0.33" in words.inner_text()
+        phone.keyboard.press("Enter")
+        assert not words.is_visible()
+        assert "toward it" in phone.get_attribute(".key[role=img]", "aria-label")
+
     def test_the_keyboard_reaches_the_content_first_and_its_place_is_seen(self, dark):
         dark.keyboard.press("Tab")
         assert dark.evaluate("document.activeElement.className") == "skip"
@@ -226,7 +303,8 @@ class TestForEveryone:
         dark.click("#theme")
         assert (dark.evaluate(color), dark.evaluate(ink)) == before
 
-    def test_on_paper_it_is_light_and_no_figure_is_cut_off(self, dark):
+    def test_on_paper_it_is_light_whole_and_no_figure_is_cut_off(self, dark):
+        dark.emulate_media(media="print")
         dark.evaluate("dispatchEvent(new Event('beforeprint'))")
         widths = dark.eval_on_selector_all(
             "[data-plot], #map-plot",
@@ -235,5 +313,52 @@ class TestForEveryone:
         assert max(widths) <= 700
         background = dark.evaluate("getComputedStyle(document.body).backgroundColor")
         assert background == "rgb(255, 255, 255)"
+        printed = dark.inner_text("body")
+        assert all(visible(name) in printed for name in EMOTIONS)
+        for words in ("random directions", "All numbers, with intervals", "Limits of this run"):
+            assert words in printed
+        assert dark.locator("nav:visible, .controls:visible, .numbers:visible").count() == 0
         dark.evaluate("dispatchEvent(new Event('afterprint'))")
-        assert dark.pdf(format="A4").startswith(b"%PDF")
+        dark.emulate_media(media="screen")
+        paper = dark.pdf(format="A4")
+        assert paper.startswith(b"%PDF")
+        assert paper.count(b"/Type /Page\n") + paper.count(b"/Type /Page ") >= 5
+
+
+class TestARealRun:
+    """What a run of a tiny model left, UMAP and every experiment with it."""
+
+    def test_every_figure_is_drawn(self, real):
+        plots = real.locator("[data-plot]")
+        assert plots.count() >= 20
+        empty = real.eval_on_selector_all(
+            "[data-plot]",
+            "all => all.filter(one => !one.querySelector('svg .trace, svg .hm, svg image'))"
+            ".map(one => one.dataset.plot)",
+        )
+        assert empty == []
+        assert real.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+
+    def test_the_pointer_tells_what_the_run_left_in_both_maps(self, real, validated):
+        geometry = read_json(validated.folder / "analysis" / "geometry.json")
+        lens = read_json(validated.folder / "analysis" / "logit_lens.json")
+        calm = geometry["emotions"].index("calm")
+        for kind in ("umap", "pca"):
+            real.check(f"input[value={kind}]")
+            real.locator("#map-plot").scroll_into_view_if_needed()
+            shown = point_at(real, calm)
+            assert "calm" in shown
+            assert f"Cluster: {geometry['kmeans']['labels'][calm] + 1}" in shown
+            cosines = geometry["cosine"][calm]
+            order = sorted(range(len(cosines)), key=lambda place: -cosines[place])
+            nearest = geometry["emotions"][order[1]]
+            assert f"Nearest at layer {geometry['layer']}: {nearest} (" in shown
+            [token, _] = lens["emotions"]["calm"]["top"][0]
+            assert visible(token.strip()) in shown
+
+    def test_umap_lies_where_the_run_put_it(self, real, validated):
+        layout = read_json(validated.folder / "analysis" / "geometry.json")["umap"]
+        real.check("input[value=umap]")
+        drawn_at = real.evaluate("document.getElementById('map-plot').data[0].x")
+        real.check("input[value=pca]")
+        assert drawn_at == pytest.approx([x for x, _ in layout], abs=1e-3)

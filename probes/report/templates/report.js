@@ -74,7 +74,16 @@ const mapPlot = document.getElementById("map-plot");
 const layerSlider = document.getElementById("layer");
 const emotionMenu = document.getElementById("emotion");
 const NAMES = MAP.emotions;
-const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down", "cross"];
+// Plotly's names, and the same shapes for the key, in a box of 16.
+const SHAPES = {
+  circle: "M8 2a6 6 0 1 0 .01 0z",
+  square: "M2.5 2.5h11v11h-11z",
+  diamond: "M8 1l7 7-7 7-7-7z",
+  "triangle-up": "M8 2l6.5 11h-13z",
+  "triangle-down": "M8 14l6.5-11h-13z",
+  cross: "M6 2h4v4h4v4h-4v4h-4v-4h-4v-4h4z",
+};
+const SYMBOLS = Object.keys(SHAPES);
 const MARGIN = { l: 62, r: 20, t: 12, b: 58 };
 const rated = MAP.valence.some((value) => value !== null);
 const state = { kind: "pca", color: rated ? "valence" : "cluster", layer: MAP.target, chosen: 0 };
@@ -115,9 +124,10 @@ function labelSides(x, y, xRange, yRange, width, height) {
   for (const index of order) {
     if (!inside(index)) continue;
     const w = 7.3 * NAMES[index].length + 4;
+    const gap = index === state.chosen ? 11 : 8; // the chosen point is larger
     const options = {
-      "middle right": [px[index] + 8, py[index] - 8],
-      "middle left": [px[index] - 8 - w, py[index] - 8],
+      "middle right": [px[index] + gap, py[index] - 8],
+      "middle left": [px[index] - gap - w, py[index] - 8],
       "top center": [px[index] - w / 2, py[index] - 24],
       "bottom center": [px[index] - w / 2, py[index] + 8],
       "top right": [px[index] + 3, py[index] - 22],
@@ -212,7 +222,8 @@ function drawMap(keepView) {
     // A trace of its own: plotly loses the text of a point that had none for a while.
     {
       type: "scatter", mode: "markers+text", cliponaxis: false, hoverinfo: "skip",
-      marker: { size: 10, opacity: 0 }, // keeps the text at the distance of a point
+      // Keeps the text at the distance of its point.
+      marker: { size: shown.map((index) => (index === state.chosen ? 16 : 10)), opacity: 0 },
       x: shown.map((index) => x[index]), y: shown.map((index) => y[index]),
       text: shown.map((index) => forPlotly(NAMES[index])),
       textposition: shown.map((index) => sides[index]),
@@ -229,23 +240,34 @@ function drawMap(keepView) {
   Plotly.react(mapPlot, traces, layout, CONFIG);
 }
 
-// Below the map: what the colors mean.
+function drawSymbol(color, symbol) {
+  const svg = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
+  const dot = svg("svg");
+  dot.setAttribute("class", "dot");
+  dot.setAttribute("viewBox", "0 0 16 16");
+  dot.setAttribute("aria-hidden", "true");
+  dot.dataset.symbol = symbol;
+  const path = svg("path");
+  path.setAttribute("d", SHAPES[symbol]);
+  path.setAttribute("fill", color);
+  dot.append(path);
+  return dot;
+}
+
+// Below the map: what the colors and shapes mean.
 function showKey() {
   const box = document.getElementById("families");
   box.replaceChildren();
   const list = document.createElement("ul");
-  const entry = (color, text) => {
+  const entry = (color, text, symbol = "circle") => {
     const item = document.createElement("li");
-    const dot = document.createElement("span");
-    dot.className = "dot";
-    dot.style.background = color;
-    item.append(dot, text);
+    item.append(drawSymbol(color, symbol), text);
     list.append(item);
   };
   if (state.color === "cluster" && MAP.clusters) {
     for (const group of [...new Set(MAP.clusters)].sort((one, other) => one - other)) {
       const members = NAMES.filter((_, index) => MAP.clusters[index] === group);
-      entry(clusterColor(group), `Cluster ${group + 1}: ${members.join(", ")}`);
+      entry(clusterColor(group), `Cluster ${group + 1}: ${members.join(", ")}`, clusterSymbol(group));
     }
   } else {
     const stops = MAP.colors.pleasantness;
@@ -364,7 +386,7 @@ function startPrinting() {
   let closed;
   addEventListener("beforeprint", () => {
     before = root.dataset.theme;
-    closed = [...document.querySelectorAll("details:not([open])")];
+    closed = [...document.querySelectorAll("details:not([open]):not(.numbers)")];
     closed.forEach((one) => (one.open = true));
     root.dataset.theme = "light";
     printing = true;

@@ -1,0 +1,80 @@
+"""A tiny random model goes through every experiment, the scorecard and the report."""
+
+import json
+
+import pytest
+
+from probes.experiments import EXPERIMENTS, NAMES
+from probes.scorecard import INSIDE, NOT_COMPARABLE, OUTSIDE
+from probes.storage import read_json
+
+
+@pytest.fixture(scope="module")
+def results(validated):
+    return {entry.name: read_json(validated.folder / entry.file) for entry in EXPERIMENTS}
+
+
+def test_every_experiment_leaves_rows_a_paragraph_and_figures(validated, results):
+    for entry in EXPERIMENTS:
+        found = results[entry.name]
+        assert found["rows"], entry.name
+        assert all(len(row) == 2 for row in found["rows"])
+        assert len(found["paragraph"]) > 100, entry.name
+        assert "not measured" not in found["paragraph"], entry.name
+        json.dumps(found, allow_nan=False)
+    drawn = {path.stem for path in (validated.folder / "figures").glob("*.png")}
+    assert {"null_ladder", "scenarios", "intensity", "steering_matrix"} <= drawn
+
+
+def test_random_weights_name_no_emotion_of_unseen_topics(results):
+    found = results["held-out-topics"]
+    place = found["layers"].index(found["layer"])
+    accuracy = found["nearest"][place]["top_1"]
+    assert accuracy["low"] <= found["permuted"][place]["upper"]
+
+
+def test_the_scorecard_reads_every_experiment_that_speaks_to_the_paper(validated):
+    lines = read_json(validated.folder / "analysis" / "scorecard.json")["lines"]
+    by_name = {line["name"]: line for line in lines}
+    measured = [name for name, line in by_name.items() if line["ours"] is not None]
+    assert {name.split(".")[0] for name in measured} == {
+        "geometry",
+        "scenarios",
+        "intensity",
+        "steering_words",
+        "preferences",
+        "replications",
+    }
+    for name in measured:
+        line = by_name[name]
+        assert line["verdict"] in (INSIDE, OUTSIDE, NOT_COMPARABLE)
+        if name != "geometry.kmeans_k":
+            low, high = line["interval"]
+            assert low <= line["ours"] <= high, name
+            assert line["n"] >= 2
+    prefills = [
+        by_name[f"steering_words.{name}.matching"]["ours"] for name in ("he_feels", "i_feel")
+    ]
+    assert prefills[0] != prefills[1]
+
+
+def test_the_report_has_a_section_for_every_experiment(validated, results):
+    page = (validated.folder / "report.html").read_text(encoding="utf-8")
+    text = (validated.folder / "report.md").read_text(encoding="utf-8")
+    for name in NAMES:
+        title = name.replace("-", " ").capitalize()
+        assert f"Results: {title}" in page, name
+    claims = validated.run().record("report")["counts"]["claims"]
+    assert set(claims) == {
+        "Human valence",
+        "Human arousal",
+        "Held-out accuracy",
+        "Gain over input embeddings",
+        "Paper's clusters",
+        "Own word",
+        "Steering",
+    }
+    assert claims["Held-out accuracy"] == claims["Steering"] == "not shown"
+    for found in results.values():
+        for limit in found["limits"]:
+            assert limit.split(":")[0] in text
