@@ -14,7 +14,12 @@ from small_runs import SmallRun, small_settings, write_config
 
 from probes.experiments import find_experiment
 from probes.experiments.bradley_terry import balanced_pairs, fit
-from probes.experiments.choices import activity_residuals, preferences
+from probes.experiments.choices import (
+    Steer,
+    activity_residuals,
+    preferences,
+    steered_changes,
+)
 from probes.experiments.steering_words import first_tokens
 from probes.materials import Materials
 from probes.models import Models
@@ -142,6 +147,18 @@ class TestFreeText:
         assert values["leak"]["n_words"] <= 1
 
 
+@pytest.fixture
+def planted_emotions(reading_run):
+    """A small run of eight emotions, up to its vectors.
+
+    It is analyzed below the last layer, where what is added to one token still reaches the next.
+    """
+    run = reading_run(corpus={"emotions": list(MEANING)}, model={"target_layer": 2})
+    run.run().prepare()
+    run.stages("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
+    return run
+
+
 class TestPreferences:
     def test_a_vector_along_what_the_model_prefers_is_found_and_noise_is_not(self, finished):
         materials = given(
@@ -164,3 +181,61 @@ class TestPreferences:
         assert found["happy"]["low"] > 0.5
         assert found["happy"]["p_corrected"] < 0.01
         assert all(found[name]["p_corrected"] > 0.05 for name in ("angry", "sad"))
+
+
+class TestCoupling:
+    """Vectors that read what the model prefers, and push it, or do each without the other."""
+
+    PUSHED = 3
+
+    @pytest.fixture
+    def materials(self, planted_emotions):
+        return given(
+            planted_emotions,
+            validation__preference_pairs=96,
+            validation__preference_steered_pairs=self.PUSHED,
+        )
+
+    def axes(self, materials):
+        """A direction whose cosines follow Elo and that pushes nothing, and one the other way."""
+        model, place = materials.subject(), materials.vectors.layer_index(materials.layer)
+        texts = [activity.text for activity in activities()]
+        pairs = balanced_pairs(len(texts), 96, materials.seed)
+        share = preferences(model, texts, pairs).mean(dim=0).sigmoid()
+        elo = fit(pairs, share, len(texts)).elo.double()
+        residual, _ = activity_residuals(model, texts, materials.layer)
+        level = residual.double() - materials.vectors.global_mean[place].double()
+        level = level / level.norm(dim=1, keepdim=True)
+        read = torch.linalg.lstsq(level, (elo - elo.mean())[:, None]).solution[:, 0]
+        steered = balanced_pairs(len(texts), self.PUSHED, materials.seed + 1)
+        settings = materials.config.validation
+        dose = settings.doses[len(settings.doses) // 2]
+        how = Steer(materials.layer, dose, float(materials.vectors.residual_norm[place]))
+        basis = torch.eye(len(read))
+        up, down = (steered_changes(model, texts, steered, side * basis, how) for side in (1, -1))
+        push = (up - down).double().mean(dim=1)
+        read, push = read / read.norm(), push / push.norm()
+        alone = push - (push @ read) * read
+        return read, alone / alone.norm()
+
+    def measured(self, materials, reading, pushing):
+        read, push = self.axes(materials)
+        noise = torch.randn(8, 32, generator=torch.Generator().manual_seed(6)).double()
+        noise = noise - (noise @ read)[:, None] * read - (noise @ push)[:, None] * push
+        own = reading[:, None] * read + pushing[:, None] * push
+        plant(materials, (own + 0.05 * noise).float())
+        return find_experiment("preferences").measure(materials).values
+
+    def test_what_reads_and_pushes_alike_is_coupled(self, materials):
+        amount = torch.tensor([-1.0, -0.7, -0.4, -0.1, 0.1, 0.4, 0.7, 1.0]).double()
+        values = self.measured(materials, amount, amount)
+        assert values["coupling"]["r"] > 0.8
+        assert values["coupling"]["p"] < 0.01
+        assert values["coupling"]["low"] > values["coupling_shuffled"]["low"]
+
+    def test_what_reads_one_way_and_pushes_another_is_not(self, materials):
+        reading = torch.tensor([-1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0]).double()
+        pushing = torch.tensor([-1.0, -1.0, 1.0, 1.0, -1.0, -1.0, 1.0, 1.0]).double()
+        values = self.measured(materials, reading, pushing)
+        assert values["coupling"]["p"] > 0.05
+        assert values["coupling"]["low"] < 0 < values["coupling"]["high"]
