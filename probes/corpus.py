@@ -12,7 +12,8 @@ Contract
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,13 +113,43 @@ def count_texts(root: Path, cells: Iterable[Cell]) -> list[int]:
     return [len(read_cell(root, cell)["texts"]) for cell in cells]
 
 
-def read_jsonl(path: str, *, emotion: bool) -> dict[Cell, list[str]]:
-    """Read a user's own corpus: JSON lines with emotion (stories only), topic and text.
+class OwnTexts(Mapping[Cell, list[str]]):
+    """A user's texts by cell, in the file's order; a cell is read from the file when it is wanted.
 
-    Returns
-    -------
-    dict of Cell to texts
-        In the file's order.
+    What is kept in memory is where each text begins.
+    """
+
+    def __init__(self, path: Path, places: dict[Cell, "array[int]"]) -> None:
+        self._path = path
+        self._places = places
+
+    def __getitem__(self, cell: Cell) -> list[str]:
+        texts = []
+        with self._path.open("rb") as file:
+            for place in self._places[cell]:
+                file.seek(place)
+                found, text = _parse(file.readline(), cell.emotion is not None, str(self._path))
+                if found != cell:
+                    raise DataError(
+                        f"{self._path} was changed while it was used: expected a text of {cell}, "
+                        f"found one of {found}. Start again."
+                    )
+                texts.append(text)
+        return texts
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def count(self, cell: Cell) -> int:
+        """Return the number of a cell's texts; nothing is read."""
+        return len(self._places[cell])
+
+
+def read_jsonl(path: str, *, emotion: bool) -> OwnTexts:
+    """Check a user's own corpus: JSON lines with emotion (stories only), topic and text.
 
     Raises
     ------
@@ -130,36 +161,42 @@ def read_jsonl(path: str, *, emotion: bool) -> dict[Cell, list[str]]:
     if not source.is_file():
         raise InvalidInput(f"corpus file {path!r} not found; expected a JSON-lines file.")
     try:
-        return _read_jsonl(source, emotion=emotion)
+        places = _places(source, emotion)
     except OSError as error:
         raise InvalidInput(
             f"corpus file {path!r} cannot be read: {error.strerror}. Check its permissions."
         ) from error
+    if not places:
+        raise InvalidInput(f"{path} has no texts.")
+    return OwnTexts(source, places)
 
 
-def _read_jsonl(source: Path, *, emotion: bool) -> dict[Cell, list[str]]:
-    needed = ("emotion", "topic", "text") if emotion else ("topic", "text")
-    cells: dict[Cell, list[str]] = {}
+def _places(source: Path, emotion: bool) -> dict[Cell, "array[int]"]:
+    """Find where each cell's texts begin, checking every line."""
+    places: dict[Cell, array[int]] = {}
+    place = 0
     with source.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line.decode("utf-8-sig"))
-                values = [row[key] for key in needed]
-                # Half a surrogate pair can be spelled in JSON and neither stored nor tokenized.
-                "".join(value for value in values if isinstance(value, str)).encode("utf-8")
-            except (ValueError, KeyError, TypeError) as error:
-                raise InvalidInput(
-                    f"{source}, line {number}: expected a JSON object with {', '.join(needed)} "
-                    f"({type(error).__name__}: {error})."
-                ) from error
-            if not all(_is_text(value) for value in values):
-                raise InvalidInput(
-                    f"{source}, line {number}: expected non-empty strings for {', '.join(needed)}."
-                )
-            cell = Cell(row["emotion"] if emotion else None, row["topic"])
-            cells.setdefault(cell, []).append(row["text"])
-    if not cells:
-        raise InvalidInput(f"{source} has no texts.")
-    return cells
+            if line.strip():
+                cell, _ = _parse(line, emotion, f"{source}, line {number}")
+                places.setdefault(cell, array("Q")).append(place)
+            place += len(line)
+    return places
+
+
+def _parse(line: bytes, emotion: bool, where: str) -> tuple[Cell, str]:
+    """Return the cell and the text of one line."""
+    needed = ("emotion", "topic", "text") if emotion else ("topic", "text")
+    try:
+        row = json.loads(line.decode("utf-8-sig"))
+        values = [row[key] for key in needed]
+        # Half a surrogate pair can be spelled in JSON and neither stored nor tokenized.
+        "".join(value for value in values if isinstance(value, str)).encode("utf-8")
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(
+            f"{where}: expected a JSON object with {', '.join(needed)} "
+            f"({type(error).__name__}: {error})."
+        ) from error
+    if not all(_is_text(value) for value in values):
+        raise InvalidInput(f"{where}: expected non-empty strings for {', '.join(needed)}.")
+    return Cell(row["emotion"] if emotion else None, row["topic"]), row["text"]

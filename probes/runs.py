@@ -26,7 +26,7 @@ from typing import Any
 
 from hooks.errors import InvalidInput, StaleArtifact
 from probes.config import Config
-from probes.corpus import Cell, neutral_cells, read_jsonl, story_cells
+from probes.corpus import Cell, OwnTexts, neutral_cells, read_jsonl, story_cells
 from probes.norm_files import read_norms
 from probes.storage import (
     StorageError,
@@ -101,7 +101,7 @@ class Run:
         self.source = source
         """How the config was named on the command line; shown in cures."""
         self.root = Path(config.output_dir).expanduser()
-        self._own: dict[str, dict[Cell, list[str]]] = {}
+        self._own: dict[str, OwnTexts] = {}
         for kind, path in (("stories", config.corpus.stories), ("neutral", config.corpus.neutral)):
             if path is not None:
                 self._own[kind] = read_jsonl(path, emotion=kind == "stories")
@@ -135,7 +135,7 @@ class Run:
         """Whether the texts are the user's own."""
         return "stories" in self._own
 
-    def own_texts(self, kind: str) -> dict[Cell, list[str]]:
+    def own_texts(self, kind: str) -> OwnTexts:
         """Return the user's own texts by cell."""
         return self._own[kind]
 

@@ -161,8 +161,8 @@ def _task(run: Run) -> Task:
     per_topic = config.generation.stories_per_topic
     dialogues = config.neutral.dialogues_per_topic
     if run.brings_corpus:
-        n_stories = sum(len(run.own_texts("stories")[cell]) for cell in run.story_cells)
-        n_neutral = sum(len(run.own_texts("neutral")[cell]) for cell in run.neutral_cells)
+        n_stories = sum(run.own_texts("stories").count(cell) for cell in run.story_cells)
+        n_neutral = sum(run.own_texts("neutral").count(cell) for cell in run.neutral_cells)
         per_topic = max(1, round(n_stories / len(run.story_cells)))
         dialogues = max(1, round(n_neutral / topics))
     return Task(

@@ -64,9 +64,10 @@ def look(
 
 def own_contents(run: Run, kind: str = "stories") -> list[Content]:
     """Return a sample of the user's own texts as the contents of cells."""
-    texts = [text for cell in run.own_texts(kind).values() for text in cell]
-    picked = texts[:: max(1, len(texts) // SAMPLE)]
-    return [{"texts": [{"text": text}], "requested": 1} for text in picked]
+    own = run.own_texts(kind)
+    places = [(cell, number) for cell in own for number in range(own.count(cell))]
+    picked = places[:: max(1, len(places) // SAMPLE)]
+    return [{"texts": [{"text": own[cell][n]}], "requested": 1} for cell, n in picked]
 
 
 def measure(run: Run) -> tuple[list[Content], Rates]:

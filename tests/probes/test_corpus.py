@@ -123,6 +123,14 @@ class TestJsonLines:
         assert found == {Cell("sad", "x"): ["One.", "Thrée."], Cell("glad", "x"): ["Two."]}
         assert list(found) == [Cell("sad", "x"), Cell("glad", "x")]
 
+    def test_texts_stay_in_the_file_until_their_cell_is_wanted(self, tmp_path):
+        lines = [b'{"topic": "x", "text": "One."}', b'{"topic": "y", "text": "Two."}']
+        found = self.read(tmp_path, b"\n".join(lines), emotion=False)
+        assert [found.count(cell) for cell in found] == [1, 1]
+        (tmp_path / "own.jsonl").write_bytes(b"\n".join(reversed(lines)))
+        with pytest.raises(DataError, match=r"own\.jsonl was changed while it was used"):
+            found[Cell(None, "x")]
+
     def test_neutral_text_needs_no_emotion(self, tmp_path):
         found = self.read(tmp_path, b'{"topic": "x", "text": "One."}', emotion=False)
         assert found == {Cell(None, "x"): ["One."]}
