@@ -99,6 +99,12 @@ _KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
         },
     ),
     "llama": ("LlamaConfig", "LlamaForCausalLM", _COMMON),
+    # bitsandbytes packs 4-bit weights in blocks of 64 inputs where a CPU has AVX512-BF16.
+    "wide llama": (
+        "LlamaConfig",
+        "LlamaForCausalLM",
+        {**_COMMON, "hidden_size": 64, "intermediate_size": 128, "head_dim": 16},
+    ),
     "qwen3": ("Qwen3Config", "Qwen3ForCausalLM", {**_COMMON, "tie_word_embeddings": True}),
     "gemma2": (
         "Gemma2Config",
@@ -137,9 +143,9 @@ def tiny_model(architecture: str, *, seed: int = 0, d_vocab: int | None = None) 
     Parameters
     ----------
     architecture
-        One of `ARCHITECTURES`, or ``"gemma2"`` (soft cap on the logits), ``"qwen3_5"`` (every other
-        layer is recurrent), ``"helium"`` (unknown to TransformerLens), ``"gemma4-multimodal"`` (a
-        text model inside an image-and-text model).
+        One of `ARCHITECTURES`, or ``"wide llama"``, ``"gemma2"`` (soft cap on the logits),
+        ``"qwen3_5"`` (every other layer is recurrent), ``"helium"`` (unknown to TransformerLens),
+        ``"gemma4-multimodal"`` (a text model inside an image-and-text model).
     seed
         Decides the weights.
     d_vocab

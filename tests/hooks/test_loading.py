@@ -154,9 +154,9 @@ class TestQuantized:
     @pytest.mark.parametrize("quantize", ["4bit", "8bit"])
     def test_both_widths_read_close_to_the_plain_model(self, tiny_folder, tiny_model, quantize):
         pytest.importorskip("bitsandbytes")
-        plain = tiny_model("llama")
+        plain = tiny_model("wide llama")
         model: Any = hooks.load(
-            tiny_folder("llama"), quantize=quantize, dtype="float32", device="cpu"
+            tiny_folder("wide llama"), quantize=quantize, dtype="float32", device="cpu"
         )
         assert model.quantize == quantize
         assert model.fingerprint != plain.fingerprint
@@ -173,7 +173,8 @@ class TestQuantized:
     @pytest.mark.parametrize("first", ["bulk", "reader"])
     def test_both_trees_agree_whichever_runs_first(self, tiny_folder, quantize, first):
         pytest.importorskip("bitsandbytes")
-        model = hooks.load(tiny_folder("llama"), quantize=quantize, dtype="float32", device="cpu")
+        folder = tiny_folder("wide llama")
+        model = hooks.load(folder, quantize=quantize, dtype="float32", device="cpu")
         order = [first, "reader" if first == "bulk" else "bulk", first]
         one, two, again = (
             hooks.pooled_resid_post(model, TEXTS, through=through).mean for through in order

@@ -296,7 +296,7 @@ def test_hooks_are_gone_after_an_error(model, vector, error):
 
 def test_a_quantized_model_steers(tmp_path, tiny_folder):
     pytest.importorskip("bitsandbytes")
-    model = hooks.load(str(tiny_folder("llama")), quantize="4bit", backend="huggingface")
+    model = hooks.load(str(tiny_folder("wide llama")), quantize="4bit", backend="huggingface")
     vector = torch.ones(model.d_model)
     plain = hooks.resid_post(model, TEXTS[0], [1]).resid
     with hooks.steer(model, vector, layers=[1], strength=2.0):
