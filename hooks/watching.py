@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtyping import Int
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hooks.errors import InvalidInput
@@ -33,7 +34,8 @@ class Inputs:
     Attributes
     ----------
     ids
-        Token ids, [text position].
+        Token ids, [text position]; -1 where the model was given an embedding instead, as the
+        own generation of `HookedTransformer` does with the tokens it draws.
     mask
         Attention mask over what is cached and these tokens, or None.
     n_cached
@@ -58,6 +60,8 @@ class _Watcher:
         self.generating = False
         self.n_prompt: int | None = None
         """Tokens of the prompt of the library's generation that runs now, once it was read."""
+        self.prompt: Any = None
+        """What that generation was given."""
 
     def passing(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(forward)
@@ -76,17 +80,19 @@ class _Watcher:
     def writing(self, generate: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(generate)
         def watched(*inputs: Any, **named: Any) -> Any:
-            before = self.generating, self.n_prompt
-            self.generating, self.n_prompt = True, None
+            before = self.generating, self.n_prompt, self.prompt
+            self.generating, self.n_prompt, self.prompt = True, None, _given(inputs, named)
             try:
                 return generate(*inputs, **named)
             finally:
-                self.generating, self.n_prompt = before
+                self.generating, self.n_prompt, self.prompt = before
 
         return watched
 
     def tell(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        ids = inputs[0] if inputs else named.get("input_ids", named.get("input"))
+        ids = _given(inputs, named)
+        if self.generating and isinstance(ids, Tensor) and ids.is_floating_point():
+            ids = self.embedded(ids)
         if not isinstance(ids, Tensor):
             raise InvalidInput(
                 f"expected token ids, got {type(ids).__name__}: give the model ids, not text or "
@@ -105,6 +111,17 @@ class _Watcher:
             self.n_prompt = width
         known = self.n_prompt if self.generating and not n_cached else None
         self.see(Inputs(ids, mask, n_cached, width if known is None else known))
+
+    def embedded(self, embeddings: Float[Tensor, "text position d_model"]) -> Tensor:
+        """Return the ids behind embeddings: those generation was given, then unknown ones."""
+        shape = embeddings.shape[:2]
+        if isinstance(self.prompt, Tensor) and self.prompt.shape == shape:
+            return self.prompt.to(embeddings.device)
+        return torch.full(shape, -1, device=embeddings.device)
+
+
+def _given(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    return inputs[0] if inputs else named.get("input_ids", named.get("input"))
 
 
 @contextlib.contextmanager
