@@ -65,6 +65,10 @@ class Workers(Protocol):
         """Say which model they hold."""
         ...
 
+    def notes(self) -> list[str]:
+        """Say what the user should know of them."""
+        ...
+
     def map(self, units: Iterable[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
         """Yield every unit with its result, in the order in which they are finished.
 
@@ -82,6 +86,10 @@ class Here:
     def about(self) -> dict[str, Any]:
         """See `Workers`."""
         return self._job.about()
+
+    def notes(self) -> list[str]:
+        """See `Workers`."""
+        return []
 
     def map(self, units: Iterable[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
         """See `Workers`."""
@@ -148,6 +156,18 @@ class OnRay:
                 )
         return first
 
+    def notes(self) -> list[str]:
+        """See `Workers`; machines that round differently are said."""
+        with _ray_errors():
+            found = _ray().get([actor.machine.remote() for actor in self._actors])
+        kinds = sorted(set(found))
+        if len(kinds) == 1:
+            return []
+        return [
+            f"workers compute on {len(kinds)} kinds of machines ({'; '.join(kinds)}): results "
+            "agree beyond rounding, but not to the last bit."
+        ]
+
     def map(self, units: Iterable[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
         """See `Workers`."""
         _ray()
@@ -186,6 +206,15 @@ class _Worker:
     def about(self) -> dict[str, Any]:
         """Say which model it holds."""
         return self._ready().about()
+
+    def machine(self) -> str:
+        """Say what decides the rounding of its results."""
+        import torch
+
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+        capability = torch.backends.cpu.get_cpu_capability()
+        threads = torch.get_num_threads()
+        return f"torch {torch.__version__}, {capability} x {threads} threads, {gpu}"
 
     def do(self, number: int, unit: Any) -> tuple[int, Any]:
         """Do one unit."""

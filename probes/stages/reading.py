@@ -69,6 +69,8 @@ def _read(
 ) -> dict[str, Any]:
     """Read all shards that are not there; return the index."""
     model = readers.about()
+    for note in readers.notes():
+        reporter.note(note)
     run.pin_model("extract-activations", "model", model)
     settings = run.config.activation
     layers = check_layers(run, model["n_layers"])

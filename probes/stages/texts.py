@@ -57,6 +57,8 @@ def _write_missing(
     total = sum(unit.n_texts for unit in units)
     with _writers(run, models, reporter, kind, todo) as writers:
         writer = writers.about()
+        for note in writers.notes():
+            reporter.note(note)
         section = "writer" if run.config.writer.name else "model"
         run.pin_model(f"generate-{kind}", section, writer)
         with reporter.task(f"writing {kind}", total, "texts", n_done) as advance:

@@ -1,10 +1,14 @@
 """Units on a real Ray of two workers give the bytes of one process, also when one is killed."""
 
+import contextlib
+import functools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -14,7 +18,7 @@ from small_runs import Heard, SmallRun
 
 from hooks.errors import InvalidInput
 from probes import cluster
-from probes.cluster import ClusterError, Here, Threads, workers
+from probes.cluster import ClusterError, Here, OnRay, Threads, workers
 from probes.config import ComputeSettings
 
 ROOT = Path(__file__).parents[2]
@@ -161,6 +165,30 @@ class TestRay:
         assert type(caught.value).__name__ == "ModelError"
         assert not (tmp_path / "stories").exists()
 
+    def test_the_unit_of_a_killed_worker_is_done_again_and_counted_once(self, ray_here, tmp_path):
+        make = functools.partial(Noting, str(tmp_path / "begun"))
+        settings = ComputeSettings(engine="ray", workers=2)
+        units = [Number(number, seconds=1.0) for number in range(1, 7)]
+        killed, done = None, []
+        with workers(settings, make, make) as held:
+            assert held.about() == {"name": "noting"}
+            assert held.notes() == []
+            for unit, result in held.map(units, lambda _count: None):
+                done.append((unit.n_texts, result))
+                # Whoever did this unit is at the next one now, or will be in a moment.
+                while killed is None:
+                    at_work = begun(tmp_path / "begun")[-1]
+                    if at_work[0] not in [number for number, _ in done]:
+                        os.kill(at_work[1], signal.SIGKILL)
+                        killed = at_work
+        assert sorted(done) == [(number, number * 10) for number in range(1, 7)]
+        assert killed is not None
+        again = [process for number, process in begun(tmp_path / "begun") if number == killed[0]]
+        assert len(again) == 2
+        assert again[0] == killed[1] != again[1]
+        others = [number for number, _ in begun(tmp_path / "begun") if number != killed[0]]
+        assert sorted(others) == sorted({1, 2, 3, 4, 5, 6} - {killed[0]})
+
     @pytest.mark.parametrize(
         ("wanted", "said"),
         [
@@ -172,6 +200,135 @@ class TestRay:
         settings = ComputeSettings(engine="ray", **wanted)
         with pytest.raises(InvalidInput, match=said), workers(settings, Counting, Counting):
             pass
+
+
+@pytest.fixture(scope="module")
+def standing(one_thread) -> Iterator[tuple[str, psutil.Process]]:
+    """A Ray that was started by hand: its address, and the process that holds it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    ray = Path(sys.executable).with_name("ray")
+    words = [str(ray), "start", "--head", "--block", "--num-cpus=2", "--include-dashboard=false"]
+    words += ["--node-ip-address=127.0.0.1", f"--port={address.split(':')[1]}"]
+    head = subprocess.Popen(words, env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"})
+    process = psutil.Process(head.pid)
+    try:
+        yield address, process
+    finally:
+        below = process.children(recursive=True)
+        head.terminate()
+        _, alive = psutil.wait_procs([process, *below], timeout=30)
+        for left in alive:
+            left.kill()
+        head.wait()
+
+
+def at_work(head: psutil.Process) -> list[psutil.Process]:
+    """Processes of a cluster that hold a worker of a run."""
+    found = []
+    for child in head.children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "_Worker" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
+class TestStandingCluster:
+    def test_a_run_that_is_lost_leaves_the_cluster_and_goes_on_there(
+        self, standing, tiny_folder, tmp_path
+    ):
+        address, head = standing
+        emotions, topics = [f"mood {n}" for n in range(8)], [f"topic {n}" for n in range(6)]
+        values = small_runs.small_settings(
+            tiny_folder("gpt2"),
+            tmp_path / "local",
+            corpus=small_runs.write_corpus(tmp_path, emotions, topics),
+            generation={"emotions_subset": None},
+            activation={"shard_size": 1, "batch_tokens": 256},
+        )
+        made = SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "local")
+        made.stages("generate-stories", "generate-neutral", "extract-activations")
+        there = tmp_path / "there"
+        made.stages("generate-stories", "generate-neutral", output_dir=str(there))
+        words = [sys.executable, "-m", "probes.run", made.config, "extract-activations", "--quiet"]
+        words += ["--compute.engine=ray", "--compute.workers=2", f"--compute.address={address}"]
+        driver = subprocess.Popen([*words, f"--output_dir={there}"], cwd=ROOT)
+        deadline = time.monotonic() + 240
+        while not list(there.glob("activations/*.safetensors")) and time.monotonic() < deadline:
+            assert driver.poll() is None
+            time.sleep(0.01)
+        driver.kill()
+        driver.wait()
+        shards = files_of(there).keys() & files_of(made.folder).keys()
+        n_done = len([name for name in shards if name.endswith(".safetensors")])
+        assert 0 < n_done < 48
+        while at_work(head) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not at_work(head)  # the lost run's workers went with it
+        assert head.is_running()
+        done = subprocess.run([*words, f"--output_dir={there}"], cwd=ROOT, timeout=400)
+        assert done.returncode == 0
+        assert head.is_running()
+        local, on_ray = files_of(made.folder), files_of(there)
+        assert set(on_ray) == set(local)
+        assert [name for name in local if local[name] != on_ray[name]] == []
+
+    def test_an_address_where_no_ray_is_says_how_to_start_one(self, made, tmp_path):
+        words = [sys.executable, "-m", "probes.run", made.config, "generate-stories"]
+        words += ["--compute.engine=ray", "--compute.address=127.0.0.1:9"]
+        done = subprocess.run(
+            [*words, f"--output_dir={tmp_path}"],
+            cwd=ROOT,
+            timeout=400,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 1
+        assert "could not reach Ray at 127.0.0.1:9" in " ".join(done.stderr.split())
+        assert not (tmp_path / "stories").exists()
+
+
+class TestMachines:
+    class Actor:
+        """What a worker's actor answers, without a Ray."""
+
+        def __init__(self, kind: str) -> None:
+            self.machine = self
+            self._kind = kind
+
+        def remote(self) -> str:
+            return self._kind
+
+    def test_workers_that_round_differently_are_said(self, monkeypatch):
+        ray = pytest.importorskip("ray")
+        monkeypatch.setattr(ray, "get", lambda answers: answers)
+        alike = [self.Actor("torch 2, AVX2"), self.Actor("torch 2, AVX2")]
+        assert OnRay(alike).notes() == []
+        [note] = OnRay([*alike, self.Actor("torch 2, AVX512")]).notes()
+        assert "2 kinds of machines (torch 2, AVX2; torch 2, AVX512)" in note
+
+
+def begun(path: Path) -> list[tuple[int, int]]:
+    """Which unit was begun by which process, in order."""
+    lines = [line.split() for line in path.read_text().splitlines()]
+    return [(int(number), int(process)) for number, process in lines]
+
+
+class Noting:
+    """A job that writes down which unit it begins, and in which process."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def about(self):
+        return {"name": "noting"}
+
+    def do(self, unit, advance):
+        with open(self._path, "a") as file:
+            file.write(f"{unit.n_texts} {os.getpid()}\n")
+        time.sleep(unit.seconds)
+        return unit.n_texts * 10
 
 
 class Counting:
