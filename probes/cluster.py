@@ -165,7 +165,7 @@ class OnRay:
             return []
         return [
             f"workers compute on {len(kinds)} kinds of machines ({'; '.join(kinds)}): results "
-            "agree beyond rounding, but not to the last bit."
+            "agree up to rounding, not to the last bit."
         ]
 
     def map(self, units: Iterable[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:

@@ -1,7 +1,6 @@
 """Units on a real Ray of two workers give the bytes of one process, also when one is killed."""
 
 import contextlib
-import functools
 import os
 import signal
 import socket
@@ -165,30 +164,6 @@ class TestRay:
         assert type(caught.value).__name__ == "ModelError"
         assert not (tmp_path / "stories").exists()
 
-    def test_the_unit_of_a_killed_worker_is_done_again_and_counted_once(self, ray_here, tmp_path):
-        make = functools.partial(Noting, str(tmp_path / "begun"))
-        settings = ComputeSettings(engine="ray", workers=2)
-        units = [Number(number, seconds=1.0) for number in range(1, 7)]
-        killed, done = None, []
-        with workers(settings, make, make) as held:
-            assert held.about() == {"name": "noting"}
-            assert held.notes() == []
-            for unit, result in held.map(units, lambda _count: None):
-                done.append((unit.n_texts, result))
-                # Whoever did this unit is at the next one now, or will be in a moment.
-                while killed is None:
-                    at_work = begun(tmp_path / "begun")[-1]
-                    if at_work[0] not in [number for number, _ in done]:
-                        os.kill(at_work[1], signal.SIGKILL)
-                        killed = at_work
-        assert sorted(done) == [(number, number * 10) for number in range(1, 7)]
-        assert killed is not None
-        again = [process for number, process in begun(tmp_path / "begun") if number == killed[0]]
-        assert len(again) == 2
-        assert again[0] == killed[1] != again[1]
-        others = [number for number, _ in begun(tmp_path / "begun") if number != killed[0]]
-        assert sorted(others) == sorted({1, 2, 3, 4, 5, 6} - {killed[0]})
-
     @pytest.mark.parametrize(
         ("wanted", "said"),
         [
@@ -274,20 +249,6 @@ class TestStandingCluster:
         assert set(on_ray) == set(local)
         assert [name for name in local if local[name] != on_ray[name]] == []
 
-    def test_an_address_where_no_ray_is_says_how_to_start_one(self, made, tmp_path):
-        words = [sys.executable, "-m", "probes.run", made.config, "generate-stories"]
-        words += ["--compute.engine=ray", "--compute.address=127.0.0.1:9"]
-        done = subprocess.run(
-            [*words, f"--output_dir={tmp_path}"],
-            cwd=ROOT,
-            timeout=400,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 1
-        assert "could not reach Ray at 127.0.0.1:9" in " ".join(done.stderr.split())
-        assert not (tmp_path / "stories").exists()
-
 
 class TestMachines:
     class Actor:
@@ -307,28 +268,6 @@ class TestMachines:
         assert OnRay(alike).notes() == []
         [note] = OnRay([*alike, self.Actor("torch 2, AVX512")]).notes()
         assert "2 kinds of machines (torch 2, AVX2; torch 2, AVX512)" in note
-
-
-def begun(path: Path) -> list[tuple[int, int]]:
-    """Which unit was begun by which process, in order."""
-    lines = [line.split() for line in path.read_text().splitlines()]
-    return [(int(number), int(process)) for number, process in lines]
-
-
-class Noting:
-    """A job that writes down which unit it begins, and in which process."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def about(self):
-        return {"name": "noting"}
-
-    def do(self, unit, advance):
-        with open(self._path, "a") as file:
-            file.write(f"{unit.n_texts} {os.getpid()}\n")
-        time.sleep(unit.seconds)
-        return unit.n_texts * 10
 
 
 class Counting:
