@@ -298,10 +298,10 @@ def _connect(settings: ComputeSettings) -> None:
         # On a busy machine, or from a slow disk, a process takes longer than Ray's minute to start.
         os.environ.setdefault("RAY_worker_register_timeout_seconds", "600")
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        # Without "local" Ray would join what another user or run has left on this machine.
+        options["address"] = settings.address or "local"
         if settings.address is None:
             options["include_dashboard"] = False
-        else:
-            options["address"] = settings.address
         try:
             with _quiet():
                 ray.init(**options)
