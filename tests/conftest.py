@@ -148,7 +148,7 @@ def validated(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Callable[..
             "free_text_emotions": 4,
             "free_text_random": 2,
             "free_text_tokens": 4,
-            "preference_pairs": 64,
+            "preference_pairs": 96,
             "preference_steered_pairs": 2,
         },
     )

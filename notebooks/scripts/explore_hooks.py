@@ -27,7 +27,7 @@ import hooks
 from probes.figures import png
 from probes.figures.description import Heatmap, Line, Lines, Panel
 
-model = hooks.load("embedded:gemma-3-270m")
+model = hooks.load("embedded:gemma-3-270m", dtype="float32")
 print(model.backend_reason)
 model
 
@@ -154,7 +154,7 @@ for side in ("right", "left"):
 # TransformerLens' hook points and plain hooks on the Hugging Face modules, same weights, same text.
 
 # %%
-plain = hooks.load("embedded:gemma-3-270m", backend="huggingface")
+plain = hooks.load("embedded:gemma-3-270m", backend="huggingface", dtype="float32")
 other = hooks.resid_post(plain, text)
 relative = (other.resid - read.resid).norm(dim=-1) / read.resid.norm(dim=-1)
 print(

@@ -65,8 +65,8 @@ def test_size_and_precision_are_told(tiny_model):
 def test_bfloat16_passes_with_its_own_tolerance(tiny_folder):
     diagnosis = diagnose(tiny_folder("gemma3"), dtype="bfloat16", device="cpu")
     assert diagnosis.ok
-    assert "tolerance 2e-02" in by_name(diagnosis)["backends agree"].detail
-    assert (tolerance(torch.float16), tolerance(torch.float32)) == (2e-2, 1e-5)
+    assert "tolerance 5e-02" in by_name(diagnosis)["backends agree"].detail
+    assert (tolerance(torch.float16), tolerance(torch.float32)) == (5e-2, 1e-5)
 
 
 def test_a_chat_model_is_recognized(tiny_folder):

@@ -134,7 +134,7 @@ class TestFreeText:
         for judged in values["judges"].values():
             assert judged["gain_interval"][0] > 0
             assert judged["excess_interval"][0] > 0
-            assert judged["percentile"] > 0.9
+            assert judged["percentile"] > 0.8
         # These stories convey an emotion by nothing but a word of their own.
         assert values["leak"]["n_words"] == len(MEANING)
         assert values["leak"]["in_stories"] > 0.8

@@ -44,6 +44,7 @@ CHANGED = {
     "neutral.form": "answer",
     "neutral.max_new_tokens": 77,
     "neutral.min_words": 7,
+    "activation.compile": True,
     "activation.token_offset": 7,
     "activation.layers": [1, 2],
     "activation.batch_tokens": 7,
