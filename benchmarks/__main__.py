@@ -23,9 +23,12 @@ Part = tuple[list[tuple[str, str, str]], str]
 PACKAGES = ("torch", "transformers", "transformer-lens", "nnsight")
 
 
-def _reading(quick: bool) -> Iterator[Part]:
+ROUNDS = 3
+
+
+def _reading(quick: bool, rounds: int = ROUNDS) -> Iterator[Part]:
     for name in reading.SUBJECTS:
-        read = reading.measure(name, 4 if quick else 64, 1 if quick else 3)
+        read = reading.measure(name, 4 if quick else 64, 1 if quick else rounds)
         yield reading.ratios(read), reading.section(read)
 
 
@@ -50,7 +53,7 @@ def _corpus(quick: bool) -> Iterator[Part]:
     yield [], big_corpus.section(big_corpus.measure(2 if quick else 100))
 
 
-SECTIONS: dict[str, Callable[[bool], Iterator[Part]]] = {
+SECTIONS: dict[str, Callable[..., Iterator[Part]]] = {
     "reading": _reading,
     "writing": _writing,
     "emotions": _emotions,
@@ -83,12 +86,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], metavar="SECTION")
     parser.add_argument("--quick", action="store_true", help="small sizes: does it run?")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of reading with each recipe")
     asked = parser.parse_args(arguments)
     company, start = Company(), time.monotonic()
     first, texts = [], []
     for name in asked.sections or SECTIONS:
         print(f"{time.monotonic() - start:4.0f} s  {name} ...", file=sys.stderr, flush=True)
-        for ratios, text in SECTIONS[name](asked.quick):
+        how = {"rounds": asked.rounds} if name == "reading" else {}
+        for ratios, text in SECTIONS[name](asked.quick, **how):
             first += ratios
             texts.append(text)
     others = company.share()
@@ -98,7 +103,8 @@ def main(arguments: list[str] | None = None) -> None:
         ("the whole run", f"{time.monotonic() - start:.0f} s"),
     ]
     small = " Small sizes (`--quick`): only to see that it runs." if asked.quick else ""
-    print(f"# Speed and memory\n\nPrinted by `make bench` in one run.{small}\n")
+    named = f", sections {' and '.join(asked.sections)}" if asked.sections else ""
+    print(f"# Speed and memory\n\nPrinted by `make bench` in one run{named}.{small}\n")
     if first:
         print(f"## Ratios\n\n{table(('what', 'ratio', 'goal'), first)}\n")
     print(table(("machine", ""), about))
