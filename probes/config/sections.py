@@ -200,7 +200,7 @@ class ActivationSettings(Section):
     shard_size: int = Field(default=256, ge=1)
     """Texts per unit of work."""
     compile: bool = False
-    """Read through compiled blocks: about half as fast again, after some tens of seconds."""
+    """Read through compiled blocks: faster (`make bench` says by how much), after a slow start."""
     neutral_tokens_per_text: int = Field(default=8, ge=0)
     """Single tokens kept of each neutral text, for token-level components."""
     keep: Literal["auto", "story", "cell"] = "auto"
