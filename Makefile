@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev $(VENV39)/.installed
 	$(VENV39)/bin/python -m pytest tests/hooks/test_hooked_transformer.py
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=2 --dist=loadfile
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 bench: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks

@@ -1,7 +1,8 @@
 """How many padded tokens one forward pass takes: asked for, remembered, or measured once.
 
-1. `tune` times passes over 512, 1,024, 2,048, ... made-up tokens and takes the smallest size within
-   5% of the best rate; it stops when a size is no better, takes too long, or does not fit.
+1. `tune` times passes over 1,024, 2,048, 4,096, ... made-up tokens, as many at once as reading runs
+   side by side, and takes the smallest size within 5% of the best rate; it stops when a size is no
+   better, takes too long, or does not fit.
 2. `remember` writes a size into ``batch_tokens.json`` in the user's cache folder, beside the
    models, per weights, device, dtype and number of threads; `recall` reads it.
 3. A pass that runs out of memory is halved until it fits (`capture`, `parts`); what fitted is
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from hooks.embedded import cache_folder
+from hooks.side_by_side import Crew, passes_at_once
 
 if TYPE_CHECKING:
     from hooks.model import LanguageModel
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 DEFAULT_BATCH_TOKENS = 1024
 """Padded tokens per forward pass where nothing was measured."""
 
-_SIZES = tuple(512 << step for step in range(8))
+_SIZES = tuple(DEFAULT_BATCH_TOKENS << step for step in range(7))
 _TEXT = 128
 """Tokens of each made-up text."""
 _TOO_LONG = 6.0
@@ -44,9 +46,10 @@ _TOO_SMALL = 10_000_000
 """Parameters below which a pass is over before its size could matter."""
 
 
-def largest_first(lengths: Sequence[int]) -> list[int]:
-    """Order text indices from the longest to the shortest."""
-    return sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+def largest_first(lengths: Sequence[int], indices: Sequence[int] | None = None) -> list[int]:
+    """Order text indices, all or some, from the longest to the shortest."""
+    chosen = range(len(lengths)) if indices is None else indices
+    return sorted(chosen, key=lambda index: (-lengths[index], index))
 
 
 def rows_that_fit(order: Sequence[int], lengths: Sequence[int], batch_tokens: int) -> int:
@@ -64,6 +67,25 @@ def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[lis
         rows = rows_that_fit(order, lengths, batch_tokens)
         yield order[:rows]
         order = order[rows:]
+
+
+def evened(lengths: Sequence[int], batch_tokens: int) -> int:
+    """Lower `batch_tokens` until the batches are about equal, and one or an even number of them.
+
+    So threads that read batches side by side end together. The number of threads plays no part:
+    another machine makes the same batches.
+    """
+
+    def count(limit: int) -> int:
+        return sum(1 for _ in batches_by_length(lengths, limit))
+
+    at_most = count(batch_tokens)
+    at_most += at_most % 2 if at_most > 1 else 0
+    low, high = 0, batch_tokens
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if count(middle) <= at_most else (middle, high)
+    return high
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -143,37 +165,38 @@ def tune(
 ) -> int:
     """Measure which size reads the most tokens per second up to a layer."""
     rates: list[tuple[int, float]] = []
-    for size in _SIZES:
-        ids = torch.arange(size).reshape(-1, _TEXT) % min(1000, model.d_vocab)
-        try:
-            seconds = _seconds(model, ids, last_layer, clock, warm=not rates)
-        except Exception as error:
-            if not is_out_of_memory(error) or not rates:
-                raise
-            break
-        rates.append((size, size / seconds))
-        if seconds > _TOO_LONG / 2 or (len(rates) > 1 and rates[-1][1] < 1.05 * rates[-2][1]):
-            break
+    with Crew(passes_at_once(model, model.bulk)) as crew:
+        for size in _SIZES:
+            ids = torch.arange(size).reshape(-1, _TEXT) % min(1000, model.d_vocab)
+
+            def read(ids: torch.Tensor = ids) -> None:
+                model.bulk.run(ids, torch.ones_like(ids), last_layer)
+
+            try:
+                if not rates:
+                    _seconds(model, crew, read, clock)
+                seconds = statistics.median(_seconds(model, crew, read, clock) for _ in range(3))
+            except Exception as error:
+                if not is_out_of_memory(error) or not rates:
+                    raise
+                break
+            rates.append((size, size / max(seconds, 1e-9)))
+            if seconds > _TOO_LONG / 2 or (len(rates) > 1 and rates[-1][1] < 1.05 * rates[-2][1]):
+                break
     release_memory()
     return choose(rates)
 
 
 def _seconds(
-    model: "LanguageModel",
-    ids: torch.Tensor,
-    last_layer: int,
-    clock: Callable[[], float],
-    warm: bool,
+    model: "LanguageModel", crew: Crew, read: Callable[[], None], clock: Callable[[], float]
 ) -> float:
-    taken = []
-    for _ in range(3 if warm else 2):
-        start = clock()
-        with torch.no_grad():
-            model.bulk.run(ids, torch.ones_like(ids), last_layer)
-        if model.device.type == "cuda":
-            torch.cuda.synchronize()
-        taken.append(clock() - start)
-    return max(statistics.median(taken[warm:]), 1e-9)
+    """Time one pass of everyone in the crew."""
+    start = clock()
+    for running in [crew.submit(read) for _ in range(crew.n)]:
+        running.result()
+    if model.device.type == "cuda":
+        torch.cuda.synchronize()
+    return clock() - start
 
 
 def batch_tokens_for(model: "LanguageModel", last_layer: int) -> int:

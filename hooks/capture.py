@@ -3,16 +3,21 @@
 1. Texts become token ids by the model's one tokenisation path.
 2. They are sorted by length and packed into batches of about `batch_tokens` padded tokens
    (`batching`). A batch that runs out of memory is halved until it fits; no text is read twice.
-3. At every wanted layer a hook *selects* the positions that count (a NaN at a padded position
+3. On a CPU several batches are read side by side (`side_by_side`).
+4. At every wanted layer a hook *selects* the positions that count (a NaN at a padded position
    cannot leak, as it would through multiplication by a mask), sums them in float32 and keeps
    nothing else.
-4. The forward pass stops after the last wanted layer; no logits are computed.
+5. The forward pass stops after the last wanted layer; no logits are computed.
 
 Contract: a batch gives the same numbers as its texts one by one; results are in the order given.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -23,7 +28,9 @@ from torch import Tensor
 from hooks.backends import Backend, check_layers
 from hooks.batching import (
     DEFAULT_BATCH_TOKENS,
+    batches_by_length,
     ceiling,
+    evened,
     is_out_of_memory,
     largest_first,
     recall,
@@ -35,6 +42,7 @@ from hooks.errors import InvalidInput, ModelError
 from hooks.model import LanguageModel
 from hooks.phases import serving
 from hooks.positions import FromToken, Positions
+from hooks.side_by_side import Crew, passes_at_once
 from hooks.tokens import TokenBatch, pad
 
 
@@ -140,97 +148,162 @@ def pooled_resid_post(
     encoded = _encode(model, texts)
     lengths = [len(ids) for ids in encoded]
     limit = batch_tokens or recall(model) or DEFAULT_BATCH_TOKENS
-    limit = min(limit, ceiling(model, "reading") or limit)
+    limit = evened(lengths, min(limit, ceiling(model, "reading") or limit))
     tree = model.bulk if through == "bulk" else model.reader
-    shape = (len(texts), len(chosen), model.d_model)
-    mean = torch.full(shape, float("nan"))
-    norm = torch.full(shape[:2], float("nan"))
-    n_tokens = torch.zeros(len(texts), dtype=torch.long)
-    kept: dict[int, Tensor] = {}
     waiting = largest_first(lengths)
+    n_batches = sum(1 for _ in batches_by_length(lengths, limit))
+    at_once = max(1, min(n_batches, passes_at_once(model, tree)))
+    read_texts = _Read(len(texts), len(chosen), model.d_model)
     halved = False
-    while waiting:
-        rows = waiting[: rows_that_fit(waiting, lengths, limit)]
-        batch = pad([encoded[row] for row in rows], model.special_ids, side=padding_side)
-        selected = positions.select(batch.content)
-        kept_mask = keep.select(batch.content) if keep is not None else None
-        with serving(rows):
-            read = _read_if_it_fits(tree, batch, selected, kept_mask, chosen)
-        if read is None:
-            release_memory()
-            if len(rows) == 1:
-                raise ModelError(
-                    f"{model.name} ran out of memory on one text of {lengths[rows[0]]} tokens. "
-                    "Shorten it, read fewer layers, or load the model in a smaller dtype."
-                )
-            limit, halved = max(1, batch.ids.numel() // 2), True
-            continue
-        waiting = waiting[len(rows) :]
-        sums, norms, singles = read
-        counts = selected.sum(dim=1)
-        index = torch.tensor(rows)[counts > 0]
-        filled = counts[counts > 0]
-        mean[index] = sums[counts > 0] / rearrange(filled, "text -> text 1 1")
-        norm[index] = norms[counts > 0] / rearrange(filled, "text -> text 1")
-        n_tokens[torch.tensor(rows)] = counts
-        if kept_mask is not None:
-            sizes = kept_mask.sum(dim=1).tolist()
-            kept.update(zip(rows, singles.split(sizes), strict=True))
-        if progress is not None:
-            progress(len(rows))
+    with Crew(at_once) as crew, _gathering(tree, chosen) as read:
+        running: dict[Future[_Sums | None], _Pass] = {}
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                rows = waiting[: rows_that_fit(waiting, lengths, limit)]
+                waiting = waiting[len(rows) :]
+                batch = pad([encoded[row] for row in rows], model.special_ids, side=padding_side)
+                kept = keep.select(batch.content) if keep is not None else None
+                one = _Pass(rows, batch, positions.select(batch.content), kept, at_once == 1)
+                with serving(rows):
+                    running[crew.submit(functools.partial(read, one))] = one
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                one = running.pop(future)
+                found = future.result()
+                if found is not None:
+                    read_texts.add(one, found)
+                    if progress is not None:
+                        progress(len(one.rows))
+                    continue
+                release_memory()
+                waiting = largest_first(lengths, one.rows + waiting)
+                if len(one.rows) > 1:
+                    limit, halved = min(limit, max(1, one.batch.ids.numel() // 2)), True
+                elif not one.alone:
+                    at_once = 1
+                else:
+                    raise ModelError(
+                        f"{model.name} ran out of memory on one text of "
+                        f"{lengths[one.rows[0]]} tokens. Shorten it, read fewer layers, or load "
+                        "the model in a smaller dtype."
+                    )
     if halved:
         remember_ceiling(model, limit, "reading")
-    ordered = [kept[text] for text in sorted(kept)]
-    tokens = torch.cat(ordered) if ordered else torch.zeros(0, *shape[1:])
-    owners = [text for text in sorted(kept) for _ in range(len(kept[text]))]
-    return Pooled(mean, n_tokens, norm, tokens, torch.tensor(owners, dtype=torch.long))
+    return read_texts.pooled()
 
 
-def _read_if_it_fits(
-    tree: Backend,
-    batch: TokenBatch,
-    selected: Tensor,
-    kept_mask: Tensor | None,
-    layers: list[int],
-) -> tuple[Tensor, Tensor, Tensor] | None:
-    """Return what `_read_batch` does, or None when memory ran out."""
-    try:
-        return _read_batch(tree, batch, selected, kept_mask, layers)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-    return None
+@dataclass(frozen=True)
+class _Pass:
+    """One batch on its way through the model."""
+
+    rows: list[int]
+    """Which of the texts it holds."""
+    batch: TokenBatch
+    selected: Tensor
+    kept: Tensor | None
+    alone: bool
+    """Whether no other pass runs beside it."""
 
 
-def _read_batch(
-    tree: Backend,
-    batch: TokenBatch,
-    selected: Tensor,
-    kept_mask: Tensor | None,
-    layers: list[int],
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return sums [text layer d_model], norm sums [text layer], kept [token layer d_model]."""
-    owner = selected.nonzero()[:, 0]
-    n_texts = selected.shape[0]
-    sums: dict[int, Tensor] = {}
-    norms: dict[int, Tensor] = {}
-    singles: dict[int, Tensor] = {}
+@dataclass(frozen=True)
+class _Sums:
+    """What a pass leaves: [text layer d_model], [text layer] and [token layer d_model]."""
+
+    sums: Tensor
+    norms: Tensor
+    singles: Tensor
+
+
+class _Read:
+    """What has been read of all texts, in their order."""
+
+    def __init__(self, n_texts: int, n_layers: int, d_model: int) -> None:
+        self._mean = torch.full((n_texts, n_layers, d_model), float("nan"))
+        self._norm = torch.full((n_texts, n_layers), float("nan"))
+        self._n_tokens = torch.zeros(n_texts, dtype=torch.long)
+        self._kept: dict[int, Tensor] = {}
+
+    def add(self, one: _Pass, found: _Sums) -> None:
+        """Put what one pass left in its texts' places."""
+        rows, counts = torch.tensor(one.rows), one.selected.sum(dim=1)
+        some = counts > 0
+        self._n_tokens[rows] = counts
+        filled = counts[some]
+        self._mean[rows[some]] = found.sums[some] / rearrange(filled, "text -> text 1 1")
+        self._norm[rows[some]] = found.norms[some] / rearrange(filled, "text -> text 1")
+        if one.kept is not None:
+            singles = found.singles.split(one.kept.sum(dim=1).tolist())
+            self._kept.update(zip(one.rows, singles, strict=True))
+
+    def pooled(self) -> Pooled:
+        """Return everything."""
+        texts = sorted(self._kept)
+        width = self._mean.shape[1:]
+        tokens = torch.cat([self._kept[t] for t in texts]) if texts else torch.zeros(0, *width)
+        owners = [text for text in texts for _ in range(len(self._kept[text]))]
+        owner = torch.tensor(owners, dtype=torch.long)
+        return Pooled(self._mean, self._n_tokens, self._norm, tokens, owner)
+
+
+@dataclass(frozen=True)
+class _Gathered:
+    """What the hooks of a running pass have gathered, by layer."""
+
+    places: Tensor
+    """Of the selected tokens in the batch, counted through it."""
+    owner: Tensor
+    """Which row each belongs to."""
+    n_texts: int
+    kept: Tensor | None
+    sums: dict[int, Tensor] = field(default_factory=dict)
+    norms: dict[int, Tensor] = field(default_factory=dict)
+    singles: dict[int, Tensor] = field(default_factory=dict)
+
+    def add(self, residual: Tensor, layer: int) -> None:
+        """Reduce the residual stream after one layer."""
+        flat = rearrange(residual, "text position d_model -> (text position) d_model")
+        rows = flat[self.places.to(residual.device)].float()
+        owner = self.owner.to(residual.device)
+        sums = rows.new_zeros(self.n_texts, rows.shape[1]).index_add_(0, owner, rows)
+        norms = rows.new_zeros(self.n_texts).index_add_(0, owner, rows.norm(dim=1))
+        self.sums[layer], self.norms[layer] = sums.cpu(), norms.cpu()
+        if self.kept is not None:
+            self.singles[layer] = flat[self.kept.to(residual.device)].float().cpu()
+
+
+@contextlib.contextmanager
+def _gathering(tree: Backend, layers: list[int]) -> Iterator[Callable[[_Pass], _Sums | None]]:
+    """Hang the hooks on the model once; give what runs a pass through them, in any thread.
+
+    It returns None for a pass that ran out of memory.
+    """
+    own = threading.local()
 
     def reduce(residual: Tensor, layer: int) -> None:
-        rows = residual[selected.to(residual.device)].float()
-        index = owner.to(residual.device)
-        sums[layer] = rows.new_zeros(n_texts, rows.shape[1]).index_add_(0, index, rows).cpu()
-        norms[layer] = rows.new_zeros(n_texts).index_add_(0, index, rows.norm(dim=1)).cpu()
-        if kept_mask is not None:
-            singles[layer] = residual[kept_mask.to(residual.device)].float().cpu()
+        own.gathered.add(residual, layer)
+
+    def read(one: _Pass) -> _Sums | None:
+        places = one.selected.flatten().nonzero()[:, 0]
+        kept = None if one.kept is None else one.kept.flatten().nonzero()[:, 0]
+        n_texts, length = one.selected.shape
+        own.gathered = made = _Gathered(places, places // length, n_texts, kept)
+        try:
+            tree.run(one.batch.ids, one.batch.attention_mask, max(layers))
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+        finally:
+            del own.gathered
+        return _Sums(
+            torch.stack([made.sums[layer] for layer in layers], dim=1),
+            torch.stack([made.norms[layer] for layer in layers], dim=1),
+            torch.stack([made.singles[layer] for layer in layers], dim=1)
+            if made.singles
+            else torch.empty(0),
+        )
 
     with tree.hooked(dict.fromkeys(layers, reduce)):
-        tree.run(batch.ids, batch.attention_mask, max(layers))
-    return (
-        torch.stack([sums[layer] for layer in layers], dim=1),
-        torch.stack([norms[layer] for layer in layers], dim=1),
-        torch.stack([singles[layer] for layer in layers], dim=1) if singles else torch.empty(0),
-    )
+        yield read
 
 
 @torch.no_grad()

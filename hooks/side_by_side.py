@@ -1,0 +1,97 @@
+"""Forward passes side by side on a CPU: each on its own share of the threads.
+
+Threads that work on one pass wait for each other after every operation, and most operations of a
+pass over a thousand tokens are short. Two passes on a thread each read up to twice as much as one
+pass on two threads; what a pass computes does not depend on how many run beside it.
+
+Contract
+--------
+* `Crew` is a context manager: outside it torch uses as many threads as before.
+* Work sees the caller's context variables (`phases`), and gradients are off.
+* `passes_at_once` is 1 wherever two passes could disturb each other (on a device, in quantised
+  layers, under anybody's hooks, with rotary frequencies that follow the length of the text) and
+  inside contexts of torch that only their own thread sees (autocast, counters of operations).
+"""
+
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+
+from hooks.backends import Backend, HuggingFaceBackend
+
+if TYPE_CHECKING:
+    from hooks.model import LanguageModel
+
+Result = TypeVar("Result")
+
+
+def passes_at_once(model: "LanguageModel", tree: Backend) -> int:
+    """Return how many forward passes may run at once through one module tree; at least 1."""
+    if not isinstance(tree, HuggingFaceBackend) or model.quantize is not None:
+        return 1
+    if any(p.device.type != "cpu" for p in tree.hf.parameters()) or _in_own_thread_only():
+        return 1
+    return 1 if any(map(_keeps_state, tree.hf.modules())) else torch.get_num_threads()
+
+
+def _in_own_thread_only() -> bool:
+    """Whether a context of this thread changes or watches operations."""
+    modes = torch._C._len_torch_dispatch_stack() + torch._C._len_torch_function_stack()
+    return modes > 0 or torch.is_autocast_enabled("cpu")
+
+
+def _keeps_state(module: torch.nn.Module) -> bool:
+    """Whether a module, or what hangs on it, may change from one pass to the next."""
+    if module._forward_hooks or module._forward_pre_hooks or hasattr(module, "_hf_hook"):
+        return True
+    kinds = getattr(module, "rope_type", None)  # one, or one for each kind of attention
+    named = kinds.values() if isinstance(kinds, dict) else [kinds]
+    return any(name is not None and ("dynamic" in name or name == "longrope") for name in named)
+
+
+class Crew:
+    """Threads that run forward passes; `n` of them share the threads torch has."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self._threads = torch.get_num_threads()
+        self._pool = ThreadPoolExecutor(n, "forward", self._begin) if n > 1 else None
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            # A thread's number is also what threads that start later get.
+            torch.set_num_threads(self._threads)
+
+    def _begin(self) -> None:
+        torch.set_num_threads(max(1, self._threads // self.n))
+
+    def submit(self, work: Callable[[], Result]) -> "Future[Result]":
+        """Start some work beside the rest; at once, in the caller's thread, in a crew of one."""
+        if self._pool is not None:
+            return self._pool.submit(contextvars.copy_context().run, _without_gradients, work)
+        future: Future[Result] = Future()
+        try:
+            future.set_result(_without_gradients(work))
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                raise
+            future.set_exception(error)
+        return future
+
+
+def _without_gradients(work: Callable[[], Result]) -> Result:
+    with torch.no_grad():
+        return work()
