@@ -1,7 +1,7 @@
 """``python -m benchmarks [SECTION ...] [--quick]``: print RESULTS.md, ratios first.
 
-Sections: reading, writing, emotions, memory, corpus; none named means all. Lines on what is going
-on go to standard error.
+Sections: reading, writing, plan, emotions, memory, corpus; none named means all. Lines on what is
+going on go to standard error.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import big_corpus, reading, small_runs, writing
+from benchmarks import big_corpus, plans, reading, small_runs, writing
 from benchmarks.measure import Company
 from benchmarks.tables import table
 
@@ -37,6 +37,11 @@ def _writing(quick: bool) -> Iterator[Part]:
     yield writing.ratios(written), writing.section(written)
 
 
+def _plan(quick: bool) -> Iterator[Part]:
+    found = plans.measure(*((4, 40) if quick else (16, 96)))
+    yield plans.ratios(found), plans.section(found)
+
+
 def _emotions(quick: bool) -> Iterator[Part]:
     yield (
         [],
@@ -56,6 +61,7 @@ def _corpus(quick: bool) -> Iterator[Part]:
 SECTIONS: dict[str, Callable[..., Iterator[Part]]] = {
     "reading": _reading,
     "writing": _writing,
+    "plan": _plan,
     "emotions": _emotions,
     "memory": _memory,
     "corpus": _corpus,

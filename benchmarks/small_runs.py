@@ -73,7 +73,7 @@ def prepare(folder: str, kind: Kind, n_texts: int) -> Callable[..., dict[str, fl
     run = _run(root, model, n_texts // _WRITTEN_CELLS, corpus)
     models = Models(run.config)
     models.subject()
-    return lambda names: _do(run, models, names)
+    return lambda names: do(run, models, names)
 
 
 def emotions(numbers: Sequence[int] = EMOTIONS) -> dict[int, dict[str, float]]:
@@ -93,7 +93,7 @@ def prepare_emotions(folder: str) -> Callable[..., dict[str, float]]:
         root.mkdir()
         run = _run(root, model, 1, write_corpus(root, number))
         models[:] = models or [Models(run.config)]
-        return _do(run, models[0], [*_STAGES["reading"], *LOOKING])
+        return do(run, models[0], [*_STAGES["reading"], *LOOKING])
 
     return job
 
@@ -126,7 +126,7 @@ def _run(root: Path, model: Path, per_topic: int, corpus: dict[str, str]) -> Run
     return Run(parse_config(values, "benchmark"), "benchmark")
 
 
-def _do(run: Run, models: Models, names: Sequence[str]) -> dict[str, float]:
+def do(run: Run, models: Models, names: Sequence[str]) -> dict[str, float]:
     """Run stages and return the seconds of each."""
     run.prepare()
     seconds = {}
