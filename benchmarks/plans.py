@@ -83,9 +83,12 @@ def prepare(folder: str) -> Callable[..., Pairs]:
     return job
 
 
-def ratios(found: Pairs) -> list[tuple[str, str]]:
-    """Return the lines that come first."""
-    return [(f"plan / run: {name}", f"{p / took:.2f}") for name, (p, took) in found.items()]
+def ratios(found: Pairs) -> list[tuple[str, str, str]]:
+    """Return the lines that come first: what, planned beside taken, how near they were meant."""
+    return [
+        (f"plan / run: {name}", f"{planned / took:.2f}x", "0.8x to 1.2x")
+        for name, (planned, took) in found.items()
+    ]
 
 
 def section(found: Pairs) -> str:
