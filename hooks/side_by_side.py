@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hooks.model import LanguageModel
 
 Result = TypeVar("Result")
+_CAPTURING = "transformers.utils.output_capturing"
 
 
 def passes_at_once(model: "LanguageModel", tree: Backend) -> int:
@@ -46,7 +47,10 @@ def _in_own_thread_only() -> bool:
 
 def _keeps_state(module: torch.nn.Module) -> bool:
     """Whether a module, or what hangs on it, may change from one pass to the next."""
-    if module._forward_hooks or module._forward_pre_hooks or hasattr(module, "_hf_hook"):
+    hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
+    # Those that transformers leaves behind speak only in the context that asked for states.
+    others = [hook for hook in hooks if getattr(hook, "__module__", None) != _CAPTURING]
+    if others or hasattr(module, "_hf_hook"):
         return True
     kinds = getattr(module, "rope_type", None)  # one, or one for each kind of attention
     named = kinds.values() if isinstance(kinds, dict) else [kinds]

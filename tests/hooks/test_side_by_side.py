@@ -59,6 +59,12 @@ def test_passes_side_by_side_give_the_bits_of_passes_in_turn(tiny_model, archite
         torch.set_num_threads(1)
 
 
+def test_hidden_states_that_were_asked_for_once_change_nothing(tiny_model, three_threads):
+    model = tiny_model("llama", "huggingface")
+    model.hf(torch.tensor([[1, 2]]), output_hidden_states=True)
+    assert passes_at_once(model, model.bulk) == 3
+
+
 def test_passes_run_at_the_same_time_and_on_a_thread_each(tiny_model, three_threads):
     model = tiny_model("llama", "huggingface")
     together, threads = threading.Barrier(3), []
