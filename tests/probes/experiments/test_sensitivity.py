@@ -60,7 +60,9 @@ def test_the_own_line_of_a_real_run_with_neutral_components_is_the_reported_one(
     assert own["name"] == "documents 50%"
     held_out = find_experiment("held-out-topics").measure(real).values
     place = held_out["layers"].index(held_out["layer"])
-    assert own["accuracy"] == held_out["nearest"][place]["top_1"]
+    reported = held_out["nearest"][place]["top_1"]["value"]
+    # Random weights leave near ties, which rounding may decide either way: one story is allowed.
+    assert own["accuracy"]["value"] == pytest.approx(reported, abs=1.01 / held_out["n_rows"])
 
 
 def test_an_offset_shared_by_all_stories_fools_the_readouts_that_do_not_center(planted):
