@@ -183,7 +183,17 @@ def _boot(label: str, hf: Any, tokenizer: Any) -> Any:
 
 @contextlib.contextmanager
 def _tokenizer_with_path(tokenizer: Any) -> Iterator[Any]:
-    """Copy a tokenizer for TransformerLens, which changes it and loads it again from its path."""
+    """Copy a tokenizer for TransformerLens, which changes it and loads it again from its path.
+
+    It does so to get one that prepends its BOS and has every special token. One that is so already,
+    and says it, is left as it is: nothing is loaded again, and a flat copy is enough.
+    """
+    named = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    if tokenizer.name_or_path and None not in named and tokenizer.encode("a")[0] == named[0]:
+        flat = copy.copy(tokenizer)
+        flat.init_kwargs = {**tokenizer.init_kwargs, "add_bos_token": True}
+        yield flat
+        return
     if tokenizer.name_or_path:
         yield copy.deepcopy(tokenizer)
         return

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import hooks
@@ -62,6 +63,34 @@ class TestFolder:
         assert lens.encode(TEXTS[0]) == plain.encode(TEXTS[0])
         assert lens.special_ids == plain.special_ids
         assert (lens.tokenizer.bos_token is None) == (bos == "none")
+
+    def test_a_tokenizer_that_prepends_its_bos_is_not_loaded_twice(
+        self, tiny_folder, tmp_path, monkeypatch
+    ):
+        folder = shutil.copytree(tiny_folder("llama"), tmp_path / "llama")
+        own = AutoTokenizer.from_pretrained(folder)
+        bos = (own.bos_token, own.bos_token_id)
+        own.backend_tokenizer.post_processor = TemplateProcessing(
+            single=f"{bos[0]} $A", special_tokens=[bos]
+        )
+        own.save_pretrained(folder)
+        loads: list[Any] = []
+        stock = AutoTokenizer.from_pretrained
+
+        def counted(*names, **options):
+            loads.append(names)
+            return stock(*names, **options)
+
+        monkeypatch.setattr(AutoTokenizer, "from_pretrained", counted)
+        model = hooks.load(folder, dtype="float32", device="cpu")
+        assert len(loads) == 1
+        assert model.backend == "transformerlens"
+        assert model.hooked.cfg.tokenizer_prepends_bos
+        assert model.hooked.to_tokens(TEXTS[1])[0].tolist() == model.encode(TEXTS[1])
+        side = model.tokenizer.padding_side
+        model.hooked.tokenizer.padding_side = "left" if side == "right" else "right"
+        assert model.tokenizer.padding_side == side
+        assert "add_bos_token" not in model.tokenizer.init_kwargs
 
     def test_a_model_of_images_and_text_installs_nothing(self, tiny_model, uv_calls):
         """TransformerLens wants torchvision for the images, and would install it while it boots."""
