@@ -92,6 +92,15 @@ def table(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     return rows
 
 
+def in_short(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Count the verdicts; where the numbers stand."""
+    counts = {INSIDE: 0, OUTSIDE: 0, NOT_COMPARABLE: 0}
+    for line in lines:
+        counts[line["verdict"]] += 1
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return f"of {len(lines)} numbers {told} ({FILE})"
+
+
 COLUMNS = ("number", "paper", "its interval", "its n", "ours", "interval", "n", "verdict")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from probes.runs import Run, has_failed
 from probes.scorecard import FILE as SCORECARD
-from probes.scorecard import table as scorecard_table
+from probes.scorecard import in_short
 from probes.storage import read_json, write_json
 
 Row = tuple[str, str]
@@ -130,11 +130,12 @@ def rows(summary: dict[str, Any]) -> list[Row]:
         interval = f"[{clusters['stability_low']:.2f}, {clusters['stability_high']:.2f}]"
         value = f"ARI {clusters['stability']:.2f} {interval} when topics are drawn again"
         table.append((f"stability of {clusters['k']} clusters", value))
+    if lines := summary.get("scorecard"):
+        table.append(("beside the paper", in_short(lines)))
     for stage, seconds in summary["seconds"].items():
         table.append((f"seconds: {stage}", f"{seconds:.1f}"))
     if summary["seconds"]:
         table.append(("seconds: all stages", f"{sum(summary['seconds'].values()):.1f}"))
-    table += scorecard_table(summary.get("scorecard", []))
     return table
 
 

@@ -48,6 +48,10 @@ def pace(per_second: float, unit: str) -> str:
     return f"{duration(1 / per_second)} per {unit.removesuffix('s')}"
 
 
+_FRAME = 4
+"""Columns that a table's lines and margins take, about half of them beside each column."""
+
+
 class _Rate(ProgressColumn):
     """How fast it goes."""
 
@@ -84,12 +88,13 @@ class Terminal:
         self.errors.print(message, style="bold red", markup=False, soft_wrap=True)
 
     def table(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
-        """Print a two-column table."""
+        """Print a two-column table; names take half of the width at most."""
         self._tables[title] = dict(rows)
         if self.as_json:
             return
         table = Table(title=title, show_header=False, title_justify="left")
-        table.add_column(no_wrap=True)
+        longest = max((Text(name).cell_len for name, _ in rows), default=0)
+        table.add_column(width=min(longest, self.output.width // 2 - _FRAME), overflow="fold")
         table.add_column(overflow="fold")
         for name, value in rows:
             table.add_row(Text(name), Text(value))

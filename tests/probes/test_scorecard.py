@@ -1,5 +1,7 @@
 """The scorecard: every number of the paper has a line, and a verdict only where one is fair."""
 
+import re
+
 import pytest
 
 from probes.scorecard import (
@@ -8,6 +10,7 @@ from probes.scorecard import (
     NOT_COMPARABLE,
     OUTSIDE,
     grid,
+    in_short,
     scorecard,
     table,
     to_json,
@@ -181,6 +184,14 @@ def test_the_table_shows_both_sides_and_names_the_rest():
     told = " ".join([*rows, *rows.values()])
     assert all(line["name"].partition(".")[2] in told for line in lines)
     assert table([]) == []
+
+
+def test_in_short_every_number_is_counted_once():
+    lines = to_json(scorecard({"geometry": _geometry(noise=2.0)}))
+    counted = [int(n) for n in re.findall(r"(\d+) (?:inside|outside|not)", in_short(lines))]
+    assert len(counted) == 3
+    assert sum(counted) == len(lines)
+    assert counted[0] + counted[1] == sum(line["verdict"] != NOT_COMPARABLE for line in lines)
 
 
 def test_the_grid_has_a_row_for_every_number_and_all_of_its_sides():

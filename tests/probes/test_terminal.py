@@ -1,4 +1,4 @@
-"""Standard output under --json: one object, whatever happens."""
+"""Tables that can be read at any width; under --json one object, whatever happens."""
 
 import json
 import math
@@ -68,3 +68,19 @@ def test_lines_say_rate_and_time_left_and_quiet_says_nothing(capsys):
 )
 def test_a_slow_rate_is_told_in_seconds_per_unit(per_second, spelled):
     assert pace(per_second, "texts") == spelled
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_long_name_leaves_room_for_the_values(capsys, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    rows = [
+        ("|r| with human valence", "0.95 (PC1, n=24)"),
+        ("paper: " + "replications." * 9, "0.7"),
+    ]
+    Terminal().table("numbers", rows)
+    lines = capsys.readouterr().out.splitlines()
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
+    names, values = ("".join(column).replace(" ", "") for column in zip(*cells, strict=True))
+    assert names == "".join(name for name, _ in rows).replace(" ", "")
+    assert values == "".join(value for _, value in rows).replace(" ", "")
+    assert all(len(line) <= width for line in lines)
