@@ -19,6 +19,8 @@ from probes.statistics import binomial_interval, bootstrap_indices, percentile_i
 
 N_SEARCHED = 5
 """Leading components searched for valence and arousal."""
+MIN_UMAP = 8
+"""Emotions below which a map of neighborhoods is not made: nearly all would be neighbors."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def describe_geometry(
         ),
         "human": norms.rating_table(emotions),
         "kmeans": _clusters(vectors, again, n_clusters, unit_norm, seed),
-        "umap": geometry.umap_layout(vectors, seed).tolist() if n_emotions >= 4 else None,
+        "umap": geometry.umap_layout(vectors, seed).tolist() if n_emotions >= MIN_UMAP else None,
     }
 
 

@@ -53,7 +53,7 @@ SENTENCES = [
 
 TOPICS = ["a lost key", "a late train", "a new roof"]
 EMOTIONS = ["angry", "happy", "sad"]
-"""Three: UMAP starts at four, and compiles for half a minute."""
+"""Fewer than UMAP wants, which compiles for some ten seconds."""
 
 
 def save_tiny_writer(

@@ -7,6 +7,7 @@ own limits is added elsewhere, and so are limits that every run has.
 from collections.abc import Mapping
 from typing import Any
 
+from probes.analysis import MIN_UMAP
 from probes.experiments import NAMES
 from probes.report.headline import SIGNIFICANT, display_name
 
@@ -122,7 +123,9 @@ def _numbers(summary: Mapping[str, Any]) -> list[str]:
             "Own words: the interval of their share does not lie above what 95% of shuffles reach."
         )
     if not summary["umap"]:
-        found.append("No UMAP: it needs at least four emotions.")
+        found.append(
+            f"No UMAP: of fewer than {MIN_UMAP} emotions nearly all are everybody's neighbors."
+        )
     return found
 
 

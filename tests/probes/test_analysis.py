@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from probes.analysis import (
+    MIN_UMAP,
     CellSums,
     describe_geometry,
     describe_layers,
@@ -94,6 +95,10 @@ class TestGeometry:
         assert len(described["umap"]) == 20
         assert described["cosine"][3][3] == pytest.approx(1, abs=1e-5)
         assert len(described["pca"]["coordinates"][0]) == 5
+
+    @pytest.mark.parametrize(("n", "made"), [(MIN_UMAP - 1, False), (MIN_UMAP, True)])
+    def test_few_emotions_have_no_neighborhoods_to_map(self, n, made):
+        assert (geometry_of(planted(RATED[:n]), RATED[:n])["umap"] is not None) == made
 
     @pytest.mark.parametrize("n", [2, 3])
     def test_two_or_three_emotions_leave_out_what_needs_more(self, n):

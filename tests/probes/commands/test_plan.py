@@ -97,10 +97,10 @@ def test_flops_of_writing_are_those_that_torch_counts(small_run):
             "emotions_subset": ["happy", "sad"],
             "topics_subset": ["a lost key"],
             "stories_per_topic": 3,
-            "max_new_tokens": 24,
+            "max_new_tokens": 8,
             "max_attempts": 1,
         },
-        neutral={"max_new_tokens": 24},
+        neutral={"max_new_tokens": 8},
     )
     with FlopCounterMode(display=False) as counted:
         made.stages("generate-stories", "generate-neutral")
