@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -145,18 +146,39 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def validated(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Callable[..., Path]) -> Any:
-    """A `SmallRun` of a tiny random model with every experiment done, and UMAP; only look at it."""
+    """A `SmallRun` of a tiny random model with every experiment done, and UMAP; only look at it.
+
+    Processes that share the suite share it: the first that wants it makes it.
+    """
+    import small_runs
+    from filelock import FileLock
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "validated"
+    made = small_runs.SmallRun(str(folder / "c.yaml"), folder / "out")
+    with FileLock(shared / "validated.lock"):
+        if not (folder / "made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            _validate(made, tiny_folder("gpt2"))
+            (folder / "made").touch()
+    return made
+
+
+def _validate(made: Any, subject: Path) -> None:
+    """Run everything in the folder of a config that is yet to be written."""
     import small_runs
 
     from probes.stages import NAMES
 
-    folder = tmp_path_factory.mktemp("validated")
+    folder = Path(made.config).parent
     # Most have a first token of their own in the tiny vocabulary, so that words can be steered to.
     emotions = ["angry", "blissful", "calm", "frustrated", "happy", "lonely", "sad", "terrified"]
     topics = ["a lost key", "a late train", "a new roof", "a letter", "a map"]
     values = small_runs.small_settings(
-        tiny_folder("gpt2"),
-        folder / "out",
+        subject,
+        made.folder,
         corpus=small_runs.write_corpus(folder, emotions, topics),
         generation={"emotions_subset": None},
         # Below the last layer, where what is added to one token still reaches the next.
@@ -178,7 +200,6 @@ def validated(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Callable[..
             "preference_steered_pairs": 2,
         },
     )
-    made = small_runs.SmallRun(small_runs.write_config(folder / "c.yaml", values), folder / "out")
+    small_runs.write_config(Path(made.config), values)
     made.run().prepare()
     made.stages(*NAMES)
-    return made

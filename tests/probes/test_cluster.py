@@ -135,27 +135,6 @@ class TestRay:
         folder, _ = killed
         assert not made.stage("generate-stories", output_dir=str(folder))
 
-    def test_a_lost_driver_leaves_whole_units_and_another_goes_on(self, made, ray_here, tmp_path):
-        words = [sys.executable, "-m", "probes.run", made.config, "generate-stories", "--quiet"]
-        flags = ["--compute.engine=ray", "--compute.workers=2", f"--output_dir={tmp_path}"]
-        driver = subprocess.Popen([*words, *flags], cwd=ROOT)
-        deadline = time.monotonic() + 240
-        while not list(tmp_path.glob("stories/*/*.json")) and time.monotonic() < deadline:
-            assert driver.poll() is None
-            time.sleep(0.01)
-        below = psutil.Process(driver.pid).children(recursive=True)
-        driver.kill()
-        driver.wait()
-        written = files_of(tmp_path)
-        assert 0 < len(written) < 9
-        _, alive = psutil.wait_procs(below, timeout=240)
-        assert not alive  # Ray goes with its driver
-        assert made.stage("generate-stories", output_dir=str(tmp_path), **RAY)
-        local = files_of(made.folder)
-        resumed = files_of(tmp_path)
-        assert len(resumed) == 9
-        assert [name for name in resumed if resumed[name] != local[name]] == []
-
     def test_an_error_of_a_worker_is_the_error_of_the_run(self, made, ray_here, tmp_path):
         with pytest.raises(Exception, match="could not load model 'no/such/model'") as caught:
             made.stage(
