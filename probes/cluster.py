@@ -14,6 +14,7 @@ threads (OMP_NUM_THREADS; Ray sets it to `cpus_per_worker` where it is not set) 
 
 import contextlib
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -285,6 +286,8 @@ def _quiet() -> Iterator[None]:
 
 
 _started_here = False
+_PATIENCE = 10.0
+"""Seconds in which a cluster must answer."""
 
 
 def _connect(settings: ComputeSettings) -> None:
@@ -303,13 +306,14 @@ def _connect(settings: ComputeSettings) -> None:
         if settings.address is None:
             options["include_dashboard"] = False
         try:
+            _knock(options["address"])
             with _quiet():
                 ray.init(**options)
         except Exception as error:
             where = settings.address or "this machine"
             raise ClusterError(
-                f"could not reach Ray at {where}: {error} Start it (ray start --head), or give its "
-                "address in compute.address; null starts one on this machine."
+                f"could not reach Ray at {where}: {error}. Start it (ray start --head), or give "
+                "its address in compute.address; null starts one on this machine."
             ) from error
         _started_here = True
     total = ray.cluster_resources()
@@ -321,6 +325,13 @@ def _connect(settings: ComputeSettings) -> None:
                 f"and the cluster has {found:g}. Lower compute.workers or "
                 f"compute.{kind.lower()}s_per_worker, or add machines first."
             )
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody answers at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
 
 
 def disconnect() -> None:

@@ -118,6 +118,20 @@ def killed(made, ray_here, tmp_path_factory) -> tuple[Path, Killer]:
     return folder, killer
 
 
+def test_an_address_where_nobody_answers_is_told_at_once():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        settings = ComputeSettings(engine="ray", address=address)
+        begun = time.monotonic()
+        with (
+            pytest.raises(ClusterError, match=f"could not reach Ray at {address}.*compute.address"),
+            workers(settings, Counting, Counting),
+        ):
+            pass
+    assert time.monotonic() - begun < 30
+
+
 class TestRay:
     def test_workers_were_killed_in_the_middle(self, killed):
         _, killer = killed
