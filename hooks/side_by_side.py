@@ -1,8 +1,8 @@
 """Forward passes side by side on a CPU: each on its own share of the threads.
 
 Threads that work on one pass wait for each other after every operation, and most operations of a
-pass over a thousand tokens are short. Two passes on a thread each read up to twice as much as one
-pass on two threads; what a pass computes does not depend on how many run beside it.
+pass over a thousand tokens are short; passes on a thread each wait for nobody. What a pass computes
+does not depend on how many run beside it.
 
 Contract
 --------
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hooks.model import LanguageModel
 
 Result = TypeVar("Result")
+_MOST = 8
+"""Passes at once, each of which holds memory of its own; more threads than that share them."""
 _CAPTURING = "transformers.utils.output_capturing"
 
 
@@ -36,7 +38,9 @@ def passes_at_once(model: "LanguageModel", tree: Backend) -> int:
         return 1
     if any(p.device.type != "cpu" for p in tree.hf.parameters()) or _in_own_thread_only():
         return 1
-    return 1 if any(map(_keeps_state, tree.hf.modules())) else torch.get_num_threads()
+    if any(map(_keeps_state, tree.hf.modules())):
+        return 1
+    return min(_MOST, torch.get_num_threads())
 
 
 def _in_own_thread_only() -> bool:
