@@ -92,8 +92,14 @@ def write_summary(run: Run, stages: Sequence[str] | None = None) -> dict[str, An
     return summary
 
 
-def rows(summary: dict[str, Any]) -> list[Row]:
-    """Return the summary as (what, value) rows for people."""
+def experiment_rows(summary: dict[str, Any]) -> list[Row]:
+    """Return what each experiment found as (what, value) rows for people."""
+    found = summary.get("experiments", {}).values()
+    return [(label, value) for experiment in found for label, value in experiment["rows"]]
+
+
+def rows(summary: dict[str, Any], *, experiments: bool = True) -> list[Row]:
+    """Return the summary as (what, value) rows for people, with or without `experiment_rows`."""
     table: list[Row] = []
     for key, label in (("stories", "stories"), ("neutral", "neutral dialogues")):
         if texts := summary.get(key):
@@ -123,8 +129,7 @@ def rows(summary: dict[str, Any]) -> list[Row]:
                     f"names (95%: {share['_shuffled_95']:.0%})",
                 )
             )
-    for experiment in summary.get("experiments", {}).values():
-        table += [(label, value) for label, value in experiment["rows"]]
+    table += experiment_rows(summary) if experiments else []
     table += [(f"FAILED: {name}", said) for name, said in summary.get("failed", {}).items()]
     if (clusters := summary.get("kmeans")) and clusters["stability"] is not None:
         interval = f"[{clusters['stability_low']:.2f}, {clusters['stability_high']:.2f}]"

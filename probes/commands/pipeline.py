@@ -155,5 +155,8 @@ def _show(
         terminal.result({"scorecard": lines})
     if not names:
         found = summary.write_summary(run, stages.NAMES)
-        terminal.table(f"results in {run.root}", summary.rows(found))
+        # The short table last, where it is seen.
+        if details := summary.experiment_rows(found):
+            terminal.table("what the experiments found", details)
+        terminal.table(f"results in {run.root}", summary.rows(found, experiments=False))
         terminal.result({"summary": found})
