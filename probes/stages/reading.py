@@ -143,6 +143,7 @@ def _totals(run: Run, kind: Kind, index: dict[str, Any]) -> dict[str, int]:
         totals["n_texts"] += int(shard.n_texts.sum())
         totals["n_tokens"] += int(shard.n_tokens.sum())
         totals["dropped"] += shard.dropped
+        del shard
     return totals
 
 
@@ -187,6 +188,7 @@ def _read_shards(
     with reporter.task(f"reading {kind}", corpus.total, "texts", corpus.total - left) as advance:
         for unit, shard in readers.map(units(), advance):
             save_shard(shard_path(run.root, kind, unit.number), shard, made_from)
+            del unit, shard  # or they would be held while the next is read
 
 
 def _cells_hash(run: Run, cells: Sequence[Cell]) -> str:
