@@ -6,7 +6,6 @@ after it and starts from nothing.
 
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from benchmarks import small_runs
 from benchmarks.children import Child
@@ -59,7 +58,7 @@ def prepare(folder: str) -> Callable[..., Pairs]:
         seconds |= small_runs.do(run, models, _STAGES[2:])
         usage = [(run.record(name) or {})["counts"]["usage"] for name in _STAGES[:2]]
         texts = read_corpus(run.root, [*run.story_cells, *run.neutral_cells])
-        activations = [path.stat().st_size for path in Path(run.root / "activations").iterdir()]
+        activations = [path.stat().st_size for path in (run.root / "activations").iterdir()]
         return {
             "seconds of writing": (
                 3600 * (planned.writing_hours or 0.0),

@@ -18,6 +18,7 @@ import os
 import statistics
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -70,22 +71,18 @@ def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[lis
 
 
 def evened(lengths: Sequence[int], batch_tokens: int) -> int:
-    """Lower `batch_tokens` until the batches are about equal, and one or an even number of them.
+    """Lower `batch_tokens` as far as the batches stay as many, or one more where that makes a pair.
 
-    So threads that read batches side by side end together. The number of threads plays no part:
-    another machine makes the same batches.
+    So they are about equal, and threads that read them side by side end together. The number of
+    threads plays no part: another machine makes the same batches.
     """
 
     def count(limit: int) -> int:
         return sum(1 for _ in batches_by_length(lengths, limit))
 
-    at_most = count(batch_tokens)
-    at_most += at_most % 2 if at_most > 1 else 0
-    low, high = 0, batch_tokens
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if count(middle) <= at_most else (middle, high)
-    return high
+    n_batches = count(batch_tokens)
+    at_most = n_batches + n_batches % 2 if n_batches > 1 else n_batches
+    return 1 + bisect_left(range(1, batch_tokens), True, key=lambda limit: count(limit) <= at_most)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

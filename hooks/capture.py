@@ -22,7 +22,7 @@ from typing import Literal
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks.backends import Backend, check_layers
@@ -198,19 +198,20 @@ class _Pass:
     rows: list[int]
     """Which of the texts it holds."""
     batch: TokenBatch
-    selected: Tensor
-    kept: Tensor | None
+    selected: Bool[Tensor, "text position"]
+    kept: Bool[Tensor, "text position"] | None
     alone: bool
     """Whether no other pass runs beside it."""
 
 
 @dataclass(frozen=True)
 class _Sums:
-    """What a pass leaves: [text layer d_model], [text layer] and [token layer d_model]."""
+    """What a pass leaves."""
 
-    sums: Tensor
-    norms: Tensor
-    singles: Tensor
+    sums: Float[Tensor, "text layer d_model"]
+    norms: Float[Tensor, "text layer"]
+    singles: Float[Tensor, "token layer d_model"] | None
+    """Of the tokens kept one by one, where some were to be."""
 
 
 class _Read:
@@ -230,7 +231,7 @@ class _Read:
         filled = counts[some]
         self._mean[rows[some]] = found.sums[some] / rearrange(filled, "text -> text 1 1")
         self._norm[rows[some]] = found.norms[some] / rearrange(filled, "text -> text 1")
-        if one.kept is not None:
+        if one.kept is not None and found.singles is not None:
             singles = found.singles.split(one.kept.sum(dim=1).tolist())
             self._kept.update(zip(one.rows, singles, strict=True))
 
@@ -248,12 +249,12 @@ class _Read:
 class _Gathered:
     """What the hooks of a running pass have gathered, by layer."""
 
-    places: Tensor
+    places: Int[Tensor, "selected"]
     """Of the selected tokens in the batch, counted through it."""
-    owner: Tensor
+    owner: Int[Tensor, "selected"]
     """Which row each belongs to."""
     n_texts: int
-    kept: Tensor | None
+    kept: Int[Tensor, "token"] | None
     sums: dict[int, Tensor] = field(default_factory=dict)
     norms: dict[int, Tensor] = field(default_factory=dict)
     singles: dict[int, Tensor] = field(default_factory=dict)
@@ -297,9 +298,7 @@ def _gathering(tree: Backend, layers: list[int]) -> Iterator[Callable[[_Pass], _
         return _Sums(
             torch.stack([made.sums[layer] for layer in layers], dim=1),
             torch.stack([made.norms[layer] for layer in layers], dim=1),
-            torch.stack([made.singles[layer] for layer in layers], dim=1)
-            if made.singles
-            else torch.empty(0),
+            None if kept is None else torch.stack([made.singles[n] for n in layers], dim=1),
         )
 
     with tree.hooked(dict.fromkeys(layers, reduce)):

@@ -189,7 +189,7 @@ def _tokenizer_with_path(tokenizer: Any) -> Iterator[Any]:
     and says it, is left as it is: nothing is loaded again, and a flat copy is enough.
     """
     named = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
-    if tokenizer.name_or_path and None not in named and tokenizer.encode("a")[0] == named[0]:
+    if tokenizer.name_or_path and None not in named and tokenizer.encode("a")[:1] == [named[0]]:
         flat = copy.copy(tokenizer)
         flat.init_kwargs = {**tokenizer.init_kwargs, "add_bos_token": True}
         yield flat

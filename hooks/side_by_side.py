@@ -16,7 +16,6 @@ Contract
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -72,12 +71,7 @@ class Crew:
     def __enter__(self) -> "Crew":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             # A thread's number is also what threads that start later get.
@@ -93,9 +87,7 @@ class Crew:
         future: Future[Result] = Future()
         try:
             future.set_result(_without_gradients(work))
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                raise
+        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
             future.set_exception(error)
         return future
 

@@ -49,7 +49,7 @@ def pace(per_second: float, unit: str) -> str:
 
 
 _FRAME = 4
-"""Columns that a table's lines and margins take, about half of them beside each column."""
+"""Half of the columns that the lines and margins of two cells take, rounded up."""
 
 
 class _Rate(ProgressColumn):
@@ -93,8 +93,7 @@ class Terminal:
         if self.as_json:
             return
         table = Table(title=title, show_header=False, title_justify="left")
-        longest = max((Text(name).cell_len for name, _ in rows), default=0)
-        table.add_column(width=min(longest, self.output.width // 2 - _FRAME), overflow="fold")
+        table.add_column(max_width=self.output.width // 2 - _FRAME, overflow="fold")
         table.add_column(overflow="fold")
         for name, value in rows:
             table.add_row(Text(name), Text(value))

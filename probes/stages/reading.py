@@ -143,7 +143,7 @@ def _totals(run: Run, kind: Kind, index: dict[str, Any]) -> dict[str, int]:
         totals["n_texts"] += int(shard.n_texts.sum())
         totals["n_tokens"] += int(shard.n_tokens.sum())
         totals["dropped"] += shard.dropped
-        del shard
+        del shard  # or it would be held while the next is loaded
     return totals
 
 

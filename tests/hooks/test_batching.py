@@ -58,6 +58,22 @@ def little_memory(model, most_tokens: int, error: type[BaseException] = torch.Ou
         handle.remove()
 
 
+def test_evened_batches_are_no_larger_about_equal_and_come_in_pairs():
+    lengths = [5 + 7 * n % 200 for n in range(97)]
+    for limit in (256, 512, 1024, 2048):
+        before = list(batching.batches_by_length(lengths, limit))
+        after = list(batching.batches_by_length(lengths, batching.evened(lengths, limit)))
+        assert sorted(sum(after, [])) == list(range(97))
+        assert len(after) == len(before) + len(before) % 2
+        sizes, sizes_before = (
+            [len(rows) * lengths[rows[0]] for rows in batches] for batches in (after, before)
+        )
+        assert max(sizes) <= max(sizes_before) <= limit
+        assert min(sizes) / max(sizes) >= min(sizes_before) / max(sizes_before)
+    for few in ([], [3]):  # nothing to even out
+        assert len(list(batching.batches_by_length(few, batching.evened(few, 1024)))) == len(few)
+
+
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError, MemoryError])
 def test_out_of_memory_splits_the_batch_and_counts_each_text_once(model, cache, error):
     whole = hooks.pooled_resid_post(model, TEXTS)
