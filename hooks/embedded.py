@@ -16,6 +16,7 @@ import contextlib
 import functools
 import hashlib
 import io
+import json
 import logging
 import os
 import shutil
@@ -255,3 +256,20 @@ def _convert(gguf: Path, target: Path) -> None:
         plain.generation_config = loaded.generation_config
         plain.save_pretrained(target)
         tokenizer.save_pretrained(target)
+    _name_what_is_in_the_file(tokenizer, target)
+
+
+def _name_what_is_in_the_file(tokenizer: Any, folder: Path) -> None:
+    """Let a saved tokenizer be loaded as it is, which takes half the time.
+
+    A class of one architecture makes the tokenizer anew from parts of its file, read in Python.
+    """
+    path = folder / "tokenizer_config.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    settings["tokenizer_class"] = "PreTrainedTokenizerFast"
+    settings["padding_side"] = tokenizer.padding_side
+    settings["added_tokens_decoder"] = {
+        str(token_id): token.__getstate__()
+        for token_id, token in tokenizer.added_tokens_decoder.items()
+    }
+    path.write_text(json.dumps(settings), encoding="utf-8")

@@ -33,8 +33,8 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
-from probes.geometry import unit
 from probes.statistics import permutation_p_value
+from probes.unit import unit
 
 FEWEST = 8
 """Shared emotions: a half of fewer has too few distances to compare."""

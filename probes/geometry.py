@@ -41,6 +41,7 @@ from sklearn.metrics import (
 from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
+from probes.unit import unit
 
 # Parallel vectors scaled to unit norm differ in the last bits; to this many decimals they are one.
 _DECIMALS = 12
@@ -70,24 +71,6 @@ class Agreement(NamedTuple):
 
     ari: float
     nmi: float
-
-
-def unit(vectors: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
-    """Scale each vector to length one.
-
-    Raises
-    ------
-    DataError
-        When a vector is zero or not finite.
-    """
-    wide = vectors.double()
-    norm = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
-    if not bool((torch.isfinite(norm) & (norm > 0)).all()):
-        raise DataError(
-            "Expected finite vectors with a direction, got a vector that is zero or holds NaN or "
-            "infinity. Drop it, or check the activations it was made from."
-        )
-    return (wide / norm).to(vectors.dtype)
 
 
 def cosine_matrix(vectors: Float[Tensor, "emotion d_model"]) -> Float[Tensor, "emotion emotion"]:

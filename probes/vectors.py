@@ -35,8 +35,8 @@ from hooks import (
 )
 from probes import hub
 from probes.activations import read_metadata
-from probes.geometry import unit
 from probes.storage import write_bytes
+from probes.unit import unit
 
 FILE_NAME = "emotion_vectors.safetensors"
 

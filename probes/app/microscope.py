@@ -26,7 +26,7 @@ import hooks
 from hooks import LanguageModel
 from hooks.pieces import token_pieces
 from probes.app.dialogue import Dialogue, Turn, first_turn_only, lay_out
-from probes.geometry import unit
+from probes.unit import unit
 from probes.vectors import EmotionVectors
 
 _TRIES = 4

@@ -29,7 +29,7 @@ from probes.experiments import Experiment, Measured
 from probes.experiments.wording import correlation
 from probes.figures import Figure
 from probes.figures.rating_figures import rating_scatter
-from probes.geometry import principal_components, unit
+from probes.geometry import principal_components
 from probes.headline import N_SEARCHED, RatingMatch, interval_of
 from probes.materials import Materials
 from probes.norm_files import Norms, read_norms
@@ -40,6 +40,7 @@ from probes.statistics import (
     permutation_p_value,
     search_components,
 )
+from probes.unit import unit
 
 CEILING = {"valence": 0.95, "arousal": 0.80}
 """Correlation between ratings by different groups of people."""

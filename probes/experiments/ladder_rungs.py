@@ -21,7 +21,6 @@ from probes import refits
 from probes.accuracy import Estimate, mean_by_topics
 from probes.experiments.embedded_stories import embedded_stories, name_embeddings
 from probes.folds import Folds
-from probes.geometry import unit
 from probes.headline import (
     RatingMatch,
     Reference,
@@ -43,6 +42,7 @@ from probes.holdout import (
     scores,
 )
 from probes.materials import Materials
+from probes.unit import unit
 
 EMBEDDINGS, EARLY, CHOSEN = "input embeddings", "early layer", "analyzed layer"
 

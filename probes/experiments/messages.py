@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hooks import LanguageModel
 from hooks.endings import at_end
-from probes.geometry import unit
+from probes.unit import unit
 
 N_PERMUTATIONS = 2000
 """Permutations behind every p-value over messages: they cost nothing."""

@@ -26,8 +26,8 @@ from torch import Tensor
 from hooks import DataError, InvalidInput
 from probes.denoising import project_out
 from probes.exchange import EndpointError
-from probes.geometry import unit
 from probes.materials import Stories
+from probes.unit import unit
 
 _AT_ONCE = 4
 NONE = "none"

@@ -188,6 +188,24 @@ class TestRealModels:
         ids = gemma.encode(TEXT)
         assert (ids[0], ids.count(2)) == (2, 1)
 
+    def test_gemmas_tokenizer_is_that_of_its_architecture(self):
+        from transformers import AutoTokenizer, GemmaTokenizer
+
+        folder = embedded.folder("gemma-3-270m")
+        ours, theirs = AutoTokenizer.from_pretrained(folder), GemmaTokenizer.from_pretrained(folder)
+        assert type(ours) is not type(theirs)
+        assert ours.get_vocab() == theirs.get_vocab()
+        assert ours.special_tokens_map == theirs.special_tokens_map
+        assert ours.padding_side == theirs.padding_side
+        for text in (
+            TEXT,
+            "  two\n\n\tspaces ",
+            "<start_of_turn>user<eos>",
+            "na\u00efve \u65e5\u672c \U0001f642",
+        ):
+            assert ours(text).input_ids == theirs(text).input_ids
+            assert ours.decode(ours(text).input_ids) == theirs.decode(theirs(text).input_ids)
+
     def test_a_chat_prompt_of_smollm2_has_one_beginning(self):
         from transformers import AutoTokenizer
 

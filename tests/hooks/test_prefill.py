@@ -75,6 +75,26 @@ def test_every_prompt_keeps_a_token_of_its_own(read_tokens, prompts):
         assert torch.allclose(row, read_tokens([prompt])[0][0], atol=1e-4)
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_the_unembedding_is_multiplied_once_and_never_copied(tiny_model, n):
+    """PyTorch takes rows with another stride one by one, each with a copy of the matrix."""
+    model = tiny_model("llama", "huggingface")
+    largest = 0
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            nonlocal largest
+            result = func(*args, **(kwargs or {}))
+            if func.overloadpacket is torch.ops.aten.bmm:
+                largest = max(largest, args[1].numel())
+            return result
+
+    head = model.hf.get_output_embeddings().weight
+    with torch.no_grad(), Watch():
+        read_prompts(model.hf, PROMPTS[:n], 4, torch.device("cpu"))
+    assert largest < head.numel()
+
+
 def test_hooks_that_must_see_whole_prompts_do(read_tokens):
     with whole_prompts():
         _, _, counted = read_tokens(PROMPTS)

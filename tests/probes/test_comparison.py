@@ -7,7 +7,7 @@ from scipy.stats import kstest, spearmanr
 
 from hooks import DataError, InvalidInput
 from probes import comparison
-from probes.geometry import unit
+from probes.unit import unit
 
 MEASURES = [comparison.rsa, comparison.cka, comparison.procrustes]
 

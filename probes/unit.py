@@ -1,0 +1,29 @@
+"""Vectors of length one, whose products are cosines.
+
+Apart from the geometry, which takes a second to import and which most of what needs a cosine does
+without.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from hooks.errors import DataError
+
+
+def unit(vectors: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
+    """Scale each vector to length one.
+
+    Raises
+    ------
+    DataError
+        When a vector is zero or not finite.
+    """
+    wide = vectors.double()
+    norm = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+    if not bool((torch.isfinite(norm) & (norm > 0)).all()):
+        raise DataError(
+            "Expected finite vectors with a direction, got a vector that is zero or holds NaN or "
+            "infinity. Drop it, or check the activations it was made from."
+        )
+    return (wide / norm).to(vectors.dtype)

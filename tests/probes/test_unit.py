@@ -1,0 +1,27 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from hooks.errors import DataError
+from probes.unit import unit
+
+
+def test_direction_stays_and_length_is_one():
+    torch.testing.assert_close(
+        unit(torch.tensor([[[3.0, 4.0], [0.0, -2.0]]])),
+        torch.tensor([[[0.6, 0.8], [0.0, -1.0]]]),
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
+def test_a_vector_without_a_direction_is_an_error(value):
+    with pytest.raises(DataError, match="zero or holds NaN"):
+        unit(torch.tensor([[1.0, 0.0], [value, 0.0]]))
+
+
+def test_scores_are_made_without_importing_what_only_analysis_needs():
+    code = "import sys, probes.scoring; print(*{'sklearn', 'scipy', 'pandas'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == ""
