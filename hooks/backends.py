@@ -77,6 +77,10 @@ class _Stop(Exception):
     """Raised by the last hook needed, to skip what nobody reads."""
 
 
+def _stop(*_: Any) -> None:
+    raise _Stop
+
+
 class HuggingFaceBackend:
     """Plain forward hooks on the decoder blocks of a Hugging Face causal language model."""
 
@@ -116,12 +120,8 @@ class HuggingFaceBackend:
         last_layer: int,
     ) -> None:
         """See `Backend.run`."""
-
-        def stop(*_: Any) -> None:
-            raise _Stop
-
         # Registered last, so it runs after the functions that read this block.
-        handle = self.structure.blocks[last_layer].register_forward_hook(stop)
+        handle = self.structure.blocks[last_layer].register_forward_hook(_stop)
         device = self.hf.get_input_embeddings().weight.device
         inputs = {"input_ids": tokens, "attention_mask": attention_mask}
         if self._takes_positions:
@@ -195,12 +195,18 @@ class TransformerLensBackend:
     ) -> None:
         """See `Backend.run`."""
         device = self.model.cfg.device
-        self.model(
-            tokens.to(device),
-            attention_mask=attention_mask.to(device),
-            stop_at_layer=last_layer + 1,
-            return_type=None,
-        )
+        # The bridge stops where a block begins: after the last one it would compute all logits.
+        handle = self.model.unembed.register_forward_pre_hook(_stop)
+        try:
+            with contextlib.suppress(_Stop):
+                self.model(
+                    tokens.to(device),
+                    attention_mask=attention_mask.to(device),
+                    stop_at_layer=last_layer + 1,
+                    return_type=None,
+                )
+        finally:
+            handle.remove()
 
     def unembed(self, residual: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_vocab"]:
         """See `Backend.unembed`."""

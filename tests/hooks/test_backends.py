@@ -56,6 +56,21 @@ def assert_close(got: torch.Tensor, expected: torch.Tensor) -> None:
     assert ((got - expected).abs().amax(dim=(1, 2)) / scale).max() < 1e-5
 
 
+@pytest.mark.parametrize("through", ["reader", "bulk"])
+@pytest.mark.parametrize("architecture", ["gpt2", "gemma4"])
+def test_reading_the_last_layer_takes_no_logits(tiny_model, architecture, through):
+    model = tiny_model(architecture, "transformerlens")
+    heads = {"reader": model.hooked.unembed, "bulk": model.hf.get_output_embeddings()}
+    trees = {"reader": model.hooked, "bulk": model.hf}
+    asked = []
+    handle = heads[through].register_forward_hook(lambda *_: asked.append(1))
+    hooks.pooled_resid_post(model, [TEXT], layers=[model.n_layers - 1], through=through)
+    assert not asked
+    trees[through](torch.tensor([model.encode(TEXT)]))
+    assert asked
+    handle.remove()
+
+
 @pytest.mark.parametrize("architecture", [*ARCHITECTURES, "gemma2", "gemma4-multimodal"])
 class TestAgreement:
     def test_both_backends_give_the_block_outputs_of_hugging_face(

@@ -100,13 +100,19 @@ class TestReplies:
 
 
 @pytest.mark.embedded
-def test_a_typed_text_takes_a_core_less_than_a_second(microscope):
+def test_a_typed_text_costs_little_more_than_the_models_own_pass(microscope):
+    """A fraction of a second on a free machine; a crowded one slows both."""
     model = hooks.load("embedded:gemma-3-270m")
     seen = microscope(model=model, layers=range(model.n_layers))
     text = "She read the letter twice, put it down and looked out of the window for a long"
-    seconds = []
+    ours, alone = [], []
     for word in ("time", "while", "moment", "hour", "minute"):
-        start = time.process_time()  # others may keep the machine busy
+        ids = torch.tensor([model.encode(f"{text} {word}.")])
+        start = time.process_time()
+        with torch.no_grad():
+            model.hf(ids)
+        between = time.process_time()
         seen.read(f"{text} {word}.")
-        seconds.append(time.process_time() - start)
-    assert min(seconds) < 1, seconds
+        alone.append(between - start)
+        ours.append(time.process_time() - between)
+    assert min(ours) < 3 * min(alone), (ours, alone)
