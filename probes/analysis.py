@@ -124,7 +124,7 @@ def _clusters(
         return None
     labels = geometry.kmeans_labels(vectors, n_clusters, seed, unit_norm)
     resampled = [geometry.kmeans_labels(one, n_clusters, seed, unit_norm) for one in again]
-    agreements = torch.tensor([geometry.agreement(labels, one).ari for one in resampled])
+    agreements = torch.tensor([geometry.adjusted_rand_index(labels, one) for one in resampled])
     stability = low = high = None
     if len(resampled) >= 2:
         stability = float(agreements.mean())

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from probes.accuracy import Estimate
-from probes.geometry import agreement, kmeans_labels, principal_components
+from probes.geometry import adjusted_rand_index, kmeans_labels, principal_components
 from probes.norms import MIN_RATED, rated_words, rating_table
 from probes.statistics import bootstrap_indices, pearson, percentile_interval
 from probes.stimuli import paper_clusters
@@ -139,7 +139,7 @@ def cluster_ari(
         return None
     chosen = vectors[known.clustered]
     labels = kmeans_labels(chosen, known.n_clusters, seed, unit_norm)
-    return agreement(labels, known.clusters).ari
+    return adjusted_rand_index(labels, known.clusters)
 
 
 def interval_of(match: RatingMatch, n_resamples: int, seed: int) -> Estimate:

@@ -22,7 +22,7 @@ from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.cluster_figures import cluster_agreement
 from probes.folds import Folds
-from probes.geometry import agreement, hierarchical_labels, kmeans_labels
+from probes.geometry import adjusted_rand_index, agreement, hierarchical_labels, kmeans_labels
 from probes.headline import reference
 from probes.holdout import CellSums, dealt_within_topics
 from probes.materials import Materials
@@ -111,7 +111,7 @@ def _described(
         }
         drawn = [getattr(agreement(each, clusters), name) for each in resampled]
         result[name] |= _interval(drawn)
-    stable = [agreement(labels, each).ari for each in resampled]
+    stable = [adjusted_rand_index(labels, each) for each in resampled]
     result["stability"] = {
         "value": float(torch.tensor(stable).mean()) if stable else None,
         **_interval(stable),

@@ -64,7 +64,7 @@ def confounded(tmp_path_factory, subject):
             generation={"emotions_subset": None},
             model={"target_layer": 3, "name": str(subject)},
             vectors={"neutral_pca": "none"},
-            validation={"n_folds": 5, "n_permutations": 60, "n_bootstrap": 100},
+            validation={"n_folds": 5, "n_permutations": 60, "n_bootstrap": 20},
         )
         config = small_runs.write_config(folder / "c.yaml", values)
         made = small_runs.SmallRun(config, folder / "out")
