@@ -83,10 +83,15 @@ def readable_tokens(tokens: Sequence[str], special: AbstractSet[int]) -> Bool[Te
             f"Expected special ids in 0..{len(tokens) - 1}, got {outside}. "
             "List the decoded text of the whole vocabulary, added tokens included."
         )
-    return torch.tensor(
-        [index not in special and _is_readable(token) for index, token in enumerate(tokens)],
-        dtype=torch.bool,
-    )
+    readable = [
+        any(map(str.isprintable, text))
+        and _UNDECODABLE not in text
+        and _MARKUP.fullmatch(text) is None
+        for text in _bare(tokens)
+    ]
+    for index in special:
+        readable[index] = False
+    return torch.tensor(readable, dtype=torch.bool)
 
 
 def top_tokens(
@@ -156,8 +161,8 @@ def family_token_ids(
         for word in words:
             wanted.setdefault(word, []).append(index)
     found: list[list[int]] = [[] for _ in families]
-    for token_id, token in enumerate(tokens):
-        for index in wanted.get(_bare(token).casefold(), ()):
+    for token_id, text in enumerate(_bare(tokens)):
+        for index in wanted.get(text.casefold(), ()):
             found[index].append(token_id)
     return found
 
@@ -311,14 +316,5 @@ def _require_reading(
         )
 
 
-def _is_readable(token: str) -> bool:
-    text = _bare(token)
-    return (
-        any(character.isprintable() for character in text)
-        and _UNDECODABLE not in text
-        and _MARKUP.fullmatch(text) is None
-    )
-
-
-def _bare(token: str) -> str:
-    return token.replace(_SENTENCEPIECE_SPACE, " ").strip()
+def _bare(tokens: Sequence[str]) -> list[str]:
+    return [token.replace(_SENTENCEPIECE_SPACE, " ").strip() for token in tokens]
