@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from probes.app.toolkit import ui
+from probes.app.toolkit import Slider, ui
 from probes.app.view import View
 
 MAX_DOSE = 0.4
@@ -17,7 +17,7 @@ MAX_DOSE = 0.4
 @dataclass
 class _Row:
     emotion: Any
-    dose: Any
+    dose: Slider
     number: Any
     whole: Any
 
@@ -45,7 +45,7 @@ class Doses:
         doses: dict[str, float] = {}
         for row in self.rows:
             name = row.emotion.value
-            doses[name] = doses.get(name, 0.0) + float(row.dose.value or 0)
+            doses[name] = doses.get(name, 0.0) + row.dose.at
         return {name: dose for name, dose in doses.items() if dose}
 
     def refresh(self) -> None:
@@ -55,7 +55,7 @@ class Doses:
         if limit is not None:
             marks += [{"value": at, "label": f"{at:+g}"} for at in (-limit, limit)]
         for row in self.rows:
-            row.number.text = f"dose {float(row.dose.value or 0):+.2f}"
+            row.number.text = f"dose {row.dose.at:+.2f}"
             row.dose.props["marker-labels"] = marks
             row.dose.props["aria-label"] = f"dose of {row.emotion.value}"
             row.dose.update()
@@ -77,7 +77,7 @@ class Doses:
             chosen = ui.select(self.view.emotions, value=emotion, label="toward").classes("w-40")
             number = ui.label().classes("w-24")
             slider = (
-                ui.slider(min=-MAX_DOSE, max=MAX_DOSE, step=0.02, value=dose)
+                Slider(min=-MAX_DOSE, max=MAX_DOSE, step=0.02, value=dose)
                 .classes("w-64 mb-4")
                 .mark("dose")
             )
@@ -87,8 +87,7 @@ class Doses:
                     'flat dense aria-label="remove this emotion"'
                 )
         self.rows.append(row)
-        slider.on_value_change(lambda: self._say_number(row))
-        slider.on("change", self._released)
+        slider.tell(lambda: self._say_number(row), self._released)
         chosen.on_value_change(self._released)
 
     async def _add_next(self) -> None:
@@ -104,7 +103,7 @@ class Doses:
         await self._released()
 
     def _say_number(self, row: _Row) -> None:
-        row.number.text = f"dose {float(row.dose.value or 0):+.2f}"
+        row.number.text = f"dose {row.dose.at:+.2f}"
         self._say_total(self.view.usable.get(self.view.layer))
 
     async def _released(self) -> None:

@@ -11,7 +11,7 @@ from probes.app.microscope import Microscope
 from probes.app.steer_panel import SteerPanel
 from probes.app.talk_panel import TalkPanel
 from probes.app.text_panel import TextPanel
-from probes.app.toolkit import ui
+from probes.app.toolkit import Slider, ui
 from probes.app.view import View
 
 _STYLE = """
@@ -79,12 +79,9 @@ class Page:
                 ).classes("w-48").mark("emotion")
                 with ui.column().classes("gap-0 w-64"):
                     self.layer_label = ui.label()
-                    ui.slider(
-                        min=0,
-                        max=len(view.layers) - 1,
-                        value=view.place,
-                        on_change=self._pick_layer,
-                    ).props('aria-label="layer"').mark("layer").on("change", self.steer.again)
+                    self.layer = Slider(min=0, max=len(view.layers) - 1, value=view.place)
+                    self.layer.props('aria-label="layer"').mark("layer")
+                    self.layer.tell(self._pick_layer, self.steer.again)
             with ui.tabs().props("no-caps") as tabs:
                 text_tab = ui.tab("Text")
                 talk_tab = ui.tab("Conversation")
@@ -103,8 +100,8 @@ class Page:
         self.text.show()
         self.talk.show()
 
-    def _pick_layer(self, event: Any) -> None:
-        self.view.layer = self.view.layers[int(event.value)]
+    def _pick_layer(self) -> None:
+        self.view.layer = self.view.layers[int(self.layer.at)]
         self._say_layer()
         self.text.show()
         self.talk.show()

@@ -6,6 +6,7 @@ Contract: HTML that is shown was escaped where it was made; nothing is fetched f
 import json
 import os
 import tempfile
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from probes.figures import Lines, webpage
@@ -13,12 +14,45 @@ from probes.figures import Lines, webpage
 # NiceGUI would otherwise make a folder of its own wherever the command is typed.
 os.environ.setdefault("NICEGUI_STORAGE_PATH", tempfile.mkdtemp(prefix="emotion-lens-"))
 
-from nicegui import run, ui  # noqa: E402
+from nicegui import events, run, ui  # noqa: E402
 
-__all__ = ["download_json", "html_part", "plot", "run", "ui"]
+__all__ = ["Slider", "download_json", "html_part", "plot", "run", "ui"]
 
 _GRAY = "#767676"
 """Readable on white and on black alike."""
+
+
+class Slider(ui.slider):
+    """A slider that moves at once, however long the server takes to hear of it.
+
+    NiceGUI's own moves when the server has answered: of two quick keys it would lose the second.
+
+    Attributes
+    ----------
+    at
+        Where the visitor has it. `value` may be a moment behind, and to set it would move the
+        slider under the visitor's hand.
+    """
+
+    LOOPBACK = False
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.at = float(settings["value"])
+
+    def tell(self, moved: Callable[[], None], released: Callable[[], Awaitable[None]]) -> None:
+        """Call the one whenever it moves, then the other once it is let go."""
+
+        def move(to: float) -> None:
+            self.at = float(to)
+            moved()
+
+        async def release(event: events.GenericEventArguments) -> None:
+            move(event.args)  # messages of moves wait while more may follow; this one does not
+            await released()
+
+        self.on_value_change(lambda event: move(event.value or 0))
+        self.on("change", release)
 
 
 def html_part(content: str, mark: str) -> None:
