@@ -21,6 +21,7 @@ import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ class Run:
         """Return the user's own texts by cell."""
         return self._own[kind]
 
-    @property
+    @cached_property
     def emotions(self) -> tuple[str, ...]:
         """The run's emotions; of a user's corpus, those of its file, in its order."""
         if not self.brings_corpus:
@@ -154,7 +155,8 @@ class Run:
     def story_cells(self) -> list[Cell]:
         """Story cells in the order in which they are written and read."""
         if self.brings_corpus:
-            return [cell for cell in self._own["stories"] if cell.emotion in self.emotions]
+            chosen = set(self.emotions)
+            return [cell for cell in self._own["stories"] if cell.emotion in chosen]
         return story_cells(self.config.emotions, self.config.topics)
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import pytest
 import small_runs
@@ -219,6 +220,15 @@ class TestOwnCorpus:
         assert run.emotions == ("homesick", "sad", "at_ease")
         assert len(run.story_cells) == 6
         assert [cell.emotion for cell in run.neutral_cells] == [None, None]
+
+    def test_the_cells_of_a_large_file_are_listed_sooner_than_it_is_opened(self, tmp_path):
+        words = [f"word {n}" for n in range(100)]
+        own = small_runs.write_corpus(tmp_path, words, [f"topic {n}" for n in range(80)], 1)
+        start = time.perf_counter()
+        run = run_in(tmp_path / "out", corpus=own)
+        opened = time.perf_counter()
+        assert len(run.story_cells) == 8_000
+        assert time.perf_counter() - opened < opened - start
 
     def test_a_subset_chooses_among_them(self, tmp_path):
         assert self.run(tmp_path, emotions_subset=2).emotions == ("homesick", "sad")
