@@ -67,10 +67,11 @@ class TalkPanel:
         if not said or self.busy:
             return
         self._set_busy(True)
-        self.message.value = ""
         try:
-            if not await self._answer([*self.turns, Turn(USER, said)]):
-                self.message.value = said  # nothing was said: the message is still the visitor's
+            answered = await self._answer([*self.turns, Turn(USER, said)])
+            # Until then, and if nothing was said, it is the visitor's; so is what came meanwhile.
+            if answered and (self.message.value or "").strip() == said:
+                self.message.value = ""
         finally:
             self._set_busy(False)
             self.show()
