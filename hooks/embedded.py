@@ -260,7 +260,7 @@ def _convert(gguf: Path, target: Path) -> None:
 
 
 def _name_what_is_in_the_file(tokenizer: Any, folder: Path) -> None:
-    """Let a saved tokenizer be loaded as it is, which takes half the time.
+    """Let a saved tokenizer be loaded as it is, which is quicker.
 
     A class of one architecture makes the tokenizer anew from parts of its file, read in Python.
     """

@@ -262,7 +262,7 @@ def umap_layout(
 
     Starts from the principal components, which keeps the global arrangement reproducible (Kobak &
     Linderman 2021, doi:10.1038/s41587-020-00809-z). Distances in the layout are not to be read.
-    The first call in a process compiles for some 8 seconds; later ones take less than one.
+    The first call in a process compiles for seconds; later ones do not.
 
     Parameters
     ----------
@@ -288,7 +288,7 @@ def umap_layout(
         )
     points = _points(vectors, unit_norm=True)
     n_nearest = min(n_neighbors, n_emotions - 1)
-    # Finding neighbors is a third of what umap would compile.
+    # umap would find the same neighbors, and compile for seconds to do so.
     search = NearestNeighbors(n_neighbors=n_nearest, metric="cosine", algorithm="brute")
     distances, nearest = search.fit(points).kneighbors(points)
     # umap compiles for seconds when it is imported; it and numba also warn about matters that are

@@ -1,7 +1,6 @@
 """Vectors of length one, whose products are cosines.
 
-Apart from the geometry, which takes a second to import and which most of what needs a cosine does
-without.
+Apart from the geometry: most of what needs a cosine needs nothing of scikit-learn and scipy.
 """
 
 import torch

@@ -55,7 +55,7 @@ class Doses:
         if limit is not None:
             marks += [{"value": at, "label": f"{at:+g}"} for at in (-limit, limit)]
         for row in self.rows:
-            row.number.text = f"dose {row.dose.at:+.2f}"
+            self._say_dose(row)
             row.dose.props["marker-labels"] = marks
             row.dose.props["aria-label"] = f"dose of {row.emotion.value}"
             row.dose.update()
@@ -87,7 +87,7 @@ class Doses:
                     'flat dense aria-label="remove this emotion"'
                 )
         self.rows.append(row)
-        slider.tell(lambda: self._say_number(row), self._released)
+        slider.tell(lambda: self._moved(row), self._released)
         chosen.on_value_change(self._released)
 
     async def _add_next(self) -> None:
@@ -102,8 +102,12 @@ class Doses:
         row.whole.delete()
         await self._released()
 
-    def _say_number(self, row: _Row) -> None:
+    @staticmethod
+    def _say_dose(row: _Row) -> None:
         row.number.text = f"dose {row.dose.at:+.2f}"
+
+    def _moved(self, row: _Row) -> None:
+        self._say_dose(row)
         self._say_total(self.view.usable.get(self.view.layer))
 
     async def _released(self) -> None:
