@@ -98,15 +98,16 @@ def test_a_table_grows_on_the_disk_and_not_in_memory(kind, tmp_path, monkeypatch
         spans=[],
     )
     peaks = []
-    for n_texts in (1, 15, 60):  # the first for what is imported
+    for n_texts in (1, 15, 150):  # the first for what is imported
         tracemalloc.start()
         with open_sink(tmp_path / f"{n_texts}.{kind}", Shown(["sad", "angry"], [0, 1]), "") as sink:
             for number in range(n_texts):
                 sink.take(Given(f"line {number}"), scored)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[2] < 1.5 * peaks[1]
-    sizes = [(tmp_path / f"{n}.{kind}").stat().st_size for n in (15, 60)]
+    # Ten times the texts; a garbage collection that comes late, or another thread, may double it.
+    assert peaks[2] < 3 * peaks[1]
+    sizes = [(tmp_path / f"{n}.{kind}").stat().st_size for n in (15, 150)]
     assert sizes[1] > 2 * sizes[0]
 
 
