@@ -47,6 +47,13 @@ def completion(text: str | None, model: str = MODEL, finish_reason: str = "stop"
     )
 
 
+class _Server(HTTPServer):
+    def thread_target(self) -> None:
+        """Look often whether to stop: every test starts a server and ends it."""
+        assert self.server is not None
+        self.server.serve_forever(poll_interval=0.01)
+
+
 class StoryServer:
     """The server; a context manager."""
 
@@ -57,7 +64,7 @@ class StoryServer:
         self.most_at_once = 0
         self._at_once = 0
         self._lock = threading.Lock()
-        self._server = HTTPServer(threaded=True)
+        self._server = _Server(threaded=True)
 
     def __enter__(self) -> "StoryServer":
         self._server.start()
