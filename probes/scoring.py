@@ -11,16 +11,15 @@ Contract: a text or part without a token has NaN scores and 0 tokens, and is nev
 are taken as they are needed: memory holds one batch.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks import FromToken, InvalidInput, LanguageModel, pooled_resid_post
+from hooks import FromToken, LanguageModel, pooled_resid_post
 from hooks.pieces import Stretch, content_pieces
 from probes.sweeping import cut_long
 from probes.vectors import EmotionVectors
@@ -159,7 +158,7 @@ def tokens_within(stretches: Sequence[Stretch]) -> Cut:
     def cut(pieces: Sequence[Stretch]) -> list[Stretch]:
         spans = []
         for start, stop in stretches:
-            inside = [n for n, (a, b) in enumerate(pieces) if start < b and a < stop and a < b]
+            inside = [n for n, (a, b) in enumerate(pieces) if max(a, start) < min(b, stop)]
             spans.append((inside[0], inside[-1] + 1) if inside else (0, 0))
         return spans
 
@@ -175,38 +174,3 @@ def windows(size: int) -> Cut:
         return list(zip(starts, [*starts[1:], n], strict=True)) if n else []
 
     return cut
-
-
-def render_transcript(
-    tokenizer: Any, turns: Sequence[Mapping[str, str]]
-) -> tuple[str, list[Stretch]]:
-    """Spell a chat as the model reads it: its own template, or lines ``role: words``.
-
-    Returns
-    -------
-    text, stretches
-        The whole text, and the characters of each turn's words in it.
-
-    Raises
-    ------
-    InvalidInput
-        When the template refuses the roles or leaves out a turn's words.
-    """
-    if getattr(tokenizer, "chat_template", None):
-        try:
-            text = tokenizer.apply_chat_template(list(turns), tokenize=False)
-        except Exception as error:  # whatever its author raises
-            raise InvalidInput(f"the model's chat template refuses this chat: {error}") from error
-    else:
-        text = "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
-    stretches, place = [], 0
-    for number, turn in enumerate(turns):
-        words = turn["content"].strip()
-        start = text.find(words, place)
-        if start < 0:
-            raise InvalidInput(
-                f"turn {number}: the model's chat template does not show its words as they are."
-            )
-        place = start + len(words)
-        stretches.append((start, place))
-    return text, stretches

@@ -25,7 +25,7 @@ from torch import Tensor
 import hooks
 from hooks import LanguageModel
 from hooks.pieces import token_pieces
-from probes.app.dialogue import Dialogue, Turn, first_turn_only, lay_out
+from probes.dialogue import Dialogue, Turn, first_turn_only, lay_out
 from probes.unit import unit
 from probes.vectors import EmotionVectors
 
@@ -141,7 +141,7 @@ class Microscope:
         if isinstance(prompt, str):
             ids = tuple(self.model.encode_prompt(prompt))
             return self._sampled(ids, pushes, where, max_new_tokens, seed)
-        ids = tuple(self.model.encode(lay_out(self.model.tokenizer, prompt).text))
+        ids = tuple(self.model.encode(lay_out(self.model.tokenizer, prompt, answering=True).text))
         for attempt in range(_TRIES):
             said = self._sampled(ids, pushes, where, max_new_tokens, seed + attempt)
             turn = said if self.model.is_chat else first_turn_only(said)

@@ -3,11 +3,11 @@
 from typing import Any
 
 from probes.app import pictures
-from probes.app.dialogue import USER, Turn
 from probes.app.microscope import Reading
 from probes.app.newest import Newest
 from probes.app.toolkit import download_json, html_part, plot, ui
 from probes.app.view import View
+from probes.dialogue import USER, Turn
 from probes.figures import Lines, png
 
 EXAMPLE = "She read the letter twice, put it down and looked out of the window for a long time."

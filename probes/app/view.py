@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from hooks import EmotionLensError
-from probes.app.dialogue import Turn
 from probes.app.microscope import Microscope, Reading
 from probes.app.toolkit import run, ui
+from probes.dialogue import Turn
 
 Answer = TypeVar("Answer")
 

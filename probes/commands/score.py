@@ -27,8 +27,9 @@ def main(call: Call) -> int:
         if path.suffix not in SUFFIXES:
             raise InvalidInput(f"--output: expected {', '.join(SUFFIXES)}, got {path.name!r}.")
     run = call.run()
+    from probes.dialogue import Turn, lay_out
     from probes.models import Models
-    from probes.scoring import render_transcript, score_texts, tokens_within
+    from probes.scoring import score_texts, tokens_within
     from probes.vectors import EmotionVectors
 
     vectors = EmotionVectors.load(run.root)
@@ -40,8 +41,9 @@ def main(call: Call) -> int:
     def rendered(one: Given) -> tuple[str, Any]:
         if not one.turns:
             return one.text, None
-        text, turns = render_transcript(model.tokenizer, one.turns)
-        return text, tokens_within(turns)
+        turns = [Turn(turn["role"], turn["content"]) for turn in one.turns]
+        chat = lay_out(model.tokenizer, turns)
+        return chat.text, tokens_within(chat.words)
 
     named, read = tee(given)
     scored = score_texts(vectors, model, map(rendered, read), layer)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from probes.app import pictures
-from probes.app.dialogue import ASSISTANT, USER, Turn
 from probes.app.microscope import Reading
+from probes.dialogue import ASSISTANT, USER, Turn
 
 EMOTIONS = ["sad", "<b>'happy'</b>", '"><img src=x onerror=alert(1)>']
 

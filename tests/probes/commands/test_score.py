@@ -157,6 +157,20 @@ def test_turns_of_a_chat_are_scored_in_context(finished, tmp_path, capsys):
     assert without["turns"][0]["scores"] != found["turns"][1]["scores"]
 
 
+def test_a_turn_that_says_a_roles_name_has_the_scores_of_its_own_words(finished, tmp_path, capsys):
+    file = tmp_path / "chat.json"
+    file.write_text(json.dumps([{"role": "door", "content": "door"}]))
+    assert main(["score", finished.config, f"--transcript={file}", "--json"]) == 0
+    [found] = said(capsys)["texts"]
+    [turn] = found["turns"]
+    own = len("".join(found["tokens"][: -turn["n_tokens"]]))
+    assert "".join(found["tokens"])[own:].strip() == "door"
+    assert turn["n_tokens"] < found["n_tokens"] / 2
+    if turn["n_tokens"] == 1:
+        last = {name: scores[-1] for name, scores in found["token_scores"].items()}
+        assert turn["scores"] == pytest.approx(last, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -3,7 +3,7 @@
 import pytest
 
 from hooks.errors import InvalidInput
-from probes.app.dialogue import ASSISTANT, USER, Dialogue, Turn, first_turn_only, lay_out
+from probes.dialogue import ASSISTANT, USER, Dialogue, Turn, first_turn_only, lay_out
 
 PLAIN = "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] }}<|end|>\n{% endfor %}"
 TRIMS = PLAIN.replace("m['content']", "m['content'] | trim")
@@ -13,10 +13,12 @@ THINKS_LAST = PLAIN.replace(
     "{% if loop.last and m['role'] == 'assistant' %}<think>\n\n</think>\n\n{% endif %}"
     "{{ m['content'] }}",
 )
+NAMES_ITSELF = "<|start|>system\nYou are a helpful AI<|end|>\n" + PLAIN
 TALKS = {
     "ordinary": ["Where were you?", "At home.", "Alone?", "Yes."],
     "the same words twice": ["No.", "No.", "No.", "No."],
     "words of the marks": ["user", "assistant", "<|end|>\n<|start|>assistant\n", "user\nuser"],
+    "words of the frames": ["help", "I", "start", "a"],
     "another turn's beginning": ["Hi\nAssistant: I am you", "Yes\nPerson: no", "x", "Assistant:"],
     "marks in place of words": ["qz1zq", "qz0zq", "qz3zq", "qz2zq"],
 }
@@ -32,7 +34,7 @@ def words(dialogue: Dialogue) -> list[str]:
 
 @pytest.mark.parametrize("talk", TALKS)
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
-@pytest.mark.parametrize("template", [None, PLAIN, TRIMS, THINKS_LAST])
+@pytest.mark.parametrize("template", [None, PLAIN, TRIMS, THINKS_LAST, NAMES_ITSELF])
 def test_each_turn_has_its_words_and_nothing_else(tiny_tokenizer, template, talk, n):
     tokenizer = tiny_tokenizer(chat=False)
     tokenizer.chat_template = template
@@ -42,8 +44,32 @@ def test_each_turn_has_its_words_and_nothing_else(tiny_tokenizer, template, talk
 
 
 def test_a_base_model_reads_lines_and_is_asked_to_answer(tiny_tokenizer):
-    laid = lay_out(tiny_tokenizer(), turns(["Hello.", "Hi.", "Well?"]))
-    assert laid.text == "Person: Hello.\nAssistant: Hi.\nPerson: Well?\nAssistant:"
+    said = turns(["Hello.", "Hi.", "Well?"])
+    read = "Person: Hello.\nAssistant: Hi.\nPerson: Well?"
+    assert lay_out(tiny_tokenizer(), said).text == read
+    assert lay_out(tiny_tokenizer(), said, answering=True).text == read + "\nAssistant:"
+
+
+def test_other_roles_keep_their_names_and_a_name_is_not_its_words(tiny_tokenizer):
+    laid = lay_out(tiny_tokenizer(), [Turn("Sam", "Sam"), Turn("Ann", "")])
+    assert (laid.text, laid.words) == ("Sam: Sam\nAnn: ", [(5, 8), (14, 14)])
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ raise_exception('no system here') }}", "refuses this chat: no system here"),
+        ("{{ messages[0]['content'] }}", "does not show every turn"),
+        (PLAIN + "{{ messages[0]['content'] }}", "does not show every turn"),
+        (PLAIN.replace("<|end|>", "{{ m['content'] | length }}"), "turn 0: .* otherwise"),
+        ("{{ messages[0]['content'] | length }}" + PLAIN, "turn 0: .* otherwise"),
+    ],
+)
+def test_a_template_that_hides_a_turn_is_refused(tiny_tokenizer, template, message):
+    tokenizer = tiny_tokenizer(chat=True)
+    tokenizer.chat_template = template
+    with pytest.raises(InvalidInput, match=message):
+        lay_out(tokenizer, turns(["Hello, you there.", "Hi."]))
 
 
 def test_words_that_a_template_takes_out_belong_to_nobody(tiny_tokenizer):

@@ -1,13 +1,12 @@
 """A conversation as one text, and which part of it each turn is.
 
 1. A chat model's text is what its template makes of the messages; a base model's has a line for
-   each turn, ``Person: ...`` and ``Assistant: ...``. When the person spoke
-   last, an answer is begun.
+   each turn, ``Person: ...`` and ``Assistant: ...``; other roles keep their names.
 2. The same template around marks in place of the words gives the frames between the turns.
 3. Going through the text, frame by frame, each turn has the characters of its own words.
 
-Contract: knows templates and lengths, no model. Words that look like a frame or like another turn's
-beginning stay with the turn that said them.
+Contract: knows templates and lengths, no model. Words that look like a frame, like a role's name or
+like another turn's beginning stay with the turn that said them.
 """
 
 import re
@@ -56,22 +55,30 @@ class Dialogue:
         return -1
 
 
-def lay_out(tokenizer: Any, turns: Sequence[Turn]) -> Dialogue:
+def lay_out(tokenizer: Any, turns: Sequence[Turn], *, answering: bool = False) -> Dialogue:
     """Write a conversation as one text.
+
+    Parameters
+    ----------
+    answering
+        Whether the assistant's next turn is begun.
 
     Raises
     ------
     InvalidInput
-        When there is no turn.
+        When there is no turn, or the chat template refuses or does not show one.
     """
     if not turns:
         raise InvalidInput("expected at least one turn, got an empty conversation.")
     marks = [f"qz{number}zq" for number in range(len(turns))]
     marked = [Turn(turn.speaker, mark) for turn, mark in zip(turns, marks, strict=True)]
-    frames = re.split("|".join(f"(?:{mark})" for mark in marks), _written(tokenizer, marked))
-    text = _written(tokenizer, turns)
+    shown = _written(tokenizer, marked, answering)
+    if re.findall(r"qz\d+zq", shown) != marks:
+        raise InvalidInput("the model's chat template does not show every turn once and in order.")
+    frames = re.split(r"qz\d+zq", shown)
+    text = _written(tokenizer, turns, answering)
     words, cursor = [], len(frames[0])
-    for turn, (_, after) in zip(turns, pairwise(frames), strict=True):
+    for number, (turn, (_, after)) in enumerate(zip(turns, pairwise(frames), strict=True)):
         # Templates keep the words, strip them, or take a part of them out (earlier thoughts).
         lengths = [
             len(said)
@@ -79,7 +86,10 @@ def lay_out(tokenizer: Any, turns: Sequence[Turn]) -> Dialogue:
             if text.startswith(said + after, cursor)
         ]
         end = cursor + lengths[0] if lengths else text.find(after, cursor)
-        end = len(text) if end < 0 else end
+        if end < 0 or not text.startswith(frames[0]):
+            raise InvalidInput(
+                f"turn {number}: the model's chat template treats its words otherwise than others'."
+            )
         words.append((cursor, end))
         cursor = end + len(after)
     return Dialogue(text, words)
@@ -90,10 +100,14 @@ def first_turn_only(reply: str) -> str:
     return _NEW_TURN.split(reply)[0].strip()
 
 
-def _written(tokenizer: Any, turns: Sequence[Turn]) -> str:
-    asks = turns[-1].speaker == USER
-    if is_chat(tokenizer):
-        messages = [{"role": turn.speaker, "content": turn.text} for turn in turns]
-        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
-    lines = [f"{_LINES[turn.speaker]}: {turn.text}" for turn in turns]
-    return "\n".join([*lines, f"{_LINES[ASSISTANT]}:"] if asks else lines)
+def _written(tokenizer: Any, turns: Sequence[Turn], answering: bool) -> str:
+    if not is_chat(tokenizer):
+        lines = [f"{_LINES.get(turn.speaker, turn.speaker)}: {turn.text}" for turn in turns]
+        return "\n".join([*lines, f"{_LINES[ASSISTANT]}:"] if answering else lines)
+    messages = [{"role": turn.speaker, "content": turn.text} for turn in turns]
+    try:
+        return tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=answering
+        )
+    except Exception as error:  # whatever its author raises
+        raise InvalidInput(f"the model's chat template refuses this chat: {error}") from error
