@@ -60,8 +60,13 @@ class Greeting:
     seconds: float
 
 
-def read_key(variable: str | None) -> str | None:
+def read_key(variable: str | None, setting: str = "generation.api_key_env") -> str | None:
     """Read the key from the environment.
+
+    Parameters
+    ----------
+    setting
+        Where the variable was named.
 
     Raises
     ------
@@ -74,8 +79,8 @@ def read_key(variable: str | None) -> str | None:
     if not key:
         # What was typed may be the key itself: it is not repeated.
         raise InvalidInput(
-            "generation.api_key_env names an environment variable that is not set. Set it to the "
-            "key: export NAME=..., or leave api_key_env out for servers without keys."
+            f"{setting} names an environment variable that is not set. Set it to the key: export "
+            "NAME=..., or leave api_key_env out for servers without keys."
         )
     return key
 

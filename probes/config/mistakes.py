@@ -43,7 +43,12 @@ def nearest_key(key: str) -> str | None:
     return by_last[last[0]] if last else None
 
 
-_MAY_HOLD_A_KEY = ("generation.api_key_env", "generation.base_urls")
+_MAY_HOLD_A_KEY = (
+    "generation.api_key_env",
+    "generation.base_urls",
+    "validation.api_key_env",
+    "validation.judge_base_url",
+)
 """Settings into which a key is typed by mistake; their values are never shown."""
 
 

@@ -40,7 +40,7 @@ def _check_url(value: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(
             "expected an address without user, password or query; a key is given by the name of "
-            "the environment variable that holds it (generation.api_key_env)"
+            "the environment variable that holds it (api_key_env)"
         )
     return value.rstrip("/")
 
@@ -283,12 +283,12 @@ class ValidationSettings(Section):
     free_text_random: int = Field(default=6, ge=0)
     """Random directions with the stories' covariance that are written with, as a control."""
     free_text_tokens: int = Field(default=40, ge=1)
-    judge_base_url: str | None = None
+    judge_base_url: Annotated[str, AfterValidator(_check_url)] | None = None
     """OpenAI-compatible server of a model that judges steered text, such as
     http://127.0.0.1:8000/v1; null goes without."""
     judge_model: str | None = None
-    api_key_env: str | None = None
-    """Environment variable that holds the judge's key."""
+    api_key_env: Annotated[str, AfterValidator(_check_variable)] | None = None
+    """Name of the environment variable that holds the judge's key; null for one without."""
     preference_pairs: int | None = Field(default=None, ge=96)
     """Pairs of activities asked about, each in both orders; null is all 2,016. With fewer than 96,
     three an activity, strengths follow their pairs too closely for an interval."""

@@ -62,6 +62,7 @@ class Config(Section):
         """
         values = self.model_dump(mode="json", exclude={"output_dir", "corpus", "compute"})
         values["generation"] = self.deciding_generation()
+        values["validation"] = self.deciding_validation()
         del values["endpoint"]
         return values
 
@@ -73,6 +74,13 @@ class Config(Section):
         else:
             values["api"] = self.endpoint.api
             values["send_top_k"] = self.endpoint.send_top_k
+        return values
+
+    def deciding_validation(self) -> dict[str, Any]:
+        """Return the settings of `validation` that decide its results: who judges, not where."""
+        values = self.validation.model_dump(mode="json", exclude={"judge_base_url", "api_key_env"})
+        if self.validation.judge_base_url is None:
+            values["judge_model"] = None
         return values
 
     @property

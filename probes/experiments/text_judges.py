@@ -11,7 +11,6 @@ Contract: scores are [text emotion], larger for more of the emotion; only differ
 mean something.
 """
 
-import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +22,9 @@ from einops import reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from hooks import DataError, InvalidInput
+from hooks import DataError
 from probes.denoising import project_out
+from probes.endpoint import read_key
 from probes.exchange import EndpointError
 from probes.materials import Stories
 from probes.unit import unit
@@ -128,13 +128,7 @@ class JudgeServer:
         InvalidInput
             When the variable that should hold it is not set.
         """
-        if self.api_key_env is None:
-            return "none"
-        if not os.environ.get(self.api_key_env):
-            raise InvalidInput(
-                f"validation.api_key_env: the environment variable {self.api_key_env} is not set."
-            )
-        return os.environ[self.api_key_env]
+        return read_key(self.api_key_env, "validation.api_key_env") or "none"
 
 
 def ask_judge(

@@ -82,7 +82,8 @@ def _logit_lens(run: Run) -> Settings:
 
 
 def _validation(run: Run) -> Settings:
-    validation = run.config.validation.model_dump(mode="json", exclude={"experiments"})
+    validation = run.config.deciding_validation()
+    del validation["experiments"]
     if run.config.validation.norms is not None:
         path = Path(run.config.validation.norms)
         validation["norms"] = digest_files([path], path.parent)

@@ -261,6 +261,9 @@ class TestWrongSettings:
             ([f"--generation.base_urls=http://u:{KEY}@h/v1"], "without user, password or query"),
             ([f"--generation.base_urls=http://h/v1?key={KEY}"], "without user, password or query"),
             ([f"--generation.api_key_env={KEY}"], "never the key itself"),
+            ([f"--validation.api_key_env={KEY}"], "never the key itself"),
+            ([f"--validation.judge_base_url=http://u:{KEY}@h/v1"], "without user, password"),
+            ([f"--validation.judge_base_url=h/v1?{KEY}"], "expected an address such as http"),
             (
                 [
                     "--generation.engine=openai",

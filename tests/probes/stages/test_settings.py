@@ -77,9 +77,7 @@ CHANGED = {
     "validation.free_text_emotions": 7,
     "validation.free_text_random": 7,
     "validation.free_text_tokens": 77,
-    "validation.judge_base_url": "http://127.0.0.1:1/v1",
     "validation.judge_model": "other",
-    "validation.api_key_env": "OTHER_KEY",
     "validation.preference_pairs": 97,
     "validation.preference_steered_pairs": 7,
     "validation.sensitivity_texts": 7,
@@ -96,11 +94,14 @@ FREE = {
     "validation.norms",  # its content decides
     "generation.base_urls",
     "generation.api_key_env",
+    "validation.judge_base_url",  # whether there is one decides, and not where
+    "validation.api_key_env",
     *(f"compute.{name}" for name in ComputeSettings.model_fields),
     *(f"endpoint.{name}" for name in EndpointSettings.model_fields),
 } - {"endpoint.api", "endpoint.send_top_k"}
 """Where things lie, where and how fast they are computed, who is asked."""
 
+JUDGE = {"validation.judge_model": "j", "validation.judge_base_url": "http://localhost:1/v1"}
 SERVER = {"generation.engine": "openai", "generation.base_urls": ["http://localhost:1/v1"]}
 
 
@@ -114,7 +115,7 @@ def run_of(changes=(), **sections) -> Run:
 
 
 def affected(key: str) -> set[str]:
-    asked = SERVER if key.startswith("endpoint.") else {}
+    asked = SERVER if key.startswith("endpoint.") else JUDGE if "judge" in key else {}
     served = SERVER if key == "generation.engine" else {}
     before, after = run_of(asked), run_of({**asked, **served, key: CHANGED[key]})
     return {name for name, of in SETTINGS.items() if of(before) != of(after)}
@@ -148,16 +149,25 @@ def test_a_setting_touches_its_own_stages_only(key, stages):
     assert affected(key) == stages
 
 
+def test_a_judge_decides_something_once_it_can_be_reached():
+    named = {"validation.judge_model": "j"}
+    of = SETTINGS["validate"]
+    assert of(run_of()) == of(run_of(named)) != of(run_of(JUDGE))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"compute.engine": "ray", "compute.workers": 8, "compute.gpus_per_worker": 1.0},
         {**SERVER, "generation.base_urls": ["http://a/v1", "http://b/v1"]},
         {**SERVER, "generation.api_key_env": "MY_KEY", "endpoint.concurrency": 7},
+        {**JUDGE, "validation.judge_base_url": "http://a/v1", "validation.api_key_env": "MY_KEY"},
     ],
 )
 def test_where_a_run_is_computed_and_who_is_asked_decide_nothing(changes):
-    before, after = run_of(SERVER if "generation.engine" in changes else ()), run_of(changes)
+    server = SERVER if "generation.engine" in changes else {}
+    judge = JUDGE if "validation.judge_model" in changes else {}
+    before, after = run_of({**server, **judge}), run_of(changes)
     assert after.settings_hash() == before.settings_hash()
     for of in SETTINGS.values():
         assert of(after) == of(before)
