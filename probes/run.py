@@ -66,17 +66,13 @@ _PIPELINE = Command(
     "",
     dict.fromkeys(("config", "restart", "emotions", "only", "dry_run"), ""),
     takes_settings=True,
+    switches=("dry_run",),
 )
 _SWITCHES = (
-    "--quiet",
-    "--json",
-    "--dry-run",
-    "--dry_run",
-    "--public",
-    "--measure",
-    "--auto",
-    "--split",
-    "--show",
+    "quiet",
+    "json",
+    *_PIPELINE.switches,
+    *(s for c in COMMANDS.values() for s in c.switches),
 )
 
 
@@ -159,20 +155,18 @@ def overview() -> str:
 
 
 def _dispatch(words: list[str], terminal: "Terminal") -> int:
-    from hooks.errors import InvalidInput
-    from probes.commands.call import Call, refuse_misspelled, refuse_unknown
+    from probes.commands.call import Call, refuse_misspelled, refuse_unknown, switched
 
     positional, flags = _parse(words)
-    for switch in ("quiet", "json"):
-        value = flags.pop(switch, True)
-        if str(value).lower() not in ("true", "false"):
-            raise InvalidInput(f"--{switch}: expected no value, true or false, got {value!r}.")
+    for name in ("quiet", "json"):
+        switched(name, flags.pop(name, True))
     command = COMMANDS.get(positional[0]) if positional else None
     if command is None:
         command = _PIPELINE
     else:
         positional = positional[1:]
     own = {name: flags.pop(name) for name in command.flags if name in flags}
+    own |= {name: switched(name, own[name]) for name in command.switches if name in own}
     if not command.takes_settings:
         refuse_unknown(flags, list(command.flags), command.name)
     elif command is not _PIPELINE:
@@ -200,7 +194,9 @@ def _for_fire(words: list[str]) -> Iterator[str]:
     rest = iter(words)
     for word in rest:
         name, equals, value = word.partition("=")
-        if word in _SWITCHES:  # Fire would take the next word for its value
+        if (
+            word.removeprefix("--").replace("-", "_") in _SWITCHES
+        ):  # Fire would take the next word for its value
             yield f"{word}=True"
         elif name in verbatim:  # Fire would read "1, 2" as a tuple
             yield f"{name}={(value if equals else next(rest, ''))!r}"

@@ -34,6 +34,8 @@ class Command:
         Whether any other flag is a setting of the config, as in ``--model.name=gpt2``.
     verbatim
         Flags whose value is a text: taken letter by letter, never as a number or a list.
+    switches
+        Flags that take no value.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Command:
     flags: dict[str, str]
     takes_settings: bool = False
     verbatim: tuple[str, ...] = ()
+    switches: tuple[str, ...] = ()
 
     @property
     def help(self) -> str:
@@ -96,6 +99,7 @@ COMMANDS = {
                 "repo": "hub: where to push, user/name",
                 "public": "hub: make a new repository public; without it, it is private",
             },
+            switches=("dry_run", "public"),
         ),
         Command(
             "status",
@@ -132,6 +136,7 @@ COMMANDS = {
                 "measure": "load the models; write and read one unit to know rates and lengths",
             },
             takes_settings=True,
+            switches=("measure",),
         ),
         Command(
             "steer",
@@ -155,6 +160,7 @@ COMMANDS = {
             },
             takes_settings=True,
             verbatim=("prompt",),
+            switches=("auto", "split"),
         ),
         Command(
             "score",
@@ -213,6 +219,7 @@ COMMANDS = {
                 "show": "open a browser",
             },
             takes_settings=True,
+            switches=("show",),
         ),
     )
 }

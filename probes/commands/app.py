@@ -31,7 +31,7 @@ def main(call: Call) -> int:
         usable=_usable(run),
         host=host,
         port=port,
-        show=bool(call.flags.get("show", False)),
+        show=call.flags.get("show", False),
     )
     return 0
 

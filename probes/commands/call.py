@@ -41,13 +41,32 @@ class Call:
         Raises
         ------
         InvalidInput
-            When there is none, or a setting is wrong.
+            When there is none or more than one, or a setting is wrong.
         """
-        named = self.flags.get("config", self.words[0] if self.words else None)
-        if named is None:
+        named = [str(self.flags["config"])] if "config" in self.flags else []
+        source, *more = [*named, *self.words] or [None]
+        if source is None:
             raise InvalidInput("expected a config: a YAML file or the name of one in configs/.")
-        source = str(named)
+        if more:
+            raise InvalidInput(
+                f"expected one config, got {source} and then: {' '.join(more)}. A value of several "
+                'words wants quotes, as in --text "two words".'
+            )
         return Run(load(source, self.settings), again(source, self.settings))
+
+
+def switched(flag: str, value: Any) -> bool:
+    """Read a flag that takes no value, or true or false.
+
+    Raises
+    ------
+    InvalidInput
+        For any other value.
+    """
+    said = str(value).lower()
+    if said not in ("true", "false"):
+        raise InvalidInput(f"--{flag}: expected no value, true or false, got {value!r}.")
+    return said == "true"
 
 
 def refuse_unknown(flags: Iterable[str], known: Sequence[str], command: str) -> None:

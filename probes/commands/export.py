@@ -21,8 +21,8 @@ _OF_SOME_FORMATS = ("emotions", "layers", "dose", "repo", "public")
 
 def main(call: Call) -> int:
     """Export one run; 0 when everything was written, and pushed if asked."""
-    target, dry_run = _target(call.flags), _switch(call.flags, "dry_run")
-    public = _switch(call.flags, "public")
+    target, dry_run = _target(call.flags), call.flags.get("dry_run", False)
+    public = call.flags.get("public", False)
     if len(call.words) != 1:
         raise InvalidInput(
             "export: expected one run, its folder or its config, e.g. emotion-probes export demo "
@@ -69,15 +69,6 @@ def _target(flags: dict[str, Any]) -> str:
                 f"export: --{name} has no meaning for {target}; it belongs to {', '.join(takers)}."
             )
     return target
-
-
-def _switch(flags: dict[str, Any], name: str) -> bool:
-    value = flags.get(name, False)
-    if not isinstance(value, bool):
-        raise InvalidInput(
-            f"export: --{name.replace('_', '-')} is a switch and takes no value, got {value!r}."
-        )
-    return value
 
 
 def _dose(value: Any) -> float | None:

@@ -35,7 +35,7 @@ def main(call: Call) -> int:
     asked = Rates(
         _rate(call.flags, "tokens_per_second"), _rate(call.flags, "reading_tokens_per_second")
     )
-    found = work_out(run, asked, measured=bool(call.flags.get("measure")))
+    found = work_out(run, asked, measured=call.flags.get("measure", False))
     call.terminal.table(f"{run.source} would take ({found.source})", list(_rows(run.config, found)))
     call.terminal.result(found.numbers())
     return 0

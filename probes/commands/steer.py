@@ -3,6 +3,7 @@
 Contract: a request that cannot be carried out is refused before a model is loaded.
 """
 
+import math
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -122,9 +123,9 @@ def read_request(flags: dict[str, Any], vectors: EmotionVectors) -> Request:
         raise InvalidInput(
             f"--operation: expected one of {', '.join(get_args(Operation))}, got {operation!r}."
         )
-    auto = flags.get("auto", False) is True
+    auto = flags.get("auto", False)
     doses = [_number("dose", part, float) for part in listed(flags.get("dose"))]
-    if any(dose <= 0 or dose != dose for dose in doses):
+    if any(dose <= 0 for dose in doses):
         raise InvalidInput(f"--dose: expected positive fractions such as 0.1, got {doses}.")
     if operation == "project":
         if doses or auto:
@@ -139,9 +140,9 @@ def read_request(flags: dict[str, Any], vectors: EmotionVectors) -> Request:
         operation=operation,  # type: ignore[arg-type] - checked above
         positions=_positions(str(flags.get("positions", "all"))),
         auto=auto,
-        split=flags.get("split", False) is True,
+        split=flags.get("split", False),
         max_new_tokens=_at_least("max_new_tokens", flags, 40, 1),
-        temperature=float(_number("temperature", flags.get("temperature", 0.8), float)),
+        temperature=_at_least("temperature", flags, 0.8, 0),
         seed=_at_least("seed", flags, 0, 0),
     )
 
@@ -167,15 +168,17 @@ def _positions(said: str) -> Where | Rule:
 
 def _number(flag: str, said: Any, kind: type) -> Any:
     try:
-        if isinstance(said, bool):
+        number = kind(said)
+        if isinstance(said, bool) or not math.isfinite(number) or number != float(said):
             raise ValueError
-        return kind(said)
-    except (TypeError, ValueError):
-        raise InvalidInput(f"--{flag}: expected a number, got {said!r}.") from None
+    except (TypeError, ValueError, OverflowError):
+        what = "a whole number" if kind is int else "a number"
+        raise InvalidInput(f"--{flag}: expected {what}, got {said!r}.") from None
+    return number
 
 
-def _at_least(flag: str, flags: dict[str, Any], default: int, least: int) -> int:
-    number = _number(flag, flags.get(flag, default), int)
+def _at_least(flag: str, flags: dict[str, Any], default: Any, least: int) -> Any:
+    number = _number(flag, flags.get(flag, default), type(default))
     if number < least:
         raise InvalidInput(f"--{flag}: expected {least} or more, got {number}.")
     return number

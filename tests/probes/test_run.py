@@ -188,6 +188,11 @@ class TestWrongWords:
             (["steer", "CONFIG", "--emotions=sad"], "steer: unknown flag --emotions; did you mean"),
             (["steer", "CONFIG", "--html=a.html"], "unknown flag --html; expected one of: emotion"),
             (["status", "CONFIG", "--temperatur=1"], "did you mean 'generation.temperature'?"),
+            (["status", "CONFIG", "again"], "expected one config"),
+            (["status", "again", "--config=CONFIG"], "expected one config"),
+            (["plan", "CONFIG", "--measure=maybe"], "--measure: expected no value, true or false"),
+            (["CONFIG", "--dry_run=maybe"], "--dry_run: expected no value, true or false"),
+            (["score", "CONFIG", "--text", "I", "lost", "it"], "and then: lost it. A value of"),
         ],
     )
     def test_are_refused_before_any_work(self, reading_run, capsys, words, message):
