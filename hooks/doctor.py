@@ -31,6 +31,7 @@ from hooks.loading import BackendChoice, load
 from hooks.model import LanguageModel
 from hooks.positions import FromToken
 from hooks.precision import computes_in_bfloat16
+from hooks.tokens import content_places
 
 _TEXTS = (
     "The ferry was late, so they stood on the pier and counted the boats that came in.",
@@ -175,7 +176,7 @@ def _hidden_states_agree(model: LanguageModel) -> _Verdict:
     own = (model.hf.base_model(ids, output_hidden_states=True).hidden_states or ())[1:-1]
     if not own:
         return None, "the model does not tell its hidden states, and one backend drives it"
-    content = [place for place, i in enumerate(read.token_ids) if i not in model.special_ids]
+    content = content_places(read.token_ids, model.special_ids)
     expected = torch.stack([states[0].float().cpu() for states in own])[:, content]
     agree, detail = _compare(model, read.resid[:-1, content], expected)
     return agree, f"{detail} (compared with the model's own hidden states)"

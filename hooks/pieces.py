@@ -12,6 +12,7 @@ are empty but for the first; so is a beginning-of-sequence token that the text d
 from typing import Any
 
 from hooks.model import LanguageModel
+from hooks.tokens import content_places
 
 Stretch = tuple[int, int]
 
@@ -19,9 +20,7 @@ Stretch = tuple[int, int]
 def content_pieces(model: LanguageModel, text: str) -> list[Stretch]:
     """Return (start, stop) in characters of each content token of a text."""
     ids, pieces = token_pieces(model, text)
-    return [
-        piece for index, piece in zip(ids, pieces, strict=True) if index not in model.special_ids
-    ]
+    return [pieces[place] for place in content_places(ids, model.special_ids)]
 
 
 def token_pieces(model: LanguageModel, text: str) -> tuple[list[int], list[Stretch]]:

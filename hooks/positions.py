@@ -4,7 +4,8 @@ A selection is computed from the attention mask and the special-token ids, never
 numbers of a padded batch: left and right padding select the same tokens.
 
 *Content tokens* are the tokens that are neither padding nor special (beginning of sequence, turn
-markers, ...). Their residual norm is ordinary; the first token's is often many times larger.
+markers, ...), nor the first of a sequence. Their residual norm is ordinary; the first token's is
+often many times larger.
 """
 
 from dataclasses import dataclass

@@ -6,6 +6,9 @@ Contract
   with none where it has none; a chat template that writes the token itself does not get a second.
 * Padding goes on the right unless asked otherwise, and is known from the attention mask alone.
 * *Special* are the tokenizer's special tokens and the added tokens it flags as special.
+* *Content* are the tokens that are neither padding nor special, nor the first of a sequence: where
+  there is no beginning-of-sequence token, a text's own first token is the attention sink, whose
+  residual norm is many times the others'.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +29,7 @@ class TokenBatch:
     ids: Int[Tensor, "text position"]
     attention_mask: Int[Tensor, "text position"]
     content: Bool[Tensor, "text position"]
-    """True for tokens that are neither padding nor special."""
+    """True for content tokens."""
 
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:
@@ -96,6 +99,11 @@ def content_mask(
     present: Bool[Tensor, "text position"],
     special: frozenset[int],
 ) -> Bool[Tensor, "text position"]:
-    """Mark the tokens that are present and not special."""
+    """Mark the content tokens of whole sequences."""
     listed = torch.tensor(sorted(special), dtype=ids.dtype, device=ids.device)
-    return present & ~torch.isin(ids, listed)
+    return present & (present.cumsum(dim=1) > 1) & ~torch.isin(ids, listed)
+
+
+def content_places(ids: Sequence[int], special: frozenset[int]) -> list[int]:
+    """Return the places of the content tokens of one whole sequence."""
+    return [place for place, token in enumerate(ids) if place > 0 and token not in special]

@@ -25,6 +25,7 @@ from torch import Tensor
 import hooks
 from hooks import LanguageModel
 from hooks.pieces import token_pieces
+from hooks.tokens import content_places
 from probes.dialogue import Dialogue, Turn, first_turn_only, lay_out
 from probes.unit import unit
 from probes.vectors import EmotionVectors
@@ -88,9 +89,10 @@ class Microscope:
 
     def _read(self, dialogue: Dialogue) -> Reading:
         ids, pieces = token_pieces(self.model, dialogue.text)
+        content = set(content_places(ids, self.model.special_ids))
         turn = [
-            -1 if token in self.model.special_ids else dialogue.turn_of(*piece)
-            for token, piece in zip(ids, pieces, strict=True)
+            dialogue.turn_of(*piece) if place in content else -1
+            for place, piece in enumerate(pieces)
         ]
         tokens = [dialogue.text[start:stop] for start, stop in pieces]
         return Reading(tokens, turn, self._scores(tuple(ids)))

@@ -44,9 +44,9 @@ class Call:
             When there is none or more than one, or a setting is wrong.
         """
         named = [str(self.flags["config"])] if "config" in self.flags else []
-        source, *more = [*named, *self.words] or [None]
-        if source is None:
+        if not [*named, *self.words]:
             raise InvalidInput("expected a config: a YAML file or the name of one in configs/.")
+        source, *more = [*named, *self.words]
         if more:
             raise InvalidInput(
                 f"expected one config, got {source} and then: {' '.join(more)}. A value of several "

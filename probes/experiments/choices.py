@@ -24,6 +24,7 @@ import hooks
 from hooks import InvalidInput, LanguageModel
 from hooks.endings import batch_at_end, next_token_logits
 from hooks.positions import Spans
+from hooks.tokens import content_places
 from probes.experiments.bradley_terry import Pair
 
 QUESTION = "Which of these two would you rather do?\nA: {first}\nB: {second}\n"
@@ -84,8 +85,8 @@ def span(model: LanguageModel, changed: Sequence[int], reference: Sequence[int])
     start = next((i for i in range(shorter) if changed[i] != reference[i]), shorter)
     kept = next((i for i in range(1, shorter + 1) if changed[-i] != reference[-i]), shorter) - 1
     stop = max(len(changed) - kept, start + 1)
-    content = [token not in model.special_ids for token in changed]
-    return sum(content[:start]), sum(content[:stop])
+    content = content_places(changed, model.special_ids)
+    return sum(place < start for place in content), sum(place < stop for place in content)
 
 
 def preferences(
@@ -161,7 +162,7 @@ def activity_residuals(
     for activity in activities:
         tokens = prompt(model, activity, _PLACEHOLDER)
         start, stop = span(model, tokens, prompt(model, _PLACEHOLDER, _PLACEHOLDER))
-        content = [i for i, token in enumerate(tokens) if token not in model.special_ids]
+        content = content_places(tokens, model.special_ids)
         places = content[start:stop]
         read = _residuals(model, tokens, layer)
         found.append(read[places].mean(dim=0))

@@ -12,6 +12,7 @@ several tokens is one piece, with the mean of their scores.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from hooks.tokens import content_places
 from probes.corpus import Cell
 from probes.report.contents import HeatedStory
 
@@ -53,7 +54,7 @@ def heat(model: "LanguageModel", vectors: "EmotionVectors", cell: Cell, text: st
     """
     _, scores = vectors.score_tokens(model, text)
     ids = model.encode(text)
-    kept = [place for place, index in enumerate(ids) if index not in model.special_ids]
+    kept = content_places(ids, model.special_ids)
     pieces, owners = split(model.tokenizer, [ids[place] for place in kept])
     own = scores[kept, vectors.emotions.index(cell.emotion or "")].tolist()
     members: dict[int, list[float]] = {}

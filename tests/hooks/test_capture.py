@@ -9,6 +9,7 @@ import hooks
 from hooks import FromToken, Last, Span
 from hooks.batching import batches_by_length
 from hooks.errors import InvalidInput
+from hooks.pieces import content_pieces
 from hooks.tokens import pad
 
 TEXTS = [
@@ -101,6 +102,15 @@ class TestWindow:
             assert torch.allclose(pooled.mean[row], picked.mean(dim=1), rtol=1e-5, atol=1e-5)
             expected = picked.norm(dim=-1).mean(dim=-1)
             assert torch.allclose(pooled.norm[row], expected, rtol=1e-5)
+
+    def test_without_a_beginning_the_first_token_of_a_text_is_no_content(self, tiny_model):
+        model = tiny_model("qwen3", bos="none")
+        pooled = hooks.pooled_resid_post(model, TEXTS[:1], keep=FromToken(0))
+        read = hooks.resid_post(model, TEXTS[0])
+        assert relative(pooled.mean, read.resid[None, :, 1:].mean(dim=2)) < 1e-5
+        pieces = content_pieces(model, TEXTS[0])
+        assert len(pieces) == len(pooled.tokens) == len(read.token_ids) - 1
+        assert pieces[0][0] > 0
 
     def test_a_text_with_nothing_left_is_counted_and_marked(self, tiny_model):
         model = tiny_model("llama")

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from hooks.errors import InvalidInput
-from hooks.tokens import encode_prompt, encode_text, is_chat, pad, special_ids
+from hooks.tokens import content_places, encode_prompt, encode_text, is_chat, pad, special_ids
 
 TEXT = "She ran down the hill."
 MESSAGES = [{"role": "user", "content": TEXT}, {"role": "assistant", "content": "And then?"}]
@@ -77,8 +77,19 @@ class TestPadding:
         assert left.content.tolist() == [[False, True, True], [False, False, True]]
 
     def test_padding_is_known_from_the_mask_even_where_its_id_is_a_word(self):
-        batch = pad([[5, 0, 6], [0]], frozenset(), pad_id=0)
-        assert batch.content.tolist() == [[True, True, True], [True, False, False]]
+        batch = pad([[5, 0, 6], [5, 0]], frozenset(), pad_id=0)
+        assert batch.content.tolist() == [[False, True, True], [False, True, False]]
+
+    @pytest.mark.parametrize("side", ["right", "left"])
+    @pytest.mark.parametrize("bos", ["none", "template"])
+    def test_the_first_token_never_counts_be_it_special_or_a_word(self, tiny_tokenizer, bos, side):
+        tokenizer = tiny_tokenizer(bos=bos)
+        special = special_ids(tokenizer)
+        texts = [encode_text(tokenizer, text) for text in (TEXT, "Rain fell.")]
+        batch = pad(texts, special, side=side)
+        for ids, row, content in zip(texts, batch.ids, batch.content, strict=True):
+            assert row[content].tolist() == ids[1:]
+            assert content_places(ids, special) == list(range(1, len(ids)))
 
     def test_special_tokens_inside_a_text_are_not_content(self, tiny_tokenizer):
         tokenizer = tiny_tokenizer(chat=True)
