@@ -37,7 +37,8 @@ class Progress:
     state
         ``stale`` when its settings or inputs are no longer those it was begun with.
     done, total
-        In `unit`; the total is None where an earlier stage decides it.
+        In `unit`; the total is None where an earlier stage decides it. A finished stage of writing
+        has fewer than its total where texts could not be filled.
     seconds_per_unit
         As measured in this run; None before anything was.
     seconds_left
@@ -133,9 +134,10 @@ def _writing(
     rates = [] if per_unit is None else [per_unit / (len(units[0]) * per_cell)]
     rates += [seconds / (len(written) * per_cell)] if seconds is not None and written else []
     rate = max(rates, default=None)  # a copied folder's times and a last sitting's are too short
-    return Progress(
-        name, state, len(written) * per_cell, len(cells) * per_cell, "texts", rate, seconds
-    )
+    done, total = len(written) * per_cell, len(cells) * per_cell
+    if state == "done" and (record := run.record(name)):
+        done, total = record["counts"]["accepted"], record["counts"]["requested"]
+    return Progress(name, state, done, total, "texts", rate, seconds)
 
 
 def _paths(cells: Sequence[Cell]) -> dict[Cell, tuple[str, str]]:

@@ -71,6 +71,11 @@ class Rules:
     """When the writer's tokens for banned words are suppressed."""
     neutral_form: Literal["dialogue", "answer"] = "dialogue"
 
+    @property
+    def at_once(self) -> int:
+        """Texts that a prompt asks for, at most; who only continues text can be asked for one."""
+        return min(self.texts_per_prompt, self.texts_per_cell) if self.chat else 1
+
 
 @dataclass(frozen=True)
 class Request:
@@ -115,7 +120,7 @@ def _request(cell: Cell, topic_index: int, slots: tuple[int, ...], rules: Rules)
         return Request(cell, slots, template.format(topic=cell.topic), neutral.id)
     story: StoryPrompt = story_prompts()[pair % len(story_prompts())]
     fields: dict[str, Any] = {"topic": cell.topic, "emotion": cell.emotion}
-    if len(slots) > 1 and rules.chat:
+    if len(slots) > 1:
         template = story.batch_template
         fields |= {"count": len(slots), "marker": STORY_MARKER}
     else:
@@ -226,5 +231,5 @@ def write_unit(
 
 def _missing_slots(accepted: dict[int, Any], rules: Rules) -> list[tuple[int, ...]]:
     missing = [slot for slot in range(rules.texts_per_cell) if slot not in accepted]
-    size = rules.texts_per_prompt
+    size = rules.at_once
     return [tuple(missing[start : start + size]) for start in range(0, len(missing), size)]

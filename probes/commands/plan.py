@@ -3,6 +3,7 @@
 No weights are loaded, unless ``--measure`` asks for one unit to be written and read.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,9 +22,9 @@ from probes.estimate import duration
 from probes.planning import Plan, Rates, Seen, Size, Task, plan
 from probes.runs import Run
 from probes.stages.trial import look, measure, own_contents
-from probes.stages.units import TextKind, rules
+from probes.stages.units import TextKind, most_new_tokens, rules
 from probes.stages.units import plan as cut
-from probes.writing import first_prompts
+from probes.writing import Rules, first_prompts
 
 _SAMPLE = 200
 """Cells that are looked at for what was seen."""
@@ -78,28 +79,38 @@ def work_out(run: Run, rates: Rates, *, measured: bool) -> Found:
     def n_tokens(text: str) -> int:
         return len(encode_text(subject_tokens, text))
 
-    seen, neutral = (_seen(run, kind, n_tokens) for kind in ("stories", "neutral"))
+    ruled = rules(config, "stories", chat=_asks_in_words(run))
+    seen = _seen(run, "stories", n_tokens, ruled.at_once)
+    neutral = _seen(run, "neutral", n_tokens, 1)
     lengths = "full-length texts" if seen is None else "lengths and rejections of this folder's"
     if measured:
         contents, rates = measure(run)
         if seen is None:
-            seen = look(contents, n_tokens, config.generation.stories_per_prompt)
+            seen = look(contents, n_tokens, ruled.at_once)
             lengths = "lengths and rejections of one unit"
     subject = _size(config.model, config.activation.layers)
     writer = _size(config.writer_model) if _writes_here(run) else None
-    made = plan(_task(run), writer, subject, seen or Seen(), rates, neutral)
+    made = plan(_task(run, ruled), writer, subject, seen or Seen(), rates, neutral)
     speeds = "rates measured here" if measured else "stated rate" if rates.writing else "no rate"
     return Found(made, seen, rates, f"{lengths}; {speeds}")
 
 
-def _seen(run: Run, kind: TextKind, n_tokens: Callable[[str], int]) -> Seen | None:
+def _asks_in_words(run: Run) -> bool:
+    if _writes_here(run):
+        return is_chat(_tokenizer(run.config.writer_model))
+    return run.config.endpoint.api == "chat"
+
+
+def _seen(
+    run: Run, kind: TextKind, n_tokens: Callable[[str], int], texts_per_prompt: int
+) -> Seen | None:
     """Look at the finished cells of the folder, or at the user's own texts."""
     if run.brings_corpus:
         return look(own_contents(run, kind), n_tokens, 1)
     cells = run.story_cells if kind == "stories" else run.neutral_cells
     done = [cell for cell in cells if (run.root / cell.path).exists()]
     contents = [read_cell(run.root, cell) for cell in done[:: max(1, len(done) // _SAMPLE)]]
-    return look(contents, n_tokens, rules(run.config, kind, chat=True).texts_per_prompt)
+    return look(contents, n_tokens, texts_per_prompt)
 
 
 def _size(settings: ModelSettings | WriterSettings, layers: list[int] | None = None) -> Size:
@@ -123,28 +134,29 @@ def _name(settings: ModelSettings | WriterSettings) -> str:
 
 
 def _tokenizer(settings: ModelSettings | WriterSettings) -> Any:
+    return _load_tokenizer(_name(settings), settings.revision)
+
+
+@functools.cache
+def _load_tokenizer(name: str, revision: str | None) -> Any:
     from transformers import AutoTokenizer
 
-    name = _name(settings)
     source = str(folder(name)) if is_embedded(name) else name
     try:
-        return AutoTokenizer.from_pretrained(
-            source, revision=settings.revision, trust_remote_code=False
-        )
+        return AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"could not load the tokenizer of {name!r}: {error}") from error
 
 
-def _prompts(run: Run) -> list[list[int]]:
+def _prompts(run: Run, ruled: Rules) -> list[list[int]]:
     """Return the prompts of the first unit of stories as the writer reads them."""
     config = run.config
     tokenizer = _tokenizer(config.writer_model if _writes_here(run) else config.model)
-    chat = is_chat(tokenizer)
     cells = cut(config, "stories", run.story_cells)[0].cells
-    system = config.writer.system if chat else None
+    system = config.writer.system if is_chat(tokenizer) else None
     return [
         encode_prompt(tokenizer, prompt, system=system)
-        for prompt in first_prompts(cells, config.topics, rules(config, "stories", chat=chat))
+        for prompt in first_prompts(cells, config.topics, ruled)
     ]
 
 
@@ -152,9 +164,9 @@ def _writes_here(run: Run) -> bool:
     return run.config.generation.engine == "local" and not run.brings_corpus
 
 
-def _task(run: Run) -> Task:
+def _task(run: Run, ruled: Rules) -> Task:
     config = run.config
-    prompts = [[]] if run.brings_corpus else _prompts(run)
+    prompts = [[]] if run.brings_corpus else _prompts(run, ruled)
     n_layers = describe(config.model.name, revision=config.model.revision).n_layers
     layers = config.activation.layers
     topics = len({cell.topic for cell in run.story_cells})
@@ -170,7 +182,7 @@ def _task(run: Run) -> Task:
         topics=topics,
         stories_per_topic=per_topic,
         dialogues_per_topic=dialogues,
-        new_tokens=config.generation.max_new_tokens,
+        new_tokens=most_new_tokens(config, "stories", ruled),
         neutral_new_tokens=config.neutral.max_new_tokens,
         prompt_tokens=sum(map(len, prompts)) / len(prompts),
         prompt_tokens_read=tokens_to_read(prompts) / len(prompts),
@@ -181,15 +193,15 @@ def _task(run: Run) -> Task:
         neutral_tokens_per_text=config.activation.neutral_tokens_per_text,
         max_gigabytes=config.activation.max_gigabytes,
         keep=config.activation.keep,
-        stories_per_prompt=1 if run.brings_corpus else config.generation.stories_per_prompt,
-        workers=config.compute.workers,
+        stories_per_prompt=1 if run.brings_corpus else ruled.at_once,
+        workers=config.compute.units_at_once,
         gpus_per_worker=config.compute.gpus_per_worker or 1.0,
     )
 
 
 def _rows(config: Config, found: Found) -> Iterator[tuple[str, str]]:
     made, rates = found.plan, found.rates
-    workers = config.compute.workers
+    workers = config.compute.units_at_once
     yield "texts", f"{made.stories:,} stories, {made.dialogues:,} neutral"
     if made.tokens_written:
         yield "tokens written", f"{made.tokens_written:,.0f}; {_flops(made.writing_flops)}"

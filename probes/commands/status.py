@@ -53,6 +53,8 @@ def _words(stage: Progress) -> str:
     parts = [_WORDS[stage.state]]
     if stage.unit != "stage" and stage.state != "stale":
         parts.append(f"{stage.done} of {total} {stage.unit}")
+    if stage.state == "done" and stage.unit == "texts" and stage.done < (stage.total or 0):
+        parts.append(f"{(stage.total or 0) - stage.done} could not be filled")
     if stage.state == "done" and stage.seconds is not None:
         parts.append(f"took {duration(stage.seconds)}")
     elif stage.seconds_left is not None and stage.seconds_per_unit is not None:

@@ -116,12 +116,15 @@ class GenerationSettings(Section):
     """Name of the environment variable that holds the key; null for servers without one."""
     stories_per_topic: int = Field(default=12, ge=1)
     stories_per_prompt: int = Field(default=1, ge=1)
+    """How many stories one prompt asks for; a base model, which continues text, is always asked for
+    one."""
     emotions_subset: int | list[str] | None = None
     topics_subset: int | list[str] | None = None
     temperature: float = Field(default=0.8, ge=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     top_k: int = Field(default=50, ge=0)
     max_new_tokens: int = Field(default=256, ge=1)
+    """Length of the longest story; an answer of several stories may be as many times as long."""
     min_words: int = Field(default=40, ge=1)
     truncation: Literal["reject", "trim"] = "reject"
     """What to do with a story that ran into `max_new_tokens`: reject it, or cut it back to its last
@@ -167,8 +170,14 @@ class ComputeSettings(Section):
     address: str | None = None
     """Address of a Ray cluster, such as auto or ray://head:10001; null starts one here."""
     workers: int = Field(default=1, ge=1)
+    """Workers of Ray; the local engine does one unit after the other."""
     gpus_per_worker: float = Field(default=0.0, ge=0)
     cpus_per_worker: float = Field(default=1.0, gt=0)
+
+    @property
+    def units_at_once(self) -> int:
+        """How many units are computed side by side."""
+        return self.workers if self.engine == "ray" else 1
 
 
 class NeutralSettings(Section):

@@ -11,7 +11,7 @@ from probes.endpoint import Endpoint, Greeting, read_key
 from probes.estimate import Estimate, Seen, Terms, Work, duration, estimate
 from probes.exchange import EndpointError
 from probes.runs import Run
-from probes.stages.units import Asking, TextKind, WritingUnit, plan, rules
+from probes.stages.units import Asking, TextKind, WritingUnit, most_new_tokens, plan, rules
 from probes.writing import first_prompts
 
 _MOST_UNITS = 200
@@ -157,13 +157,12 @@ def _work(config: Config, kind: TextKind, todo: Sequence[WritingUnit]) -> Work:
     cells = [cell for unit in todo for cell in unit.cells]
     step = max(1, len(cells) // _SAMPLE)
     prompts = first_prompts(cells[::step], config.topics, ruled)
-    per_cell = -(-ruled.texts_per_cell // ruled.texts_per_prompt)
-    section = config.generation if kind == "stories" else config.neutral
+    per_cell = -(-ruled.texts_per_cell // ruled.at_once)
     return Work(
         texts=sum(unit.n_texts for unit in todo),
         requests=len(cells) * per_cell,
         letters=sum(map(len, prompts)) / len(prompts),
-        max_new_tokens=section.max_new_tokens,
+        max_new_tokens=most_new_tokens(config, kind, ruled),
         max_attempts=ruled.max_attempts,
     )
 

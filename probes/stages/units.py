@@ -88,12 +88,17 @@ def plan(config: Config, kind: TextKind, cells: Sequence[Cell]) -> list[WritingU
     return [WritingUnit(tuple(unit), per_cell) for unit in units]
 
 
-def sampling(config: Config, kind: TextKind) -> dict[str, Any]:
+def most_new_tokens(config: Config, kind: TextKind, ruled: Rules) -> int:
+    """Return the length of the longest answer: that of a text for each that is asked for."""
+    section = config.generation if kind == "stories" else config.neutral
+    return section.max_new_tokens * ruled.at_once
+
+
+def sampling(config: Config, kind: TextKind, ruled: Rules) -> dict[str, Any]:
     """Return how tokens are drawn."""
     generation = config.generation
-    section = generation if kind == "stories" else config.neutral
     return {
-        "max_new_tokens": section.max_new_tokens,
+        "max_new_tokens": most_new_tokens(config, kind, ruled),
         "temperature": generation.temperature,
         "top_p": generation.top_p,
         "top_k": generation.top_k,
@@ -106,7 +111,7 @@ class _Author(abc.ABC):
     def __init__(self, config: Config, kind: TextKind, *, chat: bool) -> None:
         self._config = config
         self.rules = rules(config, kind, chat=chat)
-        self.sampling = sampling(config, kind)
+        self.sampling = sampling(config, kind, self.rules)
         self.system = config.writer.system if chat else None
 
     @abc.abstractmethod

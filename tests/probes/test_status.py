@@ -24,7 +24,7 @@ def age(paths, start, gap):
 
 def test_a_finished_run_is_done_and_says_what_it_took(finished, capsys):
     assert main("status", finished.config) == 0
-    assert "done, 9 of 9 texts" in capsys.readouterr().out
+    assert "done, 18 of 18 texts" in capsys.readouterr().out
     found = by_stage(finished.run())
     assert [stage.state for stage in found.values()] == ["done"] * len(NAMES)
     assert all(stage.seconds_left == 0 for stage in found.values())
@@ -65,6 +65,19 @@ def test_what_is_left_costs_what_finished_units_took(small_run, tiny_writer):
     assert stories.seconds_left == pytest.approx(40, abs=0.1)
     neutral = found["generate-neutral"]
     assert neutral.seconds_per_unit == stories.seconds_per_unit
+
+
+def test_a_finished_stage_says_what_it_could_not_fill(finished, capsys):
+    run = finished.run()
+    path = run.record_path("generate-stories")
+    kept = path.read_text()
+    record = json.loads(kept)
+    record["counts"]["accepted"] -= 2
+    path.write_text(json.dumps(record))
+    assert main("status", finished.config) == 0
+    path.write_text(kept)
+    told = re.sub(r"[\s\u2502]+", " ", capsys.readouterr().out)
+    assert "done, 16 of 18 texts, 2 could not be filled" in told
 
 
 def test_changed_settings_show_as_stale_and_the_command_to_go_on_is_taken(finished, capsys):

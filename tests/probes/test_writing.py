@@ -238,9 +238,15 @@ class TestPrompts:
             "Door 1 was shut.",
         ]
 
+    def test_a_base_model_is_asked_for_one_story_at_a_time(self):
+        writer = Writer()
+        written = write([SAD], writer, chat=False, texts_per_cell=4, texts_per_prompt=4)[SAD]
+        assert [len(asked.prompts) for asked in writer.asked] == [4]
+        assert len(written["texts"]) == 4
+
     def test_a_base_model_is_given_text_to_go_on_with(self):
         writer = Writer()
-        write([SAD], writer, chat=False, texts_per_cell=2, texts_per_prompt=2)
+        write([SAD], writer, chat=False, texts_per_cell=2)
         [prompt] = set(writer.asked[0].prompts)
         plain = {
             p.plain_template.format(topic=SAD.topic, emotion=SAD.emotion) for p in story_prompts()

@@ -157,6 +157,32 @@ def test_prompts_are_counted_as_the_writer_reads_them(small_run, tiny_writer):
     assert lengths[1] > 1.2 * lengths[0]
 
 
+def test_an_answer_of_several_stories_may_be_as_many_times_as_long(small_run, tiny_writer):
+    together = {"stories_per_topic": 4, "stories_per_prompt": 4}
+    one, many = (
+        work_out(
+            small_run(writer={"name": str(tiny_writer)}, generation=told).run(),
+            Rates(),
+            measured=False,
+        ).plan
+        for told in ({**together, "stories_per_prompt": 1}, together)
+    )
+    assert many.tokens_written == one.tokens_written
+    assert many.writing_memory > one.writing_memory
+
+
+def test_workers_of_another_engine_save_no_time(small_run, tiny_writer):
+    hours = [
+        work_out(
+            small_run(writer={"name": str(tiny_writer)}, compute=compute).run(),
+            Rates(100.0, 1000.0),
+            measured=False,
+        ).plan.writing_hours
+        for compute in ({}, {"workers": 4}, {"engine": "ray", "workers": 4})
+    ]
+    assert hours[0] == hours[1] == pytest.approx(4 * hours[2])
+
+
 def test_a_server_cannot_be_timed_here(small_run, capsys):
     made = small_run(
         writer={"name": "served"},
