@@ -110,6 +110,8 @@ def _signs(intensity: Mapping[str, Any]) -> Ours | str:
         return "this run has none of the emotions"
     found, n = intensity["n_expected"], intensity["n"]
     note = "our own templates"
+    if stand_ins := intensity["n_stand_ins"]:
+        note += f"; in {stand_ins} a near emotion stands in"
     if n != 12:
         note += f"; {found} of {n} testable expectations, scaled to 12"
     low, high = (end * 12 / n for end in exact_interval(found, n))

@@ -4,7 +4,8 @@
 2. All are read where the reply would begin; score = cosine of (residual - mean over stories) with
    the emotion's vector, at the target layer.
 3. Two expectations for each message: an emotion, and whether its score should rise or fall with the
-   number. Where the run lacks an emotion, the nearest one that it has stands in, and is named.
+   number. Where the run lacks an emotion, the nearest one that it has stands in, and both are
+   named.
 4. `dose_response` judges them beside the neutral sentences and beside scrambled numbers.
 """
 
@@ -28,17 +29,19 @@ from probes.stimuli import IntensityTemplate, intensity_templates
 def measure(materials: Materials) -> Measured:
     """Read all messages and neutral sentences, and judge the expectations."""
     templates = intensity_templates()
-    expected = [
-        (row, expectation.sign, emotion)
+    asked = [
+        (row, expectation.sign, emotion, expectation.emotions[0])
         for row, template in enumerate(templates)
         for expectation in template.expects
         for emotion in [_first(expectation.emotions, materials.emotions)]
         if emotion is not None
     ]
     n_asked = sum(len(template.expects) for template in templates)
-    if not expected:
+    if not asked:
         sentence = "Intensity: this run has none of the emotions that the messages expect."
         return Measured({"expectations": None}, [], sentence, [sentence])
+    expected = [(row, sign, emotion) for row, sign, emotion, _ in asked]
+    stand_ins = {f"{emotion} for {first}" for _, _, emotion, first in asked if emotion != first}
     model, layer = materials.subject(), materials.layer
     scores = _scores(materials, templates)
     emotions = [materials.emotions.index(emotion) for _, _, emotion in expected]
@@ -61,6 +64,8 @@ def measure(materials: Materials) -> Measured:
             {"template": templates[row].name, "emotion": emotion, "sign": sign}
             for row, sign, emotion in expected
         ],
+        "stand_ins": sorted(stand_ins),
+        "n_stand_ins": sum(emotion != first for _, _, emotion, first in asked),
         "numbers": {template.name: list(template.numbers) for template in templates},
         "scores": scores[0, owners, :, emotions].tolist(),
         "control_scores": scores[1, owners, :, emotions].tolist(),
@@ -140,6 +145,11 @@ def _limits(values: Mapping[str, Any]) -> list[str]:
         limits.append(
             f"Intensity: {values['n']} of {values['n_asked']} expectations could be tested with "
             "this run's emotions."
+        )
+    if values["stand_ins"]:
+        limits.append(
+            f"Intensity: in {values['n_stand_ins']} of {values['n']} expectations another emotion "
+            f"stands in for one that this run lacks: {', '.join(values['stand_ins'])}."
         )
     if values["gain_interval"][0] <= 0:
         limits.append(

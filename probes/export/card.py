@@ -107,7 +107,7 @@ def model_card(
         ("read at", f"{provenance.hook_name}, layers {_span(provenance.layers)}"),
         ("target layer", provenance.target_layer),
         ("texts by", "the author's own files" if writer is None else public_name(writer)),
-        ("tokens read", f"from the {provenance.token_offset}th content token of each text on"),
+        ("tokens read", f"after the first {provenance.token_offset} content tokens of each text"),
         (
             "neutral components removed",
             f"{provenance.n_neutral_components[target]} at the target layer "

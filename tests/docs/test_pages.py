@@ -16,7 +16,7 @@ NOT_RUN = {
         "# stories from OpenAI-compatible servers",
     ],
     "docs/how-to/look-after-runs.md": [
-        "emotion-probes compare",
+        "cp -r output/demo output/demo-raw",
         "pip install 'emotion-lens[tracking]'",
     ],
     "docs/how-to/own-text.md": ["pip install 'emotion-lens[app]'"],

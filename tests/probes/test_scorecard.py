@@ -41,7 +41,7 @@ def _geometry(sign=1.0, noise=0.0):
 
 
 def _intensity(found, n):
-    return {"expectations": [{}] * n, "n_expected": found, "n": n}
+    return {"expectations": [{}] * n, "n_expected": found, "n": n, "n_stand_ins": 3}
 
 
 def _lines(**results):
@@ -93,6 +93,7 @@ def test_a_value_without_an_interval_is_shown_and_not_judged():
 @pytest.mark.parametrize(("found", "verdict"), [(12, INSIDE), (9, INSIDE), (8, OUTSIDE)])
 def test_twelve_signs_of_twelve_have_the_exact_binomial_interval(found, verdict):
     line = _lines(intensity=_intensity(found, 12))["intensity.expected_signs"]
+    assert "in 3 a near emotion stands in" in line.why
     assert line.paper_interval == pytest.approx((12 * 0.025 ** (1 / 12), 12.0), abs=1e-6)
     assert line.verdict == verdict
 

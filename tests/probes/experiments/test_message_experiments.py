@@ -166,6 +166,20 @@ class TestAllTwelveExpectations:
         assert values["p"] > 0.05
         assert values["p_count"] > 0.05
 
+    def test_what_stands_in_for_what_is_named(self, materials):
+        measured = find_experiment("intensity").measure(materials)
+        pairs = [
+            (emotion, expectation.emotions[0])
+            for template in intensity_templates()
+            for expectation in template.expects
+            for emotion in set(EXPECTED[template.name]) & set(expectation.emotions)
+        ]
+        named = {f"{one} for {first}" for one, first in pairs if one != first}
+        assert measured.values["stand_ins"] == sorted(named)
+        told = [limit for limit in measured.limits if "stands in" in limit]
+        assert len(told) == bool(named)
+        assert all(name in limit for limit in told for name in named)
+
 
 def test_preferences_say_how_many_pairs_were_asked_and_center_elo(materials):
     values = find_experiment("preferences").measure(materials).values
