@@ -18,7 +18,8 @@ Contract
 * A selected token is changed exactly once per layer, when it is computed: in the pass over the
   prompt, or in the decoding step that adds it. What is cached is the changed stream; without a
   cache it is computed, changed and counted again at every step.
-* Padding is never selected. A selection that matches nothing is an error, not a quiet baseline.
+* Padding is never selected. A selection that matches nothing is an error, not a quiet baseline; but
+  a text that ended before a drawn token was fed back is a text.
 * Dose 0 is the unsteered model, bit for bit.
 """
 
@@ -43,8 +44,8 @@ from hooks.directions import (
 )
 from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
-from hooks.phases import served_prompts, whole_prompts
-from hooks.selection import Rule, Where, check_positions, select
+from hooks.phases import Phase, current_announcement, served_prompts, whole_prompts
+from hooks.selection import Rule, Where, check_positions, select, waits_for_drawn
 from hooks.watching import Inputs
 
 
@@ -158,7 +159,8 @@ def steer(
     Raises
     ------
     InvalidInput
-        For settings without meaning or not finite, and when a selection matches no token.
+        For settings without meaning or not finite, and when a selection matches no token or no
+        forward pass reached a layer that is steered.
     """
     check_steered_layers(layers, model.n_layers)
     units = unit_vectors(vector, layers, n_layers=model.n_layers, d_model=model.d_model)
@@ -194,7 +196,6 @@ def steer(
             stack.enter_context(whole_prompts())
         stack.enter_context(_changing(model, positions, record, changed))
         yield record
-    _refuse_nothing(positions, record)
 
 
 @contextlib.contextmanager
@@ -255,7 +256,6 @@ def steer_each(
 
     with whole_prompts(), _changing(model, positions, record, changed):
         yield record
-    _refuse_nothing(positions, record)
 
 
 @contextlib.contextmanager
@@ -267,13 +267,17 @@ def _changing(
 ) -> Iterator[None]:
     """Replace selected tokens' residuals; `changed` gets them, the layer, and each one's row."""
     selected: list[Tensor] = []
+    reached: set[int] = set()
+    phases: set[Phase | None] = set()
 
     def see_inputs(inputs: Inputs) -> None:
         record.n_passes += 1
         record.n_rows = len(inputs.ids)
+        phases.add(_phase_of_generation(inputs))
         selected[:] = [select(model, positions, inputs)]
 
     def change(residual: Tensor, layer: int) -> Tensor | None:
+        reached.add(layer)
         chosen = selected[0].to(residual.device)
         if not chosen.any():
             return None
@@ -289,12 +293,36 @@ def _changing(
             stack.enter_context(tree.watched(see_inputs))
             stack.enter_context(tree.hooked(dict.fromkeys(record.coefficients, change)))
         yield
+    _refuse_nothing(positions, record, reached, phases)
 
 
-def _refuse_nothing(positions: Where | Rule, record: Steering) -> None:
-    if record.n_passes and not any(record.n_tokens.values()):
+def _refuse_nothing(
+    positions: Where | Rule, record: Steering, reached: set[int], phases: set[Phase | None]
+) -> None:
+    """Raise when passes ran and none was steered, but for a text that ended at its first draw."""
+    if not record.n_passes or any(record.n_tokens.values()):
+        return
+    if not reached:
+        raise InvalidInput(
+            f"steer: of layers {sorted(record.coefficients)} none was reached in {record.n_passes} "
+            "forward passes, so nothing was steered. Read one of them or a later layer, or steer "
+            "an earlier one."
+        )
+    nothing_drawn = "prompt" in phases and "generated" not in phases
+    if not (nothing_drawn and waits_for_drawn(positions)):
         raise InvalidInput(
             f"steer: positions={positions!r} matched no token in {record.n_passes} forward passes, "
             "so nothing was steered. 'generated' needs model.generate; a span needs a prompt that "
             "is long enough, a speaker one who speaks."
         )
+
+
+def _phase_of_generation(inputs: Inputs) -> Phase | None:
+    """Return what a pass is to the generation that runs it; None outside of one."""
+    announced = current_announcement()
+    if announced is not None:
+        return announced.phase
+    if not inputs.generating:
+        return None
+    continues = inputs.n_cached or inputs.n_prompt < inputs.ids.shape[1]
+    return "generated" if continues else "prompt"

@@ -44,12 +44,15 @@ class Inputs:
         Number of tokens in the cache.
     n_prompt
         How many of these tokens are the prompt; the others were drawn, and are read again.
+    generating
+        Whether the pass is one of a library's own generation.
     """
 
     ids: Int[Tensor, "text position"]
     mask: Int[Tensor, "text cached_and_position"] | None
     n_cached: int
     n_prompt: int
+    generating: bool = False
 
 
 SeeInputs = Callable[[Inputs], None]
@@ -113,7 +116,8 @@ class _Watcher:
         if self.generating and self.n_prompt is None:
             self.n_prompt = width
         known = self.n_prompt if self.generating and not n_cached else None
-        self.see(Inputs(ids, mask, n_cached, width if known is None else known))
+        n_prompt = width if known is None else known
+        self.see(Inputs(ids, mask, n_cached, n_prompt, self.generating))
 
     def embedded(self, embeddings: Float[Tensor, "text position d_model"]) -> Tensor:
         """Return the ids behind embeddings: those generation was given, then unknown ones."""

@@ -344,6 +344,60 @@ def test_a_selection_that_matches_nothing_is_an_error(model, vector):
         hooks.resid_post(model, TEXTS[0])
 
 
+@pytest.mark.parametrize("positions", ["generated", hooks.Speaker("Assistant")])
+@pytest.mark.parametrize("ends", ["at the limit", "by itself"])
+def test_a_text_that_ends_at_its_first_draw_is_no_error(model, vector, positions, ends):
+    options = {"max_new_tokens": 1, "temperature": 0.0}
+    if ends == "by itself":
+        others = set(range(model.d_vocab)) - stop_ids(model.hf, model.tokenizer)
+        options |= {"max_new_tokens": 5, "suppress": [others] * len(TEXTS)}
+    plain = model.generate(TEXTS, **options)
+    with hooks.steer(model, vector, layers=[1], strength=5.0, positions=positions) as record:
+        assert model.generate(TEXTS, **options) == plain
+    assert [len(text.tokens) for text in plain] == [0 if ends == "by itself" else 1] * 2
+    assert record.n_tokens == {1: 0}
+
+
+@pytest.mark.parametrize("library", ["hf", "hooked"])
+@pytest.mark.parametrize("cached", [True, False])
+def test_nor_is_it_under_the_libraries_own_generation(model, vector, library, cached):
+    tree = getattr(model, library)
+    if tree is None:
+        pytest.skip("the Hugging Face backend has no TransformerLens model")
+    ids = torch.tensor([model.encode(TEXTS[1])])
+    options = {"max_new_tokens": 1, "do_sample": False}
+    options |= (
+        {"use_past_kv_cache": cached, "verbose": False, "return_type": "tokens"}
+        if library == "hooked"
+        else {"use_cache": cached, "pad_token_id": 0}
+    )
+    with hooks.steer(model, vector, layers=[1], strength=5.0, positions="generated") as record:
+        assert tree.generate(ids, **options).shape[1] == ids.shape[1] + 1
+    assert (record.n_passes, record.n_tokens) == (1, {1: 0})
+
+
+def test_a_speaker_who_is_silent_while_a_text_is_written_is_an_error(model, vector):
+    ends = stop_ids(model.hf, model.tokenizer)
+    somebody = hooks.Speaker("Assistant")
+    with (
+        pytest.raises(InvalidInput, match="a speaker one who speaks"),
+        hooks.steer(model, vector, layers=[1], strength=5.0, positions=somebody),
+    ):
+        model.generate(TEXTS[:1], max_new_tokens=3, suppress=[ends])
+
+
+@pytest.mark.parametrize("through", ["bulk", "reader"])
+def test_a_steered_layer_that_no_pass_reaches_is_an_error_of_its_own(model, vector, through):
+    with (
+        pytest.raises(InvalidInput, match=r"of layers \[2, 3\] none was reached in 1 forward"),
+        hooks.steer(model, vector, layers=[2, 3], strength=1.0),
+    ):
+        hooks.pooled_resid_post(model, TEXTS, layers=[0], through=through)
+    with hooks.steer(model, vector, layers=[0, 2], strength=1.0) as record:
+        hooks.pooled_resid_post(model, TEXTS, layers=[0], through=through)
+    assert record.n_tokens[0] > record.n_tokens[2] == 0
+
+
 class TestEachPromptItsOwnVector:
     """`steer_each`: a batch is its prompts one by one, each under its own vector."""
 

@@ -105,6 +105,13 @@ def test_positions_layers_and_operations_are_taken(finished, capsys):
     assert "layers 1, 2, split" in capsys.readouterr().out
 
 
+def test_one_token_is_written_though_none_of_it_can_be_steered(finished, capsys):
+    words = ["--emotion=sad", "--dose=0.2", "--positions=generated", "--max_new_tokens=1"]
+    assert steer(finished, *words, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["steered"][0]["text"] == found["baseline"]["text"] != ""
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
