@@ -44,7 +44,7 @@ from hooks.directions import (
 )
 from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
-from hooks.phases import Phase, current_announcement, served_prompts, whole_prompts
+from hooks.phases import Phase, Served, current_announcement, served_prompts, whole_prompts
 from hooks.selection import Rule, Where, check_positions, select, waits_for_drawn
 from hooks.watching import Inputs
 
@@ -211,8 +211,8 @@ def steer_each(
     """Add to each prompt of a batch a vector of its own, at one layer and dose.
 
     One pass over many prompts is many times faster than a pass for each vector. Prompts are those
-    of one call inside the context (`LanguageModel.generate`, `pooled_resid_post`,
-    `endings.at_end`), or the rows of a plain forward pass.
+    of a call inside the context (`LanguageModel.generate`, `pooled_resid_post`, `endings.at_end`),
+    however many of them a pass takes, or the rows of a plain forward pass.
 
     Parameters
     ----------
@@ -244,18 +244,24 @@ def steer_each(
         return
 
     def changed(rows: Tensor, _layer: int, owner: Tensor) -> Tensor:
-        served = served_prompts()
-        n_rows, n_vectors = record.n_rows, len(units)
-        if (served is None and n_rows != n_vectors) or (served and max(served) >= n_vectors):
-            raise InvalidInput(
-                f"steer_each: expected as many prompts as vectors ({n_vectors}), got "
-                f"{n_rows if served is None else 'more'}."
-            )
-        prompt = owner if served is None else torch.tensor(served, device=owner.device)[owner]
+        prompt = torch.tensor(list(_served(record.n_rows).prompts), device=owner.device)[owner]
         return rows + amount * units.to(rows.device)[prompt]
 
-    with whole_prompts(), _changing(model, positions, record, changed):
+    def check() -> None:
+        n_prompts = _served(record.n_rows).n_prompts
+        if n_prompts != len(units):
+            raise InvalidInput(
+                f"steer_each: expected as many prompts as vectors ({len(units)}), got {n_prompts}. "
+                "Give all of them in one call."
+            )
+
+    with whole_prompts(), _changing(model, positions, record, changed, check):
         yield record
+
+
+def _served(n_rows: int) -> Served:
+    """Return which prompts the running pass serves: where nobody says, its rows are the prompts."""
+    return served_prompts() or Served(range(n_rows), n_rows)
 
 
 @contextlib.contextmanager
@@ -264,8 +270,12 @@ def _changing(
     positions: Where | Rule,
     record: Steering,
     changed: Callable[[Tensor, int, Tensor], Tensor],
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
-    """Replace selected tokens' residuals; `changed` gets them, the layer, and each one's row."""
+    """Replace selected tokens' residuals; `changed` gets them, the layer, and each one's row.
+
+    `check` is called before every forward pass, once its rows are counted.
+    """
     selected: list[Tensor] = []
     reached: set[int] = set()
     phases: set[Phase | None] = set()
@@ -273,6 +283,7 @@ def _changing(
     def see_inputs(inputs: Inputs) -> None:
         record.n_passes += 1
         record.n_rows = len(inputs.ids)
+        check()
         phases.add(_phase_of_generation(inputs))
         selected[:] = [select(model, positions, inputs)]
 

@@ -8,6 +8,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from hooks import InvalidInput, steering
+from hooks.endings import at_end, next_token_logits
 from hooks.generation import stop_ids
 
 TEXTS = ["She ran down the hill.", "The old man sat by the window and watched the rain fall."]
@@ -444,17 +445,34 @@ class TestEachPromptItsOwnVector:
         assert found[0].tokens == []
         assert [text.tokens for text in found[1:]] == [text.tokens for text in whole[1:]]
 
-    def test_as_many_vectors_as_prompts_are_expected(self, model, vectors):
+    @pytest.mark.parametrize("n_prompts", [1, 2, 4])
+    @pytest.mark.parametrize("n_vectors", [1, 2, 4])
+    @pytest.mark.parametrize(
+        "how", ["write", "write, steering that", "read", "read in parts", "end", "next"]
+    )
+    def test_as_many_vectors_as_prompts_are_expected(
+        self, model, vectors, n_vectors, n_prompts, how
+    ):
+        prompts = self.PROMPTS[:n_prompts]
+        positions = "generated" if how == "write, steering that" else "all"
+        says = rf"as many prompts as vectors \({n_vectors}\), got {n_prompts}\."
+        refused = pytest.raises(InvalidInput, match=says)
+        options = {"layer": 1, "dose": 0.5, "residual_norm": 8.0, "positions": positions}
         with (
-            pytest.raises(InvalidInput, match="as many prompts as vectors"),
-            hooks.steer_each(model, vectors[:3], layer=1, dose=0.5, residual_norm=8.0),
+            contextlib.nullcontext() if n_vectors == n_prompts else refused,
+            hooks.steer_each(model, vectors[:n_vectors], **options),
         ):
-            model.generate(self.PROMPTS, max_new_tokens=2)
-        with (
-            pytest.raises(InvalidInput, match="as many prompts as vectors"),
-            hooks.steer_each(model, vectors[:3], layer=1, dose=0.5, residual_norm=8.0),
-        ):
-            hooks.pooled_resid_post(model, self.PROMPTS)
+            if how.startswith("write"):
+                model.generate(prompts, max_new_tokens=1 if positions == "generated" else 2)
+            elif how == "end":
+                at_end(model, [model.encode(text) for text in prompts], [2], batch_tokens=16)
+            elif how == "next":
+                next_token_logits(model, [model.encode(t) for t in prompts], [5], batch_size=2)
+            else:
+                batch_tokens = 16 if how == "read in parts" else None
+                hooks.pooled_resid_post(model, prompts, batch_tokens=batch_tokens)
+
+    def test_vectors_of_length_zero_are_refused(self, model, vectors):
         with (
             pytest.raises(InvalidInput, match="zero"),
             hooks.steer_each(model, vectors * 0, layer=1, dose=0.5, residual_norm=8.0),
