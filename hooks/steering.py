@@ -20,7 +20,8 @@ Contract
   cache it is computed, changed and counted again at every step.
 * Padding is never selected. A selection that matches nothing is an error, not a quiet baseline; but
   a text that ended before a drawn token was fed back is a text.
-* Dose 0 is the unsteered model, bit for bit.
+* Dose 0 of `add` and `rotate` is the unsteered model, bit for bit: nothing hangs on the model, so
+  neither a selection nor a number of prompts is checked. Dose 0 of `clamp` is `project`.
 """
 
 import contextlib
@@ -160,7 +161,8 @@ def steer(
     ------
     InvalidInput
         For settings without meaning or not finite, and when a selection matches no token or no
-        forward pass reached a layer that is steered.
+        forward pass reached a layer that is steered; but nothing is selected at dose 0 of `add`
+        and `rotate`.
     """
     check_steered_layers(layers, model.n_layers)
     units = unit_vectors(vector, layers, n_layers=model.n_layers, d_model=model.d_model)
@@ -224,7 +226,8 @@ def steer_each(
     Raises
     ------
     InvalidInput
-        As `steer` does, and when there are not as many prompts as vectors.
+        As `steer` does, and when there are not as many prompts as vectors; no prompts are looked at
+        at dose 0.
     """
     norms = torch.linalg.vector_norm(vectors.float(), dim=-1, keepdim=True)
     if vectors.ndim != 2 or vectors.shape[1] != model.d_model or not len(vectors):

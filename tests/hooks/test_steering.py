@@ -101,6 +101,24 @@ def test_dose_zero_is_the_unsteered_model_bit_for_bit(model, vector, operation):
         assert torch.equal(hooks.pooled_resid_post(model, TEXTS).mean, plain)
 
 
+@pytest.mark.parametrize("operation", ["add", "rotate"])
+def test_dose_zero_selects_nothing_and_hangs_nothing_on_the_model(model, vector, operation):
+    zero = {"layers": [1], "strength": 0.0, "operation": operation}
+    with hooks.steer(model, vector, **zero, positions=hooks.Span(90, 95)) as record:
+        hooks.resid_post(model, TEXTS[0])
+        assert not any("forward" in vars(module) for module in model.hf.modules())
+    assert (record.n_passes, record.n_tokens) == (0, {1: 0})
+
+
+def test_clamping_to_dose_zero_is_projection(model, vector):
+    plain = hooks.pooled_resid_post(model, TEXTS).mean
+    with hooks.steer(model, vector, layers=[1], dose=0.0, residual_norm=9.0, operation="clamp"):
+        clamped = hooks.pooled_resid_post(model, TEXTS).mean
+    with hooks.steer(model, vector, layers=[1], operation="project"):
+        assert torch.equal(hooks.pooled_resid_post(model, TEXTS).mean, clamped)
+    assert (clamped - plain).abs().max() > 0.1
+
+
 def test_requested_and_realized_dose_agree_at_every_layer(model, vector):
     norms = hooks.pooled_resid_post(model, TEXTS).norm.mean(dim=0)
     unit = vector / vector.norm()
