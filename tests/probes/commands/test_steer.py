@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from probes.commands import steered_page, steered_text
 from probes.commands.steered_text import Request, Steered, repetition
@@ -136,17 +137,27 @@ def test_what_cannot_be_done_is_refused_before_a_model_is_loaded(finished, capsy
     assert message in " ".join(capsys.readouterr().err.split())
 
 
-def test_the_perplexity_is_that_of_the_continuation_under_the_unsteered_model(tiny_model):
-    import torch
-
+@pytest.mark.parametrize(
+    ("prompt", "written"),
+    [
+        ("She ran down", "the hill."),
+        ("She ran down</s>", "the hill."),  # as a chat template ends its prompt with a mark
+        ("She ran down", "the<|start|> hill<|end|>"),
+        ("", "the hill."),
+        ("</s>", "the<|end|>"),
+    ],
+)
+def test_the_perplexity_is_that_of_the_continuation_under_the_unsteered_model(
+    tiny_model, prompt, written
+):
     model = tiny_model("gpt2")
-    prompt, tokens = model.encode("She ran down"), model.encode("the hill.")[1:]
-    logits = model.hf(torch.tensor([[*prompt, *tokens]])).logits[0].log_softmax(dim=-1)
-    start = len(prompt) - 1
-    scored = logits[start : start + len(tokens)].gather(1, torch.tensor(tokens)[:, None])
-    expected = float((-scored.mean()).exp())
-    assert steered_text.perplexity(model, prompt, tokens) == pytest.approx(expected, rel=1e-4)
-    assert steered_text.perplexity(model, prompt, []) is None
+    before, tokens = model.encode(prompt), model.encode(written)[1:]
+    assert before[0] == model.tokenizer.bos_token_id
+    logits = model.hf(torch.tensor([[*before, *tokens]])).logits[0].log_softmax(dim=-1)
+    scored = [logits[len(before) - 1 + i, token] for i, token in enumerate(tokens)]
+    expected = float((-torch.stack(scored).mean()).exp())
+    assert steered_text.perplexity(model, before, tokens) == pytest.approx(expected, rel=1e-5)
+    assert steered_text.perplexity(model, before, []) is None
 
 
 def test_repetition_is_the_share_of_word_triples_seen_before():
