@@ -164,7 +164,7 @@ def pooled_resid_post(
                 batch = pad([encoded[row] for row in rows], model.special_ids, side=padding_side)
                 kept = keep.select(batch.content) if keep is not None else None
                 one = _Pass(rows, batch, positions.select(batch.content), kept, at_once == 1)
-                with serving(rows):
+                with serving(rows, len(texts)):
                     running[crew.submit(functools.partial(read, one))] = one
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 one = running.pop(future)

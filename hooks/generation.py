@@ -130,14 +130,15 @@ def sample(
     uniform = _draws(seed, len(prompts), max_new_tokens).to(device)
     ends = torch.tensor(sorted(stop_ids(hf, tokenizer)), device=device)
 
-    banned = _Forbidden(suppress, len(prompts))
+    n_prompts = len(prompts)
+    banned = _Forbidden(suppress, n_prompts)
     if part is not None:
         prompts, uniform = [prompts[place] for place in part], uniform[list(part)]
         banned.pick(part)
     places = range(len(prompts)) if part is None else part
     # Rows of shared beginnings serve several prompts; whoever hooks prompts reads them whole.
     whole = prompts_must_be_whole()
-    with announce("prompt"), serving(places) if whole else contextlib.nullcontext():
+    with announce("prompt"), serving(places, n_prompts) if whole else contextlib.nullcontext():
         logits, cache, mask = read_prompts(hf, prompts, max_new_tokens, device)
     written: list[list[int]] = [[] for _ in prompts]
     finished = [False] * len(prompts)
@@ -171,7 +172,7 @@ def sample(
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
         with (
             announce("generated", partial(_histories, prompts, written, rows, alive)),
-            serving([places[row] for row in rows.tolist()]),
+            serving([places[row] for row in rows.tolist()], n_prompts),
         ):
             logits = hf(
                 input_ids=rearrange(tokens, "row -> row 1"),

@@ -2,7 +2,7 @@
 
 Generation says it here, and what hangs on the model's hooks (steering) reads it. A pass nobody
 announced is a prompt, unless it adds single tokens to a cache. Whoever reads prompts in another
-order than they were given in says which prompt each row serves.
+order than they were given in, or in parts, says which prompt each row serves, and of how many.
 
 Contract: context variables, so concurrent threads and nested calls do not see each other's phase.
 """
@@ -26,8 +26,18 @@ class Announcement:
     histories: Histories | None = None
 
 
+@dataclass(frozen=True)
+class Served:
+    """Which of the prompts of a call the pass that runs now reads or continues."""
+
+    prompts: Sequence[int]
+    """Place of each row's prompt among those of the call."""
+    n_prompts: int
+    """Prompts of the call, also where it takes them in parts."""
+
+
 _announced: ContextVar[Announcement | None] = ContextVar("announced", default=None)
-_served: ContextVar[Sequence[int] | None] = ContextVar("served", default=None)
+_served: ContextVar[Served | None] = ContextVar("served", default=None)
 _whole_prompts: ContextVar[bool] = ContextVar("whole_prompts", default=False)
 
 
@@ -46,15 +56,15 @@ def announce(phase: Phase, histories: Histories | None = None) -> Iterator[None]
         _announced.reset(token)
 
 
-def served_prompts() -> Sequence[int] | None:
-    """Return which prompt each row of the running pass serves; None: they are in order."""
+def served_prompts() -> Served | None:
+    """Return which prompt each row of the running pass serves; None: all of them, in order."""
     return _served.get()
 
 
 @contextlib.contextmanager
-def serving(prompts: Sequence[int]) -> Iterator[None]:
-    """Say which prompt each row of the passes inside the context serves."""
-    token = _served.set(prompts)
+def serving(prompts: Sequence[int], n_prompts: int) -> Iterator[None]:
+    """Say which of a call's prompts each row of the passes inside the context serves."""
+    token = _served.set(Served(prompts, n_prompts))
     try:
         yield
     finally:

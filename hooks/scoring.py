@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
 from hooks.positions import FromToken, Positions
-from hooks.tokens import pad
+from hooks.tokens import TokenBatch, pad
 
 _ROWS_AT_ONCE = 64
 
@@ -72,6 +72,37 @@ def next_tokens(
     chosen = positions.select(batch.content) & has_next
     if not chosen.any():
         raise InvalidInput(f"next_tokens: {positions} picks no token that has a next one.")
+    return _read(model, batch, chosen)
+
+
+@torch.no_grad()
+def continuation_tokens(
+    model: LanguageModel, prompt: Sequence[int], tokens: Sequence[int]
+) -> NextTokens:
+    """Return the distributions over every token of a continuation, special ones among them.
+
+    The first is that at the prompt's very last token, whatever kind of token that is.
+
+    Raises
+    ------
+    InvalidInput
+        When prompt or continuation has no token.
+    """
+    if not prompt or not tokens:
+        raise InvalidInput(
+            "continuation_tokens: expected a prompt and a continuation of at least one token each, "
+            f"got {len(prompt)} and {len(tokens)}."
+        )
+    batch = pad([[*prompt, *tokens]], model.special_ids)
+    chosen = torch.zeros_like(batch.content)
+    chosen[0, len(prompt) - 1 : -1] = True
+    return _read(model, batch, chosen)
+
+
+def _read(
+    model: LanguageModel, batch: TokenBatch, chosen: Bool[Tensor, "text position"]
+) -> NextTokens:
+    """Read a batch; unembed at the chosen tokens."""
     last = model.n_layers - 1
     kept: list[Tensor] = []
 

@@ -41,6 +41,13 @@ def check_positions(positions: Any) -> None:
         )
 
 
+def waits_for_drawn(positions: Where | Rule) -> bool:
+    """Whether tokens may be chosen only once some were drawn."""
+    return positions == "generated" or (
+        isinstance(positions, TextPositions) and positions.while_generating
+    )
+
+
 def select(
     model: LanguageModel, positions: Where | Rule, inputs: Inputs
 ) -> Bool[Tensor, "text position"]:

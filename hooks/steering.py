@@ -18,8 +18,10 @@ Contract
 * A selected token is changed exactly once per layer, when it is computed: in the pass over the
   prompt, or in the decoding step that adds it. What is cached is the changed stream; without a
   cache it is computed, changed and counted again at every step.
-* Padding is never selected. A selection that matches nothing is an error, not a quiet baseline.
-* Dose 0 is the unsteered model, bit for bit.
+* Padding is never selected. A selection that matches nothing is an error, not a quiet baseline; but
+  a text that ended before a drawn token was fed back is a text.
+* Dose 0 of `add` and `rotate` is the unsteered model, bit for bit: nothing hangs on the model, so
+  neither a selection nor a number of prompts is checked. Dose 0 of `clamp` is `project`.
 """
 
 import contextlib
@@ -43,8 +45,8 @@ from hooks.directions import (
 )
 from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
-from hooks.phases import served_prompts, whole_prompts
-from hooks.selection import Rule, Where, check_positions, select
+from hooks.phases import Phase, Served, current_announcement, served_prompts, whole_prompts
+from hooks.selection import Rule, Where, check_positions, select, waits_for_drawn
 from hooks.watching import Inputs
 
 
@@ -158,7 +160,9 @@ def steer(
     Raises
     ------
     InvalidInput
-        For settings without meaning or not finite, and when a selection matches no token.
+        For settings without meaning or not finite, and when a selection matches no token or no
+        forward pass reached a layer that is steered; but nothing is selected at dose 0 of `add`
+        and `rotate`.
     """
     check_steered_layers(layers, model.n_layers)
     units = unit_vectors(vector, layers, n_layers=model.n_layers, d_model=model.d_model)
@@ -194,7 +198,6 @@ def steer(
             stack.enter_context(whole_prompts())
         stack.enter_context(_changing(model, positions, record, changed))
         yield record
-    _refuse_nothing(positions, record)
 
 
 @contextlib.contextmanager
@@ -210,8 +213,8 @@ def steer_each(
     """Add to each prompt of a batch a vector of its own, at one layer and dose.
 
     One pass over many prompts is many times faster than a pass for each vector. Prompts are those
-    of one call inside the context (`LanguageModel.generate`, `pooled_resid_post`,
-    `endings.at_end`), or the rows of a plain forward pass.
+    of a call inside the context (`LanguageModel.generate`, `pooled_resid_post`, `endings.at_end`),
+    however many of them a pass takes, or the rows of a plain forward pass.
 
     Parameters
     ----------
@@ -223,7 +226,8 @@ def steer_each(
     Raises
     ------
     InvalidInput
-        As `steer` does, and when there are not as many prompts as vectors.
+        As `steer` does, and when there are not as many prompts as vectors; no prompts are looked at
+        at dose 0.
     """
     norms = torch.linalg.vector_norm(vectors.float(), dim=-1, keepdim=True)
     if vectors.ndim != 2 or vectors.shape[1] != model.d_model or not len(vectors):
@@ -243,19 +247,24 @@ def steer_each(
         return
 
     def changed(rows: Tensor, _layer: int, owner: Tensor) -> Tensor:
-        served = served_prompts()
-        n_rows, n_vectors = record.n_rows, len(units)
-        if (served is None and n_rows != n_vectors) or (served and max(served) >= n_vectors):
-            raise InvalidInput(
-                f"steer_each: expected as many prompts as vectors ({n_vectors}), got "
-                f"{n_rows if served is None else 'more'}."
-            )
-        prompt = owner if served is None else torch.tensor(served, device=owner.device)[owner]
+        prompt = torch.tensor(list(_served(record.n_rows).prompts), device=owner.device)[owner]
         return rows + amount * units.to(rows.device)[prompt]
 
-    with whole_prompts(), _changing(model, positions, record, changed):
+    def check() -> None:
+        n_prompts = _served(record.n_rows).n_prompts
+        if n_prompts != len(units):
+            raise InvalidInput(
+                f"steer_each: expected as many prompts as vectors ({len(units)}), got {n_prompts}. "
+                "Give all of them in one call."
+            )
+
+    with whole_prompts(), _changing(model, positions, record, changed, check):
         yield record
-    _refuse_nothing(positions, record)
+
+
+def _served(n_rows: int) -> Served:
+    """Return which prompts the running pass serves: where nobody says, its rows are the prompts."""
+    return served_prompts() or Served(range(n_rows), n_rows)
 
 
 @contextlib.contextmanager
@@ -264,16 +273,25 @@ def _changing(
     positions: Where | Rule,
     record: Steering,
     changed: Callable[[Tensor, int, Tensor], Tensor],
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
-    """Replace selected tokens' residuals; `changed` gets them, the layer, and each one's row."""
+    """Replace selected tokens' residuals; `changed` gets them, the layer, and each one's row.
+
+    `check` is called before every forward pass, once its rows are counted.
+    """
     selected: list[Tensor] = []
+    reached: set[int] = set()
+    phases: set[Phase | None] = set()
 
     def see_inputs(inputs: Inputs) -> None:
         record.n_passes += 1
         record.n_rows = len(inputs.ids)
+        check()
+        phases.add(_phase_of_generation(inputs))
         selected[:] = [select(model, positions, inputs)]
 
     def change(residual: Tensor, layer: int) -> Tensor | None:
+        reached.add(layer)
         chosen = selected[0].to(residual.device)
         if not chosen.any():
             return None
@@ -289,12 +307,36 @@ def _changing(
             stack.enter_context(tree.watched(see_inputs))
             stack.enter_context(tree.hooked(dict.fromkeys(record.coefficients, change)))
         yield
+    _refuse_nothing(positions, record, reached, phases)
 
 
-def _refuse_nothing(positions: Where | Rule, record: Steering) -> None:
-    if record.n_passes and not any(record.n_tokens.values()):
+def _refuse_nothing(
+    positions: Where | Rule, record: Steering, reached: set[int], phases: set[Phase | None]
+) -> None:
+    """Raise when passes ran and none was steered, but for a text that ended at its first draw."""
+    if not record.n_passes or any(record.n_tokens.values()):
+        return
+    if not reached:
+        raise InvalidInput(
+            f"steer: of layers {sorted(record.coefficients)} none was reached in {record.n_passes} "
+            "forward passes, so nothing was steered. Read one of them or a later layer, or steer "
+            "an earlier one."
+        )
+    nothing_drawn = "prompt" in phases and "generated" not in phases
+    if not (nothing_drawn and waits_for_drawn(positions)):
         raise InvalidInput(
             f"steer: positions={positions!r} matched no token in {record.n_passes} forward passes, "
             "so nothing was steered. 'generated' needs model.generate; a span needs a prompt that "
             "is long enough, a speaker one who speaks."
         )
+
+
+def _phase_of_generation(inputs: Inputs) -> Phase | None:
+    """Return what a pass is to the generation that runs it; None outside of one."""
+    announced = current_announcement()
+    if announced is not None:
+        return announced.phase
+    if not inputs.generating:
+        return None
+    continues = inputs.n_cached or inputs.n_prompt < inputs.ids.shape[1]
+    return "generated" if continues else "prompt"

@@ -8,7 +8,8 @@
 
 Contract
 --------
-* One report for each forward pass, whichever module was called.
+* One report for each forward pass, whichever module was called, and whether its arguments came by
+  name or by place.
 * Modules get a `forward` of their own instead of a hook: a library's generation goes around hooks,
   and an interrupt goes around the hook that would tell that a pass is over.
 * Nothing stays on the modules, also after an exception.
@@ -16,6 +17,7 @@ Contract
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,12 +44,15 @@ class Inputs:
         Number of tokens in the cache.
     n_prompt
         How many of these tokens are the prompt; the others were drawn, and are read again.
+    generating
+        Whether the pass is one of a library's own generation.
     """
 
     ids: Int[Tensor, "text position"]
     mask: Int[Tensor, "text cached_and_position"] | None
     n_cached: int
     n_prompt: int
+    generating: bool = False
 
 
 SeeInputs = Callable[[Inputs], None]
@@ -64,13 +69,15 @@ class _Watcher:
         """What that generation was given."""
 
     def passing(self, forward: Callable[..., Any]) -> Callable[..., Any]:
+        places = _places(forward)
+
         @functools.wraps(forward)
         def watched(*inputs: Any, **named: Any) -> Any:
             if self.inside:
                 return forward(*inputs, **named)
             self.inside = True
             try:
-                self.tell(inputs, named)
+                self.tell(_given(inputs, named), _by_name(places, inputs, named))
                 return forward(*inputs, **named)
             finally:
                 self.inside = False
@@ -89,8 +96,7 @@ class _Watcher:
 
         return watched
 
-    def tell(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        ids = _given(inputs, named)
+    def tell(self, ids: Any, named: dict[str, Any]) -> None:
         if self.generating and isinstance(ids, Tensor) and ids.is_floating_point():
             ids = self.embedded(ids)
         if not isinstance(ids, Tensor):
@@ -110,7 +116,8 @@ class _Watcher:
         if self.generating and self.n_prompt is None:
             self.n_prompt = width
         known = self.n_prompt if self.generating and not n_cached else None
-        self.see(Inputs(ids, mask, n_cached, width if known is None else known))
+        n_prompt = width if known is None else known
+        self.see(Inputs(ids, mask, n_cached, n_prompt, self.generating))
 
     def embedded(self, embeddings: Float[Tensor, "text position d_model"]) -> Tensor:
         """Return the ids behind embeddings: those generation was given, then unknown ones."""
@@ -122,6 +129,28 @@ class _Watcher:
 
 def _given(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
     return inputs[0] if inputs else named.get("input_ids", named.get("input"))
+
+
+def _places(forward: Callable[..., Any]) -> list[str]:
+    """Names of the parameters that can be given by place, in order; none where nobody knows."""
+    try:
+        parameters = inspect.signature(forward).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [parameter.name for parameter in parameters if parameter.kind in by_place]
+
+
+def _by_name(
+    places: Sequence[str], inputs: tuple[Any, ...], named: dict[str, Any]
+) -> dict[str, Any]:
+    """Return all arguments of a call by name; only the first, the ids, may have none."""
+    if len(inputs) > max(1, len(places)):
+        raise InvalidInput(
+            f"expected at most {max(1, len(places))} arguments without a name, got {len(inputs)}: "
+            "give the model attention_mask and past_key_values by name while hooks choose tokens."
+        )
+    return {**dict(zip(places, inputs, strict=False)), **named}
 
 
 @contextlib.contextmanager

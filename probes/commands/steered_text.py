@@ -26,7 +26,7 @@ from torch import Tensor
 import hooks
 from hooks import LanguageModel, Last
 from hooks.directions import Operation
-from hooks.scoring import next_tokens
+from hooks.scoring import continuation_tokens
 from hooks.selection import Rule, Where
 from probes.dosing import Budget, Cost, Gauge, on_texts
 from probes.experiments.steering_words import CARRIERS, first_tokens, last_residuals, log_probs
@@ -226,10 +226,5 @@ def explained(request: Request, shared: Sequence[str]) -> str:
 
 
 def perplexity(model: LanguageModel, prompt: list[int], tokens: list[int]) -> float | None:
-    """Perplexity of a continuation after its prompt, under the model as it is now."""
-    n_content = sum(token not in model.special_ids for token in prompt)
-    if not tokens or n_content == 0:
-        return None
-    # Each token is predicted at the one before it: the first at the prompt's last.
-    scored = next_tokens(model, [[*prompt, *tokens]], hooks.FromToken(n_content - 1))
-    return math.exp(scored.loss)
+    """Perplexity of all tokens of a continuation after its prompt, under the model as it is now."""
+    return math.exp(continuation_tokens(model, prompt, tokens).loss) if tokens else None

@@ -17,6 +17,7 @@ import hooks
 from hooks import FromToken, Last, Span
 from hooks.doctor import examine
 from hooks.errors import InvalidInput, ModelError
+from hooks.tokens import pad
 
 transformer_lens: Any = pytest.importorskip("transformer_lens")
 try:
@@ -233,3 +234,21 @@ def test_each_token_is_steered_once_under_transformerlens_own_generation(model, 
                 ids, max_new_tokens=5, do_sample=False, stop_at_eos=False, verbose=False
             )
         assert record.n_tokens == {1: expected}
+
+
+@torch.no_grad()
+def test_a_mask_and_a_cache_without_names_are_heard(model, hooked):
+    vector = torch.ones(model.d_model)
+    batch = pad([model.encode(text) for text in TEXTS], model.special_ids, side="left")
+    unnamed = (None,) * 5
+    with hooks.steer(model, vector, layers=[1], strength=2.0) as record:
+        hooked(batch.ids, "logits", False, *unnamed, batch.attention_mask)
+    assert record.n_tokens == {1: int(batch.attention_mask.sum())} != {1: batch.ids.numel()}
+
+    ids = torch.tensor([model.encode(TEXTS[0])])
+    cache = transformer_lens.TransformerLensKeyValueCache.init_cache(hooked.cfg, "cpu", 1)
+    with hooks.steer(model, vector, layers=[1], strength=2.0, positions="prompt") as record:
+        hooked(ids[:, :-1], "logits", False, *unnamed, None, None, cache)
+        assert record.n_tokens == {1: ids.shape[1] - 1}
+        hooked(ids[:, -1:], "logits", False, *unnamed, None, None, cache)
+    assert record.n_tokens == {1: ids.shape[1] - 1}

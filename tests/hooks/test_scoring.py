@@ -6,7 +6,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from hooks import InvalidInput
-from hooks.scoring import next_tokens
+from hooks.scoring import continuation_tokens, next_tokens
 
 TEXTS = ["She ran down the hill.", "The old man sat by the window and watched the rain fall."]
 
@@ -43,3 +43,23 @@ def test_a_text_without_a_next_token_is_refused(model):
         next_tokens(model, ["She"], hooks.Span(50, 60))
     with pytest.raises(InvalidInput, match="empty"):
         next_tokens(model, [])
+
+
+@pytest.mark.parametrize("backend", ["huggingface", "transformerlens"])
+def test_every_token_of_a_continuation_is_scored_special_ones_too(backend):
+    model = hooks.load(tiny_model("llama"), tokenizer=tiny_tokenizer(), backend=backend)
+    prompt, tokens = model.encode("She ran</s>"), model.encode("down<|end|> the hill")[1:]
+    assert {prompt[-1], tokens[-1]} & model.special_ids == {prompt[-1]}
+    assert set(tokens) & model.special_ids
+    found = continuation_tokens(model, prompt, tokens)
+    with torch.no_grad():
+        logits = model.hf(torch.tensor([[*prompt, *tokens]])).logits[0]
+    expected = logits[len(prompt) - 1 : -1].log_softmax(dim=-1)
+    assert found.next_ids.tolist() == tokens
+    assert torch.allclose(found.log_probs, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("prompt", "tokens"), [([], [5]), ([5], [])])
+def test_a_continuation_needs_a_prompt_and_a_token(model, prompt, tokens):
+    with pytest.raises(InvalidInput, match="at least one token each"):
+        continuation_tokens(model, prompt, tokens)

@@ -8,6 +8,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from hooks import InvalidInput, steering
+from hooks.endings import at_end, next_token_logits
 from hooks.generation import stop_ids
 
 TEXTS = ["She ran down the hill.", "The old man sat by the window and watched the rain fall."]
@@ -98,6 +99,24 @@ def test_dose_zero_is_the_unsteered_model_bit_for_bit(model, vector, operation):
     plain = hooks.pooled_resid_post(model, TEXTS).mean
     with hooks.steer(model, vector, layers=[1], dose=0.0, residual_norm=10.0, operation=operation):
         assert torch.equal(hooks.pooled_resid_post(model, TEXTS).mean, plain)
+
+
+@pytest.mark.parametrize("operation", ["add", "rotate"])
+def test_dose_zero_selects_nothing_and_hangs_nothing_on_the_model(model, vector, operation):
+    zero = {"layers": [1], "strength": 0.0, "operation": operation}
+    with hooks.steer(model, vector, **zero, positions=hooks.Span(90, 95)) as record:
+        hooks.resid_post(model, TEXTS[0])
+        assert not any("forward" in vars(module) for module in model.hf.modules())
+    assert (record.n_passes, record.n_tokens) == (0, {1: 0})
+
+
+def test_clamping_to_dose_zero_is_projection(model, vector):
+    plain = hooks.pooled_resid_post(model, TEXTS).mean
+    with hooks.steer(model, vector, layers=[1], dose=0.0, residual_norm=9.0, operation="clamp"):
+        clamped = hooks.pooled_resid_post(model, TEXTS).mean
+    with hooks.steer(model, vector, layers=[1], operation="project"):
+        assert torch.equal(hooks.pooled_resid_post(model, TEXTS).mean, clamped)
+    assert (clamped - plain).abs().max() > 0.1
 
 
 def test_requested_and_realized_dose_agree_at_every_layer(model, vector):
@@ -344,6 +363,60 @@ def test_a_selection_that_matches_nothing_is_an_error(model, vector):
         hooks.resid_post(model, TEXTS[0])
 
 
+@pytest.mark.parametrize("positions", ["generated", hooks.Speaker("Assistant")])
+@pytest.mark.parametrize("ends", ["at the limit", "by itself"])
+def test_a_text_that_ends_at_its_first_draw_is_no_error(model, vector, positions, ends):
+    options = {"max_new_tokens": 1, "temperature": 0.0}
+    if ends == "by itself":
+        others = set(range(model.d_vocab)) - stop_ids(model.hf, model.tokenizer)
+        options |= {"max_new_tokens": 5, "suppress": [others] * len(TEXTS)}
+    plain = model.generate(TEXTS, **options)
+    with hooks.steer(model, vector, layers=[1], strength=5.0, positions=positions) as record:
+        assert model.generate(TEXTS, **options) == plain
+    assert [len(text.tokens) for text in plain] == [0 if ends == "by itself" else 1] * 2
+    assert record.n_tokens == {1: 0}
+
+
+@pytest.mark.parametrize("library", ["hf", "hooked"])
+@pytest.mark.parametrize("cached", [True, False])
+def test_nor_is_it_under_the_libraries_own_generation(model, vector, library, cached):
+    tree = getattr(model, library)
+    if tree is None:
+        pytest.skip("the Hugging Face backend has no TransformerLens model")
+    ids = torch.tensor([model.encode(TEXTS[1])])
+    options = {"max_new_tokens": 1, "do_sample": False}
+    options |= (
+        {"use_past_kv_cache": cached, "verbose": False, "return_type": "tokens"}
+        if library == "hooked"
+        else {"use_cache": cached, "pad_token_id": 0}
+    )
+    with hooks.steer(model, vector, layers=[1], strength=5.0, positions="generated") as record:
+        assert tree.generate(ids, **options).shape[1] == ids.shape[1] + 1
+    assert (record.n_passes, record.n_tokens) == (1, {1: 0})
+
+
+def test_a_speaker_who_is_silent_while_a_text_is_written_is_an_error(model, vector):
+    ends = stop_ids(model.hf, model.tokenizer)
+    somebody = hooks.Speaker("Assistant")
+    with (
+        pytest.raises(InvalidInput, match="a speaker one who speaks"),
+        hooks.steer(model, vector, layers=[1], strength=5.0, positions=somebody),
+    ):
+        model.generate(TEXTS[:1], max_new_tokens=3, suppress=[ends])
+
+
+@pytest.mark.parametrize("through", ["bulk", "reader"])
+def test_a_steered_layer_that_no_pass_reaches_is_an_error_of_its_own(model, vector, through):
+    with (
+        pytest.raises(InvalidInput, match=r"of layers \[2, 3\] none was reached in 1 forward"),
+        hooks.steer(model, vector, layers=[2, 3], strength=1.0),
+    ):
+        hooks.pooled_resid_post(model, TEXTS, layers=[0], through=through)
+    with hooks.steer(model, vector, layers=[0, 2], strength=1.0) as record:
+        hooks.pooled_resid_post(model, TEXTS, layers=[0], through=through)
+    assert record.n_tokens[0] > record.n_tokens[2] == 0
+
+
 class TestEachPromptItsOwnVector:
     """`steer_each`: a batch is its prompts one by one, each under its own vector."""
 
@@ -390,17 +463,34 @@ class TestEachPromptItsOwnVector:
         assert found[0].tokens == []
         assert [text.tokens for text in found[1:]] == [text.tokens for text in whole[1:]]
 
-    def test_as_many_vectors_as_prompts_are_expected(self, model, vectors):
+    @pytest.mark.parametrize("n_prompts", [1, 2, 4])
+    @pytest.mark.parametrize("n_vectors", [1, 2, 4])
+    @pytest.mark.parametrize(
+        "how", ["write", "write, steering that", "read", "read in parts", "end", "next"]
+    )
+    def test_as_many_vectors_as_prompts_are_expected(
+        self, model, vectors, n_vectors, n_prompts, how
+    ):
+        prompts = self.PROMPTS[:n_prompts]
+        positions = "generated" if how == "write, steering that" else "all"
+        says = rf"as many prompts as vectors \({n_vectors}\), got {n_prompts}\."
+        refused = pytest.raises(InvalidInput, match=says)
+        options = {"layer": 1, "dose": 0.5, "residual_norm": 8.0, "positions": positions}
         with (
-            pytest.raises(InvalidInput, match="as many prompts as vectors"),
-            hooks.steer_each(model, vectors[:3], layer=1, dose=0.5, residual_norm=8.0),
+            contextlib.nullcontext() if n_vectors == n_prompts else refused,
+            hooks.steer_each(model, vectors[:n_vectors], **options),
         ):
-            model.generate(self.PROMPTS, max_new_tokens=2)
-        with (
-            pytest.raises(InvalidInput, match="as many prompts as vectors"),
-            hooks.steer_each(model, vectors[:3], layer=1, dose=0.5, residual_norm=8.0),
-        ):
-            hooks.pooled_resid_post(model, self.PROMPTS)
+            if how.startswith("write"):
+                model.generate(prompts, max_new_tokens=1 if positions == "generated" else 2)
+            elif how == "end":
+                at_end(model, [model.encode(text) for text in prompts], [2], batch_tokens=16)
+            elif how == "next":
+                next_token_logits(model, [model.encode(t) for t in prompts], [5], batch_size=2)
+            else:
+                batch_tokens = 16 if how == "read in parts" else None
+                hooks.pooled_resid_post(model, prompts, batch_tokens=batch_tokens)
+
+    def test_vectors_of_length_zero_are_refused(self, model, vectors):
         with (
             pytest.raises(InvalidInput, match="zero"),
             hooks.steer_each(model, vectors * 0, layer=1, dose=0.5, residual_norm=8.0),

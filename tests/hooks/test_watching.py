@@ -6,6 +6,7 @@ from tiny_models import decoder_blocks
 
 import hooks
 from hooks import InvalidInput
+from hooks.tokens import pad
 from hooks.watching import watching
 
 TEXTS = ["The old man sat by the window and watched the rain fall.", "Nobody came."]
@@ -101,6 +102,68 @@ def test_a_library_writes_the_same_with_and_without_a_cache(model, vector, ids, 
     n_prompt = changed[0] - (5 if positions in ("all", "generated") else 0)
     drawn = 5 + 4 + 3 + 2 + 1 if positions in ("all", "generated") else 0
     assert changed[1] == 6 * n_prompt + drawn
+
+
+BY_PLACE = {
+    ("llama", "hf"): lambda hf, ids, mask, cache: hf(ids, mask, None, cache),
+    ("gpt2", "hf"): lambda hf, ids, mask, cache: hf(ids, cache, mask),
+    ("llama", "hooked"): lambda bridge, ids, mask, cache: bridge(
+        ids, "logits", False, None, None, mask, None, None, None, None, None, cache
+    ),
+}
+by_place = pytest.mark.parametrize(("kind", "tree"), BY_PLACE)
+
+
+@by_place
+@torch.no_grad()
+def test_padding_is_left_alone_also_where_the_mask_has_no_name(tiny_model, kind, tree):
+    model = tiny_model(kind)
+    library = getattr(model, tree)
+    batch = pad([model.encode(text) for text in TEXTS], model.special_ids, side="left")
+    mask = batch.attention_mask
+    assert not mask.all()
+    with steered(model, torch.arange(1.0, model.d_model + 1)) as record:
+        got = BY_PLACE[kind, tree](library, batch.ids, mask, None)
+        assert record.n_tokens == {LAYER: int(mask.sum())}
+        named = library(batch.ids, attention_mask=mask)
+    assert torch.equal(*(getattr(one, "logits", one)[mask.bool()] for one in (got, named)))
+
+
+@by_place
+@pytest.mark.parametrize("positions", ["prompt", "generated"])
+@torch.no_grad()
+def test_a_cache_without_a_name_is_continued(tiny_model, kind, tree, positions):
+    model = tiny_model(kind)
+    ids = torch.tensor([model.encode(TEXTS[0])])
+    with steered(model, torch.ones(model.d_model), positions=positions) as record:
+        cache = model.hf(ids[:, :-1], use_cache=True).past_key_values
+        BY_PLACE[kind, tree](getattr(model, tree), ids[:, -1:], None, cache)
+    expected = {"prompt": ids.shape[1] - 1, "generated": 1}
+    assert record.n_tokens == {LAYER: expected[positions]}
+
+
+class _Unnamed(torch.nn.Module):
+    """Takes whatever comes, as wrappers of models do."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, *inputs, **named):
+        return self.inner(*inputs, **named)
+
+
+def test_arguments_that_nobody_can_name_are_refused_and_the_ids_are_not(tiny_model):
+    hf, seen = tiny_model("llama").hf, []
+    wrapper, ids = _Unnamed(hf), torch.tensor([[1, 2, 3]])
+    mask = torch.tensor([[0, 1, 1]])
+    with watching([wrapper, hf], seen.append):
+        wrapper(ids, attention_mask=mask)
+        with pytest.raises(InvalidInput, match="attention_mask and past_key_values by name"):
+            wrapper(ids, mask)
+    [inputs] = seen
+    assert torch.equal(inputs.ids, ids)
+    assert torch.equal(inputs.mask, mask)
 
 
 def test_whichever_of_the_nested_modules_is_called_tells_once(model, ids):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from probes.commands import steered_page, steered_text
 from probes.commands.steered_text import Request, Steered, repetition
@@ -105,6 +106,13 @@ def test_positions_layers_and_operations_are_taken(finished, capsys):
     assert "layers 1, 2, split" in capsys.readouterr().out
 
 
+def test_one_token_is_written_though_none_of_it_can_be_steered(finished, capsys):
+    words = ["--emotion=sad", "--dose=0.2", "--positions=generated", "--max_new_tokens=1"]
+    assert steer(finished, *words, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["steered"][0]["text"] == found["baseline"]["text"] != ""
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -136,17 +144,27 @@ def test_what_cannot_be_done_is_refused_before_a_model_is_loaded(finished, capsy
     assert message in " ".join(capsys.readouterr().err.split())
 
 
-def test_the_perplexity_is_that_of_the_continuation_under_the_unsteered_model(tiny_model):
-    import torch
-
+@pytest.mark.parametrize(
+    ("prompt", "written"),
+    [
+        ("She ran down", "the hill."),
+        ("She ran down</s>", "the hill."),  # as a chat template ends its prompt with a mark
+        ("She ran down", "the<|start|> hill<|end|>"),
+        ("", "the hill."),
+        ("</s>", "the<|end|>"),
+    ],
+)
+def test_the_perplexity_is_that_of_the_continuation_under_the_unsteered_model(
+    tiny_model, prompt, written
+):
     model = tiny_model("gpt2")
-    prompt, tokens = model.encode("She ran down"), model.encode("the hill.")[1:]
-    logits = model.hf(torch.tensor([[*prompt, *tokens]])).logits[0].log_softmax(dim=-1)
-    start = len(prompt) - 1
-    scored = logits[start : start + len(tokens)].gather(1, torch.tensor(tokens)[:, None])
-    expected = float((-scored.mean()).exp())
-    assert steered_text.perplexity(model, prompt, tokens) == pytest.approx(expected, rel=1e-4)
-    assert steered_text.perplexity(model, prompt, []) is None
+    before, tokens = model.encode(prompt), model.encode(written)[1:]
+    assert before[0] == model.tokenizer.bos_token_id
+    logits = model.hf(torch.tensor([[*before, *tokens]])).logits[0].log_softmax(dim=-1)
+    scored = [logits[len(before) - 1 + i, token] for i, token in enumerate(tokens)]
+    expected = float((-torch.stack(scored).mean()).exp())
+    assert steered_text.perplexity(model, before, tokens) == pytest.approx(expected, rel=1e-5)
+    assert steered_text.perplexity(model, before, []) is None
 
 
 def test_repetition_is_the_share_of_word_triples_seen_before():
