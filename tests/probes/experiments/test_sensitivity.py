@@ -65,6 +65,16 @@ def test_the_own_line_of_a_real_run_with_neutral_components_is_the_reported_one(
     assert own["accuracy"]["value"] == pytest.approx(reported, abs=1.01 / held_out["n_rows"])
 
 
+def test_agreement_with_the_papers_clusters_lies_in_its_interval_and_so_does_its_change(planted):
+    run = planted(strength=[0.0, 0.0, 0.0, 0.3], noise=0.2, topic_strength=0.3)
+    lines = EXPERIMENT.measure(run).values["lines"]
+    found = [line["clusters"] for line in lines]
+    found += [line["change"]["clusters"] for line in lines if line["change"] is not None]
+    assert len(found) > len(lines)
+    for each in found:
+        assert each["low"] <= each["value"] <= each["high"]
+
+
 def test_an_offset_shared_by_all_stories_fools_the_readouts_that_do_not_center(planted):
     measured = EXPERIMENT.measure(planted(strength=[0.0, 0.0, 0.0, 1.0], shared=30.0, noise=0.3))
     accuracy = {name: line_of(measured, name)["accuracy"] for name in ("cosine", "dot", "z")}
