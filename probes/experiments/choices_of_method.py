@@ -160,7 +160,7 @@ class Headline:
         """Return `STATISTICS` with 95% intervals: over emotions the ratings', else over topics."""
         result: dict[str, Any] = dict.fromkeys(STATISTICS)
         for scale, match in found.matches.items():
-            result[scale] = interval_of(match, self.n_resamples, self.seed).to_json()
+            result[scale] = interval_of(match).to_json()
         if found.clusters is not None and len(found.clusters.again) >= 2:
             ari, again = found.clusters.ari, found.clusters.again
             clusters = Estimate.from_spread(ari, again, self._n_topics).within(-1.0, 1.0)

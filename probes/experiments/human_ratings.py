@@ -3,11 +3,12 @@
 1. Principal components of every layer, turned so that they rise with the rating.
 2. At the analyzed layer the best of five components for valence, then the best of the others for
    arousal, each with a permutation p-value of the largest |r| among those searched and an interval
-   that pays for the search (`headline`).
+   that pays for the search (`statistics.search_components`).
 3. Over all layers and components at once, corrected in the same way for the whole search; arousal
    there is what valence does not explain of it.
-4. Arousal with valence partialled out; correlations as a share of how well two groups of people
-   agree (.95 valence, .80 arousal).
+4. Arousal with valence partialled out, for the component found, with an interval and a p that hold
+   for all searched; correlations as a share of how well two groups of people agree (.95 valence,
+   .80 arousal).
 5. Leave one emotion out: components, choice and scale from all other emotions predict its rating.
    Where nothing is there such predictions run against the ratings (the others' mean falls as the
    one left out rises), so p comes from ratings dealt out anew and predicted in the same way.
@@ -30,7 +31,7 @@ from probes.experiments.wording import correlation
 from probes.figures import Figure
 from probes.figures.rating_figures import rating_scatter
 from probes.geometry import principal_components
-from probes.headline import N_SEARCHED, RatingMatch, interval_of
+from probes.headline import N_SEARCHED
 from probes.materials import Materials
 from probes.norm_files import Norms, read_norms
 from probes.norms import MIN_RATED, rating_table
@@ -112,8 +113,11 @@ def _compare(materials: Materials, norms: Norms) -> dict[str, Any]:
             "component": component,
             "p_corrected": best.p_corrected,
             "n_searched": len(searched),
-            **_searched(materials, component, coordinate, here[:, searched], target),
-            "share_of_ceiling": pearson(coordinate, target).r / CEILING[scale],
+            "r": best.correlation,
+            "n": len(words),
+            "low": best.low,
+            "high": best.high,
+            "share_of_ceiling": best.correlation / CEILING[scale],
             "ratings": target.tolist(),
             "coordinates": coordinate.tolist(),
             "everywhere": _everywhere(by_layer, target, ratings, scale, materials, options),
@@ -128,12 +132,14 @@ def _compare(materials: Materials, norms: Norms) -> dict[str, Any]:
             "without_one": _without_one(coordinate, target, words),
         }
         if scale == "arousal" and len(words) >= 4:
-            found = partial_correlation(coordinate, target, ratings["valence"])
+            found = partial_correlation(
+                coordinate, target, ratings["valence"], n_searched=len(searched)
+            )
             result[scale]["given_valence"] = {
                 "r": found.r,
                 "low": _finite(found.low),
                 "high": _finite(found.high),
-                "p": found.p,
+                "p_corrected": found.p,
             }
     return result
 
@@ -144,20 +150,6 @@ def _correlation(
     found = pearson(x, y)
     low, high = _finite(found.low), _finite(found.high)
     return {"r": found.r, "n": found.n, "low": low, "high": high}
-
-
-def _searched(
-    materials: Materials,
-    component: int,
-    coordinate: Float[Tensor, "word"],
-    searched: Float[Tensor, "word component"],
-    target: Float[Tensor, "word"],
-) -> dict[str, float | int]:
-    """Correlation of the best component, with an interval that pays for having searched."""
-    r = pearson(coordinate, target).r
-    found = RatingMatch(r, component, coordinate, searched, target)
-    ends = interval_of(found, materials.config.validation.n_bootstrap, materials.seed)
-    return {"r": r, "n": len(target), "low": ends.low, "high": ends.high}
 
 
 def _finite(value: float) -> float | None:
@@ -291,7 +283,11 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
                 f"left out {_left_out(found['left_out'])}"
             )
             if "given_valence" in found:
-                text += f"; given valence {correlation(found['given_valence'])}"
+                given = found["given_valence"]
+                text += (
+                    f"; given valence {correlation(given)} (p={given['p_corrected']:.4f} for "
+                    f"{found['n_searched']} PCs)"
+                )
             beyond = " beyond valence" if scale == "arousal" else ""
             text += (
                 f"; best of {everywhere['n_searched']} PCs in all layers{beyond}: "
@@ -321,7 +317,12 @@ def _paragraph(values: Mapping[str, Any]) -> str:
         )
         if arousal is not None:
             given = arousal.get("given_valence")
-            beyond = f" ({correlation(given)} with valence partialled out)" if given else ""
+            beyond = ""
+            if given:
+                beyond = (
+                    f" ({correlation(given)} with valence partialled out, "
+                    f"p = {given['p_corrected']:.4f})"
+                )
             parts.append(
                 f"Arousal: r = {correlation(arousal)}{beyond} on component "
                 f"{arousal['component'] + 1}, p = {arousal['p_corrected']:.4f}; over all "

@@ -189,8 +189,7 @@ class Ladder:
     def _valence(self, match: RatingMatch | None) -> dict[str, Any] | None:
         if match is None:
             return None
-        found = interval_of(match, self._n_bootstrap, self._seed)
-        return {**found.to_json(), "component": match.component}
+        return {**interval_of(match).to_json(), "component": match.component}
 
     def _nearest(
         self, rows: Rows, vectors: Float[Tensor, "emotion d_model"]

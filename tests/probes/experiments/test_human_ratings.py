@@ -1,12 +1,16 @@
 """Human ratings: a planted axis of valence is found with its layer; noise is not."""
 
+import math
+
 import pytest
 import torch
 from planted_runs import D_MODEL, N_LAYERS
 
+from probes.analysis import match_scales
 from probes.config import Config
 from probes.experiments import find_experiment
 from probes.experiments.human_ratings import SHIPPED, predict_left_out
+from probes.geometry import principal_components
 from probes.runs import Run
 from probes.stimuli import human_ratings
 
@@ -35,6 +39,25 @@ def test_the_planted_axis_is_found_and_turned_to_rise_with_valence(run):
     assert found["left_out"]["r"] > 0.9
     assert found["everywhere"]["layer"] in (2, 3)
     assert found["everywhere"]["n_searched"] == N_LAYERS * 5
+
+
+def test_the_headline_prints_the_same_correlation_interval_and_component(run):
+    components = principal_components(run.vectors.at(run.layer), 5, run.config.analysis.unit_norm)
+    headline = match_scales(components.coordinates, run.emotions, n_permutations=100, seed=0)
+    found = EXPERIMENT.measure(run).values["norms"][SHIPPED]
+    for scale in ("valence", "arousal"):
+        assert found[scale]["component"] == headline[scale]["component"]
+        for key in ("r", "low", "high"):
+            assert found[scale][key] == pytest.approx(headline[scale][key], abs=1e-4)
+
+
+def test_arousal_beyond_valence_pays_for_the_components_it_was_picked_from(run):
+    measured = EXPERIMENT.measure(run)
+    arousal = measured.values["norms"][SHIPPED]["arousal"]
+    given, n = arousal["given_valence"], arousal["n"]
+    half = (math.atanh(given["high"]) - math.atanh(given["low"])) / 2
+    assert half == pytest.approx(2.4906 / (n - 4) ** 0.5, abs=1e-3)
+    assert f"(p={given['p_corrected']:.4f} for 4 PCs)" in measured.rows[1][1]
 
 
 def test_predictions_of_noise_run_against_the_ratings_and_p_knows_it(run):

@@ -52,7 +52,10 @@ def test_the_own_line_is_what_the_other_experiments_report(planted):
     held_out = find_experiment("held-out-topics").measure(run).values
     assert own["accuracy"] == held_out["nearest"][3]["top_1"]
     ratings = find_experiment("human-ratings").measure(run).values["norms"][SHIPPED]
-    assert own["valence"]["value"] == pytest.approx(ratings["valence"]["r"], abs=1e-4)
+    reported = [ratings["valence"][key] for key in ("r", "low", "high")]
+    assert [own["valence"][key] for key in ("value", "low", "high")] == pytest.approx(
+        reported, abs=1e-4
+    )
 
 
 def test_the_own_line_of_a_real_run_with_neutral_components_is_the_reported_one(real):
