@@ -13,6 +13,9 @@
    Where nothing is there such predictions run against the ratings (the others' mean falls as the
    one left out rises), so p comes from ratings dealt out anew and predicted in the same way.
 
+Ratings are dealt out anew 2,000 times at least: `analyze` does, which prints the same correlations,
+and fewer would give another p for them.
+
 Norms beyond the shipped ones (Russell & Mehrabian 1977) are read from ``validation.norms``.
 """
 
@@ -46,6 +49,8 @@ from probes.unit import unit
 CEILING = {"valence": 0.95, "arousal": 0.80}
 """Correlation between ratings by different groups of people."""
 SHIPPED = "Russell & Mehrabian 1977"
+MIN_PERMUTATIONS = 2000
+"""Permutations behind every p-value of ratings, whatever the settings: they cost nothing."""
 
 
 def measure(materials: Materials) -> Measured:
@@ -58,7 +63,7 @@ def measure(materials: Materials) -> Measured:
         "model": materials.index["model"],
         "layer": materials.layer,
         "n_layers": len(materials.layers),
-        "n_permutations": materials.config.validation.n_permutations,
+        "n_permutations": _n_permutations(materials),
         "norms": {name: _compare(materials, norms) for name, norms in sets.items()},
     }
     return Measured(values, _rows(values), _paragraph(values), _limits(values))
@@ -79,6 +84,10 @@ def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
 EXPERIMENT = Experiment(measure, figures)
 
 
+def _n_permutations(materials: Materials) -> int:
+    return max(MIN_PERMUTATIONS, materials.config.validation.n_permutations)
+
+
 def _compare(materials: Materials, norms: Norms) -> dict[str, Any]:
     words = [emotion for emotion in materials.emotions if emotion.lower() in norms]
     result: dict[str, Any] = {"words": words, "n": len(words), "valence": None, "arousal": None}
@@ -97,7 +106,7 @@ def _compare(materials: Materials, norms: Norms) -> dict[str, Any]:
     )
     here = by_layer[materials.vectors.layer_index(materials.layer)]
     options: dict[str, int] = {
-        "n_permutations": materials.config.validation.n_permutations,
+        "n_permutations": _n_permutations(materials),
         "seed": materials.seed,
     }
     taken: list[int] = []
@@ -203,15 +212,21 @@ def _leave_one_out(
     ratings = torch.cat([target[None], target[keys.argsort(dim=1)]])
     points = unit(vectors) if unit_norm else vectors
     guesses = predict_left_out(points, rated, ratings, exclude)
-    found = [
-        0.0 if float(guess.std()) == 0 else pearson(guess, given).r
-        for guess, given in zip(guesses, ratings, strict=True)
-    ]
-    null = torch.tensor(found[1:], dtype=torch.float64)
+    found = _row_correlations(guesses, ratings)
+    own, null = float(found[0]), found[1:]
     flat = float(guesses[0].std()) == 0
     ends = {"low": None, "high": None} if flat else _correlation(guesses[0], target)
-    p = permutation_p_value(found[0], null, "greater")
-    return {**ends, "r": found[0], "n": len(target), "p": p, "dealt": float(null.mean())}
+    p = permutation_p_value(own, null, "greater")
+    return {**ends, "r": own, "n": len(target), "p": p, "dealt": float(null.mean())}
+
+
+def _row_correlations(
+    x: Float[Tensor, "draw word"], y: Float[Tensor, "draw word"]
+) -> Float[Tensor, "draw"]:
+    """Correlate row with row; 0 where a row is flat."""
+    x, y = (each - each.mean(dim=1, keepdim=True) for each in (x, y))
+    length = x.norm(dim=1) * y.norm(dim=1)
+    return torch.where(length > 0, (x * y).sum(dim=1) / length.clamp(min=1e-300), 0.0)
 
 
 def predict_left_out(
