@@ -1,4 +1,4 @@
-"""Accuracies from ranks, with intervals that draw topics again.
+"""Numbers with intervals; accuracies from ranks, with intervals that draw topics again.
 
 An accuracy is a mean over rows that share topics, so rows are not independent: the interval draws
 whole topics with replacement and keeps the predictions as they are (what a reader trained on these
@@ -14,7 +14,7 @@ from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from probes.statistics import bootstrap_indices, percentile_interval
+from probes.statistics import bootstrap_indices, percentile_interval, spread_interval
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,26 @@ class Estimate:
         """Return a number with the central 95% of what it was when data were drawn again."""
         low, high = percentile_interval(draws)
         return cls(float(value), float(low), float(high))
+
+    @classmethod
+    def from_spread(
+        cls, value: float, draws: Float[Tensor, "resample"], n_units: int
+    ) -> "Estimate":
+        """Return a number with an interval around it, as wide as its draws (`spread_interval`)."""
+        low, high = spread_interval(torch.tensor(value, dtype=torch.float64), draws, n_units)
+        return cls(float(value), float(low), float(high))
+
+    @classmethod
+    def of_draws(cls, draws: Float[Tensor, "resample"]) -> "Estimate":
+        """Return the mean of draws with the central 95% of them; its ends hold the mean."""
+        mean = float(draws.double().mean())
+        low, high = (float(end) for end in percentile_interval(draws))
+        return cls(mean, min(low, mean), max(high, mean))
+
+    def within(self, least: float, most: float) -> "Estimate":
+        """Return the same number with ends that it can have; rounding cannot part them."""
+        low, high = max(least, self.low), min(most, self.high)
+        return Estimate(self.value, min(low, self.value), max(high, self.value))
 
 
 def topic_counts(topic: Int[Tensor, "row"], n_resamples: int, seed: int) -> Float[Tensor, "r t"]:

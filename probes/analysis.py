@@ -14,8 +14,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probes import geometry, lens, norms
+from probes.accuracy import Estimate
 from probes.denoising import project_out
-from probes.statistics import binomial_interval, bootstrap_indices, percentile_interval
+from probes.statistics import binomial_interval, bootstrap_indices, spread_interval
 
 N_SEARCHED = 5
 """Leading components searched for valence and arousal."""
@@ -77,7 +78,9 @@ def describe_geometry(
         "pca": {
             "coordinates": components.coordinates.tolist(),
             "explained_variance_ratio": components.explained_variance_ratio.tolist(),
-            "explained_variance_ratio_interval": _share_interval(components, again, unit_norm),
+            "explained_variance_ratio_interval": _share_interval(
+                components, again, cells.sums.shape[1], unit_norm
+            ),
             "unit_norm": unit_norm,
         },
         "ratings": match_scales(
@@ -92,14 +95,14 @@ def describe_geometry(
 def _share_interval(
     found: geometry.PrincipalComponents,
     again: Sequence[Float[Tensor, "emotion d_model"]],
+    n_topics: int,
     unit_norm: bool,
 ) -> list[list[float]] | None:
     """Return both ends of the 95% interval of each share of variance, over topics drawn again.
 
-    Two standard errors on either side: topics drawn again are fewer different ones, so vectors are
-    noisier and all their shares smaller; how far they spread is what they tell.
+    Topics drawn again make noisier vectors, all of whose shares are smaller (`spread_interval`).
     """
-    if len(again) < 2:
+    if len(again) < 2 or n_topics < 2:
         return None
     shares = found.explained_variance_ratio.double()
     drawn = torch.stack(
@@ -108,8 +111,8 @@ def _share_interval(
             for vectors in again
         ]
     )
-    half = 1.96 * drawn.double().std(dim=0)
-    return [(shares - half).clamp(min=0).tolist(), (shares + half).clamp(max=1).tolist()]
+    low, high = spread_interval(shares, drawn, n_topics)
+    return [low.clamp(min=0).tolist(), high.clamp(max=1).tolist()]
 
 
 def _clusters(
@@ -119,23 +122,20 @@ def _clusters(
     unit_norm: bool,
     seed: int,
 ) -> dict[str, Any] | None:
-    """k-means with silhouette, and its stability when topics are drawn again."""
+    """k-means with silhouette, and its stability: mean and central 95% over topics drawn again."""
     if n_clusters >= len(vectors):
         return None
     labels = geometry.kmeans_labels(vectors, n_clusters, seed, unit_norm)
     resampled = [geometry.kmeans_labels(one, n_clusters, seed, unit_norm) for one in again]
     agreements = torch.tensor([geometry.adjusted_rand_index(labels, one) for one in resampled])
-    stability = low = high = None
-    if len(resampled) >= 2:
-        stability = float(agreements.mean())
-        low, high = (float(bound) for bound in percentile_interval(agreements))
+    stable = Estimate.of_draws(agreements) if len(resampled) >= 2 else None
     return {
         "k": n_clusters,
         "labels": labels.tolist(),
         "silhouette": geometry.silhouette(vectors, labels),
-        "stability": stability,
-        "stability_low": low,
-        "stability_high": high,
+        "stability": None if stable is None else stable.value,
+        "stability_low": None if stable is None else stable.low,
+        "stability_high": None if stable is None else stable.high,
         "n_bootstrap": len(resampled),
     }
 

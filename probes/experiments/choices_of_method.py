@@ -2,7 +2,8 @@ r"""The headline statistics of one run under any choice of method.
 
 1. Vectors: mean difference, less neutral components of a kind and a share of variance.
 2. Valence: |r| of the best of five components with human ratings, arousal: of the best of the
-   others; agreement of k-means with the paper's clusters (`headline`).
+   others; agreement of k-means with the paper's clusters (`headline`), with intervals as wide as it
+   spreads when topics are drawn again (`statistics.spread_interval`).
 3. Accuracy: stories on held-out topics whose own emotion comes first by a readout (`holdout`):
 
    * dot: :math:`x \cdot v_e`; cosine: the same over :math:`|v_e|`;
@@ -139,6 +140,7 @@ class Headline:
         self._mean = self.sample.mean.double().mean(dim=0)
         self._rows = centered(self.sample.mean)
         self._cells = CellSums(self._rows, self.sample.design)
+        self._n_topics = len(self.sample.design.fold_of_topic)
 
     def outcome(self, choice: Choice) -> Outcome:
         """Measure one choice."""
@@ -158,9 +160,10 @@ class Headline:
         """Return `STATISTICS` with 95% intervals: over emotions the ratings', else over topics."""
         result: dict[str, Any] = dict.fromkeys(STATISTICS)
         for scale, match in found.matches.items():
-            result[scale] = interval_of(match, self.n_resamples, self.seed).to_json()
+            result[scale] = interval_of(match).to_json()
         if found.clusters is not None and len(found.clusters.again) >= 2:
-            clusters = Estimate.from_draws(found.clusters.ari, found.clusters.again)
+            ari, again = found.clusters.ari, found.clusters.again
+            clusters = Estimate.from_spread(ari, again, self._n_topics).within(-1.0, 1.0)
             result["clusters"] = clusters.to_json()
         return {**result, "accuracy": self._accuracy(found.hits)}
 
@@ -174,7 +177,8 @@ class Headline:
             result[scale] = gain.to_json()
         old, new = before.clusters, after.clusters
         if old is not None and new is not None and len(old.again) >= 2:
-            change = Estimate.from_draws(new.ari - old.ari, new.again - old.again)
+            spread = new.again - old.again
+            change = Estimate.from_spread(new.ari - old.ari, spread, self._n_topics)
             result["clusters"] = change.to_json()
         return {**result, "accuracy": self._accuracy(after.hits - before.hits)}
 

@@ -2,11 +2,12 @@
 
 1. k-means and hierarchical clustering (average linkage of cosine distance) of the analyzed layer's
    vectors, k being the number of the paper's clusters that the run's emotions fall into.
-2. Adjusted Rand index and normalized mutual information with the paper's clusters.
+2. Adjusted Rand index and normalized mutual information with the paper's clusters, each with an
+   interval as wide as it spreads when topics are drawn again (`statistics.spread_interval`).
 3. Nulls: the same labels dealt out anew among the emotions (p), and vectors from stories whose
    emotions were dealt out anew within topics. NMI is above zero by chance, so it is read beside
    its null alone.
-4. Stability: agreement with clusters of vectors from topics drawn again.
+4. Stability: agreement with clusters of vectors from topics drawn again, mean and central 95%.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from probes import refits
+from probes.accuracy import Estimate
 from probes.experiments import Experiment, Measured
 from probes.experiments.wording import estimate
 from probes.figures import Figure
@@ -26,7 +28,7 @@ from probes.geometry import adjusted_rand_index, agreement, hierarchical_labels,
 from probes.headline import reference
 from probes.holdout import CellSums, dealt_within_topics
 from probes.materials import Materials
-from probes.statistics import percentile_interval, permutation_p_value
+from probes.statistics import permutation_p_value
 
 Method = Callable[[Tensor], Tensor]
 
@@ -64,7 +66,14 @@ def measure(materials: Materials) -> Measured:
         "n_refits": settings.n_refits,
         "methods": {
             name: _described(
-                method, vectors, known.clusters, again, shuffled, settings.n_permutations, seed
+                method,
+                vectors,
+                known.clusters,
+                again,
+                shuffled,
+                n_topics=len(materials.topics),
+                n_permutations=settings.n_permutations,
+                seed=seed,
             )
             for name, method in methods.items()
         },
@@ -86,6 +95,8 @@ def _described(
     clusters: Int[Tensor, "emotion"],
     again: Sequence[Tensor],
     shuffled: Sequence[Tensor],
+    *,
+    n_topics: int,
     n_permutations: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -99,9 +110,9 @@ def _described(
     null = [agreement(method(each), clusters) for each in shuffled]
     resampled = [method(each) for each in again]
     result: dict[str, Any] = {"labels": labels.tolist()}
-    for name, value in (("ari", found.ari), ("nmi", found.nmi)):
-        permuted = torch.tensor([getattr(each, name) for each in dealt], dtype=torch.float64)
-        from_noise = torch.tensor([getattr(each, name) for each in null], dtype=torch.float64)
+    for name, value, least in (("ari", found.ari, -1.0), ("nmi", found.nmi, 0.0)):
+        permuted = _tensor([getattr(each, name) for each in dealt])
+        from_noise = _tensor([getattr(each, name) for each in null])
         result[name] = {
             "value": value,
             "permuted": float(permuted.mean()),
@@ -109,21 +120,20 @@ def _described(
             "shuffled": float(from_noise.mean()),
             "shuffled_upper": float(from_noise.quantile(0.95)),
         }
-        drawn = [getattr(agreement(each, clusters), name) for each in resampled]
-        result[name] |= _interval(drawn)
-    stable = [adjusted_rand_index(labels, each) for each in resampled]
-    result["stability"] = {
-        "value": float(torch.tensor(stable).mean()) if stable else None,
-        **_interval(stable),
-    }
+        drawn = _tensor([getattr(agreement(each, clusters), name) for each in resampled])
+        ends = {"low": None, "high": None}
+        if len(drawn) >= 2:
+            ends = Estimate.from_spread(value, drawn, n_topics).within(least, 1.0).to_json()
+        result[name] |= ends
+    stable = _tensor([adjusted_rand_index(labels, each) for each in resampled])
+    result["stability"] = {"value": None, "low": None, "high": None}
+    if len(stable) >= 2:
+        result["stability"] = Estimate.of_draws(stable).to_json()
     return result
 
 
-def _interval(draws: Sequence[float]) -> dict[str, float | None]:
-    if len(draws) < 2:
-        return {"low": None, "high": None}
-    low, high = percentile_interval(torch.tensor(draws, dtype=torch.float64))
-    return {"low": float(low), "high": float(high)}
+def _tensor(values: Sequence[float]) -> Float[Tensor, "value"]:
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -151,7 +161,7 @@ def _paragraph(values: Mapping[str, Any]) -> str:
         ari, nmi = found["ari"], found["nmi"]
         parts.append(
             f"By {name} clustering of layer {values['layer']} into as many, agreement is ARI "
-            f"{estimate(ari)} (topics drawn again) and NMI {nmi['value']:.2f}; labels dealt out "
+            f"{estimate(ari)} (over topics) and NMI {nmi['value']:.2f}; labels dealt out "
             f"anew among the emotions reach an NMI of {nmi['permuted']:.2f} and at least this ARI "
             f"with p = {ari['p']:.4f}. Vectors from stories with shuffled labels reach ARI "
             f"{ari['shuffled']:.2f} (95%: {ari['shuffled_upper']:.2f})."

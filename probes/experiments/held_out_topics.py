@@ -246,7 +246,9 @@ def _paragraph(values: Mapping[str, Any]) -> str:
         f"the first three for {nearest['top_3']['value']:.1%}. With labels shuffled within topics "
         f"it is {null['mean']:.1%} (95%: {null['upper']:.1%}; p={null['p']:.4f} of "
         f"{values['n_permutations']} permutations). A logistic regression on the same activations "
-        f"names {logistic['top_1']['value']:.1%} (p={values['logistic_permuted']['p']:.4f}). When "
+        f"names {logistic['top_1']['value']:.1%} (with its labels shuffled "
+        f"{values['logistic_permuted']['mean']:.1%}; p={values['logistic_permuted']['p']:.4f} of "
+        f"{values['logistic_permuted']['n']} permutations). When "
         f"the layer, too, is chosen on the other topics, {nested['top_1']['value']:.1%} remain "
         f"({nested['top_1']['low']:.1%} to {nested['top_1']['high']:.1%}; p={nested['p']:.4f} of "
         f"{nested['n_permutations']} permutations that choose again); the best layer of all in "
@@ -270,6 +272,12 @@ def _limits(values: Mapping[str, Any]) -> list[str]:
         limits.append(
             f"Held-out topics: at layer {values['layer']} the vectors do no better on unseen "
             f"topics than shuffled labels do (p={_at(values, 'permuted')['p']:.2f})."
+        )
+    if len(values["layers"]) > 1:
+        limits.append(
+            "Held-out topics: the logistic regression was set beside shuffled labels at layer "
+            f"{values['layer']} alone ({values['logistic_permuted']['n']} permutations); its "
+            "accuracy at other layers has no null."
         )
     if values["rows_are"] != "stories":
         limits.append(

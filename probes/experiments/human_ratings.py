@@ -3,14 +3,18 @@
 1. Principal components of every layer, turned so that they rise with the rating.
 2. At the analyzed layer the best of five components for valence, then the best of the others for
    arousal, each with a permutation p-value of the largest |r| among those searched and an interval
-   that pays for the search (`headline`).
+   that pays for the search (`statistics.search_components`).
 3. Over all layers and components at once, corrected in the same way for the whole search; arousal
    there is what valence does not explain of it.
-4. Arousal with valence partialled out; correlations as a share of how well two groups of people
-   agree (.95 valence, .80 arousal).
+4. Arousal with valence partialled out, for the component found, with an interval and a p that hold
+   for all searched; correlations as a share of how well two groups of people agree (.95 valence,
+   .80 arousal).
 5. Leave one emotion out: components, choice and scale from all other emotions predict its rating.
    Where nothing is there such predictions run against the ratings (the others' mean falls as the
    one left out rises), so p comes from ratings dealt out anew and predicted in the same way.
+
+Ratings are dealt out anew 2,000 times at least: `analyze` does, which prints the same correlations,
+and fewer would give another p for them.
 
 Norms beyond the shipped ones (Russell & Mehrabian 1977) are read from ``validation.norms``.
 """
@@ -30,7 +34,7 @@ from probes.experiments.wording import correlation
 from probes.figures import Figure
 from probes.figures.rating_figures import rating_scatter
 from probes.geometry import principal_components
-from probes.headline import N_SEARCHED, RatingMatch, interval_of
+from probes.headline import N_SEARCHED
 from probes.materials import Materials
 from probes.norm_files import Norms, read_norms
 from probes.norms import MIN_RATED, rating_table
@@ -45,6 +49,8 @@ from probes.unit import unit
 CEILING = {"valence": 0.95, "arousal": 0.80}
 """Correlation between ratings by different groups of people."""
 SHIPPED = "Russell & Mehrabian 1977"
+MIN_PERMUTATIONS = 2000
+"""Permutations behind every p-value of ratings, whatever the settings: they cost nothing."""
 
 
 def measure(materials: Materials) -> Measured:
@@ -57,7 +63,7 @@ def measure(materials: Materials) -> Measured:
         "model": materials.index["model"],
         "layer": materials.layer,
         "n_layers": len(materials.layers),
-        "n_permutations": materials.config.validation.n_permutations,
+        "n_permutations": _n_permutations(materials),
         "norms": {name: _compare(materials, norms) for name, norms in sets.items()},
     }
     return Measured(values, _rows(values), _paragraph(values), _limits(values))
@@ -78,6 +84,10 @@ def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
 EXPERIMENT = Experiment(measure, figures)
 
 
+def _n_permutations(materials: Materials) -> int:
+    return max(MIN_PERMUTATIONS, materials.config.validation.n_permutations)
+
+
 def _compare(materials: Materials, norms: Norms) -> dict[str, Any]:
     words = [emotion for emotion in materials.emotions if emotion.lower() in norms]
     result: dict[str, Any] = {"words": words, "n": len(words), "valence": None, "arousal": None}
@@ -96,7 +106,7 @@ def _compare(materials: Materials, norms: Norms) -> dict[str, Any]:
     )
     here = by_layer[materials.vectors.layer_index(materials.layer)]
     options: dict[str, int] = {
-        "n_permutations": materials.config.validation.n_permutations,
+        "n_permutations": _n_permutations(materials),
         "seed": materials.seed,
     }
     taken: list[int] = []
@@ -112,8 +122,11 @@ def _compare(materials: Materials, norms: Norms) -> dict[str, Any]:
             "component": component,
             "p_corrected": best.p_corrected,
             "n_searched": len(searched),
-            **_searched(materials, component, coordinate, here[:, searched], target),
-            "share_of_ceiling": pearson(coordinate, target).r / CEILING[scale],
+            "r": best.correlation,
+            "n": len(words),
+            "low": best.low,
+            "high": best.high,
+            "share_of_ceiling": best.correlation / CEILING[scale],
             "ratings": target.tolist(),
             "coordinates": coordinate.tolist(),
             "everywhere": _everywhere(by_layer, target, ratings, scale, materials, options),
@@ -128,12 +141,14 @@ def _compare(materials: Materials, norms: Norms) -> dict[str, Any]:
             "without_one": _without_one(coordinate, target, words),
         }
         if scale == "arousal" and len(words) >= 4:
-            found = partial_correlation(coordinate, target, ratings["valence"])
+            found = partial_correlation(
+                coordinate, target, ratings["valence"], n_searched=len(searched)
+            )
             result[scale]["given_valence"] = {
                 "r": found.r,
                 "low": _finite(found.low),
                 "high": _finite(found.high),
-                "p": found.p,
+                "p_corrected": found.p,
             }
     return result
 
@@ -144,20 +159,6 @@ def _correlation(
     found = pearson(x, y)
     low, high = _finite(found.low), _finite(found.high)
     return {"r": found.r, "n": found.n, "low": low, "high": high}
-
-
-def _searched(
-    materials: Materials,
-    component: int,
-    coordinate: Float[Tensor, "word"],
-    searched: Float[Tensor, "word component"],
-    target: Float[Tensor, "word"],
-) -> dict[str, float | int]:
-    """Correlation of the best component, with an interval that pays for having searched."""
-    r = pearson(coordinate, target).r
-    found = RatingMatch(r, component, coordinate, searched, target)
-    ends = interval_of(found, materials.config.validation.n_bootstrap, materials.seed)
-    return {"r": r, "n": len(target), "low": ends.low, "high": ends.high}
 
 
 def _finite(value: float) -> float | None:
@@ -211,15 +212,21 @@ def _leave_one_out(
     ratings = torch.cat([target[None], target[keys.argsort(dim=1)]])
     points = unit(vectors) if unit_norm else vectors
     guesses = predict_left_out(points, rated, ratings, exclude)
-    found = [
-        0.0 if float(guess.std()) == 0 else pearson(guess, given).r
-        for guess, given in zip(guesses, ratings, strict=True)
-    ]
-    null = torch.tensor(found[1:], dtype=torch.float64)
+    found = _row_correlations(guesses, ratings)
+    own, null = float(found[0]), found[1:]
     flat = float(guesses[0].std()) == 0
     ends = {"low": None, "high": None} if flat else _correlation(guesses[0], target)
-    p = permutation_p_value(found[0], null, "greater")
-    return {**ends, "r": found[0], "n": len(target), "p": p, "dealt": float(null.mean())}
+    p = permutation_p_value(own, null, "greater")
+    return {**ends, "r": own, "n": len(target), "p": p, "dealt": float(null.mean())}
+
+
+def _row_correlations(
+    x: Float[Tensor, "draw word"], y: Float[Tensor, "draw word"]
+) -> Float[Tensor, "draw"]:
+    """Correlate row with row; 0 where a row is flat."""
+    x, y = (each - each.mean(dim=1, keepdim=True) for each in (x, y))
+    length = x.norm(dim=1) * y.norm(dim=1)
+    return torch.where(length > 0, (x * y).sum(dim=1) / length.clamp(min=1e-300), 0.0)
 
 
 def predict_left_out(
@@ -291,7 +298,11 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
                 f"left out {_left_out(found['left_out'])}"
             )
             if "given_valence" in found:
-                text += f"; given valence {correlation(found['given_valence'])}"
+                given = found["given_valence"]
+                text += (
+                    f"; given valence {correlation(given)} (p={given['p_corrected']:.4f} for "
+                    f"{found['n_searched']} PCs)"
+                )
             beyond = " beyond valence" if scale == "arousal" else ""
             text += (
                 f"; best of {everywhere['n_searched']} PCs in all layers{beyond}: "
@@ -321,7 +332,12 @@ def _paragraph(values: Mapping[str, Any]) -> str:
         )
         if arousal is not None:
             given = arousal.get("given_valence")
-            beyond = f" ({correlation(given)} with valence partialled out)" if given else ""
+            beyond = ""
+            if given:
+                beyond = (
+                    f" ({correlation(given)} with valence partialled out, "
+                    f"p = {given['p_corrected']:.4f})"
+                )
             parts.append(
                 f"Arousal: r = {correlation(arousal)}{beyond} on component "
                 f"{arousal['component'] + 1}, p = {arousal['p_corrected']:.4f}; over all "

@@ -6,8 +6,9 @@ Every rung is measured in the same way:
 * accuracy: share of stories on held-out topics whose own emotion comes first (`holdout`);
 * clusters: adjusted Rand index with the paper's clusters.
 
-Contract: plain values out, each with the 95% interval of what was drawn again: emotions (valence),
-topics (accuracy, clusters), directions or labels (the rungs that are chance).
+Contract: plain values out, each with a 95% interval: over emotions (valence), over topics
+(accuracy; clusters by `statistics.spread_interval`), or the central 95% of directions or labels
+(the rungs that are chance).
 """
 
 from collections.abc import Sequence
@@ -73,6 +74,7 @@ class Ladder:
         self._n_bootstrap, self._seed = settings.n_bootstrap, materials.seed
         self._unit_norm = materials.config.analysis.unit_norm
         self._n_emotions = len(materials.emotions)
+        self._n_topics = len(materials.topics)
         self._layer = {EARLY: self.early, CHOSEN: materials.layer}
         model, design = materials.subject(), self.folds.design
         self._names = name_embeddings(model, materials.emotions)
@@ -134,7 +136,7 @@ class Ladder:
         ari, again = self._ari(vectors), self._ari_again(name)
         clusters = None
         if ari is not None and len(again) >= 2:
-            clusters = Estimate.from_draws(ari, again).to_json()
+            clusters = Estimate.from_spread(ari, again, self._n_topics).within(-1.0, 1.0).to_json()
         layer = self._layer.get(name)
         return {
             "name": name if layer is None else f"{name} ({layer})",
@@ -152,7 +154,8 @@ class Ladder:
         again = [self._ari_again(name) for name in (CHOSEN, EMBEDDINGS)]
         if len(again[0]) >= 2:
             values = [self._ari(self._vectors(name)) or 0.0 for name in (CHOSEN, EMBEDDINGS)]
-            clusters = Estimate.from_draws(values[0] - values[1], again[0] - again[1]).to_json()
+            change = values[0] - values[1]
+            clusters = Estimate.from_spread(change, again[0] - again[1], self._n_topics).to_json()
         paired = self._hits[CHOSEN].double() - self._hits[EMBEDDINGS].double()
         return {"valence": valence, "accuracy": self._by_topics(paired), "clusters": clusters}
 
@@ -186,8 +189,7 @@ class Ladder:
     def _valence(self, match: RatingMatch | None) -> dict[str, Any] | None:
         if match is None:
             return None
-        found = interval_of(match, self._n_bootstrap, self._seed)
-        return {**found.to_json(), "component": match.component}
+        return {**interval_of(match).to_json(), "component": match.component}
 
     def _nearest(
         self, rows: Rows, vectors: Float[Tensor, "emotion d_model"]
@@ -216,7 +218,4 @@ class Ladder:
 
 def _spread(draws: Sequence[float]) -> dict[str, float] | None:
     """Mean of draws with the central 95% of them."""
-    if not draws:
-        return None
-    values = torch.tensor(draws, dtype=torch.float64)
-    return Estimate.from_draws(float(values.mean()), values).to_json()
+    return Estimate.of_draws(torch.tensor(draws, dtype=torch.float64)).to_json() if draws else None

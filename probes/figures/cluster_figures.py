@@ -44,8 +44,8 @@ def cluster_agreement(found: Mapping[str, Any]) -> Bars:
         "ARI of 0 is what chance gives; NMI is above 0 by chance, so only what it has beyond its "
         "gray bars counts. Any order: the run's clusters with the emotions dealt out anew (as "
         f"large an ARI: {chance}). Shuffled: vectors of stories whose labels were shuffled. "
-        "Stability: ARI with the clusters of topics drawn again. Lines: 95% intervals when topics "
-        "are drawn again.",
+        "Stability: ARI with the clusters of topics drawn again. Lines: 95% intervals over topics; "
+        "of stability, 95% of its draws.",
         value_label="index of agreement",
         **bars_by_kind(bars, (_FOUND, _NULL, _STABLE), muted=(_NULL,)),
     )

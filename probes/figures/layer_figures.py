@@ -36,9 +36,9 @@ def layer_sweep(layers: Mapping[str, Any]) -> Lines:
         title="Where in the model the human dimensions of emotion appear",
         subtitle=_where(layers),
         caption="Top: |r| between human ratings and the principal component that follows them "
-        "best at each layer, with 95% interval; the best of several components is partly luck, so "
-        "compare layers rather than single values. Bottom: components of neutral text that were "
-        "removed.",
+        "best at each layer, with a 95% interval that pays for that search; the best of several "
+        "components is partly luck, so compare layers rather than single values. Bottom: "
+        "components of neutral text that were removed.",
         x_label="layer (0 is the first block)",
         panels=(
             Panel(

@@ -87,6 +87,25 @@ class TestPartialCorrelation:
         with pytest.raises(DataError, match="Expected x to vary beyond"):
             partial_correlation(3 * z + 1, noise(20, seed=1), z)
 
+    def test_a_series_picked_from_several_has_a_wider_interval_and_a_larger_p(self):
+        x, y, given = noise(24), noise(24) + noise(24, seed=1), noise(24, seed=2)
+        alone, picked = (partial_correlation(x, y, given, n_searched=n) for n in (1, 4))
+        assert picked.r == alone.r
+        assert picked.p == pytest.approx(1 - (1 - alone.p) ** 4)
+        assert picked.low < alone.low and picked.high > alone.high
+        width = [math.atanh(each.high) - math.atanh(each.r) for each in (alone, picked)]
+        assert width == pytest.approx([1.95996 / 20**0.5, 2.49061 / 20**0.5], abs=1e-4)
+
+    def test_however_a_series_was_picked_the_truth_lies_in_its_interval(self):
+        held = []
+        for dataset in range(300):
+            y, given = noise(24, seed=dataset), noise(24, seed=9000 + dataset)
+            candidates = noise(24, 4, seed=5000 + dataset)
+            picked = max(candidates.T, key=lambda x: abs(partial_correlation(x, y, given).r))
+            found = partial_correlation(picked, y, given, n_searched=4)
+            held.append(found.low <= 0 <= found.high)
+        assert sum(held) / len(held) >= 0.92
+
     def test_too_few_samples_for_the_controls_are_refused(self):
         with pytest.raises(InvalidInput, match="at least 5 samples"):
             partial_correlation(noise(4), noise(4, seed=1), noise(4, 2, seed=2))
@@ -110,6 +129,20 @@ class TestSearchComponents:
         found = search_components(coordinates, target, n_permutations=99, seed=0)
         assert (found.layer, found.component, found.sign) == (2, 1, 1)
         assert found.n_searched == 12
+
+    def test_the_interval_that_pays_for_the_search_keeps_clear_of_zero_as_often_as_p_says(self):
+        told = []
+        for dataset in range(200):
+            target, coordinates = noise(24, seed=dataset), noise(24, 5, seed=1000 + dataset)
+            found = search_components(coordinates, target, n_permutations=400, seed=0)
+            assert found.low <= found.correlation <= found.high
+            told.append((found.low > 0, found.p_corrected < 0.05))
+        assert sum(clear for clear, _ in told) / len(told) < 0.1
+        assert sum(clear == small for clear, small in told) / len(told) > 0.95
+
+    def test_three_words_have_no_interval(self):
+        found = search_components(noise(3, 2), noise(3, seed=1), n_permutations=9, seed=0)
+        assert math.isnan(found.low) and math.isnan(found.high)
 
     def test_offset_and_scale_of_a_component_do_not_matter(self):
         target, coordinates = noise(12), noise(12, 4, seed=1)

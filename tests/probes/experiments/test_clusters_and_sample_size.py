@@ -39,6 +39,20 @@ def test_clusters_of_noise_are_said_to_be_none(planted):
         assert any(name in limit for limit in measured.limits)
 
 
+def weak_row(text, generator):
+    """Groups that the topics at hand show, and topics drawn again show less."""
+    value = torch.randn(N_LAYERS, D_MODEL, generator=generator)
+    return value if text.emotion is None else value + 1.2 * GROUPS[OWNER[text.emotion]]
+
+
+def test_every_index_lies_in_its_interval_and_ends_where_it_can_be(planted):
+    for row in (grouped_row, weak_row, noise_row):
+        for found in CLUSTERS.measure(planted(row=row)).values["methods"].values():
+            for index, least in (("ari", -1.0), ("nmi", 0.0), ("stability", -1.0)):
+                low, value, high = (found[index][key] for key in ("low", "value", "high"))
+                assert least <= low <= value <= high <= 1.0 + 1e-9
+
+
 def test_reliable_vectors_need_no_more_stories(planted):
     measured = SIZE.measure(planted(row=grouped_row))
     assert measured.values["sizes"] == [1, 2, 3]

@@ -10,7 +10,7 @@ from scipy import stats
 from hooks.errors import InvalidInput
 from probes import figures
 from probes.experiments import find_experiment
-from probes.experiments.held_out_topics import nested_null
+from probes.experiments.held_out_topics import _limits, nested_null
 from probes.holdout import Design, dealt_within_topics, held_out_ranks_again, inner_hits
 from probes.materials import Materials
 from probes.models import Models
@@ -105,6 +105,34 @@ def test_the_row_has_n_interval_and_control(found):
     assert label == "held-out topics, layer 2"
     for part in ("8-way top-1", "n=96 stories on 6 topics", "shuffled labels", "p=", "["):
         assert part in value
+
+
+def test_the_figure_says_whose_null_its_lines_are_and_where_the_other_reader_was_tested(found):
+    [figure] = find_experiment("held-out-topics").figures(found.to_json()).values()
+    [panel] = figure.panels
+    names = [line.name for line in panel.lines]
+    nulls = [name for name in names if "shuffled" in name]
+    assert nulls == ["nearest, shuffled labels: mean", "nearest, shuffled labels: 95%"]
+    null = found.values["logistic_permuted"]
+    said = f"at layer 2 only, where it names {null['mean']:.1%} of them"
+    assert said in figure.caption
+    assert f"({null['n']} permutations)" in " ".join(found.limits)
+
+
+def test_one_layer_leaves_no_reader_without_a_null(planted):
+    run = planted(target_layer=2, **PLANTED)
+    values = MEASURE(run).values
+    assert len(values["layers"]) > 1
+    assert not any(
+        "logistic" in limit
+        for limit in _limits(
+            {
+                **values,
+                "layers": [2],
+                **{key: values[key][2:3] for key in ("nearest", "logistic", "permuted")},
+            }
+        )
+    )
 
 
 def test_a_brought_corpus_has_held_out_accuracy_with_an_interval(reading_run, tmp_path):

@@ -67,8 +67,7 @@ def climbed(subject, tmp_path):
         about = {"model": model.name, "fingerprint": model.fingerprint}
         made = plant(small_runs.SmallRun(config, tmp_path / "out"), row or embedded, index=about)
         values = EXPERIMENT.measure(made).values
-        rungs = {rung["name"].split(" (")[0]: rung["accuracy"] for rung in values["rungs"]}
-        return rungs, values["gain"]["accuracy"]
+        return {rung["name"].split(" (")[0]: rung for rung in values["rungs"]}, values["gain"]
 
     return climb
 
@@ -76,18 +75,29 @@ def climbed(subject, tmp_path):
 def test_what_the_layer_adds_to_words_that_say_nothing_is_a_gain(climbed):
     row = emotion_rows(list(WORDS), TOPICS, strength=[0.0, 0.0, 1.0, 1.0])
     rungs, gain = climbed(in_words=False, row=row)
-    assert gain["low"] > 0.5
-    assert rungs["analyzed layer"]["value"] > 0.9
+    assert gain["accuracy"]["low"] > 0.5
+    assert rungs["analyzed layer"]["accuracy"]["value"] > 0.9
     for name in ("random directions", "shuffled labels", "input embeddings", "early layer"):
-        assert rungs[name]["value"] < 0.35, name
+        assert rungs[name]["accuracy"]["value"] < 0.35, name
+
+
+def test_agreement_with_the_papers_clusters_lies_in_its_interval_and_so_does_its_gain(climbed):
+    row = emotion_rows(list(WORDS), TOPICS, strength=[0.3] * 4, noise=0.3)
+    rungs, gain = climbed(in_words=False, row=row)
+    apart = [rungs[name]["clusters"]["value"] for name in ("analyzed layer", "input embeddings")]
+    assert gain["clusters"]["value"] == pytest.approx(apart[0] - apart[1])
+    alone = rungs.pop("name embedding")["clusters"]
+    assert (alone["low"], alone["high"]) == (None, None)
+    for each in (*(rung["clusters"] for rung in rungs.values()), gain["clusters"]):
+        assert each["low"] <= each["value"] <= each["high"]
 
 
 def test_what_the_words_hold_already_is_no_gain(climbed):
     rungs, gain = climbed(in_words=True)
-    assert rungs["input embeddings"]["value"] > 0.9
-    assert rungs["analyzed layer"]["value"] > 0.9
-    assert gain["low"] <= 0 <= gain["high"]
-    assert rungs["shuffled labels"]["value"] < 0.35
+    assert rungs["input embeddings"]["accuracy"]["value"] > 0.9
+    assert rungs["analyzed layer"]["accuracy"]["value"] > 0.9
+    assert gain["accuracy"]["low"] <= 0 <= gain["accuracy"]["high"]
+    assert rungs["shuffled labels"]["accuracy"]["value"] < 0.35
 
 
 @pytest.fixture(scope="module")

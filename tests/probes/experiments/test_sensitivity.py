@@ -52,7 +52,10 @@ def test_the_own_line_is_what_the_other_experiments_report(planted):
     held_out = find_experiment("held-out-topics").measure(run).values
     assert own["accuracy"] == held_out["nearest"][3]["top_1"]
     ratings = find_experiment("human-ratings").measure(run).values["norms"][SHIPPED]
-    assert own["valence"]["value"] == pytest.approx(ratings["valence"]["r"], abs=1e-4)
+    reported = [ratings["valence"][key] for key in ("r", "low", "high")]
+    assert [own["valence"][key] for key in ("value", "low", "high")] == pytest.approx(
+        reported, abs=1e-4
+    )
 
 
 def test_the_own_line_of_a_real_run_with_neutral_components_is_the_reported_one(real):
@@ -63,6 +66,16 @@ def test_the_own_line_of_a_real_run_with_neutral_components_is_the_reported_one(
     reported = held_out["nearest"][place]["top_1"]["value"]
     # Random weights leave near ties, which rounding may decide either way: one story is allowed.
     assert own["accuracy"]["value"] == pytest.approx(reported, abs=1.01 / held_out["n_rows"])
+
+
+def test_agreement_with_the_papers_clusters_lies_in_its_interval_and_so_does_its_change(planted):
+    run = planted(strength=[0.0, 0.0, 0.0, 0.3], noise=0.2, topic_strength=0.3)
+    lines = EXPERIMENT.measure(run).values["lines"]
+    found = [line["clusters"] for line in lines]
+    found += [line["change"]["clusters"] for line in lines if line["change"] is not None]
+    assert len(found) > len(lines)
+    for each in found:
+        assert each["low"] <= each["value"] <= each["high"]
 
 
 def test_an_offset_shared_by_all_stories_fools_the_readouts_that_do_not_center(planted):

@@ -1,0 +1,91 @@
+"""Intervals: around their number, and as often over the truth as they say."""
+
+import pytest
+import torch
+
+from hooks.errors import DataError, InvalidInput
+from probes.accuracy import Estimate
+from probes.geometry import adjusted_rand_index, kmeans_labels
+from probes.statistics import bootstrap_indices, spread_interval
+
+FAMILY = torch.arange(16) % 4
+N_TOPICS = 10
+
+
+def agreement_of(vectors):
+    centered = (vectors - vectors.mean(dim=0)).float()
+    return adjusted_rand_index(kmeans_labels(centered, 4, 0), FAMILY)
+
+
+def stories(truth, generator):
+    """What every topic shows of every emotion, [topic emotion d_model]."""
+    noise = torch.randn(N_TOPICS, *truth.shape, generator=generator)
+    return truth + 3.0 * noise
+
+
+@pytest.fixture(scope="module")
+def experiments():
+    """Agreement in many repetitions on other topics, and in topics drawn again from each."""
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.randn(4, 16, generator=generator)[FAMILY]
+    truth += 0.7 * torch.randn(16, 16, generator=generator)
+    made = []
+    for seed in range(40):
+        rows = stories(truth, generator)
+        again = [agreement_of(rows[draw].mean(0)) for draw in bootstrap_indices(N_TOPICS, 15, seed)]
+        drawn = torch.tensor(again, dtype=torch.float64)
+        made.append((agreement_of(rows.mean(dim=0)), drawn))
+    return made
+
+
+def test_agreement_of_clusters_lies_in_its_interval_which_holds_what_other_topics_give(experiments):
+    average = sum(value for value, _ in experiments) / len(experiments)
+    found = [Estimate.from_spread(value, drawn, N_TOPICS) for value, drawn in experiments]
+    assert all(each.low <= each.value <= each.high for each in found)
+    assert sum(each.low <= average <= each.high for each in found) / len(found) >= 0.87
+
+
+def test_topics_drawn_again_agree_less_than_all_so_where_they_lie_is_no_interval(experiments):
+    where = [Estimate.from_draws(value, drawn) for value, drawn in experiments]
+    assert sum(each.low <= each.value <= each.high for each in where) / len(where) < 0.85
+
+
+def test_a_difference_in_the_same_topics_lies_in_its_interval(experiments):
+    for (one, first), (two, second) in zip(experiments, experiments[1:], strict=False):
+        found = Estimate.from_spread(one - two, first - second, N_TOPICS)
+        assert found.low <= found.value <= found.high
+    value, drawn = experiments[0]
+    nothing = Estimate.from_spread(0.0, drawn - drawn, N_TOPICS)
+    assert (nothing.low, nothing.high) == (0.0, 0.0)
+
+
+def test_the_interval_of_a_mean_is_students():
+    data = torch.randn(12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    means = data[bootstrap_indices(12, 20000, seed=0)].mean(dim=1)
+    found = Estimate.from_spread(float(data.mean()), means, 12)
+    half = 2.201 * float(data.std(correction=0)) / 12**0.5
+    assert found.high - found.value == pytest.approx(half, rel=0.02)
+    assert found.value - found.low == pytest.approx(half, rel=0.02)
+
+
+def test_ends_are_cut_at_what_the_number_can_be():
+    assert Estimate(0.9, 0.5, 1.3).within(-1.0, 1.0) == Estimate(0.9, 0.5, 1.0)
+    rounded = Estimate(1.0 + 1e-15, 0.5, 1.3).within(-1.0, 1.0)
+    assert rounded.high == rounded.value
+
+
+def test_the_mean_of_draws_lies_in_the_central_part_of_them():
+    draws = torch.ones(100, dtype=torch.float64)
+    draws[0] = 0.5
+    found = Estimate.of_draws(draws)
+    assert found.low <= found.value <= found.high == 1.0
+    assert found.value == pytest.approx(0.995)
+
+
+def test_one_topic_has_no_spread():
+    with pytest.raises(InvalidInput, match="two units"):
+        spread_interval(torch.tensor(0.0), torch.zeros(5), 1)
+    with pytest.raises(InvalidInput, match="two resamples"):
+        spread_interval(torch.tensor(0.0), torch.zeros(1), 5)
+    with pytest.raises(DataError, match="NaN"):
+        spread_interval(torch.tensor(0.0), torch.tensor([0.0, float("nan")]), 5)
