@@ -92,10 +92,18 @@ def pca_scatter(geometry: Mapping[str, Any], components: tuple[int, int] = (0, 1
         )
     axes = [_component_axis(geometry, component) for component in components]
     (x_sign, x_label), (y_sign, y_label) = axes
+    ratios = need(pca, "explained_variance_ratio", "geometry.pca")
+    held = sum(number(ratios[component], "geometry.pca ratio") for component in {*components})
     return Scatter(
         title="Map of the emotion vectors",
         subtitle=_where(geometry),
-        caption=" ".join(["Near points are similar emotions.", *_rating_sentences(geometry)]),
+        caption=" ".join(
+            [
+                f"The two axes hold {share(held)} of the variance: points far apart are different "
+                "emotions, near ones may differ in the rest.",
+                *_rating_sentences(geometry),
+            ]
+        ),
         labels=tuple(need(geometry, "emotions", "geometry")),
         x=tuple(x_sign * row[components[0]] for row in coordinates),
         y=tuple(y_sign * row[components[1]] for row in coordinates),

@@ -264,13 +264,13 @@ def _clusters(
         return None
     ari = found["methods"]["k-means"]["ari"]
     known = ari["low"] is not None
-    interval = f"95% interval {ari['low']:.2f} to {ari['high']:.2f} over topics, " if known else ""
+    interval = f"95% interval {ari['low']:.3f} to {ari['high']:.3f} over topics, " if known else ""
     return Claim(
         name="Paper's clusters",
-        number=f"ARI {ari['value']:.2f}",
+        number=f"ARI {ari['value']:.3f}",
         detail=f"{interval}n = {len(found['emotions'])} emotions in {found['k']} clusters; vectors "
-        f"from shuffled labels {ari['shuffled']:.2f}, 95% of them at most "
-        f"{ari['shuffled_upper']:.2f}; names dealt anew p = {ari['p']:.2g}",
+        f"from shuffled labels {ari['shuffled']:.3f}, 95% of them at most "
+        f"{ari['shuffled_upper']:.3f}; names dealt anew p = {ari['p']:.3g}",
         verdict=_verdict(
             known
             and ari["low"] > 0

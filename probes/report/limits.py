@@ -101,8 +101,8 @@ def _numbers(summary: Mapping[str, Any]) -> list[str]:
             continue
         if match["n"] < FEW_RATED:
             found.append(
-                f"Small n: {scale} is compared on {match['n']} rated words; the interval is wide "
-                f"({match['low']:.2f} to {match['high']:.2f})."
+                f"Small n: {scale} is compared on {match['n']} rated words (95% interval "
+                f"{match['low']:.2f} to {match['high']:.2f})."
             )
         if match["p_corrected"] >= SIGNIFICANT:
             found.append(

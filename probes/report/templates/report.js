@@ -184,6 +184,7 @@ function showAbout() {
 function marker() {
   const edge = themed(MAP.colors.ink);
   const shared = {
+    opacity: 1, // plotly makes markers of several sizes translucent
     size: NAMES.map((_, index) => (index === state.chosen ? 15 : 10)),
     line: { color: edge, width: NAMES.map((_, index) => (index === state.chosen ? 3 : 0.7)) },
   };

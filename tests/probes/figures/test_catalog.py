@@ -56,6 +56,11 @@ def test_human_valence_rises_to_the_right_and_arousal_upward(geometry):
     assert np.corrcoef(figure.y, arousal)[0, 1] > 0.3
 
 
+def test_the_map_says_how_much_of_the_variance_it_shows(geometry):
+    held = sum(geometry["pca"]["explained_variance_ratio"][:2])
+    assert f"hold {held:.0%} of the variance" in catalog.pca_scatter(geometry).caption
+
+
 def test_flipping_a_component_and_its_sign_changes_nothing(geometry):
     flipped = copy.deepcopy(geometry)
     flipped["pca"]["coordinates"] = [[-row[0], *row[1:]] for row in row_lists(geometry)]

@@ -75,7 +75,7 @@ def test_steering_has_to_exceed_every_control_with_its_whole_interval(change, ve
 def test_clusters_are_the_papers_when_they_beat_every_null(change, verdict):
     found = claim("Paper's clusters", {"clusters": made_up_report.clusters(EMOTIONS, **change)})
     assert found.verdict == verdict
-    assert found.number == "ARI 0.40"
+    assert found.number == "ARI 0.400"
 
 
 @pytest.mark.parametrize(
