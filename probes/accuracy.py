@@ -7,6 +7,7 @@ topics does on other topics like them).
 Contract: pure; a rank is how many other emotions scored at least as high as the right one.
 """
 
+import math
 from dataclasses import asdict, dataclass
 
 import torch
@@ -37,11 +38,25 @@ class Estimate:
 
     @classmethod
     def from_spread(
-        cls, value: float, draws: Float[Tensor, "resample"], n_units: int
-    ) -> "Estimate":
-        """Return a number with an interval around it, as wide as its draws (`spread_interval`)."""
+        cls,
+        value: float,
+        draws: Float[Tensor, "resample"],
+        n_units: int,
+        *,
+        least: float = -math.inf,
+        most: float = math.inf,
+    ) -> "Estimate | None":
+        """Return a number with an interval around it, as wide as its draws (`spread_interval`).
+
+        The ends are cut at the least and the most that it can be. None with fewer than two draws,
+        or than two units to draw from.
+        """
+        if n_units < 2 or len(draws) < 2:
+            return None
         low, high = spread_interval(torch.tensor(value, dtype=torch.float64), draws, n_units)
-        return cls(float(value), float(low), float(high))
+        # Rounding may leave the number itself outside of what it can be.
+        ends = min(value, max(least, float(low))), max(value, min(most, float(high)))
+        return cls(float(value), *ends)
 
     @classmethod
     def of_draws(cls, draws: Float[Tensor, "resample"]) -> "Estimate":
@@ -49,11 +64,6 @@ class Estimate:
         mean = float(draws.double().mean())
         low, high = (float(end) for end in percentile_interval(draws))
         return cls(mean, min(low, mean), max(high, mean))
-
-    def within(self, least: float, most: float) -> "Estimate":
-        """Return the same number with ends that it can have; rounding cannot part them."""
-        low, high = max(least, self.low), min(most, self.high)
-        return Estimate(self.value, min(low, self.value), max(high, self.value))
 
 
 def topic_counts(topic: Int[Tensor, "row"], n_resamples: int, seed: int) -> Float[Tensor, "r t"]:

@@ -69,6 +69,11 @@ class Design:
         return int(self.fold_of_topic.max()) + 1
 
     @property
+    def n_topics(self) -> int:
+        """Number of topics that have a row."""
+        return len(self.topic.unique())
+
+    @property
     def fold(self) -> Int[Tensor, "row"]:
         """Fold of every row."""
         return self.fold_of_topic[self.topic]

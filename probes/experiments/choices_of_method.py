@@ -140,7 +140,6 @@ class Headline:
         self._mean = self.sample.mean.double().mean(dim=0)
         self._rows = centered(self.sample.mean)
         self._cells = CellSums(self._rows, self.sample.design)
-        self._n_topics = len(self.sample.design.fold_of_topic)
 
     def outcome(self, choice: Choice) -> Outcome:
         """Measure one choice."""
@@ -161,10 +160,14 @@ class Headline:
         result: dict[str, Any] = dict.fromkeys(STATISTICS)
         for scale, match in found.matches.items():
             result[scale] = interval_of(match).to_json()
-        if found.clusters is not None and len(found.clusters.again) >= 2:
-            ari, again = found.clusters.ari, found.clusters.again
-            clusters = Estimate.from_spread(ari, again, self._n_topics).within(-1.0, 1.0)
-            result["clusters"] = clusters.to_json()
+        if found.clusters is not None:
+            ari, again, n_topics = (
+                found.clusters.ari,
+                found.clusters.again,
+                self.sample.design.n_topics,
+            )
+            clusters = Estimate.from_spread(ari, again, n_topics, least=-1.0, most=1.0)
+            result["clusters"] = None if clusters is None else clusters.to_json()
         return {**result, "accuracy": self._accuracy(found.hits)}
 
     def change(self, before: Outcome, after: Outcome) -> dict[str, Any]:
@@ -176,10 +179,10 @@ class Headline:
             )
             result[scale] = gain.to_json()
         old, new = before.clusters, after.clusters
-        if old is not None and new is not None and len(old.again) >= 2:
-            spread = new.again - old.again
-            change = Estimate.from_spread(new.ari - old.ari, spread, self._n_topics)
-            result["clusters"] = change.to_json()
+        if old is not None and new is not None:
+            drawn = new.again - old.again
+            change = Estimate.from_spread(new.ari - old.ari, drawn, self.sample.design.n_topics)
+            result["clusters"] = None if change is None else change.to_json()
         return {**result, "accuracy": self._accuracy(after.hits - before.hits)}
 
     def _clustered(self, choice: Choice) -> Clustered | None:

@@ -71,7 +71,7 @@ def measure(materials: Materials) -> Measured:
                 known.clusters,
                 again,
                 shuffled,
-                n_topics=len(materials.topics),
+                n_topics=design.n_topics,
                 n_permutations=settings.n_permutations,
                 seed=seed,
             )
@@ -121,10 +121,8 @@ def _described(
             "shuffled_upper": float(from_noise.quantile(0.95)),
         }
         drawn = _tensor([getattr(agreement(each, clusters), name) for each in resampled])
-        ends = {"low": None, "high": None}
-        if len(drawn) >= 2:
-            ends = Estimate.from_spread(value, drawn, n_topics).within(least, 1.0).to_json()
-        result[name] |= ends
+        ends = Estimate.from_spread(value, drawn, n_topics, least=least, most=1.0)
+        result[name] |= {"low": None, "high": None} if ends is None else ends.to_json()
     stable = _tensor([adjusted_rand_index(labels, each) for each in resampled])
     result["stability"] = {"value": None, "low": None, "high": None}
     if len(stable) >= 2:

@@ -74,7 +74,6 @@ class Ladder:
         self._n_bootstrap, self._seed = settings.n_bootstrap, materials.seed
         self._unit_norm = materials.config.analysis.unit_norm
         self._n_emotions = len(materials.emotions)
-        self._n_topics = len(materials.topics)
         self._layer = {EARLY: self.early, CHOSEN: materials.layer}
         model, design = materials.subject(), self.folds.design
         self._names = name_embeddings(model, materials.emotions)
@@ -135,29 +134,32 @@ class Ladder:
         self._matches[name] = self._match(vectors)
         ari, again = self._ari(vectors), self._ari_again(name)
         clusters = None
-        if ari is not None and len(again) >= 2:
-            clusters = Estimate.from_spread(ari, again, self._n_topics).within(-1.0, 1.0).to_json()
+        if ari is not None:
+            clusters = Estimate.from_spread(ari, again, design.n_topics, least=-1.0, most=1.0)
         layer = self._layer.get(name)
         return {
             "name": name if layer is None else f"{name} ({layer})",
             "valence": self._valence(self._matches[name]),
             "accuracy": self._by_topics(self._hits[name].double()),
-            "clusters": clusters,
+            "clusters": None if clusters is None else clusters.to_json(),
         }
 
     def gain(self) -> dict[str, Any]:
         """Analyzed layer less input embeddings, the same emotions and topics drawn in both."""
         first, second = self._matches[CHOSEN], self._matches[EMBEDDINGS]
-        valence = clusters = None
+        valence = None
         if first is not None and second is not None:
             valence = gain_in_rating(first, second, self._n_bootstrap, self._seed).to_json()
         again = [self._ari_again(name) for name in (CHOSEN, EMBEDDINGS)]
-        if len(again[0]) >= 2:
-            values = [self._ari(self._vectors(name)) or 0.0 for name in (CHOSEN, EMBEDDINGS)]
-            change = values[0] - values[1]
-            clusters = Estimate.from_spread(change, again[0] - again[1], self._n_topics).to_json()
+        values = [self._ari(self._vectors(name)) or 0.0 for name in (CHOSEN, EMBEDDINGS)]
+        change, n_topics = values[0] - values[1], self.folds.design.n_topics
+        clusters = Estimate.from_spread(change, again[0] - again[1], n_topics)
         paired = self._hits[CHOSEN].double() - self._hits[EMBEDDINGS].double()
-        return {"valence": valence, "accuracy": self._by_topics(paired), "clusters": clusters}
+        return {
+            "valence": valence,
+            "accuracy": self._by_topics(paired),
+            "clusters": None if clusters is None else clusters.to_json(),
+        }
 
     def _vectors(self, name: str) -> Float[Tensor, "emotion d_model"]:
         design = self.folds.design

@@ -69,8 +69,10 @@ def test_the_interval_of_a_mean_is_students():
 
 
 def test_ends_are_cut_at_what_the_number_can_be():
-    assert Estimate(0.9, 0.5, 1.3).within(-1.0, 1.0) == Estimate(0.9, 0.5, 1.0)
-    rounded = Estimate(1.0 + 1e-15, 0.5, 1.3).within(-1.0, 1.0)
+    drawn = torch.tensor([0.1, 0.9], dtype=torch.float64)
+    found = Estimate.from_spread(0.9, drawn, 5, least=-0.5, most=1.0)
+    assert (found.low, found.high) == (-0.5, 1.0)
+    rounded = Estimate.from_spread(1.0 + 1e-15, drawn, 5, least=-1.0, most=1.0)
     assert rounded.high == rounded.value
 
 
@@ -83,6 +85,8 @@ def test_the_mean_of_draws_lies_in_the_central_part_of_them():
 
 
 def test_one_topic_has_no_spread():
+    assert Estimate.from_spread(0.5, torch.tensor([0.5, 0.5], dtype=torch.float64), 1) is None
+    assert Estimate.from_spread(0.5, torch.tensor([0.5], dtype=torch.float64), 9) is None
     with pytest.raises(InvalidInput, match="two units"):
         spread_interval(torch.tensor(0.0), torch.zeros(5), 1)
     with pytest.raises(InvalidInput, match="two resamples"):
