@@ -75,13 +75,7 @@ def measure(materials: Materials) -> Measured:
         },
         "mean_reliability": whole(mean.value),
         "mean_reliability_interval": [whole(mean.low), whole(mean.high)],
-        "needed": {
-            str(wanted): {
-                key: _finite(factor_needed(cosine, wanted) * half * stories)
-                for key, cosine in mean.to_json().items()
-            }
-            for wanted in WANTED
-        },
+        "needed": {str(wanted): _needed(mean, wanted, half * stories) for wanted in WANTED},
     }
     return Measured(values, _rows(values), _paragraph(values), _limits(values))
 
@@ -110,13 +104,18 @@ def _over_emotions(cosine: torch.Tensor, materials: Materials) -> dict[str, floa
     return Estimate.from_draws(float(there.mean()), there[draws].mean(dim=1)).to_json()
 
 
+def _needed(halves: Estimate, wanted: float, size: float) -> dict[str, float | None]:
+    """Stories for a reliability; halves that agree more need fewer, so the ends change places."""
+    ends = {"value": halves.value, "low": halves.high, "high": halves.low}
+    return {key: _finite(factor_needed(end, wanted) * size) for key, end in ends.items()}
+
+
 def _stories(found: Mapping[str, float | None]) -> str:
     value, low, high = found["value"], found["low"], found["high"]
     if value is None:
         return "no number of stories"
-    # More reliable halves need fewer stories, so the ends change places.
-    most = "no limit" if low is None else f"{math.ceil(low)}"
-    return f"{math.ceil(value)} stories per emotion [{math.ceil(high or 0)}, {most}]"
+    most = "no limit" if high is None else f"{math.ceil(high)}"
+    return f"{math.ceil(value)} stories per emotion [{math.ceil(low or 0)}, {most}]"
 
 
 def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
