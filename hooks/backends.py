@@ -17,6 +17,7 @@ Contract
 
 import contextlib
 import inspect
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -61,6 +62,22 @@ class Backend(Protocol):
     def unembed(self, residual: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_vocab"]:
         """Apply the model's own final norm, unembedding and soft cap."""
         ...
+
+
+def plain_layers(layers: Any) -> list[int]:
+    """Return numbers of layers as Python's own.
+
+    Raises
+    ------
+    InvalidInput
+        For what is not a sequence of whole numbers.
+    """
+    try:
+        return [operator.index(layer) for layer in layers]
+    except TypeError as error:
+        raise InvalidInput(
+            f"layers: expected a list of whole numbers such as [12], got {layers!r}."
+        ) from error
 
 
 def check_layers(layers: Mapping[int, Any] | list[int], n_layers: int) -> None:

@@ -25,7 +25,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from hooks.backends import Backend, check_layers
+from hooks.backends import Backend, check_layers, plain_layers
 from hooks.batching import (
     DEFAULT_BATCH_TOKENS,
     batches_by_length,
@@ -43,7 +43,7 @@ from hooks.model import LanguageModel
 from hooks.phases import serving
 from hooks.positions import FromToken, Positions
 from hooks.side_by_side import Crew, passes_at_once
-from hooks.tokens import TokenBatch, pad
+from hooks.tokens import TokenBatch, pad, plain_ids, several
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Residuals:
 
 
 def _layers(model: LanguageModel, layers: Sequence[int] | None) -> list[int]:
-    chosen = list(range(model.n_layers)) if layers is None else [int(layer) for layer in layers]
+    chosen = list(range(model.n_layers)) if layers is None else plain_layers(layers)
     if not chosen:
         raise InvalidInput("layers: expected at least one layer, got none.")
     if len(set(chosen)) != len(chosen):
@@ -82,7 +82,12 @@ def _layers(model: LanguageModel, layers: Sequence[int] | None) -> list[int]:
 
 
 def _encode(model: LanguageModel, texts: Sequence[str | Sequence[int]]) -> list[list[int]]:
-    encoded = [model.encode(text) if isinstance(text, str) else list(text) for text in texts]
+    encoded = [
+        model.encode(text)
+        if isinstance(text, str)
+        else plain_ids(text, model.d_vocab, f"text {index}")
+        for index, text in enumerate(several(texts, "texts"))
+    ]
     limit = model.n_positions
     for index, ids in enumerate(encoded):
         if limit is not None and len(ids) > limit:

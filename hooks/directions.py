@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks.backends import check_layers
+from hooks.backends import check_layers, plain_layers
 from hooks.errors import InvalidInput
 
 Operation = Literal["add", "project", "clamp", "rotate"]
@@ -30,7 +30,7 @@ Norms = Float[Tensor, "layer"] | Mapping[int, float] | float
 
 def check_steered_layers(layers: Sequence[int], n_layers: int) -> None:
     """Refuse no layer, a layer twice, and one that the model does not have."""
-    check_layers(list(layers), n_layers)
+    check_layers(plain_layers(layers), n_layers)
     if not layers or len(set(layers)) != len(layers):
         raise InvalidInput(f"layers: expected at least one layer, each once, got {list(layers)}.")
 

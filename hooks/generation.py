@@ -16,10 +16,11 @@ Contract
 """
 
 import contextlib
+import operator
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from einops import rearrange
@@ -193,14 +194,18 @@ def _draws(
     seed: int | Sequence[int], n_prompts: int, n_tokens: int
 ) -> Float[Tensor, "prompt token"]:
     """Uniform numbers: of one seed for all prompts, or of each prompt's own."""
-    if isinstance(seed, int):
-        return torch.rand(n_prompts, n_tokens, generator=torch.Generator().manual_seed(seed))
+    if isinstance(seed, SupportsIndex):
+        generator = torch.Generator().manual_seed(operator.index(seed))
+        return torch.rand(n_prompts, n_tokens, generator=generator)
     if len(seed) != n_prompts:
         raise InvalidInput(
             f"seed: expected one, or one for each of {n_prompts} prompts, got {len(seed)}."
         )
     return torch.stack(
-        [torch.rand(n_tokens, generator=torch.Generator().manual_seed(one)) for one in seed]
+        [
+            torch.rand(n_tokens, generator=torch.Generator().manual_seed(operator.index(one)))
+            for one in seed
+        ]
     )
 
 

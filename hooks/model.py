@@ -233,10 +233,10 @@ class LanguageModel:
                 "Load the model by name, or use model.hooked.generate."
             )
         encoded = [
-            [int(t) for t in prompt]  # type: ignore[arg-type]
-            if not isinstance(prompt, str) and all(isinstance(t, int) for t in prompt)
-            else self.encode_prompt(prompt, system=system)  # type: ignore[arg-type]
-            for prompt in prompts
+            self.encode_prompt(prompt, system=system)  # type: ignore[arg-type]
+            if isinstance(prompt, str) or any(isinstance(part, Mapping) for part in prompt)
+            else tokens.plain_ids(prompt, self.d_vocab, f"prompt {index}")
+            for index, prompt in enumerate(tokens.several(prompts, "prompts"))
         ]
         longest = max((len(ids) for ids in encoded), default=0)
         if self.n_positions is not None and longest + max_new_tokens > self.n_positions:

@@ -11,6 +11,7 @@ Contract
   residual norm is many times the others'.
 """
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -39,6 +40,45 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
     if bos is not None and (not ids or ids[0] != bos):
         ids.insert(0, bos)
     return ids
+
+
+def plain_ids(ids: Any, n_ids: int, what: str) -> list[int]:
+    """Return token ids, of whatever integers they are, as Python's own.
+
+    Parameters
+    ----------
+    n_ids
+        How many tokens the model knows.
+    what
+        Whose ids, for the error.
+
+    Raises
+    ------
+    InvalidInput
+        For what is not a sequence of ids that the model knows.
+    """
+    try:
+        if isinstance(ids, str | bytes):
+            raise TypeError
+        plain = [operator.index(one) for one in ids]
+    except TypeError as error:
+        raise InvalidInput(f"{what}: expected a text or its token ids, got {ids!r:.80}.") from error
+    if wrong := [one for one in plain if not 0 <= one < n_ids]:
+        raise InvalidInput(f"{what}: expected token ids from 0 to {n_ids - 1}, got {wrong[0]}.")
+    return plain
+
+
+def several(texts: Any, what: str) -> list[Any]:
+    """Return texts as a list; a single one, which would be read letter by letter, is refused.
+
+    Raises
+    ------
+    InvalidInput
+        For a string.
+    """
+    if isinstance(texts, str | bytes):
+        raise InvalidInput(f"{what}: expected a list of texts, got one text; give [text].")
+    return list(texts)
 
 
 def is_chat(tokenizer: Any) -> bool:

@@ -87,7 +87,7 @@ def describe_geometry(
             components.coordinates, emotions, n_permutations=n_permutations, seed=seed
         ),
         "human": norms.rating_table(emotions),
-        "kmeans": _clusters(vectors, again, n_clusters, unit_norm, seed),
+        "kmeans": _clusters(vectors, again, n_clusters, cells.sums.shape[1], unit_norm, seed),
         "umap": geometry.umap_layout(vectors, seed).tolist() if n_emotions >= MIN_UMAP else None,
     }
 
@@ -119,6 +119,7 @@ def _clusters(
     vectors: Float[Tensor, "emotion d_model"],
     again: Sequence[Float[Tensor, "emotion d_model"]],
     n_clusters: int,
+    n_topics: int,
     unit_norm: bool,
     seed: int,
 ) -> dict[str, Any] | None:
@@ -128,7 +129,7 @@ def _clusters(
     labels = geometry.kmeans_labels(vectors, n_clusters, seed, unit_norm)
     resampled = [geometry.kmeans_labels(one, n_clusters, seed, unit_norm) for one in again]
     agreements = torch.tensor([geometry.adjusted_rand_index(labels, one) for one in resampled])
-    stable = Estimate.of_draws(agreements) if len(resampled) >= 2 else None
+    stable = Estimate.of_draws(agreements) if len(resampled) >= 2 and n_topics >= 2 else None
     return {
         "k": n_clusters,
         "labels": labels.tolist(),

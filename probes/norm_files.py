@@ -86,6 +86,10 @@ def _ratings(path: str, rows: Sequence[Sequence[str]], columns: Sequence[int], f
                 f"validation.norms: {path}, row {number}: expected a word with numbers for valence "
                 f"and arousal, got {list(row)[:6]}."
             ) from error
-        if all(math.isfinite(value) for value in values.values()):
-            norms[word.lower()] = values
+        rated = all(math.isfinite(value) for value in values.values())
+        if rated and norms.setdefault(word.lower(), values) != values:
+            raise InvalidInput(
+                f"validation.norms: {path}, row {number}: {word!r} was rated otherwise above; "
+                "upper and lower case are one word. Keep one of the rows."
+            )
     return norms

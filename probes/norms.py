@@ -33,9 +33,9 @@ def rating_table(emotions: Sequence[str]) -> dict[str, dict[str, float]]:
     """Return valence and arousal of the rated emotions, in -1..1."""
     ratings = human_ratings()
     return {
-        emotion: {"valence": ratings[emotion].pleasure, "arousal": ratings[emotion].arousal}
+        emotion: {"valence": ratings[word].pleasure, "arousal": ratings[word].arousal}
         for emotion in emotions
-        if emotion in ratings
+        if (word := emotion.lower()) in ratings
     }
 
 

@@ -220,7 +220,8 @@ def _rows(config: Config, found: Found) -> Iterator[tuple[str, str]]:
         memory = f"writing {_bytes(made.writing_memory)}, {memory}"
     yield f"memory {place}", f"{memory} (an upper estimate without the runtime's own)"
     if made.writing_hours is None and made.reading_hours is None:
-        yield "time", "unknown: give --tokens_per_second=N, or --measure"
+        rate = "tokens_per_second" if made.tokens_written else "reading_tokens_per_second"
+        yield "time", f"unknown: give --{rate}=N, or --measure"
         return
     total = (made.writing_hours or 0.0) + (made.reading_hours or 0.0)
     parts = [

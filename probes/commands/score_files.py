@@ -57,8 +57,10 @@ def open_sink(path: Path, shown: Shown, about: str) -> Iterator[Sink]:
     """Open a file by its suffix; it is written when the block ends without an error."""
     with writing(path) as file:
         sink = _KINDS[path.suffix](file, shown, about)
-        yield sink
-        sink.close()
+        try:
+            yield sink
+        finally:  # also where the file is dropped: some would write to it when they are collected
+            sink.close()
 
 
 class _Csv:

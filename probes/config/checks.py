@@ -64,5 +64,6 @@ def check_values(config: Config, source: str) -> None:
     if (config.corpus.stories is None) != (config.corpus.neutral is None):
         raise InvalidInput(
             f"{source}: corpus: expected both corpus.stories and corpus.neutral, or neither; "
-            "neutral text is needed to remove its components from the vectors."
+            "neutral text is needed to remove its components from the vectors, and to measure what "
+            "steering costs."
         )

@@ -97,6 +97,8 @@ def _compare(materials: Materials, norms: Norms) -> dict[str, Any]:
         scale: torch.tensor([norms[word.lower()][scale] for word in words], dtype=torch.float64)
         for scale in CEILING
     }
+    if float(ratings["valence"].std()) == 0:
+        return result
     rated = [materials.emotions.index(word) for word in words]
     unit_norm = materials.config.analysis.unit_norm
     vectors = materials.vectors.vectors.double()
@@ -310,7 +312,7 @@ def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
                 f"p={everywhere['p_corrected']:.4f}"
             )
             rows.append((f"human {scale}, {name}", text))
-    return rows or [("human ratings", "not compared: too few rated words")]
+    return rows or [("human ratings", "not compared: too few rated words, or all alike")]
 
 
 def _paragraph(values: Mapping[str, Any]) -> str:

@@ -30,8 +30,7 @@ def measure(materials: Materials) -> Measured:
     """Split topics in halves, and in smaller disjoint parts."""
     n_topics = len(materials.topics)
     if n_topics < _MIN_TOPICS:
-        why = f"Sample size: needs {_MIN_TOPICS} topics or more, this run has {n_topics}."
-        return Measured({"sizes": None}, [("sample size", "not measured: too few")], why, [why])
+        return _left_out(f"needs {_MIN_TOPICS} topics or more, this run has {n_topics}", "too few")
     settings, layer = materials.config.validation, materials.layer
     folds = Folds(materials, 2)
     cells, basis = CellSums(folds.rows(layer), folds.design), folds.basis(layer)()
@@ -47,6 +46,8 @@ def measure(materials: Materials) -> Measured:
             curve.append(_over_emotions(own.nanmean(dim=0), materials))
             control.append(float(other.nanmean()))
             advance(1)
+        if not all(map(math.isfinite, control)):
+            return _left_out("no two emotions are on the same topics", "nothing to compare with")
         each, mean = split_half(cells, basis, topics, half, **options)
         advance(1)
 
@@ -78,6 +79,11 @@ def measure(materials: Materials) -> Measured:
         "needed": {str(wanted): _needed(mean, wanted, half * stories) for wanted in WANTED},
     }
     return Measured(values, _rows(values), _paragraph(values), _limits(values))
+
+
+def _left_out(why: str, short: str) -> Measured:
+    said = f"Sample size: {why}."
+    return Measured({"sizes": None}, [("sample size", f"not measured: {short}")], said, [said])
 
 
 def figures(values: Mapping[str, Any]) -> dict[str, Figure]:

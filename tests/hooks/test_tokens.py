@@ -1,8 +1,18 @@
+import numpy as np
 import pytest
 import torch
 
 from hooks.errors import InvalidInput
-from hooks.tokens import content_places, encode_prompt, encode_text, is_chat, pad, special_ids
+from hooks.tokens import (
+    content_places,
+    encode_prompt,
+    encode_text,
+    is_chat,
+    pad,
+    plain_ids,
+    several,
+    special_ids,
+)
 
 TEXT = "She ran down the hill."
 MESSAGES = [{"role": "user", "content": TEXT}, {"role": "assistant", "content": "And then?"}]
@@ -97,6 +107,27 @@ class TestPadding:
         batch = pad([ids], special_ids(tokenizer))
         content = torch.tensor([ids])[batch.content].tolist()
         assert tokenizer.decode(content) == f"user\n{TEXT}\nassistant\n"
+
+
+class TestGivenIds:
+    def test_whole_numbers_of_any_kind_are_ids(self):
+        for ids in ([1, 2], (1, 2), np.array([1, 2]), torch.tensor([1, 2]), [np.int64(1), 2]):
+            assert plain_ids(ids, 3, "text 0") == [1, 2]
+
+    @pytest.mark.parametrize("ids", ["text", b"text", [1.5], [None], 7, [[1]]])
+    def test_what_is_no_id_is_refused(self, ids):
+        with pytest.raises(InvalidInput, match="text 0: expected a text or its token ids"):
+            plain_ids(ids, 300, "text 0")
+
+    @pytest.mark.parametrize("one", [-1, 3])
+    def test_ids_the_model_does_not_know_are_refused(self, one):
+        with pytest.raises(InvalidInput, match=f"from 0 to 2, got {one}"):
+            plain_ids([1, one], 3, "text 0")
+
+    def test_one_text_is_not_read_letter_by_letter(self):
+        assert several(("a", "b"), "texts") == ["a", "b"]
+        with pytest.raises(InvalidInput, match=r"texts: .* give \[text\]"):
+            several("She ran.", "texts")
 
 
 def test_flagged_added_tokens_are_special_and_words_are_not(tiny_tokenizer):

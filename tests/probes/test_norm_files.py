@@ -43,6 +43,15 @@ def test_other_files_are_refused_with_what_was_expected(tmp_path, content, messa
         read_norms(str(path))
 
 
+def test_a_word_that_is_rated_twice_and_otherwise_is_refused(tmp_path):
+    path = tmp_path / "norms.csv"
+    path.write_text(FILES["NRC-VAD"] + "sad\t0.1\t0.3\t0.2\n")
+    assert len(read_norms(str(path))[1]) == 2
+    path.write_text(FILES["NRC-VAD"] + "SAD\t0.9\t0.3\t0.2\n")
+    with pytest.raises(InvalidInput, match="row 4: 'SAD' was rated otherwise above"):
+        read_norms(str(path))
+
+
 def test_a_missing_file_stops_a_run_before_any_work(reading_run):
     with pytest.raises(InvalidInput, match="not found"):
         reading_run(validation={"norms": "nowhere.csv"}).run()
