@@ -146,7 +146,7 @@ def _heatmap(figure: Heatmap) -> go.Figure:
 def _scatter(figure: Scatter) -> go.Figure:
     crowded = len(figure.labels) > _CROWD
     width, height = (1250, 900) if crowded else (820, 620)
-    x_range, y_range = _range(figure.x), _range(figure.y)
+    x_range, y_range = _range(figure.x, figure.ticks), _range(figure.y, figure.ticks)
     chosen = sides(
         [(value - x_range[0]) / (x_range[1] - x_range[0]) for value in figure.x],
         [(value - y_range[0]) / (y_range[1] - y_range[0]) for value in figure.y],
@@ -181,11 +181,23 @@ def _scatter(figure: Scatter) -> go.Figure:
     )
 
 
-def _range(values: Sequence[float]) -> list[float]:
-    """Give the ends of an axis with room for names at both sides."""
+def _range(values: Sequence[float], with_zero: bool) -> list[float]:
+    """Give the ends of an axis with room for names at both sides, and zero where it is drawn."""
+    values = [*values, 0.0] if with_zero and values else values
     low, high = min(values, default=0.0), max(values, default=1.0)
     room = 0.1 * (high - low) or 1.0
     return [low - room, high + room]
+
+
+def names_left_out(drawn: go.Figure) -> str:
+    """Say how many names of a drawn scatter had no room; nothing where all are shown."""
+    traces = drawn.to_plotly_json()["data"]
+    named = [trace["text"] for trace in traces if trace.get("mode") == "markers+text"]
+    texts = [text for trace in named for text in trace]
+    missing = texts.count("")
+    if not missing:
+        return ""
+    return f"{missing} of {len(texts)} names have no room here: point at a dot to read its name."
 
 
 def _about(figure: Scatter, index: int) -> str:
