@@ -42,7 +42,7 @@ _MARKERS = "osD^vP"
 _DASHES = (0, (4, 3))
 _CROWD = 60  # more labels than this get the small type
 _ROW = 0.27  # inches per row of a token table
-_COLUMNS = (0.0, 0.15, 0.53, 0.92)  # where the columns of a token table begin
+_COLUMNS = (0.0, 0.15, 0.52, 0.9)  # where the columns of a token table begin
 
 
 def size(figure: Figure) -> tuple[float, float]:
