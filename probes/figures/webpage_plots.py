@@ -197,7 +197,7 @@ def names_left_out(drawn: go.Figure) -> str:
     missing = texts.count("")
     if not missing:
         return ""
-    return f"{missing} of {len(texts)} names have no room here: point at a dot to read its name."
+    return f"There is no room for {missing} of {len(texts)} names: point at a dot to read its name."
 
 
 def _about(figure: Scatter, index: int) -> str:

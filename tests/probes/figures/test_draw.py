@@ -62,7 +62,7 @@ def test_a_page_says_how_many_names_have_no_room():
     page = webpage.render(crowded)
     missing = 40 - sum(bool(text) for text in traces_in(page)[0]["text"])
     assert 20 < missing < 40
-    note = f"Points. {missing} of 40 names have no room here: point at a dot to read its name."
+    note = f"Points. There is no room for {missing} of 40 names: point at a dot to read its name."
     assert note in own_markup(page)
     roomy = Scatter(labels=("a", "b"), x=(0.0, 1.0), y=(0.0, 1.0), **words)
     assert ">Points.</p>" in own_markup(webpage.render(roomy))
