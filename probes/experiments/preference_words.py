@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes.experiments.wording import effect
+from probes.figures.preference_figures import agree_beyond_chance
 
 
 def rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -90,7 +91,7 @@ def limits(values: Mapping[str, Any]) -> list[str]:
             f"Preferences: {values['n_pairs']} of {values['n_pairs_all']} pairs were asked "
             "(validation.preference_pairs)."
         )
-    if orders["r"] is None or orders["low"] <= 0:
+    if not agree_beyond_chance(orders):
         found.append(
             "Preferences: the two orders of a pair do not agree beyond chance, so the model has no "
             "preferences that vectors could follow."

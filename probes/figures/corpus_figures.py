@@ -49,7 +49,7 @@ def logit_lens_table(lens: Mapping[str, Any]) -> TokenTable:
         caption=f"Strongest tokens first; {_SPACE} is a space. The last column is the rank of the "
         "best token that names the emotion, 1 being the first. The PNG shows what fits; the page "
         "shows every token with its logit.",
-        header=("emotion", "more likely", "less likely", "own word"),
+        header=("emotion", "more likely", "less likely", "rank of own word"),
         rows=rows,
     )
 
@@ -119,6 +119,6 @@ def _lens_subtitle(lens: Mapping[str, Any], n_emotions: int) -> str:
         found += share(number(lens["own_word_share"], "lens.own_word_share"))
         if lens.get("own_word_share_shuffled") is not None:
             shuffled = number(lens["own_word_share_shuffled"], "lens.own_word_share_shuffled")
-            found += f" of emotions ({share(shuffled)} with shuffled labels)"
+            found += f" of emotions ({share(shuffled)} with shuffled names)"
         parts.append(found)
     return "; ".join(parts)

@@ -210,12 +210,39 @@ class Panel:
         Ends of the axis.
     height : float
         Height relative to the other panels.
+    logarithmic : bool
+        Whether the axis is logarithmic.
+    level : float, optional
+        Height of a dashed horizontal line.
+    level_label : str
+        What that line means, written beside it.
+
+    Raises
+    ------
+    InvalidInput
+        A logarithmic axis is asked for a number that is not above 0.
+    DataError
+        The level is not finite.
     """
 
     y_label: str
     lines: tuple[Line, ...]
     y_limits: tuple[float, float] | None = None
     height: float = 1.0
+    logarithmic: bool = False
+    level: float | None = None
+    level_label: str = ""
+
+    def __post_init__(self) -> None:
+        _require_finite((self.level,), f"{self.y_label}: level")
+        if self.logarithmic:
+            columns = [it for line in self.lines for it in (line.y, line.low, line.high)]
+            for column in (*columns, self.y_limits, (self.level,)):
+                if any(value is not None and value <= 0 for value in column or ()):
+                    raise InvalidInput(
+                        f"{self.y_label}: a logarithmic axis needs numbers above 0; leave a gap "
+                        "(None) where there are others."
+                    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +255,8 @@ class Lines(Figure):
         Name of the shared axis.
     panels : tuple of Panel
         From top to bottom.
+    x_ticks : tuple of float, optional
+        Increasing positions of the ticks; without them, they are spread evenly.
     mark : float, optional
         Position of a dashed vertical line through all panels.
     mark_label : str
@@ -241,6 +270,7 @@ class Lines(Figure):
 
     x_label: str
     panels: tuple[Panel, ...]
+    x_ticks: tuple[float, ...] | None = None
     mark: float | None = None
     mark_label: str = ""
 

@@ -18,10 +18,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from hooks.errors import InvalidInput
 from probes.figures import labels
+from probes.figures.axes import ends, logarithmic_ticks, tick_texts
 from probes.figures.description import Bars, Figure, Heatmap, Lines, Panel, Scatter, TokenTable
 from probes.figures.palette import (
     CATEGORIES,
@@ -38,9 +39,10 @@ from probes.figures.palette import (
 from probes.figures.text import escaped, shorten, visible
 
 _MARKERS = "osD^vP"
+_DASHES = (0, (4, 3))
 _CROWD = 60  # more labels than this get the small type
 _ROW = 0.27  # inches per row of a token table
-_COLUMNS = (0.0, 0.15, 0.53, 0.92)  # where the columns of a token table begin
+_COLUMNS = (0.0, 0.15, 0.52, 0.9)  # where the columns of a token table begin
 
 
 def size(figure: Figure) -> tuple[float, float]:
@@ -259,12 +261,15 @@ def _lines(figure: Lines, page: Canvas) -> None:
                 figure.mark,
                 color=INK,
                 linewidth=0.9,
-                linestyle=(0, (4, 3)),
+                linestyle=_DASHES,
                 zorder=1,
                 label=drawable(figure.mark_label) if axes is grid[0, 0] else None,
             )
     _legend_above(grid[0, 0], ncols=4)
     grid[-1, 0].set_xlabel(drawable(figure.x_label))
+    if figure.x_ticks is not None:
+        grid[-1, 0].set_xticks(figure.x_ticks, tick_texts(figure.x_ticks))
+        return
     places = [place for panel in figure.panels for line in panel.lines for place in line.x]
     whole = all(place == int(place) for place in places)  # layers have no halves, doses do
     grid[-1, 0].xaxis.set_major_locator(MaxNLocator(10, integer=whole))
@@ -288,10 +293,33 @@ def _panel(panel: Panel, axes: Axes) -> None:
             label=drawable(line.name),
         )
     axes.grid(axis="y")
-    if panel.y_limits is not None:
-        axes.set_ylim(*panel.y_limits)
-    if all(height is None or height == int(height) for line in panel.lines for height in line.y):
+    limits = ends(panel)
+    if panel.level is not None:
+        _level(panel, panel.level, axes)
+    if panel.logarithmic:
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_locator(NullLocator())
+    if limits is not None:
+        axes.set_ylim(*limits)
+    if panel.logarithmic:
+        ticks = logarithmic_ticks(*(limits or axes.get_ylim()))
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    elif all(height is None or height == int(height) for line in panel.lines for height in line.y):
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))  # counts have no halves
+
+
+def _level(panel: Panel, level: float, axes: Axes) -> None:
+    axes.axhline(level, color=INK, linewidth=0.9, linestyle=_DASHES, zorder=1)
+    axes.annotate(
+        drawable(panel.level_label),
+        xy=(0, level),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(3, 2),
+        textcoords="offset points",
+        va="bottom",
+        size=8.0,
+        color=SOFT_INK,
+    )
 
 
 def _bars(figure: Bars, page: Canvas) -> None:

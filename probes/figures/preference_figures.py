@@ -1,6 +1,7 @@
 """What a model would rather do, and how emotions' vectors go with it.
 
 Contract: pure; one dictionary as ``analysis/preferences.json`` holds it becomes a description.
+Where the two orders of a pair do not agree beyond chance, every caption says so.
 """
 
 from collections.abc import Mapping
@@ -44,9 +45,7 @@ def activity_elo(preferences: Mapping[str, Any]) -> Lines:
         subtitle=f"{preferences['model']}, {len(activities)} activities, "
         f"{preferences['n_pairs']} of {preferences['n_pairs_all']} pairs in both orders",
         caption="Each point is an activity, sorted within its category; the band is the 95% "
-        "interval over pairs. Both orders of a pair lead to the same choice for "
-        f"{preferences['orders']['same_choice']:.0%} (by chance "
-        f"{preferences['orders']['same_choice_by_chance']:.0%}).",
+        f"interval over pairs. {_agreement(preferences['orders'])}",
         x_label="activity, by category and Elo",
         panels=(Panel(y_label="Elo (mean 0)", lines=tuple(lines)),),
     )
@@ -68,10 +67,13 @@ def preference_coupling(preferences: Mapping[str, Any]) -> Scatter:
     )
     if joined is not None:
         caption += (
-            f" r={joined['r']:.2f} [{joined['low']:.2f}, {joined['high']:.2f}], n={joined['n']}"
+            f" r={joined['r']:.2f} [{joined['low']:.2f}, {joined['high']:.2f}], n={joined['n']}, "
+            f"p={joined['p']:.2g}"
         )
         shuffled = "." if control is None else f"; shuffled-label vectors r={control['r']:.2f}."
         caption += shuffled
+    if not agree_beyond_chance(preferences["orders"]):
+        caption += f" {_agreement(preferences['orders'])}"
     return Scatter(
         title="Emotions that go with preference, and emotions that move it",
         subtitle=f"{preferences['model']}, layer {preferences['layer']}, dose "
@@ -82,4 +84,21 @@ def preference_coupling(preferences: Mapping[str, Any]) -> Scatter:
         y=tuple(number(link["push"], "preferences.push") for link in emotions.values()),
         x_label="correlation with Elo (r)",
         y_label="change in Elo when steered",
+    )
+
+
+def agree_beyond_chance(orders: Mapping[str, Any]) -> bool:
+    """Tell whether answers to both orders of a pair go together: if not, no preference was met."""
+    return orders["r"] is not None and orders["low"] is not None and orders["low"] > 0
+
+
+def _agreement(orders: Mapping[str, Any]) -> str:
+    same, chance = orders["same_choice"], orders["same_choice_by_chance"]
+    if agree_beyond_chance(orders):
+        found = f"{same:.0%} (by chance {chance:.0%})"
+        return f"Both orders of a pair lead to the same choice for {found}."
+    found = "r is not defined" if orders["r"] is None else f"r={orders['r']:.2f}"
+    return (
+        f"The two orders of a pair do not agree beyond chance ({found}; the same choice for "
+        f"{same:.0%}, by chance {chance:.0%}): Elo points measure no preference here."
     )

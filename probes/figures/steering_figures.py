@@ -1,10 +1,11 @@
 """What steering does to every emotion's word.
 
 Contract: pure; one dictionary as ``analysis/steering.json`` (``steering_dose_response.json``)
-holds it becomes one description.
+holds it becomes one description. Costs have logarithmic axes; a cost that is not above 0 is a gap.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from probes.figures.description import Heatmap, Line, Lines, Panel
@@ -65,6 +66,9 @@ def dose_response_curves(values: Mapping[str, Any]) -> Lines:
     target, budget = need(values, "target_layer", name), need(values, "budget", name)
     usable = next((entry["usable"] for entry in layers if entry["layer"] == target), None)
     shown = [entry for entry in layers if entry["layer"] == target] or layers[:1]
+    tried = sorted({dose["dose"] for entry in layers for dose in entry["doses"]})
+    nats = f"{budget['max_kl']:g} {'nat' if budget['max_kl'] == 1 else 'nats'}"
+    times = f"{budget['max_perplexity_ratio']:g} times"
 
     def line(entry: Mapping[str, Any], label: str, key: str, interval: str) -> Line:
         doses = entry["doses"]
@@ -79,6 +83,16 @@ def dose_response_curves(values: Mapping[str, Any]) -> Lines:
     def lines(key: str, interval: str) -> tuple[Line, ...]:
         return tuple(line(entry, f"layer {entry['layer']}", key, interval) for entry in layers)
 
+    def costs(label: str, key: str, interval: str, most: str, meaning: str) -> Panel:
+        return Panel(
+            y_label=label,
+            lines=tuple(_above_zero(it) for it in lines(key, interval)),
+            height=0.7,
+            logarithmic=True,
+            level=budget[most],
+            level_label=f"budget: {meaning}",
+        )
+
     random = ()
     if shown[0]["doses"][0]["random"] is not None:
         label = f"random, layer {shown[0]['layer']}"
@@ -91,28 +105,38 @@ def dose_response_curves(values: Mapping[str, Any]) -> Lines:
         f"{len(need(values, 'emotions', name))} emotions, beside {need(values, 'n_random', name)} "
         "random directions with the stories' covariance. Below: KL divergence of the next token "
         "from the unsteered model, and perplexity over the unsteered one, with 95% intervals over "
-        f"{need(values, 'n_texts', name)} texts. Budget: "
-        f"{budget['max_kl']:g} nats and {budget['max_perplexity_ratio']:g} times. "
+        f"{need(values, 'n_texts', name)} texts, on "
+        f"logarithmic axes. Budget (horizontal dashed lines): {nats} and {times}. "
         + (
             f"No dose tried at layer {target} is within it."
             if usable is None
-            else f"The dashed line is the largest dose tried at layer {target} that is, with all "
-            "smaller ones, within it."
+            else f"The vertical dashed line is the largest dose tried at layer {target} that is, "
+            "with all smaller ones, within it."
         ),
         x_label="dose (fraction of the mean residual norm)",
         panels=(
             Panel(y_label="own word (nats)", lines=(*lines("own", "own_interval"), *random)),
-            Panel(
-                y_label=f"KL (nats), budget {budget['max_kl']:g}",
-                lines=lines("kl", "kl_interval"),
-                height=0.7,
-            ),
-            Panel(
-                y_label=f"perplexity ratio, budget {budget['max_perplexity_ratio']:g}",
-                lines=lines("perplexity_ratio", "perplexity_interval"),
-                height=0.7,
+            costs("KL (nats)", "kl", "kl_interval", "max_kl", nats),
+            costs(
+                "perplexity ratio",
+                "perplexity_ratio",
+                "perplexity_interval",
+                "max_perplexity_ratio",
+                times,
             ),
         ),
+        x_ticks=tuple(tried),
         mark=usable,
-        mark_label="" if usable is None else f"usable up to {usable:g}",
+        mark_label="" if usable is None else f"layer {target}: usable up to {usable:g}",
     )
+
+
+def _above_zero(line: Line) -> Line:
+    """Leave out what a logarithmic axis has no place for."""
+
+    def kept(values: Iterable[float | None]) -> tuple[float | None, ...]:
+        return tuple(None if value is None or value <= 0 else value for value in values)
+
+    if line.low is None or line.high is None:
+        return replace(line, y=kept(line.y))
+    return replace(line, y=kept(line.y), low=kept(line.low), high=kept(line.high))

@@ -49,7 +49,8 @@ p {{ font-size: 0.9rem; line-height: 1.45; color: {soft}; margin: 0; max-width: 
 
 def render(figure: Figure) -> str:
     """Draw a description and return the whole HTML page."""
-    plot = plotly_figure(figure).to_html(
+    drawn = plotly_figure(figure)
+    plot = drawn.to_html(
         full_html=False,
         include_plotlyjs=True,
         include_mathjax=False,
@@ -59,7 +60,7 @@ def render(figure: Figure) -> str:
     return _PAGE.format(
         title=for_page(figure.title),
         subtitle=for_page(figure.subtitle),
-        caption=for_page(figure.caption),
+        caption=for_page(f"{figure.caption} {webpage_plots.names_left_out(drawn)}".strip()),
         plot=plot,
         ink=INK,
         soft=SOFT_INK,

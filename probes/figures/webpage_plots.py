@@ -10,13 +10,24 @@ Contract
   placed for.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
 from hooks.errors import InvalidInput
-from probes.figures.description import Bars, Figure, Heatmap, Line, Lines, Scatter, TokenTable
+from probes.figures.axes import ends, logarithmic_ticks, tick_texts
+from probes.figures.description import (
+    Bars,
+    Figure,
+    Heatmap,
+    Line,
+    Lines,
+    Panel,
+    Scatter,
+    TokenTable,
+)
 from probes.figures.label_sides import sides
 from probes.figures.palette import (
     CATEGORIES,
@@ -33,6 +44,7 @@ from probes.figures.webpage_table import token_table
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
 _CROWD = 60
+_DASHED = {"color": INK, "width": 1.5, "dash": "dash"}
 _FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": INK}
 
 
@@ -134,7 +146,7 @@ def _heatmap(figure: Heatmap) -> go.Figure:
 def _scatter(figure: Scatter) -> go.Figure:
     crowded = len(figure.labels) > _CROWD
     width, height = (1250, 900) if crowded else (820, 620)
-    x_range, y_range = _range(figure.x), _range(figure.y)
+    x_range, y_range = _range(figure.x, figure.ticks), _range(figure.y, figure.ticks)
     chosen = sides(
         [(value - x_range[0]) / (x_range[1] - x_range[0]) for value in figure.x],
         [(value - y_range[0]) / (y_range[1] - y_range[0]) for value in figure.y],
@@ -169,11 +181,23 @@ def _scatter(figure: Scatter) -> go.Figure:
     )
 
 
-def _range(values: Sequence[float]) -> list[float]:
-    """Give the ends of an axis with room for names at both sides."""
+def _range(values: Sequence[float], with_zero: bool) -> list[float]:
+    """Give the ends of an axis with room for names at both sides, and zero where it is drawn."""
+    values = [*values, 0.0] if with_zero and values else values
     low, high = min(values, default=0.0), max(values, default=1.0)
     room = 0.1 * (high - low) or 1.0
     return [low - room, high + room]
+
+
+def names_left_out(drawn: go.Figure) -> str:
+    """Say how many names of a drawn scatter had no room; nothing where all are shown."""
+    traces = drawn.to_plotly_json()["data"]
+    named = [trace["text"] for trace in traces if trace.get("mode") == "markers+text"]
+    texts = [text for trace in named for text in trace]
+    missing = texts.count("")
+    if not missing:
+        return ""
+    return f"There is no room for {missing} of {len(texts)} names: point at a dot to read its name."
 
 
 def _about(figure: Scatter, index: int) -> str:
@@ -253,21 +277,63 @@ def _lines(figure: Lines) -> go.Figure:
                 row=row,
                 col=1,
             )
-        limits = {} if panel.y_limits is None else {"range": list(panel.y_limits)}
-        drawn.update_yaxes(_axis(panel.y_label, **limits), row=row, col=1)
-        drawn.update_xaxes(_axis("", showgrid=False), row=row, col=1)
+        if panel.level is not None:
+            _level(drawn, panel, panel.level, row)
+        drawn.update_yaxes(_axis(panel.y_label, **_heights(panel)), row=row, col=1)
+        drawn.update_xaxes(_axis("", showgrid=False, **_places(figure)), row=row, col=1)
     if figure.mark is not None:
-        drawn.add_vline(x=figure.mark, line={"color": INK, "width": 1.5, "dash": "dash"})
+        drawn.add_vline(x=figure.mark, line=_DASHED)
         drawn.add_scatter(
             x=[None],
             y=[None],
             mode="lines",
-            line={"color": INK, "width": 1.5, "dash": "dash"},
+            line=_DASHED,
             name=for_plotly(figure.mark_label),
         )
-    drawn.update_xaxes(_axis(figure.x_label, showgrid=False), row=len(heights), col=1)
+    drawn.update_xaxes(title_text=for_plotly(figure.x_label), row=len(heights), col=1)
     return drawn.update_layout(
         width=960, height=int(160 + 300 * sum(heights)), margin={"t": 60}, legend=_legend(3)
+    )
+
+
+def _heights(panel: Panel) -> dict[str, Any]:
+    """Give what a panel asks of its vertical axis."""
+    limits = ends(panel)
+    if not panel.logarithmic:
+        return {} if limits is None else {"range": list(limits)}
+    if limits is None:
+        return {"type": "log"}
+    ticks = logarithmic_ticks(*limits)
+    return {
+        "type": "log",
+        "range": [math.log10(end) for end in limits],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}" for tick in ticks],
+    }
+
+
+def _places(figure: Lines) -> dict[str, Any]:
+    """Give the ticks that a figure asks of its horizontal axis."""
+    if figure.x_ticks is None:
+        return {}
+    return {"tickvals": list(figure.x_ticks), "ticktext": tick_texts(figure.x_ticks)}
+
+
+def _level(drawn: go.Figure, panel: Panel, level: float, row: int) -> None:
+    """Draw the dashed line of a panel, and its meaning above its left end."""
+    drawn.add_hline(y=level, line=_DASHED, row=row, col=1)  # type: ignore[reportArgumentType]
+    drawn.add_annotation(
+        x=0,
+        xref="x domain",
+        xanchor="left",
+        # Plotly places a shape by its number and a text by the number's logarithm.
+        y=math.log10(level) if panel.logarithmic else level,
+        yanchor="bottom",
+        text=for_plotly(panel.level_label),
+        font={"size": 12, "color": SOFT_INK},
+        showarrow=False,
+        row=row,
+        col=1,
     )
 
 

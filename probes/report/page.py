@@ -31,6 +31,7 @@ from probes.report.stories import scale_of
 
 _CROWD = 60
 _FITS = 1100  # pixels, width of the page's column on a desktop
+_NARROW = 320  # pixels, below which no scatter can be read
 _STEPS = 5  # shades on either side of zero
 _IN_THE_MAP = ("pca_scatter", "umap_scatter")
 _MAP_COLORS = {
@@ -87,12 +88,14 @@ def plot(figure: Figure) -> dict[str, Any]:
     -------
     dict
         ``data``, ``layout``, ``least`` (width in pixels below which the figure scrolls sideways),
-        ``wide`` (its one width, where names were placed for it; else None).
+        ``wide`` (its one width, where it has only one; else None), ``most`` (the width above which
+        it grows no more, or None), ``names`` (what the script writes beside points, where the
+        width it found has room: ``text``, ``x``, ``y``, ``size``; or None).
     """
     from probes.figures.webpage import plotly_figure
 
     drawn = plotly_figure(figure).to_plotly_json()
-    layout, least, wide = drawn["layout"], 560, None
+    layout, least, wide, most, names = drawn["layout"], 560, None, None, None
     natural = layout.pop("width")
     layout.pop("template", None)
     match figure:
@@ -104,12 +107,18 @@ def plot(figure: Figure) -> dict[str, Any]:
                 layout["height"] = 860
             least = min(natural, 700)
         case Scatter():
-            wide = natural
+            least, most = _NARROW, natural
+            names = {"text": [visible(it) for it in figure.labels], "x": figure.x, "y": figure.y}
+            for trace in drawn["data"]:
+                trace["mode"] = "markers"
+                names["size"] = trace.pop("textfont")["size"]
+                del trace["text"], trace["textposition"]
         case Bars() if natural > _FITS:
             wide = natural
         case Lines() | Bars():
             least = min(natural, 560)
-    return {"data": drawn["data"], "layout": layout, "least": least, "wide": wide}
+    widths = {"least": least, "wide": wide, "most": most}
+    return {"data": drawn["data"], "layout": layout, "names": names, **widths}
 
 
 def _heat(stories: Sequence[HeatedStory]) -> dict[str, Any]:

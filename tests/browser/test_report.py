@@ -1,11 +1,14 @@
 """The report as people meet it: in a browser, with a keyboard, in the dark, on paper."""
 
 import itertools
+import re
+from io import BytesIO
 
 import browsing
 import made_up_report
 import pytest
 from made_up_analysis import HOSTILE, TOKENS
+from PIL import Image
 
 from probes.figures.text import visible
 from probes.report import page as report_page
@@ -56,6 +59,19 @@ def point_at(page, place):
     return "\n".join(texts(page, "#map-plot .hoverlayer tspan")) or page.text_content(
         "#map-plot .hoverlayer"
     )
+
+
+def page_color(page):
+    color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return tuple(int(number) for number in re.findall(r"\d+", color)[:3])
+
+
+def edges(page, box):
+    """Colors at the left and at the right end of a box's lowest line."""
+    box.evaluate("one => one.scrollIntoView({ block: 'end' })")
+    picture = Image.open(BytesIO(box.screenshot())).convert("RGB")
+    lowest = picture.height - 2
+    return picture.getpixel((0, lowest)), picture.getpixel((picture.width - 1, lowest))
 
 
 CONTRAST = """selector => {
@@ -220,6 +236,35 @@ class TestMap:
             page.keyboard.press("ArrowRight")
 
 
+def widths_of(page, selector):
+    return page.eval_on_selector_all(
+        selector, "all => all.map(one => [one.scrollWidth, one.parentElement.clientWidth])"
+    )
+
+
+class TestNamedPoints:
+    SCATTERS = "[data-plot$='-points']"
+
+    def test_take_the_room_they_have_and_scroll_nowhere(self, phone, desktop):
+        for page in (phone, desktop):
+            found = widths_of(page, self.SCATTERS)
+            assert found
+            assert all(own <= room for own, room in found)
+        assert widths_of(desktop, self.SCATTERS)[0][0] > 2 * widths_of(phone, self.SCATTERS)[0][0]
+
+    @pytest.mark.parametrize("window", ["desktop", "phone"])
+    def test_without_room_for_their_names_say_so(self, request, window):
+        page = request.getfixturevalue(window)
+        place = page.locator(self.SCATTERS).first
+        names = [text for text in place.locator(".textpoint text").all_text_contents() if text]
+        points = place.locator(".trace").first.locator(".point").count()
+        caption = place.locator("xpath=ancestor::figure//figcaption").text_content()
+        assert 0 < len(names) <= points
+        missing = f"no room for {points - len(names)} of {points} names"
+        assert (missing in caption) == (len(names) < points)
+        assert ("no room" in caption) == (len(names) < points)
+
+
 class TestTable:
     def test_a_search_leaves_the_rows_that_hold_the_words(self, desktop):
         desktop.fill("#search-logit_lens_table", EMOTIONS[-1].upper())
@@ -242,6 +287,19 @@ class TestForEveryone:
         )
         assert [wide for wide, _ in boxes].count(True) >= 5
         assert all(reached for wide, reached in boxes if wide)
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_what_scrolls_sideways_has_a_shadow_at_the_edge_that_hides_more(
+        self, open_page, path, scheme
+    ):
+        page = drawn(open_page(path, width=390, height=844, color_scheme=scheme))
+        box = page.locator(".scroll:has([data-plot=cosine_heatmap])")
+        assert box.evaluate("one => one.scrollWidth > one.clientWidth + 1")
+        at_the_start = edges(page, box)
+        box.evaluate("one => { one.scrollLeft = one.scrollWidth; }")
+        at_the_end = edges(page, box)
+        assert at_the_start[0] == at_the_end[1] == page_color(page)
+        assert page_color(page) not in (at_the_start[1], at_the_end[0])
 
     def test_headings_figures_and_tables_say_what_they_are(self, desktop):
         levels = desktop.eval_on_selector_all(

@@ -42,16 +42,49 @@ const paper = () => ({ paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0
 
 const PAPER_WIDTH = 690; // pixels, of a plot on A4 or Letter
 const PAPER_MAP_HEIGHT = 480; // as in the style sheet
+const LEAST_HEIGHT = 440; // pixels, of a figure of named points
+const NARROW = 640; // pixels, of a window as the style sheet has it
 
 function drawFigure(place) {
-  const { data, layout, least, wide } = PLOTS[place.dataset.plot];
-  const room = place.parentElement.clientWidth;
+  const { data, layout, least, wide, most, names } = PLOTS[place.dataset.plot];
+  const room = Math.min(place.parentElement.clientWidth, most ?? Infinity);
   const width = printing ? PAPER_WIDTH : (wide ?? Math.max(room, least));
   place.style.width = `${width}px`;
   const shape = { ...themed(layout), ...paper(), width };
   if (printing && wide) shape.height = (layout.height * PAPER_WIDTH) / wide;
+  if (names) {
+    shape.height = Math.max(LEAST_HEIGHT, (layout.height * width) / most);
+    if (width < NARROW) shape.margin = MARGIN;
+  }
   Plotly.react(place, themed(data), shape, CONFIG);
+  if (names) writeNames(place, names, themed(data), shape);
   reachable(place.parentElement);
+}
+
+// Beside the points, where the plot that was drawn has room for them.
+function writeNames(place, { text, x, y, size }, points, shape) {
+  const { xaxis, yaxis, _size } = place._fullLayout;
+  const sides = labelSides(text, x, y, xaxis.range, yaxis.range, _size.w, _size.h);
+  const shown = text.map((_, index) => index).filter((index) => sides[index]);
+  const names = {
+    type: "scatter", mode: "markers+text", hoverinfo: "skip", showlegend: false,
+    marker: { size: 11, opacity: 0 }, textfont: { size }, // keeps the text at the distance of its point
+    x: shown.map((index) => x[index]), y: shown.map((index) => y[index]),
+    text: shown.map((index) => forPlotly(text[index])),
+    textposition: shown.map((index) => sides[index]),
+  };
+  Plotly.react(place, [...points, names], shape, CONFIG);
+  tellNames(place, text.length - shown.length, text.length);
+}
+
+function tellNames(place, missing, all) {
+  const figure = place.closest("figure");
+  const caption = figure.querySelector("figcaption");
+  place.dataset.caption ??= caption.textContent;
+  const note = ` There is no room for ${missing} of ${all} names: point at a dot to read its name.`;
+  caption.textContent = place.dataset.caption + (missing ? note : "");
+  const title = figure.querySelector("h3, h4").textContent;
+  place.setAttribute("aria-label", `${title}. ${caption.textContent}`);
 }
 
 function reachable(box) {
@@ -107,9 +140,8 @@ function ends(values) {
 }
 
 // Give each name the first side on which it overlaps no other name and no point; else leave it out.
-function labelSides(x, y, xRange, yRange, width, height) {
-  const across = width - MARGIN.l - MARGIN.r;
-  const down = height - MARGIN.t - MARGIN.b;
+// `across` and `down` are the pixels of the plot; the chosen point, if any, is named first.
+function labelSides(names, x, y, xRange, yRange, across, down, chosen = -1) {
   const px = x.map((value) => ((value - xRange[0]) / (xRange[1] - xRange[0])) * across);
   const py = y.map((value) => ((yRange[1] - value) / (yRange[1] - yRange[0])) * down);
   const inside = (index) => px[index] >= 0 && px[index] <= across && py[index] >= 0 && py[index] <= down;
@@ -118,13 +150,13 @@ function labelSides(x, y, xRange, yRange, width, height) {
     box[0] >= 0 && box[2] <= across && box[1] >= 0 && box[3] <= down &&
     taken.every((other, index) =>
       index === own || other[2] <= box[0] || other[0] >= box[2] || other[3] <= box[1] || other[1] >= box[3]);
-  const order = NAMES.map((_, index) => index).sort((one, other) =>
-    Number(other === state.chosen) - Number(one === state.chosen) || one - other);
-  const sides = NAMES.map(() => null);
+  const order = names.map((_, index) => index).sort((one, other) =>
+    Number(other === chosen) - Number(one === chosen) || one - other);
+  const sides = names.map(() => null);
   for (const index of order) {
     if (!inside(index)) continue;
-    const w = 7.3 * NAMES[index].length + 4;
-    const gap = index === state.chosen ? 11 : 8; // the chosen point is larger
+    const w = 7.3 * names[index].length + 4;
+    const gap = index === chosen ? 11 : 8; // the chosen point is larger
     const options = {
       "middle right": [px[index] + gap, py[index] - 8],
       "middle left": [px[index] - gap - w, py[index] - 8],
@@ -206,7 +238,8 @@ function drawMap(keepView) {
   if (!keepView || !view.x) [view.x, view.y] = [ends(x), ends(y)];
   const width = printing ? PAPER_WIDTH : mapPlot.clientWidth;
   const height = printing ? PAPER_MAP_HEIGHT : mapPlot.clientHeight;
-  const sides = labelSides(x, y, view.x, view.y, width, height);
+  const [across, down] = [width - MARGIN.l - MARGIN.r, height - MARGIN.t - MARGIN.b];
+  const sides = labelSides(NAMES, x, y, view.x, view.y, across, down, state.chosen);
   const font = { family: "DejaVu Sans, Verdana, sans-serif", size: 12, color: themed(MAP.colors.ink) };
   const pca = state.kind === "pca";
   const axis = (label, range) => ({

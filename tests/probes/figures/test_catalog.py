@@ -149,7 +149,7 @@ def test_tokens_show_spaces_at_their_ends_and_ranks_start_at_one(analysis):
     assert figure.rows[0].up[0] == ("␣sobbing", 3.1)
     assert figure.rows[0].remark == "1"
     assert figure.rows[4].remark == "no such token"
-    assert "62% of emotions (4% with shuffled labels)" in figure.subtitle
+    assert "62% of emotions (4% with shuffled names)" in figure.subtitle
 
 
 def test_stories_are_stacked_by_outcome_with_unused_reasons_left_out(analysis):

@@ -68,6 +68,18 @@ def test_a_gap_is_none_and_not_a_number():
     assert Lines(x_label="layer", panels=(panel,), **WORDS).panels[0].lines[0].y[0] is None
 
 
+def test_a_logarithmic_axis_has_no_place_for_zero():
+    line = Line(name="kl", x=(0.0, 1.0), y=(None, 0.5), low=(None, 0.1), high=(None, 0.7))
+    assert Panel(y_label="kl", lines=(line,), logarithmic=True, level=1.0).level == 1.0
+    zero = dataclasses.replace(line, y=(0.0, 0.5))
+    assert Panel(y_label="kl", lines=(zero,)).lines == (zero,)
+    for options in ({"lines": (zero,)}, {"lines": (line,), "level": -1.0}):
+        with pytest.raises(InvalidInput, match="above 0; leave a gap"):
+            Panel(y_label="kl", logarithmic=True, **options)
+    with pytest.raises(DataError):
+        Panel(y_label="kl", lines=(line,), level=math.inf)
+
+
 def test_a_description_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         heatmap(((1.0, 0.0), (0.0, 1.0))).title = "Another"  # type: ignore[misc]

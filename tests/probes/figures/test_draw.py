@@ -8,7 +8,7 @@ import pytest
 from made_up_analysis import HOSTILE, TOKENS, synthetic_counts, synthetic_geometry, synthetic_lens
 
 from probes.figures import catalog, draw_all, png, to_html, to_png, webpage
-from probes.figures.description import Bars, Heatmap, Part
+from probes.figures.description import Bars, Heatmap, Part, Scatter
 from probes.figures.png_plots import drawable
 from probes.figures.text import for_plotly, visible
 
@@ -53,6 +53,19 @@ def test_one_description_drives_both_drawings_of_a_scatter(geometry):
     hover = "".join(text for trace in traces for text in trace["hovertext"])
     assert all(f"<b>{word}</b>" in hover for word in figure.labels)
     assert axes.get_xlabel() == figure.x_label
+
+
+def test_a_page_says_how_many_names_have_no_room():
+    words = {"title": "t", "subtitle": "s", "caption": "Points.", "x_label": "x", "y_label": "y"}
+    crowd = tuple(f"emotion {index}" for index in range(40))
+    crowded = Scatter(labels=crowd, x=(0.5,) * 40, y=(0.5,) * 40, **words)
+    page = webpage.render(crowded)
+    missing = 40 - sum(bool(text) for text in traces_in(page)[0]["text"])
+    assert 20 < missing < 40
+    note = f"Points. There is no room for {missing} of 40 names: point at a dot to read its name."
+    assert note in own_markup(page)
+    roomy = Scatter(labels=("a", "b"), x=(0.0, 1.0), y=(0.0, 1.0), **words)
+    assert ">Points.</p>" in own_markup(webpage.render(roomy))
 
 
 def test_one_description_drives_both_drawings_of_lines_and_bars(analysis):

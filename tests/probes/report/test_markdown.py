@@ -51,6 +51,14 @@ def test_every_emotion_has_one_row_of_four_cells(rendered):
         assert shown.replace("&amp;", "&") == expected
 
 
+def test_the_table_of_words_says_what_its_ranks_and_its_sign_for_a_space_are(rendered):
+    _, html = rendered
+    section = html.partition("Words that the vectors point to")[2].partition("<h2>")[0]
+    table, _, below = section.partition("</table>")
+    assert "<th>rank of own word</th>" in table
+    assert "␣ is a space." in below
+
+
 def test_pictures_are_linked_relatively_with_their_captions(rendered):
     text, _ = rendered
     assert "](figures/pca_scatter.png)" in text

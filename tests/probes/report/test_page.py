@@ -69,3 +69,21 @@ def test_hostile_names_are_escaped_in_the_source():
         if "<" in name:
             assert visible(name) not in body
     assert "onerror=alert(1)&gt;" in body
+
+
+def test_a_scatter_grows_to_its_own_width_and_leaves_its_names_to_the_script():
+    names = (HOSTILE[0], "calm", "sad")
+    figure = figures.Scatter(
+        title="t", subtitle="s", caption="c", labels=names, x=(0.0, 0.0, 1.0), y=(0.5, 0.5, 1.0),
+        x_label="x", y_label="y", shades=(None, 0.5, -0.5),
+    )  # fmt: skip
+    drawn = page.plot(figure)
+    assert drawn["least"] == 320
+    assert drawn["most"] == 1060
+    assert drawn["wide"] is None
+    assert drawn["names"]["text"] == [visible(name) for name in names]
+    assert drawn["names"]["x"] == figure.x
+    assert {trace["mode"] for trace in drawn["data"]} == {"markers"}
+    assert not any("text" in trace for trace in drawn["data"])
+    bars = figures.figures_of({"counts": made_up_analysis.synthetic_counts(["calm", "sad"])})
+    assert page.plot(bars["stories_written"])["names"] is None

@@ -1,0 +1,59 @@
+import pytest
+
+from probes.figures import png, webpage
+from probes.figures.preference_figures import activity_elo, preference_coupling
+
+
+def orders(r: float | None, low: float | None) -> dict:
+    return {"r": r, "low": low, "same_choice": 0.29, "same_choice_by_chance": 0.42}
+
+
+def values(found: dict) -> dict:
+    return {
+        "model": "m", "layer": 1, "dose": 0.1, "n_pairs": 4, "n_pairs_all": 6, "n_steered_pairs": 2,
+        "orders": found,
+        "activities": [
+            {"text": text, "category": "rest", "elo": elo, "low": elo - 1, "high": elo + 1}
+            for text, elo in (("sleep", 3.0), ("walk", -3.0))
+        ],
+        "emotions": {"calm": {"r": 0.2, "push": 3.0}, "sad": {"r": 0.4, "push": 5.0}},
+        "coupling": {"r": -0.32, "low": -0.64, "high": 0.09, "n": 24, "p": 0.93},
+        "coupling_shuffled": {"r": 0.17},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (orders(-0.44, -0.55), "(r=-0.44; "),
+        (orders(0.1, 0.0), "(r=0.10; "),
+        (orders(None, None), "(r is not defined; "),
+    ],
+)
+def test_captions_say_that_answers_in_two_orders_show_no_preference(found, said):
+    for figure in (activity_elo(values(found)), preference_coupling(values(found))):
+        assert figure.caption.endswith("Elo points measure no preference here.")
+        assert f"do not agree beyond chance {said}" in figure.caption
+        assert figure.caption.count("29%") == figure.caption.count("42%") == 1
+
+
+def test_captions_of_orders_that_agree_say_only_how_often():
+    agreed = values(orders(0.5, 0.3))
+    assert "same choice for 29% (by chance 42%)." in activity_elo(agreed).caption
+    for figure in (activity_elo(agreed), preference_coupling(agreed)):
+        assert "no preference" not in figure.caption
+
+
+def test_the_coupling_comes_with_its_p():
+    caption = preference_coupling(values(orders(0.5, 0.3))).caption
+    assert "r=-0.32 [-0.64, 0.09], n=24, p=0.93; shuffled-label vectors r=0.17." in caption
+
+
+def test_zero_is_in_sight_on_both_axes_of_both_drawings():
+    figure = preference_coupling(values(orders(0.5, 0.3)))
+    axes = png.matplotlib_figure(figure).axes[0]
+    layout = webpage.plotly_figure(figure).to_plotly_json()["layout"]
+    for ends, page in ((axes.get_xlim(), "xaxis"), (axes.get_ylim(), "yaxis")):
+        assert ends[0] < 0 < ends[1]
+        assert layout[page]["range"][0] < 0 < layout[page]["range"][1]
+        assert layout[page]["zeroline"]
