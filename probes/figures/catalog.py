@@ -55,8 +55,7 @@ def figures_of(analysis: Mapping[str, Mapping | None]) -> dict[str, Figure]:
     geometry = analysis.get("geometry")
     if geometry is not None:
         figures["cosine_heatmap"] = cosine_heatmap(geometry)
-        if len(geometry["pca"]["explained_variance_ratio"]) > 1:  # two emotions have one component
-            figures["pca_scatter"] = pca_scatter(geometry)
+        figures["pca_scatter"] = pca_scatter(geometry)
         if geometry.get("umap") is not None:
             figures["umap_scatter"] = umap_scatter(geometry)
         figures["scree"] = scree(geometry)

@@ -69,6 +69,8 @@ def cosine_heatmap(geometry: Mapping[str, Any]) -> Heatmap:
 def pca_scatter(geometry: Mapping[str, Any], components: tuple[int, int] = (0, 1)) -> Scatter:
     """Describe the emotions on two principal components, by default the first two.
 
+    Two emotions have one component: they lie on a line.
+
     Parameters
     ----------
     geometry : mapping
@@ -86,6 +88,9 @@ def pca_scatter(geometry: Mapping[str, Any], components: tuple[int, int] = (0, 1
     pca = need(geometry, "pca", "geometry")
     coordinates = matrix(need(pca, "coordinates", "geometry.pca"), "geometry.pca.coordinates")
     available = min((len(row) for row in coordinates), default=0)
+    on_a_line = available == 1 and components == (0, 1)
+    if on_a_line:
+        components = (0, 0)
     if not all(0 <= component < available for component in components):
         raise InvalidInput(
             f"PCA map of components {components}: expected indices below {available}."
@@ -99,16 +104,18 @@ def pca_scatter(geometry: Mapping[str, Any], components: tuple[int, int] = (0, 1
         subtitle=_where(geometry),
         caption=" ".join(
             [
-                f"The two axes hold {share(held)} of the variance: points far apart are different "
-                "emotions, near ones may differ in the rest.",
+                "Two emotions lie on a line."
+                if on_a_line
+                else f"The two axes hold {share(held)} of the variance: points far apart are "
+                "different emotions, near ones may differ in the rest.",
                 *_rating_sentences(geometry),
             ]
         ),
         labels=tuple(need(geometry, "emotions", "geometry")),
         x=tuple(x_sign * row[components[0]] for row in coordinates),
-        y=tuple(y_sign * row[components[1]] for row in coordinates),
+        y=tuple(0.0 if on_a_line else y_sign * row[components[1]] for row in coordinates),
         x_label=x_label,
-        y_label=y_label,
+        y_label="no second component" if on_a_line else y_label,
         **_colors(geometry),
     )
 

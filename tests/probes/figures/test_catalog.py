@@ -61,6 +61,15 @@ def test_the_map_says_how_much_of_the_variance_it_shows(geometry):
     assert f"hold {held:.0%} of the variance" in catalog.pca_scatter(geometry).caption
 
 
+def test_two_emotions_lie_on_a_line(geometry):
+    two = copy.deepcopy(geometry) | {"emotions": geometry["emotions"][:2], "kmeans": None}
+    two["pca"] |= {"coordinates": [[-1.0], [1.0]], "explained_variance_ratio": [1.0]}
+    two["ratings"] = dict.fromkeys(two["ratings"])
+    figure = catalog.pca_scatter(two)
+    assert (figure.x, figure.y) == ((-1.0, 1.0), (0.0, 0.0))
+    assert "on a line" in figure.caption
+
+
 def test_flipping_a_component_and_its_sign_changes_nothing(geometry):
     flipped = copy.deepcopy(geometry)
     flipped["pca"]["coordinates"] = [[-row[0], *row[1:]] for row in row_lists(geometry)]
