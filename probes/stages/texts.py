@@ -30,6 +30,11 @@ def _generate(
     run: Run, models: Models, reporter: Reporter, kind: TextKind, cells: Sequence[Cell]
 ) -> dict[str, Any]:
     if run.brings_corpus:
+        if kind == "stories" and run.config.generation.topics_subset is not None:
+            reporter.note(
+                "generation.topics_subset says what to write about; of corpus.stories all topics "
+                "are taken."
+            )
         for cell in cells:
             texts = [{"index": i, "text": t} for i, t in enumerate(run.own_texts(kind)[cell])]
             content = {"texts": texts, "rejected": [], "requested": len(texts), "source": "user"}
@@ -86,7 +91,7 @@ def _writers(
 def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:
     """Count what was kept, rejected (by reason) and missing, in all and per emotion.
 
-    A unit's own duplicates were rejected; ``duplicates`` are texts that an earlier cell has too.
+    ``duplicates`` are texts that stand above already. Of written texts, a unit's own are rejected.
     """
     emotions: dict[str, dict[str, Any]] = {}
     reasons: Counter[str] = Counter()
@@ -101,9 +106,10 @@ def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:
         requested += content["requested"]
         rejected += len(refused)
         trimmed += sum(bool(text.get("trimmed")) for text in kept)
-        prints = [fingerprint(text["text"]) for text in kept]
-        duplicates += sum(print_ in seen for print_ in prints)
-        seen.update(prints)
+        for text in kept:
+            mark = fingerprint(text["text"])
+            duplicates += mark in seen
+            seen.add(mark)
         leaked_first += sum(item["attempt"] == 1 and bool(item.get("named")) for item in refused)
         reasons.update(kinds)
         usage.update(content.get("usage", {}))

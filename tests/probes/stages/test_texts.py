@@ -221,11 +221,11 @@ class TestFailing:
         assert path.read_text().endswith("[{")
 
 
-def test_a_story_that_another_cell_has_too_is_counted(reading_run):
+@pytest.mark.parametrize("moved", [{"emotion": "sad", "topic": small_runs.TOPICS[2]}, {}])
+def test_a_story_that_stands_above_in_any_cell_is_counted(reading_run, moved):
     made = reading_run()
     lines = (made.folder.parent / "stories.jsonl").read_text().splitlines()
-    moved = {**json.loads(lines[0]), "emotion": "sad", "topic": small_runs.TOPICS[2]}
-    lines.append(json.dumps(moved))
+    lines.append(json.dumps({**json.loads(lines[0]), **moved}))
     (made.folder.parent / "stories.jsonl").write_text("\n".join(lines))
     made.stage("generate-stories")
     different = {json.loads(line)["text"] for line in lines}
