@@ -311,6 +311,43 @@ def test_it_fits_a_desktop_and_a_phone(open_page, address, width, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+CONTRASTS = """() => {
+  const numbers = (color) => color.match(/[0-9.]+/g).map(Number);
+  const part = (value) => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const light = (color) => color.slice(0, 3).map((value) => part(value / 255))
+    .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0.05);
+  const paper = numbers(getComputedStyle(document.querySelector(".q-tab-panels")).backgroundColor);
+  const against = (selector) => {
+    const style = getComputedStyle(document.querySelector(selector));
+    const opacity = Number(style.strokeOpacity);
+    const seen = numbers(style.stroke).slice(0, 3)
+      .map((value, i) => value * opacity + paper[i] * (1 - opacity));
+    const [less, more] = [light(seen), light(paper)].sort((one, other) => one - other);
+    return more / less;
+  };
+  return [".js-line", ".gridlayer path", ".zerolinelayer path"].map(against);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_curve_stands_out_from_the_page_and_its_rules_do_not(open_page, address, scheme):
+    page = open_page(address, color_scheme=scheme)
+    page.locator(".zerolinelayer path").first.wait_for(state="attached", timeout=60_000)
+    curve, *rules = page.evaluate(CONTRASTS)
+    assert curve >= 3
+    assert all(1.1 < rule < curve / 1.5 for rule in rules)
+
+
+def test_a_phone_shows_a_plot_as_wide_as_its_page(open_page, address):
+    page = open_page(address, width=390)
+    page.locator(".js-plotly-plot .plot-container").first.wait_for(timeout=60_000)
+    inside, whole = (
+        page.locator(f".js-plotly-plot {part}").first.bounding_box()["width"]
+        for part in (".nsewdrag", ".main-svg")
+    )
+    assert inside > 0.7 * whole
+
+
 def test_ctrl_c_ends_it_and_says_how_to_go_on(made):
     with served(made) as (address, server):
         urllib.request.urlopen(address, timeout=20).read()
