@@ -16,6 +16,8 @@ from probes.figures.description import Line, Lines, Panel
 
 _POSITIVE, _NEGATIVE = "230,97,1", "33,102,172"
 """Orange toward the emotion, blue away from it: told apart by color-blind readers."""
+_DEEPEST = 0.75
+"""Opacity of the color of the largest score; text stays readable over it."""
 
 SCRIPT = """
 // A token says its scores when it is clicked, tapped or reached by keyboard; one token of a text is
@@ -47,6 +49,9 @@ STYLE = """
 .tokens { line-height: 1.9; white-space: pre-wrap; overflow-wrap: anywhere; margin: .2rem 0; }
 .token { border-radius: 3px; padding: .12em 0; cursor: pointer; }
 .token:focus { outline: 2px solid currentColor; }
+.key { font-size: .9rem; margin: 0; overflow-wrap: anywhere; }
+.key-scale { display: inline-block; vertical-align: middle; width: 6rem; height: .8rem;
+  border: 1px solid rgba(128,128,128,.5); }
 .detail { font-size: .9rem; min-height: 1.4em; margin: 0; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 """
@@ -73,12 +78,11 @@ def colored_tokens(
 ) -> str:
     """Return the tokens of one turn as HTML, colored by one emotion at one layer's place.
 
-    The deepest color is the largest score of the whole reading, so that turns compare. A line
-    below them is there for what `SCRIPT` says about the chosen token.
+    The deepest color is the largest score of the whole reading, so that turns compare; `color_key`
+    says which. A line below them is there for what `SCRIPT` says about the chosen token.
     """
     scores = reading.scores[place]
-    inside = [i for i, owner in enumerate(reading.turn) if owner >= 0]
-    largest = float(scores[inside, emotion].abs().max()) if inside else 1.0
+    largest = _largest(reading, place, emotion)
     pieces = []
     for position, owner in enumerate(reading.turn):
         token = reading.tokens[position]
@@ -86,7 +90,7 @@ def colored_tokens(
             continue
         score = float(scores[position, emotion])
         best = ranked(top_emotions(scores[position], emotions))
-        strength = min(abs(score) / max(largest, 1e-6), 1.0) * 0.75
+        strength = min(abs(score) / max(largest, 1e-6), 1.0) * _DEEPEST
         color = _POSITIVE if score > 0 else _NEGATIVE
         title = f"“{token.strip()}”  {emotions[emotion]} {score:+.3f}; highest: {best}"
         pieces.append(
@@ -99,6 +103,25 @@ def colored_tokens(
         f'<p class="tokens">{"".join(pieces)}</p>'
         f'<p class="detail" role="status">{_INVITATION if pieces else ""}</p>'
     )
+
+
+def color_key(reading: Reading, place: int, emotion: int, emotions: list[str]) -> str:
+    """Return the scale of `colored_tokens` as HTML: the emotion, and the scores at both ends."""
+    largest = _largest(reading, place, emotion)
+    stops = ((_NEGATIVE, _DEEPEST), (_NEGATIVE, 0), (_POSITIVE, 0), (_POSITIVE, _DEEPEST))
+    colors = ",".join(f"rgba({color},{opacity})" for color, opacity in stops)
+    return (
+        f'<p class="key">{html.escape(emotions[emotion])} {-largest:+.3f} '
+        '<span class="key-scale" role="img" aria-label="from blue, negative, to orange, positive" '
+        f'style="background:linear-gradient(to right,{colors})"></span> '
+        f"{largest:+.3f}</p>"
+    )
+
+
+def _largest(reading: Reading, place: int, emotion: int) -> float:
+    """Return the score farthest from 0 among all turns, without its sign."""
+    inside = [i for i, owner in enumerate(reading.turn) if owner >= 0]
+    return float(reading.scores[place, inside, emotion].abs().max()) if inside else 1.0
 
 
 def token_curve(

@@ -119,6 +119,8 @@ class TalkPanel:
             return
         view, (turns, reading) = self.view, self.read
         with self.shown:
+            key = pictures.color_key(reading, view.place, view.emotion_index, view.emotions)
+            html_part(key, "conversation-key")
             for number, turn in enumerate(turns):
                 best = pictures.top_emotions(reading.of_turn(number, view.place), view.emotions)
                 ui.label(f"{turn.speaker}: {pictures.ranked(best)}").classes("font-bold")

@@ -132,6 +132,12 @@ def test_a_text_is_read_as_it_is_typed(page):
     assert all(-1 <= score <= 1 for score in scores(page))
 
 
+def test_the_key_of_the_colors_is_that_of_the_tokens(page):
+    largest = max(abs(score) for score in scores(page))
+    first, last = re.findall(r"[+-]\d\.\d{3}", part(page, "key").inner_text())
+    assert (float(first), float(last)) == pytest.approx((-largest, largest), abs=6e-4)
+
+
 def test_another_emotion_and_another_layer_give_other_scores(page):
     first = scores(page)
     page.get_by_label("emotion").click()
@@ -237,6 +243,7 @@ def test_a_conversation_is_scored_turn_by_turn(page):
     assert len(re.findall(r" [+-]0\.\d\d", heads[0])) == len(EMOTIONS)
     assert heads[0].startswith("user: ")
     assert heads[1].startswith("assistant: ")
+    assert re.fullmatch(r"angry -(\d\.\d{3})\s+\+\1", part(page, "conversation-key").inner_text())
 
 
 def say(page, message: str, reply: int = 1) -> None:

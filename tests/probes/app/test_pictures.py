@@ -1,5 +1,6 @@
 """Tokens in color: every text stays a text, every token says its emotions."""
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -64,6 +65,17 @@ def test_color_follows_sign_and_strength_and_turns_compare():
         "background:rgba(33,102,172,0.375)",
         "background:rgba(230,97,1,0.750)",
     ]
+
+
+def test_the_key_of_the_colors_says_the_scores_at_its_ends():
+    read = reading(["a", "b", "mark"], [0, 1, -1], [[0.1, 0.9], [-0.2396, 0.9], [9.0, 9.0]])
+    key = Spans(pictures.color_key(read, 0, 0, EMOTIONS[:0:-1]))
+    assert key.words == f"{EMOTIONS[2]} -0.240  +0.240"
+    assert [tag for tag, _ in key.tags] == ["p", "span"]
+    ends = re.findall(r"rgba\([^)]*\)", key.tags[1][1]["style"] or "")
+    deepest = Spans(pictures.colored_tokens(read, 0, 0, EMOTIONS[1:], turn=1)).tokens[0]["style"]
+    assert deepest == f"background:{ends[0].removesuffix(')')}0)"
+    assert ends[-1] == "rgba(230,97,1,0.75)"
 
 
 def test_one_token_of_a_text_is_a_tab_stop_and_empty_ones_are_left_out():
