@@ -18,6 +18,8 @@ _POSITIVE, _NEGATIVE = "230,97,1", "33,102,172"
 """Orange toward the emotion, blue away from it: told apart by color-blind readers."""
 _DEEPEST = 0.75
 """Opacity of the color of the largest score; text stays readable over it."""
+_OTHERS = 4
+"""Emotions that a conversation is drawn for beside the selected one; a color for each."""
 
 SCRIPT = """
 // A token says its scores when it is clicked, tapped or reached by keyboard; one token of a text is
@@ -153,18 +155,27 @@ def token_curve(
 
 
 def conversation_curves(
-    reading: Reading, turns: Sequence[Turn], place: int, emotions: list[str], where: str
+    reading: Reading,
+    turns: Sequence[Turn],
+    place: int,
+    emotion: int,
+    emotions: list[str],
+    where: str,
 ) -> Lines:
-    """Describe the scores of the emotions that vary most, turn by turn."""
+    """Describe the scores of one emotion, and of those that vary most, turn by turn."""
     per_turn = torch.stack([reading.of_turn(number, place) for number in range(len(turns))])
     finite = [i for i in range(len(turns)) if per_turn[i].isfinite().all()]
     shown = per_turn[finite]
     spread = shown.amax(dim=0) - shown.amin(dim=0) if len(finite) > 1 else shown[0].abs()
-    chosen = spread.topk(min(5, len(emotions))).indices.tolist()
+    others = [e for e in spread.argsort(descending=True).tolist() if e != emotion][:_OTHERS]
+    most = "change most" if len(finite) > 1 else "are farthest from 0"
+    listed = ", ".join(emotions[e] for e in others)
+    beside = f"; beside it the others that {most}: {listed}" if others else ""
     return Lines(
         title="The conversation, turn by turn",
         subtitle=where,
-        caption="Mean score over each turn's tokens, for the five emotions that change most.",
+        caption="Mean score over each turn's tokens, for the emotion that is selected, "
+        f"{emotions[emotion]}{beside}.",
         x_label="turn",
         panels=(
             Panel(
@@ -176,7 +187,7 @@ def conversation_curves(
                         y=tuple(shown[:, e].tolist()),
                         notes=tuple(turns[i].speaker for i in finite),
                     )
-                    for e in chosen
+                    for e in (emotion, *others)
                 ),
             ),
         ),

@@ -140,7 +140,9 @@ class TalkPanel:
 
     def _curve(self, turns: list[Turn], reading: Reading) -> Lines:
         view = self.view
-        return pictures.conversation_curves(reading, turns, view.place, view.emotions, view.where)
+        return pictures.conversation_curves(
+            reading, turns, view.place, view.emotion_index, view.emotions, view.where
+        )
 
     def _download(self) -> None:
         if self.read is not None:

@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
-from itertools import cycle
+from itertools import count, cycle
 from typing import Any
 
 import plotly.graph_objects as go
@@ -69,22 +69,23 @@ def html_part(content: str, mark: str) -> None:
 
 
 def plot(figure: Lines) -> None:
-    """Show curves as wide as the page, in colors that both of its schemes carry."""
+    """Show curves as wide as the page and their caption, in colors that both schemes carry."""
     # Plotly measures a hidden tab and fails; drawn once, at the width it is shown at, is enough.
     config = {"responsive": False, "displayModeBar": False}
     ui.plotly({**json.loads(str(drawn_for_page(figure).to_json())), "config": config}).classes(
         "w-full"
     ).style("height: 300px")
+    ui.label(figure.caption).classes("text-sm caption")
 
 
 def drawn_for_page(figure: Lines) -> go.Figure:
-    """Draw curves for a page that is white or dark: transparent, with faint rules."""
+    """Draw curves over whole places, for a page that is white or dark."""
     drawn = webpage.plotly_figure(figure)
     colors = cycle(_CURVES)
     drawn.for_each_trace(lambda curve: curve.update(line_color=next(colors)))
     rules = {"gridcolor": _RULES, "zerolinecolor": _RULES, "linecolor": _RULES}
     return (
-        drawn.update_xaxes(rules)
+        drawn.update_xaxes(rules, tick0=0, dtick=_whole_step(figure))
         .update_yaxes({**rules, "zeroline": True})
         .update_layout(
             width=None,
@@ -96,6 +97,14 @@ def drawn_for_page(figure: Lines) -> go.Figure:
             font_color=_GRAY,
         )
     )
+
+
+def _whole_step(figure: Lines) -> int:
+    """Return 1, 2, 5, 10, 20 ...: the first that has at most ten ticks between the ends."""
+    places = [place for panel in figure.panels for line in panel.lines for place in line.x]
+    between = max(places) - min(places)
+    steps = (first * 10**zeros for zeros in count() for first in (1, 2, 5))
+    return next(step for step in steps if between <= 10 * step)
 
 
 def download_json(name: str, content: dict[str, Any]) -> None:

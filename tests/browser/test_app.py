@@ -244,6 +244,9 @@ def test_a_conversation_is_scored_turn_by_turn(page):
     assert heads[0].startswith("user: ")
     assert heads[1].startswith("assistant: ")
     assert re.fullmatch(r"angry -(\d\.\d{3})\s+\+\1", part(page, "conversation-key").inner_text())
+    assert "selected, angry; beside it" in page.locator(".caption:visible").inner_text()
+    page.locator(".xtick:visible").first.wait_for()
+    assert page.locator(".xtick:visible").all_text_contents() == ["1", "2"]
 
 
 def say(page, message: str, reply: int = 1) -> None:

@@ -92,13 +92,29 @@ def test_a_turn_without_tokens_has_no_emotions():
     ]
 
 
-def test_curves_of_a_conversation_show_what_changes_most():
-    values = [[0.1, 0.0, 0.2], [0.1, 0.9, 0.2], [0.1, 0.0, 0.5]]
-    turns = [Turn(USER, "a"), Turn(ASSISTANT, "b"), Turn(USER, "c")]
-    figure = pictures.conversation_curves(
-        reading(["a", "b", "c"], [0, 1, 2], values), turns, 0, ["calm", "sad", "proud"], "m"
-    )
+VALUES = [[0.1, 0.0, 0.2, 0.0, 0.0, 0.0], [0.1, 0.9, 0.2, 0.2, 0.1, 0.4]]
+VALUES += [[0.1, 0.0, 0.5, 0.0, 0.0, 0.0]]
+TURNS = [Turn(USER, "a"), Turn(ASSISTANT, "b"), Turn(USER, "c")]
+NAMES = ["calm", "sad", "proud", "bored", "kind", "tense"]
+
+
+def test_curves_of_a_conversation_show_the_selected_emotion_and_what_changes_most():
+    read = reading(["a", "b", "c"], [0, 1, 2], VALUES)
+    figure = pictures.conversation_curves(read, TURNS, 0, 0, NAMES, "m")
     lines = figure.panels[0].lines
-    assert [line.name for line in lines] == ["sad", "proud", "calm"]
-    assert lines[0].y == pytest.approx((0.0, 0.9, 0.0))
-    assert lines[0].x == (1.0, 2.0, 3.0)
+    assert [line.name for line in lines] == ["calm", "sad", "tense", "proud", "bored"]
+    assert lines[1].y == pytest.approx((0.0, 0.9, 0.0))
+    assert lines[1].x == (1.0, 2.0, 3.0)
+    assert "selected, calm;" in figure.caption
+    assert figure.caption.endswith("that change most: sad, tense, proud, bored.")
+    other = pictures.conversation_curves(read, TURNS, 0, 2, NAMES, "m").panels[0].lines
+    assert [line.name for line in other] == ["proud", "sad", "tense", "bored", "kind"]
+
+
+def test_the_caption_of_a_conversation_claims_no_change_and_no_others_where_there_are_none():
+    read = reading(["a"], [0], [[0.1, -0.9]])
+    figure = pictures.conversation_curves(read, TURNS[:1], 0, 0, NAMES[:2], "m")
+    assert figure.caption.endswith("calm; beside it the others that are farthest from 0: sad.")
+    alone = reading(["a"], [0], [[0.1]])
+    figure = pictures.conversation_curves(alone, TURNS[:1], 0, 0, NAMES[:1], "m")
+    assert figure.caption.endswith("selected, calm.")
