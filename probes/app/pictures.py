@@ -16,6 +16,10 @@ from probes.figures.description import Line, Lines, Panel
 
 _POSITIVE, _NEGATIVE = "230,97,1", "33,102,172"
 """Orange toward the emotion, blue away from it: told apart by color-blind readers."""
+_DEEPEST = 0.75
+"""Opacity of the color of the largest score; text stays readable over it."""
+_OTHERS = 4
+"""Emotions that a conversation is drawn for beside the selected one; a color for each."""
 
 SCRIPT = """
 // A token says its scores when it is clicked, tapped or reached by keyboard; one token of a text is
@@ -47,6 +51,9 @@ STYLE = """
 .tokens { line-height: 1.9; white-space: pre-wrap; overflow-wrap: anywhere; margin: .2rem 0; }
 .token { border-radius: 3px; padding: .12em 0; cursor: pointer; }
 .token:focus { outline: 2px solid currentColor; }
+.key { font-size: .9rem; margin: 0; overflow-wrap: anywhere; }
+.key-scale { display: inline-block; vertical-align: middle; width: 6rem; height: .8rem;
+  border: 1px solid rgba(128,128,128,.5); }
 .detail { font-size: .9rem; min-height: 1.4em; margin: 0; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 """
@@ -73,12 +80,11 @@ def colored_tokens(
 ) -> str:
     """Return the tokens of one turn as HTML, colored by one emotion at one layer's place.
 
-    The deepest color is the largest score of the whole reading, so that turns compare. A line
-    below them is there for what `SCRIPT` says about the chosen token.
+    The deepest color is the largest score of the whole reading, so that turns compare; `color_key`
+    says which. A line below them is there for what `SCRIPT` says about the chosen token.
     """
     scores = reading.scores[place]
-    inside = [i for i, owner in enumerate(reading.turn) if owner >= 0]
-    largest = float(scores[inside, emotion].abs().max()) if inside else 1.0
+    largest = _largest(reading, place, emotion)
     pieces = []
     for position, owner in enumerate(reading.turn):
         token = reading.tokens[position]
@@ -86,7 +92,7 @@ def colored_tokens(
             continue
         score = float(scores[position, emotion])
         best = ranked(top_emotions(scores[position], emotions))
-        strength = min(abs(score) / max(largest, 1e-6), 1.0) * 0.75
+        strength = min(abs(score) / max(largest, 1e-6), 1.0) * _DEEPEST
         color = _POSITIVE if score > 0 else _NEGATIVE
         title = f"“{token.strip()}”  {emotions[emotion]} {score:+.3f}; highest: {best}"
         pieces.append(
@@ -99,6 +105,25 @@ def colored_tokens(
         f'<p class="tokens">{"".join(pieces)}</p>'
         f'<p class="detail" role="status">{_INVITATION if pieces else ""}</p>'
     )
+
+
+def color_key(reading: Reading, place: int, emotion: int, emotions: list[str]) -> str:
+    """Return the scale of `colored_tokens` as HTML: the emotion, and the scores at both ends."""
+    largest = _largest(reading, place, emotion)
+    stops = ((_NEGATIVE, _DEEPEST), (_NEGATIVE, 0), (_POSITIVE, 0), (_POSITIVE, _DEEPEST))
+    colors = ",".join(f"rgba({color},{opacity})" for color, opacity in stops)
+    return (
+        f'<p class="key">{html.escape(emotions[emotion])} {-largest:+.3f} '
+        '<span class="key-scale" role="img" aria-label="from blue, negative, to orange, positive" '
+        f'style="background:linear-gradient(to right,{colors})"></span> '
+        f"{largest:+.3f}</p>"
+    )
+
+
+def _largest(reading: Reading, place: int, emotion: int) -> float:
+    """Return the score farthest from 0 among all turns, without its sign."""
+    inside = [i for i, owner in enumerate(reading.turn) if owner >= 0]
+    return float(reading.scores[place, inside, emotion].abs().max()) if inside else 1.0
 
 
 def token_curve(
@@ -130,18 +155,27 @@ def token_curve(
 
 
 def conversation_curves(
-    reading: Reading, turns: Sequence[Turn], place: int, emotions: list[str], where: str
+    reading: Reading,
+    turns: Sequence[Turn],
+    place: int,
+    emotion: int,
+    emotions: list[str],
+    where: str,
 ) -> Lines:
-    """Describe the scores of the emotions that vary most, turn by turn."""
+    """Describe the scores of one emotion, and of those that vary most, turn by turn."""
     per_turn = torch.stack([reading.of_turn(number, place) for number in range(len(turns))])
     finite = [i for i in range(len(turns)) if per_turn[i].isfinite().all()]
     shown = per_turn[finite]
     spread = shown.amax(dim=0) - shown.amin(dim=0) if len(finite) > 1 else shown[0].abs()
-    chosen = spread.topk(min(5, len(emotions))).indices.tolist()
+    others = [e for e in spread.argsort(descending=True).tolist() if e != emotion][:_OTHERS]
+    most = "change most" if len(finite) > 1 else "are farthest from 0"
+    listed = ", ".join(emotions[e] for e in others)
+    beside = f"; beside it the others that {most}: {listed}" if others else ""
     return Lines(
         title="The conversation, turn by turn",
         subtitle=where,
-        caption="Mean score over each turn's tokens, for the five emotions that change most.",
+        caption="Mean score over each turn's tokens, for the emotion that is selected, "
+        f"{emotions[emotion]}{beside}.",
         x_label="turn",
         panels=(
             Panel(
@@ -153,7 +187,7 @@ def conversation_curves(
                         y=tuple(shown[:, e].tolist()),
                         notes=tuple(turns[i].speaker for i in finite),
                     )
-                    for e in chosen
+                    for e in (emotion, *others)
                 ),
             ),
         ),

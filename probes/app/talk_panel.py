@@ -119,6 +119,8 @@ class TalkPanel:
             return
         view, (turns, reading) = self.view, self.read
         with self.shown:
+            key = pictures.color_key(reading, view.place, view.emotion_index, view.emotions)
+            html_part(key, "conversation-key")
             for number, turn in enumerate(turns):
                 best = pictures.top_emotions(reading.of_turn(number, view.place), view.emotions)
                 ui.label(f"{turn.speaker}: {pictures.ranked(best)}").classes("font-bold")
@@ -138,7 +140,9 @@ class TalkPanel:
 
     def _curve(self, turns: list[Turn], reading: Reading) -> Lines:
         view = self.view
-        return pictures.conversation_curves(reading, turns, view.place, view.emotions, view.where)
+        return pictures.conversation_curves(
+            reading, turns, view.place, view.emotion_index, view.emotions, view.where
+        )
 
     def _download(self) -> None:
         if self.read is not None:

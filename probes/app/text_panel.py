@@ -57,6 +57,8 @@ class TextPanel:
                 pictures.colored_tokens(reading, view.place, view.emotion_index, view.emotions),
                 "tokens",
             )
+            key = pictures.color_key(reading, view.place, view.emotion_index, view.emotions)
+            html_part(key, "key")
             best = pictures.top_emotions(reading.of_turn(0, view.place), view.emotions)
             ui.label(f"whole text, highest: {pictures.ranked(best)}").mark("highest")
             plot(self._curve(reading))

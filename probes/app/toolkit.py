@@ -7,9 +7,13 @@ import json
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
+from itertools import count, cycle
 from typing import Any
 
+import plotly.graph_objects as go
+
 from probes.figures import Lines, webpage
+from probes.figures.palette import CATEGORIES, DIVERGING
 
 # NiceGUI would otherwise make a folder of its own wherever the command is typed.
 os.environ.setdefault("NICEGUI_STORAGE_PATH", tempfile.mkdtemp(prefix="emotion-lens-"))
@@ -20,6 +24,10 @@ __all__ = ["Slider", "download_json", "html_part", "plot", "run", "ui"]
 
 _GRAY = "#767676"
 """Readable on white and on black alike."""
+_CURVES = (DIVERGING[2], CATEGORIES[5], CATEGORIES[2], CATEGORIES[3], _GRAY)
+"""Each has a contrast of at least 3:1 with the white page and with the dark one."""
+_RULES = "rgba(128,128,128,0.3)"
+"""Fainter than any curve, on either page."""
 
 
 class Slider(ui.slider):
@@ -61,22 +69,42 @@ def html_part(content: str, mark: str) -> None:
 
 
 def plot(figure: Lines) -> None:
-    """Show curves as wide as the page, in colors that both of its schemes carry."""
-    drawn = webpage.plotly_figure(figure)
-    drawn.update_layout(
-        width=None,
-        height=300,
-        autosize=True,
-        margin={"t": 20},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font_color=_GRAY,
-    )
+    """Show curves as wide as the page and their caption, in colors that both schemes carry."""
     # Plotly measures a hidden tab and fails; drawn once, at the width it is shown at, is enough.
     config = {"responsive": False, "displayModeBar": False}
-    ui.plotly({**json.loads(str(drawn.to_json())), "config": config}).classes("w-full").style(
-        "height: 300px"
+    ui.plotly({**json.loads(str(drawn_for_page(figure).to_json())), "config": config}).classes(
+        "w-full"
+    ).style("height: 300px")
+    ui.label(figure.caption).classes("text-sm caption")
+
+
+def drawn_for_page(figure: Lines) -> go.Figure:
+    """Draw curves over whole places, for a page that is white or dark."""
+    drawn = webpage.plotly_figure(figure)
+    colors = cycle(_CURVES)
+    drawn.for_each_trace(lambda curve: curve.update(line_color=next(colors)))
+    rules = {"gridcolor": _RULES, "zerolinecolor": _RULES, "linecolor": _RULES}
+    return (
+        drawn.update_xaxes(rules, tick0=0, dtick=_whole_step(figure))
+        .update_yaxes({**rules, "zeroline": True})
+        .update_layout(
+            width=None,
+            height=300,
+            autosize=True,
+            margin={"t": 20, "b": 40, "l": 50, "r": 10},
+            paper_bgcolor="rgba(0,0,0,0)",
+            plot_bgcolor="rgba(0,0,0,0)",
+            font_color=_GRAY,
+        )
     )
+
+
+def _whole_step(figure: Lines) -> int:
+    """Return 1, 2, 5, 10, 20 ...: the first that has at most ten ticks between the ends."""
+    places = [place for panel in figure.panels for line in panel.lines for place in line.x]
+    between = max(places) - min(places)
+    steps = (first * 10**zeros for zeros in count() for first in (1, 2, 5))
+    return next(step for step in steps if between <= 10 * step)
 
 
 def download_json(name: str, content: dict[str, Any]) -> None:

@@ -132,6 +132,12 @@ def test_a_text_is_read_as_it_is_typed(page):
     assert all(-1 <= score <= 1 for score in scores(page))
 
 
+def test_the_key_of_the_colors_is_that_of_the_tokens(page):
+    largest = max(abs(score) for score in scores(page))
+    first, last = re.findall(r"[+-]\d\.\d{3}", part(page, "key").inner_text())
+    assert (float(first), float(last)) == pytest.approx((-largest, largest), abs=6e-4)
+
+
 def test_another_emotion_and_another_layer_give_other_scores(page):
     first = scores(page)
     page.get_by_label("emotion").click()
@@ -237,6 +243,10 @@ def test_a_conversation_is_scored_turn_by_turn(page):
     assert len(re.findall(r" [+-]0\.\d\d", heads[0])) == len(EMOTIONS)
     assert heads[0].startswith("user: ")
     assert heads[1].startswith("assistant: ")
+    assert re.fullmatch(r"angry -(\d\.\d{3})\s+\+\1", part(page, "conversation-key").inner_text())
+    assert "selected, angry; beside it" in page.locator(".caption:visible").inner_text()
+    page.locator(".xtick:visible").first.wait_for()
+    assert page.locator(".xtick:visible").all_text_contents() == ["1", "2"]
 
 
 def say(page, message: str, reply: int = 1) -> None:
@@ -309,6 +319,43 @@ def test_it_fits_a_desktop_and_a_phone(open_page, address, width, scheme):
     page = open_page(address, width=width, color_scheme=scheme)
     part(page, "tokens").locator(".token").first.wait_for(timeout=60_000)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+CONTRASTS = """() => {
+  const numbers = (color) => color.match(/[0-9.]+/g).map(Number);
+  const part = (value) => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const light = (color) => color.slice(0, 3).map((value) => part(value / 255))
+    .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0.05);
+  const paper = numbers(getComputedStyle(document.querySelector(".q-tab-panels")).backgroundColor);
+  const against = (selector) => {
+    const style = getComputedStyle(document.querySelector(selector));
+    const opacity = Number(style.strokeOpacity);
+    const seen = numbers(style.stroke).slice(0, 3)
+      .map((value, i) => value * opacity + paper[i] * (1 - opacity));
+    const [less, more] = [light(seen), light(paper)].sort((one, other) => one - other);
+    return more / less;
+  };
+  return [".js-line", ".gridlayer path", ".zerolinelayer path"].map(against);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_curve_stands_out_from_the_page_and_its_rules_do_not(open_page, address, scheme):
+    page = open_page(address, color_scheme=scheme)
+    page.locator(".zerolinelayer path").first.wait_for(state="attached", timeout=60_000)
+    curve, *rules = page.evaluate(CONTRASTS)
+    assert curve >= 3
+    assert all(1.1 < rule < curve / 1.5 for rule in rules)
+
+
+def test_a_phone_shows_a_plot_as_wide_as_its_page(open_page, address):
+    page = open_page(address, width=390)
+    page.locator(".js-plotly-plot .plot-container").first.wait_for(timeout=60_000)
+    inside, whole = (
+        page.locator(f".js-plotly-plot {part}").first.bounding_box()["width"]
+        for part in (".nsewdrag", ".main-svg")
+    )
+    assert inside > 0.7 * whole
 
 
 def test_ctrl_c_ends_it_and_says_how_to_go_on(made):

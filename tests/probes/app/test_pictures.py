@@ -1,5 +1,6 @@
 """Tokens in color: every text stays a text, every token says its emotions."""
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -66,6 +67,17 @@ def test_color_follows_sign_and_strength_and_turns_compare():
     ]
 
 
+def test_the_key_of_the_colors_says_the_scores_at_its_ends():
+    read = reading(["a", "b", "mark"], [0, 1, -1], [[0.1, 0.9], [-0.2396, 0.9], [9.0, 9.0]])
+    key = Spans(pictures.color_key(read, 0, 0, EMOTIONS[:0:-1]))
+    assert key.words == f"{EMOTIONS[2]} -0.240  +0.240"
+    assert [tag for tag, _ in key.tags] == ["p", "span"]
+    ends = re.findall(r"rgba\([^)]*\)", key.tags[1][1]["style"] or "")
+    deepest = Spans(pictures.colored_tokens(read, 0, 0, EMOTIONS[1:], turn=1)).tokens[0]["style"]
+    assert deepest == f"background:{ends[0].removesuffix(')')}0)"
+    assert ends[-1] == "rgba(230,97,1,0.75)"
+
+
 def test_one_token_of_a_text_is_a_tab_stop_and_empty_ones_are_left_out():
     read = reading(["é", "", "b", "c"], [0] * 4, [[0.1]] * 4)
     found = Spans(pictures.colored_tokens(read, 0, 0, ["sad"])).tokens
@@ -80,13 +92,29 @@ def test_a_turn_without_tokens_has_no_emotions():
     ]
 
 
-def test_curves_of_a_conversation_show_what_changes_most():
-    values = [[0.1, 0.0, 0.2], [0.1, 0.9, 0.2], [0.1, 0.0, 0.5]]
-    turns = [Turn(USER, "a"), Turn(ASSISTANT, "b"), Turn(USER, "c")]
-    figure = pictures.conversation_curves(
-        reading(["a", "b", "c"], [0, 1, 2], values), turns, 0, ["calm", "sad", "proud"], "m"
-    )
+VALUES = [[0.1, 0.0, 0.2, 0.0, 0.0, 0.0], [0.1, 0.9, 0.2, 0.2, 0.1, 0.4]]
+VALUES += [[0.1, 0.0, 0.5, 0.0, 0.0, 0.0]]
+TURNS = [Turn(USER, "a"), Turn(ASSISTANT, "b"), Turn(USER, "c")]
+NAMES = ["calm", "sad", "proud", "bored", "kind", "tense"]
+
+
+def test_curves_of_a_conversation_show_the_selected_emotion_and_what_changes_most():
+    read = reading(["a", "b", "c"], [0, 1, 2], VALUES)
+    figure = pictures.conversation_curves(read, TURNS, 0, 0, NAMES, "m")
     lines = figure.panels[0].lines
-    assert [line.name for line in lines] == ["sad", "proud", "calm"]
-    assert lines[0].y == pytest.approx((0.0, 0.9, 0.0))
-    assert lines[0].x == (1.0, 2.0, 3.0)
+    assert [line.name for line in lines] == ["calm", "sad", "tense", "proud", "bored"]
+    assert lines[1].y == pytest.approx((0.0, 0.9, 0.0))
+    assert lines[1].x == (1.0, 2.0, 3.0)
+    assert "selected, calm;" in figure.caption
+    assert figure.caption.endswith("that change most: sad, tense, proud, bored.")
+    other = pictures.conversation_curves(read, TURNS, 0, 2, NAMES, "m").panels[0].lines
+    assert [line.name for line in other] == ["proud", "sad", "tense", "bored", "kind"]
+
+
+def test_the_caption_of_a_conversation_claims_no_change_and_no_others_where_there_are_none():
+    read = reading(["a"], [0], [[0.1, -0.9]])
+    figure = pictures.conversation_curves(read, TURNS[:1], 0, 0, NAMES[:2], "m")
+    assert figure.caption.endswith("calm; beside it the others that are farthest from 0: sad.")
+    alone = reading(["a"], [0], [[0.1]])
+    figure = pictures.conversation_curves(alone, TURNS[:1], 0, 0, NAMES[:1], "m")
+    assert figure.caption.endswith("selected, calm.")
