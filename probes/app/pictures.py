@@ -110,8 +110,10 @@ def colored_tokens(
 def color_key(reading: Reading, place: int, emotion: int, emotions: list[str]) -> str:
     """Return the scale of `colored_tokens` as HTML: the emotion, and the scores at both ends."""
     largest = _largest(reading, place, emotion)
-    stops = ((_NEGATIVE, _DEEPEST), (_NEGATIVE, 0), (_POSITIVE, 0), (_POSITIVE, _DEEPEST))
-    colors = ",".join(f"rgba({color},{opacity})" for color, opacity in stops)
+    colors = (
+        f"rgba({_NEGATIVE},{_DEEPEST}),rgba({_NEGATIVE},0) 50%,"
+        f"rgba({_POSITIVE},0) 50%,rgba({_POSITIVE},{_DEEPEST})"
+    )
     return (
         f'<p class="key">{html.escape(emotions[emotion])} {-largest:+.3f} '
         '<span class="key-scale" role="img" aria-label="from blue, negative, to orange, positive" '

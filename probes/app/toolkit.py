@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
-from itertools import count, cycle
+from itertools import cycle
 from typing import Any
 
 import plotly.graph_objects as go
@@ -85,7 +85,7 @@ def drawn_for_page(figure: Lines) -> go.Figure:
     drawn.for_each_trace(lambda curve: curve.update(line_color=next(colors)))
     rules = {"gridcolor": _RULES, "zerolinecolor": _RULES, "linecolor": _RULES}
     return (
-        drawn.update_xaxes(rules, tick0=0, dtick=_whole_step(figure))
+        drawn.update_xaxes(rules, dtick=_whole_step(figure))
         .update_yaxes({**rules, "zeroline": True})
         .update_layout(
             width=None,
@@ -99,12 +99,10 @@ def drawn_for_page(figure: Lines) -> go.Figure:
     )
 
 
-def _whole_step(figure: Lines) -> int:
-    """Return 1, 2, 5, 10, 20 ...: the first that has at most ten ticks between the ends."""
+def _whole_step(figure: Lines) -> int | None:
+    """Return 1 where plotly would go in halves; over a longer way it chooses by the width."""
     places = [place for panel in figure.panels for line in panel.lines for place in line.x]
-    between = max(places) - min(places)
-    steps = (first * 10**zeros for zeros in count() for first in (1, 2, 5))
-    return next(step for step in steps if between <= 10 * step)
+    return 1 if max(places) - min(places) <= 10 else None
 
 
 def download_json(name: str, content: dict[str, Any]) -> None:
