@@ -160,13 +160,9 @@ class Headline:
         result: dict[str, Any] = dict.fromkeys(STATISTICS)
         for scale, match in found.matches.items():
             result[scale] = interval_of(match).to_json()
-        if found.clusters is not None:
-            ari, again, n_topics = (
-                found.clusters.ari,
-                found.clusters.again,
-                self.sample.design.n_topics,
-            )
-            clusters = Estimate.from_spread(ari, again, n_topics, least=-1.0, most=1.0)
+        if (own := found.clusters) is not None:
+            n_topics = self.sample.design.n_topics
+            clusters = Estimate.from_spread(own.ari, own.again, n_topics, least=-1.0, most=1.0)
             result["clusters"] = None if clusters is None else clusters.to_json()
         return {**result, "accuracy": self._accuracy(found.hits)}
 
