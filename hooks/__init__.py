@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hooks.capture import Pooled, Residuals, pooled_resid_post, resid_post
     from hooks.errors import DataError, EmotionLensError, InvalidInput, ModelError, StaleArtifact
-    from hooks.generation import Generation
+    from hooks.generation.sampling import Generation
     from hooks.loading import load
     from hooks.model import LanguageModel
     from hooks.positions import FromToken, Last, Spaced, Span

@@ -40,7 +40,7 @@ from hooks.batching import (
 )
 from hooks.errors import InvalidInput, ModelError
 from hooks.model import LanguageModel
-from hooks.phases import serving
+from hooks.generation.phases import serving
 from hooks.positions import FromToken, Positions
 from hooks.side_by_side import Crew, passes_at_once
 from hooks.tokens import TokenBatch, pad, plain_ids, several

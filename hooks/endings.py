@@ -16,8 +16,8 @@ from hooks.backends import check_layers
 from hooks.batching import DEFAULT_BATCH_TOKENS, batches_by_length
 from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
-from hooks.phases import serving
-from hooks.prefill import read_prompts
+from hooks.generation.phases import serving
+from hooks.generation.prefill import read_prompts
 from hooks.tokens import pad
 
 

@@ -22,8 +22,8 @@ from hooks import tokens
 from hooks.backends import Backend, HuggingFaceBackend, TransformerLensBackend
 from hooks.errors import InvalidInput, ModelError
 from hooks.fingerprint import fingerprint_of
-from hooks.generation import Generation, sample
-from hooks.parts import write_in_parts
+from hooks.generation.sampling import Generation, sample
+from hooks.generation.in_parts import write_in_parts
 
 BackendName = Literal["transformerlens", "huggingface"]
 

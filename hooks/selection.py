@@ -19,7 +19,7 @@ from torch import Tensor
 
 from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
-from hooks.phases import Announcement, Phase, current_announcement
+from hooks.generation.phases import Announcement, Phase, current_announcement
 from hooks.positions import Positions
 from hooks.text_positions import TextPositions, last_token_in, tokens_in
 from hooks.tokens import content_mask

@@ -45,7 +45,7 @@ from hooks.directions import (
 )
 from hooks.errors import InvalidInput
 from hooks.model import LanguageModel
-from hooks.phases import Phase, Served, current_announcement, served_prompts, whole_prompts
+from hooks.generation.phases import Phase, Served, current_announcement, served_prompts, whole_prompts
 from hooks.selection import Rule, Where, check_positions, select, waits_for_drawn
 from hooks.watching import Inputs
 

@@ -13,7 +13,7 @@ from hooks.batching import DEFAULT_BATCH_TOKENS
 from hooks.embedded import folder, is_embedded
 from hooks.errors import InvalidInput, ModelError
 from hooks.precision import resolve_device, resolve_dtype
-from hooks.prefill import tokens_to_read
+from hooks.generation.prefill import tokens_to_read
 from hooks.tokens import encode_prompt, encode_text, is_chat
 from probes.commands.call import Call
 from probes.config import Config, ModelSettings, WriterSettings

@@ -23,8 +23,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hooks.cache import overlooks_padding, room_for, select_rows
-from hooks.phases import prompts_must_be_whole
+from hooks.generation.cache import overlooks_padding, room_for, select_rows
+from hooks.generation.phases import prompts_must_be_whole
 from hooks.tokens import pad
 
 _MIN_SHARED = 16

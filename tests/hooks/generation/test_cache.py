@@ -4,7 +4,7 @@ import torch
 from tiny_models import tiny_model
 from transformers import DynamicCache
 
-from hooks.cache import RoomyLayer, overlooks_padding, room_for, select_rows
+from hooks.generation.cache import RoomyLayer, overlooks_padding, room_for, select_rows
 
 
 def states(seed: int, rows: int, positions: int) -> tuple[torch.Tensor, torch.Tensor]:

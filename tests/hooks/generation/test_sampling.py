@@ -8,7 +8,7 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 
 import hooks
 from hooks.errors import DataError, InvalidInput
-from hooks.generation import pick_tokens, stop_ids
+from hooks.generation.sampling import pick_tokens, stop_ids
 
 ARCHITECTURES = ("gpt2", "llama", "qwen3", "gemma3", "gemma4", "mistral", "olmo2", "phi3")
 PROMPTS = ["He opened the letter and", "The", "They waited at the station until the last"]

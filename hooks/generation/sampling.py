@@ -27,10 +27,10 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hooks.cache import select_rows
+from hooks.generation.cache import select_rows
 from hooks.errors import DataError, InvalidInput
-from hooks.phases import announce, prompts_must_be_whole, serving
-from hooks.prefill import read_prompts
+from hooks.generation.phases import announce, prompts_must_be_whole, serving
+from hooks.generation.prefill import read_prompts
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Writing text: batched sampling, shared beginnings, and whether a prompt or an answer is read."""
