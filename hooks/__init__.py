@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from hooks.capture import Pooled, Residuals, pooled_resid_post, resid_post
     from hooks.errors import DataError, EmotionLensError, InvalidInput, ModelError, StaleArtifact
     from hooks.generation.sampling import Generation
-    from hooks.loading import load
-    from hooks.model import LanguageModel
+    from hooks.models.loading import load
+    from hooks.models.model import LanguageModel
     from hooks.positions import FromToken, Last, Spaced, Span
     from hooks.steering import Steering, steer, steer_each
     from hooks.text_positions import Speaker, TextSpan

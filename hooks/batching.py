@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from hooks.embedded import cache_folder
+from hooks.models.embedded import cache_folder
 from hooks.side_by_side import Crew, passes_at_once
 
 if TYPE_CHECKING:
-    from hooks.model import LanguageModel
+    from hooks.models.model import LanguageModel
 
 DEFAULT_BATCH_TOKENS = 1024
 """Padded tokens per forward pass where nothing was measured."""

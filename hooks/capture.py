@@ -25,7 +25,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from hooks.backends import Backend, check_layers, plain_layers
+from hooks.models.backends import Backend, check_layers, plain_layers
 from hooks.batching import (
     DEFAULT_BATCH_TOKENS,
     batches_by_length,
@@ -39,7 +39,7 @@ from hooks.batching import (
     rows_that_fit,
 )
 from hooks.errors import InvalidInput, ModelError
-from hooks.model import LanguageModel
+from hooks.models.model import LanguageModel
 from hooks.generation.phases import serving
 from hooks.positions import FromToken, Positions
 from hooks.side_by_side import Crew, passes_at_once

@@ -19,11 +19,11 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from hooks.backends import HuggingFaceBackend
+from hooks.models.backends import HuggingFaceBackend
 from hooks.errors import ModelError
 
 if TYPE_CHECKING:
-    from hooks.model import LanguageModel
+    from hooks.models.model import LanguageModel
 
 _forwards: "WeakKeyDictionary[torch.nn.Module, Callable[..., Any]]" = WeakKeyDictionary()
 

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks.backends import check_layers, plain_layers
+from hooks.models.backends import check_layers, plain_layers
 from hooks.errors import InvalidInput
 
 Operation = Literal["add", "project", "clamp", "rotate"]

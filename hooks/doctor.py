@@ -27,10 +27,10 @@ from torch import Tensor
 
 from hooks import tokens
 from hooks.capture import pooled_resid_post, resid_post
-from hooks.loading import BackendChoice, load
-from hooks.model import LanguageModel
+from hooks.models.loading import BackendChoice, load
+from hooks.models.model import LanguageModel
 from hooks.positions import FromToken
-from hooks.precision import computes_in_bfloat16
+from hooks.models.precision import computes_in_bfloat16
 from hooks.tokens import content_places
 
 _TEXTS = (

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from hooks.model import LanguageModel
+from hooks.models.model import LanguageModel
 from hooks.positions import FromToken, Positions
 from hooks.tokens import pad
 

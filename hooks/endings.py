@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks.backends import check_layers
+from hooks.models.backends import check_layers
 from hooks.batching import DEFAULT_BATCH_TOKENS, batches_by_length
 from hooks.errors import InvalidInput
-from hooks.model import LanguageModel
+from hooks.models.model import LanguageModel
 from hooks.generation.phases import serving
 from hooks.generation.prefill import read_prompts
 from hooks.tokens import pad

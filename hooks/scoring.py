@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from hooks.model import LanguageModel
+from hooks.models.model import LanguageModel
 from hooks.positions import FromToken, Positions
 from hooks.tokens import TokenBatch, pad
 

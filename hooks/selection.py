@@ -18,12 +18,12 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from hooks.model import LanguageModel
+from hooks.models.model import LanguageModel
 from hooks.generation.phases import Announcement, Phase, current_announcement
 from hooks.positions import Positions
 from hooks.text_positions import TextPositions, last_token_in, tokens_in
 from hooks.tokens import content_mask
-from hooks.watching import Inputs
+from hooks.models.watching import Inputs
 
 Where = Literal["all", "prompt", "generated", "last"]
 """``last`` is each prompt's last token, a special one where the chat template ends with one."""

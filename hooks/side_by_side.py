@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from hooks.backends import Backend, HuggingFaceBackend
+from hooks.models.backends import Backend, HuggingFaceBackend
 
 if TYPE_CHECKING:
-    from hooks.model import LanguageModel
+    from hooks.models.model import LanguageModel
 
 Result = TypeVar("Result")
 _MOST = 8

@@ -33,7 +33,7 @@ from einops import einsum, rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks.backends import check_layers
+from hooks.models.backends import check_layers
 from hooks.directions import (
     Directions,
     Norms,
@@ -44,10 +44,10 @@ from hooks.directions import (
     unit_vectors,
 )
 from hooks.errors import InvalidInput
-from hooks.model import LanguageModel
+from hooks.models.model import LanguageModel
 from hooks.generation.phases import Phase, Served, current_announcement, served_prompts, whole_prompts
 from hooks.selection import Rule, Where, check_positions, select, waits_for_drawn
-from hooks.watching import Inputs
+from hooks.models.watching import Inputs
 
 
 def add(

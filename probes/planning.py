@@ -31,7 +31,7 @@ _WIDTHS = 12.0
 
 @dataclass(frozen=True)
 class Size:
-    """One model, as `hooks.architecture` counts it."""
+    """One model, as `hooks.models.architecture` counts it."""
 
     n_parameters: int
     reading_flops: float

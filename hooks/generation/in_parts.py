@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hooks.batching import ceiling, is_out_of_memory, release_memory, remember_ceiling
 
 if TYPE_CHECKING:
-    from hooks.model import LanguageModel
+    from hooks.models.model import LanguageModel
 
 Written = TypeVar("Written")
 Write = Callable[[Sequence[int]], list[Written]]

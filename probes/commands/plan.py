@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hooks.architecture import Architecture, describe
+from hooks.models.architecture import Architecture, describe
 from hooks.batching import DEFAULT_BATCH_TOKENS
-from hooks.embedded import folder, is_embedded
+from hooks.models.embedded import folder, is_embedded
 from hooks.errors import InvalidInput, ModelError
-from hooks.precision import resolve_device, resolve_dtype
+from hooks.models.precision import resolve_device, resolve_dtype
 from hooks.generation.prefill import tokens_to_read
 from hooks.tokens import encode_prompt, encode_text, is_chat
 from probes.commands.call import Call

@@ -26,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks import InvalidInput
-from hooks.local_files import local_config, public_name
+from hooks.models.local_files import local_config, public_name
 from probes.vectors import EmotionVectors
 
 DOSE = 0.1

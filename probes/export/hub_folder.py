@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from hooks.errors import DataError
-from hooks.local_files import public_name
+from hooks.models.local_files import public_name
 from probes.export.card import dataset_card, model_card, plain
 from probes.export.parquet_files import texts_parquet
 from probes.export.source import Source

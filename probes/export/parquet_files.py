@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from einops import rearrange
 
-from hooks.local_files import public_name
+from hooks.models.local_files import public_name
 from probes.export.control import as_text
 from probes.vectors import EmotionVectors
 

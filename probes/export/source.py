@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hooks.errors import DataError, InvalidInput
-from hooks.local_files import public_name
+from hooks.models.local_files import public_name
 from probes.config import config_folder, load_config
 from probes.corpus import Cell, read_cell
 from probes.storage import read_json

@@ -5,9 +5,9 @@ Contract: a model's config is read, never its weights; nothing is written.
 
 from collections.abc import Sequence
 
-from hooks.architecture import describe
+from hooks.models.architecture import describe
 from hooks.errors import DataError, InvalidInput
-from hooks.precision import quantization_config, resolve_device, resolve_dtype
+from hooks.models.precision import quantization_config, resolve_device, resolve_dtype
 from probes.folds import MIN_TOPICS
 from probes.runs import Run
 

@@ -11,7 +11,7 @@ import small_runs
 import torch
 
 import hooks
-from hooks.precision import computes_in_bfloat16
+from hooks.models.precision import computes_in_bfloat16
 from probes import EmotionVectors
 from probes.corpus import read_jsonl
 from probes.filtering import judge_dialogue, judge_story

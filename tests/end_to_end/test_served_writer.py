@@ -16,7 +16,7 @@ import pytest
 import small_runs
 from small_runs import SmallRun
 
-from hooks import embedded
+from hooks.models import embedded
 from probes.corpus import read_cell
 from probes.run import main
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hooks.embedded import EMBEDDED
-from hooks.licenses import hub_id, license_of
+from hooks.models.embedded import EMBEDDED
+from hooks.models.licenses import hub_id, license_of
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

@@ -5,7 +5,7 @@ import torch
 
 import hooks
 from hooks.errors import InvalidInput
-from hooks.model import LanguageModel
+from hooks.models.model import LanguageModel
 
 VECTORS = torch.randn(3, 2, 32, generator=torch.Generator().manual_seed(0))
 

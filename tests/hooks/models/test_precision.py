@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hooks.errors import InvalidInput
-from hooks.precision import (
+from hooks.models.precision import (
     computes_in_bfloat16,
     quantization_config,
     resolve_device,

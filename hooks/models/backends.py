@@ -26,8 +26,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hooks.errors import InvalidInput
-from hooks.structure import Structure, find_structure, first_tensor
-from hooks.watching import SeeInputs, watching
+from hooks.models.structure import Structure, find_structure, first_tensor
+from hooks.models.watching import SeeInputs, watching
 
 ResidHook = Callable[[Tensor, int], Tensor | None]
 """(residual [batch position d_model], layer) -> None, or the residual to use instead."""

@@ -5,8 +5,8 @@ import json
 import pytest
 from huggingface_hub import constants
 
-from hooks import embedded
-from hooks.local_files import local_config, local_file, public_name
+from hooks.models import embedded
+from hooks.models.local_files import local_config, local_file, public_name
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

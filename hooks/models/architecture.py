@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from hooks import embedded
+from hooks.models import embedded
 from hooks.errors import ModelError
-from hooks.structure import find_blocks
+from hooks.models.structure import find_blocks
 
 
 @dataclass(frozen=True)

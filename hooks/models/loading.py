@@ -19,10 +19,10 @@ from typing import Any, Literal
 
 import torch
 
-from hooks import embedded
+from hooks.models import embedded
 from hooks.errors import InvalidInput, ModelError
-from hooks.model import LanguageModel
-from hooks.precision import quantization_config, resolve_device, resolve_dtype
+from hooks.models.model import LanguageModel
+from hooks.models.precision import quantization_config, resolve_device, resolve_dtype
 
 BackendChoice = Literal["auto", "transformerlens", "huggingface"]
 _logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hooks import embedded
+from hooks.models import embedded
 
 
 def local_file(name: str, file: str, revision: str | None = None) -> Path | None:

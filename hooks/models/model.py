@@ -19,9 +19,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks import tokens
-from hooks.backends import Backend, HuggingFaceBackend, TransformerLensBackend
+from hooks.models.backends import Backend, HuggingFaceBackend, TransformerLensBackend
 from hooks.errors import InvalidInput, ModelError
-from hooks.fingerprint import fingerprint_of
+from hooks.models.fingerprint import fingerprint_of
 from hooks.generation.sampling import Generation, sample
 from hooks.generation.in_parts import write_in_parts
 

@@ -8,7 +8,7 @@ from torch import nn
 from transformers import BertConfig, BertLMHeadModel, PretrainedConfig, PreTrainedModel
 
 from hooks.errors import ModelError
-from hooks.structure import find_structure
+from hooks.models.structure import find_structure
 
 NAMES = {
     "gpt2": ("transformer", "transformer.h", "transformer.ln_f"),

@@ -5,7 +5,7 @@ import torch
 from transformers import DynamicCache
 
 import hooks
-from hooks.architecture import describe
+from hooks.models.architecture import describe
 from hooks.errors import ModelError
 
 

@@ -7,8 +7,8 @@
 
 from dataclasses import dataclass
 
-from hooks import embedded
-from hooks.local_files import local_file, public_name
+from hooks.models import embedded
+from hooks.models.local_files import local_file, public_name
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import tiny_models
 import torch
 
 import hooks
-from hooks import FromToken, embedded
+from hooks import FromToken
+from hooks.models import embedded
 from hooks.errors import DataError, InvalidInput, ModelError
 
 TEXT = "She ran down the hill laughing, and the whole valley lay in front of her."

@@ -1,0 +1,1 @@
+"""A name becomes a `LanguageModel`: loading, backends, precision, fingerprints, embedded models."""
