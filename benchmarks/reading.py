@@ -12,7 +12,7 @@ from benchmarks.children import Child, Turn
 from benchmarks.recipes import ALONE, COMPILED, HIDDEN_STATES, OURS, RECIPES
 from benchmarks.tables import gigabytes, rate, table, times
 from benchmarks.texts import texts
-from hooks.batching import tune
+from hooks.reading.batching import tune
 
 SUBJECTS = ("embedded:gemma-3-270m", "embedded:smollm2-135m-instruct")
 GOALS = {

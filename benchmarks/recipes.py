@@ -13,7 +13,7 @@ from einops import rearrange
 from torch import Tensor
 
 import hooks
-from hooks.compilation import compiled
+from hooks.reading.compilation import compiled
 from hooks.tokens import pad
 
 

@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hooks.capture import Pooled, Residuals, pooled_resid_post, resid_post
+    from hooks.reading.capture import Pooled, Residuals, pooled_resid_post, resid_post
     from hooks.errors import DataError, EmotionLensError, InvalidInput, ModelError, StaleArtifact
     from hooks.generation.sampling import Generation
     from hooks.models.loading import load

@@ -26,7 +26,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks import tokens
-from hooks.capture import pooled_resid_post, resid_post
+from hooks.reading.capture import pooled_resid_post, resid_post
 from hooks.models.loading import BackendChoice, load
 from hooks.models.model import LanguageModel
 from hooks.positions import FromToken

@@ -25,7 +25,7 @@ from torch import Tensor
 import hooks
 from hooks import InvalidInput, LanguageModel
 from hooks.directions import Directions, Norms, Operation
-from hooks.scoring import next_tokens
+from hooks.reading.scoring import next_tokens
 from hooks.selection import Rule, Where
 from probes.statistics import bootstrap_indices, percentile_interval
 

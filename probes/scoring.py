@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks import FromToken, LanguageModel, pooled_resid_post
-from hooks.pieces import Stretch, content_pieces
+from hooks.reading.token_offsets import Stretch, content_pieces
 from probes.sweeping import cut_long
 from probes.vectors import EmotionVectors
 

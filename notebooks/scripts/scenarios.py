@@ -27,7 +27,7 @@ import torch
 from IPython.display import Image
 
 import hooks
-from hooks.embeddings import mean_input_embedding
+from hooks.reading.embeddings import mean_input_embedding
 from probes.denoising import emotion_means, mean_difference, neutral_components, project_out
 from probes.experiments.messages import cosines, place, read_messages
 from probes.experiments.scenario_matrix import judge

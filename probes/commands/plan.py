@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hooks.models.architecture import Architecture, describe
-from hooks.batching import DEFAULT_BATCH_TOKENS
+from hooks.reading.batching import DEFAULT_BATCH_TOKENS
 from hooks.models.embedded import folder, is_embedded
 from hooks.errors import InvalidInput, ModelError
 from hooks.models.precision import resolve_device, resolve_dtype

@@ -26,7 +26,7 @@ from torch import Tensor
 import hooks
 from hooks import LanguageModel, Last
 from hooks.directions import Operation
-from hooks.scoring import continuation_tokens
+from hooks.reading.scoring import continuation_tokens
 from hooks.selection import Rule, Where
 from probes.dosing import Budget, Cost, Gauge, on_texts
 from probes.experiments.steering_words import CARRIERS, first_tokens, last_residuals, log_probs

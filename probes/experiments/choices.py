@@ -22,7 +22,7 @@ from torch import Tensor
 
 import hooks
 from hooks import InvalidInput, LanguageModel
-from hooks.endings import batch_at_end, next_token_logits
+from hooks.reading.last_token import batch_at_end, next_token_logits
 from hooks.positions import Spans
 from hooks.tokens import content_places
 from probes.experiments.bradley_terry import Pair

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks import FromToken, LanguageModel
-from hooks.embeddings import input_embedding, mean_input_embedding
+from hooks.reading.embeddings import input_embedding, mean_input_embedding
 from probes.corpus import read_corpus
 from probes.experiments.steering_words import first_tokens
 from probes.folds import Folds, basis_of

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks import LanguageModel
-from hooks.endings import at_end
+from hooks.reading.last_token import at_end
 from probes.unit import unit
 
 N_PERMUTATIONS = 2000

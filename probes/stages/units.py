@@ -240,8 +240,8 @@ class Reading:
     def do(self, unit: ReadingUnit | TuningUnit, advance: Advance) -> Any:
         """See `cluster.Job`; a shard, or a number of tokens."""
         from hooks import FromToken, Spaced, pooled_resid_post
-        from hooks.batching import batch_tokens_for
-        from hooks.compilation import compiled
+        from hooks.reading.batching import batch_tokens_for
+        from hooks.reading.compilation import compiled
         from probes.activations import make_shard
 
         if isinstance(unit, TuningUnit):

@@ -6,7 +6,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from hooks import InvalidInput
-from hooks.scoring import next_tokens
+from hooks.reading.scoring import next_tokens
 from probes.dosing import Budget, Cost, Gauge, on_texts, usable_dose
 
 TEXTS = [

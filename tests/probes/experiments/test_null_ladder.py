@@ -9,7 +9,7 @@ import torch
 from planted_runs import emotion_rows, plant
 
 import hooks
-from hooks.embeddings import mean_input_embedding
+from hooks.reading.embeddings import mean_input_embedding
 from probes.experiments import find_experiment
 from probes.experiments.embedded_stories import embedded_stories, name_embeddings
 from probes.folds import Folds

@@ -318,7 +318,7 @@ class TestBatchSize:
             seen.append(options["batch_tokens"])
             return real(*arguments, **options)
 
-        monkeypatch.setattr("hooks.capture.pooled_resid_post", watch)
+        monkeypatch.setattr("hooks.reading.capture.pooled_resid_post", watch)
         return seen
 
     def test_a_resumed_run_goes_on_with_the_size_it_began_with(self, reading_run, sizes):
@@ -336,8 +336,8 @@ class TestBatchSize:
     def test_a_size_that_was_measured_is_kept_whatever_is_measured_later(
         self, reading_run, sizes, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr("hooks.batching._TOO_SMALL", 0)  # so that tiny models are measured too
-        monkeypatch.setattr("hooks.batching._SIZES", (128, 256))
+        monkeypatch.setattr("hooks.reading.batching._TOO_SMALL", 0)  # so that tiny models are measured too
+        monkeypatch.setattr("hooks.reading.batching._SIZES", (128, 256))
         monkeypatch.setenv("EMOTION_LENS_CACHE", str(tmp_path / "cache"))
         made = reading_run()
         made.stages(*READING)

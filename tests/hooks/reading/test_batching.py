@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import hooks
-from hooks import batching
+from hooks.reading import batching
 from hooks.errors import ModelError
 
 TEXTS = [

@@ -6,7 +6,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from hooks import InvalidInput
-from hooks.scoring import continuation_tokens, next_tokens
+from hooks.reading.scoring import continuation_tokens, next_tokens
 
 TEXTS = ["She ran down the hill.", "The old man sat by the window and watched the rain fall."]
 

@@ -7,9 +7,9 @@ import torch
 
 import hooks
 from hooks import FromToken, Last, Span
-from hooks.batching import batches_by_length
+from hooks.reading.batching import batches_by_length
 from hooks.errors import InvalidInput
-from hooks.pieces import content_pieces
+from hooks.reading.token_offsets import content_pieces
 from hooks.tokens import pad
 
 TEXTS = [

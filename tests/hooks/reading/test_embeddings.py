@@ -4,7 +4,7 @@ import torch
 from einops import reduce
 
 import hooks
-from hooks.embeddings import input_embedding, mean_input_embedding
+from hooks.reading.embeddings import input_embedding, mean_input_embedding
 
 TEXTS = ["The old man sat by the window and watched.", "Nobody came.", ""]
 

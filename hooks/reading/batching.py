@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from hooks.models.embedded import cache_folder
-from hooks.side_by_side import Crew, passes_at_once
+from hooks.reading.side_by_side import Crew, passes_at_once
 
 if TYPE_CHECKING:
     from hooks.models.model import LanguageModel

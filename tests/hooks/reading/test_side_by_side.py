@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import hooks
 from hooks import FromToken
 from hooks.generation.phases import Served, served_prompts
-from hooks.side_by_side import Crew, passes_at_once
+from hooks.reading.side_by_side import Crew, passes_at_once
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "every", "old", "door"]
 TEXTS = [" ".join(WORDS[: 1 + n % len(WORDS)]) for n in range(40)]

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks.models.backends import check_layers
-from hooks.batching import DEFAULT_BATCH_TOKENS, batches_by_length
+from hooks.reading.batching import DEFAULT_BATCH_TOKENS, batches_by_length
 from hooks.errors import InvalidInput
 from hooks.models.model import LanguageModel
 from hooks.generation.phases import serving

@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks.models.backends import Backend, check_layers, plain_layers
-from hooks.batching import (
+from hooks.reading.batching import (
     DEFAULT_BATCH_TOKENS,
     batches_by_length,
     ceiling,
@@ -42,7 +42,7 @@ from hooks.errors import InvalidInput, ModelError
 from hooks.models.model import LanguageModel
 from hooks.generation.phases import serving
 from hooks.positions import FromToken, Positions
-from hooks.side_by_side import Crew, passes_at_once
+from hooks.reading.side_by_side import Crew, passes_at_once
 from hooks.tokens import TokenBatch, pad, plain_ids, several
 
 

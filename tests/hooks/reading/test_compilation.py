@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import hooks
-from hooks.compilation import compiled
+from hooks.reading.compilation import compiled
 
 TEXTS = [
     "the cat sat on the mat and looked at the door",
