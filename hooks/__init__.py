@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hooks.models.loading import load
     from hooks.models.model import LanguageModel
     from hooks.positions import FromToken, Last, Spaced, Span
-    from hooks.steering import Steering, steer, steer_each
+    from hooks.steering.steer import Steering, steer, steer_each
     from hooks.text_positions import Speaker, TextSpan
 
 _HOMES = {

@@ -24,9 +24,9 @@ from torch import Tensor
 
 import hooks
 from hooks import InvalidInput, LanguageModel
-from hooks.directions import Directions, Norms, Operation
+from hooks.steering.directions import Directions, Norms, Operation
 from hooks.reading.scoring import next_tokens
-from hooks.selection import Rule, Where
+from hooks.steering.selection import Rule, Where
 from probes.statistics import bootstrap_indices, percentile_interval
 
 SKIPPED_TOKENS = 8

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from hooks import Last, Span, Speaker, TextSpan
-from hooks.directions import Operation
+from hooks.steering.directions import Operation
 from hooks.errors import InvalidInput
-from hooks.selection import Rule, Where
+from hooks.steering.selection import Rule, Where
 from probes.commands.call import Call, listed
 from probes.commands.steered_page import render
 from probes.commands.steered_text import (

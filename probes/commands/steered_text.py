@@ -25,9 +25,9 @@ from torch import Tensor
 
 import hooks
 from hooks import LanguageModel, Last
-from hooks.directions import Operation
+from hooks.steering.directions import Operation
 from hooks.reading.scoring import continuation_tokens
-from hooks.selection import Rule, Where
+from hooks.steering.selection import Rule, Where
 from probes.dosing import Budget, Cost, Gauge, on_texts
 from probes.experiments.steering_words import CARRIERS, first_tokens, last_residuals, log_probs
 from probes.vectors import EmotionVectors

@@ -34,7 +34,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks.models.backends import check_layers
-from hooks.directions import (
+from hooks.steering.directions import (
     Directions,
     Norms,
     Operation,
@@ -46,7 +46,7 @@ from hooks.directions import (
 from hooks.errors import InvalidInput
 from hooks.models.model import LanguageModel
 from hooks.generation.phases import Phase, Served, current_announcement, served_prompts, whole_prompts
-from hooks.selection import Rule, Where, check_positions, select, waits_for_drawn
+from hooks.steering.selection import Rule, Where, check_positions, select, waits_for_drawn
 from hooks.models.watching import Inputs
 
 

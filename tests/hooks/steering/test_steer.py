@@ -7,7 +7,8 @@ import torch
 from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
-from hooks import InvalidInput, steering
+from hooks import InvalidInput
+from hooks.steering import steer as steering
 from hooks.reading.last_token import at_end, next_token_logits
 from hooks.generation.sampling import stop_ids
 

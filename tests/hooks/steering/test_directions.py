@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hooks import InvalidInput
-from hooks.directions import check_steered_layers, coefficients, unit_vectors
+from hooks.steering.directions import check_steered_layers, coefficients, unit_vectors
 
 N_LAYERS, D_MODEL = 4, 3
 ROWS = torch.arange(12.0).reshape(N_LAYERS, D_MODEL) + 1

@@ -1,0 +1,1 @@
+"""Writing into the residual stream: what is added, where, and in which directions."""
