@@ -14,7 +14,7 @@ from torch import Tensor
 
 import hooks
 from hooks.reading.compilation import compiled
-from hooks.tokens import pad
+from hooks.tokens.encoding import pad
 
 
 def ours(model: hooks.LanguageModel, texts: Sequence[str], **options: Any) -> Tensor:

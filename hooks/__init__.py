@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from hooks.generation.sampling import Generation
     from hooks.models.loading import load
     from hooks.models.model import LanguageModel
-    from hooks.positions import FromToken, Last, Spaced, Span
+    from hooks.tokens.positions import FromToken, Last, Spaced, Span
     from hooks.steering.steer import Steering, steer, steer_each
-    from hooks.text_positions import Speaker, TextSpan
+    from hooks.tokens.text_positions import Speaker, TextSpan
 
 _HOMES = {
     "load": "loading",

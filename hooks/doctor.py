@@ -25,13 +25,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks import tokens
+from hooks.tokens import encoding as tokens
 from hooks.reading.capture import pooled_resid_post, resid_post
 from hooks.models.loading import BackendChoice, load
 from hooks.models.model import LanguageModel
-from hooks.positions import FromToken
+from hooks.tokens.positions import FromToken
 from hooks.models.precision import computes_in_bfloat16
-from hooks.tokens import content_places
+from hooks.tokens.encoding import content_places
 
 _TEXTS = (
     "The ferry was late, so they stood on the pier and counted the boats that came in.",

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import Any
 
 from hooks.errors import InvalidInput
-from hooks.tokens import is_chat
+from hooks.tokens.encoding import is_chat
 
 USER, ASSISTANT = "user", "assistant"
 _LINES = {USER: "Person", ASSISTANT: "Assistant"}

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from hooks.generation.cache import overlooks_padding, room_for, select_rows
 from hooks.generation.phases import prompts_must_be_whole
-from hooks.tokens import pad
+from hooks.tokens.encoding import pad
 
 _MIN_SHARED = 16
 """Beginnings shorter than this are not worth a pass of their own."""

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks import tokens
+from hooks.tokens import encoding as tokens
 from hooks.models.backends import Backend, HuggingFaceBackend, TransformerLensBackend
 from hooks.errors import InvalidInput, ModelError
 from hooks.models.fingerprint import fingerprint_of

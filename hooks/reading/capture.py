@@ -41,9 +41,9 @@ from hooks.reading.batching import (
 from hooks.errors import InvalidInput, ModelError
 from hooks.models.model import LanguageModel
 from hooks.generation.phases import serving
-from hooks.positions import FromToken, Positions
+from hooks.tokens.positions import FromToken, Positions
 from hooks.reading.side_by_side import Crew, passes_at_once
-from hooks.tokens import TokenBatch, pad, plain_ids, several
+from hooks.tokens.encoding import TokenBatch, pad, plain_ids, several
 
 
 @dataclass(frozen=True)

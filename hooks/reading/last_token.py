@@ -18,7 +18,7 @@ from hooks.errors import InvalidInput
 from hooks.models.model import LanguageModel
 from hooks.generation.phases import serving
 from hooks.generation.prefill import read_prompts
-from hooks.tokens import pad
+from hooks.tokens.encoding import pad
 
 
 @torch.no_grad()

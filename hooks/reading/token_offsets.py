@@ -12,7 +12,7 @@ are empty but for the first; so is a beginning-of-sequence token that the text d
 from typing import Any
 
 from hooks.models.model import LanguageModel
-from hooks.tokens import content_places
+from hooks.tokens.encoding import content_places
 
 Stretch = tuple[int, int]
 

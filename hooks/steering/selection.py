@@ -3,8 +3,8 @@
 1. Each pass is a prompt or adds tokens that were just drawn: generation announces it, and a pass
    nobody announced adds tokens when it brings one token to a cache. Without a cache each step of a
    library's generation is a pass over both, and chooses what the steps before it chose.
-2. A phase's name picks by that. A rule of `hooks.positions` counts content tokens of the prompt. A
-   rule of `hooks.text_positions` reads the text so far, which is known of prompts given in one
+2. A phase's name picks by that. A rule of `hooks.tokens.positions` counts content tokens of the prompt. A
+   rule of `hooks.tokens.text_positions` reads the text so far, which is known of prompts given in one
    pass and of `LanguageModel.generate`.
 
 Contract: padding is never selected, nor a row of a batch whose text has already ended. A rule that
@@ -20,9 +20,9 @@ from torch import Tensor
 from hooks.errors import InvalidInput
 from hooks.models.model import LanguageModel
 from hooks.generation.phases import Announcement, Phase, current_announcement
-from hooks.positions import Positions
-from hooks.text_positions import TextPositions, last_token_in, tokens_in
-from hooks.tokens import content_mask
+from hooks.tokens.positions import Positions
+from hooks.tokens.text_positions import TextPositions, last_token_in, tokens_in
+from hooks.tokens.encoding import content_mask
 from hooks.models.watching import Inputs
 
 Where = Literal["all", "prompt", "generated", "last"]

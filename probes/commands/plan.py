@@ -14,7 +14,7 @@ from hooks.models.embedded import folder, is_embedded
 from hooks.errors import InvalidInput, ModelError
 from hooks.models.precision import resolve_device, resolve_dtype
 from hooks.generation.prefill import tokens_to_read
-from hooks.tokens import encode_prompt, encode_text, is_chat
+from hooks.tokens.encoding import encode_prompt, encode_text, is_chat
 from probes.commands.call import Call
 from probes.config import Config, ModelSettings, WriterSettings
 from probes.corpus import read_cell

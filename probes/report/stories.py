@@ -12,7 +12,7 @@ several tokens is one piece, with the mean of their scores.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hooks.tokens import content_places
+from hooks.tokens.encoding import content_places
 from probes.corpus import Cell
 from probes.report.contents import HeatedStory
 

@@ -17,7 +17,7 @@ import hooks
 from hooks import FromToken, Last, Span
 from hooks.doctor import examine
 from hooks.errors import InvalidInput, ModelError
-from hooks.tokens import pad
+from hooks.tokens.encoding import pad
 
 transformer_lens: Any = pytest.importorskip("transformer_lens")
 try:

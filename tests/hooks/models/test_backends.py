@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 import hooks
 from hooks.errors import InvalidInput, ModelError
-from hooks.tokens import pad
+from hooks.tokens.encoding import pad
 
 ARCHITECTURES = ("gpt2", "llama", "qwen3", "gemma3", "gemma4", "mistral", "olmo2", "phi3")
 FUSED = re.compile(r"\.(q|k|v|in|gate)\._original_component\.(weight|bias)$")

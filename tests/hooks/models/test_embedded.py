@@ -218,7 +218,7 @@ class TestRealModels:
     def test_a_chat_prompt_of_smollm2_has_one_beginning(self):
         from transformers import AutoTokenizer
 
-        from hooks.tokens import encode_prompt
+        from hooks.tokens.encoding import encode_prompt
 
         tokenizer = AutoTokenizer.from_pretrained(embedded.folder("smollm2-135m-instruct"))
         ids = encode_prompt(tokenizer, "Write a sentence about rain.")

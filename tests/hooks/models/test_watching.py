@@ -6,7 +6,7 @@ from tiny_models import decoder_blocks
 
 import hooks
 from hooks import InvalidInput
-from hooks.tokens import pad
+from hooks.tokens.encoding import pad
 from hooks.models.watching import watching
 
 TEXTS = ["The old man sat by the window and watched the rain fall.", "Nobody came."]

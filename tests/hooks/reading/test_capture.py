@@ -10,7 +10,7 @@ from hooks import FromToken, Last, Span
 from hooks.reading.batching import batches_by_length
 from hooks.errors import InvalidInput
 from hooks.reading.token_offsets import content_pieces
-from hooks.tokens import pad
+from hooks.tokens.encoding import pad
 
 TEXTS = [
     "The old man sat by the window and watched the rain fall on the empty street.",

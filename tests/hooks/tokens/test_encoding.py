@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from hooks.errors import InvalidInput
-from hooks.tokens import (
+from hooks.tokens.encoding import (
     content_places,
     encode_prompt,
     encode_text,

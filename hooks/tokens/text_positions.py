@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from hooks.errors import InvalidInput
-from hooks.tokens import is_chat
+from hooks.tokens.encoding import is_chat
 
 Stretch = tuple[int, int]
 _FIRST, _SECOND, _THIRD, _SYSTEM = "qzfirstzq", "qzsecondzq", "qzthirdzq", "qzsystemzq"

@@ -6,7 +6,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from hooks import InvalidInput, Speaker, TextSpan
-from hooks.text_positions import last_token_in, spelled, tokens_in, turn_marks
+from hooks.tokens.text_positions import last_token_in, spelled, tokens_in, turn_marks
 
 CHAT = [
     {"role": "system", "content": "The old man sat."},
