@@ -27,7 +27,7 @@ from hooks import InvalidInput, LanguageModel
 from hooks.steering.directions import Directions, Norms, Operation
 from hooks.reading.scoring import next_tokens
 from hooks.steering.selection import Rule, Where
-from probes.statistics import bootstrap_indices, percentile_interval
+from probes.analysis.statistics import bootstrap_indices, percentile_interval
 
 SKIPPED_TOKENS = 8
 """The first tokens of a text are hard for any model, steered or not."""

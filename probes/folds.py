@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.denoising import neutral_components
-from probes.holdout import (
+from probes.analysis.held_out import (
     Basis,
     Design,
     Rows,

@@ -50,7 +50,7 @@ def reader_of(name: str) -> Reader | None:
 
 def exact_interval(successes: int, trials: int) -> Interval:
     """95% interval of a count (Clopper & Pearson)."""
-    from probes.statistics import binomial_interval
+    from probes.analysis.statistics import binomial_interval
 
     low, high = binomial_interval(successes, trials)
     return low * trials, high * trials
@@ -76,7 +76,7 @@ def _human(component: int, scale: str, note: str = "") -> Callable[[Mapping[str,
             return f"{len(rated)} of this run's emotions have human ratings"
         import torch
 
-        from probes.statistics import pearson
+        from probes.analysis.statistics import pearson
 
         x = torch.tensor([coordinates[i][component] for i in rated], dtype=torch.float64)
         y = torch.tensor([human[geometry["emotions"][i]][scale] for i in rated])

@@ -77,7 +77,7 @@ def _compare(
     first: Any, second: Any, wanted: list[str], layer: int | None, resamples: int, seed: int
 ) -> dict[str, Any]:
     """Compare two bundles of vectors at one layer of each."""
-    from probes import comparison
+    from probes.analysis import similarity as comparison
 
     shared = [name for name in first.emotions if name in second.emotions]
     unknown = [name for name in wanted if name not in shared]

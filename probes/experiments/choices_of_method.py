@@ -25,10 +25,10 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from probes import refits
-from probes.accuracy import Estimate, mean_by_topics
+from probes.analysis import refits
+from probes.analysis.intervals import Estimate, mean_by_topics
 from probes.folds import Folds, NeutralKind, basis_of
-from probes.headline import (
+from probes.analysis.agreement import (
     RatingMatch,
     Reference,
     cluster_ari,
@@ -37,7 +37,7 @@ from probes.headline import (
     match_ratings,
     reference,
 )
-from probes.holdout import Basis, CellSums, Design, Trained, centered, rank_of, scores
+from probes.analysis.held_out import Basis, CellSums, Design, Trained, centered, rank_of, scores
 from probes.materials import Materials
 
 STATISTICS = {

@@ -17,18 +17,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probes import refits
-from probes.accuracy import Estimate
+from probes.analysis import refits
+from probes.analysis.intervals import Estimate
 from probes.experiments import Experiment, Measured
 from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.cluster_figures import cluster_agreement
 from probes.folds import Folds
-from probes.geometry import adjusted_rand_index, agreement, hierarchical_labels, kmeans_labels
-from probes.headline import reference
-from probes.holdout import CellSums, dealt_within_topics
+from probes.analysis.geometry import adjusted_rand_index, agreement, hierarchical_labels, kmeans_labels
+from probes.analysis.agreement import reference
+from probes.analysis.held_out import CellSums, dealt_within_topics
 from probes.materials import Materials
-from probes.statistics import permutation_p_value
+from probes.analysis.statistics import permutation_p_value
 
 Method = Callable[[Tensor], Tensor]
 

@@ -23,8 +23,8 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.accuracy import mean_by_topics
-from probes.statistics import permutation_p_value
+from probes.analysis.intervals import mean_by_topics
+from probes.analysis.statistics import permutation_p_value
 
 N_BOOTSTRAP = 2000
 

@@ -15,7 +15,7 @@ from hooks.reading.embeddings import input_embedding, mean_input_embedding
 from probes.corpus import read_corpus
 from probes.experiments.steering_words import first_tokens
 from probes.folds import Folds, basis_of
-from probes.holdout import Rows, centered
+from probes.analysis.held_out import Rows, centered
 from probes.materials import Materials
 
 

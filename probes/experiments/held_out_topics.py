@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from probes.accuracy import balanced, mean_by_topics, mean_recall, top_k
+from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top_k
 from probes.experiments import Experiment, Measured
 from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.accuracy_figures import accuracy_by_layer
 from probes.folds import MIN_TOPICS, Folds
-from probes.holdout import (
+from probes.analysis.held_out import (
     Design,
     choose_nested,
     dealt_within_topics,
@@ -34,7 +34,7 @@ from probes.holdout import (
     whitened,
 )
 from probes.materials import Materials
-from probes.statistics import permutation_p_value
+from probes.analysis.statistics import permutation_p_value
 
 
 def measure(materials: Materials) -> Measured:

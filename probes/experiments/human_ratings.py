@@ -33,12 +33,12 @@ from probes.experiments import Experiment, Measured
 from probes.experiments.wording import correlation
 from probes.figures import Figure
 from probes.figures.rating_figures import rating_scatter
-from probes.geometry import principal_components
-from probes.headline import N_SEARCHED
+from probes.analysis.geometry import principal_components
+from probes.analysis.agreement import N_SEARCHED
 from probes.materials import Materials
 from probes.norm_files import Norms, read_norms
-from probes.norms import MIN_RATED, rating_table
-from probes.statistics import (
+from probes.analysis.ratings import MIN_RATED, rating_table
+from probes.analysis.statistics import (
     partial_correlation,
     pearson,
     permutation_p_value,

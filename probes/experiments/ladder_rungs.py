@@ -18,11 +18,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from probes import refits
-from probes.accuracy import Estimate, mean_by_topics
+from probes.analysis import refits
+from probes.analysis.intervals import Estimate, mean_by_topics
 from probes.experiments.embedded_stories import embedded_stories, name_embeddings
 from probes.folds import Folds
-from probes.headline import (
+from probes.analysis.agreement import (
     RatingMatch,
     Reference,
     cluster_ari,
@@ -31,7 +31,7 @@ from probes.headline import (
     match_ratings,
     reference,
 )
-from probes.holdout import (
+from probes.analysis.held_out import (
     Basis,
     CellSums,
     Rows,

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.statistics import bootstrap_indices, percentile_interval
+from probes.analysis.statistics import bootstrap_indices, percentile_interval
 
 N_BOOTSTRAP = 2000
 

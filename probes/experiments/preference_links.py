@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.experiments.bradley_terry import ELO
-from probes.statistics import (
+from probes.analysis.statistics import (
     bootstrap_indices,
     pearson,
     percentile_interval,

@@ -26,8 +26,8 @@ from probes.experiments.steering_controls import shuffled_vectors
 from probes.figures import Figure
 from probes.figures.preference_figures import activity_elo, preference_coupling
 from probes.materials import Materials
-from probes.norms import rating_table
-from probes.statistics import pearson, permutation_p_value
+from probes.analysis.ratings import rating_table
+from probes.analysis.statistics import pearson, permutation_p_value
 from probes.stimuli import activities
 
 

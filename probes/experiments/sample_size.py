@@ -11,16 +11,16 @@ from typing import Any
 
 import torch
 
-from probes.accuracy import Estimate
+from probes.analysis.intervals import Estimate
 from probes.experiments import Experiment, Measured
 from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.reliability_figures import reliability_by_emotion, sample_size_curve
 from probes.folds import Folds
-from probes.holdout import CellSums
+from probes.analysis.held_out import CellSums
 from probes.materials import Materials
-from probes.reliability import factor_needed, half_cosines, spearman_brown, split_half
-from probes.statistics import bootstrap_indices
+from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
+from probes.analysis.statistics import bootstrap_indices
 
 WANTED = (0.8, 0.9)
 _MIN_TOPICS = 4

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from hooks.errors import InvalidInput
 from probes.experiments.null_effects import mean_interval
-from probes.statistics import permutation_p_value
+from probes.analysis.statistics import permutation_p_value
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
 from probes.figures.confound_figures import choice_bars
 from probes.folds import MIN_TOPICS, Folds
-from probes.holdout import Design, topic_folds
+from probes.analysis.held_out import Design, topic_folds
 from probes.materials import Materials, Stories
 
 THRESHOLDS = (0.25, 0.5, 0.75, 0.9)

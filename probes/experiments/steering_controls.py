@@ -22,7 +22,7 @@ from torch import Tensor
 from probes.denoising import MeanAccumulator, mean_difference, project_out
 from probes.experiments.null_effects import matched_directions
 from probes.materials import Materials
-from probes.norms import rating_table
+from probes.analysis.ratings import rating_table
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ own limits is added elsewhere, and so are limits that every run has.
 from collections.abc import Mapping
 from typing import Any
 
-from probes.analysis import MIN_UMAP
+from probes.analysis.describe import MIN_UMAP
 from probes.experiments import NAMES
 from probes.report.headline import SIGNIFICANT, display_name
 

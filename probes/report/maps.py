@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes import geometry
+from probes.analysis import geometry
 from probes.figures.reading import correlation, share
 
 N_NEIGHBORS = 5

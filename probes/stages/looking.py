@@ -5,9 +5,9 @@ import io
 from typing import Any
 
 from probes import figures
-from probes.analysis import CellSums, describe_geometry, describe_layers, describe_lens
+from probes.analysis.describe import CellSums, describe_geometry, describe_layers, describe_lens
 from probes.experiments import EXPERIMENTS, find_experiment
-from probes.lens import readable_tokens
+from probes.analysis.logit_lens import readable_tokens
 from probes.materials import Materials
 from probes.models import Models
 from probes.reporting import Reporter

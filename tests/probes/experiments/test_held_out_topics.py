@@ -11,11 +11,11 @@ from hooks.errors import InvalidInput
 from probes import figures
 from probes.experiments import find_experiment
 from probes.experiments.held_out_topics import _limits, nested_null
-from probes.holdout import Design, dealt_within_topics, held_out_ranks_again, inner_hits
+from probes.analysis.held_out import Design, dealt_within_topics, held_out_ranks_again, inner_hits
 from probes.materials import Materials
 from probes.models import Models
 from probes.reporting import Silent
-from probes.statistics import permutation_p_value
+from probes.analysis.statistics import permutation_p_value
 
 EMPTY = torch.zeros(0, 6)
 MEASURE = find_experiment("held-out-topics").measure

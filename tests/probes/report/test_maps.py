@@ -5,7 +5,7 @@ import made_up_report
 import pytest
 import torch
 
-from probes import geometry
+from probes.analysis import geometry
 from probes.report.maps import describe_map
 
 EMOTIONS = made_up_report.emotions_with((), 12)

@@ -33,7 +33,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
-from probes.statistics import permutation_p_value
+from probes.analysis.statistics import permutation_p_value
 from probes.unit import unit
 
 FEWEST = 8

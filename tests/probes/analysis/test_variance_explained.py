@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from hooks.errors import InvalidInput
-from probes.explained import explained, explained_in, within
+from probes.analysis.variance_explained import explained, explained_in, within
 
 QUICK = {"n_resamples": 50, "n_permutations": 39, "seed": 0}
 EMOTION = torch.arange(4).repeat(60)

@@ -26,8 +26,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.accuracy import topic_counts
-from probes.statistics import percentile_interval, permutation_p_value
+from probes.analysis.intervals import topic_counts
+from probes.analysis.statistics import percentile_interval, permutation_p_value
 
 TOPIC = "topic"
 _CONSTANT = 1e-9

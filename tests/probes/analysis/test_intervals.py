@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from hooks.errors import DataError, InvalidInput
-from probes.accuracy import Estimate
-from probes.geometry import adjusted_rand_index, kmeans_labels
-from probes.statistics import bootstrap_indices, spread_interval
+from probes.analysis.intervals import Estimate
+from probes.analysis.geometry import adjusted_rand_index, kmeans_labels
+from probes.analysis.statistics import bootstrap_indices, spread_interval
 
 FAMILY = torch.arange(16) % 4
 N_TOPICS = 10

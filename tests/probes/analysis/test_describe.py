@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from probes.analysis import (
+from probes.analysis.describe import (
     MIN_UMAP,
     CellSums,
     describe_geometry,

@@ -13,10 +13,12 @@ from einops import einsum, rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from probes import geometry, lens, norms
-from probes.accuracy import Estimate
+from probes.analysis import geometry
+from probes.analysis import logit_lens as lens
+from probes.analysis import ratings as norms
+from probes.analysis.intervals import Estimate
 from probes.denoising import project_out
-from probes.statistics import binomial_interval, bootstrap_indices, spread_interval
+from probes.analysis.statistics import binomial_interval, bootstrap_indices, spread_interval
 
 N_SEARCHED = 5
 """Leading components searched for valence and arousal."""

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from probes.headline import RatingMatch, gain_in_rating, interval_of, match_ratings, reference
-from probes.statistics import pearson
+from probes.analysis.agreement import RatingMatch, gain_in_rating, interval_of, match_ratings, reference
+from probes.analysis.statistics import pearson
 
 WORDS = [
     "angry",

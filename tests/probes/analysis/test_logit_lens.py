@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from hooks.errors import DataError, InvalidInput
-from probes.lens import (
+from probes.analysis.logit_lens import (
     bottom_tokens,
     family_token_ids,
     own_word_rank,

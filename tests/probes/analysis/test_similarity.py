@@ -6,7 +6,7 @@ from scipy.spatial import procrustes as scipy_procrustes
 from scipy.stats import kstest, spearmanr
 
 from hooks import DataError, InvalidInput
-from probes import comparison
+from probes.analysis import similarity as comparison
 from probes.unit import unit
 
 MEASURES = [comparison.rsa, comparison.cka, comparison.procrustes]

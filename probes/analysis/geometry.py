@@ -11,7 +11,7 @@ Contract
 * A zero vector has no direction and is an error, never a silent NaN.
 
 Does not know what the axes mean: whether a component follows valence is for
-`probes.statistics.search_components` to say. Knows no emotion names, files or figures.
+`probes.analysis.statistics.search_components` to say. Knows no emotion names, files or figures.
 
 Source: "Emotion Concepts and their Function in a Large Language Model" (Anthropic, 2026), the
 section on the geometry of the vectors; Kriegeskorte, Mur & Bandettini 2008

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from probes.holdout import CellSums, Design
-from probes.reliability import factor_needed, half_cosines, spearman_brown, split_half
+from probes.analysis.held_out import CellSums, Design
+from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
 
 N_EMOTIONS, N_TOPICS, D = 6, 16, 400
 

@@ -15,7 +15,7 @@ from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from probes.statistics import bootstrap_indices, percentile_interval, spread_interval
+from probes.analysis.statistics import bootstrap_indices, percentile_interval, spread_interval
 
 
 @dataclass(frozen=True)

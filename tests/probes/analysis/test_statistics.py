@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from hooks.errors import DataError, InvalidInput
-from probes.statistics import (
+from probes.analysis.statistics import (
     benjamini_hochberg,
     bootstrap_indices,
     partial_correlation,

@@ -4,7 +4,7 @@ from scipy.stats import spearmanr
 from torch.nn.functional import one_hot
 
 from hooks.errors import DataError, InvalidInput
-from probes.geometry import (
+from probes.analysis.geometry import (
     agreement,
     cosine_matrix,
     hierarchical_order,

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.statistics import search_components
+from probes.analysis.statistics import search_components
 from probes.stimuli import human_ratings
 
 MIN_RATED = 5

@@ -7,8 +7,8 @@ from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from hooks.errors import InvalidInput
-from probes.accuracy import balanced, mean_by_topics, top_k
-from probes.holdout import (
+from probes.analysis.intervals import balanced, mean_by_topics, top_k
+from probes.analysis.held_out import (
     CellSums,
     Design,
     centered,
@@ -23,7 +23,7 @@ from probes.holdout import (
     topic_folds,
     whitened,
 )
-from probes.statistics import permutation_p_value
+from probes.analysis.statistics import permutation_p_value
 
 N_EMOTIONS, N_TOPICS, D = 4, 6, 16
 EMPTY = torch.zeros(0, D)

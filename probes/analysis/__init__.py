@@ -1,0 +1,1 @@
+"""Pure numbers: geometry, logit lens, statistics, intervals, held-out topics."""
