@@ -14,7 +14,7 @@ from probes.commands.plan import work_out
 from probes.config import parse_config
 from probes.corpus import read_corpus
 from probes.models import Models
-from probes.planning import Rates
+from probes.commands.cost import Rates
 from probes.runs import Run
 
 Pairs = dict[str, tuple[float, float]]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from probes.commands import COMMANDS, Command
 
 if TYPE_CHECKING:
-    from probes.terminal import Terminal
+    from probes.commands.terminal import Terminal
 
 HELP = """\
 emotion-lens: emotion vectors in the residual stream of language models
@@ -82,8 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or "--help" in words or "-h" in words or words == ["help"]:
         print(_help(words), end="")
         return 0 if words else 2
-    from probes.interruption import EXIT_CODE, ends_soon
-    from probes.terminal import Terminal
+    from probes.commands.interruption import EXIT_CODE, ends_soon
+    from probes.commands.terminal import Terminal
 
     terminal = Terminal(quiet=_is_on("quiet", words), as_json=_is_on("json", words))
 

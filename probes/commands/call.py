@@ -13,7 +13,7 @@ from typing import Any
 from hooks.errors import InvalidInput
 from probes.config import Config, load_config, nearest_key
 from probes.runs import Run
-from probes.terminal import Terminal
+from probes.commands.terminal import Terminal
 
 
 @dataclass(frozen=True)

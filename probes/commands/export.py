@@ -14,7 +14,7 @@ from probes.commands.call import Call, listed
 from probes.export.formats import FORMATS, Choice, Export, choose
 from probes.export.source import Source, find_source
 from probes.storage import write_bytes
-from probes.terminal import Terminal
+from probes.commands.terminal import Terminal
 
 _OF_SOME_FORMATS = ("emotions", "layers", "dose", "repo", "public")
 

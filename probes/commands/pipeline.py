@@ -12,7 +12,7 @@ from probes.models import Models
 from probes.runs import Run
 from probes.stages import Stage
 from probes.storage import StorageError, read_json
-from probes.terminal import Terminal
+from probes.commands.terminal import Terminal
 
 
 def main(call: Call) -> int:

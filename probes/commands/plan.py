@@ -18,10 +18,10 @@ from hooks.tokens.encoding import encode_prompt, encode_text, is_chat
 from probes.commands.call import Call
 from probes.config import Config, ModelSettings, WriterSettings
 from probes.corpus import read_cell
-from probes.estimate import duration
-from probes.planning import Plan, Rates, Seen, Size, Task, plan
+from probes.commands.estimate import duration
+from probes.commands.cost import Plan, Rates, Seen, Size, Task, plan
 from probes.runs import Run
-from probes.stages.trial import look, measure, own_contents
+from probes.commands.trial import look, measure, own_contents
 from probes.stages.units import TextKind, most_new_tokens, rules
 from probes.stages.units import plan as cut
 from probes.writing import Rules, first_prompts

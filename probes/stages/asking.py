@@ -8,7 +8,7 @@ from dataclasses import replace
 from probes.config import Config
 from probes.corpus import Cell, read_cell
 from probes.endpoint import Endpoint, Greeting, read_key
-from probes.estimate import Estimate, Seen, Terms, Work, duration, estimate
+from probes.commands.estimate import Estimate, Seen, Terms, Work, duration, estimate
 from probes.exchange import EndpointError
 from probes.runs import Run
 from probes.stages.units import Asking, TextKind, WritingUnit, most_new_tokens, plan, rules

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from probes.commands.plan import work_out
 from probes.corpus import read_corpus
 from probes.models import Models
-from probes.planning import Rates
+from probes.commands.cost import Rates
 from probes.run import main
 
 DATA = Path(__file__).parents[2] / "data"

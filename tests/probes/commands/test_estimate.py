@@ -2,7 +2,7 @@
 
 import pytest
 
-from probes.estimate import Seen, Terms, Work, duration, estimate
+from probes.commands.estimate import Seen, Terms, Work, duration, estimate
 
 WORK = Work(texts=1000, requests=1000, letters=400.0, max_new_tokens=200, max_attempts=4)
 

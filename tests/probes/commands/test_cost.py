@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from probes.planning import Rates, Seen, Size, Task, plan
+from probes.commands.cost import Rates, Seen, Size, Task, plan
 
 PAPER = Task(
     emotions=171,

@@ -29,7 +29,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from probes.estimate import duration
+from probes.commands.estimate import duration
 from probes.reporting import Advance
 
 _SECONDS_BETWEEN_LINES = 15.0

@@ -9,7 +9,7 @@ import pytest
 from test_run import main, python
 
 from probes.stages import NAMES
-from probes.status import progress_of
+from probes.commands.progress import progress_of
 
 
 def by_stage(run):

@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 import signal, sys, time
-from probes.interruption import ends_soon
+from probes.commands.interruption import ends_soon
 def work():
     if sys.argv[1] == "deaf":
         signal.signal(signal.SIGINT, lambda *_: None)
@@ -45,7 +45,7 @@ def test_ctrl_c_ends_code_that_gives_way_and_code_that_does_not(kind, word):
 def test_nothing_is_left_behind():
     import threading
 
-    from probes.interruption import ends_soon
+    from probes.commands.interruption import ends_soon
 
     before = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(before)

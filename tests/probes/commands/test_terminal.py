@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from probes.terminal import Terminal, pace
+from probes.commands.terminal import Terminal, pace
 
 
 def test_tables_are_the_object_of_a_command_without_a_result(capsys):

@@ -19,7 +19,7 @@ from typing import Any
 from hooks.errors import DataError, InvalidInput
 from probes.corpus import Text
 from probes.models import Models
-from probes.planning import Rates, Seen
+from probes.commands.cost import Rates, Seen
 from probes.runs import Run
 from probes.stages.beforehand import check_layers
 from probes.stages.units import Reading, ReadingUnit, TuningUnit, Writing, plan
