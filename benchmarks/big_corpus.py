@@ -19,7 +19,7 @@ from benchmarks.tables import table
 from benchmarks.texts import texts
 from probes import stages
 from probes.config import load_config
-from probes.corpus import Cell, count_texts
+from probes.corpus.cells import Cell, count_texts
 from probes.runs import Run
 
 _CONFIG = "default"

@@ -12,7 +12,7 @@ from benchmarks.children import Child
 from benchmarks.tables import table
 from probes.commands.plan import work_out
 from probes.config import parse_config
-from probes.corpus import read_corpus
+from probes.corpus.cells import read_corpus
 from probes.models import Models
 from probes.commands.cost import Rates
 from probes.runs import Run

@@ -12,9 +12,9 @@ import hooks
 from benchmarks.children import Child, Turn
 from benchmarks.tables import gigabytes, rate, table, times
 from probes.config import load_config
-from probes.corpus import story_cells
+from probes.corpus.cells import story_cells
 from probes.stages.units import rules
-from probes.writing import first_prompts
+from probes.corpus.writing import first_prompts
 
 WRITER = "embedded:smollm2-135m-instruct"
 BATCHED = "ours, {rows} texts in one batch"

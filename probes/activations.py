@@ -29,7 +29,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from hooks import DataError, Pooled, StaleArtifact
-from probes.corpus import Text
+from probes.corpus.cells import Text
 from probes.storage import write_bytes
 
 Kind = Literal["stories", "neutral"]

@@ -20,7 +20,7 @@ from torch import Tensor
 from hooks import DataError, InvalidInput, LanguageModel
 from probes.activations import load_shards
 from probes.config import Config
-from probes.corpus import read_corpus
+from probes.corpus.cells import read_corpus
 from probes.denoising import neutral_components
 from probes.models import Models
 from probes.reporting import Reporter

@@ -15,7 +15,7 @@ from torch import Tensor
 from hooks import Pooled
 from probes import stages
 from probes.activations import make_shard, save_shard, shard_path
-from probes.corpus import Text, read_corpus
+from probes.corpus.cells import Text, read_corpus
 from probes.materials import Materials
 from probes.models import Models
 from probes.reporting import Silent

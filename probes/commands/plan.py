@@ -17,14 +17,14 @@ from hooks.generation.prefill import tokens_to_read
 from hooks.tokens.encoding import encode_prompt, encode_text, is_chat
 from probes.commands.call import Call
 from probes.config import Config, ModelSettings, WriterSettings
-from probes.corpus import read_cell
+from probes.corpus.cells import read_cell
 from probes.commands.estimate import duration
 from probes.commands.cost import Plan, Rates, Seen, Size, Task, plan
 from probes.runs import Run
 from probes.commands.trial import look, measure, own_contents
 from probes.stages.units import TextKind, most_new_tokens, rules
 from probes.stages.units import plan as cut
-from probes.writing import Rules, first_prompts
+from probes.corpus.writing import Rules, first_prompts
 
 _SAMPLE = 200
 """Cells that are looked at for what was seen."""

@@ -19,11 +19,11 @@ from statistics import median
 from typing import Literal
 
 from hooks.errors import StaleArtifact
-from probes.corpus import Cell
+from probes.corpus.cells import Cell
 from probes.runs import Run
 from probes.stages import STAGES, Stage, experiments_of, is_complete
 from probes.storage import read_json
-from probes.writing import plan_units
+from probes.corpus.writing import plan_units
 
 State = Literal["done", "stale", "begun", "missing"]
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hooks.errors import DataError, InvalidInput
-from probes.corpus import Text
+from probes.corpus.cells import Text
 from probes.models import Models
 from probes.commands.cost import Rates, Seen
 from probes.runs import Run

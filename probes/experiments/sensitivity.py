@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks import FromToken, LanguageModel, pooled_resid_post
-from probes.corpus import read_corpus
+from probes.corpus.cells import read_corpus
 from probes.experiments import Experiment, Measured
 from probes.experiments.choices_of_method import (
     STATISTICS,

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks import LanguageModel
-from probes.corpus import read_corpus
+from probes.corpus.cells import read_corpus
 from probes.dosing import Budget, Gauge, usable_dose
 from probes.experiments import Experiment, Measured
 from probes.experiments.null_effects import crossed_interval, matched_directions, mean_interval

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from probes.corpus import Cell, read_cell
+from probes.corpus.cells import Cell, read_cell
 from probes.materials import Materials, Stories
 
 FIRST = frozenset(["i", "me", "my", "mine", "myself", "we", "us", "our", "ours", "ourselves"])

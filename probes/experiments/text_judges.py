@@ -24,8 +24,8 @@ from torch import Tensor
 
 from hooks import DataError
 from probes.denoising import project_out
-from probes.endpoint import read_key
-from probes.exchange import EndpointError
+from probes.corpus.endpoint import read_key
+from probes.corpus.exchange import EndpointError
 from probes.materials import Stories
 from probes.unit import unit
 

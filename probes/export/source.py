@@ -12,7 +12,7 @@ from typing import Any
 from hooks.errors import DataError, InvalidInput
 from hooks.models.local_files import public_name
 from probes.config import config_folder, load_config
-from probes.corpus import Cell, read_cell
+from probes.corpus.cells import Cell, read_cell
 from probes.storage import read_json
 from probes.vectors import FILE_NAME, EmotionVectors
 

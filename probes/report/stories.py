@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hooks.tokens.encoding import content_places
-from probes.corpus import Cell
+from probes.corpus.cells import Cell
 from probes.report.contents import HeatedStory
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from probes.activations import (
     shard_path,
 )
 from probes.cluster import Workers, workers
-from probes.corpus import Cell, count_texts, read_corpus
+from probes.corpus.cells import Cell, count_texts, read_corpus
 from probes.denoising import MeanAccumulator, mean_difference, project_out
 from probes.folds import Folds, accuracy_by_layer, best_layer
 from probes.materials import INDEX, Materials, removed_components

@@ -10,7 +10,7 @@ from typing import Any
 
 from probes.runs import Run
 from probes.storage import digest_files
-from probes.writing import prompt_digest
+from probes.corpus.writing import prompt_digest
 
 Settings = dict[str, Any]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes import figures, scorecard
-from probes.corpus import read_cell
+from probes.corpus.cells import read_cell
 from probes.experiments import EXPERIMENTS, Entry, find_experiment
 from probes.materials import Materials
 from probes.models import Models

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from probes.cluster import Threads, Workers, workers
-from probes.corpus import Cell, read_cell, write_cell
-from probes.filtering import fingerprint
+from probes.corpus.cells import Cell, read_cell, write_cell
+from probes.corpus.filtering import fingerprint
 from probes.models import Models
 from probes.reporting import Reporter
 from probes.runs import Run

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from probes.config import Config
-from probes.corpus import Cell, Text
-from probes.endpoint import Endpoint
-from probes.exchange import Answer, Sampling, Usage
+from probes.corpus.cells import Cell, Text
+from probes.corpus.endpoint import Endpoint
+from probes.corpus.exchange import Answer, Sampling, Usage
 from probes.models import Models
 from probes.reporting import Advance
 from probes.stimuli import banned
-from probes.writing import Raw, Rules, plan_units, prompt_digest, write_unit
+from probes.corpus.writing import Raw, Rules, plan_units, prompt_digest, write_unit
 
 TextKind = Literal["stories", "neutral"]
 

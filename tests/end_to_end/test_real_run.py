@@ -13,8 +13,8 @@ import torch
 import hooks
 from hooks.models.precision import computes_in_bfloat16
 from probes import EmotionVectors
-from probes.corpus import read_jsonl
-from probes.filtering import judge_dialogue, judge_story
+from probes.corpus.cells import read_jsonl
+from probes.corpus.filtering import judge_dialogue, judge_story
 from probes.run import main
 
 DATA = Path(__file__).parents[1] / "data"

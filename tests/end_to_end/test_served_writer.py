@@ -17,7 +17,7 @@ import small_runs
 from small_runs import SmallRun
 
 from hooks.models import embedded
-from probes.corpus import read_cell
+from probes.corpus.cells import read_cell
 from probes.run import main
 
 WRITER = "embedded:smollm2-135m-instruct"

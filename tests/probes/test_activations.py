@@ -15,7 +15,7 @@ from probes.activations import (
     save_shard,
     shard_path,
 )
-from probes.corpus import Text
+from probes.corpus.cells import Text
 
 
 def texts_of(*cells: tuple[str | None, str, int]) -> list[Text]:

@@ -7,7 +7,7 @@ import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
 from probes.commands.plan import work_out
-from probes.corpus import read_corpus
+from probes.corpus.cells import read_corpus
 from probes.models import Models
 from probes.commands.cost import Rates
 from probes.run import main

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hooks import DataError, InvalidInput
-from probes.exchange import EndpointError
+from probes.corpus.exchange import EndpointError
 from probes.experiments import find_experiment
 from probes.experiments.free_text import PROMPTS, other_layer
 from probes.experiments.judged_texts import judged_answers, judged_gains

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from probes import EmotionVectors
-from probes.corpus import Cell, story_cells
+from probes.corpus.cells import Cell, story_cells
 from probes.report import stories
 from probes.report.contents import HeatedStory
 

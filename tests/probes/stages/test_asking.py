@@ -11,7 +11,7 @@ import small_runs
 from story_server import MODEL, StoryServer, as_json, completion
 from werkzeug import Response
 
-from probes.corpus import read_cell
+from probes.corpus.cells import read_cell
 from probes.run import main
 
 KEY = "sk-secret-0123456789"

@@ -12,9 +12,10 @@ from small_runs import Heard
 
 import hooks
 from hooks.errors import DataError, InvalidInput, StaleArtifact
-from probes import EmotionVectors, corpus
+from probes import EmotionVectors
+from probes.corpus import cells as corpus
 from probes.activations import load_shard, load_shards, save_shard
-from probes.corpus import read_corpus
+from probes.corpus.cells import read_corpus
 from probes.materials import Materials
 from probes.models import Models
 from probes.stages import reading

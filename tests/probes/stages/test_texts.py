@@ -8,8 +8,8 @@ import small_runs
 from small_runs import Heard
 
 from hooks.errors import DataError
-from probes import filtering
-from probes.corpus import Cell, read_cell
+from probes.corpus import filtering
+from probes.corpus.cells import Cell, read_cell
 from probes.storage import write_json
 
 N_CELLS = len(small_runs.EMOTIONS) * len(small_runs.TOPICS)
@@ -179,7 +179,7 @@ class TestMoreAttempts:
         made = small_run(writer={"name": str(tiny_writer)}, generation={"max_attempts": 1})
         with monkeypatch.context() as patch:
             patch.setattr(
-                "probes.writing.judge_story",
+                "probes.corpus.writing.judge_story",
                 lambda text, **_: filtering.Verdict(text, "too short", trimmed=False),
             )
             made.stages("generate-stories", "generate-neutral")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from probes.throttle import Throttle
+from probes.corpus.throttle import Throttle
 
 
 def run(coroutine_function, *arguments, **options):

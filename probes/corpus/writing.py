@@ -22,8 +22,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from probes.corpus import Cell
-from probes.filtering import Verdict, fingerprint, judge_dialogue, judge_story, split_stories
+from probes.corpus.cells import Cell
+from probes.corpus.filtering import Verdict, fingerprint, judge_dialogue, judge_story, split_stories
 from probes.stimuli import STORY_MARKER, NeutralPrompt, StoryPrompt, neutral_prompts, story_prompts
 from probes.storage import digest_of, seed_of
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hooks.errors import DataError, InvalidInput
-from probes.corpus import (
+from probes.corpus.cells import (
     Cell,
     Text,
     neutral_cells,

@@ -30,7 +30,7 @@ from typing import Any
 
 from hooks.errors import EmotionLensError, InvalidInput
 from probes.config import EndpointSettings
-from probes.exchange import (
+from probes.corpus.exchange import (
     Answer,
     Busy,
     Empty,
@@ -42,7 +42,7 @@ from probes.exchange import (
     Usage,
 )
 from probes.storage import digest_of, seed_of
-from probes.throttle import Throttle
+from probes.corpus.throttle import Throttle
 
 _LONGEST_PAUSE = 60.0
 _NO_KEY = "none"

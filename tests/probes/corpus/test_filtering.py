@@ -2,7 +2,7 @@
 
 import pytest
 
-from probes.filtering import fingerprint, judge_dialogue, judge_story, split_stories
+from probes.corpus.filtering import fingerprint, judge_dialogue, judge_story, split_stories
 from probes.stimuli import STORY_MARKER
 
 STORY = "Mara set the cup down. Her hands would not stay still, and the rain kept on."

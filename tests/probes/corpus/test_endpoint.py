@@ -11,8 +11,8 @@ from werkzeug import Response
 
 from hooks.errors import InvalidInput
 from probes.config import EndpointSettings
-from probes.endpoint import Endpoint, read_key
-from probes.exchange import EndpointError, Sampling
+from probes.corpus.endpoint import Endpoint, read_key
+from probes.corpus.exchange import EndpointError, Sampling
 
 SAMPLING = Sampling(max_new_tokens=60, temperature=0.8, top_p=0.9, top_k=None)
 

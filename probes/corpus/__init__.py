@@ -1,0 +1,1 @@
+"""Stories and neutral dialogues: writing, filtering, cells on disk, writers behind servers."""
