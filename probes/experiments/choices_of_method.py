@@ -27,7 +27,7 @@ from torch import Tensor
 
 from probes.analysis import refits
 from probes.analysis.intervals import Estimate, mean_by_topics
-from probes.folds import Folds, NeutralKind, basis_of
+from probes.experiments.folds import Folds, NeutralKind, basis_of
 from probes.analysis.agreement import (
     RatingMatch,
     Reference,

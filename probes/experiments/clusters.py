@@ -23,7 +23,7 @@ from probes.experiments import Experiment, Measured
 from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.cluster_figures import cluster_agreement
-from probes.folds import Folds
+from probes.experiments.folds import Folds
 from probes.analysis.geometry import adjusted_rand_index, agreement, hierarchical_labels, kmeans_labels
 from probes.analysis.agreement import reference
 from probes.analysis.held_out import CellSums, dealt_within_topics

@@ -32,7 +32,7 @@ from probes.experiments.wording import estimate, signed
 from probes.analysis.variance_explained import TOPIC, explained, explained_in
 from probes.figures import Figure
 from probes.figures.confound_figures import explained_by_emotion, robust_bars
-from probes.folds import MIN_TOPICS, Folds
+from probes.experiments.folds import MIN_TOPICS, Folds
 from probes.analysis.held_out import held_out_scores
 from probes.materials import Materials, Stories
 from probes.stimuli import leaks

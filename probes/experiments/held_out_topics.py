@@ -22,7 +22,7 @@ from probes.experiments import Experiment, Measured
 from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.accuracy_figures import accuracy_by_layer
-from probes.folds import MIN_TOPICS, Folds
+from probes.experiments.folds import MIN_TOPICS, Folds
 from probes.analysis.held_out import (
     Design,
     choose_nested,

@@ -22,7 +22,7 @@ from probes.experiments.ladder_rungs import CHOSEN, EMBEDDINGS, Ladder
 from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
 from probes.figures.ladder_figures import null_ladder
-from probes.folds import MIN_TOPICS
+from probes.experiments.folds import MIN_TOPICS
 from probes.materials import Materials
 
 

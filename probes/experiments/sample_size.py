@@ -16,7 +16,7 @@ from probes.experiments import Experiment, Measured
 from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.reliability_figures import reliability_by_emotion, sample_size_curve
-from probes.folds import Folds
+from probes.experiments.folds import Folds
 from probes.analysis.held_out import CellSums
 from probes.materials import Materials
 from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half

@@ -36,7 +36,7 @@ from probes.experiments.choices_of_method import (
 from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
 from probes.figures.confound_figures import choice_bars
-from probes.folds import MIN_TOPICS, Folds
+from probes.experiments.folds import MIN_TOPICS, Folds
 from probes.analysis.held_out import Design, topic_folds
 from probes.materials import Materials, Stories
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hooks.models.architecture import describe
 from hooks.errors import DataError, InvalidInput
 from hooks.models.precision import quantization_config, resolve_device, resolve_dtype
-from probes.folds import MIN_TOPICS
+from probes.experiments.folds import MIN_TOPICS
 from probes.runs import Run
 
 

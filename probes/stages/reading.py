@@ -20,7 +20,7 @@ from probes.activations import (
 from probes.cluster import Workers, workers
 from probes.corpus.cells import Cell, count_texts, read_corpus
 from probes.denoising import MeanAccumulator, mean_difference, project_out
-from probes.folds import Folds, accuracy_by_layer, best_layer
+from probes.experiments.folds import Folds, accuracy_by_layer, best_layer
 from probes.materials import INDEX, Materials, removed_components
 from probes.models import Models
 from probes.reporting import Reporter

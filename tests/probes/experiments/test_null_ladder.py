@@ -12,7 +12,7 @@ import hooks
 from hooks.reading.embeddings import mean_input_embedding
 from probes.experiments import find_experiment
 from probes.experiments.embedded_stories import embedded_stories, name_embeddings
-from probes.folds import Folds
+from probes.experiments.folds import Folds
 
 EXPERIMENT = find_experiment("null-ladder")
 
