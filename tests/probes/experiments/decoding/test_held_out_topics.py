@@ -10,7 +10,7 @@ from scipy import stats
 from hooks.errors import InvalidInput
 from probes import figures
 from probes.experiments import find_experiment
-from probes.experiments.held_out_topics import _limits, nested_null
+from probes.experiments.decoding.held_out_topics import _limits, nested_null
 from probes.analysis.held_out import Design, dealt_within_topics, held_out_ranks_again, inner_hits
 from probes.materials import Materials
 from probes.models import Models

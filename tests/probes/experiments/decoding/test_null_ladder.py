@@ -11,7 +11,7 @@ from planted_runs import emotion_rows, plant
 import hooks
 from hooks.reading.embeddings import mean_input_embedding
 from probes.experiments import find_experiment
-from probes.experiments.embedded_stories import embedded_stories, name_embeddings
+from probes.experiments.decoding.embedded_stories import embedded_stories, name_embeddings
 from probes.experiments.folds import Folds
 
 EXPERIMENT = find_experiment("null-ladder")

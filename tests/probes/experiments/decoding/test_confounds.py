@@ -9,7 +9,7 @@ from planted_runs import D_MODEL, N_LAYERS, directions, plant
 
 from probes import figures
 from probes.experiments import find_experiment
-from probes.experiments.story_traits import narrator
+from probes.experiments.decoding.story_traits import narrator
 from probes.stimuli import human_ratings
 
 EXPERIMENT = find_experiment("confounds")

@@ -21,17 +21,17 @@ from torch import Tensor
 from hooks.errors import InvalidInput
 from probes.denoising import outlier_dimensions
 from probes.experiments import Experiment, Measured
-from probes.experiments.choices_of_method import (
+from probes.experiments.decoding.robustness import (
     STATISTICS,
     headline_of,
     own_choice,
     sample_of,
 )
-from probes.experiments.story_traits import narrator, writers
+from probes.experiments.decoding.story_traits import narrator, writers
 from probes.experiments.wording import estimate, signed
 from probes.analysis.variance_explained import TOPIC, explained, explained_in
 from probes.figures import Figure
-from probes.figures.confound_figures import explained_by_emotion, robust_bars
+from probes.experiments.decoding.figures import explained_by_emotion, robust_bars
 from probes.experiments.folds import MIN_TOPICS, Folds
 from probes.analysis.held_out import held_out_scores
 from probes.materials import Materials, Stories

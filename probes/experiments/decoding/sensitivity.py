@@ -23,7 +23,7 @@ from torch import Tensor
 from hooks import FromToken, LanguageModel, pooled_resid_post
 from probes.corpus.cells import read_corpus
 from probes.experiments import Experiment, Measured
-from probes.experiments.choices_of_method import (
+from probes.experiments.decoding.robustness import (
     STATISTICS,
     Choice,
     Headline,
@@ -35,7 +35,7 @@ from probes.experiments.choices_of_method import (
 )
 from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
-from probes.figures.confound_figures import choice_bars
+from probes.experiments.decoding.figures import choice_bars
 from probes.experiments.folds import MIN_TOPICS, Folds
 from probes.analysis.held_out import Design, topic_folds
 from probes.materials import Materials, Stories

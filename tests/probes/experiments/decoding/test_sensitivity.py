@@ -10,7 +10,7 @@ from hooks import FromToken, pooled_resid_post
 from probes import figures
 from probes.experiments import find_experiment
 from probes.experiments.human_ratings import SHIPPED
-from probes.experiments.sensitivity import _read, spread_out
+from probes.experiments.decoding.sensitivity import _read, spread_out
 from probes.stimuli import human_ratings
 
 EXPERIMENT = find_experiment("sensitivity")

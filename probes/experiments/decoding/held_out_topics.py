@@ -21,7 +21,7 @@ from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top
 from probes.experiments import Experiment, Measured
 from probes.experiments.wording import estimate
 from probes.figures import Figure
-from probes.figures.accuracy_figures import accuracy_by_layer
+from probes.experiments.decoding.accuracy_figures import accuracy_by_layer
 from probes.experiments.folds import MIN_TOPICS, Folds
 from probes.analysis.held_out import (
     Design,

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from probes.analysis import refits
 from probes.analysis.intervals import Estimate, mean_by_topics
-from probes.experiments.embedded_stories import embedded_stories, name_embeddings
+from probes.experiments.decoding.embedded_stories import embedded_stories, name_embeddings
 from probes.experiments.folds import Folds
 from probes.analysis.agreement import (
     RatingMatch,

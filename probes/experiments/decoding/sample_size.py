@@ -15,7 +15,7 @@ from probes.analysis.intervals import Estimate
 from probes.experiments import Experiment, Measured
 from probes.experiments.wording import estimate
 from probes.figures import Figure
-from probes.figures.reliability_figures import reliability_by_emotion, sample_size_curve
+from probes.experiments.decoding.reliability_figures import reliability_by_emotion, sample_size_curve
 from probes.experiments.folds import Folds
 from probes.analysis.held_out import CellSums
 from probes.materials import Materials
