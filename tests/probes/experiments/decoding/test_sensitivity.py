@@ -9,7 +9,7 @@ from planted_runs import D_MODEL, N_LAYERS, directions, materials
 from hooks import FromToken, pooled_resid_post
 from probes import figures
 from probes.experiments import find_experiment
-from probes.experiments.human_ratings import SHIPPED
+from probes.experiments.geometry.human_ratings import SHIPPED
 from probes.experiments.decoding.sensitivity import _read, spread_out
 from probes.stimuli import human_ratings
 

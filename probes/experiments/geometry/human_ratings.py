@@ -32,7 +32,7 @@ from torch import Tensor
 from probes.experiments import Experiment, Measured
 from probes.experiments.wording import correlation
 from probes.figures import Figure
-from probes.figures.rating_figures import rating_scatter
+from probes.experiments.geometry.rating_figures import rating_scatter
 from probes.analysis.geometry import principal_components
 from probes.analysis.agreement import N_SEARCHED
 from probes.materials import Materials

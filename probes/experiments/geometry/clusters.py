@@ -22,7 +22,7 @@ from probes.analysis.intervals import Estimate
 from probes.experiments import Experiment, Measured
 from probes.experiments.wording import estimate
 from probes.figures import Figure
-from probes.figures.cluster_figures import cluster_agreement
+from probes.experiments.geometry.cluster_figures import cluster_agreement
 from probes.experiments.folds import Folds
 from probes.analysis.geometry import adjusted_rand_index, agreement, hierarchical_labels, kmeans_labels
 from probes.analysis.agreement import reference

@@ -10,7 +10,7 @@ from probes.analysis.describe import match_scales
 from probes.config import Config
 from probes.config.sections import AnalysisSettings
 from probes.experiments import find_experiment
-from probes.experiments.human_ratings import MIN_PERMUTATIONS, SHIPPED, predict_left_out
+from probes.experiments.geometry.human_ratings import MIN_PERMUTATIONS, SHIPPED, predict_left_out
 from probes.analysis.geometry import principal_components
 from probes.runs import Run
 from probes.stimuli import human_ratings
