@@ -43,7 +43,7 @@ from IPython.display import Image
 
 import hooks
 from probes.denoising import emotion_means, mean_difference
-from probes.experiments.messages import cosines
+from probes.experiments.messages.reading import cosines
 from probes.figures import png
 from probes.figures.description import Heatmap
 

@@ -29,11 +29,11 @@ from IPython.display import Image
 import hooks
 from hooks.reading.embeddings import mean_input_embedding
 from probes.denoising import emotion_means, mean_difference, neutral_components, project_out
-from probes.experiments.messages import cosines, place, read_messages
-from probes.experiments.scenario_matrix import judge
-from probes.experiments.scenarios import PLEASANT, UNPLEASANT
+from probes.experiments.messages.reading import cosines, place, read_messages
+from probes.experiments.messages.scenario_matrix import judge
+from probes.experiments.messages.scenarios import PLEASANT, UNPLEASANT
 from probes.figures import png
-from probes.figures.scenario_figures import scenario_heatmap
+from probes.experiments.messages.scenario_figures import scenario_heatmap
 from probes.stimuli import scenarios
 from probes.stimuli.lexicon import leaks
 

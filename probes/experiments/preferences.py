@@ -20,7 +20,7 @@ from probes.experiments import Experiment, Measured
 from probes.experiments import preference_words as words
 from probes.experiments.bradley_terry import balanced_pairs, fit
 from probes.experiments.choices import Steer, activity_residuals, preferences, steered_changes
-from probes.experiments.messages import N_PERMUTATIONS, cosines
+from probes.experiments.messages.reading import N_PERMUTATIONS, cosines
 from probes.experiments.preference_links import coupling, links
 from probes.experiments.steering_controls import shuffled_vectors
 from probes.figures import Figure

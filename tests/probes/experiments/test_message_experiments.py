@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from probes.experiments import find_experiment
-from probes.experiments.messages import read_messages
+from probes.experiments.messages.reading import read_messages
 from probes.materials import Materials
 from probes.models import Models
 from probes.reporting import Silent

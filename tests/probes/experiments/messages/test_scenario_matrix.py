@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from hooks import InvalidInput
-from probes.experiments.scenario_matrix import deal_within, judge
+from probes.experiments.messages.scenario_matrix import deal_within, judge
 
 OWN = list(range(8))
 SIDES = [1, 1, 1, 1, -1, -1, -1, -1]

@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 
 from hooks import InvalidInput
-from probes.experiments.dose_response import judge, spearman
+from probes.experiments.messages.trends import judge, spearman
 
 SIGNS = [1, -1] * 6
 TEMPLATES = [t for t in range(6) for _ in range(2)]

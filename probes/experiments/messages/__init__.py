@@ -1,0 +1,1 @@
+"""Do vectors read messages that imply an emotion without naming it?"""
