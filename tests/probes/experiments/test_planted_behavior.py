@@ -13,8 +13,8 @@ import torch
 from small_runs import SmallRun, small_settings, write_config
 
 from probes.experiments import find_experiment
-from probes.experiments.bradley_terry import balanced_pairs, fit
-from probes.experiments.choices import (
+from probes.experiments.preferences.bradley_terry import balanced_pairs, fit
+from probes.experiments.preferences.forced_choice import (
     Steer,
     activity_residuals,
     preferences,

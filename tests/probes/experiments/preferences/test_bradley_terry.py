@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hooks import InvalidInput
-from probes.experiments.bradley_terry import ELO, balanced_pairs, fit
+from probes.experiments.preferences.bradley_terry import ELO, balanced_pairs, fit
 
 
 def _fit(pairs, share, n):

@@ -4,9 +4,9 @@ import pytest
 import torch
 from scipy import stats
 
-from probes.experiments.bradley_terry import ELO
-from probes.experiments.preference_links import coupling, links
-from probes.experiments.preferences import orders_agree
+from probes.experiments.preferences.bradley_terry import ELO
+from probes.experiments.preferences.links import coupling, links
+from probes.experiments.preferences.preferences import orders_agree
 
 
 def _noise(seed, *shape):

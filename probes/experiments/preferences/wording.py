@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes.experiments.wording import effect
-from probes.figures.preference_figures import agree_beyond_chance
+from probes.experiments.preferences.figures import agree_beyond_chance
 
 
 def rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from einops import einsum, rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.experiments.bradley_terry import ELO
+from probes.experiments.preferences.bradley_terry import ELO
 from probes.analysis.statistics import (
     bootstrap_indices,
     pearson,

@@ -1,7 +1,7 @@
 import pytest
 
 from probes.figures import png, webpage
-from probes.figures.preference_figures import activity_elo, preference_coupling
+from probes.experiments.preferences.figures import activity_elo, preference_coupling
 
 
 def orders(r: float | None, low: float | None) -> dict:

@@ -5,7 +5,7 @@ import torch
 from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
-from probes.experiments.choices import (
+from probes.experiments.preferences.forced_choice import (
     Steer,
     activity_residuals,
     letters,

@@ -25,7 +25,7 @@ from hooks import InvalidInput, LanguageModel
 from hooks.reading.last_token import batch_at_end, next_token_logits
 from hooks.tokens.positions import Spans
 from hooks.tokens.encoding import content_places
-from probes.experiments.bradley_terry import Pair
+from probes.experiments.preferences.bradley_terry import Pair
 
 QUESTION = "Which of these two would you rather do?\nA: {first}\nB: {second}\n"
 CHAT_END = "Reply with A or B only."
