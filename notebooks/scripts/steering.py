@@ -26,7 +26,7 @@ from IPython.display import HTML, Image
 
 import hooks
 from probes.commands.steered_page import marked
-from probes.dosing import Budget, Gauge, usable_dose
+from probes.experiments.steering.dose_cost import Budget, Gauge, usable_dose
 from probes.figures import png
 from probes.figures.description import Line, Lines, Panel
 

@@ -23,8 +23,8 @@ from probes.commands.steered_text import (
     shared_first_tokens,
     write_conditions,
 )
-from probes.dosing import Budget, on_texts
-from probes.experiments.steering_dose_response import neutral_texts
+from probes.experiments.steering.dose_cost import Budget, on_texts
+from probes.experiments.steering.dose_response import neutral_texts
 from probes.models import Models
 from probes.storage import write_bytes
 from probes.vectors import EmotionVectors

@@ -4,7 +4,7 @@ import pytest
 
 from probes.commands.steered_page import render
 from probes.commands.steered_text import Request, Steered
-from probes.dosing import Cost
+from probes.experiments.steering.dose_cost import Cost
 
 LONG = "He sat down and " + "looked at the unexpectedlylonghyphenlesswordthatgoeson " * 12
 

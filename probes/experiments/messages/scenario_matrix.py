@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.experiments.null_effects import mean_interval
+from probes.experiments.steering.nulls import mean_interval
 from probes.analysis.statistics import permutation_p_value
 
 

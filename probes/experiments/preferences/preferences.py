@@ -22,7 +22,7 @@ from probes.experiments.preferences.bradley_terry import balanced_pairs, fit
 from probes.experiments.preferences.forced_choice import Steer, activity_residuals, preferences, steered_changes
 from probes.experiments.messages.reading import N_PERMUTATIONS, cosines
 from probes.experiments.preferences.links import coupling, links
-from probes.experiments.steering_controls import shuffled_vectors
+from probes.experiments.steering.controls import shuffled_vectors
 from probes.figures import Figure
 from probes.experiments.preferences.figures import activity_elo, preference_coupling
 from probes.materials import Materials

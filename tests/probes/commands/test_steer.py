@@ -7,7 +7,7 @@ import torch
 
 from probes.commands import steered_page, steered_text
 from probes.commands.steered_text import Request, Steered, repetition
-from probes.dosing import Cost
+from probes.experiments.steering.dose_cost import Cost
 from probes.run import main
 from probes.vectors import EmotionVectors
 

@@ -20,7 +20,7 @@ from probes.experiments.preferences.forced_choice import (
     preferences,
     steered_changes,
 )
-from probes.experiments.steering_words import first_tokens
+from probes.experiments.steering.word_effects import first_tokens
 from probes.materials import Materials
 from probes.models import Models
 from probes.reporting import Silent

@@ -21,11 +21,11 @@ from torch import Tensor
 
 from hooks import LanguageModel
 from probes.corpus.cells import read_corpus
-from probes.dosing import Budget, Gauge, usable_dose
+from probes.experiments.steering.dose_cost import Budget, Gauge, usable_dose
 from probes.experiments import Experiment, Measured
-from probes.experiments.null_effects import crossed_interval, matched_directions, mean_interval
-from probes.experiments.steering_controls import story_residuals
-from probes.experiments.steering_words import (
+from probes.experiments.steering.nulls import crossed_interval, matched_directions, mean_interval
+from probes.experiments.steering.controls import story_residuals
+from probes.experiments.steering.word_effects import (
     CARRIERS,
     first_tokens,
     last_residuals,
@@ -35,7 +35,7 @@ from probes.experiments.steering_words import (
 )
 from probes.experiments.wording import effect
 from probes.figures import Figure
-from probes.figures.steering_figures import dose_response_curves
+from probes.experiments.steering.figures import dose_response_curves
 from probes.materials import Materials
 from probes.runs import Run
 

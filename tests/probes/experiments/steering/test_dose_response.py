@@ -4,7 +4,7 @@ import pytest
 
 from hooks import InvalidInput
 from probes.experiments import find_experiment
-from probes.experiments.steering_dose_response import swept_layers
+from probes.experiments.steering.dose_response import swept_layers
 from probes.materials import Materials
 from probes.models import Models
 from probes.reporting import Silent

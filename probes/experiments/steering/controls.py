@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.denoising import MeanAccumulator, mean_difference, project_out
-from probes.experiments.null_effects import matched_directions
+from probes.experiments.steering.nulls import matched_directions
 from probes.materials import Materials
 from probes.analysis.ratings import rating_table
 

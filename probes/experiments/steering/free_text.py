@@ -25,11 +25,11 @@ from torch import Tensor
 import hooks
 from hooks import DataError, FromToken, LanguageModel
 from probes.experiments import Experiment, Measured
-from probes.experiments.judged_texts import judged_answers, judged_gains
-from probes.experiments.null_effects import matched_directions
-from probes.experiments.steering_controls import story_residuals
-from probes.experiments.story_leak import distinctive_words, leak, leaked
-from probes.experiments.text_judges import (
+from probes.experiments.steering.judged_texts import judged_answers, judged_gains
+from probes.experiments.steering.nulls import matched_directions
+from probes.experiments.steering.controls import story_residuals
+from probes.experiments.steering.story_leak import distinctive_words, leak, leaked
+from probes.experiments.steering.judges import (
     JudgeServer,
     ask_judge,
     classifier,
@@ -37,7 +37,8 @@ from probes.experiments.text_judges import (
     vectors_of,
 )
 from probes.experiments.wording import effect
-from probes.figures import Figure, free_text_figures
+from probes.figures import Figure
+from probes.experiments.steering import free_text_figures
 from probes.materials import Materials
 
 PROMPTS = (

@@ -11,7 +11,7 @@ from einops import rearrange, reduce
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probes.experiments.null_effects import NullComparison, Pair, compare, mean_interval, pair
+from probes.experiments.steering.nulls import NullComparison, Pair, compare, mean_interval, pair
 
 
 @dataclass(frozen=True)

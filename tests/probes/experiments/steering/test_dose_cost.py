@@ -7,7 +7,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 import hooks
 from hooks import InvalidInput
 from hooks.reading.scoring import next_tokens
-from probes.dosing import Budget, Cost, Gauge, on_texts, usable_dose
+from probes.experiments.steering.dose_cost import Budget, Cost, Gauge, on_texts, usable_dose
 
 TEXTS = [
     "The old man sat by the window and watched the rain fall on the empty street.",

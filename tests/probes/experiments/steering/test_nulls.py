@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hooks import InvalidInput
-from probes.experiments.null_effects import (
+from probes.experiments.steering.nulls import (
     compare,
     crossed_interval,
     matched_directions,

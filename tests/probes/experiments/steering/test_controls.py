@@ -2,7 +2,7 @@
 
 import torch
 
-from probes.experiments.steering_controls import (
+from probes.experiments.steering.controls import (
     independent_shuffled,
     shuffled_vectors,
     valence_axes,

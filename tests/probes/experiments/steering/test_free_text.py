@@ -11,11 +11,11 @@ import torch
 from hooks import DataError, InvalidInput
 from probes.corpus.exchange import EndpointError
 from probes.experiments import find_experiment
-from probes.experiments.free_text import PROMPTS, other_layer
-from probes.experiments.judged_texts import judged_answers, judged_gains
-from probes.experiments.null_effects import mean_interval
-from probes.experiments.story_leak import distinctive_words, leak, leaked
-from probes.experiments.text_judges import JudgeServer, ask_judge, classifier, named
+from probes.experiments.steering.free_text import PROMPTS, other_layer
+from probes.experiments.steering.judged_texts import judged_answers, judged_gains
+from probes.experiments.steering.nulls import mean_interval
+from probes.experiments.steering.story_leak import distinctive_words, leak, leaked
+from probes.experiments.steering.judges import JudgeServer, ask_judge, classifier, named
 from probes.materials import Materials
 from probes.models import Models
 from probes.reporting import Silent

@@ -6,8 +6,8 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from hooks import InvalidInput
-from probes.experiments import steering_words
-from probes.experiments.steering_controls import Controls
+from probes.experiments.steering import word_effects as steering_words
+from probes.experiments.steering.controls import Controls
 
 # Single letters follow a sentence as words of their own in a byte-level vocabulary.
 WORDS = ["angry", "sad", "calm", "joyful", "proud"]

@@ -23,7 +23,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.experiments.null_effects import crossed_interval
+from probes.experiments.steering.nulls import crossed_interval
 from probes.stimuli.lexicon import leaks
 
 _SHARE, _TIMES, _TOPICS = 0.25, 3.0, 2

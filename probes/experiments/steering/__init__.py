@@ -1,0 +1,1 @@
+"""Do vectors, added to the stream, change what the model says?"""
