@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from probes.run import main
-from probes.tracking import flat_numbers
+from probes.export.tracking import flat_numbers
 
 
 def test_an_offline_record_holds_the_numbers_and_figures(finished, capsys):
