@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from hooks.errors import InvalidInput
-from probes import cluster, scorecard, stages, summary
+from probes import cluster, stages
+from probes.report import scorecard
+from probes.report import summary
 from probes.commands.call import Call, again, listed, load
 from probes.experiments import Entry, find_entries
 from probes.models import Models

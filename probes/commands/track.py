@@ -1,7 +1,8 @@
 """``emotion-probes track``: numbers and figures to wandb, offline unless asked otherwise."""
 
 from hooks.errors import DataError, InvalidInput
-from probes import stages, summary
+from probes import stages
+from probes.report import summary
 from probes.export import tracking
 from probes.commands.call import Call
 

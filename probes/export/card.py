@@ -14,7 +14,7 @@ from huggingface_hub import DatasetCardData, ModelCardData
 
 from hooks.models.licenses import License, hub_id, license_of
 from hooks.models.local_files import public_name
-from probes import summary as summaries
+from probes.report import summary as summaries
 from probes.report.limits import text_weaknesses, weaknesses
 from probes.vectors import Provenance
 

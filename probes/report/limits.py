@@ -9,7 +9,7 @@ from typing import Any
 
 from probes.analysis.describe import MIN_UMAP
 from probes.experiments import NAMES
-from probes.report.headline import SIGNIFICANT, display_name
+from probes.report.claims import SIGNIFICANT, display_name
 
 FEW_STORIES = 100
 FEW_TOPICS = 30

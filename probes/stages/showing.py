@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from probes import figures, scorecard
+from probes import figures
+from probes.report import scorecard
 from probes.corpus.cells import read_cell
 from probes.experiments import EXPERIMENTS, Entry, find_experiment
 from probes.materials import Materials
 from probes.models import Models
-from probes.report import headline, limits, markdown, page, stories
+from probes.report import limits, markdown, page, stories
+from probes.report import claims as headline
 from probes.report.contents import Contents, HeatedStory, Picture, Trial
 from probes.report.maps import describe_map
 from probes.reporting import Reporter
@@ -16,7 +18,7 @@ from probes.runs import Run
 from probes.stages import NAMES
 from probes.stages.looking import GEOMETRY, LAYERS, LENS
 from probes.storage import read_json, write_text
-from probes.summary import rows, summarize
+from probes.report.summary import rows, summarize
 
 HTML = "report.html"
 MARKDOWN = "report.md"

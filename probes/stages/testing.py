@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hooks.errors import EmotionLensError
-from probes import scorecard
+from probes.report import scorecard
 from probes.experiments import EXPERIMENTS, Entry, find_experiment
 from probes.materials import Materials
 from probes.models import Models

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from probes.experiments import EXPERIMENTS, NAMES
-from probes.scorecard import INSIDE, NOT_COMPARABLE, OUTSIDE
+from probes.report.scorecard import INSIDE, NOT_COMPARABLE, OUTSIDE
 from probes.storage import read_json
 
 

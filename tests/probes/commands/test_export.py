@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 import torch
 
-from probes import EmotionVectors, run, stages, summary
+from probes import EmotionVectors, run, stages
+from probes.report import summary
 from probes.export import read_gguf, read_safetensors
 from probes.export.hub_folder import hub_files
 from probes.export.source import find_source

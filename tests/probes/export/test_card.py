@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from hooks.errors import DataError
-from probes import stages, summary
+from probes import stages
+from probes.report import summary
 from probes.config import parse_config
 from probes.export.card import dataset_card, limits, model_card, plain
 from probes.export.hub_folder import hub_files

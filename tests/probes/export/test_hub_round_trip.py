@@ -14,7 +14,8 @@ import torch
 from huggingface_hub import constants
 from local_hub import LocalHub
 
-from probes import EmotionVectors, hub, stages, summary
+from probes import EmotionVectors, hub, stages
+from probes.report import summary
 
 ROOT = Path(__file__).parents[3]
 PUSH_AND_LOAD = """

@@ -3,7 +3,7 @@
 import made_up_report
 import pytest
 
-from probes.report import headline
+from probes.report import claims as headline
 
 EMOTIONS = ["happy", "sad", "angry"]
 NONE = {"value": 0.0, "low": -0.1, "high": 0.1}

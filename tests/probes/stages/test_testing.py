@@ -7,7 +7,8 @@ from small_runs import Heard
 
 from hooks.errors import EmotionLensError, ModelError
 from probes import run as command
-from probes import stages, summary
+from probes import stages
+from probes.report import summary
 from probes.experiments import EXPERIMENTS, NAMES, find_entries, find_experiment
 from probes.models import Models
 from probes.reporting import Silent

@@ -21,7 +21,7 @@ from itertools import groupby
 from statistics import NormalDist
 from typing import Any
 
-from probes.own_numbers import Interval, Reader, exact_interval, reader_of
+from probes.report.scorecard_readers import Interval, Reader, exact_interval, reader_of
 from probes.stimuli import paper_numbers
 
 FILE = "analysis/scorecard.json"

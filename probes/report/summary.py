@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from probes.runs import Run, has_failed
-from probes.scorecard import FILE as SCORECARD
-from probes.scorecard import in_short
+from probes.report.scorecard import FILE as SCORECARD
+from probes.report.scorecard import in_short
 from probes.storage import read_json, write_json
 
 Row = tuple[str, str]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from probes.scorecard import (
+from probes.report.scorecard import (
     COLUMNS,
     INSIDE,
     NOT_COMPARABLE,

@@ -2,7 +2,8 @@
 
 import json
 
-from probes import stages, summary
+from probes import stages
+from probes.report import summary
 
 
 def rows_of(made, **overrides) -> dict[str, str]:
