@@ -20,7 +20,7 @@ from benchmarks.texts import texts
 from probes import stages
 from probes.config import load_config
 from probes.corpus.cells import Cell, count_texts
-from probes.runs import Run
+from probes.runs.folder import Run
 
 _CONFIG = "default"
 _WRITING = ("generate-stories", "generate-neutral")

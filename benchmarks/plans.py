@@ -13,9 +13,9 @@ from benchmarks.tables import table
 from probes.commands.plan import work_out
 from probes.config import parse_config
 from probes.corpus.cells import read_corpus
-from probes.models import Models
+from probes.runs.models import Models
 from probes.commands.cost import Rates
-from probes.runs import Run
+from probes.runs.folder import Run
 
 Pairs = dict[str, tuple[float, float]]
 """What was planned and what it took, by name."""

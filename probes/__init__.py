@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from probes.config import Config, load_config
-    from probes.runs import Run
+    from probes.runs.folder import Run
     from probes.vectors import EmotionVectors
 
 _HOMES = {

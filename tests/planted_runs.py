@@ -16,9 +16,9 @@ from hooks import Pooled
 from probes import stages
 from probes.activations import make_shard, save_shard, shard_path
 from probes.corpus.cells import Text, read_corpus
-from probes.materials import Materials
-from probes.models import Models
-from probes.reporting import Silent
+from probes.runs.materials import Materials
+from probes.runs.models import Models
+from probes.runs.reporting import Silent
 from probes.storage import write_json
 
 N_LAYERS = 4

@@ -29,8 +29,8 @@ import hooks
 from probes import EmotionVectors, Run, load_config
 from probes.figures import png
 from probes.figures.description import Heatmap
-from probes.models import Models
-from probes.reporting import Silent
+from probes.runs.models import Models
+from probes.runs.reporting import Silent
 from probes.stages import find_stages, run_stage
 from probes.storage import read_json
 

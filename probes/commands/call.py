@@ -12,7 +12,7 @@ from typing import Any
 
 from hooks.errors import InvalidInput
 from probes.config import Config, load_config, nearest_key
-from probes.runs import Run
+from probes.runs.folder import Run
 from probes.commands.terminal import Terminal
 
 

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from hooks.errors import InvalidInput
-from probes import cluster, stages
+from probes import stages
+from probes.runs import workers as cluster
 from probes.report import scorecard
 from probes.report import summary
 from probes.commands.call import Call, again, listed, load
 from probes.experiments import Entry, find_entries
-from probes.models import Models
-from probes.runs import Run
+from probes.runs.models import Models
+from probes.runs.folder import Run
 from probes.stages import Stage
 from probes.storage import StorageError, read_json
 from probes.commands.terminal import Terminal

@@ -20,7 +20,7 @@ from probes.config import Config, ModelSettings, WriterSettings
 from probes.corpus.cells import read_cell
 from probes.commands.estimate import duration
 from probes.commands.cost import Plan, Rates, Seen, Size, Task, plan
-from probes.runs import Run
+from probes.runs.folder import Run
 from probes.commands.trial import look, measure, own_contents
 from probes.stages.units import TextKind, most_new_tokens, rules
 from probes.stages.units import plan as cut

@@ -28,7 +28,7 @@ def main(call: Call) -> int:
             raise InvalidInput(f"--output: expected {', '.join(SUFFIXES)}, got {path.name!r}.")
     run = call.run()
     from probes.dialogue import Turn, lay_out
-    from probes.models import Models
+    from probes.runs.models import Models
     from probes.scoring import score_texts, tokens_within
     from probes.vectors import EmotionVectors
 

@@ -25,7 +25,7 @@ from probes.commands.steered_text import (
 )
 from probes.experiments.steering.dose_cost import Budget, on_texts
 from probes.experiments.steering.dose_response import neutral_texts
-from probes.models import Models
+from probes.runs.models import Models
 from probes.storage import write_bytes
 from probes.vectors import EmotionVectors
 

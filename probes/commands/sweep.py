@@ -26,7 +26,7 @@ def main(call: Call) -> int:
         raise InvalidInput(f"sweep: expected --file=corpus.jsonl, a file; {source} is none.")
     top, window = _number(call, "top", 20, 1), _number(call, "window", 32, 2)
     run = call.run()
-    from probes.models import Models
+    from probes.runs.models import Models
     from probes.sweeping import Leaders
     from probes.vectors import EmotionVectors
 

@@ -30,7 +30,7 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.commands.estimate import duration
-from probes.reporting import Advance
+from probes.runs.reporting import Advance
 
 _SECONDS_BETWEEN_LINES = 15.0
 

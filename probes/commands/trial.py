@@ -18,9 +18,9 @@ from typing import Any
 
 from hooks.errors import DataError, InvalidInput
 from probes.corpus.cells import Text
-from probes.models import Models
+from probes.runs.models import Models
 from probes.commands.cost import Rates, Seen
-from probes.runs import Run
+from probes.runs.folder import Run
 from probes.stages.beforehand import check_layers
 from probes.stages.units import Reading, ReadingUnit, TuningUnit, Writing, plan
 

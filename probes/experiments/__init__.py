@@ -19,7 +19,7 @@ from hooks.errors import InvalidInput
 
 if TYPE_CHECKING:
     from probes.figures import Figure
-    from probes.materials import Materials
+    from probes.runs.materials import Materials
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from probes.analysis.held_out import (
     held_out_ranks,
     topic_folds,
 )
-from probes.materials import Materials
+from probes.runs.materials import Materials
 
 NeutralKind = Literal["document", "token", "none"]
 MIN_TOPICS = 3

@@ -10,7 +10,7 @@ from probes.corpus.cells import Cell, read_cell
 from probes.corpus.endpoint import Endpoint, Greeting, read_key
 from probes.commands.estimate import Estimate, Seen, Terms, Work, duration, estimate
 from probes.corpus.exchange import EndpointError
-from probes.runs import Run
+from probes.runs.folder import Run
 from probes.stages.units import Asking, TextKind, WritingUnit, most_new_tokens, plan, rules
 from probes.corpus.writing import first_prompts
 

@@ -9,7 +9,7 @@ from hooks.models.architecture import describe
 from hooks.errors import DataError, InvalidInput
 from hooks.models.precision import quantization_config, resolve_device, resolve_dtype
 from probes.experiments.folds import MIN_TOPICS
-from probes.runs import Run
+from probes.runs.folder import Run
 
 
 def check_subject(run: Run) -> None:

@@ -17,14 +17,14 @@ from probes.activations import (
     save_shard,
     shard_path,
 )
-from probes.cluster import Workers, workers
+from probes.runs.workers import Workers, workers
 from probes.corpus.cells import Cell, count_texts, read_corpus
 from probes.denoising import MeanAccumulator, mean_difference, project_out
 from probes.experiments.folds import Folds, accuracy_by_layer, best_layer
-from probes.materials import INDEX, Materials, removed_components
-from probes.models import Models
-from probes.reporting import Reporter
-from probes.runs import Run, versions
+from probes.runs.materials import INDEX, Materials, removed_components
+from probes.runs.models import Models
+from probes.runs.reporting import Reporter
+from probes.runs.folder import Run, versions
 from probes.stages.beforehand import check_layers, check_target
 from probes.stages.units import Reading, ReadingUnit, TuningUnit
 from probes.storage import digest_of, write_json

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from probes.runs import Run
+from probes.runs.folder import Run
 from probes.storage import digest_files
 from probes.corpus.writing import prompt_digest
 

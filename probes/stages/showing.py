@@ -7,14 +7,14 @@ from probes import figures
 from probes.report import scorecard
 from probes.corpus.cells import read_cell
 from probes.experiments import EXPERIMENTS, Entry, find_experiment
-from probes.materials import Materials
-from probes.models import Models
+from probes.runs.materials import Materials
+from probes.runs.models import Models
 from probes.report import limits, markdown, page, stories
 from probes.report import claims as headline
 from probes.report.contents import Contents, HeatedStory, Picture, Trial
 from probes.report.maps import describe_map
-from probes.reporting import Reporter
-from probes.runs import Run
+from probes.runs.reporting import Reporter
+from probes.runs.folder import Run
 from probes.stages import NAMES
 from probes.stages.looking import GEOMETRY, LAYERS, LENS
 from probes.storage import read_json, write_text

@@ -34,7 +34,7 @@ from probes.figures import Figure
 from probes.experiments.decoding.figures import explained_by_emotion, robust_bars
 from probes.experiments.folds import MIN_TOPICS, Folds
 from probes.analysis.held_out import held_out_scores
-from probes.materials import Materials, Stories
+from probes.runs.materials import Materials, Stories
 from probes.stimuli import leaks
 
 DIMENSIONS = (1, 5)

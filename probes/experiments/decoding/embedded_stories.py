@@ -16,7 +16,7 @@ from probes.corpus.cells import read_corpus
 from probes.experiments.steering.word_effects import first_tokens
 from probes.experiments.folds import Folds, basis_of
 from probes.analysis.held_out import Rows, centered
-from probes.materials import Materials
+from probes.runs.materials import Materials
 
 
 def name_embeddings(

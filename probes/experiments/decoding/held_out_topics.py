@@ -33,7 +33,7 @@ from probes.analysis.held_out import (
     logistic_ranks,
     whitened,
 )
-from probes.materials import Materials
+from probes.runs.materials import Materials
 from probes.analysis.statistics import permutation_p_value
 
 

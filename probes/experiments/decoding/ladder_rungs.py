@@ -42,7 +42,7 @@ from probes.analysis.held_out import (
     rank_of,
     scores,
 )
-from probes.materials import Materials
+from probes.runs.materials import Materials
 from probes.unit import unit
 
 EMBEDDINGS, EARLY, CHOSEN = "input embeddings", "early layer", "analyzed layer"

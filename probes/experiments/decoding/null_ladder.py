@@ -23,7 +23,7 @@ from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
 from probes.experiments.decoding.ladder_figures import null_ladder
 from probes.experiments.folds import MIN_TOPICS
-from probes.materials import Materials
+from probes.runs.materials import Materials
 
 
 def measure(materials: Materials) -> Measured:

@@ -38,7 +38,7 @@ from probes.analysis.agreement import (
     reference,
 )
 from probes.analysis.held_out import Basis, CellSums, Design, Trained, centered, rank_of, scores
-from probes.materials import Materials
+from probes.runs.materials import Materials
 
 STATISTICS = {
     "valence": "valence |r|",

@@ -18,7 +18,7 @@ from probes.figures import Figure
 from probes.experiments.decoding.reliability_figures import reliability_by_emotion, sample_size_curve
 from probes.experiments.folds import Folds
 from probes.analysis.held_out import CellSums
-from probes.materials import Materials
+from probes.runs.materials import Materials
 from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
 from probes.analysis.statistics import bootstrap_indices
 

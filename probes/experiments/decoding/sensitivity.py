@@ -38,7 +38,7 @@ from probes.figures import Figure
 from probes.experiments.decoding.figures import choice_bars
 from probes.experiments.folds import MIN_TOPICS, Folds
 from probes.analysis.held_out import Design, topic_folds
-from probes.materials import Materials, Stories
+from probes.runs.materials import Materials, Stories
 
 THRESHOLDS = (0.25, 0.5, 0.75, 0.9)
 OFFSETS = (0, 20, 50)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from probes.corpus.cells import Cell, read_cell
-from probes.materials import Materials, Stories
+from probes.runs.materials import Materials, Stories
 
 FIRST = frozenset(["i", "me", "my", "mine", "myself", "we", "us", "our", "ours", "ourselves"])
 THIRD = frozenset(

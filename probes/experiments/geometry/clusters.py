@@ -27,7 +27,7 @@ from probes.experiments.folds import Folds
 from probes.analysis.geometry import adjusted_rand_index, agreement, hierarchical_labels, kmeans_labels
 from probes.analysis.agreement import reference
 from probes.analysis.held_out import CellSums, dealt_within_topics
-from probes.materials import Materials
+from probes.runs.materials import Materials
 from probes.analysis.statistics import permutation_p_value
 
 Method = Callable[[Tensor], Tensor]

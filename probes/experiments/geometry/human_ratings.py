@@ -35,7 +35,7 @@ from probes.figures import Figure
 from probes.experiments.geometry.rating_figures import rating_scatter
 from probes.analysis.geometry import principal_components
 from probes.analysis.agreement import N_SEARCHED
-from probes.materials import Materials
+from probes.runs.materials import Materials
 from probes.norm_files import Norms, read_norms
 from probes.analysis.ratings import MIN_RATED, rating_table
 from probes.analysis.statistics import (

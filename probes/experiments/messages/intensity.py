@@ -22,7 +22,7 @@ from probes.experiments.messages.trends import judge
 from probes.experiments.messages.reading import N_PERMUTATIONS, cosines, place, read_messages
 from probes.figures import Figure
 from probes.experiments.messages.intensity_figures import intensity_heatmap
-from probes.materials import Materials
+from probes.runs.materials import Materials
 from probes.stimuli import IntensityTemplate, intensity_templates
 
 

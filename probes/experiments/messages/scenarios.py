@@ -19,7 +19,7 @@ from probes.experiments.messages.scenario_matrix import judge
 from probes.experiments.steering.controls import shuffled_vectors
 from probes.figures import Figure
 from probes.experiments.messages.scenario_figures import scenario_heatmap
-from probes.materials import Materials
+from probes.runs.materials import Materials
 from probes.stimuli import scenarios
 
 PLEASANT = ("happy", "inspired", "loving", "proud", "calm")

@@ -25,7 +25,7 @@ from probes.experiments.preferences.links import coupling, links
 from probes.experiments.steering.controls import shuffled_vectors
 from probes.figures import Figure
 from probes.experiments.preferences.figures import activity_elo, preference_coupling
-from probes.materials import Materials
+from probes.runs.materials import Materials
 from probes.analysis.ratings import rating_table
 from probes.analysis.statistics import pearson, permutation_p_value
 from probes.stimuli import activities

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from probes.denoising import MeanAccumulator, mean_difference, project_out
 from probes.experiments.steering.nulls import matched_directions
-from probes.materials import Materials
+from probes.runs.materials import Materials
 from probes.analysis.ratings import rating_table
 
 

@@ -36,8 +36,8 @@ from probes.experiments.steering.word_effects import (
 from probes.experiments.wording import effect
 from probes.figures import Figure
 from probes.experiments.steering.figures import dose_response_curves
-from probes.materials import Materials
-from probes.runs import Run
+from probes.runs.materials import Materials
+from probes.runs.folder import Run
 
 _N_RANDOM = 20
 

@@ -39,7 +39,7 @@ from probes.experiments.steering.judges import (
 from probes.experiments.wording import effect
 from probes.figures import Figure
 from probes.experiments.steering import free_text_figures
-from probes.materials import Materials
+from probes.runs.materials import Materials
 
 PROMPTS = (
     "On the way home that evening",

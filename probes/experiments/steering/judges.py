@@ -26,7 +26,7 @@ from hooks import DataError
 from probes.denoising import project_out
 from probes.corpus.endpoint import read_key
 from probes.corpus.exchange import EndpointError
-from probes.materials import Stories
+from probes.runs.materials import Stories
 from probes.unit import unit
 
 _AT_ONCE = 4

@@ -16,7 +16,7 @@ from probes.experiments.steering.word_effects import swept_layers
 from probes.experiments.wording import effect, signed
 from probes.figures import Figure
 from probes.experiments.steering.figures import steering_matrix
-from probes.materials import Materials
+from probes.runs.materials import Materials
 
 JUDGED_DOSE = 0.1
 

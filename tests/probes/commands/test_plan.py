@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from probes.commands.plan import work_out
 from probes.corpus.cells import read_corpus
-from probes.models import Models
+from probes.runs.models import Models
 from probes.commands.cost import Rates
 from probes.run import main
 

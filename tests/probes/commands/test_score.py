@@ -13,7 +13,7 @@ import torch
 from probes.commands import score_files
 from probes.commands.score_files import Given, Shown, open_sink
 from probes.config import load_config
-from probes.models import Models
+from probes.runs.models import Models
 from probes.run import main
 from probes.scoring import Scores, score_texts
 from probes.vectors import EmotionVectors

@@ -7,7 +7,7 @@ import pytest
 import small_runs
 from planted_runs import emotion_rows, plant
 
-from probes.materials import Materials
+from probes.runs.materials import Materials
 
 EMOTIONS = ["angry", "sad", "bored", "lonely", "happy", "proud", "kind", "relaxed"]
 TOPICS = ["a lost key", "a late train", "a new roof", "a letter", "a map", "a bell"]

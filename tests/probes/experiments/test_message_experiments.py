@@ -7,9 +7,9 @@ import torch
 
 from probes.experiments import find_experiment
 from probes.experiments.messages.reading import read_messages
-from probes.materials import Materials
-from probes.models import Models
-from probes.reporting import Silent
+from probes.runs.materials import Materials
+from probes.runs.models import Models
+from probes.runs.reporting import Silent
 from probes.stages import find_stages
 from probes.stimuli import intensity_templates, scenarios
 from probes.storage import read_json

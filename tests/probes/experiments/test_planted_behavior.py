@@ -21,9 +21,9 @@ from probes.experiments.preferences.forced_choice import (
     steered_changes,
 )
 from probes.experiments.steering.word_effects import first_tokens
-from probes.materials import Materials
-from probes.models import Models
-from probes.reporting import Silent
+from probes.runs.materials import Materials
+from probes.runs.models import Models
+from probes.runs.reporting import Silent
 from probes.stimuli import activities
 
 MEANING = {

@@ -6,7 +6,7 @@ import pytest
 import tiny_models
 
 from probes import run as command
-from probes.models import Models
+from probes.runs.models import Models
 
 N_LAYERS = tiny_models.N_LAYERS
 

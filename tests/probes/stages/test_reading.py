@@ -16,8 +16,8 @@ from probes import EmotionVectors
 from probes.corpus import cells as corpus
 from probes.activations import load_shard, load_shards, save_shard
 from probes.corpus.cells import read_corpus
-from probes.materials import Materials
-from probes.models import Models
+from probes.runs.materials import Materials
+from probes.runs.models import Models
 from probes.stages import reading
 from probes.storage import read_json, write_json
 

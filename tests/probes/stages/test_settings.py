@@ -5,7 +5,7 @@ import json
 import pytest
 
 from probes.config import ComputeSettings, EndpointSettings, parse_config, valid_keys
-from probes.runs import Run
+from probes.runs.folder import Run
 from probes.stages.settings import SETTINGS
 
 CHANGED = {

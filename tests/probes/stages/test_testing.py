@@ -10,8 +10,8 @@ from probes import run as command
 from probes import stages
 from probes.report import summary
 from probes.experiments import EXPERIMENTS, NAMES, find_entries, find_experiment
-from probes.models import Models
-from probes.reporting import Silent
+from probes.runs.models import Models
+from probes.runs.reporting import Silent
 from probes.storage import read_json, write_json
 
 

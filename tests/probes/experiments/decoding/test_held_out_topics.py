@@ -12,9 +12,9 @@ from probes import figures
 from probes.experiments import find_experiment
 from probes.experiments.decoding.held_out_topics import _limits, nested_null
 from probes.analysis.held_out import Design, dealt_within_topics, held_out_ranks_again, inner_hits
-from probes.materials import Materials
-from probes.models import Models
-from probes.reporting import Silent
+from probes.runs.materials import Materials
+from probes.runs.models import Models
+from probes.runs.reporting import Silent
 from probes.analysis.statistics import permutation_p_value
 
 EMPTY = torch.zeros(0, 6)

@@ -12,7 +12,7 @@ from probes.config.sections import AnalysisSettings
 from probes.experiments import find_experiment
 from probes.experiments.geometry.human_ratings import MIN_PERMUTATIONS, SHIPPED, predict_left_out
 from probes.analysis.geometry import principal_components
-from probes.runs import Run
+from probes.runs.folder import Run
 from probes.stimuli import human_ratings
 
 EXPERIMENT = find_experiment("human-ratings")

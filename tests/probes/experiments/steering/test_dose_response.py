@@ -5,9 +5,9 @@ import pytest
 from hooks import InvalidInput
 from probes.experiments import find_experiment
 from probes.experiments.steering.dose_response import swept_layers
-from probes.materials import Materials
-from probes.models import Models
-from probes.reporting import Silent
+from probes.runs.materials import Materials
+from probes.runs.models import Models
+from probes.runs.reporting import Silent
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from probes.experiments.steering.judged_texts import judged_answers, judged_gain
 from probes.experiments.steering.nulls import mean_interval
 from probes.experiments.steering.story_leak import distinctive_words, leak, leaked
 from probes.experiments.steering.judges import JudgeServer, ask_judge, classifier, named
-from probes.materials import Materials
-from probes.models import Models
-from probes.reporting import Silent
+from probes.runs.materials import Materials
+from probes.runs.models import Models
+from probes.runs.reporting import Silent
 
 EMOTIONS = ["angry", "happy", "sad"]
 

@@ -23,7 +23,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from hooks.errors import EmotionLensError, InvalidInput
 from probes.config import ComputeSettings
-from probes.reporting import Advance
+from probes.runs.reporting import Advance
 
 _RESTARTS = 100
 """How often Ray starts a worker again."""

@@ -22,9 +22,9 @@ from probes.activations import load_shards
 from probes.config import Config
 from probes.corpus.cells import read_corpus
 from probes.denoising import neutral_components
-from probes.models import Models
-from probes.reporting import Reporter
-from probes.runs import Run
+from probes.runs.models import Models
+from probes.runs.reporting import Reporter
+from probes.runs.folder import Run
 from probes.storage import read_json
 from probes.vectors import EmotionVectors
 

@@ -9,7 +9,7 @@ import small_runs
 
 from hooks.errors import InvalidInput, StaleArtifact
 from probes.config import parse_config
-from probes.runs import Run, differences
+from probes.runs.folder import Run, differences
 from probes.storage import StorageError, digest_files
 
 UPSTREAM = {"upstream": "0" * 16}
@@ -139,14 +139,14 @@ class TestFilesOfAFinishedStage:
 
     def test_are_not_opened_while_names_sizes_and_times_are_the_same(self, finished, monkeypatch):
         run, files = finished
-        monkeypatch.setattr("probes.runs.digest_files", None)
+        monkeypatch.setattr("probes.runs.folder.digest_files", None)
         run.check_intact("analyze", files)
 
     def test_may_be_copied_and_are_then_read_once(self, finished, monkeypatch):
         run, files = finished
         os.utime(files[0], (1, 1))
         run.check_intact("analyze", files)
-        monkeypatch.setattr("probes.runs.digest_files", None)
+        monkeypatch.setattr("probes.runs.folder.digest_files", None)
         run.check_intact("analyze", files)
 
     def test_are_refused_when_one_has_changed_at_the_same_size(self, finished):

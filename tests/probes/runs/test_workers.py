@@ -16,8 +16,8 @@ import small_runs
 from small_runs import Heard, SmallRun
 
 from hooks.errors import InvalidInput
-from probes import cluster
-from probes.cluster import ClusterError, Here, OnRay, Threads, workers
+from probes.runs import workers as cluster
+from probes.runs.workers import ClusterError, Here, OnRay, Threads, workers
 from probes.config import ComputeSettings
 
 ROOT = Path(__file__).parents[2]
