@@ -74,7 +74,7 @@ def _check_subject(run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage]) 
     [reading] = stages.find_stages(["extract-activations"])
     again = any(reading.name in stages.following(stage) for stage in dropped)
     if reading in chosen and (again or not stages.is_complete(run, reading)):
-        from probes.stages.beforehand import check_subject
+        from probes.stages.checks import check_subject
 
         check_subject(run)
 
@@ -83,7 +83,7 @@ def _dry_run(
     run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage], terminal: Terminal
 ) -> int:
     """Print what the stages that write will take; write nothing."""
-    from probes.stages.asking import dry_run
+    from probes.stages.ask_servers import dry_run
 
     names = [stage.name for stage in chosen if stage.name.startswith("generate-")]
     if dropped or not names:

@@ -21,7 +21,7 @@ from probes.corpus.cells import Text
 from probes.runs.models import Models
 from probes.commands.cost import Rates, Seen
 from probes.runs.folder import Run
-from probes.stages.beforehand import check_layers
+from probes.stages.checks import check_layers
 from probes.stages.units import Reading, ReadingUnit, TuningUnit, Writing, plan
 
 SAMPLE = 64

@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 import hooks
-import probes.stages.reading  # noqa: F401 - imported before the fork
-import probes.stages.texts  # noqa: F401
+import probes.stages.extract_activations  # noqa: F401 - imported before the fork
+import probes.stages.write_texts  # noqa: F401
 from probes.config import load_config
 from probes.run import main
 

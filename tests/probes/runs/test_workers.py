@@ -320,6 +320,6 @@ class TestWithoutRay:
 
     def test_local_work_never_imports_it(self):
         code = (
-            "import sys, probes.stages.texts, probes.stages.reading; sys.exit('ray' in sys.modules)"
+            "import sys, probes.stages.write_texts, probes.stages.extract_activations; sys.exit('ray' in sys.modules)"
         )
         assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=120).returncode == 0

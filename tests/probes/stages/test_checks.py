@@ -66,5 +66,5 @@ def test_texts_are_written_where_the_subject_is_not(small_run, tiny_writer):
 
 def test_a_finished_run_asks_no_model(finished, monkeypatch):
     monkeypatch.setattr(Models, "subject", None)
-    monkeypatch.setattr("probes.stages.beforehand.describe", None)
+    monkeypatch.setattr("probes.stages.checks.describe", None)
     assert command.main([finished.config, "--quiet"]) == 0

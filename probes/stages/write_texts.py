@@ -12,7 +12,7 @@ from probes.corpus.filtering import fingerprint
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.runs.folder import Run
-from probes.stages import asking
+from probes.stages import ask_servers as asking
 from probes.stages.units import TextKind, Writing, WritingUnit, plan
 
 

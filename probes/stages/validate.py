@@ -17,7 +17,7 @@ from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.runs.folder import Run
 from probes.stages import experiments_of
-from probes.stages.looking import GEOMETRY
+from probes.stages.analyze import GEOMETRY
 from probes.storage import read_json, write_json
 
 

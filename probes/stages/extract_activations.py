@@ -25,7 +25,7 @@ from probes.runs.materials import INDEX, Materials, removed_components
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.runs.folder import Run, versions
-from probes.stages.beforehand import check_layers, check_target
+from probes.stages.checks import check_layers, check_target
 from probes.stages.units import Reading, ReadingUnit, TuningUnit
 from probes.storage import digest_of, write_json
 from probes.vectors import EmotionVectors, Provenance, mean_residual_norm

@@ -18,7 +18,7 @@ from probes.activations import load_shard, load_shards, save_shard
 from probes.corpus.cells import read_corpus
 from probes.runs.materials import Materials
 from probes.runs.models import Models
-from probes.stages import reading
+from probes.stages import extract_activations as reading
 from probes.storage import read_json, write_json
 
 READING = ("generate-stories", "generate-neutral", "extract-activations")

@@ -16,7 +16,7 @@ from probes.report.maps import describe_map
 from probes.runs.reporting import Reporter
 from probes.runs.folder import Run
 from probes.stages import NAMES
-from probes.stages.looking import GEOMETRY, LAYERS, LENS
+from probes.stages.analyze import GEOMETRY, LAYERS, LENS
 from probes.storage import read_json, write_text
 from probes.report.summary import rows, summarize
 
