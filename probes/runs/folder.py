@@ -28,7 +28,7 @@ from typing import Any
 from hooks.errors import InvalidInput, StaleArtifact
 from probes.config import Config
 from probes.corpus.cells import Cell, OwnTexts, neutral_cells, read_jsonl, story_cells
-from probes.norm_files import read_norms
+from probes.stimuli.rating_files import read_norms
 from probes.storage import (
     StorageError,
     digest_files,

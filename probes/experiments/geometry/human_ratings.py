@@ -36,7 +36,7 @@ from probes.experiments.geometry.rating_figures import rating_scatter
 from probes.analysis.geometry import principal_components
 from probes.analysis.agreement import N_SEARCHED
 from probes.runs.materials import Materials
-from probes.norm_files import Norms, read_norms
+from probes.stimuli.rating_files import Norms, read_norms
 from probes.analysis.ratings import MIN_RATED, rating_table
 from probes.analysis.statistics import (
     partial_correlation,

@@ -3,7 +3,7 @@
 import pytest
 
 from hooks.errors import InvalidInput
-from probes.norm_files import read_norms
+from probes.stimuli.rating_files import read_norms
 
 FILES = {
     "NRC-VAD": "Word\tValence\tArousal\tDominance\nhappy\t1.0\t0.7\t0.8\nSad\t0.1\t0.3\t0.2\n",
