@@ -26,7 +26,7 @@ import hooks
 from hooks import LanguageModel
 from hooks.reading.token_offsets import token_pieces
 from hooks.tokens.encoding import content_places
-from probes.dialogue import Dialogue, Turn, first_turn_only, lay_out
+from probes.texts.dialogue import Dialogue, Turn, first_turn_only, lay_out
 from probes.unit import unit
 from probes.vectors import EmotionVectors
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.app.microscope import Reading
-from probes.dialogue import Turn
+from probes.texts.dialogue import Turn
 from probes.figures.description import Line, Lines, Panel
 
 _POSITIVE, _NEGATIVE = "230,97,1", "33,102,172"

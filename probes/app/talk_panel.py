@@ -7,7 +7,7 @@ from probes.app.doses import Doses
 from probes.app.microscope import Reading
 from probes.app.toolkit import download_json, html_part, plot, ui
 from probes.app.view import View
-from probes.dialogue import ASSISTANT, USER, Turn
+from probes.texts.dialogue import ASSISTANT, USER, Turn
 from probes.figures import Lines, png
 
 _LENGTH = 60

@@ -7,7 +7,7 @@ from probes.app.microscope import Reading
 from probes.app.newest import Newest
 from probes.app.toolkit import download_json, html_part, plot, ui
 from probes.app.view import View
-from probes.dialogue import USER, Turn
+from probes.texts.dialogue import USER, Turn
 from probes.figures import Lines, png
 
 EXAMPLE = "She read the letter twice, put it down and looked out of the window for a long time."

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from hooks import EmotionLensError
 from probes.app.microscope import Microscope, Reading
 from probes.app.toolkit import run, ui
-from probes.dialogue import Turn
+from probes.texts.dialogue import Turn
 
 Answer = TypeVar("Answer")
 

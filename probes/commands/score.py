@@ -13,7 +13,7 @@ from probes.commands.call import Call, listed
 from probes.commands.score_files import SUFFIXES, Given, Shown, open_sink
 
 if TYPE_CHECKING:
-    from probes.scoring import Scores
+    from probes.texts.scoring import Scores
 
 _TOLD_TOKENS = 80
 _TOLD_TEXTS = 200
@@ -27,9 +27,9 @@ def main(call: Call) -> int:
         if path.suffix not in SUFFIXES:
             raise InvalidInput(f"--output: expected {', '.join(SUFFIXES)}, got {path.name!r}.")
     run = call.run()
-    from probes.dialogue import Turn, lay_out
+    from probes.texts.dialogue import Turn, lay_out
     from probes.runs.models import Models
-    from probes.scoring import score_texts, tokens_within
+    from probes.texts.scoring import score_texts, tokens_within
     from probes.vectors import EmotionVectors
 
     vectors = EmotionVectors.load(run.root)

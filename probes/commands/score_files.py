@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from probes.storage import writing
 
 if TYPE_CHECKING:
-    from probes.scoring import Scores
+    from probes.texts.scoring import Scores
 
 SUFFIXES = (".csv", ".parquet", ".html")
 PAGE_TEXTS = 200
@@ -117,7 +117,7 @@ class _Page:
             self._blocks += _blocks(one, found, self._shown)
 
     def close(self) -> None:
-        from probes.token_page import render
+        from probes.texts.token_page import render
 
         about = self._about
         if self._n > PAGE_TEXTS:
@@ -152,7 +152,7 @@ def rows(one: Given, found: "Scores", shown: Shown) -> list[dict[str, Any]]:
 
 
 def _blocks(one: Given, found: "Scores", shown: Shown) -> list[Any]:
-    from probes.token_page import Block
+    from probes.texts.token_page import Block
 
     parts = [
         (f"{n + 1} {turn['role']}", span, found.parts[n])

@@ -10,7 +10,7 @@ from probes.commands.call import Call
 from probes.commands.score import chosen_emotions, chosen_layer, read_line
 
 if TYPE_CHECKING:
-    from probes.sweeping import Leaders
+    from probes.texts.sweeping import Leaders
 
 _CONTEXT = 512
 """Tokens read at once of a long text."""
@@ -27,7 +27,7 @@ def main(call: Call) -> int:
     top, window = _number(call, "top", 20, 1), _number(call, "window", 32, 2)
     run = call.run()
     from probes.runs.models import Models
-    from probes.sweeping import Leaders
+    from probes.texts.sweeping import Leaders
     from probes.vectors import EmotionVectors
 
     vectors = EmotionVectors.load(run.root)
@@ -83,7 +83,7 @@ class _State:
 
     def load(self) -> "tuple[int, int, Leaders] | None":
         from probes.storage import read_json
-        from probes.sweeping import Leaders
+        from probes.texts.sweeping import Leaders
 
         if not self.path.is_file():
             return None
@@ -122,7 +122,7 @@ def _batches(path: Path, offset: int, line: int) -> Iterator[tuple[list[Named], 
 def _read(
     batch: Sequence[Named], leaders: "Leaders", vectors: Any, model: Any, layer: int, window: int
 ) -> None:
-    from probes.scoring import readable, score_texts, windows
+    from probes.texts.scoring import readable, score_texts, windows
 
     parts = [
         (name, start, text[start:stop])
@@ -150,8 +150,8 @@ def _write(folder: Path, leaders: "Leaders", about: str, source: str) -> list[Pa
     import torch
 
     from probes.storage import write_text
-    from probes.sweeping import scores_of
-    from probes.token_page import Block, render
+    from probes.texts.sweeping import scores_of
+    from probes.texts.token_page import Block, render
 
     lines, blocks = [], []
     for place, (emotion, kept) in enumerate(zip(leaders.emotions, leaders.passages, strict=True)):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from probes.token_page import Block, render
+from probes.texts.token_page import Block, render
 
 TOKENS = [
     "Rain ",

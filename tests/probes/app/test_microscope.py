@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import hooks
-from probes.dialogue import ASSISTANT, USER, Turn
+from probes.texts.dialogue import ASSISTANT, USER, Turn
 
 TALK = [
     Turn(USER, "Where were you?"),

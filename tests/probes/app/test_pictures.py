@@ -8,7 +8,7 @@ import torch
 
 from probes.app import pictures
 from probes.app.microscope import Reading
-from probes.dialogue import ASSISTANT, USER, Turn
+from probes.texts.dialogue import ASSISTANT, USER, Turn
 
 EMOTIONS = ["sad", "<b>'happy'</b>", '"><img src=x onerror=alert(1)>']
 

@@ -15,7 +15,7 @@ from probes.commands.score_files import Given, Shown, open_sink
 from probes.config import load_config
 from probes.runs.models import Models
 from probes.run import main
-from probes.scoring import Scores, score_texts
+from probes.texts.scoring import Scores, score_texts
 from probes.vectors import EmotionVectors
 
 HOSTILE = "Rain </script><script>alert(1)</script> fell on the roof & the door."

@@ -9,8 +9,8 @@ import torch
 
 from probes.commands import sweep
 from probes.run import main
-from probes.scoring import windows
-from probes.sweeping import Leaders, cut_long
+from probes.texts.scoring import windows
+from probes.texts.sweeping import Leaders, cut_long
 
 
 @pytest.fixture

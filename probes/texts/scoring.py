@@ -21,7 +21,7 @@ from torch import Tensor
 
 from hooks import FromToken, LanguageModel, pooled_resid_post
 from hooks.reading.token_offsets import Stretch, content_pieces
-from probes.sweeping import cut_long
+from probes.texts.sweeping import cut_long
 from probes.vectors import EmotionVectors
 
 Cut = Callable[[Sequence[Stretch]], Sequence[Stretch]]

@@ -3,7 +3,7 @@
 import pytest
 
 from hooks.errors import InvalidInput
-from probes.dialogue import ASSISTANT, USER, Dialogue, Turn, first_turn_only, lay_out
+from probes.texts.dialogue import ASSISTANT, USER, Dialogue, Turn, first_turn_only, lay_out
 
 PLAIN = "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] }}<|end|>\n{% endfor %}"
 TRIMS = PLAIN.replace("m['content']", "m['content'] | trim")
