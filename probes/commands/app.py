@@ -21,8 +21,8 @@ def main(call: Call) -> int:
     host = str(call.flags.get("host", "127.0.0.1"))
     run = call.run()
     vectors = EmotionVectors.load(run.root)
-    from probes.app.microscope import Microscope
-    from probes.app.page import serve
+    from probes.texts.app.microscope import Microscope
+    from probes.texts.app.page import serve
 
     microscope = Microscope(Models(run.config).subject(), vectors)
     call.terminal.note(f"emotion-lens listens on http://{host}:{port} (Ctrl-C ends it)")

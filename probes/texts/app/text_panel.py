@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from probes.app import pictures
-from probes.app.microscope import Reading
-from probes.app.newest import Newest
-from probes.app.toolkit import download_json, html_part, plot, ui
-from probes.app.view import View
+from probes.texts.app import pictures
+from probes.texts.app.microscope import Reading
+from probes.texts.app.newest import Newest
+from probes.texts.app.toolkit import download_json, html_part, plot, ui
+from probes.texts.app.view import View
 from probes.texts.dialogue import USER, Turn
 from probes.figures import Lines, png
 

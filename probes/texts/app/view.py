@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from hooks import EmotionLensError
-from probes.app.microscope import Microscope, Reading
-from probes.app.toolkit import run, ui
+from probes.texts.app.microscope import Microscope, Reading
+from probes.texts.app.toolkit import run, ui
 from probes.texts.dialogue import Turn
 
 Answer = TypeVar("Answer")

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from probes.app.toolkit import Slider, ui
-from probes.app.view import View
+from probes.texts.app.toolkit import Slider, ui
+from probes.texts.app.view import View
 
 MAX_DOSE = 0.4
 

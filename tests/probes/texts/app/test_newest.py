@@ -2,7 +2,7 @@
 
 import asyncio
 
-from probes.app.newest import Newest
+from probes.texts.app.newest import Newest
 
 
 def test_of_one_panels_waiting_work_only_the_newest_is_done():

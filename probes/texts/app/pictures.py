@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.app.microscope import Reading
+from probes.texts.app.microscope import Reading
 from probes.texts.dialogue import Turn
 from probes.figures.description import Line, Lines, Panel
 

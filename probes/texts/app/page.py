@@ -6,13 +6,13 @@ Contract: binds to one address, 127.0.0.1 by default. Nothing is fetched from an
 from collections.abc import Mapping
 from typing import Any
 
-from probes.app import pictures
-from probes.app.microscope import Microscope
-from probes.app.steer_panel import SteerPanel
-from probes.app.talk_panel import TalkPanel
-from probes.app.text_panel import TextPanel
-from probes.app.toolkit import Slider, ui
-from probes.app.view import View
+from probes.texts.app import pictures
+from probes.texts.app.microscope import Microscope
+from probes.texts.app.steer_panel import SteerPanel
+from probes.texts.app.talk_panel import TalkPanel
+from probes.texts.app.text_panel import TextPanel
+from probes.texts.app.toolkit import Slider, ui
+from probes.texts.app.view import View
 
 _STYLE = """
 .reply { white-space: pre-wrap; overflow-wrap: anywhere; min-height: 4em; }

@@ -7,7 +7,7 @@ import torch
 
 from hooks import LanguageModel
 from probes import EmotionVectors
-from probes.app.microscope import Microscope
+from probes.texts.app.microscope import Microscope
 from probes.vectors import Provenance
 
 EMOTIONS = ["sad", "happy", "at ease"]

@@ -1,9 +1,9 @@
 """A prompt, continued with and without steering, side by side."""
 
-from probes.app.doses import Doses
-from probes.app.newest import Newest
-from probes.app.toolkit import ui
-from probes.app.view import View
+from probes.texts.app.doses import Doses
+from probes.texts.app.newest import Newest
+from probes.texts.app.toolkit import ui
+from probes.texts.app.view import View
 
 
 class SteerPanel:

@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from probes.app import pictures
-from probes.app.microscope import Reading
+from probes.texts.app import pictures
+from probes.texts.app.microscope import Reading
 from probes.texts.dialogue import ASSISTANT, USER, Turn
 
 EMOTIONS = ["sad", "<b>'happy'</b>", '"><img src=x onerror=alert(1)>']
