@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from probes.config import Config, load_config
     from probes.runs.folder import Run
-    from probes.vectors import EmotionVectors
+    from probes.vectors.emotion_vectors import EmotionVectors
 
 _HOMES = {
     "EmotionVectors": "vectors",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hooks import Pooled
 from probes import stages
-from probes.activations import make_shard, save_shard, shard_path
+from probes.vectors.activations import make_shard, save_shard, shard_path
 from probes.corpus.cells import Text, read_corpus
 from probes.runs.materials import Materials
 from probes.runs.models import Models

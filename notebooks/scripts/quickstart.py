@@ -42,7 +42,7 @@ import torch
 from IPython.display import Image
 
 import hooks
-from probes.denoising import emotion_means, mean_difference
+from probes.vectors.denoising import emotion_means, mean_difference
 from probes.experiments.messages.reading import cosines
 from probes.figures import png
 from probes.figures.description import Heatmap

@@ -28,7 +28,7 @@ from IPython.display import Image
 
 import hooks
 from hooks.reading.embeddings import mean_input_embedding
-from probes.denoising import emotion_means, mean_difference, neutral_components, project_out
+from probes.vectors.denoising import emotion_means, mean_difference, neutral_components, project_out
 from probes.experiments.messages.reading import cosines, place, read_messages
 from probes.experiments.messages.scenario_matrix import judge
 from probes.experiments.messages.scenarios import PLEASANT, UNPLEASANT

@@ -42,7 +42,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
-from probes.unit import unit
+from probes.vectors.unit import unit
 
 # Parallel vectors scaled to unit norm differ in the last bits; to this many decimals they are one.
 _DECIMALS = 12

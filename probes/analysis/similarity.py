@@ -34,7 +34,7 @@ from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
 from probes.analysis.statistics import permutation_p_value
-from probes.unit import unit
+from probes.vectors.unit import unit
 
 FEWEST = 8
 """Shared emotions: a half of fewer has too few distances to compare."""

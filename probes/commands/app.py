@@ -8,7 +8,7 @@ from probes.experiments import find_entries
 from probes.runs.models import Models
 from probes.runs.folder import Run
 from probes.storage import read_json
-from probes.vectors import EmotionVectors
+from probes.vectors.emotion_vectors import EmotionVectors
 
 
 def main(call: Call) -> int:

@@ -41,7 +41,7 @@ def main(call: Call) -> int:
             )
     wanted = listed(call.flags.get("emotions"))
     folders = [_folder(word) for word in call.words]
-    from probes.vectors import EmotionVectors
+    from probes.vectors.emotion_vectors import EmotionVectors
 
     sets = [EmotionVectors.load(folder) for folder in folders]
     names = _names(call.words)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hooks.errors import InvalidInput
-from probes import hub
+from probes.vectors import hub
 from probes.commands.call import Call, listed
 from probes.export.formats import FORMATS, Choice, Export, choose
 from probes.export.source import Source, find_source

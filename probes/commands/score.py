@@ -30,7 +30,7 @@ def main(call: Call) -> int:
     from probes.texts.dialogue import Turn, lay_out
     from probes.runs.models import Models
     from probes.texts.scoring import score_texts, tokens_within
-    from probes.vectors import EmotionVectors
+    from probes.vectors.emotion_vectors import EmotionVectors
 
     vectors = EmotionVectors.load(run.root)
     layer = chosen_layer(call, vectors)

@@ -27,7 +27,7 @@ from probes.experiments.steering.dose_cost import Budget, on_texts
 from probes.experiments.steering.dose_response import neutral_texts
 from probes.runs.models import Models
 from probes.storage import write_bytes
-from probes.vectors import EmotionVectors
+from probes.vectors.emotion_vectors import EmotionVectors
 
 
 def main(call: Call) -> int:

@@ -30,7 +30,7 @@ from hooks.reading.scoring import continuation_tokens
 from hooks.steering.selection import Rule, Where
 from probes.experiments.steering.dose_cost import Budget, Cost, Gauge, on_texts
 from probes.experiments.steering.word_effects import CARRIERS, first_tokens, last_residuals, log_probs
-from probes.vectors import EmotionVectors
+from probes.vectors.emotion_vectors import EmotionVectors
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def main(call: Call) -> int:
     run = call.run()
     from probes.runs.models import Models
     from probes.texts.sweeping import Leaders
-    from probes.vectors import EmotionVectors
+    from probes.vectors.emotion_vectors import EmotionVectors
 
     vectors = EmotionVectors.load(run.root)
     layer, emotions = chosen_layer(call, vectors), chosen_emotions(call, vectors)

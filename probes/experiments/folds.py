@@ -15,7 +15,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.denoising import neutral_components
+from probes.vectors.denoising import neutral_components
 from probes.analysis.held_out import (
     Basis,
     Design,

@@ -16,7 +16,7 @@ from hooks.models.licenses import License, hub_id, license_of
 from hooks.models.local_files import public_name
 from probes.report import summary as summaries
 from probes.report.limits import text_weaknesses, weaknesses
-from probes.vectors import Provenance
+from probes.vectors.emotion_vectors import Provenance
 
 
 def plain(text: object) -> str:

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from hooks import InvalidInput
 from hooks.models.local_files import local_config, public_name
-from probes.vectors import EmotionVectors
+from probes.vectors.emotion_vectors import EmotionVectors
 
 DOSE = 0.1
 """What strength 1 stands for unless said otherwise."""

@@ -18,7 +18,7 @@ from probes.export.parquet_files import texts_parquet, vectors_parquet
 from probes.export.safetensors_file import safetensors_bytes
 from probes.export.source import Source
 from probes.slugs import slug
-from probes.vectors import EmotionVectors
+from probes.vectors.emotion_vectors import EmotionVectors
 
 
 @dataclass(frozen=True)

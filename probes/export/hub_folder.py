@@ -20,7 +20,7 @@ from hooks.models.local_files import public_name
 from probes.export.card import dataset_card, model_card, plain
 from probes.export.parquet_files import texts_parquet
 from probes.export.source import Source
-from probes.vectors import FILE_NAME
+from probes.vectors.emotion_vectors import FILE_NAME
 
 PICTURE = "pca_scatter.png"
 ANY_SERVER = "http://localhost:8000/v1"

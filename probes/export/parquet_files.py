@@ -21,7 +21,7 @@ from einops import rearrange
 
 from hooks.models.local_files import public_name
 from probes.export.control import as_text
-from probes.vectors import EmotionVectors
+from probes.vectors.emotion_vectors import EmotionVectors
 
 _TEXT_FIELDS: list[tuple[str, pa.DataType]] = [
     ("emotion", pa.string()),

@@ -18,7 +18,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from hooks import DataError
-from probes.activations import read_metadata
+from probes.vectors.activations import read_metadata
 from probes.export.control import ControlVector, as_text
 from probes.storage import write_bytes
 

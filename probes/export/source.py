@@ -14,7 +14,7 @@ from hooks.models.local_files import public_name
 from probes.config import config_folder, load_config
 from probes.corpus.cells import Cell, read_cell
 from probes.storage import read_json
-from probes.vectors import FILE_NAME, EmotionVectors
+from probes.vectors.emotion_vectors import FILE_NAME, EmotionVectors
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from probes.report.contents import HeatedStory
 
 if TYPE_CHECKING:
     from hooks import LanguageModel
-    from probes.vectors import EmotionVectors
+    from probes.vectors.emotion_vectors import EmotionVectors
 
 N_STORIES = 6
 N_NEAREST = 3

@@ -14,7 +14,7 @@ from probes.runs.reporting import Reporter
 from probes.runs.folder import Run
 from probes.stimuli import banned, word_family
 from probes.storage import read_json, write_json, write_text
-from probes.vectors import EmotionVectors
+from probes.vectors.emotion_vectors import EmotionVectors
 
 GEOMETRY = "analysis/geometry.json"
 LAYERS = "analysis/layers.json"

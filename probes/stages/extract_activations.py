@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from hooks import DataError
-from probes.activations import (
+from probes.vectors.activations import (
     Kind,
     check_origin,
     load_shards,
@@ -19,7 +19,7 @@ from probes.activations import (
 )
 from probes.runs.workers import Workers, workers
 from probes.corpus.cells import Cell, count_texts, read_corpus
-from probes.denoising import MeanAccumulator, mean_difference, project_out
+from probes.vectors.denoising import MeanAccumulator, mean_difference, project_out
 from probes.experiments.folds import Folds, accuracy_by_layer, best_layer
 from probes.runs.materials import INDEX, Materials, removed_components
 from probes.runs.models import Models
@@ -28,7 +28,7 @@ from probes.runs.folder import Run, versions
 from probes.stages.checks import check_layers, check_target
 from probes.stages.units import Reading, ReadingUnit, TuningUnit
 from probes.storage import digest_of, write_json
-from probes.vectors import EmotionVectors, Provenance, mean_residual_norm
+from probes.vectors.emotion_vectors import EmotionVectors, Provenance, mean_residual_norm
 
 
 def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:

@@ -242,7 +242,7 @@ class Reading:
         from hooks import FromToken, Spaced, pooled_resid_post
         from hooks.reading.batching import batch_tokens_for
         from hooks.reading.compilation import compiled
-        from probes.activations import make_shard
+        from probes.vectors.activations import make_shard
 
         if isinstance(unit, TuningUnit):
             return batch_tokens_for(self._model, unit.last_layer)

@@ -22,7 +22,7 @@ from torch import Tensor
 from hooks import FromToken, LanguageModel, pooled_resid_post
 from hooks.reading.token_offsets import Stretch, content_pieces
 from probes.texts.sweeping import cut_long
-from probes.vectors import EmotionVectors
+from probes.vectors.emotion_vectors import EmotionVectors
 
 Cut = Callable[[Sequence[Stretch]], Sequence[Stretch]]
 """Content tokens, as stretches of characters -> parts, as (first, last + 1) of the tokens."""

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.denoising import outlier_dimensions
+from probes.vectors.denoising import outlier_dimensions
 from probes.experiments import Experiment, Measured
 from probes.experiments.decoding.robustness import (
     STATISTICS,

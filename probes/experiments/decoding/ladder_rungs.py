@@ -43,7 +43,7 @@ from probes.analysis.held_out import (
     scores,
 )
 from probes.runs.materials import Materials
-from probes.unit import unit
+from probes.vectors.unit import unit
 
 EMBEDDINGS, EARLY, CHOSEN = "input embeddings", "early layer", "analyzed layer"
 

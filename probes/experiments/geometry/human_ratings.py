@@ -44,7 +44,7 @@ from probes.analysis.statistics import (
     permutation_p_value,
     search_components,
 )
-from probes.unit import unit
+from probes.vectors.unit import unit
 
 CEILING = {"valence": 0.95, "arousal": 0.80}
 """Correlation between ratings by different groups of people."""

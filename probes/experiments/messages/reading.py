@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hooks import LanguageModel
 from hooks.reading.last_token import at_end
-from probes.unit import unit
+from probes.vectors.unit import unit
 
 N_PERMUTATIONS = 2000
 """Permutations behind every p-value over messages: they cost nothing."""

@@ -23,11 +23,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks import DataError
-from probes.denoising import project_out
+from probes.vectors.denoising import project_out
 from probes.corpus.endpoint import read_key
 from probes.corpus.exchange import EndpointError
 from probes.runs.materials import Stories
-from probes.unit import unit
+from probes.vectors.unit import unit
 
 _AT_ONCE = 4
 NONE = "none"

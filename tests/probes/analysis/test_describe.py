@@ -14,7 +14,7 @@ from probes.analysis.describe import (
     match_scales,
     topic_bootstrap,
 )
-from probes.denoising import project_out
+from probes.vectors.denoising import project_out
 from probes.stimuli import human_ratings
 
 RATED = sorted(human_ratings())[:20]

@@ -15,7 +15,7 @@ from probes.analysis.geometry import (
     stability,
     umap_layout,
 )
-from probes.unit import unit
+from probes.vectors.unit import unit
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -7,7 +7,7 @@ from scipy.stats import kstest, spearmanr
 
 from hooks import DataError, InvalidInput
 from probes.analysis import similarity as comparison
-from probes.unit import unit
+from probes.vectors.unit import unit
 
 MEASURES = [comparison.rsa, comparison.cka, comparison.procrustes]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from probes.run import main
-from probes.vectors import EmotionVectors, Provenance
+from probes.vectors.emotion_vectors import EmotionVectors, Provenance
 
 EMOTIONS = [f"emotion {n}" for n in range(10)]
 

@@ -16,7 +16,7 @@ from probes.config import load_config
 from probes.runs.models import Models
 from probes.run import main
 from probes.texts.scoring import Scores, score_texts
-from probes.vectors import EmotionVectors
+from probes.vectors.emotion_vectors import EmotionVectors
 
 HOSTILE = "Rain </script><script>alert(1)</script> fell on the roof & the door."
 

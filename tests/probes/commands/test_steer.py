@@ -9,7 +9,7 @@ from probes.commands import steered_page, steered_text
 from probes.commands.steered_text import Request, Steered, repetition
 from probes.experiments.steering.dose_cost import Cost
 from probes.run import main
-from probes.vectors import EmotionVectors
+from probes.vectors.emotion_vectors import EmotionVectors
 
 WORDS = ["--prompt", "He closed the door, and", "--max_new_tokens=6"]
 

@@ -5,7 +5,7 @@ import torch
 
 import hooks
 from probes import EmotionVectors
-from probes.vectors import Provenance
+from probes.vectors.emotion_vectors import Provenance
 
 EMOTIONS = ["sad", "at ease", "happy"]
 

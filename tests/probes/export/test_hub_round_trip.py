@@ -14,7 +14,8 @@ import torch
 from huggingface_hub import constants
 from local_hub import LocalHub
 
-from probes import EmotionVectors, hub, stages
+from probes import EmotionVectors, stages
+from probes.vectors import hub
 from probes.report import summary
 
 ROOT = Path(__file__).parents[3]

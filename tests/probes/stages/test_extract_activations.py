@@ -14,7 +14,7 @@ import hooks
 from hooks.errors import DataError, InvalidInput, StaleArtifact
 from probes import EmotionVectors
 from probes.corpus import cells as corpus
-from probes.activations import load_shard, load_shards, save_shard
+from probes.vectors.activations import load_shard, load_shards, save_shard
 from probes.corpus.cells import read_corpus
 from probes.runs.materials import Materials
 from probes.runs.models import Models

@@ -7,7 +7,7 @@ from probes.experiments.steering.controls import (
     shuffled_vectors,
     valence_axes,
 )
-from probes.unit import unit
+from probes.vectors.unit import unit
 
 
 def test_a_valence_axis_is_made_without_the_emotion_and_points_to_its_side():

@@ -8,7 +8,7 @@ import torch
 from hooks import LanguageModel
 from probes import EmotionVectors
 from probes.texts.app.microscope import Microscope
-from probes.vectors import Provenance
+from probes.vectors.emotion_vectors import Provenance
 
 EMOTIONS = ["sad", "happy", "at ease"]
 

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 import hooks
 from hooks.errors import DataError, InvalidInput, StaleArtifact
 from probes import EmotionVectors
-from probes.activations import read_metadata
-from probes.vectors import FILE_NAME, Provenance, mean_residual_norm
+from probes.vectors.activations import read_metadata
+from probes.vectors.emotion_vectors import FILE_NAME, Provenance, mean_residual_norm
 
 EMOTIONS = ["sad", "happy", "at ease"]
 LAYERS = [0, 2, 3]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hooks.errors import DataError
-from probes.unit import unit
+from probes.vectors.unit import unit
 
 
 def test_direction_stays_and_length_is_one():

@@ -5,7 +5,7 @@ import torch
 
 import hooks
 from hooks import DataError, FromToken, Pooled, Spaced, StaleArtifact
-from probes.activations import (
+from probes.vectors.activations import (
     Row,
     check_origin,
     load_shard,

@@ -4,7 +4,7 @@ from einops import einsum, rearrange
 from torch.nn.functional import cosine_similarity
 
 from hooks.errors import DataError, InvalidInput
-from probes.denoising import (
+from probes.vectors.denoising import (
     MeanAccumulator,
     emotion_means,
     mean_difference,

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from hooks.errors import InvalidInput
-from probes import EmotionVectors, hub
+from probes import EmotionVectors
+from probes.vectors import hub
 
 
 def test_only_text_with_the_prefix_is_an_address():

@@ -33,10 +33,10 @@ from hooks import (
     pooled_resid_post,
     resid_post,
 )
-from probes import hub
-from probes.activations import read_metadata
+from probes.vectors import hub
+from probes.vectors.activations import read_metadata
 from probes.storage import write_bytes
-from probes.unit import unit
+from probes.vectors.unit import unit
 
 FILE_NAME = "emotion_vectors.safetensors"
 

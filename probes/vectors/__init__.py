@@ -1,0 +1,1 @@
+"""From activations to emotion vectors: pooled activations on disk, neutral components, the bundle."""
