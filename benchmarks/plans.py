@@ -10,12 +10,12 @@ from collections.abc import Callable
 from benchmarks import small_runs
 from benchmarks.children import Child
 from benchmarks.tables import table
+from probes.commands.cost import Rates
 from probes.commands.plan import work_out
 from probes.config import parse_config
 from probes.corpus.cells import read_corpus
-from probes.runs.models import Models
-from probes.commands.cost import Rates
 from probes.runs.folder import Run
+from probes.runs.models import Models
 
 Pairs = dict[str, tuple[float, float]]
 """What was planned and what it took, by name."""

@@ -15,9 +15,9 @@ from benchmarks.children import Child
 from benchmarks.tables import gigabytes, table
 from probes import stages
 from probes.config import parse_config
+from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
-from probes.runs.folder import Run
 
 Kind = Literal["reading", "writing"]
 FEW, MANY = 200, 5000

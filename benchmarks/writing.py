@@ -13,8 +13,8 @@ from benchmarks.children import Child, Turn
 from benchmarks.tables import gigabytes, rate, table, times
 from probes.config import load_config
 from probes.corpus.cells import story_cells
-from probes.stages.units import rules
 from probes.corpus.writing import first_prompts
+from probes.stages.units import rules
 
 WRITER = "embedded:smollm2-135m-instruct"
 BATCHED = "ours, {rows} texts in one batch"

@@ -8,13 +8,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hooks.reading.capture import Pooled, Residuals, pooled_resid_post, resid_post
     from hooks.errors import DataError, EmotionLensError, InvalidInput, ModelError, StaleArtifact
     from hooks.generation.sampling import Generation
     from hooks.models.loading import load
     from hooks.models.model import LanguageModel
-    from hooks.tokens.positions import FromToken, Last, Spaced, Span
+    from hooks.reading.capture import Pooled, Residuals, pooled_resid_post, resid_post
     from hooks.steering.steer import Steering, steer, steer_each
+    from hooks.tokens.positions import FromToken, Last, Spaced, Span
     from hooks.tokens.text_positions import Speaker, TextSpan
 
 _HOMES = {

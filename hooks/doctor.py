@@ -25,13 +25,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks.tokens import encoding as tokens
-from hooks.reading.capture import pooled_resid_post, resid_post
 from hooks.models.loading import BackendChoice, load
 from hooks.models.model import LanguageModel
-from hooks.tokens.positions import FromToken
 from hooks.models.precision import computes_in_bfloat16
+from hooks.reading.capture import pooled_resid_post, resid_post
+from hooks.tokens import encoding as tokens
 from hooks.tokens.encoding import content_places
+from hooks.tokens.positions import FromToken
 
 _TEXTS = (
     "The ferry was late, so they stood on the pier and counted the boats that came in.",

@@ -9,8 +9,8 @@ from made_up_analysis import HOSTILE, TOKENS
 
 from probes import figures
 from probes.figures.description import Bars, Heatmap, Line, Lines, Panel, Part, Scatter
-from probes.report import limits
 from probes.report import claims as headline
+from probes.report import limits
 from probes.report.contents import Contents, HeatedStory, Picture, Trial
 from probes.report.maps import describe_map
 

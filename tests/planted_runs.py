@@ -14,12 +14,12 @@ from torch import Tensor
 
 from hooks import Pooled
 from probes import stages
-from probes.vectors.activations import make_shard, save_shard, shard_path
 from probes.corpus.cells import Text, read_corpus
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
 from probes.storage import write_json
+from probes.vectors.activations import make_shard, save_shard, shard_path
 
 N_LAYERS = 4
 D_MODEL = 48

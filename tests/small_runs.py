@@ -19,9 +19,9 @@ import yaml
 
 from probes import stages
 from probes.config import load_config
+from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
-from probes.runs.folder import Run
 
 SENTENCES = [
     "He closed the door behind him.",

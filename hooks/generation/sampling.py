@@ -27,8 +27,8 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hooks.generation.cache import select_rows
 from hooks.errors import DataError, InvalidInput
+from hooks.generation.cache import select_rows
 from hooks.generation.phases import announce, prompts_must_be_whole, serving
 from hooks.generation.prefill import read_prompts
 

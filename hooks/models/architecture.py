@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from hooks.models import embedded
 from hooks.errors import ModelError
+from hooks.models import embedded
 from hooks.models.structure import find_blocks
 
 

@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 import torch
 
-from hooks.models import embedded
 from hooks.errors import InvalidInput, ModelError
+from hooks.models import embedded
 from hooks.models.model import LanguageModel
 from hooks.models.precision import quantization_config, resolve_device, resolve_dtype
 

@@ -18,12 +18,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks.tokens import encoding as tokens
-from hooks.models.backends import Backend, HuggingFaceBackend, TransformerLensBackend
 from hooks.errors import InvalidInput, ModelError
-from hooks.models.fingerprint import fingerprint_of
-from hooks.generation.sampling import Generation, sample
 from hooks.generation.in_parts import write_in_parts
+from hooks.generation.sampling import Generation, sample
+from hooks.models.backends import Backend, HuggingFaceBackend, TransformerLensBackend
+from hooks.models.fingerprint import fingerprint_of
+from hooks.tokens import encoding as tokens
 
 BackendName = Literal["transformerlens", "huggingface"]
 

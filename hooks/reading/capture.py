@@ -25,7 +25,10 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from hooks.errors import InvalidInput, ModelError
+from hooks.generation.phases import serving
 from hooks.models.backends import Backend, check_layers, plain_layers
+from hooks.models.model import LanguageModel
 from hooks.reading.batching import (
     DEFAULT_BATCH_TOKENS,
     batches_by_length,
@@ -38,12 +41,9 @@ from hooks.reading.batching import (
     remember_ceiling,
     rows_that_fit,
 )
-from hooks.errors import InvalidInput, ModelError
-from hooks.models.model import LanguageModel
-from hooks.generation.phases import serving
-from hooks.tokens.positions import FromToken, Positions
 from hooks.reading.side_by_side import Crew, passes_at_once
 from hooks.tokens.encoding import TokenBatch, pad, plain_ids, several
+from hooks.tokens.positions import FromToken, Positions
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from hooks.models.backends import HuggingFaceBackend
 from hooks.errors import ModelError
+from hooks.models.backends import HuggingFaceBackend
 
 if TYPE_CHECKING:
     from hooks.models.model import LanguageModel

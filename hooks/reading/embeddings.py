@@ -16,8 +16,8 @@ from torch import Tensor
 
 from hooks.errors import InvalidInput
 from hooks.models.model import LanguageModel
-from hooks.tokens.positions import FromToken, Positions
 from hooks.tokens.encoding import pad
+from hooks.tokens.positions import FromToken, Positions
 
 
 def input_embedding(model: LanguageModel) -> Float[Tensor, "d_vocab d_embedding"]:

@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks.models.backends import check_layers
-from hooks.reading.batching import DEFAULT_BATCH_TOKENS, batches_by_length
 from hooks.errors import InvalidInput
-from hooks.models.model import LanguageModel
 from hooks.generation.phases import serving
 from hooks.generation.prefill import read_prompts
+from hooks.models.backends import check_layers
+from hooks.models.model import LanguageModel
+from hooks.reading.batching import DEFAULT_BATCH_TOKENS, batches_by_length
 from hooks.tokens.encoding import pad
 
 

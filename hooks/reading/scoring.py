@@ -17,8 +17,8 @@ from torch import Tensor
 
 from hooks.errors import InvalidInput
 from hooks.models.model import LanguageModel
-from hooks.tokens.positions import FromToken, Positions
 from hooks.tokens.encoding import TokenBatch, pad
+from hooks.tokens.positions import FromToken, Positions
 
 _ROWS_AT_ONCE = 64
 

@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks.models.backends import check_layers, plain_layers
 from hooks.errors import InvalidInput
+from hooks.models.backends import check_layers, plain_layers
 
 Operation = Literal["add", "project", "clamp", "rotate"]
 Directions = (

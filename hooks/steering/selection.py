@@ -18,12 +18,12 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from hooks.models.model import LanguageModel
 from hooks.generation.phases import Announcement, Phase, current_announcement
+from hooks.models.model import LanguageModel
+from hooks.models.watching import Inputs
+from hooks.tokens.encoding import content_mask
 from hooks.tokens.positions import Positions
 from hooks.tokens.text_positions import TextPositions, last_token_in, tokens_in
-from hooks.tokens.encoding import content_mask
-from hooks.models.watching import Inputs
 
 Where = Literal["all", "prompt", "generated", "last"]
 """``last`` is each prompt's last token, a special one where the chat template ends with one."""

@@ -33,7 +33,17 @@ from einops import einsum, rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+from hooks.errors import InvalidInput
+from hooks.generation.phases import (
+    Phase,
+    Served,
+    current_announcement,
+    served_prompts,
+    whole_prompts,
+)
 from hooks.models.backends import check_layers
+from hooks.models.model import LanguageModel
+from hooks.models.watching import Inputs
 from hooks.steering.directions import (
     Directions,
     Norms,
@@ -43,11 +53,7 @@ from hooks.steering.directions import (
     coefficients,
     unit_vectors,
 )
-from hooks.errors import InvalidInput
-from hooks.models.model import LanguageModel
-from hooks.generation.phases import Phase, Served, current_announcement, served_prompts, whole_prompts
 from hooks.steering.selection import Rule, Where, check_positions, select, waits_for_drawn
-from hooks.models.watching import Inputs
 
 
 def add(

@@ -42,10 +42,10 @@ import torch
 from IPython.display import Image
 
 import hooks
-from probes.vectors.denoising import emotion_means, mean_difference
 from probes.experiments.messages.reading import cosines
 from probes.figures import png
 from probes.figures.description import Heatmap
+from probes.vectors.denoising import emotion_means, mean_difference
 
 model = hooks.load("embedded:gemma-3-270m", backend="huggingface")
 layer = round(model.n_layers * 2 / 3)

@@ -28,14 +28,14 @@ from IPython.display import Image
 
 import hooks
 from hooks.reading.embeddings import mean_input_embedding
-from probes.vectors.denoising import emotion_means, mean_difference, neutral_components, project_out
 from probes.experiments.messages.reading import cosines, place, read_messages
+from probes.experiments.messages.scenario_figures import scenario_heatmap
 from probes.experiments.messages.scenario_matrix import judge
 from probes.experiments.messages.scenarios import PLEASANT, UNPLEASANT
 from probes.figures import png
-from probes.experiments.messages.scenario_figures import scenario_heatmap
 from probes.stimuli import scenarios
 from probes.stimuli.lexicon import leaks
+from probes.vectors.denoising import emotion_means, mean_difference, neutral_components, project_out
 
 model = hooks.load("embedded:gemma-3-270m", backend="huggingface")
 layer = round(model.n_layers * 2 / 3)

@@ -20,8 +20,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probes.analysis.intervals import Estimate
 from probes.analysis.geometry import adjusted_rand_index, kmeans_labels, principal_components
+from probes.analysis.intervals import Estimate
 from probes.analysis.ratings import MIN_RATED, rated_words, rating_table
 from probes.analysis.statistics import (
     bootstrap_indices,

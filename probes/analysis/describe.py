@@ -17,8 +17,8 @@ from probes.analysis import geometry
 from probes.analysis import logit_lens as lens
 from probes.analysis import ratings as norms
 from probes.analysis.intervals import Estimate
-from probes.vectors.denoising import project_out
 from probes.analysis.statistics import binomial_interval, bootstrap_indices, spread_interval
+from probes.vectors.denoising import project_out
 
 N_SEARCHED = 5
 """Leading components searched for valence and arousal."""

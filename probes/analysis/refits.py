@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probes.analysis.intervals import topic_counts
 from probes.analysis.held_out import Basis, CellSums, Design, Rows, Trained
+from probes.analysis.intervals import topic_counts
 
 Vectors = Float[Tensor, "emotion d_model"]
 

@@ -5,8 +5,8 @@ import importlib.util
 from hooks.errors import InvalidInput
 from probes.commands.call import Call
 from probes.experiments import find_entries
-from probes.runs.models import Models
 from probes.runs.folder import Run
+from probes.runs.models import Models
 from probes.storage import read_json
 from probes.vectors.emotion_vectors import EmotionVectors
 

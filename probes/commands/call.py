@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hooks.errors import InvalidInput
+from probes.commands.terminal import Terminal
 from probes.config import Config, load_config, nearest_key
 from probes.runs.folder import Run
-from probes.commands.terminal import Terminal
 
 
 @dataclass(frozen=True)

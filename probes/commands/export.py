@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from hooks.errors import InvalidInput
-from probes.vectors import hub
 from probes.commands.call import Call, listed
+from probes.commands.terminal import Terminal
 from probes.export.formats import FORMATS, Choice, Export, choose
 from probes.export.source import Source, find_source
 from probes.storage import write_bytes
-from probes.commands.terminal import Terminal
+from probes.vectors import hub
 
 _OF_SOME_FORMATS = ("emotions", "layers", "dose", "repo", "public")
 

@@ -6,16 +6,15 @@ from typing import Any
 
 from hooks.errors import InvalidInput
 from probes import stages
-from probes.runs import workers as cluster
-from probes.report import scorecard
-from probes.report import summary
 from probes.commands.call import Call, again, listed, load
+from probes.commands.terminal import Terminal
 from probes.experiments import Entry, find_entries
-from probes.runs.models import Models
+from probes.report import scorecard, summary
+from probes.runs import workers as cluster
 from probes.runs.folder import Run
+from probes.runs.models import Models
 from probes.stages import Stage
 from probes.storage import StorageError, read_json
-from probes.commands.terminal import Terminal
 
 
 def main(call: Call) -> int:

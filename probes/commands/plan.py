@@ -8,23 +8,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hooks.models.architecture import Architecture, describe
-from hooks.reading.batching import DEFAULT_BATCH_TOKENS
-from hooks.models.embedded import folder, is_embedded
 from hooks.errors import InvalidInput, ModelError
-from hooks.models.precision import resolve_device, resolve_dtype
 from hooks.generation.prefill import tokens_to_read
+from hooks.models.architecture import Architecture, describe
+from hooks.models.embedded import folder, is_embedded
+from hooks.models.precision import resolve_device, resolve_dtype
+from hooks.reading.batching import DEFAULT_BATCH_TOKENS
 from hooks.tokens.encoding import encode_prompt, encode_text, is_chat
 from probes.commands.call import Call
+from probes.commands.cost import Plan, Rates, Seen, Size, Task, plan
+from probes.commands.estimate import duration
+from probes.commands.trial import look, measure, own_contents
 from probes.config import Config, ModelSettings, WriterSettings
 from probes.corpus.cells import read_cell
-from probes.commands.estimate import duration
-from probes.commands.cost import Plan, Rates, Seen, Size, Task, plan
+from probes.corpus.writing import Rules, first_prompts
 from probes.runs.folder import Run
-from probes.commands.trial import look, measure, own_contents
 from probes.stages.units import TextKind, most_new_tokens, rules
 from probes.stages.units import plan as cut
-from probes.corpus.writing import Rules, first_prompts
 
 _SAMPLE = 200
 """Cells that are looked at for what was seen."""

@@ -20,10 +20,10 @@ from typing import Literal
 
 from hooks.errors import StaleArtifact
 from probes.corpus.cells import Cell
+from probes.corpus.writing import plan_units
 from probes.runs.folder import Run
 from probes.stages import STAGES, Stage, experiments_of, is_complete
 from probes.storage import read_json
-from probes.corpus.writing import plan_units
 
 State = Literal["done", "stale", "begun", "missing"]
 

@@ -27,8 +27,8 @@ def main(call: Call) -> int:
         if path.suffix not in SUFFIXES:
             raise InvalidInput(f"--output: expected {', '.join(SUFFIXES)}, got {path.name!r}.")
     run = call.run()
-    from probes.texts.dialogue import Turn, lay_out
     from probes.runs.models import Models
+    from probes.texts.dialogue import Turn, lay_out
     from probes.texts.scoring import score_texts, tokens_within
     from probes.vectors.emotion_vectors import EmotionVectors
 

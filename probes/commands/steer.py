@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from hooks import Last, Span, Speaker, TextSpan
-from hooks.steering.directions import Operation
 from hooks.errors import InvalidInput
+from hooks.steering.directions import Operation
 from hooks.steering.selection import Rule, Where
 from probes.commands.call import Call, listed
 from probes.commands.steered_page import render

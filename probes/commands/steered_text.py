@@ -25,11 +25,16 @@ from torch import Tensor
 
 import hooks
 from hooks import LanguageModel, Last
-from hooks.steering.directions import Operation
 from hooks.reading.scoring import continuation_tokens
+from hooks.steering.directions import Operation
 from hooks.steering.selection import Rule, Where
 from probes.experiments.steering.dose_cost import Budget, Cost, Gauge, on_texts
-from probes.experiments.steering.word_effects import CARRIERS, first_tokens, last_residuals, log_probs
+from probes.experiments.steering.word_effects import (
+    CARRIERS,
+    first_tokens,
+    last_residuals,
+    log_probs,
+)
 from probes.vectors.emotion_vectors import EmotionVectors
 
 

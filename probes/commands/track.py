@@ -2,9 +2,9 @@
 
 from hooks.errors import DataError, InvalidInput
 from probes import stages
-from probes.report import summary
-from probes.export import tracking
 from probes.commands.call import Call
+from probes.export import tracking
+from probes.report import summary
 
 
 def main(call: Call) -> int:

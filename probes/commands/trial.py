@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from hooks.errors import DataError, InvalidInput
-from probes.corpus.cells import Text
-from probes.runs.models import Models
 from probes.commands.cost import Rates, Seen
+from probes.corpus.cells import Text
 from probes.runs.folder import Run
+from probes.runs.models import Models
 from probes.stages.checks import check_layers
 from probes.stages.units import Reading, ReadingUnit, TuningUnit, Writing, plan
 

@@ -41,8 +41,8 @@ from probes.corpus.exchange import (
     Sampling,
     Usage,
 )
-from probes.storage import digest_of, seed_of
 from probes.corpus.throttle import Throttle
+from probes.storage import digest_of, seed_of
 
 _LONGEST_PAUSE = 60.0
 _NO_KEY = "none"

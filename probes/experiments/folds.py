@@ -15,7 +15,6 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.vectors.denoising import neutral_components
 from probes.analysis.held_out import (
     Basis,
     Design,
@@ -25,6 +24,7 @@ from probes.analysis.held_out import (
     topic_folds,
 )
 from probes.runs.materials import Materials
+from probes.vectors.denoising import neutral_components
 
 NeutralKind = Literal["document", "token", "none"]
 MIN_TOPICS = 3

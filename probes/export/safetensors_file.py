@@ -18,9 +18,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from hooks import DataError
-from probes.vectors.activations import read_metadata
 from probes.export.control import ControlVector, as_text
 from probes.storage import write_bytes
+from probes.vectors.activations import read_metadata
 
 FORMAT = "emotion-lens control vector"
 

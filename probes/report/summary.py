@@ -6,9 +6,9 @@ Contract: every number is read from what the stages left; a stage that is not do
 from collections.abc import Sequence
 from typing import Any
 
-from probes.runs.folder import Run, has_failed
 from probes.report.scorecard import FILE as SCORECARD
 from probes.report.scorecard import in_short
+from probes.runs.folder import Run, has_failed
 from probes.storage import read_json, write_json
 
 Row = tuple[str, str]

@@ -18,14 +18,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks import DataError, InvalidInput, LanguageModel
-from probes.vectors.activations import load_shards
 from probes.config import Config
 from probes.corpus.cells import read_corpus
-from probes.vectors.denoising import neutral_components
+from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
-from probes.runs.folder import Run
 from probes.storage import read_json
+from probes.vectors.activations import load_shards
+from probes.vectors.denoising import neutral_components
 from probes.vectors.emotion_vectors import EmotionVectors
 
 INDEX = "activations/index.json"

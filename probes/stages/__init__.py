@@ -18,9 +18,9 @@ from typing import Any
 from hooks.errors import EmotionLensError, InvalidInput
 from probes.experiments import EXPERIMENTS, Entry, find_entries
 from probes.experiments import NAMES as EXPERIMENT_NAMES
+from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
-from probes.runs.folder import Run
 from probes.stages.settings import SETTINGS
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from probes import figures
 from probes.analysis.describe import CellSums, describe_geometry, describe_layers, describe_lens
-from probes.experiments import EXPERIMENTS, find_experiment
 from probes.analysis.logit_lens import readable_tokens
+from probes.experiments import EXPERIMENTS, find_experiment
+from probes.runs.folder import Run
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
-from probes.runs.folder import Run
 from probes.stimuli import banned, word_family
 from probes.storage import read_json, write_json, write_text
 from probes.vectors.emotion_vectors import EmotionVectors

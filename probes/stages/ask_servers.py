@@ -5,14 +5,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from probes.commands.estimate import Estimate, Seen, Terms, Work, duration, estimate
 from probes.config import Config
 from probes.corpus.cells import Cell, read_cell
 from probes.corpus.endpoint import Endpoint, Greeting, read_key
-from probes.commands.estimate import Estimate, Seen, Terms, Work, duration, estimate
 from probes.corpus.exchange import EndpointError
+from probes.corpus.writing import first_prompts
 from probes.runs.folder import Run
 from probes.stages.units import Asking, TextKind, WritingUnit, most_new_tokens, plan, rules
-from probes.corpus.writing import first_prompts
 
 _MOST_UNITS = 200
 _SAMPLE = 300

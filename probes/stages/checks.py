@@ -5,8 +5,8 @@ Contract: a model's config is read, never its weights; nothing is written.
 
 from collections.abc import Sequence
 
-from hooks.models.architecture import describe
 from hooks.errors import DataError, InvalidInput
+from hooks.models.architecture import describe
 from hooks.models.precision import quantization_config, resolve_device, resolve_dtype
 from probes.experiments.folds import MIN_TOPICS
 from probes.runs.folder import Run

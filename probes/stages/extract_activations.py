@@ -9,6 +9,16 @@ from typing import Any
 import torch
 
 from hooks import DataError
+from probes.corpus.cells import Cell, count_texts, read_corpus
+from probes.experiments.folds import Folds, accuracy_by_layer, best_layer
+from probes.runs.folder import Run, versions
+from probes.runs.materials import INDEX, Materials, removed_components
+from probes.runs.models import Models
+from probes.runs.reporting import Reporter
+from probes.runs.workers import Workers, workers
+from probes.stages.checks import check_layers, check_target
+from probes.stages.units import Reading, ReadingUnit, TuningUnit
+from probes.storage import digest_of, write_json
 from probes.vectors.activations import (
     Kind,
     check_origin,
@@ -17,17 +27,7 @@ from probes.vectors.activations import (
     save_shard,
     shard_path,
 )
-from probes.runs.workers import Workers, workers
-from probes.corpus.cells import Cell, count_texts, read_corpus
 from probes.vectors.denoising import MeanAccumulator, mean_difference, project_out
-from probes.experiments.folds import Folds, accuracy_by_layer, best_layer
-from probes.runs.materials import INDEX, Materials, removed_components
-from probes.runs.models import Models
-from probes.runs.reporting import Reporter
-from probes.runs.folder import Run, versions
-from probes.stages.checks import check_layers, check_target
-from probes.stages.units import Reading, ReadingUnit, TuningUnit
-from probes.storage import digest_of, write_json
 from probes.vectors.emotion_vectors import EmotionVectors, Provenance, mean_residual_norm
 
 

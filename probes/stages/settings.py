@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from probes.corpus.writing import prompt_digest
 from probes.runs.folder import Run
 from probes.storage import digest_files
-from probes.corpus.writing import prompt_digest
 
 Settings = dict[str, Any]
 

@@ -16,10 +16,10 @@ from probes.config import Config
 from probes.corpus.cells import Cell, Text
 from probes.corpus.endpoint import Endpoint
 from probes.corpus.exchange import Answer, Sampling, Usage
+from probes.corpus.writing import Raw, Rules, plan_units, prompt_digest, write_unit
 from probes.runs.models import Models
 from probes.runs.reporting import Advance
 from probes.stimuli import banned
-from probes.corpus.writing import Raw, Rules, plan_units, prompt_digest, write_unit
 
 TextKind = Literal["stories", "neutral"]
 

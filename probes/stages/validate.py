@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from hooks.errors import EmotionLensError
-from probes.report import scorecard
 from probes.experiments import EXPERIMENTS, Entry, find_experiment
+from probes.report import scorecard
+from probes.runs.folder import Run
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
-from probes.runs.folder import Run
 from probes.stages import experiments_of
 from probes.stages.analyze import GEOMETRY
 from probes.storage import read_json, write_json

@@ -4,21 +4,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes import figures
-from probes.report import scorecard
 from probes.corpus.cells import read_cell
 from probes.experiments import EXPERIMENTS, Entry, find_experiment
-from probes.runs.materials import Materials
-from probes.runs.models import Models
-from probes.report import limits, markdown, page, stories
 from probes.report import claims as headline
+from probes.report import limits, markdown, page, scorecard, stories
 from probes.report.contents import Contents, HeatedStory, Picture, Trial
 from probes.report.maps import describe_map
-from probes.runs.reporting import Reporter
+from probes.report.summary import rows, summarize
 from probes.runs.folder import Run
+from probes.runs.materials import Materials
+from probes.runs.models import Models
+from probes.runs.reporting import Reporter
 from probes.stages import NAMES
 from probes.stages.analyze import GEOMETRY, LAYERS, LENS
 from probes.storage import read_json, write_text
-from probes.report.summary import rows, summarize
 
 HTML = "report.html"
 MARKDOWN = "report.md"

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from probes.runs.workers import Threads, Workers, workers
 from probes.corpus.cells import Cell, read_cell, write_cell
 from probes.corpus.filtering import fingerprint
+from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
-from probes.runs.folder import Run
+from probes.runs.workers import Threads, Workers, workers
 from probes.stages import ask_servers as asking
 from probes.stages.units import TextKind, Writing, WritingUnit, plan
 

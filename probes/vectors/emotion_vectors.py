@@ -33,9 +33,9 @@ from hooks import (
     pooled_resid_post,
     resid_post,
 )
+from probes.storage import write_bytes
 from probes.vectors import hub
 from probes.vectors.activations import read_metadata
-from probes.storage import write_bytes
 from probes.vectors.unit import unit
 
 FILE_NAME = "emotion_vectors.safetensors"

@@ -19,8 +19,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.vectors.denoising import outlier_dimensions
+from probes.analysis.held_out import held_out_scores
+from probes.analysis.variance_explained import TOPIC, explained, explained_in
 from probes.experiments import Experiment, Measured
+from probes.experiments.decoding.figures import explained_by_emotion, robust_bars
 from probes.experiments.decoding.robustness import (
     STATISTICS,
     headline_of,
@@ -28,14 +30,12 @@ from probes.experiments.decoding.robustness import (
     sample_of,
 )
 from probes.experiments.decoding.story_traits import narrator, writers
-from probes.experiments.wording import estimate, signed
-from probes.analysis.variance_explained import TOPIC, explained, explained_in
-from probes.figures import Figure
-from probes.experiments.decoding.figures import explained_by_emotion, robust_bars
 from probes.experiments.folds import MIN_TOPICS, Folds
-from probes.analysis.held_out import held_out_scores
+from probes.experiments.wording import estimate, signed
+from probes.figures import Figure
 from probes.runs.materials import Materials, Stories
 from probes.stimuli import leaks
+from probes.vectors.denoising import outlier_dimensions
 
 DIMENSIONS = (1, 5)
 """How many of the largest dimensions are reported, and dropped."""

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from hooks import FromToken, LanguageModel
 from hooks.reading.embeddings import input_embedding, mean_input_embedding
-from probes.corpus.cells import read_corpus
-from probes.experiments.steering.word_effects import first_tokens
-from probes.experiments.folds import Folds, basis_of
 from probes.analysis.held_out import Rows, centered
+from probes.corpus.cells import read_corpus
+from probes.experiments.folds import Folds, basis_of
+from probes.experiments.steering.word_effects import first_tokens
 from probes.runs.materials import Materials
 
 

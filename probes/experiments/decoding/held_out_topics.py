@@ -17,12 +17,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top_k
-from probes.experiments import Experiment, Measured
-from probes.experiments.wording import estimate
-from probes.figures import Figure
-from probes.experiments.decoding.accuracy_figures import accuracy_by_layer
-from probes.experiments.folds import MIN_TOPICS, Folds
 from probes.analysis.held_out import (
     Design,
     choose_nested,
@@ -33,8 +27,14 @@ from probes.analysis.held_out import (
     logistic_ranks,
     whitened,
 )
-from probes.runs.materials import Materials
+from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top_k
 from probes.analysis.statistics import permutation_p_value
+from probes.experiments import Experiment, Measured
+from probes.experiments.decoding.accuracy_figures import accuracy_by_layer
+from probes.experiments.folds import MIN_TOPICS, Folds
+from probes.experiments.wording import estimate
+from probes.figures import Figure
+from probes.runs.materials import Materials
 
 
 def measure(materials: Materials) -> Measured:

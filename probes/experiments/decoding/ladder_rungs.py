@@ -19,9 +19,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probes.analysis import refits
-from probes.analysis.intervals import Estimate, mean_by_topics
-from probes.experiments.decoding.embedded_stories import embedded_stories, name_embeddings
-from probes.experiments.folds import Folds
 from probes.analysis.agreement import (
     RatingMatch,
     Reference,
@@ -42,6 +39,9 @@ from probes.analysis.held_out import (
     rank_of,
     scores,
 )
+from probes.analysis.intervals import Estimate, mean_by_topics
+from probes.experiments.decoding.embedded_stories import embedded_stories, name_embeddings
+from probes.experiments.folds import Folds
 from probes.runs.materials import Materials
 from probes.vectors.unit import unit
 

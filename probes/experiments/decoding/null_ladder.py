@@ -18,11 +18,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from probes.experiments import Experiment, Measured
+from probes.experiments.decoding.ladder_figures import null_ladder
 from probes.experiments.decoding.ladder_rungs import CHOSEN, EMBEDDINGS, Ladder
+from probes.experiments.folds import MIN_TOPICS
 from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
-from probes.experiments.decoding.ladder_figures import null_ladder
-from probes.experiments.folds import MIN_TOPICS
 from probes.runs.materials import Materials
 
 

@@ -26,8 +26,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis import refits
-from probes.analysis.intervals import Estimate, mean_by_topics
-from probes.experiments.folds import Folds, NeutralKind, basis_of
 from probes.analysis.agreement import (
     RatingMatch,
     Reference,
@@ -38,6 +36,8 @@ from probes.analysis.agreement import (
     reference,
 )
 from probes.analysis.held_out import Basis, CellSums, Design, Trained, centered, rank_of, scores
+from probes.analysis.intervals import Estimate, mean_by_topics
+from probes.experiments.folds import Folds, NeutralKind, basis_of
 from probes.runs.materials import Materials
 
 STATISTICS = {

@@ -11,16 +11,19 @@ from typing import Any
 
 import torch
 
-from probes.analysis.intervals import Estimate
-from probes.experiments import Experiment, Measured
-from probes.experiments.wording import estimate
-from probes.figures import Figure
-from probes.experiments.decoding.reliability_figures import reliability_by_emotion, sample_size_curve
-from probes.experiments.folds import Folds
 from probes.analysis.held_out import CellSums
-from probes.runs.materials import Materials
+from probes.analysis.intervals import Estimate
 from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
 from probes.analysis.statistics import bootstrap_indices
+from probes.experiments import Experiment, Measured
+from probes.experiments.decoding.reliability_figures import (
+    reliability_by_emotion,
+    sample_size_curve,
+)
+from probes.experiments.folds import Folds
+from probes.experiments.wording import estimate
+from probes.figures import Figure
+from probes.runs.materials import Materials
 
 WANTED = (0.8, 0.9)
 _MIN_TOPICS = 4

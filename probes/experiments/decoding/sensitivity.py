@@ -21,8 +21,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks import FromToken, LanguageModel, pooled_resid_post
+from probes.analysis.held_out import Design, topic_folds
 from probes.corpus.cells import read_corpus
 from probes.experiments import Experiment, Measured
+from probes.experiments.decoding.figures import choice_bars
 from probes.experiments.decoding.robustness import (
     STATISTICS,
     Choice,
@@ -33,11 +35,9 @@ from probes.experiments.decoding.robustness import (
     own_choice,
     sample_of,
 )
+from probes.experiments.folds import MIN_TOPICS, Folds
 from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
-from probes.experiments.decoding.figures import choice_bars
-from probes.experiments.folds import MIN_TOPICS, Folds
-from probes.analysis.held_out import Design, topic_folds
 from probes.runs.materials import Materials, Stories
 
 THRESHOLDS = (0.25, 0.5, 0.75, 0.9)

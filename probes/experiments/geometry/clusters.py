@@ -18,17 +18,22 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from probes.analysis import refits
+from probes.analysis.agreement import reference
+from probes.analysis.geometry import (
+    adjusted_rand_index,
+    agreement,
+    hierarchical_labels,
+    kmeans_labels,
+)
+from probes.analysis.held_out import CellSums, dealt_within_topics
 from probes.analysis.intervals import Estimate
+from probes.analysis.statistics import permutation_p_value
 from probes.experiments import Experiment, Measured
+from probes.experiments.folds import Folds
+from probes.experiments.geometry.cluster_figures import cluster_agreement
 from probes.experiments.wording import estimate
 from probes.figures import Figure
-from probes.experiments.geometry.cluster_figures import cluster_agreement
-from probes.experiments.folds import Folds
-from probes.analysis.geometry import adjusted_rand_index, agreement, hierarchical_labels, kmeans_labels
-from probes.analysis.agreement import reference
-from probes.analysis.held_out import CellSums, dealt_within_topics
 from probes.runs.materials import Materials
-from probes.analysis.statistics import permutation_p_value
 
 Method = Callable[[Tensor], Tensor]
 

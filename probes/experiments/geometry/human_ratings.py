@@ -29,14 +29,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.experiments import Experiment, Measured
-from probes.experiments.wording import correlation
-from probes.figures import Figure
-from probes.experiments.geometry.rating_figures import rating_scatter
-from probes.analysis.geometry import principal_components
 from probes.analysis.agreement import N_SEARCHED
-from probes.runs.materials import Materials
-from probes.stimuli.rating_files import Norms, read_norms
+from probes.analysis.geometry import principal_components
 from probes.analysis.ratings import MIN_RATED, rating_table
 from probes.analysis.statistics import (
     partial_correlation,
@@ -44,6 +38,12 @@ from probes.analysis.statistics import (
     permutation_p_value,
     search_components,
 )
+from probes.experiments import Experiment, Measured
+from probes.experiments.geometry.rating_figures import rating_scatter
+from probes.experiments.wording import correlation
+from probes.figures import Figure
+from probes.runs.materials import Materials
+from probes.stimuli.rating_files import Norms, read_norms
 from probes.vectors.unit import unit
 
 CEILING = {"valence": 0.95, "arousal": 0.80}

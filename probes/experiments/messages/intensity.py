@@ -18,10 +18,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.experiments import Experiment, Measured
-from probes.experiments.messages.trends import judge
-from probes.experiments.messages.reading import N_PERMUTATIONS, cosines, place, read_messages
-from probes.figures import Figure
 from probes.experiments.messages.intensity_figures import intensity_heatmap
+from probes.experiments.messages.reading import N_PERMUTATIONS, cosines, place, read_messages
+from probes.experiments.messages.trends import judge
+from probes.figures import Figure
 from probes.runs.materials import Materials
 from probes.stimuli import IntensityTemplate, intensity_templates
 

@@ -24,8 +24,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.experiments.steering.nulls import mean_interval
 from probes.analysis.statistics import permutation_p_value
+from probes.experiments.steering.nulls import mean_interval
 
 
 @dataclass(frozen=True)

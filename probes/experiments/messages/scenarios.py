@@ -15,10 +15,10 @@ from typing import Any
 
 from probes.experiments import Experiment, Measured
 from probes.experiments.messages.reading import N_PERMUTATIONS, cosines, place, read_messages
+from probes.experiments.messages.scenario_figures import scenario_heatmap
 from probes.experiments.messages.scenario_matrix import judge
 from probes.experiments.steering.controls import shuffled_vectors
 from probes.figures import Figure
-from probes.experiments.messages.scenario_figures import scenario_heatmap
 from probes.runs.materials import Materials
 from probes.stimuli import scenarios
 

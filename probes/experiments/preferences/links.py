@@ -23,13 +23,13 @@ from einops import einsum, rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.experiments.preferences.bradley_terry import ELO
 from probes.analysis.statistics import (
     bootstrap_indices,
     pearson,
     percentile_interval,
     permutation_p_value,
 )
+from probes.experiments.preferences.bradley_terry import ELO
 
 N_BOOTSTRAP = 2000
 MIN_DIRECTIONS = 4

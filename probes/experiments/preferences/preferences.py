@@ -16,18 +16,23 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from probes.analysis.ratings import rating_table
+from probes.analysis.statistics import pearson, permutation_p_value
 from probes.experiments import Experiment, Measured
+from probes.experiments.messages.reading import N_PERMUTATIONS, cosines
 from probes.experiments.preferences import wording as words
 from probes.experiments.preferences.bradley_terry import balanced_pairs, fit
-from probes.experiments.preferences.forced_choice import Steer, activity_residuals, preferences, steered_changes
-from probes.experiments.messages.reading import N_PERMUTATIONS, cosines
+from probes.experiments.preferences.figures import activity_elo, preference_coupling
+from probes.experiments.preferences.forced_choice import (
+    Steer,
+    activity_residuals,
+    preferences,
+    steered_changes,
+)
 from probes.experiments.preferences.links import coupling, links
 from probes.experiments.steering.controls import shuffled_vectors
 from probes.figures import Figure
-from probes.experiments.preferences.figures import activity_elo, preference_coupling
 from probes.runs.materials import Materials
-from probes.analysis.ratings import rating_table
-from probes.analysis.statistics import pearson, permutation_p_value
 from probes.stimuli import activities
 
 

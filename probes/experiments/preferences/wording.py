@@ -6,8 +6,8 @@ Contract: plain values in, as ``analysis/preferences.json`` holds them; text out
 from collections.abc import Mapping
 from typing import Any
 
-from probes.experiments.wording import effect
 from probes.experiments.preferences.figures import agree_beyond_chance
+from probes.experiments.wording import effect
 
 
 def rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -19,10 +19,10 @@ from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.vectors.denoising import MeanAccumulator, mean_difference, project_out
+from probes.analysis.ratings import rating_table
 from probes.experiments.steering.nulls import matched_directions
 from probes.runs.materials import Materials
-from probes.analysis.ratings import rating_table
+from probes.vectors.denoising import MeanAccumulator, mean_difference, project_out
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from torch import Tensor
 
 import hooks
 from hooks import InvalidInput, LanguageModel
-from hooks.steering.directions import Directions, Norms, Operation
 from hooks.reading.scoring import next_tokens
+from hooks.steering.directions import Directions, Norms, Operation
 from hooks.steering.selection import Rule, Where
 from probes.analysis.statistics import bootstrap_indices, percentile_interval
 

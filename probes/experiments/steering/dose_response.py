@@ -21,10 +21,11 @@ from torch import Tensor
 
 from hooks import LanguageModel
 from probes.corpus.cells import read_corpus
-from probes.experiments.steering.dose_cost import Budget, Gauge, usable_dose
 from probes.experiments import Experiment, Measured
-from probes.experiments.steering.nulls import crossed_interval, matched_directions, mean_interval
 from probes.experiments.steering.controls import story_residuals
+from probes.experiments.steering.dose_cost import Budget, Gauge, usable_dose
+from probes.experiments.steering.figures import dose_response_curves
+from probes.experiments.steering.nulls import crossed_interval, matched_directions, mean_interval
 from probes.experiments.steering.word_effects import (
     CARRIERS,
     first_tokens,
@@ -35,9 +36,8 @@ from probes.experiments.steering.word_effects import (
 )
 from probes.experiments.wording import effect
 from probes.figures import Figure
-from probes.experiments.steering.figures import dose_response_curves
-from probes.runs.materials import Materials
 from probes.runs.folder import Run
+from probes.runs.materials import Materials
 
 _N_RANDOM = 20
 

@@ -25,10 +25,9 @@ from torch import Tensor
 import hooks
 from hooks import DataError, FromToken, LanguageModel
 from probes.experiments import Experiment, Measured
-from probes.experiments.steering.judged_texts import judged_answers, judged_gains
-from probes.experiments.steering.nulls import matched_directions
+from probes.experiments.steering import free_text_figures
 from probes.experiments.steering.controls import story_residuals
-from probes.experiments.steering.story_leak import distinctive_words, leak, leaked
+from probes.experiments.steering.judged_texts import judged_answers, judged_gains
 from probes.experiments.steering.judges import (
     JudgeServer,
     ask_judge,
@@ -36,9 +35,10 @@ from probes.experiments.steering.judges import (
     other_vectors,
     vectors_of,
 )
+from probes.experiments.steering.nulls import matched_directions
+from probes.experiments.steering.story_leak import distinctive_words, leak, leaked
 from probes.experiments.wording import effect
 from probes.figures import Figure
-from probes.experiments.steering import free_text_figures
 from probes.runs.materials import Materials
 
 PROMPTS = (

@@ -17,8 +17,8 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.experiments.steering.nulls import crossed_interval
 from probes.experiments.steering.judges import NONE
+from probes.experiments.steering.nulls import crossed_interval
 
 
 def judged_gains(

@@ -23,10 +23,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks import DataError
-from probes.vectors.denoising import project_out
 from probes.corpus.endpoint import read_key
 from probes.corpus.exchange import EndpointError
 from probes.runs.materials import Stories
+from probes.vectors.denoising import project_out
 from probes.vectors.unit import unit
 
 _AT_ONCE = 4

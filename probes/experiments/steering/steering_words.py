@@ -12,10 +12,10 @@ import torch
 from probes.experiments import Experiment, Measured
 from probes.experiments.steering import word_effects as steering_words
 from probes.experiments.steering.controls import controls_of
+from probes.experiments.steering.figures import steering_matrix
 from probes.experiments.steering.word_effects import swept_layers
 from probes.experiments.wording import effect, signed
 from probes.figures import Figure
-from probes.experiments.steering.figures import steering_matrix
 from probes.runs.materials import Materials
 
 JUDGED_DOSE = 0.1

@@ -27,8 +27,8 @@ from hooks import LanguageModel
 from hooks.reading.token_offsets import token_pieces
 from hooks.tokens.encoding import content_places
 from probes.texts.dialogue import Dialogue, Turn, first_turn_only, lay_out
-from probes.vectors.unit import unit
 from probes.vectors.emotion_vectors import EmotionVectors
+from probes.vectors.unit import unit
 
 _TRIES = 4
 """Seeds that are tried until a model that may answer nothing says a word."""

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from probes.figures.description import Line, Lines, Panel
 from probes.texts.app.microscope import Reading
 from probes.texts.dialogue import Turn
-from probes.figures.description import Line, Lines, Panel
 
 _POSITIVE, _NEGATIVE = "230,97,1", "33,102,172"
 """Orange toward the emotion, blue away from it: told apart by color-blind readers."""

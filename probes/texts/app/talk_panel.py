@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
+from probes.figures import Lines, png
 from probes.texts.app import pictures
 from probes.texts.app.doses import Doses
 from probes.texts.app.microscope import Reading
 from probes.texts.app.toolkit import download_json, html_part, plot, ui
 from probes.texts.app.view import View
 from probes.texts.dialogue import ASSISTANT, USER, Turn
-from probes.figures import Lines, png
 
 _LENGTH = 60
 """Tokens of a reply, at most."""

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from probes.figures import Lines, png
 from probes.texts.app import pictures
 from probes.texts.app.microscope import Reading
 from probes.texts.app.newest import Newest
 from probes.texts.app.toolkit import download_json, html_part, plot, ui
 from probes.texts.app.view import View
 from probes.texts.dialogue import USER, Turn
-from probes.figures import Lines, png
 
 EXAMPLE = "She read the letter twice, put it down and looked out of the window for a long time."
 

@@ -5,8 +5,8 @@ import torch
 from transformers import DynamicCache
 
 import hooks
-from hooks.models.architecture import describe
 from hooks.errors import ModelError
+from hooks.models.architecture import describe
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "gemma3", "qwen3"])

@@ -14,8 +14,8 @@ import torch
 
 import hooks
 from hooks import FromToken
-from hooks.models import embedded
 from hooks.errors import DataError, InvalidInput, ModelError
+from hooks.models import embedded
 
 TEXT = "She ran down the hill laughing, and the whole valley lay in front of her."
 

@@ -6,8 +6,8 @@ from tiny_models import decoder_blocks
 
 import hooks
 from hooks import InvalidInput
-from hooks.tokens.encoding import pad
 from hooks.models.watching import watching
+from hooks.tokens.encoding import pad
 
 TEXTS = ["The old man sat by the window and watched the rain fall.", "Nobody came."]
 GREEDY = {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 import hooks
-from hooks.reading import batching
 from hooks.errors import ModelError
+from hooks.reading import batching
 
 TEXTS = [
     "The old man sat by the window and watched the rain fall on the empty street.",

@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from probes.analysis.agreement import RatingMatch, gain_in_rating, interval_of, match_ratings, reference
+from probes.analysis.agreement import (
+    RatingMatch,
+    gain_in_rating,
+    interval_of,
+    match_ratings,
+    reference,
+)
 from probes.analysis.statistics import pearson
 
 WORDS = [

@@ -14,8 +14,8 @@ from probes.analysis.describe import (
     match_scales,
     topic_bootstrap,
 )
-from probes.vectors.denoising import project_out
 from probes.stimuli import human_ratings
+from probes.vectors.denoising import project_out
 
 RATED = sorted(human_ratings())[:20]
 D_MODEL = 16

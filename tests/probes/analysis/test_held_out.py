@@ -7,7 +7,6 @@ from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from hooks.errors import InvalidInput
-from probes.analysis.intervals import balanced, mean_by_topics, top_k
 from probes.analysis.held_out import (
     CellSums,
     Design,
@@ -23,6 +22,7 @@ from probes.analysis.held_out import (
     topic_folds,
     whitened,
 )
+from probes.analysis.intervals import balanced, mean_by_topics, top_k
 from probes.analysis.statistics import permutation_p_value
 
 N_EMOTIONS, N_TOPICS, D = 4, 6, 16

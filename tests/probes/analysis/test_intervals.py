@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from hooks.errors import DataError, InvalidInput
-from probes.analysis.intervals import Estimate
 from probes.analysis.geometry import adjusted_rand_index, kmeans_labels
+from probes.analysis.intervals import Estimate
 from probes.analysis.statistics import bootstrap_indices, spread_interval
 
 FAMILY = torch.arange(16) % 4

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from probes import EmotionVectors, run, stages
-from probes.report import summary
 from probes.export import read_gguf, read_safetensors
 from probes.export.hub_folder import hub_files
 from probes.export.source import find_source
+from probes.report import summary
 
 
 def main(*words) -> int:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
+from probes.commands.cost import Rates
 from probes.commands.plan import work_out
 from probes.corpus.cells import read_corpus
-from probes.runs.models import Models
-from probes.commands.cost import Rates
 from probes.run import main
+from probes.runs.models import Models
 
 DATA = Path(__file__).parents[2] / "data"
 STAGES = ("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")

@@ -8,8 +8,8 @@ import time
 import pytest
 from test_run import main, python
 
-from probes.stages import NAMES
 from probes.commands.progress import progress_of
+from probes.stages import NAMES
 
 
 def by_stage(run):

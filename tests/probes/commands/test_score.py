@@ -13,8 +13,8 @@ import torch
 from probes.commands import score_files
 from probes.commands.score_files import Given, Shown, open_sink
 from probes.config import load_config
-from probes.runs.models import Models
 from probes.run import main
+from probes.runs.models import Models
 from probes.texts.scoring import Scores, score_texts
 from probes.vectors.emotion_vectors import EmotionVectors
 

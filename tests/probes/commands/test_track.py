@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from probes.run import main
 from probes.export.tracking import flat_numbers
+from probes.run import main
 
 
 def test_an_offline_record_holds_the_numbers_and_figures(finished, capsys):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from probes.corpus.cells import Cell, neutral_cells, story_cells
-from probes.stimuli import STORY_MARKER, emotions, neutral_prompts, story_prompts, topics
 from probes.corpus.writing import Rules, plan_units, prompt_digest, unit_seed, write_unit
+from probes.stimuli import STORY_MARKER, emotions, neutral_prompts, story_prompts, topics
 
 TOPICS = ["a lost key", "a late train", "a new roof"]
 SAD, HAPPY = Cell("sad", TOPICS[0]), Cell("happy", TOPICS[0])

@@ -8,11 +8,11 @@ import yaml
 
 from hooks.errors import DataError
 from probes import stages
-from probes.report import summary
 from probes.config import parse_config
 from probes.export.card import dataset_card, limits, model_card, plain
 from probes.export.hub_folder import hub_files
 from probes.export.source import find_source
+from probes.report import summary
 from probes.storage import read_json
 
 MATCH = {

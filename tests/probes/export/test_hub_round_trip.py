@@ -15,8 +15,8 @@ from huggingface_hub import constants
 from local_hub import LocalHub
 
 from probes import EmotionVectors, stages
-from probes.vectors import hub
 from probes.report import summary
+from probes.vectors import hub
 
 ROOT = Path(__file__).parents[3]
 PUSH_AND_LOAD = """

@@ -16,9 +16,9 @@ import small_runs
 from small_runs import Heard, SmallRun
 
 from hooks.errors import InvalidInput
+from probes.config import ComputeSettings
 from probes.runs import workers as cluster
 from probes.runs.workers import ClusterError, Here, OnRay, Threads, workers
-from probes.config import ComputeSettings
 
 ROOT = Path(__file__).parents[2]
 RAY = {"compute__engine": "ray", "compute__workers": 2}
@@ -319,7 +319,5 @@ class TestWithoutRay:
             pass
 
     def test_local_work_never_imports_it(self):
-        code = (
-            "import sys, probes.stages.write_texts, probes.stages.extract_activations; sys.exit('ray' in sys.modules)"
-        )
+        code = "import sys, probes.stages.write_texts, probes.stages.extract_activations; sys.exit('ray' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=120).returncode == 0

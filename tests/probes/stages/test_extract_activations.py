@@ -14,12 +14,12 @@ import hooks
 from hooks.errors import DataError, InvalidInput, StaleArtifact
 from probes import EmotionVectors
 from probes.corpus import cells as corpus
-from probes.vectors.activations import load_shard, load_shards, save_shard
 from probes.corpus.cells import read_corpus
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.stages import extract_activations as reading
 from probes.storage import read_json, write_json
+from probes.vectors.activations import load_shard, load_shards, save_shard
 
 READING = ("generate-stories", "generate-neutral", "extract-activations")
 N_LAYERS = tiny_models.N_LAYERS
@@ -337,7 +337,9 @@ class TestBatchSize:
     def test_a_size_that_was_measured_is_kept_whatever_is_measured_later(
         self, reading_run, sizes, tmp_path, monkeypatch
     ):
-        monkeypatch.setattr("hooks.reading.batching._TOO_SMALL", 0)  # so that tiny models are measured too
+        monkeypatch.setattr(
+            "hooks.reading.batching._TOO_SMALL", 0
+        )  # so that tiny models are measured too
         monkeypatch.setattr("hooks.reading.batching._SIZES", (128, 256))
         monkeypatch.setenv("EMOTION_LENS_CACHE", str(tmp_path / "cache"))
         made = reading_run()

@@ -8,8 +8,8 @@ from small_runs import Heard
 from hooks.errors import EmotionLensError, ModelError
 from probes import run as command
 from probes import stages
-from probes.report import summary
 from probes.experiments import EXPERIMENTS, NAMES, find_entries, find_experiment
+from probes.report import summary
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
 from probes.storage import read_json, write_json

@@ -5,6 +5,7 @@ import torch
 
 import hooks
 from hooks import DataError, FromToken, Pooled, Spaced, StaleArtifact
+from probes.corpus.cells import Text
 from probes.vectors.activations import (
     Row,
     check_origin,
@@ -15,7 +16,6 @@ from probes.vectors.activations import (
     save_shard,
     shard_path,
 )
-from probes.corpus.cells import Text
 
 
 def texts_of(*cells: tuple[str | None, str, int]) -> list[Text]:

@@ -9,13 +9,13 @@ from scipy import stats
 
 from hooks.errors import InvalidInput
 from probes import figures
+from probes.analysis.held_out import Design, dealt_within_topics, held_out_ranks_again, inner_hits
+from probes.analysis.statistics import permutation_p_value
 from probes.experiments import find_experiment
 from probes.experiments.decoding.held_out_topics import _limits, nested_null
-from probes.analysis.held_out import Design, dealt_within_topics, held_out_ranks_again, inner_hits
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
-from probes.analysis.statistics import permutation_p_value
 
 EMPTY = torch.zeros(0, 6)
 MEASURE = find_experiment("held-out-topics").measure

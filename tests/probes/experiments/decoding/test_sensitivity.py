@@ -9,8 +9,8 @@ from planted_runs import D_MODEL, N_LAYERS, directions, materials
 from hooks import FromToken, pooled_resid_post
 from probes import figures
 from probes.experiments import find_experiment
-from probes.experiments.geometry.human_ratings import SHIPPED
 from probes.experiments.decoding.sensitivity import _read, spread_out
+from probes.experiments.geometry.human_ratings import SHIPPED
 from probes.stimuli import human_ratings
 
 EXPERIMENT = find_experiment("sensitivity")

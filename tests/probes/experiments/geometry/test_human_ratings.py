@@ -7,11 +7,11 @@ import torch
 from planted_runs import D_MODEL, N_LAYERS
 
 from probes.analysis.describe import match_scales
+from probes.analysis.geometry import principal_components
 from probes.config import Config
 from probes.config.sections import AnalysisSettings
 from probes.experiments import find_experiment
 from probes.experiments.geometry.human_ratings import MIN_PERMUTATIONS, SHIPPED, predict_left_out
-from probes.analysis.geometry import principal_components
 from probes.runs.folder import Run
 from probes.stimuli import human_ratings
 

@@ -1,7 +1,7 @@
 import pytest
 
-from probes.figures import png, webpage
 from probes.experiments.preferences.figures import activity_elo, preference_coupling
+from probes.figures import png, webpage
 
 
 def orders(r: float | None, low: float | None) -> dict:

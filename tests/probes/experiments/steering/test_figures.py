@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from probes.figures import png, webpage
 from probes.experiments.steering.figures import dose_response_curves
+from probes.figures import png, webpage
 
 COSTS = {0.0: (0.0, 1.0), 0.05: (0.02, 1.01), 0.1: (0.4, 1.4), 0.2: (3.9, 500.0)}
 

@@ -13,9 +13,9 @@ from probes.corpus.exchange import EndpointError
 from probes.experiments import find_experiment
 from probes.experiments.steering.free_text import PROMPTS, other_layer
 from probes.experiments.steering.judged_texts import judged_answers, judged_gains
+from probes.experiments.steering.judges import JudgeServer, ask_judge, classifier, named
 from probes.experiments.steering.nulls import mean_interval
 from probes.experiments.steering.story_leak import distinctive_words, leak, leaked
-from probes.experiments.steering.judges import JudgeServer, ask_judge, classifier, named
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
