@@ -29,7 +29,7 @@ from hooks.models.loading import BackendChoice, load
 from hooks.models.model import LanguageModel
 from hooks.models.precision import computes_in_bfloat16
 from hooks.reading.capture import pooled_resid_post, resid_post
-from hooks.tokens import encoding as tokens
+from hooks.tokens import encoding
 from hooks.tokens.encoding import content_places
 from hooks.tokens.positions import FromToken
 
@@ -271,7 +271,7 @@ def _limits(model: LanguageModel) -> Sequence[Check]:
             "has another basis than the plain model's",
         ),
         "plain prompts only": (
-            not tokens.is_chat(model.tokenizer),
+            not encoding.is_chat(model.tokenizer),
             "system messages and lists of messages need a chat model",
         ),
         "short texts only": (

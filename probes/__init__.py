@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from probes.vectors.emotion_vectors import EmotionVectors
 
 _HOMES = {
-    "EmotionVectors": "vectors",
+    "EmotionVectors": "vectors.emotion_vectors",
     "Config": "config",
     "load_config": "config",
-    "Run": "runs",
+    "Run": "runs.folder",
 }
 
 __all__ = ["Config", "EmotionVectors", "Run", "load_config"]

@@ -23,7 +23,7 @@ from hooks.generation.in_parts import write_in_parts
 from hooks.generation.sampling import Generation, sample
 from hooks.models.backends import Backend, HuggingFaceBackend, TransformerLensBackend
 from hooks.models.fingerprint import fingerprint_of
-from hooks.tokens import encoding as tokens
+from hooks.tokens import encoding
 
 BackendName = Literal["transformerlens", "huggingface"]
 
@@ -140,12 +140,12 @@ class LanguageModel:
     @functools.cached_property
     def special_ids(self) -> frozenset[int]:
         """Ids of special tokens, which never count as content."""
-        return tokens.special_ids(self.tokenizer)
+        return encoding.special_ids(self.tokenizer)
 
     @property
     def is_chat(self) -> bool:
         """Whether prompts go through a chat template."""
-        return tokens.is_chat(self.tokenizer)
+        return encoding.is_chat(self.tokenizer)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -154,13 +154,13 @@ class LanguageModel:
 
     def encode(self, text: str) -> list[int]:
         """Return the token ids of a plain text, with exactly one BOS where the model has one."""
-        return tokens.encode_text(self.tokenizer, text)
+        return encoding.encode_text(self.tokenizer, text)
 
     def encode_prompt(
         self, prompt: str | Sequence[Mapping[str, str]], *, system: str | None = None
     ) -> list[int]:
         """Return the ids of a prompt, through the chat template if the model has one."""
-        return tokens.encode_prompt(self.tokenizer, prompt, system=system)
+        return encoding.encode_prompt(self.tokenizer, prompt, system=system)
 
     def token_strings(self) -> list[str]:
         """Return the text of every token id of the unembedding, in order."""
@@ -235,8 +235,8 @@ class LanguageModel:
         encoded = [
             self.encode_prompt(prompt, system=system)  # type: ignore[arg-type]
             if isinstance(prompt, str) or any(isinstance(part, Mapping) for part in prompt)
-            else tokens.plain_ids(prompt, self.d_vocab, f"prompt {index}")
-            for index, prompt in enumerate(tokens.several(prompts, "prompts"))
+            else encoding.plain_ids(prompt, self.d_vocab, f"prompt {index}")
+            for index, prompt in enumerate(encoding.several(prompts, "prompts"))
         ]
         longest = max((len(ids) for ids in encoded), default=0)
         if self.n_positions is not None and longest + max_new_tokens > self.n_positions:

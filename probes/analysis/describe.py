@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probes.analysis import geometry
-from probes.analysis import logit_lens as lens
-from probes.analysis import ratings as norms
+from probes.analysis import logit_lens
+from probes.analysis import ratings
 from probes.analysis.intervals import Estimate
 from probes.analysis.statistics import binomial_interval, bootstrap_indices, spread_interval
 from probes.vectors.denoising import project_out
@@ -48,9 +48,9 @@ def match_scales(
         "n_permutations": n_permutations,
         "seed": seed,
     }
-    valence = norms.match_component(coordinates, emotions, "valence", **options)
+    valence = ratings.match_component(coordinates, emotions, "valence", **options)
     taken = () if valence is None else (valence["component"],)
-    arousal = norms.match_component(coordinates, emotions, "arousal", exclude=taken, **options)
+    arousal = ratings.match_component(coordinates, emotions, "arousal", exclude=taken, **options)
     return {"valence": valence, "arousal": arousal}
 
 
@@ -88,7 +88,7 @@ def describe_geometry(
         "ratings": match_scales(
             components.coordinates, emotions, n_permutations=n_permutations, seed=seed
         ),
-        "human": norms.rating_table(emotions),
+        "human": ratings.rating_table(emotions),
         "kmeans": _clusters(vectors, again, n_clusters, cells.sums.shape[1], unit_norm, seed),
         "umap": geometry.umap_layout(vectors, seed).tolist() if n_emotions >= MIN_UMAP else None,
     }
@@ -208,14 +208,16 @@ def describe_lens(
     names are dealt out at random. ``named_share`` and the others count a form of the word or of a
     direct synonym: `synonyms` are all words that no story of the emotion may contain.
     """
-    own = lens.family_token_ids(tokens, families)
-    ranks = lens.own_word_rank(logits, readable, own)
+    own = logit_lens.family_token_ids(tokens, families)
+    ranks = logit_lens.own_word_rank(logits, readable, own)
 
     def shares(name: str, ids: list[list[int]]) -> dict[str, Any]:
-        found = lens.own_word_rank(logits, readable, ids)
-        shuffled = lens.shuffled_own_word_share(logits, readable, ids, top_k, n_shuffles, seed)
+        found = logit_lens.own_word_rank(logits, readable, ids)
+        shuffled = logit_lens.shuffled_own_word_share(
+            logits, readable, ids, top_k, n_shuffles, seed
+        )
         return {
-            f"{name}_share": lens.own_word_share(found, top_k),
+            f"{name}_share": logit_lens.own_word_share(found, top_k),
             f"{name}_share_interval": list(
                 binomial_interval(int((found < top_k).sum()), len(found))
             ),
@@ -223,10 +225,10 @@ def describe_lens(
             f"{name}_share_shuffled_95": shuffled.upper,
         }
 
-    top = lens.top_tokens(logits, readable, top_k)
-    bottom = lens.bottom_tokens(logits, readable, top_k)
+    top = logit_lens.top_tokens(logits, readable, top_k)
+    bottom = logit_lens.bottom_tokens(logits, readable, top_k)
 
-    def listed(ranking: lens.TokenRanking, row: int) -> list[list[Any]]:
+    def listed(ranking: logit_lens.TokenRanking, row: int) -> list[list[Any]]:
         pairs = zip(ranking.ids[row].tolist(), ranking.values[row].tolist(), strict=True)
         return [[tokens[index], value] for index, value in pairs]
 
@@ -242,6 +244,6 @@ def describe_lens(
             for row, emotion in enumerate(emotions)
         },
         **shares("own_word", own),
-        **shares("named", lens.family_token_ids(tokens, synonyms)),
+        **shares("named", logit_lens.family_token_ids(tokens, synonyms)),
         "n_emotions": len(emotions),
     }

@@ -77,7 +77,7 @@ def _compare(
     first: Any, second: Any, wanted: list[str], layer: int | None, resamples: int, seed: int
 ) -> dict[str, Any]:
     """Compare two bundles of vectors at one layer of each."""
-    from probes.analysis import similarity as comparison
+    from probes.analysis import similarity
 
     shared = [name for name in first.emotions if name in second.emotions]
     unknown = [name for name in wanted if name not in shared]
@@ -93,9 +93,9 @@ def _compare(
         tables.append(bundle.at(chosen)[places])
     options = {"n_resamples": resamples, "seed": seed}
     found = {
-        "rsa": comparison.rsa(*tables, **options),
-        "cka": comparison.cka(*tables, **options),
-        "procrustes": comparison.procrustes(*tables, **options),
+        "rsa": similarity.rsa(*tables, **options),
+        "cka": similarity.cka(*tables, **options),
+        "procrustes": similarity.procrustes(*tables, **options),
     }
     every = [
         bundle.vectors[:, [bundle.emotions.index(name) for name in shared]]
@@ -103,8 +103,8 @@ def _compare(
     ]
     notices, cosines = [], None
     if tables[0].shape == tables[1].shape:
-        found["mean_cosine"] = comparison.mean_cosine(*tables, **options)
-        cosines = dict(zip(shared, comparison.own_cosines(*tables).tolist(), strict=True))
+        found["mean_cosine"] = similarity.mean_cosine(*tables, **options)
+        cosines = dict(zip(shared, similarity.own_cosines(*tables).tolist(), strict=True))
         notices += _meaning(first, second, layers)
     else:
         sizes = " and ".join(str(table.shape[1]) for table in tables)
@@ -114,7 +114,7 @@ def _compare(
         "layers": layers,
         "emotions": shared,
         "layers_of": [first.layers, second.layers],
-        "rsa_by_layer": comparison.rsa_by_layer(*every).tolist(),
+        "rsa_by_layer": similarity.rsa_by_layer(*every).tolist(),
         "measures": {name: asdict(one) for name, one in found.items()},
         "cosines": cosines,
         "notices": notices,

@@ -10,7 +10,7 @@ from probes.commands.call import Call, again, listed, load
 from probes.commands.terminal import Terminal
 from probes.experiments import Entry, find_entries
 from probes.report import scorecard, summary
-from probes.runs import workers as cluster
+from probes.runs import workers
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.stages import Stage
@@ -48,7 +48,7 @@ def main(call: Call) -> int:
             run.write_summary(stages.NAMES, failed={chosen[len(ended)].name: str(error)})
         raise
     finally:
-        cluster.disconnect()
+        workers.disconnect()
     run.write_summary(stages.NAMES)
     call.terminal.result({"output_dir": str(run.root), "stages": ended})
     _show(run, names, emotions, only, call.terminal)

@@ -48,7 +48,7 @@ _CELL_NAMES = r"[0-9a-f]{12}\.json"
 STAGES: tuple[Stage, ...] = (
     Stage(
         "generate-stories",
-        "texts:generate_stories",
+        "write_texts:generate_stories",
         (),
         ("stories",),
         "write stories for every (emotion, topic) cell and keep the good ones",
@@ -56,7 +56,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         "generate-neutral",
-        "texts:generate_neutral",
+        "write_texts:generate_neutral",
         (),
         ("neutral",),
         "write emotionally neutral dialogues on the same topics",
@@ -64,7 +64,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         "extract-activations",
-        "reading:extract_activations",
+        "extract_activations:extract_activations",
         ("generate-stories", "generate-neutral"),
         ("activations",),
         "read resid_post and average it over each text's tokens",
@@ -72,7 +72,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         "compute-vectors",
-        "reading:compute_vectors",
+        "compute_vectors:compute_vectors",
         ("extract-activations",),
         ("vectors",),
         "mean difference, neutral components projected out",
@@ -80,28 +80,28 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         "analyze",
-        "looking:analyze",
+        "analyze:analyze",
         ("compute-vectors",),
         ("analysis/geometry.json", "analysis/layers.json", "analysis/pca.csv"),
         "cosine, PCA, k-means, UMAP; all layers compared",
     ),
     Stage(
         "logit-lens",
-        "looking:logit_lens",
+        "logit_lens:logit_lens",
         ("compute-vectors",),
         ("analysis/logit_lens.json",),
         "read the vectors through the unembedding",
     ),
     Stage(
         "validate",
-        "testing:validate",
+        "validate:validate",
         ("compute-vectors", "analyze"),
         (*(entry.file for entry in EXPERIMENTS), "analysis/scorecard.json"),
         "experiments that could prove the vectors wrong, each beside its controls",
     ),
     Stage(
         "visualize",
-        "looking:visualize",
+        "visualize:visualize",
         ("generate-stories", "analyze", "logit-lens", "validate"),
         ("figures",),
         "figures as PNG and interactive HTML",
@@ -109,7 +109,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         "report",
-        "showing:report",
+        "write_report:report",
         (
             "generate-stories",
             "generate-neutral",
@@ -235,7 +235,7 @@ def run_stage(
     if dropped := drop_what_followed(run, stage):
         reporter.note(f"made without what failed, so to be made again: {', '.join(dropped)}")
     if only and any(not (run.root / entry.file).exists() for entry in only):
-        failed = load_code("testing:measure")(run, models, reporter, only)
+        failed = load_code("validate:measure")(run, models, reporter, only)
         if failed:
             said = "; ".join(f"{name}: {error}" for name, error in failed.items())
             raise EmotionLensError(f"{len(failed)} of {len(only)} experiments failed: {said}")

@@ -1,24 +1,18 @@
-"""Stages that look at the vectors: geometry, logit lens, figures."""
+"""Geometry of the vectors: cosine, PCA, k-means, UMAP, and all layers compared."""
 
 import csv
 import io
 from typing import Any
 
-from probes import figures
-from probes.analysis.describe import CellSums, describe_geometry, describe_layers, describe_lens
-from probes.analysis.logit_lens import readable_tokens
-from probes.experiments import EXPERIMENTS, find_experiment
+from probes.analysis.describe import CellSums, describe_geometry, describe_layers
 from probes.runs.folder import Run
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
-from probes.stimuli import banned, word_family
-from probes.storage import read_json, write_json, write_text
-from probes.vectors.emotion_vectors import EmotionVectors
+from probes.storage import write_json, write_text
 
 GEOMETRY = "analysis/geometry.json"
 LAYERS = "analysis/layers.json"
-LENS = "analysis/logit_lens.json"
 
 
 def analyze(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -76,50 +70,3 @@ def _table(geometry: dict[str, Any]) -> str:
             ]
         )
     return buffer.getvalue()
-
-
-def logit_lens(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  # noqa: ARG001
-    """Vectors of the target layer through final norm and `W_U`; leaves ``logit_lens.json``."""
-    bundle = EmotionVectors.load(run.root)
-    model = models.subject()
-    bundle.check_model(model)
-    layer = bundle.provenance.target_layer
-    logits = model.direction_logits(bundle.at(layer)).float().cpu()
-    tokens = model.token_strings()
-    settings = run.config.logit_lens
-    described = describe_lens(
-        logits,
-        tokens,
-        readable_tokens(tokens, model.special_ids),
-        bundle.emotions,
-        [word_family(emotion) for emotion in bundle.emotions],
-        [banned(emotion) for emotion in bundle.emotions],
-        top_k=settings.top_k,
-        n_shuffles=settings.n_shuffles,
-        seed=run.config.seed,
-    )
-    described |= {"model": model.name, "layer": layer}
-    write_json(run.root / LENS, described)
-    return {key: value for key, value in described.items() if "share" in key} | {
-        key: described[key] for key in ("top_k", "n_emotions")
-    }
-
-
-def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  # noqa: ARG001
-    """Every figure as PNG and HTML; leaves ``figures/``."""
-    record = run.record("generate-stories") or {}
-    analysis = {
-        "geometry": read_json(run.root / GEOMETRY),
-        "layers": read_json(run.root / LAYERS),
-        "lens": read_json(run.root / LENS),
-        "counts": record["counts"],
-    }
-    described = figures.figures_of(analysis)
-    for experiment in EXPERIMENTS:
-        result = run.root / experiment.file
-        if result.is_file():
-            described |= find_experiment(experiment.name).figures(read_json(result))
-    with reporter.task("drawing figures", 1, "set") as advance:
-        paths = figures.draw_all(described, run.root / "figures")
-        advance(1)
-    return {"figures": sorted(path.name for path in paths)}

@@ -6,10 +6,10 @@ from scipy.spatial import procrustes as scipy_procrustes
 from scipy.stats import kstest, spearmanr
 
 from hooks import DataError, InvalidInput
-from probes.analysis import similarity as comparison
+from probes.analysis import similarity
 from probes.vectors.unit import unit
 
-MEASURES = [comparison.rsa, comparison.cka, comparison.procrustes]
+MEASURES = [similarity.rsa, similarity.cka, similarity.procrustes]
 
 
 def random(n=16, d=40, seed=0):
@@ -26,9 +26,9 @@ def test_a_rotated_copy_is_the_same():
     values = [measure(first, second, n_resamples=50, seed=0) for measure in MEASURES]
     assert [found.value for found in values] == pytest.approx([1, 1, 0], abs=1e-6)
     assert all(found.p == pytest.approx(1 / 51) for found in values)
-    cosine = comparison.mean_cosine(first, second, n_resamples=50, seed=0)
+    cosine = similarity.mean_cosine(first, second, n_resamples=50, seed=0)
     assert abs(cosine.value) < 0.2  # another basis: this one must not see the likeness
-    assert comparison.mean_cosine(first, first, n_resamples=50, seed=0).value == pytest.approx(1)
+    assert similarity.mean_cosine(first, first, n_resamples=50, seed=0).value == pytest.approx(1)
 
 
 def test_other_numbers_of_dimensions_can_be_compared():
@@ -37,10 +37,10 @@ def test_other_numbers_of_dimensions_can_be_compared():
     values = [measure(first, wide, n_resamples=20, seed=0).value for measure in MEASURES]
     assert values == pytest.approx([1, 1, 0], abs=1e-6)
     with pytest.raises(InvalidInput, match="one basis"):
-        comparison.mean_cosine(first, wide, seed=0)
+        similarity.mean_cosine(first, wide, seed=0)
 
 
-@pytest.mark.parametrize("measure", [*MEASURES, comparison.mean_cosine])
+@pytest.mark.parametrize("measure", [*MEASURES, similarity.mean_cosine])
 def test_unrelated_vectors_are_near_the_null_and_its_p_values_are_uniform(measure):
     found = [
         measure(random(seed=2 * k), random(seed=2 * k + 1), n_resamples=60, seed=k)
@@ -53,7 +53,7 @@ def test_unrelated_vectors_are_near_the_null_and_its_p_values_are_uniform(measur
 
 def test_unrelated_vectors_have_no_cka_though_dimensions_outnumber_emotions():
     values = [
-        comparison.cka(random(12, 600, 2 * k), random(12, 600, 2 * k + 1), n_resamples=1, seed=0)
+        similarity.cka(random(12, 600, 2 * k), random(12, 600, 2 * k + 1), n_resamples=1, seed=0)
         for k in range(20)
     ]
     assert abs(sum(one.value for one in values)) / 20 < 0.1
@@ -64,9 +64,9 @@ def test_rsa_and_procrustes_agree_with_scipy():
     row, column = torch.triu_indices(16, 16, offset=1)
     one, two = unit(first), unit(second)
     expected = spearmanr((one @ one.T)[row, column], (two @ two.T)[row, column]).statistic
-    assert comparison.rsa(first, second, n_resamples=1, seed=0).value == pytest.approx(expected)
+    assert similarity.rsa(first, second, n_resamples=1, seed=0).value == pytest.approx(expected)
     disparity = scipy_procrustes(one.numpy(), two.numpy())[2]
-    found = comparison.procrustes(first, second, n_resamples=1, seed=0)
+    found = similarity.procrustes(first, second, n_resamples=1, seed=0)
     assert found.value == pytest.approx(disparity)
 
 
@@ -76,7 +76,7 @@ def test_the_interval_covers_what_more_emotions_would_show():
     for k in range(60):
         shared, own, other = (unit(random(20, 400, 3 * k + j)) for j in range(3))
         first, second = 3 * shared + 4 * own, 3 * shared + 4 * other
-        found = comparison.mean_cosine(first, second, n_resamples=100, seed=k)
+        found = similarity.mean_cosine(first, second, n_resamples=100, seed=k)
         covered += found.low <= 9 / 25 <= found.high
     assert 50 <= covered <= 60
 
@@ -88,23 +88,23 @@ def test_partly_alike_is_between_and_the_null_does_not_reach_it():
         assert found.low < found.value < found.high
         assert found.p < 0.02
         outside = found.value > found.null_bound
-        assert outside != (measure is comparison.procrustes)
+        assert outside != (measure is similarity.procrustes)
 
 
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(InvalidInput, match="at least 8 shared"):
-        comparison.rsa(random(5), random(5), seed=0)
+        similarity.rsa(random(5), random(5), seed=0)
     broken = random()
     broken[2] = float("nan")
     with pytest.raises(DataError, match="finite"):
-        comparison.cka(broken, random(), seed=0)
+        similarity.cka(broken, random(), seed=0)
 
 
 def test_each_emotion_has_its_own_cosine():
     first = random()
     second = first.clone()
     second[3] = -second[3]
-    cosines = comparison.own_cosines(first, second)
+    cosines = similarity.own_cosines(first, second)
     assert cosines[3] == pytest.approx(-1)
     assert cosines[[0, 1, 2, *range(4, 16)]].tolist() == pytest.approx([1] * 15)
 
@@ -112,9 +112,9 @@ def test_each_emotion_has_its_own_cosine():
 def test_layers_are_compared_each_with_each():
     first = torch.stack([random(seed=1), random(seed=2)])
     second = torch.stack([first[1] @ rotation(40), first[0], random(seed=3)])
-    table = comparison.rsa_by_layer(first, second)
+    table = similarity.rsa_by_layer(first, second)
     assert table.shape == (2, 3)
     assert [table[0, 1], table[1, 0]] == pytest.approx([1, 1])
     assert table[0, 2] == pytest.approx(
-        comparison.rsa(first[0], second[2], n_resamples=1, seed=0).value
+        similarity.rsa(first[0], second[2], n_resamples=1, seed=0).value
     )

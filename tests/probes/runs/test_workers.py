@@ -17,7 +17,7 @@ from small_runs import Heard, SmallRun
 
 from hooks.errors import InvalidInput
 from probes.config import ComputeSettings
-from probes.runs import workers as cluster
+from probes.runs import workers
 from probes.runs.workers import ClusterError, Here, OnRay, Threads, workers
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +103,7 @@ def made(tmp_path_factory, tiny_folder, tiny_writer, one_thread) -> SmallRun:
 def ray_here(one_thread):
     """Ray is started by the first test that wants it and ended after the last."""
     yield
-    cluster.disconnect()
+    workers.disconnect()
     assert not ray_processes()
 
 

@@ -13,7 +13,7 @@ from small_runs import Heard
 import hooks
 from hooks.errors import DataError, InvalidInput, StaleArtifact
 from probes import EmotionVectors
-from probes.corpus import cells as corpus
+from probes.corpus import cells
 from probes.corpus.cells import read_corpus
 from probes.runs.materials import Materials
 from probes.runs.models import Models
@@ -366,7 +366,7 @@ def test_texts_are_held_in_memory_one_shard_at_a_time(reading_run, monkeypatch):
     made = reading_run(corpus={"per_cell": 4})
     made.stages(*READING[:2])
     opened, at_each_shard = [], []
-    real_read, real_save = corpus.read_cell, reading.save_shard
+    real_read, real_save = cells.read_cell, reading.save_shard
 
     def read(root, cell):
         opened.append(cell)

@@ -1,0 +1,41 @@
+"""Vectors of the target layer through the unembedding."""
+
+from typing import Any
+
+from probes.analysis.describe import describe_lens
+from probes.analysis.logit_lens import readable_tokens
+from probes.runs.folder import Run
+from probes.runs.models import Models
+from probes.runs.reporting import Reporter
+from probes.stimuli import banned, word_family
+from probes.storage import write_json
+from probes.vectors.emotion_vectors import EmotionVectors
+
+LENS = "analysis/logit_lens.json"
+
+
+def logit_lens(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  # noqa: ARG001
+    """Vectors of the target layer through final norm and `W_U`; leaves ``logit_lens.json``."""
+    bundle = EmotionVectors.load(run.root)
+    model = models.subject()
+    bundle.check_model(model)
+    layer = bundle.provenance.target_layer
+    logits = model.direction_logits(bundle.at(layer)).float().cpu()
+    tokens = model.token_strings()
+    settings = run.config.logit_lens
+    described = describe_lens(
+        logits,
+        tokens,
+        readable_tokens(tokens, model.special_ids),
+        bundle.emotions,
+        [word_family(emotion) for emotion in bundle.emotions],
+        [banned(emotion) for emotion in bundle.emotions],
+        top_k=settings.top_k,
+        n_shuffles=settings.n_shuffles,
+        seed=run.config.seed,
+    )
+    described |= {"model": model.name, "layer": layer}
+    write_json(run.root / LENS, described)
+    return {key: value for key, value in described.items() if "share" in key} | {
+        key: described[key] for key in ("top_k", "n_emotions")
+    }
