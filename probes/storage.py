@@ -15,10 +15,11 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
-from hooks.errors import DataError, EmotionLensError
+from hooks.errors import DataError, EmotionLensError, InvalidInput
 
 LEFTOVER = ".part-"
 """How the names of temporary files begin; host, process id and random letters follow."""
@@ -168,3 +169,36 @@ def seed_of(*parts: object) -> int:
     """Return a 63-bit seed that depends on its parts alone, the same in every process."""
     text = json.dumps([str(part) for part in parts])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+MAX_LENGTH = 100
+
+_PLAIN = re.compile(rb"[a-z0-9-]")
+_WINDOWS_DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
+
+
+def slug(name: str) -> str:
+    """Return the folder name that stands for this name and no other.
+
+    Raises
+    ------
+    InvalidInput
+        If the name is empty or only white space.
+    """
+    if not name.strip():
+        raise InvalidInput(f"expected a name with at least one visible character, got {name!r}")
+    # surrogatepass: a half surrogate from a broken file is still a name of its own.
+    data = name.encode("utf-8", errors="surrogatepass")
+    text = "".join(_escaped(data[i : i + 1]) for i in range(len(data)))
+    if text.startswith("-") or _WINDOWS_DEVICES.fullmatch(text):
+        text = f"%{ord(text[0]):02x}{text[1:]}"
+    if len(text) <= MAX_LENGTH:
+        return text
+    digest = sha256(data).hexdigest()
+    return f"{text[: MAX_LENGTH - 1 - len(digest)]}~{digest}"
+
+
+def _escaped(byte: bytes) -> str:
+    if _PLAIN.match(byte):
+        return byte.decode("ascii")
+    return "_" if byte == b" " else f"%{byte[0]:02x}"

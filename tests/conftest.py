@@ -17,8 +17,8 @@ import torch  # noqa: E402
 
 LONGEST = (
     "docs/test_pages.py",
-    "probes/test_cluster.py",
-    "probes/test_endpoint.py",
+    "probes/runs/test_workers.py",
+    "probes/corpus/test_endpoint.py",
     "notebooks/test_notebooks.py",
     "browser/test_report.py",
     "browser/test_app.py",

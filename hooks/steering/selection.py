@@ -3,7 +3,8 @@
 1. Each pass is a prompt or adds tokens that were just drawn: generation announces it, and a pass
    nobody announced adds tokens when it brings one token to a cache. Without a cache each step of a
    library's generation is a pass over both, and chooses what the steps before it chose.
-2. A phase's name picks by that. A rule of `hooks.tokens.positions` counts content tokens of the prompt. A
+2. A phase's name picks by that. A rule of `hooks.tokens.positions` counts content tokens of the
+   prompt. A
    rule of `hooks.tokens.text_positions` reads the text so far, which is known of prompts given in one
    pass and of `LanguageModel.generate`.
 

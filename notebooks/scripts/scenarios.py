@@ -29,9 +29,8 @@ from IPython.display import Image
 import hooks
 from hooks.reading.embeddings import mean_input_embedding
 from probes.experiments.messages.reading import cosines, place, read_messages
-from probes.experiments.messages.scenario_figures import scenario_heatmap
 from probes.experiments.messages.scenario_matrix import judge
-from probes.experiments.messages.scenarios import PLEASANT, UNPLEASANT
+from probes.experiments.messages.scenarios import PLEASANT, UNPLEASANT, scenario_heatmap
 from probes.figures import png
 from probes.stimuli import scenarios
 from probes.stimuli.lexicon import leaks

@@ -13,9 +13,8 @@ from einops import einsum, rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from probes.analysis import geometry
-from probes.analysis import logit_lens
-from probes.analysis import ratings
+from probes.analysis import geometry, logit_lens
+from probes.analysis.agreement import match_component, rating_table
 from probes.analysis.intervals import Estimate
 from probes.analysis.statistics import binomial_interval, bootstrap_indices, spread_interval
 from probes.vectors.denoising import project_out
@@ -48,9 +47,9 @@ def match_scales(
         "n_permutations": n_permutations,
         "seed": seed,
     }
-    valence = ratings.match_component(coordinates, emotions, "valence", **options)
+    valence = match_component(coordinates, emotions, "valence", **options)
     taken = () if valence is None else (valence["component"],)
-    arousal = ratings.match_component(coordinates, emotions, "arousal", exclude=taken, **options)
+    arousal = match_component(coordinates, emotions, "arousal", exclude=taken, **options)
     return {"valence": valence, "arousal": arousal}
 
 
@@ -88,7 +87,7 @@ def describe_geometry(
         "ratings": match_scales(
             components.coordinates, emotions, n_permutations=n_permutations, seed=seed
         ),
-        "human": ratings.rating_table(emotions),
+        "human": rating_table(emotions),
         "kmeans": _clusters(vectors, again, n_clusters, cells.sums.shape[1], unit_norm, seed),
         "umap": geometry.umap_layout(vectors, seed).tolist() if n_emotions >= MIN_UMAP else None,
     }

@@ -32,6 +32,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from hooks.errors import InvalidInput
+from probes.analysis.intervals import topic_counts
 
 Rows = Float[Tensor, "row d_model"]
 Basis = Float[Tensor, "_component d_model"]
@@ -309,3 +310,34 @@ def logistic_ranks(
         members = torch.from_numpy(inside).nonzero()
         found[members, torch.from_numpy(model.classes_)] = torch.from_numpy(decided)
     return rank_of(found, own)
+
+
+Vectors = Float[Tensor, "emotion d_model"]
+
+
+def of_all_topics(cells: CellSums, design: Design, basis: Basis) -> Trained:
+    """Make vectors of every topic, each counted once."""
+    return cells.train(torch.ones(len(design.fold_of_topic)), basis)
+
+
+def of_topics_drawn_again(
+    cells: CellSums, design: Design, basis: Basis, n_resamples: int, seed: int
+) -> list[Vectors]:
+    """Make vectors of topics drawn again; the same seed draws the same topics."""
+    found = []
+    for drawn in topic_counts(design.topic, n_resamples, seed):
+        weight = torch.zeros(len(design.fold_of_topic))
+        weight[: len(drawn)] = drawn.float()
+        trained = cells.train(weight, basis)
+        if trained.present.all():
+            found.append(trained.vectors)
+    return found
+
+
+def of_emotions_dealt_anew(
+    rows: Rows, design: Design, basis: Basis, dealt: Sequence[Int[Tensor, "row"]] | Tensor
+) -> list[Vectors]:
+    """Make vectors of all topics under each labeling of the rows."""
+    return [
+        of_all_topics(CellSums(rows, design, labels), design, basis).vectors for labels in dealt
+    ]

@@ -5,12 +5,15 @@ target layer of each, over the emotions they share.
 """
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hooks.errors import DataError, InvalidInput
 from probes.commands.call import Call, listed, load
+from probes.figures.description import Heatmap
+from probes.figures.reading import matrix
 
 _MEASURES = {
     "rsa": "RSA (Spearman of cosines)",
@@ -169,8 +172,8 @@ def _named(pairs: list[tuple[str, float]]) -> str:
 def _write(output: Any, result: dict[str, Any]) -> list[Path]:
     if output is None:
         return []
+    from probes.commands.compare import layers_alike
     from probes.figures import draw_all
-    from probes.figures.comparison_figures import layers_alike
     from probes.storage import write_json
 
     folder = Path(str(output)).expanduser()
@@ -180,3 +183,29 @@ def _write(output: Any, result: dict[str, Any]) -> list[Path]:
     pairs = result["pairs"]
     figures = {f"layers_{n}": layers_alike(pair) for n, pair in enumerate(pairs, start=1)}
     return [folder / "comparison.json", *draw_all(figures, folder)]
+
+
+def layers_alike(pair: Mapping[str, Any]) -> Heatmap:
+    """Draw the RSA of every layer of one run with every layer of the other."""
+    one = pair["measures"]["rsa"]
+    layers = pair["layers_of"]
+    return Heatmap(
+        title=f"Geometry of {pair['first']} and {pair['second']}",
+        subtitle=(
+            f"{pair['what_differs']}; {len(pair['emotions'])} shared emotions; at layers "
+            f"{pair['layers'][0]} and {pair['layers'][1]}: RSA {one['value']:.2f} "
+            f"[{one['low']:.2f}, {one['high']:.2f}], 5% of permutations reach "
+            f"{one['null_bound']:.2f}"
+        ),
+        caption=(
+            "Spearman correlation of the cosines between emotions at a layer of one run with those "
+            "at a layer of the other. 1: the same emotions lie close to each other in both."
+        ),
+        rows=tuple(map(str, layers[0])),
+        columns=tuple(map(str, layers[1])),
+        values=matrix(pair["rsa_by_layer"], "RSA by layer"),
+        value_label="RSA (Spearman)",
+        x_label=f"layer of {pair['second']}",
+        y_label=f"layer of {pair['first']}",
+        limits=(-1.0, 1.0),
+    )

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hooks.errors import DataError, InvalidInput
-from probes.slugs import slug
-from probes.storage import read_json, write_json
+from probes.storage import read_json, slug, write_json
 
 
 @dataclass(frozen=True, order=True)

@@ -72,39 +72,74 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Entry:
-    """Where an experiment is found, and what it asks."""
+    """Where an experiment is found (``wing.module`` below this package), and what it asks."""
 
     name: str
+    module: str
     question: str
-
-    @property
-    def module(self) -> str:
-        """Module below this package."""
-        return self.name.replace("-", "_")
 
     @property
     def file(self) -> str:
         """What it leaves below a run's folder."""
-        return f"analysis/{self.module}.json"
+        return f"analysis/{self.name.replace('-', '_')}.json"
 
 
 EXPERIMENTS = (
-    Entry("held-out-topics", "do vectors name the emotion of stories on topics they never saw?"),
-    Entry("null-ladder", "what is there without the model's own work?"),
-    Entry("human-ratings", "do components follow how people rate the words?"),
-    Entry("clusters", "do the emotions fall into the paper's clusters?"),
-    Entry("sample-size", "how reliable are the vectors, and how many stories do they need?"),
-    Entry("confounds", "what else than its emotion decides how high a story scores?"),
-    Entry("sensitivity", "how far do the headline statistics hang on choices of method?"),
-    Entry("steering", "does adding a vector make the model say that emotion's word?"),
+    Entry(
+        "held-out-topics",
+        "decoding.held_out_topics",
+        "do vectors name the emotion of stories on topics they never saw?",
+    ),
+    Entry("null-ladder", "decoding.null_ladder", "what is there without the model's own work?"),
+    Entry(
+        "human-ratings", "geometry.human_ratings", "do components follow how people rate the words?"
+    ),
+    Entry("clusters", "geometry.clusters", "do the emotions fall into the paper's clusters?"),
+    Entry(
+        "sample-size",
+        "decoding.sample_size",
+        "how reliable are the vectors, and how many stories do they need?",
+    ),
+    Entry(
+        "confounds",
+        "decoding.confounds",
+        "what else than its emotion decides how high a story scores?",
+    ),
+    Entry(
+        "sensitivity",
+        "decoding.sensitivity",
+        "how far do the headline statistics hang on choices of method?",
+    ),
+    Entry(
+        "steering",
+        "steering.steering_words",
+        "does adding a vector make the model say that emotion's word?",
+    ),
     Entry(
         "steering-dose-response",
+        "steering.dose_response",
         "how much does a dose do, what does it cost, and where must it stop?",
     ),
-    Entry("free-text", "do steered texts convey the emotion to judges that did not steer?"),
-    Entry("scenarios", "does a message that implies an emotion, unnamed, point to its vector?"),
-    Entry("intensity", "does a score follow the number that makes a message graver?"),
-    Entry("preferences", "do vectors follow what the model would rather do, and move it?"),
+    Entry(
+        "free-text",
+        "steering.free_text",
+        "do steered texts convey the emotion to judges that did not steer?",
+    ),
+    Entry(
+        "scenarios",
+        "messages.scenarios",
+        "does a message that implies an emotion, unnamed, point to its vector?",
+    ),
+    Entry(
+        "intensity",
+        "messages.intensity",
+        "does a score follow the number that makes a message graver?",
+    ),
+    Entry(
+        "preferences",
+        "preferences.preferences",
+        "do vectors follow what the model would rather do, and move it?",
+    ),
 )
 NAMES = tuple(entry.name for entry in EXPERIMENTS)
 

@@ -17,7 +17,7 @@ from probes.export.hub_folder import hub_files
 from probes.export.parquet_files import texts_parquet, vectors_parquet
 from probes.export.safetensors_file import safetensors_bytes
 from probes.export.source import Source
-from probes.slugs import slug
+from probes.storage import slug
 from probes.vectors.emotion_vectors import EmotionVectors
 
 

@@ -1,1 +1,1 @@
-"""A run's folder, its record, the models and workers it uses, and what experiments may take from it."""
+"""A run: its folder, its record, its models and workers, and what experiments take from it."""

@@ -16,7 +16,8 @@ from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.stages import NAMES
-from probes.stages.analyze import GEOMETRY, LAYERS, LENS
+from probes.stages.analyze import GEOMETRY, LAYERS
+from probes.stages.logit_lens import LENS
 from probes.storage import read_json, write_text
 
 HTML = "report.html"

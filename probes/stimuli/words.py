@@ -5,7 +5,7 @@ Contract
 * Order is the order of the file; every result is cached and cannot be changed.
 * Words are identified by their exact spelling ("at ease", "grief-stricken").
 * Not known here: which forms or synonyms a word has (`lexicon`), how it becomes a folder name
-  (`probes.slugs`).
+  (`probes.storage`).
 
 Sources are listed in `data/README.md`.
 """

@@ -1,1 +1,1 @@
-"""From activations to emotion vectors: pooled activations on disk, neutral components, the bundle."""
+"""Activations become emotion vectors: shards on disk, neutral components, the bundle."""

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hooks.errors import InvalidInput
-from probes.slugs import MAX_LENGTH, slug
 from probes.stimuli import emotions
+from probes.storage import MAX_LENGTH, slug
 
 NAMES = st.text(st.characters(exclude_categories=()), min_size=1, max_size=150).filter(str.strip)
 # Few characters, so that near-equal names come up often.

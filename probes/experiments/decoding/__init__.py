@@ -1,1 +1,1 @@
-"""Do vectors tell the emotion of texts that they were not made from?"""
+"""Whether vectors tell the emotion of texts that they were not made from."""

@@ -18,7 +18,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from probes.analysis import refits
 from probes.analysis.agreement import (
     RatingMatch,
     Reference,
@@ -35,6 +34,9 @@ from probes.analysis.held_out import (
     Trained,
     dealt_within_topics,
     held_out_ranks,
+    of_all_topics,
+    of_emotions_dealt_anew,
+    of_topics_drawn_again,
     permuted_hits,
     rank_of,
     scores,
@@ -110,7 +112,7 @@ class Ladder:
         """Measure vectors of stories whose emotions were dealt out anew within topics."""
         rows, design = self._rows[CHOSEN], self.folds.design
         dealt = dealt_within_topics(design, self.n_refits, self._seed)
-        vectors = refits.of_emotions_dealt_anew(rows, design, self._basis[CHOSEN], dealt)
+        vectors = of_emotions_dealt_anew(rows, design, self._basis[CHOSEN], dealt)
         right = permuted_hits(rows, design, self._bases[CHOSEN], dealt)
         return self._chance_rung("shuffled labels", vectors, right)
 
@@ -163,7 +165,7 @@ class Ladder:
 
     def _vectors(self, name: str) -> Float[Tensor, "emotion d_model"]:
         design = self.folds.design
-        return refits.of_all_topics(self._cells[name], design, self._basis[name]).vectors
+        return of_all_topics(self._cells[name], design, self._basis[name]).vectors
 
     def _ari(self, vectors: Float[Tensor, "emotion d_model"]) -> float | None:
         return cluster_ari(vectors, self.known, seed=self._seed, unit_norm=self._unit_norm)
@@ -174,7 +176,7 @@ class Ladder:
             return torch.zeros(0)
         if name not in self._drawn_again:
             cells, basis = self._cells[name], self._basis[name]
-            again = refits.of_topics_drawn_again(
+            again = of_topics_drawn_again(
                 cells, self.folds.design, basis, self.n_refits, self._seed
             )
             found = [self._ari(vectors) for vectors in again]

@@ -25,7 +25,6 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.analysis import refits
 from probes.analysis.agreement import (
     RatingMatch,
     Reference,
@@ -35,7 +34,17 @@ from probes.analysis.agreement import (
     match_ratings,
     reference,
 )
-from probes.analysis.held_out import Basis, CellSums, Design, Trained, centered, rank_of, scores
+from probes.analysis.held_out import (
+    Basis,
+    CellSums,
+    Design,
+    Trained,
+    centered,
+    of_all_topics,
+    of_topics_drawn_again,
+    rank_of,
+    scores,
+)
 from probes.analysis.intervals import Estimate, mean_by_topics
 from probes.experiments.folds import Folds, NeutralKind, basis_of
 from probes.runs.materials import Materials
@@ -188,10 +197,8 @@ class Headline:
             return None
         if key not in self._clusters:
             design, basis = self.sample.design, self._basis(choice)()
-            own = refits.of_all_topics(self._cells, design, basis).vectors
-            drawn = refits.of_topics_drawn_again(
-                self._cells, design, basis, self.n_refits, self.seed
-            )
+            own = of_all_topics(self._cells, design, basis).vectors
+            drawn = of_topics_drawn_again(self._cells, design, basis, self.n_refits, self.seed)
             found = [
                 cluster_ari(vectors, self.known, seed=self.seed, unit_norm=choice.unit_norm) or 0.0
                 for vectors in (own, *drawn)

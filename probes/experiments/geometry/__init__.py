@@ -1,1 +1,1 @@
-"""Are vectors arranged as people's ratings and the paper's clusters are?"""
+"""Whether vectors are arranged as people's ratings and the paper's clusters are."""

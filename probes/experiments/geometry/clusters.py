@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probes.analysis import refits
 from probes.analysis.agreement import reference
 from probes.analysis.geometry import (
     adjusted_rand_index,
@@ -25,14 +24,21 @@ from probes.analysis.geometry import (
     hierarchical_labels,
     kmeans_labels,
 )
-from probes.analysis.held_out import CellSums, dealt_within_topics
+from probes.analysis.held_out import (
+    CellSums,
+    dealt_within_topics,
+    of_emotions_dealt_anew,
+    of_topics_drawn_again,
+)
 from probes.analysis.intervals import Estimate
 from probes.analysis.statistics import permutation_p_value
 from probes.experiments import Experiment, Measured
 from probes.experiments.folds import Folds
-from probes.experiments.geometry.cluster_figures import cluster_agreement
 from probes.experiments.wording import estimate
 from probes.figures import Figure
+from probes.figures.description import Bars
+from probes.figures.estimates import Bar, bar_of, bars_by_kind
+from probes.figures.reading import need, number
 from probes.runs.materials import Materials
 
 Method = Callable[[Tensor], Tensor]
@@ -55,11 +61,11 @@ def measure(materials: Materials) -> Measured:
     rows, design = folds.rows(materials.layer), folds.design
     basis = folds.basis(materials.layer)()
     with materials.reporter.task("clusters", 2, "resamplings") as advance:
-        drawn = refits.of_topics_drawn_again(CellSums(rows, design), design, basis, n, seed)
+        drawn = of_topics_drawn_again(CellSums(rows, design), design, basis, n, seed)
         again = [each[known.clustered] for each in drawn]
         advance(1)
         labels = dealt_within_topics(design, n, seed)
-        dealt = refits.of_emotions_dealt_anew(rows, design, basis, labels)
+        dealt = of_emotions_dealt_anew(rows, design, basis, labels)
         shuffled = [each[known.clustered] for each in dealt]
         advance(1)
     values = {
@@ -187,3 +193,44 @@ def _limits(values: Mapping[str, Any]) -> list[str]:
                 f"{stability:.2f} with themselves)."
             )
     return limits
+
+
+_FOUND, _NULL, _STABLE = "this run", "chance", "with itself"
+_NULLS = {"permuted": "any order", "shuffled": "shuffled"}
+
+
+def cluster_agreement(found: Mapping[str, Any]) -> Bars:
+    """Describe both indices of every method beside their nulls, and how stable the clusters are.
+
+    Raises
+    ------
+    DataError
+        A part is missing or not finite.
+    """
+    methods = need(found, "methods", "clusters")
+    bars: list[Bar] = []
+    for key in ("ari", "nmi"):
+        for method, measured in methods.items():
+            index, where = need(measured, key, f"clusters.{method}"), f"clusters.{method}.{key}"
+            short = f"{key.upper()} {method}"
+            bars.append(bar_of(short, _FOUND, index, where))
+            for null, name in _NULLS.items():
+                bars.append(Bar(f"{short}: {name}", _NULL, number(index[null], where)))
+    for method, measured in methods.items():
+        if measured["stability"]["value"] is not None:
+            where = f"clusters.{method}.stability"
+            bars.append(bar_of(f"stability {method}", _STABLE, measured["stability"], where))
+    chance = ", ".join(f"{method} p={row['ari']['p']:.4f}" for method, row in methods.items())
+    return Bars(
+        title="Do the emotions fall into the paper's clusters",
+        subtitle=f"{found['model']}, layer {found['layer']}, n = {len(found['emotions'])} "
+        f"emotions in {found['k']} clusters",
+        caption="ARI and NMI: how alike the run's clusters and the paper's are; 1 is the same. An "
+        "ARI of 0 is what chance gives; NMI is above 0 by chance, so only what it has beyond its "
+        "gray bars counts. Any order: the run's clusters with the emotions dealt out anew (as "
+        f"large an ARI: {chance}). Shuffled: vectors of stories whose labels were shuffled. "
+        "Stability: ARI with the clusters of topics drawn again. Lines: 95% intervals over topics; "
+        "of stability, 95% of its draws.",
+        value_label="index of agreement",
+        **bars_by_kind(bars, (_FOUND, _NULL, _STABLE), muted=(_NULL,)),
+    )

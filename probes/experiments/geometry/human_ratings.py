@@ -29,9 +29,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.analysis.agreement import N_SEARCHED
+from probes.analysis.agreement import MIN_RATED, N_SEARCHED, rating_table
 from probes.analysis.geometry import principal_components
-from probes.analysis.ratings import MIN_RATED, rating_table
 from probes.analysis.statistics import (
     partial_correlation,
     pearson,
@@ -39,9 +38,11 @@ from probes.analysis.statistics import (
     search_components,
 )
 from probes.experiments import Experiment, Measured
-from probes.experiments.geometry.rating_figures import rating_scatter
 from probes.experiments.wording import correlation
 from probes.figures import Figure
+from probes.figures.description import Scatter
+from probes.figures.reading import correlation as short
+from probes.figures.reading import need, numbers
 from probes.runs.materials import Materials
 from probes.stimuli.rating_files import Norms, read_norms
 from probes.vectors.unit import unit
@@ -365,3 +366,30 @@ def _limits(values: Mapping[str, Any]) -> list[str]:
                     f"(p={found['p_corrected']:.2f})."
                 )
     return limits
+
+
+def rating_scatter(found: Mapping[str, Any], name: str, scale: str) -> Scatter:
+    """Describe one scale's ratings and the component that follows it best.
+
+    Raises
+    ------
+    DataError
+        A part is missing or not finite.
+    """
+    norms = need(need(found, "norms", "human_ratings"), name, "human_ratings.norms")
+    match = need(norms, scale, "human_ratings.norms")
+    where = f"human_ratings.{scale}"
+    return Scatter(
+        title=f"Human {scale} and the component that follows it best",
+        subtitle=f"{found['model']}, layer {found['layer']}, n = {match['n']} words ({name}), "
+        f"r = {short(match['r'])}, p = {match['p_corrected']:.4f} for "
+        f"{match['n_searched']} components",
+        caption="Each point is an emotion. The component is turned so that it rises with the "
+        f"rating. Emotions predicted from the others alone: r = "
+        f"{short(match['left_out']['r'])}.",
+        labels=tuple(need(norms, "words", where)),
+        x=numbers(need(match, "ratings", where), where),
+        y=numbers(need(match, "coordinates", where), where),
+        x_label=f"{scale} as people rated it",
+        y_label=f"PC{match['component'] + 1} of the vectors",
+    )

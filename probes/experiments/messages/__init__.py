@@ -1,1 +1,1 @@
-"""Do vectors read messages that imply an emotion without naming it?"""
+"""Whether vectors read messages that imply an emotion without naming it."""

@@ -1,1 +1,1 @@
-"""Do vectors follow what the model prefers to do?"""
+"""Whether vectors follow what the model prefers to do."""

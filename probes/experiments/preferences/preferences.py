@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.analysis.ratings import rating_table
+from probes.analysis.agreement import rating_table
 from probes.analysis.statistics import pearson, permutation_p_value
 from probes.experiments import Experiment, Measured
 from probes.experiments.messages.reading import N_PERMUTATIONS, cosines

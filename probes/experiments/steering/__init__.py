@@ -1,1 +1,1 @@
-"""Do vectors, added to the stream, change what the model says?"""
+"""Whether vectors, added to the stream, change what the model says."""

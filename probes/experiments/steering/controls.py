@@ -19,7 +19,7 @@ from einops import rearrange, reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.analysis.ratings import rating_table
+from probes.analysis.agreement import rating_table
 from probes.experiments.steering.nulls import matched_directions
 from probes.runs.materials import Materials
 from probes.vectors.denoising import MeanAccumulator, mean_difference, project_out

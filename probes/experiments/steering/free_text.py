@@ -25,8 +25,8 @@ from torch import Tensor
 import hooks
 from hooks import DataError, FromToken, LanguageModel
 from probes.experiments import Experiment, Measured
-from probes.experiments.steering import free_text_figures
 from probes.experiments.steering.controls import story_residuals
+from probes.experiments.steering.figures import judged_gains as draw_judged_gains
 from probes.experiments.steering.judged_texts import judged_answers, judged_gains
 from probes.experiments.steering.judges import (
     JudgeServer,
@@ -127,7 +127,7 @@ def measure(materials: Materials) -> Measured:
 def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
     """Describe what each judge hears in the texts."""
     return {
-        f"free_text_{key}": free_text_figures.judged_gains(values, key, name, _UNITS[key])
+        f"free_text_{key}": draw_judged_gains(values, key, name, _UNITS[key])
         for key, name in _JUDGES.items()
     }
 

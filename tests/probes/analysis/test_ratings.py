@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from probes.analysis.ratings import MIN_RATED, match_component, rated_words, rating_table
+from probes.analysis.agreement import MIN_RATED, match_component, rated_words, rating_table
 from probes.stimuli import emotions, human_ratings
 
 RATED = sorted(human_ratings())

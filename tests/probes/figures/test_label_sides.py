@@ -2,7 +2,7 @@ import random
 from itertools import combinations
 
 from probes.figures import catalog
-from probes.figures.label_sides import share_area, sides
+from probes.figures.labels import share_area, sides
 
 
 def test_sides_leave_out_what_does_not_fit():

@@ -17,10 +17,9 @@ from small_runs import Heard, SmallRun
 
 from hooks.errors import InvalidInput
 from probes.config import ComputeSettings
-from probes.runs import workers
 from probes.runs.workers import ClusterError, Here, OnRay, Threads, workers
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RAY = {"compute__engine": "ray", "compute__workers": 2}
 STAGES = ("generate-stories", "extract-activations", "compute-vectors")
 OUTPUTS = ("stories/*/*.json", "activations/*.safetensors", "activations/*.json", "vectors/*")
@@ -103,7 +102,7 @@ def made(tmp_path_factory, tiny_folder, tiny_writer, one_thread) -> SmallRun:
 def ray_here(one_thread):
     """Ray is started by the first test that wants it and ended after the last."""
     yield
-    workers.disconnect()
+    workers_module.disconnect()
     assert not ray_processes()
 
 
@@ -319,5 +318,8 @@ class TestWithoutRay:
             pass
 
     def test_local_work_never_imports_it(self):
-        code = "import sys, probes.stages.write_texts, probes.stages.extract_activations; sys.exit('ray' in sys.modules)"
+        code = (
+            "import sys, probes.stages.write_texts, probes.stages.extract_activations;"
+            "sys.exit('ray' in sys.modules)"
+        )
         assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=120).returncode == 0

@@ -376,7 +376,7 @@ def test_texts_are_held_in_memory_one_shard_at_a_time(reading_run, monkeypatch):
         at_each_shard.append(len(opened))
         real_save(path, shard, made_from)
 
-    monkeypatch.setattr(corpus, "read_cell", read)
+    monkeypatch.setattr(cells, "read_cell", read)
     monkeypatch.setattr(reading, "save_shard", save)
     made.stage("extract-activations")
     n_cells = 9 + 3  # every cell is counted once, then read with its shard of 8 texts

@@ -22,6 +22,8 @@ def test_a_vector_without_a_direction_is_an_error(value):
 
 
 def test_scores_are_made_without_importing_what_only_analysis_needs():
-    code = "import sys, probes.texts.scoring; print(*{'sklearn', 'scipy', 'pandas'} & set(sys.modules))"
+    code = (
+        "import sys, probes.texts.scoring;print(*{'sklearn', 'scipy', 'pandas'} & set(sys.modules))"
+    )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == ""
