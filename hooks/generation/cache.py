@@ -20,7 +20,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
 
-class RoomyLayer(DynamicLayer):
+class PreallocatedLayer(DynamicLayer):
     """One layer's keys and values in buffers [row head position d_head] with room to grow."""
 
     def __init__(self, length: int) -> None:
@@ -79,7 +79,8 @@ def room_for(config: Any, length: int) -> Any:
     """Return an empty cache for texts of up to `length` positions."""
     cache = DynamicCache(config=config)
     cache.layers = [
-        RoomyLayer(length) if type(layer) is DynamicLayer else layer for layer in cache.layers
+        PreallocatedLayer(length) if type(layer) is DynamicLayer else layer
+        for layer in cache.layers
     ]
     return cache
 

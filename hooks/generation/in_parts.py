@@ -12,7 +12,8 @@ texts of the whole, beyond rounding. An error that is not lack of memory is pass
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from hooks.reading.batching import ceiling, is_out_of_memory, release_memory, remember_ceiling
+from hooks.memory import is_out_of_memory, release_memory
+from hooks.reading.batching import ceiling, remember_ceiling
 
 if TYPE_CHECKING:
     from hooks.models.model import LanguageModel

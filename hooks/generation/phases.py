@@ -27,7 +27,7 @@ class Announcement:
 
 
 @dataclass(frozen=True)
-class Served:
+class PromptRows:
     """Which of the prompts of a call the pass that runs now reads or continues."""
 
     prompts: Sequence[int]
@@ -37,7 +37,7 @@ class Served:
 
 
 _announced: ContextVar[Announcement | None] = ContextVar("announced", default=None)
-_served: ContextVar[Served | None] = ContextVar("served", default=None)
+_served: ContextVar[PromptRows | None] = ContextVar("served", default=None)
 _whole_prompts: ContextVar[bool] = ContextVar("whole_prompts", default=False)
 
 
@@ -47,7 +47,7 @@ def current_announcement() -> Announcement | None:
 
 
 @contextlib.contextmanager
-def announce(phase: Phase, histories: Histories | None = None) -> Iterator[None]:
+def generation_phase(phase: Phase, histories: Histories | None = None) -> Iterator[None]:
     """Say what the passes inside the context are for."""
     token = _announced.set(Announcement(phase, histories))
     try:
@@ -56,15 +56,15 @@ def announce(phase: Phase, histories: Histories | None = None) -> Iterator[None]
         _announced.reset(token)
 
 
-def served_prompts() -> Served | None:
+def served_prompts() -> PromptRows | None:
     """Return which prompt each row of the running pass serves; None: all of them, in order."""
     return _served.get()
 
 
 @contextlib.contextmanager
-def serving(prompts: Sequence[int], n_prompts: int) -> Iterator[None]:
+def prompt_rows(prompts: Sequence[int], n_prompts: int) -> Iterator[None]:
     """Say which of a call's prompts each row of the passes inside the context serves."""
-    token = _served.set(Served(prompts, n_prompts))
+    token = _served.set(PromptRows(prompts, n_prompts))
     try:
         yield
     finally:
@@ -77,7 +77,7 @@ def prompts_must_be_whole() -> bool:
 
 
 @contextlib.contextmanager
-def whole_prompts() -> Iterator[None]:
+def no_prefix_sharing() -> Iterator[None]:
     """Forbid generation to share the reading of prompts: hooks see each prompt in one piece."""
     token = _whole_prompts.set(True)
     try:

@@ -11,7 +11,7 @@
 
 Contract: logits and cache are those of the prompts read one by one, beyond rounding. Nothing is
 shared where padding between beginning and rest would change the numbers (recurrent layers, short
-windows) or where hooks must see each prompt whole (`phases.whole_prompts`).
+windows) or where hooks must see each prompt whole (`phases.no_prefix_sharing`).
 """
 
 import contextlib

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
 from hooks.generation.cache import select_rows
-from hooks.generation.phases import announce, prompts_must_be_whole, serving
+from hooks.generation.phases import generation_phase, prompt_rows, prompts_must_be_whole
 from hooks.generation.prefill import read_prompts
 
 
@@ -139,7 +139,10 @@ def sample(
     places = range(len(prompts)) if part is None else part
     # Rows of shared beginnings serve several prompts; whoever hooks prompts reads them whole.
     whole = prompts_must_be_whole()
-    with announce("prompt"), serving(places, n_prompts) if whole else contextlib.nullcontext():
+    with (
+        generation_phase("prompt"),
+        prompt_rows(places, n_prompts) if whole else contextlib.nullcontext(),
+    ):
         logits, cache, mask = read_prompts(hf, prompts, max_new_tokens, device)
     written: list[list[int]] = [[] for _ in prompts]
     finished = [False] * len(prompts)
@@ -172,8 +175,8 @@ def sample(
         positions = mask.sum(dim=1, keepdim=True)
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
         with (
-            announce("generated", partial(_histories, prompts, written, rows, alive)),
-            serving([places[row] for row in rows.tolist()], n_prompts),
+            generation_phase("generated", partial(_histories, prompts, written, rows, alive)),
+            prompt_rows([places[row] for row in rows.tolist()], n_prompts),
         ):
             logits = hf(
                 input_ids=rearrange(tokens, "row -> row 1"),

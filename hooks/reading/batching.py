@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from hooks.memory import is_out_of_memory, release_memory
 from hooks.models.embedded import cache_folder
-from hooks.reading.side_by_side import Crew, passes_at_once
+from hooks.reading.side_by_side import ForwardPool, passes_at_once
 
 if TYPE_CHECKING:
     from hooks.models.model import LanguageModel
@@ -39,8 +40,6 @@ _TEXT = 128
 """Tokens of each made-up text."""
 _TOO_LONG = 6.0
 """Seconds of one pass beyond which larger ones are not tried."""
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
-"""What allocators say where they have no error class of their own: Linux, Windows, MPS."""
 Work = Literal["reading", "writing"]
 _AT_MOST: dict[Work, str] = {"reading": " at most", "writing": " at most, writing"}
 _TOO_SMALL = 10_000_000
@@ -70,7 +69,7 @@ def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[lis
         order = order[rows:]
 
 
-def evened(lengths: Sequence[int], batch_tokens: int) -> int:
+def balanced_batch_tokens(lengths: Sequence[int], batch_tokens: int) -> int:
     """Lower `batch_tokens` as far as the batches stay as many, or one more where that makes a pair.
 
     So they are about equal, and threads that read them side by side end together. The number of
@@ -83,19 +82,6 @@ def evened(lengths: Sequence[int], batch_tokens: int) -> int:
     n_batches = count(batch_tokens)
     at_most = n_batches + n_batches % 2 if n_batches > 1 else n_batches
     return 1 + bisect_left(range(1, batch_tokens), True, key=lambda limit: count(limit) <= at_most)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error means that a device or the machine had too little memory."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
-
-
-def release_memory() -> None:
-    """Give memory that failed passes left behind back to the device."""
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def _file() -> Path:
@@ -162,7 +148,7 @@ def tune(
 ) -> int:
     """Measure which size reads the most tokens per second up to a layer."""
     rates: list[tuple[int, float]] = []
-    with Crew(passes_at_once(model, model.bulk)) as crew:
+    with ForwardPool(passes_at_once(model, model.bulk)) as crew:
         for size in _SIZES:
             ids = torch.arange(size).reshape(-1, _TEXT) % min(1000, model.d_vocab)
 
@@ -185,7 +171,7 @@ def tune(
 
 
 def _seconds(
-    model: "LanguageModel", crew: Crew, read: Callable[[], None], clock: Callable[[], float]
+    model: "LanguageModel", crew: ForwardPool, read: Callable[[], None], clock: Callable[[], float]
 ) -> float:
     """Time one pass of everyone in the crew."""
     start = clock()

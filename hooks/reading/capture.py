@@ -26,22 +26,21 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput, ModelError
-from hooks.generation.phases import serving
+from hooks.generation.phases import prompt_rows
+from hooks.memory import is_out_of_memory, release_memory
 from hooks.models.backends import Backend, check_layers, plain_layers
 from hooks.models.model import LanguageModel
 from hooks.reading.batching import (
     DEFAULT_BATCH_TOKENS,
+    balanced_batch_tokens,
     batches_by_length,
     ceiling,
-    evened,
-    is_out_of_memory,
     largest_first,
     recall,
-    release_memory,
     remember_ceiling,
     rows_that_fit,
 )
-from hooks.reading.side_by_side import Crew, passes_at_once
+from hooks.reading.side_by_side import ForwardPool, passes_at_once
 from hooks.tokens.encoding import TokenBatch, pad, plain_ids, several
 from hooks.tokens.positions import FromToken, Positions
 
@@ -153,23 +152,23 @@ def pooled_resid_post(
     encoded = _encode(model, texts)
     lengths = [len(ids) for ids in encoded]
     limit = batch_tokens or recall(model) or DEFAULT_BATCH_TOKENS
-    limit = evened(lengths, min(limit, ceiling(model, "reading") or limit))
+    limit = balanced_batch_tokens(lengths, min(limit, ceiling(model, "reading") or limit))
     tree = model.bulk if through == "bulk" else model.reader
     waiting = largest_first(lengths)
     n_batches = sum(1 for _ in batches_by_length(lengths, limit))
     at_once = max(1, min(n_batches, passes_at_once(model, tree)))
-    read_texts = _Read(len(texts), len(chosen), model.d_model)
+    read_texts = _Accumulator(len(texts), len(chosen), model.d_model)
     halved = False
-    with Crew(at_once) as crew, _gathering(tree, chosen) as read:
-        running: dict[Future[_Sums | None], _Pass] = {}
+    with ForwardPool(at_once) as crew, _gathering(tree, chosen) as read:
+        running: dict[Future[_BatchSums | None], _Batch] = {}
         while waiting or running:
             while waiting and len(running) < at_once:
                 rows = waiting[: rows_that_fit(waiting, lengths, limit)]
                 waiting = waiting[len(rows) :]
                 batch = pad([encoded[row] for row in rows], model.special_ids, side=padding_side)
                 kept = keep.select(batch.content) if keep is not None else None
-                one = _Pass(rows, batch, positions.select(batch.content), kept, at_once == 1)
-                with serving(rows, len(texts)):
+                one = _Batch(rows, batch, positions.select(batch.content), kept, at_once == 1)
+                with prompt_rows(rows, len(texts)):
                     running[crew.submit(functools.partial(read, one))] = one
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 one = running.pop(future)
@@ -197,7 +196,7 @@ def pooled_resid_post(
 
 
 @dataclass(frozen=True)
-class _Pass:
+class _Batch:
     """One batch on its way through the model."""
 
     rows: list[int]
@@ -210,7 +209,7 @@ class _Pass:
 
 
 @dataclass(frozen=True)
-class _Sums:
+class _BatchSums:
     """What a pass leaves."""
 
     sums: Float[Tensor, "text layer d_model"]
@@ -219,7 +218,7 @@ class _Sums:
     """Of the tokens kept one by one, where some were to be."""
 
 
-class _Read:
+class _Accumulator:
     """What has been read of all texts, in their order."""
 
     def __init__(self, n_texts: int, n_layers: int, d_model: int) -> None:
@@ -228,7 +227,7 @@ class _Read:
         self._n_tokens = torch.zeros(n_texts, dtype=torch.long)
         self._kept: dict[int, Tensor] = {}
 
-    def add(self, one: _Pass, found: _Sums) -> None:
+    def add(self, one: _Batch, found: _BatchSums) -> None:
         """Put what one pass left in its texts' places."""
         rows, counts = torch.tensor(one.rows), one.selected.sum(dim=1)
         some = counts > 0
@@ -251,7 +250,7 @@ class _Read:
 
 
 @dataclass(frozen=True)
-class _Gathered:
+class _HookState:
     """What the hooks of a running pass have gathered, by layer."""
 
     places: Int[Tensor, "selected"]
@@ -277,7 +276,7 @@ class _Gathered:
 
 
 @contextlib.contextmanager
-def _gathering(tree: Backend, layers: list[int]) -> Iterator[Callable[[_Pass], _Sums | None]]:
+def _gathering(tree: Backend, layers: list[int]) -> Iterator[Callable[[_Batch], _BatchSums | None]]:
     """Hang the hooks on the model once; give what runs a pass through them, in any thread.
 
     It returns None for a pass that ran out of memory.
@@ -287,11 +286,11 @@ def _gathering(tree: Backend, layers: list[int]) -> Iterator[Callable[[_Pass], _
     def reduce(residual: Tensor, layer: int) -> None:
         own.gathered.add(residual, layer)
 
-    def read(one: _Pass) -> _Sums | None:
+    def read(one: _Batch) -> _BatchSums | None:
         places = one.selected.flatten().nonzero()[:, 0]
         kept = None if one.kept is None else one.kept.flatten().nonzero()[:, 0]
         n_texts, length = one.selected.shape
-        own.gathered = made = _Gathered(places, places // length, n_texts, kept)
+        own.gathered = made = _HookState(places, places // length, n_texts, kept)
         try:
             tree.run(one.batch.ids, one.batch.attention_mask, max(layers))
         except Exception as error:
@@ -300,7 +299,7 @@ def _gathering(tree: Backend, layers: list[int]) -> Iterator[Callable[[_Pass], _
             return None
         finally:
             del own.gathered
-        return _Sums(
+        return _BatchSums(
             torch.stack([made.sums[layer] for layer in layers], dim=1),
             torch.stack([made.norms[layer] for layer in layers], dim=1),
             None if kept is None else torch.stack([made.singles[n] for n in layers], dim=1),

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from hooks.generation.phases import serving
+from hooks.generation.phases import prompt_rows
 from hooks.generation.prefill import read_prompts
 from hooks.models.backends import check_layers
 from hooks.models.model import LanguageModel
@@ -50,7 +50,7 @@ def at_end(
     found = torch.empty(len(prompts), len(layers), model.d_model)
     lengths = [len(prompt) for prompt in prompts]
     for rows in batches_by_length(lengths, batch_tokens or DEFAULT_BATCH_TOKENS):
-        with serving(rows, len(prompts)):
+        with prompt_rows(rows, len(prompts)):
             found[rows] = batch_at_end(model, [prompts[row] for row in rows], layers)
         progress(len(rows))
     return found
@@ -97,7 +97,7 @@ def next_token_logits(
     found = torch.empty(len(prompts), len(tokens))
     for start in range(0, len(prompts), batch_size):
         chunk = [list(prompt) for prompt in prompts[start : start + batch_size]]
-        with serving(range(start, start + len(chunk)), len(prompts)):
+        with prompt_rows(range(start, start + len(chunk)), len(prompts)):
             if model.hf is None:
                 logits = model.unembed(batch_at_end(model, chunk, last)[:, 0])
             else:

@@ -6,7 +6,7 @@ does not depend on how many run beside it.
 
 Contract
 --------
-* `Crew` is a context manager: outside it torch uses as many threads as before.
+* `ForwardPool` is a context manager: outside it torch uses as many threads as before.
 * Work sees the caller's context variables (`phases`), and gradients are off.
 * `passes_at_once` is 1 wherever two passes could disturb each other (on a device, in quantised
   layers, under anybody's hooks, with rotary frequencies that follow the length of the text) and
@@ -60,7 +60,7 @@ def _keeps_state(module: torch.nn.Module) -> bool:
     return any(name is not None and ("dynamic" in name or name == "longrope") for name in named)
 
 
-class Crew:
+class ForwardPool:
     """Threads that run forward passes; `n` of them share the threads torch has."""
 
     def __init__(self, n: int) -> None:
@@ -68,7 +68,7 @@ class Crew:
         self._threads = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(n, "forward", self._begin) if n > 1 else None
 
-    def __enter__(self) -> "Crew":
+    def __enter__(self) -> "ForwardPool":
         return self
 
     def __exit__(self, *_: object) -> None:

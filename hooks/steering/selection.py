@@ -4,9 +4,8 @@
    nobody announced adds tokens when it brings one token to a cache. Without a cache each step of a
    library's generation is a pass over both, and chooses what the steps before it chose.
 2. A phase's name picks by that. A rule of `hooks.tokens.positions` counts content tokens of the
-   prompt. A
-   rule of `hooks.tokens.text_positions` reads the text so far, which is known of prompts given in one
-   pass and of `LanguageModel.generate`.
+   prompt. A rule of `hooks.tokens.text_positions` reads the text so far, which is known of prompts
+   given in one pass and of `LanguageModel.generate`.
 
 Contract: padding is never selected, nor a row of a batch whose text has already ended. A rule that
 matches nothing in a prompt raises; only a speaker may be silent there and speak later.

@@ -36,10 +36,10 @@ from torch import Tensor
 from hooks.errors import InvalidInput
 from hooks.generation.phases import (
     Phase,
-    Served,
+    PromptRows,
     current_announcement,
+    no_prefix_sharing,
     served_prompts,
-    whole_prompts,
 )
 from hooks.models.backends import check_layers
 from hooks.models.model import LanguageModel
@@ -201,7 +201,7 @@ def steer(
 
     with contextlib.ExitStack() as stack:
         if not isinstance(positions, str) or positions == "last":
-            stack.enter_context(whole_prompts())
+            stack.enter_context(no_prefix_sharing())
         stack.enter_context(_changing(model, positions, record, changed))
         yield record
 
@@ -264,13 +264,13 @@ def steer_each(
                 "Give all of them in one call."
             )
 
-    with whole_prompts(), _changing(model, positions, record, changed, check):
+    with no_prefix_sharing(), _changing(model, positions, record, changed, check):
         yield record
 
 
-def _served(n_rows: int) -> Served:
+def _served(n_rows: int) -> PromptRows:
     """Return which prompts the running pass serves: where nobody says, its rows are the prompts."""
-    return served_prompts() or Served(range(n_rows), n_rows)
+    return served_prompts() or PromptRows(range(n_rows), n_rows)
 
 
 @contextlib.contextmanager

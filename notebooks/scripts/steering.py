@@ -26,7 +26,7 @@ from IPython.display import HTML, Image
 
 import hooks
 from probes.commands.steered_page import marked
-from probes.experiments.steering.dose_cost import Budget, Gauge, usable_dose
+from probes.experiments.steering.dose_cost import Budget, SteeringCost, usable_dose
 from probes.figures import png
 from probes.figures.description import Line, Lines, Panel
 
@@ -114,7 +114,7 @@ NEUTRAL = [
 ]
 DOSES = [0.05, 0.1, 0.2, 0.3]
 budget = Budget(max_kl=1.0, max_perplexity_ratio=2.0)
-gauge = Gauge(model, NEUTRAL)
+gauge = SteeringCost(model, NEUTRAL)
 word = model.encode("He feels sad")[-1]
 random = torch.randn(model.d_model, generator=torch.Generator().manual_seed(0))
 

@@ -42,7 +42,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
-from probes.vectors.unit import unit
+from probes.vectors.normalize import normalize
 
 # Parallel vectors scaled to unit norm differ in the last bits; to this many decimals they are one.
 _DECIMALS = 12
@@ -82,7 +82,7 @@ def cosine_matrix(vectors: Float[Tensor, "emotion d_model"]) -> Float[Tensor, "e
     DataError
         When a vector is zero or not finite.
     """
-    direction = unit(vectors.double())
+    direction = normalize(vectors.double())
     cosine = einsum(direction, direction, "row d_model, column d_model -> row column")
     cosine = cosine.clamp(-1.0, 1.0).fill_diagonal_(1.0)
     return ((cosine + cosine.T) / 2).to(vectors.dtype)
@@ -345,7 +345,7 @@ def _points(
 ) -> Float[np.ndarray, "emotion d_model"]:
     wide = vectors.double()
     if unit_norm:
-        wide = unit(wide)
+        wide = normalize(wide)
     elif not bool(torch.isfinite(wide).all()):
         raise DataError(
             "Expected finite vectors, got NaN or infinity. Check the activations they were made "

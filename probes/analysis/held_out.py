@@ -35,7 +35,7 @@ from hooks.errors import InvalidInput
 from probes.analysis.intervals import topic_counts
 
 Rows = Float[Tensor, "row d_model"]
-Basis = Float[Tensor, "_component d_model"]
+NeutralBasis = Float[Tensor, "_component d_model"]
 
 LOGISTIC_COMPONENTS = 60
 """Leading components of the training stories that the logistic reader sees, whitened."""
@@ -81,7 +81,7 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Trained:
+class FittedVectors:
     """Vectors from the topics of one training set.
 
     Attributes
@@ -139,7 +139,7 @@ class CellSums:
         self.sums = rearrange(sums, "(topic emotion) d -> topic emotion d", topic=n_topics)
         self.counts = rearrange(counts, "(topic emotion) -> topic emotion", topic=n_topics)
 
-    def train(self, topic_weight: Float[Tensor, "topic"], basis: Basis) -> Trained:
+    def train(self, topic_weight: Float[Tensor, "topic"], basis: NeutralBasis) -> FittedVectors:
         """Make vectors of the topics of a training set, each counted `topic_weight` times."""
         weight = topic_weight.to(self.sums.dtype)
         counts = einsum(self.counts, weight, "topic emotion, topic -> emotion")
@@ -148,17 +148,17 @@ class CellSums:
         means = sums / rearrange(counts.clamp(min=1), "emotion -> emotion 1")
         center = means[present].mean(dim=0)
         vectors = (means - center) * rearrange(present, "emotion -> emotion 1")
-        return Trained(without(vectors, basis), center, present)
+        return FittedVectors(without(vectors, basis), center, present)
 
 
-def without(vectors: Rows, basis: Basis) -> Rows:
+def without(vectors: Rows, basis: NeutralBasis) -> Rows:
     """Remove the projection on orthonormal rows."""
     axes = basis.to(vectors.dtype)
     weight = einsum(vectors, axes, "row d, component d -> row component")
     return vectors - einsum(weight, axes, "row component, component d -> row d")
 
 
-def scores(rows: Rows, trained: Trained) -> Float[Tensor, "row emotion"]:
+def scores(rows: Rows, trained: FittedVectors) -> Float[Tensor, "row emotion"]:
     """Length of each centered row along each vector; the order is that of centered cosines."""
     length = torch.linalg.vector_norm(trained.vectors, dim=1, keepdim=True)
     direction = trained.vectors / length.clamp(min=torch.finfo(rows.dtype).tiny)
@@ -175,7 +175,7 @@ def rank_of(found: Float[Tensor, "row emotion"], emotion: Int[Tensor, "row"]) ->
 def held_out_scores(
     rows: Rows,
     design: Design,
-    bases: Sequence[Basis],
+    bases: Sequence[NeutralBasis],
     emotion: Int[Tensor, "row"] | None = None,
 ) -> Float[Tensor, "row emotion"]:
     """Score every row with vectors from the folds it is not in.
@@ -199,12 +199,12 @@ def held_out_scores(
     return found
 
 
-def held_out_ranks(rows: Rows, design: Design, bases: Sequence[Basis]) -> Int[Tensor, "row"]:
+def held_out_ranks(rows: Rows, design: Design, bases: Sequence[NeutralBasis]) -> Int[Tensor, "row"]:
     """Rank of every row's own emotion by vectors from the folds it is not in."""
     return rank_of(held_out_scores(rows, design, bases), design.emotion)
 
 
-def dealt_within_topics(
+def permute_within_topics(
     design: Design, n_permutations: int, seed: int
 ) -> Int[Tensor, "permutation row"]:
     """Deal out emotions anew among the rows of each topic."""
@@ -218,25 +218,25 @@ def dealt_within_topics(
     return dealt
 
 
-def held_out_ranks_again(
-    rows: Rows, design: Design, bases: Sequence[Basis], labels: Int[Tensor, "row"]
+def permuted_ranks(
+    rows: Rows, design: Design, bases: Sequence[NeutralBasis], labels: Int[Tensor, "row"]
 ) -> Int[Tensor, "row"]:
     """Rank of what other labels call a row's own emotion, learned and judged by them."""
     return rank_of(held_out_scores(rows, design, bases, labels), labels)
 
 
 def permuted_hits(
-    rows: Rows, design: Design, bases: Sequence[Basis], dealt: Int[Tensor, "permutation row"]
+    rows: Rows, design: Design, bases: Sequence[NeutralBasis], dealt: Int[Tensor, "permutation row"]
 ) -> Float[Tensor, "permutation"]:
     """Held-out accuracy for every permutation of the labels, learned and judged by it."""
-    found = [held_out_ranks_again(rows, design, bases, labels) == 0 for labels in dealt]
+    found = [permuted_ranks(rows, design, bases, labels) == 0 for labels in dealt]
     return torch.stack(found).double().mean(dim=1)
 
 
 def inner_hits(
     rows: Rows,
     design: Design,
-    basis_without: Callable[[int, int], Basis],
+    basis_without: Callable[[int, int], NeutralBasis],
     emotion: Int[Tensor, "row"] | None = None,
 ) -> Float[Tensor, "outer inner"]:
     """Rows of fold `inner` named right by vectors from topics in neither `outer` nor `inner`.
@@ -315,13 +315,13 @@ def logistic_ranks(
 Vectors = Float[Tensor, "emotion d_model"]
 
 
-def of_all_topics(cells: CellSums, design: Design, basis: Basis) -> Trained:
+def vectors_of_all_topics(cells: CellSums, design: Design, basis: NeutralBasis) -> FittedVectors:
     """Make vectors of every topic, each counted once."""
     return cells.train(torch.ones(len(design.fold_of_topic)), basis)
 
 
-def of_topics_drawn_again(
-    cells: CellSums, design: Design, basis: Basis, n_resamples: int, seed: int
+def bootstrap_vectors(
+    cells: CellSums, design: Design, basis: NeutralBasis, n_resamples: int, seed: int
 ) -> list[Vectors]:
     """Make vectors of topics drawn again; the same seed draws the same topics."""
     found = []
@@ -334,10 +334,11 @@ def of_topics_drawn_again(
     return found
 
 
-def of_emotions_dealt_anew(
-    rows: Rows, design: Design, basis: Basis, dealt: Sequence[Int[Tensor, "row"]] | Tensor
+def permuted_vectors(
+    rows: Rows, design: Design, basis: NeutralBasis, dealt: Sequence[Int[Tensor, "row"]] | Tensor
 ) -> list[Vectors]:
     """Make vectors of all topics under each labeling of the rows."""
     return [
-        of_all_topics(CellSums(rows, design, labels), design, basis).vectors for labels in dealt
+        vectors_of_all_topics(CellSums(rows, design, labels), design, basis).vectors
+        for labels in dealt
     ]

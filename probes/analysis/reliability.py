@@ -25,7 +25,7 @@ from jaxtyping import Float
 from scipy import stats
 from torch import Tensor
 
-from probes.analysis.held_out import Basis, CellSums
+from probes.analysis.held_out import CellSums, NeutralBasis
 from probes.analysis.intervals import Estimate
 
 MAX_GROUPS = 20
@@ -46,7 +46,7 @@ def factor_needed(reliability: float, wanted: float) -> float:
 
 def half_cosines(
     cells: CellSums,
-    basis: Basis,
+    basis: NeutralBasis,
     topics: Sequence[int],
     size: int,
     n_splits: int,
@@ -88,7 +88,7 @@ def half_cosines(
 
 
 def split_half(
-    cells: CellSums, basis: Basis, topics: Sequence[int], size: int, n_splits: int, seed: int
+    cells: CellSums, basis: NeutralBasis, topics: Sequence[int], size: int, n_splits: int, seed: int
 ) -> tuple[list[Estimate | None], Estimate]:
     """Split-half cosine of every emotion and of all together, with intervals over topics.
 

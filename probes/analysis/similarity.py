@@ -34,7 +34,7 @@ from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
 from probes.analysis.statistics import permutation_p_value
-from probes.vectors.unit import unit
+from probes.vectors.normalize import normalize
 
 FEWEST = 8
 """Shared emotions: a half of fewer has too few distances to compare."""
@@ -135,7 +135,9 @@ def rsa_by_layer(
     row, column = torch.triu_indices(first.shape[1], first.shape[1], offset=1)
     ranks = [torch.from_numpy(rankdata(side[:, row, column].numpy(), axis=1)) for side in sides]
     centered = [each - reduce(each, "layer pair -> layer 1", "mean") for each in ranks]
-    return einsum(unit(centered[0]), unit(centered[1]), "layer pair, other pair -> layer other")
+    return einsum(
+        normalize(centered[0]), normalize(centered[1]), "layer pair, other pair -> layer other"
+    )
 
 
 def _cross(first: Vectors, second: Others) -> Float[Tensor, "emotion emotion"]:
@@ -144,13 +146,15 @@ def _cross(first: Vectors, second: Others) -> Float[Tensor, "emotion emotion"]:
             f"expected vectors of one basis, got shapes {tuple(first.shape)} and "
             f"{tuple(second.shape)}; compare their geometry instead (rsa, cka, procrustes)."
         )
-    return einsum(unit(first.double()), unit(second.double()), "a d_model, b d_model -> a b")
+    return einsum(
+        normalize(first.double()), normalize(second.double()), "a d_model, b d_model -> a b"
+    )
 
 
 def _cosines(vectors: Vectors) -> Float[Tensor, "emotion emotion"]:
     if not bool(torch.isfinite(vectors).all()):
         raise DataError("expected finite vectors, got NaN or infinity; compute them again.")
-    scaled = unit(vectors.double())
+    scaled = normalize(vectors.double())
     return einsum(scaled, scaled, "a d_model, b d_model -> a b")
 
 

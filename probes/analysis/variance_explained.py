@@ -70,7 +70,7 @@ def within(
     return values - means[group]
 
 
-def explained(
+def variance_explained(
     score: Float[Tensor, "row"],
     factors: Mapping[str, Float[Tensor, "row _column"]],
     emotion: Int[Tensor, "row"],
@@ -135,9 +135,7 @@ def explained(
     return found
 
 
-def explained_in(
-    score: Float[Tensor, "row"], columns: Float[Tensor, "row _column"]
-) -> float | None:
+def adjusted_r2(score: Float[Tensor, "row"], columns: Float[Tensor, "row _column"]) -> float | None:
     """Return adjusted R2 of scores on columns; None where nothing varies or stories are too few."""
     kept = _varying(columns.double() - columns.double().mean(dim=0), columns)
     y = score.double() - score.double().mean()

@@ -28,7 +28,7 @@ from hooks import LanguageModel, Last
 from hooks.reading.scoring import continuation_tokens
 from hooks.steering.directions import Operation
 from hooks.steering.selection import Rule, Where
-from probes.experiments.steering.dose_cost import Budget, Cost, Gauge, on_texts
+from probes.experiments.steering.dose_cost import Budget, Cost, SteeringCost, on_texts
 from probes.experiments.steering.word_effects import (
     CARRIERS,
     first_tokens,
@@ -132,7 +132,7 @@ def write_conditions(
     steer_carriers, _ = on_carriers(request.positions)
     steer_texts, _ = on_texts(request.positions)
     prompt = model.encode_prompt(request.prompt)
-    gauge = Gauge(model, neutral_texts)
+    gauge = SteeringCost(model, neutral_texts)
 
     def word_log_probs() -> Float[Tensor, "word"]:
         found = log_probs(model, last_residuals(model, CARRIERS))[:, heads]

@@ -22,7 +22,7 @@ from probes.corpus.cells import Text
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.stages.checks import check_layers
-from probes.stages.units import Reading, ReadingUnit, TuningUnit, Writing, plan
+from probes.stages.units import LocalWriter, Reader, ReadingUnit, TuningUnit, plan
 
 SAMPLE = 64
 """Of a user's own texts, how many are read."""
@@ -98,7 +98,7 @@ def measure(run: Run) -> tuple[list[Content], Rates]:
 def _write(run: Run, models: Models) -> tuple[list[Content], float]:
     """Return the contents of the first unit's cells, and new tokens per second."""
     unit = plan(run.config, "stories", run.story_cells)[0]
-    author = Writing(run.config, "stories", models)
+    author = LocalWriter(run.config, "stories", models)
     models.writer().generate(["Hello."], max_new_tokens=2)
     start = time.perf_counter()
     contents = list(author.do(unit, lambda _count: None).values())
@@ -115,7 +115,7 @@ def _write(run: Run, models: Models) -> tuple[list[Content], float]:
 
 def _reading_rate(run: Run, models: Models, texts: list[str]) -> float:
     """Return tokens per second, those before the offset too."""
-    job, subject = Reading(run.config, models), models.subject()
+    job, subject = Reader(run.config, models), models.subject()
     layers = check_layers(run, subject.n_layers)
     batch_tokens = run.config.activation.batch_tokens or job.do(
         TuningUnit(max(layers)), lambda _count: None

@@ -27,12 +27,12 @@ from probes.corpus.filtering import Verdict, fingerprint, judge_dialogue, judge_
 from probes.stimuli import STORY_MARKER, NeutralPrompt, StoryPrompt, neutral_prompts, story_prompts
 from probes.storage import digest_of, seed_of
 
-Write = Callable[[Sequence[str], int, Sequence[str | None]], Sequence["Raw"]]
+WriteFn = Callable[[Sequence[str], int, Sequence[str | None]], Sequence["Raw"]]
 """(prompts, seed, emotion whose words to suppress or None for each prompt) -> answers, in order."""
 
 
 @runtime_checkable
-class Raw(Protocol):
+class Draft(Protocol):
     """What a writer returns."""
 
     @property
@@ -47,7 +47,7 @@ class Raw(Protocol):
 
 
 @runtime_checkable
-class Counted(Protocol):
+class HasUsage(Protocol):
     """An answer that says what it cost."""
 
     @property
@@ -138,7 +138,7 @@ def first_prompts(unit: Sequence[Cell], topics: Sequence[str], rules: Rules) -> 
     ]
 
 
-def _answers(request: Request, raw: Raw) -> list[tuple[str, bool]]:
+def _answers(request: Request, raw: Draft) -> list[tuple[str, bool]]:
     """Texts in one answer with whether each was finished."""
     if len(request.slots) == 1:
         return [(request.opening + raw.text.lstrip(), raw.finished)]
@@ -158,7 +158,7 @@ def write_unit(
     topics: Sequence[str],
     rules: Rules,
     seed: int,
-    write: Write,
+    write: WriteFn,
     begun: Mapping[Cell, dict[str, Any]] | None = None,
 ) -> dict[Cell, dict[str, Any]]:
     """Write all texts of a unit; see the module's text.
@@ -199,7 +199,7 @@ def write_unit(
         )
         for request, raw in zip(requests, raws, strict=True):
             answers = _answers(request, raw)
-            if isinstance(raw, Counted):
+            if isinstance(raw, HasUsage):
                 usage.setdefault(request.cell, Counter()).update(vars(raw.usage))
             for slot, (text, finished) in zip(request.slots, answers, strict=False):
                 verdict = _judge(text, finished, request.cell, rules, seen)

@@ -16,8 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis.held_out import (
-    Basis,
     Design,
+    NeutralBasis,
     Rows,
     centered,
     held_out_ranks,
@@ -31,7 +31,7 @@ MIN_TOPICS = 3
 """Fewer topics than this leave nothing to learn from beside what is held out and judged."""
 
 
-class Folds:
+class TopicFolds:
     """Topics of a run in folds.
 
     Parameters
@@ -62,7 +62,7 @@ class Folds:
         """Return centered rows of one layer of the model."""
         return centered(self._materials.stories(layer).mean)
 
-    def basis(self, layer: int) -> Callable[..., Basis]:
+    def basis(self, layer: int) -> Callable[..., NeutralBasis]:
         """Return a function from folds to the neutral components of the topics outside them."""
         settings = self._materials.config.vectors
         if settings.neutral_pca == "none":
@@ -70,7 +70,7 @@ class Folds:
         samples, topics = self._materials.neutral_samples(settings.neutral_pca, layer)
         return basis_of(samples, topics, self.excluded, settings.pca_variance_threshold)
 
-    def bases(self, layer: int) -> list[Basis]:
+    def bases(self, layer: int) -> list[NeutralBasis]:
         """Return the neutral components outside each fold."""
         of = self.basis(layer)
         return [of(fold) for fold in range(self.design.n_folds)]
@@ -86,7 +86,7 @@ def basis_of(
     topics: Sequence[str],
     fold_of: Callable[[str], int | None],
     threshold: float,
-) -> Callable[..., Basis]:
+) -> Callable[..., NeutralBasis]:
     """Return a function from folds to the neutral components of the samples outside them.
 
     Where fewer than two samples are outside, all are used: neutral text knows no emotion, so
@@ -97,7 +97,7 @@ def basis_of(
     place = torch.tensor(folds, dtype=torch.long)
 
     @cache
-    def of(*held: int) -> Basis:
+    def of(*held: int) -> NeutralBasis:
         if threshold == 0 or len(samples) < 2:
             return torch.zeros(0, samples.shape[1])
         outside = ~torch.isin(place, torch.tensor(held, dtype=torch.long))
@@ -108,7 +108,7 @@ def basis_of(
     return of
 
 
-def accuracy_by_layer(folds: Folds, layers: Sequence[int]) -> dict[int, float]:
+def accuracy_by_layer(folds: TopicFolds, layers: Sequence[int]) -> dict[int, float]:
     """Held-out top-1 accuracy of nearest vectors at every layer."""
     design = folds.design
     found = {}

@@ -20,7 +20,7 @@ _PREFILLS = {"he_feels": "He feels", "i_feel": "I feel"}
 
 
 @dataclass(frozen=True)
-class Ours:
+class RunNumber:
     """A number of this run."""
 
     value: float
@@ -37,7 +37,7 @@ class Reader:
     """Where our number is, and how it is taken from there; a text says why there is none."""
 
     source: str
-    read: Callable[[Mapping[str, Any]], Ours | str]
+    read: Callable[[Mapping[str, Any]], RunNumber | str]
 
 
 def reader_of(name: str) -> Reader | None:
@@ -56,20 +56,22 @@ def exact_interval(successes: int, trials: int) -> Interval:
     return low * trials, high * trials
 
 
-def _share(component: int) -> Callable[[Mapping[str, Any]], Ours | str]:
-    def read(geometry: Mapping[str, Any]) -> Ours | str:
+def _share(component: int) -> Callable[[Mapping[str, Any]], RunNumber | str]:
+    def read(geometry: Mapping[str, Any]) -> RunNumber | str:
         pca = geometry["pca"]
         shares, ends = pca["explained_variance_ratio"], pca["explained_variance_ratio_interval"]
         if len(shares) <= component:
             return "too few components"
         interval = None if ends is None else (ends[0][component], ends[1][component])
-        return Ours(float(shares[component]), interval, len(geometry["emotions"]))
+        return RunNumber(float(shares[component]), interval, len(geometry["emotions"]))
 
     return read
 
 
-def _human(component: int, scale: str, note: str = "") -> Callable[[Mapping[str, Any]], Ours | str]:
-    def read(geometry: Mapping[str, Any]) -> Ours | str:
+def _human(
+    component: int, scale: str, note: str = ""
+) -> Callable[[Mapping[str, Any]], RunNumber | str]:
+    def read(geometry: Mapping[str, Any]) -> RunNumber | str:
         human, coordinates = geometry["human"], geometry["pca"]["coordinates"]
         rated = [i for i, emotion in enumerate(geometry["emotions"]) if emotion in human]
         if len(rated) < 4 or len(coordinates[0]) <= component:
@@ -83,29 +85,29 @@ def _human(component: int, scale: str, note: str = "") -> Callable[[Mapping[str,
         found = pearson(x, y.double())
         ends = (found.low, found.high) if found.r >= 0 else (-found.high, -found.low)
         told = "; ".join(filter(None, [f"|r| of PC{component + 1}", note]))
-        return Ours(abs(found.r), ends, found.n, told)
+        return RunNumber(abs(found.r), ends, found.n, told)
 
     return read
 
 
-def _clusters(geometry: Mapping[str, Any]) -> Ours | str:
+def _clusters(geometry: Mapping[str, Any]) -> RunNumber | str:
     if geometry["kmeans"] is None:
         return "too few emotions for clusters"
     note = "a setting, not a finding"
-    return Ours(
+    return RunNumber(
         float(geometry["kmeans"]["k"]), n=len(geometry["emotions"]), note=note, comparable=False
     )
 
 
-def _diagonal(scenarios: Mapping[str, Any]) -> Ours | str:
+def _diagonal(scenarios: Mapping[str, Any]) -> RunNumber | str:
     if scenarios["batteries"] is None:
         return "this run has too few of the twelve emotions"
     found = scenarios["batteries"]["held-out"]["uncentered"]
     note = "our own held-out messages, uncentered cosine"
-    return Ours(found["own"], tuple(found["own_interval"]), found["n"], note)
+    return RunNumber(found["own"], tuple(found["own_interval"]), found["n"], note)
 
 
-def _signs(intensity: Mapping[str, Any]) -> Ours | str:
+def _signs(intensity: Mapping[str, Any]) -> RunNumber | str:
     if intensity["expectations"] is None:
         return "this run has none of the emotions"
     found, n = intensity["n_expected"], intensity["n"]
@@ -115,11 +117,11 @@ def _signs(intensity: Mapping[str, Any]) -> Ours | str:
     if n != 12:
         note += f"; {found} of {n} testable expectations, scaled to 12"
     low, high = (end * 12 / n for end in exact_interval(found, n))
-    return Ours(found * 12 / n, (low, high), n, note)
+    return RunNumber(found * 12 / n, (low, high), n, note)
 
 
-def _steering(prefill: str, which: str) -> Callable[[Mapping[str, Any]], Ours | str]:
-    def read(steering: Mapping[str, Any]) -> Ours | str:
+def _steering(prefill: str, which: str) -> Callable[[Mapping[str, Any]], RunNumber | str]:
+    def read(steering: Mapping[str, Any]) -> RunNumber | str:
         carrier = _PREFILLS[prefill]
         nearest = min(steering["doses"], key=lambda one: abs(one["dose"] - PAPER_DOSE))
         found = nearest["by_carrier"].get(carrier)
@@ -127,7 +129,9 @@ def _steering(prefill: str, which: str) -> Callable[[Mapping[str, Any]], Ours | 
             return f"this run did not steer after {carrier!r}"
         effect = found[which]
         ends = (effect["low"], effect["high"])
-        return Ours(effect["value"], ends, len(steering["emotions"]), *_at_dose(nearest["dose"]))
+        return RunNumber(
+            effect["value"], ends, len(steering["emotions"]), *_at_dose(nearest["dose"])
+        )
 
     return read
 
@@ -145,38 +149,38 @@ def _activities(preferences: Mapping[str, Any]) -> str:
     return f"our own activities{some}"
 
 
-def _link(name: str) -> Callable[[Mapping[str, Any]], Ours | str]:
-    def read(preferences: Mapping[str, Any]) -> Ours | str:
+def _link(name: str) -> Callable[[Mapping[str, Any]], RunNumber | str]:
+    def read(preferences: Mapping[str, Any]) -> RunNumber | str:
         link = preferences["emotions"].get(name)
         if link is None:
             return f"this run has no vector of {name!r}"
         ends = (link["low"], link["high"])
-        return Ours(link["r"], ends, preferences["n_activities"], _activities(preferences))
+        return RunNumber(link["r"], ends, preferences["n_activities"], _activities(preferences))
 
     return read
 
 
-def _push(name: str) -> Callable[[Mapping[str, Any]], Ours | str]:
-    def read(preferences: Mapping[str, Any]) -> Ours | str:
+def _push(name: str) -> Callable[[Mapping[str, Any]], RunNumber | str]:
+    def read(preferences: Mapping[str, Any]) -> RunNumber | str:
         link = preferences["emotions"].get(name)
         if link is None:
             return f"this run has no vector of {name!r}"
         ends = (link["push_low"], link["push_high"])
         note = _at_dose(preferences["dose"], _activities(preferences))
-        return Ours(link["push"], ends, preferences["n_steered_pairs"], *note)
+        return RunNumber(link["push"], ends, preferences["n_steered_pairs"], *note)
 
     return read
 
 
-def _coupling(preferences: Mapping[str, Any]) -> Ours | str:
+def _coupling(preferences: Mapping[str, Any]) -> RunNumber | str:
     found = preferences["coupling"]
     if found is None:
         return "too few emotions"
     note = _at_dose(preferences["dose"], _activities(preferences))
-    return Ours(found["r"], (found["low"], found["high"]), found["n"], *note)
+    return RunNumber(found["r"], (found["low"], found["high"]), found["n"], *note)
 
 
-def _valence(preferences: Mapping[str, Any]) -> Ours | str:
+def _valence(preferences: Mapping[str, Any]) -> RunNumber | str:
     found = preferences["valence"]
     if found is None:
         return "too few emotions with human ratings"
@@ -184,7 +188,7 @@ def _valence(preferences: Mapping[str, Any]) -> Ours | str:
         f"ours over the {found['n']} emotions that people rated, the paper's over 171, most of "
         "which the shipped ratings lack"
     )
-    return Ours(found["r"], (found["low"], found["high"]), found["n"], note, comparable=False)
+    return RunNumber(found["r"], (found["low"], found["high"]), found["n"], note, comparable=False)
 
 
 _REPLICATED = "which words the replication used, and how many, is not recorded"

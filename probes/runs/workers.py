@@ -78,7 +78,7 @@ class Workers(Protocol):
         ...
 
 
-class Here:
+class LocalWorkers:
     """One unit after another in this process."""
 
     def __init__(self, job: Job) -> None:
@@ -98,7 +98,7 @@ class Here:
             yield unit, self._job.do(unit, advance)
 
 
-class Threads(Here):
+class ThreadWorkers(LocalWorkers):
     """Several units at once, for jobs that wait for somebody else."""
 
     def __init__(self, job: Job, at_once: int) -> None:
@@ -130,7 +130,7 @@ class Threads(Here):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-class OnRay:
+class RayWorkers:
     """Units on the actors of a Ray cluster."""
 
     def __init__(self, actors: Sequence[Any]) -> None:
@@ -247,7 +247,7 @@ def workers(
         When Ray is not installed, cannot be reached, or has too little.
     """
     if settings.engine == "local":
-        yield Here(here())
+        yield LocalWorkers(here())
         return
     ray = _ray()
     _connect(settings)
@@ -259,7 +259,7 @@ def workers(
     )
     actors = [worker.remote(there, os.getcwd()) for _ in range(settings.workers)]
     try:
-        yield OnRay(actors)
+        yield RayWorkers(actors)
     finally:
         for actor in actors:  # their memory is wanted by what comes next
             with contextlib.suppress(Exception):

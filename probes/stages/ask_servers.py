@@ -12,7 +12,7 @@ from probes.corpus.endpoint import Endpoint, Greeting, read_key
 from probes.corpus.exchange import EndpointError
 from probes.corpus.writing import first_prompts
 from probes.runs.folder import Run
-from probes.stages.units import Asking, TextKind, WritingUnit, most_new_tokens, plan, rules
+from probes.stages.units import ServerWriter, TextKind, WritingUnit, most_new_tokens, plan, rules
 
 _MOST_UNITS = 200
 _SAMPLE = 300
@@ -22,12 +22,12 @@ _SAMPLE = 300
 @contextlib.contextmanager
 def connected(
     config: Config, kind: TextKind, todo: Sequence[WritingUnit]
-) -> Iterator[tuple[Asking, Greeting]]:
+) -> Iterator[tuple[ServerWriter, Greeting]]:
     """Connect to the servers and ask each for a first text, which is not kept."""
     key = read_key(config.generation.api_key_env)
     name = config.writer_model.name or config.model.name
     with Endpoint(name, config.generation.base_urls, key, config.endpoint) as endpoint:
-        job = Asking(config, kind, endpoint)
+        job = ServerWriter(config, kind, endpoint)
         prompt = first_prompts(todo[0].cells[:1], config.topics, job.rules)[0]
         yield job, endpoint.connect(prompt, job.asked, job.system)
 

@@ -8,7 +8,7 @@ import torch
 
 from hooks import DataError
 from probes.corpus.cells import Cell, read_corpus
-from probes.experiments.folds import Folds, accuracy_by_layer, best_layer
+from probes.experiments.folds import TopicFolds, accuracy_by_layer, best_layer
 from probes.runs.folder import Run, versions
 from probes.runs.materials import Materials, removed_components
 from probes.runs.models import Models
@@ -107,7 +107,7 @@ def _target_layer(materials: Materials) -> tuple[int, dict[str, Any]]:
     if target is not None:
         rule = "2/3 of depth" if run.config.model.target_layer is None else "set"
         return target, {"rule": rule}
-    folds = Folds(materials, run.config.validation.n_folds)
+    folds = TopicFolds(materials, run.config.validation.n_folds)
     accuracy = accuracy_by_layer(folds, materials.layers)
     by_layer = {str(layer): round(value, 6) for layer, value in accuracy.items()}
     return best_layer(accuracy), {"rule": "held-out topics", "accuracy": by_layer}

@@ -13,7 +13,7 @@ from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.runs.workers import Workers, workers
 from probes.stages.checks import check_layers
-from probes.stages.units import Reading, ReadingUnit, TuningUnit
+from probes.stages.units import Reader, ReadingUnit, TuningUnit
 from probes.storage import digest_of, write_json
 from probes.vectors.activations import (
     Kind,
@@ -29,8 +29,8 @@ def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[st
     """Read every text at every wanted layer; leaves ``activations/``."""
     stories, neutral = (_Corpus.open(run, c) for c in (run.story_cells, run.neutral_cells))
     _require_texts(run, stories, neutral)
-    here = functools.partial(Reading, run.config, models)
-    with workers(run.config.compute, here, functools.partial(Reading, run.config)) as readers:
+    here = functools.partial(Reader, run.config, models)
+    with workers(run.config.compute, here, functools.partial(Reader, run.config)) as readers:
         index = _read(run, readers, reporter, stories, neutral)
     write_json(run.root / INDEX, index)
     dropped = index["stories"]["dropped"] + index["neutral"]["dropped"]

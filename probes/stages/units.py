@@ -16,7 +16,7 @@ from probes.config import Config
 from probes.corpus.cells import Cell, Text
 from probes.corpus.endpoint import Endpoint
 from probes.corpus.exchange import Answer, Sampling, Usage
-from probes.corpus.writing import Raw, Rules, plan_units, prompt_digest, write_unit
+from probes.corpus.writing import Draft, Rules, plan_units, prompt_digest, write_unit
 from probes.runs.models import Models
 from probes.runs.reporting import Advance
 from probes.stimuli import banned
@@ -105,7 +105,7 @@ def sampling(config: Config, kind: TextKind, ruled: Rules) -> dict[str, Any]:
     }
 
 
-class _Author(abc.ABC):
+class Writer(abc.ABC):
     """Write units, whoever holds the model."""
 
     def __init__(self, config: Config, kind: TextKind, *, chat: bool) -> None:
@@ -121,7 +121,7 @@ class _Author(abc.ABC):
     @abc.abstractmethod
     def _write(
         self, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
-    ) -> Sequence[Raw]:
+    ) -> Sequence[Draft]:
         """Continue prompts; `suppressed` names the emotion whose words a prompt must not get."""
 
     def do(self, unit: WritingUnit, advance: Advance) -> dict[Cell, dict[str, Any]]:
@@ -140,7 +140,7 @@ class _Author(abc.ABC):
         return {cell: {**content, **made_from} for cell, content in written.items()}
 
 
-class Writing(_Author):
+class LocalWriter(Writer):
     """Write units with a model that is loaded here."""
 
     def __init__(self, config: Config, kind: TextKind, models: Models | None = None) -> None:
@@ -169,7 +169,7 @@ class Writing(_Author):
 
     def _write(
         self, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
-    ) -> Sequence[Raw]:
+    ) -> Sequence[Draft]:
         suppress = [self._banned_ids(emotion) for emotion in suppressed]
         encoded = [self._writer.encode_prompt(prompt, system=self.system) for prompt in prompts]
         written = self._writer.generate(encoded, seed=seed, suppress=suppress, **self.sampling)
@@ -179,7 +179,7 @@ class Writing(_Author):
         ]
 
 
-class Asking(_Author):
+class ServerWriter(Writer):
     """Write units with a model that others serve."""
 
     def __init__(self, config: Config, kind: TextKind, endpoint: Endpoint) -> None:
@@ -204,13 +204,13 @@ class Asking(_Author):
         prompts: Sequence[str],
         seed: int,
         suppressed: Sequence[str | None],  # noqa: ARG002 - no server takes such a list
-    ) -> Sequence[Raw]:
+    ) -> Sequence[Draft]:
         return self._endpoint.generate(
             list(prompts), sampling=self.asked, seed=seed, system=self.system
         )
 
 
-class Reading:
+class Reader:
     """Read units with the subject."""
 
     def __init__(self, config: Config, models: Models | None = None) -> None:

@@ -11,9 +11,9 @@ from probes.corpus.filtering import fingerprint
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
-from probes.runs.workers import Threads, Workers, workers
+from probes.runs.workers import ThreadWorkers, Workers, workers
 from probes.stages import ask_servers as asking
-from probes.stages.units import TextKind, Writing, WritingUnit, plan
+from probes.stages.units import LocalWriter, TextKind, WritingUnit, plan
 
 
 def generate_stories(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -78,14 +78,14 @@ def _writers(
 ) -> Iterator[Workers]:
     config = run.config
     if config.generation.engine == "local":
-        here = functools.partial(Writing, config, kind, models)
-        with workers(config.compute, here, functools.partial(Writing, config, kind)) as writers:
+        here = functools.partial(LocalWriter, config, kind, models)
+        with workers(config.compute, here, functools.partial(LocalWriter, config, kind)) as writers:
             yield writers
         return
     with asking.connected(config, kind, todo) as (job, greeting):
         for note in asking.notes(run, kind, todo, greeting):
             reporter.note(note)
-        yield Threads(job, asking.units_at_once(config, todo))
+        yield ThreadWorkers(job, asking.units_at_once(config, todo))
 
 
 def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:

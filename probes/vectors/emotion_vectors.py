@@ -36,7 +36,7 @@ from hooks import (
 from probes.storage import write_bytes
 from probes.vectors import hub
 from probes.vectors.activations import read_metadata
-from probes.vectors.unit import unit
+from probes.vectors.normalize import normalize
 
 FILE_NAME = "emotion_vectors.safetensors"
 
@@ -260,7 +260,7 @@ class EmotionVectors:
         lengths = rearrange(centered.norm(dim=1), "sample -> sample 1")
         return einsum(
             centered / lengths,
-            unit(self.vectors[place]),
+            normalize(self.vectors[place]),
             "sample d_model, emotion d_model -> sample emotion",
         )
 

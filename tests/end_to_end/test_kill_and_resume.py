@@ -11,7 +11,7 @@ import pytest
 import small_runs
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = Path(__file__).with_name("runs_that_are_killed.py")
+SCRIPT = ROOT / "tests" / "builders" / "runs_that_are_killed.py"
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 

@@ -2,7 +2,7 @@
 
 1. Every story's score on its own emotion's vector, made on other topics (`holdout`).
 2. The share of that score's variance among stories of one emotion that topic, length in tokens,
-   narrator, writer and leaked words explain (`explained`), over all emotions and in each.
+   narrator, writer and leaked words explain (`variance_explained`), over all emotions and in each.
 3. The share of the activations' norm and variance that a few dimensions hold, and the mean cosine
    of two stories before and after the mean is subtracted.
 4. The headline statistics as they are and with robust options: without the largest
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hooks.errors import InvalidInput
 from probes.analysis.held_out import held_out_scores
-from probes.analysis.variance_explained import TOPIC, explained, explained_in
+from probes.analysis.variance_explained import TOPIC, adjusted_r2, variance_explained
 from probes.experiments import Experiment, Measured
 from probes.experiments.decoding.figures import explained_by_emotion, robust_bars
 from probes.experiments.decoding.robustness import (
@@ -30,7 +30,7 @@ from probes.experiments.decoding.robustness import (
     sample_of,
 )
 from probes.experiments.decoding.story_traits import narrator, writers
-from probes.experiments.folds import MIN_TOPICS, Folds
+from probes.experiments.folds import MIN_TOPICS, TopicFolds
 from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
 from probes.runs.materials import Materials, Stories
@@ -48,7 +48,7 @@ def measure(materials: Materials) -> Measured:
     if n_topics < MIN_TOPICS:
         why = f"Confounds: needs {MIN_TOPICS} topics or more, this run has {n_topics}."
         return Measured({"factors": None}, [("confounds", "not measured: too few")], why, [why])
-    folds = Folds(materials, materials.config.validation.n_folds)
+    folds = TopicFolds(materials, materials.config.validation.n_folds)
     stories = materials.stories(materials.layer)
     factors, about = _factors(materials, stories)
     with materials.reporter.task("confounds", 3, "parts") as advance:
@@ -140,7 +140,7 @@ def _levels(names: Sequence[str]) -> Float[Tensor, "row level"]:
 
 
 def _shares(
-    materials: Materials, folds: Folds, factors: Mapping[str, Float[Tensor, "row _column"]]
+    materials: Materials, folds: TopicFolds, factors: Mapping[str, Float[Tensor, "row _column"]]
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
     """Share of the own score's variance by factor, over all emotions and in each."""
     design, layer = folds.design, materials.layer
@@ -151,7 +151,7 @@ def _shares(
     columns = {name: values[there] for name, values in factors.items()}
     settings = materials.config.validation
     try:
-        shares = explained(
+        shares = variance_explained(
             score,
             columns,
             emotion,
@@ -167,7 +167,7 @@ def _shares(
     topics = torch.nn.functional.one_hot(topic, len(materials.topics)).double()
     by_emotion = {
         name: {
-            factor: explained_in(
+            factor: adjusted_r2(
                 score[emotion == place],
                 (topics if factor == TOPIC else columns[factor])[emotion == place],
             )
@@ -215,7 +215,7 @@ def _mean_cosine(rows: Float[Tensor, "row d_model"]) -> float:
     return float((together @ together - n) / (n * (n - 1)))
 
 
-def _robust(materials: Materials, folds: Folds, stories: Stories) -> list[dict[str, Any]]:
+def _robust(materials: Materials, folds: TopicFolds, stories: Stories) -> list[dict[str, Any]]:
     """Headline statistics before and after every robust option."""
     sample, choice = sample_of(materials, folds), own_choice(materials)
     before, lines = None, []

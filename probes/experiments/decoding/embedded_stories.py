@@ -14,7 +14,7 @@ from hooks import FromToken, LanguageModel
 from hooks.reading.embeddings import input_embedding, mean_input_embedding
 from probes.analysis.held_out import Rows, centered
 from probes.corpus.cells import read_corpus
-from probes.experiments.folds import Folds, basis_of
+from probes.experiments.folds import TopicFolds, basis_of
 from probes.experiments.steering.word_effects import first_tokens
 from probes.runs.materials import Materials
 
@@ -31,7 +31,9 @@ def name_embeddings(
     return centered(torch.stack(rows).detach())
 
 
-def embedded_stories(materials: Materials, model: LanguageModel, folds: Folds) -> tuple[Rows, Any]:
+def embedded_stories(
+    materials: Materials, model: LanguageModel, folds: TopicFolds
+) -> tuple[Rows, Any]:
     """Mean input embedding of every row's story, and the neutral components by held-out folds.
 
     The tokens are those that were pooled; neutral components are of documents, with the run's

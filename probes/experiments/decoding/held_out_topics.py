@@ -20,17 +20,17 @@ from torch import Tensor
 from probes.analysis.held_out import (
     Design,
     choose_nested,
-    dealt_within_topics,
     held_out_ranks,
-    held_out_ranks_again,
     inner_hits,
     logistic_ranks,
+    permute_within_topics,
+    permuted_ranks,
     whitened,
 )
 from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top_k
 from probes.analysis.statistics import permutation_p_value
 from probes.experiments import Experiment, Measured
-from probes.experiments.folds import MIN_TOPICS, Folds
+from probes.experiments.folds import MIN_TOPICS, TopicFolds
 from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.description import Line, Lines, Panel
@@ -48,9 +48,9 @@ def measure(materials: Materials) -> Measured:
             {"layers": None}, [("held-out topics", "not measured: too few")], why, [why]
         )
     settings, seed = materials.config.validation, materials.seed
-    folds = Folds(materials, settings.n_folds)
+    folds = TopicFolds(materials, settings.n_folds)
     design, layers = folds.design, materials.layers
-    dealt = dealt_within_topics(design, settings.n_permutations, seed)
+    dealt = permute_within_topics(design, settings.n_permutations, seed)
     few = dealt[: settings.n_refits]
     nearest, logistic, nulls, hits = [], [], [], []
     again, inner_again, logistic_null = [], [], torch.zeros(0)
@@ -61,7 +61,7 @@ def measure(materials: Materials) -> Measured:
             nearest.append(held_out_ranks(rows, design, bases))
             seen = whitened(rows, design)
             logistic.append(logistic_ranks(seen, design))
-            ranks = [held_out_ranks_again(rows, design, bases, labels) for labels in dealt]
+            ranks = [permuted_ranks(rows, design, bases, labels) for labels in dealt]
             nulls.append([_statistics(*each) for each in zip(ranks, dealt, strict=True)])
             hits.append(inner_hits(rows, design, basis))
             again.append(torch.stack(ranks[: len(few)]) == 0)

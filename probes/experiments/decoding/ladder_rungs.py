@@ -28,24 +28,24 @@ from probes.analysis.agreement import (
     reference,
 )
 from probes.analysis.held_out import (
-    Basis,
     CellSums,
+    FittedVectors,
+    NeutralBasis,
     Rows,
-    Trained,
-    dealt_within_topics,
+    bootstrap_vectors,
     held_out_ranks,
-    of_all_topics,
-    of_emotions_dealt_anew,
-    of_topics_drawn_again,
+    permute_within_topics,
     permuted_hits,
+    permuted_vectors,
     rank_of,
     scores,
+    vectors_of_all_topics,
 )
 from probes.analysis.intervals import Estimate, mean_by_topics
 from probes.experiments.decoding.embedded_stories import embedded_stories, name_embeddings
-from probes.experiments.folds import Folds
+from probes.experiments.folds import TopicFolds
 from probes.runs.materials import Materials
-from probes.vectors.unit import unit
+from probes.vectors.normalize import normalize
 
 EMBEDDINGS, EARLY, CHOSEN = "input embeddings", "early layer", "analyzed layer"
 
@@ -68,7 +68,7 @@ class Ladder:
 
     def __init__(self, materials: Materials) -> None:
         settings = materials.config.validation
-        self.folds = Folds(materials, settings.n_folds)
+        self.folds = TopicFolds(materials, settings.n_folds)
         self.known: Reference = reference(materials.emotions)
         below = [layer for layer in materials.layers if layer < materials.layer]
         self.early = min(below, key=lambda layer: abs(layer - materials.layer / 4), default=None)
@@ -81,8 +81,8 @@ class Ladder:
         self._names = name_embeddings(model, materials.emotions)
         rows, basis = embedded_stories(materials, model, self.folds)
         self._rows: dict[str, Rows] = {EMBEDDINGS: rows}
-        self._basis: dict[str, Basis] = {EMBEDDINGS: basis()}
-        self._bases: dict[str, list[Basis]] = {
+        self._basis: dict[str, NeutralBasis] = {EMBEDDINGS: basis()}
+        self._bases: dict[str, list[NeutralBasis]] = {
             EMBEDDINGS: [basis(fold) for fold in range(design.n_folds)]
         }
         for name, layer in self._layer.items():
@@ -111,8 +111,8 @@ class Ladder:
     def shuffled(self) -> dict[str, Any]:
         """Measure vectors of stories whose emotions were dealt out anew within topics."""
         rows, design = self._rows[CHOSEN], self.folds.design
-        dealt = dealt_within_topics(design, self.n_refits, self._seed)
-        vectors = of_emotions_dealt_anew(rows, design, self._basis[CHOSEN], dealt)
+        dealt = permute_within_topics(design, self.n_refits, self._seed)
+        vectors = permuted_vectors(rows, design, self._basis[CHOSEN], dealt)
         right = permuted_hits(rows, design, self._bases[CHOSEN], dealt)
         return self._chance_rung("shuffled labels", vectors, right)
 
@@ -165,7 +165,7 @@ class Ladder:
 
     def _vectors(self, name: str) -> Float[Tensor, "emotion d_model"]:
         design = self.folds.design
-        return of_all_topics(self._cells[name], design, self._basis[name]).vectors
+        return vectors_of_all_topics(self._cells[name], design, self._basis[name]).vectors
 
     def _ari(self, vectors: Float[Tensor, "emotion d_model"]) -> float | None:
         return cluster_ari(vectors, self.known, seed=self._seed, unit_norm=self._unit_norm)
@@ -176,9 +176,7 @@ class Ladder:
             return torch.zeros(0)
         if name not in self._drawn_again:
             cells, basis = self._cells[name], self._basis[name]
-            again = of_topics_drawn_again(
-                cells, self.folds.design, basis, self.n_refits, self._seed
-            )
+            again = bootstrap_vectors(cells, self.folds.design, basis, self.n_refits, self._seed)
             found = [self._ari(vectors) for vectors in again]
             self._drawn_again[name] = torch.tensor(found, dtype=torch.float64)
         return self._drawn_again[name]
@@ -201,7 +199,7 @@ class Ladder:
         """Whether the nearest of given vectors is the row's own; rows are centered."""
         nowhere = torch.zeros(rows.shape[1])
         present = torch.ones(len(vectors), dtype=torch.bool)
-        found = scores(rows, Trained(unit(vectors), nowhere, present))
+        found = scores(rows, FittedVectors(normalize(vectors), nowhere, present))
         return rank_of(found, self.folds.design.emotion) == 0
 
     def _chance_rung(

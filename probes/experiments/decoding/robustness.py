@@ -35,18 +35,18 @@ from probes.analysis.agreement import (
     reference,
 )
 from probes.analysis.held_out import (
-    Basis,
     CellSums,
     Design,
-    Trained,
+    FittedVectors,
+    NeutralBasis,
+    bootstrap_vectors,
     centered,
-    of_all_topics,
-    of_topics_drawn_again,
     rank_of,
     scores,
+    vectors_of_all_topics,
 )
 from probes.analysis.intervals import Estimate, mean_by_topics
-from probes.experiments.folds import Folds, NeutralKind, basis_of
+from probes.experiments.folds import NeutralKind, TopicFolds, basis_of
 from probes.runs.materials import Materials
 
 STATISTICS = {
@@ -125,7 +125,7 @@ def own_choice(materials: Materials) -> Choice:
     )
 
 
-def sample_of(materials: Materials, folds: Folds) -> Sample:
+def sample_of(materials: Materials, folds: TopicFolds) -> Sample:
     """Gather a run's target layer."""
     layer = materials.layer
     neutral = {kind: materials.neutral_samples(kind, layer) for kind in ("document", "token")}
@@ -143,7 +143,7 @@ class Headline:
     n_refits: int
     seed: int
     _clusters: dict[tuple[str, float, bool], Clustered | None] = field(default_factory=dict)
-    _bases: dict[tuple[str, float], Callable[..., Basis]] = field(default_factory=dict)
+    _bases: dict[tuple[str, float], Callable[..., NeutralBasis]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._mean = self.sample.mean.double().mean(dim=0)
@@ -197,8 +197,8 @@ class Headline:
             return None
         if key not in self._clusters:
             design, basis = self.sample.design, self._basis(choice)()
-            own = of_all_topics(self._cells, design, basis).vectors
-            drawn = of_topics_drawn_again(self._cells, design, basis, self.n_refits, self.seed)
+            own = vectors_of_all_topics(self._cells, design, basis).vectors
+            drawn = bootstrap_vectors(self._cells, design, basis, self.n_refits, self.seed)
             found = [
                 cluster_ari(vectors, self.known, seed=self.seed, unit_norm=choice.unit_norm) or 0.0
                 for vectors in (own, *drawn)
@@ -211,7 +211,7 @@ class Headline:
         topic = self.sample.design.topic
         return mean_by_topics(values, topic, self.n_resamples, self.seed).to_json()
 
-    def _basis(self, choice: Choice) -> Callable[..., Basis]:
+    def _basis(self, choice: Choice) -> Callable[..., NeutralBasis]:
         if choice.neutral == "none" or choice.threshold == 0:
             nothing = torch.zeros(0, self._rows.shape[1])
             return basis_of(nothing, [], self.sample.excluded, 0.0)
@@ -222,7 +222,7 @@ class Headline:
         return self._bases[key]
 
     def _read(
-        self, readout: Readout, trained: Trained, members: Tensor
+        self, readout: Readout, trained: FittedVectors, members: Tensor
     ) -> Float[Tensor, "row emotion"]:
         # By the vectors' length along each unit vector, from the mean over emotions.
         along = scores(self._rows, trained).double()

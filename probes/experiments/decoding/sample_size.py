@@ -16,7 +16,7 @@ from probes.analysis.intervals import Estimate
 from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
 from probes.analysis.statistics import bootstrap_indices
 from probes.experiments import Experiment, Measured
-from probes.experiments.folds import Folds
+from probes.experiments.folds import TopicFolds
 from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.description import Bars, Line, Lines, Panel, Part
@@ -34,7 +34,7 @@ def measure(materials: Materials) -> Measured:
     if n_topics < _MIN_TOPICS:
         return _left_out(f"needs {_MIN_TOPICS} topics or more, this run has {n_topics}", "too few")
     settings, layer = materials.config.validation, materials.layer
-    folds = Folds(materials, 2)
+    folds = TopicFolds(materials, 2)
     cells, basis = CellSums(folds.rows(layer), folds.design), folds.basis(layer)()
     topics = list(range(n_topics))
     half = n_topics // 2

@@ -35,7 +35,7 @@ from probes.experiments.decoding.robustness import (
     own_choice,
     sample_of,
 )
-from probes.experiments.folds import MIN_TOPICS, Folds
+from probes.experiments.folds import MIN_TOPICS, TopicFolds
 from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
 from probes.runs.materials import Materials, Stories
@@ -52,7 +52,7 @@ def measure(materials: Materials) -> Measured:
     if n_topics < MIN_TOPICS:
         why = f"Sensitivity: needs {MIN_TOPICS} topics or more, this run has {n_topics}."
         return Measured({"lines": None}, [("sensitivity", "not measured: too few")], why, [why])
-    folds = Folds(materials, materials.config.validation.n_folds)
+    folds = TopicFolds(materials, materials.config.validation.n_folds)
     headline = headline_of(materials, sample_of(materials, folds))
     choices = _choices(own_choice(materials), headline.sample)
     lines: list[dict[str, Any]] = []

@@ -26,14 +26,14 @@ from probes.analysis.geometry import (
 )
 from probes.analysis.held_out import (
     CellSums,
-    dealt_within_topics,
-    of_emotions_dealt_anew,
-    of_topics_drawn_again,
+    bootstrap_vectors,
+    permute_within_topics,
+    permuted_vectors,
 )
 from probes.analysis.intervals import Estimate
 from probes.analysis.statistics import permutation_p_value
 from probes.experiments import Experiment, Measured
-from probes.experiments.folds import Folds
+from probes.experiments.folds import TopicFolds
 from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.description import Bars
@@ -57,15 +57,15 @@ def measure(materials: Materials) -> Measured:
         "hierarchical": lambda vectors: hierarchical_labels(vectors, k),
     }
     vectors = materials.vectors.at(materials.layer)[known.clustered]
-    folds, n = Folds(materials, 2), settings.n_refits
+    folds, n = TopicFolds(materials, 2), settings.n_refits
     rows, design = folds.rows(materials.layer), folds.design
     basis = folds.basis(materials.layer)()
     with materials.reporter.task("clusters", 2, "resamplings") as advance:
-        drawn = of_topics_drawn_again(CellSums(rows, design), design, basis, n, seed)
+        drawn = bootstrap_vectors(CellSums(rows, design), design, basis, n, seed)
         again = [each[known.clustered] for each in drawn]
         advance(1)
-        labels = dealt_within_topics(design, n, seed)
-        dealt = of_emotions_dealt_anew(rows, design, basis, labels)
+        labels = permute_within_topics(design, n, seed)
+        dealt = permuted_vectors(rows, design, basis, labels)
         shuffled = [each[known.clustered] for each in dealt]
         advance(1)
     values = {

@@ -45,7 +45,7 @@ from probes.figures.reading import correlation as short
 from probes.figures.reading import need, numbers
 from probes.runs.materials import Materials
 from probes.stimuli.rating_files import Norms, read_norms
-from probes.vectors.unit import unit
+from probes.vectors.normalize import normalize
 
 CEILING = {"valence": 0.95, "arousal": 0.80}
 """Correlation between ratings by different groups of people."""
@@ -213,7 +213,7 @@ def _leave_one_out(
     """
     keys = torch.rand(n_permutations, len(target), generator=torch.Generator().manual_seed(seed))
     ratings = torch.cat([target[None], target[keys.argsort(dim=1)]])
-    points = unit(vectors) if unit_norm else vectors
+    points = normalize(vectors) if unit_norm else vectors
     guesses = predict_left_out(points, rated, ratings, exclude)
     found = _row_correlations(guesses, ratings)
     own, null = float(found[0]), found[1:]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hooks import LanguageModel
 from hooks.reading.last_token import at_end
-from probes.vectors.unit import unit
+from probes.vectors.normalize import normalize
 
 N_PERMUTATIONS = 2000
 """Permutations behind every p-value over messages: they cost nothing."""
@@ -46,7 +46,7 @@ def cosines(
 ) -> Float[Tensor, "message emotion"]:
     """Cosine of every residual with every vector, in float64."""
     return einsum(
-        unit(residual.double()),
-        unit(vectors.double()),
+        normalize(residual.double()),
+        normalize(vectors.double()),
         "message d_model, emotion d_model -> message emotion",
     )

@@ -75,7 +75,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Largest:
+class DoseSearch:
     """The largest dose within a budget.
 
     Attributes
@@ -88,7 +88,7 @@ class Largest:
     capped: bool
 
 
-class Gauge:
+class SteeringCost:
     """Measures what steering at some layers costs on the beginnings of neutral texts."""
 
     def __init__(
@@ -188,7 +188,7 @@ class Gauge:
         operation: Operation = "add",
         split: bool = False,
         positions: Where | Rule = "all",
-    ) -> Largest:
+    ) -> DoseSearch:
         """Find the largest dose within a budget: doubling until it is past, then halving steps.
 
         `clamp` may cost less at a larger dose, one nearer to what the stream holds: there every
@@ -220,7 +220,7 @@ class Gauge:
             elif operation != "clamp":
                 break
         if best is not None and high == math.inf:
-            return Largest(best, capped=True)
+            return DoseSearch(best, capped=True)
         low = best.dose if best else 0.0
         for _ in range(_STEPS):
             middle = measured((low + high) / 2)
@@ -233,7 +233,7 @@ class Gauge:
                 f"no dose above {high:.2g} stays within the budget ({budget}); raise "
                 "validation.max_kl or validation.max_perplexity_ratio."
             )
-        return Largest(best, capped=False)
+        return DoseSearch(best, capped=False)
 
 
 def on_texts(positions: Where | Rule) -> tuple[Where | Rule, str]:

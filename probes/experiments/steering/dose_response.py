@@ -23,7 +23,7 @@ from hooks import LanguageModel
 from probes.corpus.cells import read_corpus
 from probes.experiments import Experiment, Measured
 from probes.experiments.steering.controls import story_residuals
-from probes.experiments.steering.dose_cost import Budget, Gauge, usable_dose
+from probes.experiments.steering.dose_cost import Budget, SteeringCost, usable_dose
 from probes.experiments.steering.figures import dose_response_curves
 from probes.experiments.steering.nulls import crossed_interval, matched_directions, mean_interval
 from probes.experiments.steering.word_effects import (
@@ -51,7 +51,7 @@ def measure(materials: Materials) -> Measured:
         materials.vectors.layers, materials.layer, model.n_layers, settings.sweep_layers
     )
     names = spread_words(model, materials.emotions, settings.sweep_emotions)
-    gauge = Gauge(model, neutral_texts(materials.run, settings.n_budget_texts))
+    gauge = SteeringCost(model, neutral_texts(materials.run, settings.n_budget_texts))
     found = []
     total = len(layers) * len(settings.sweep_doses)
     with materials.reporter.task("steering-dose-response", total, "doses") as advance:
@@ -96,7 +96,7 @@ def spread_words(model: LanguageModel, emotions: Sequence[str], n: int) -> list[
 def _layer(
     materials: Materials,
     model: LanguageModel,
-    gauge: Gauge,
+    gauge: SteeringCost,
     budget: Budget,
     names: list[str],
     layer: int,

@@ -27,7 +27,7 @@ from probes.corpus.endpoint import read_key
 from probes.corpus.exchange import EndpointError
 from probes.runs.materials import Stories
 from probes.vectors.denoising import project_out
-from probes.vectors.unit import unit
+from probes.vectors.normalize import normalize
 
 _AT_ONCE = 4
 NONE = "none"
@@ -103,7 +103,7 @@ def other_vectors(
     center: Float[Tensor, "d_model"],
 ) -> Float[Tensor, "text emotion"]:
     """Cosine of texts, around the mean of the stories, with vectors."""
-    return unit(activations.float() - center.float()) @ unit(vectors).T
+    return normalize(activations.float() - center.float()) @ normalize(vectors).T
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from hooks.reading.token_offsets import token_pieces
 from hooks.tokens.encoding import content_places
 from probes.texts.dialogue import Dialogue, Turn, first_turn_only, lay_out
 from probes.vectors.emotion_vectors import EmotionVectors
-from probes.vectors.unit import unit
+from probes.vectors.normalize import normalize
 
 _TRIES = 4
 """Seeds that are tried until a model that may answer nothing says a word."""
@@ -102,15 +102,15 @@ class Microscope:
             read = hooks.resid_post(self.model, ids, layers=self.vectors.layers)
         mean = rearrange(self.vectors.global_mean, "layer d_model -> layer 1 d_model")
         return einsum(
-            unit(read.resid - mean),
-            unit(self.vectors.vectors),
+            normalize(read.resid - mean),
+            normalize(self.vectors.vectors),
             "layer position d_model, layer emotion d_model -> layer position emotion",
         )
 
     def combined_dose(self, doses: Mapping[str, float], layer: int) -> float:
         """Length of all pushes together, as a fraction of the mean residual norm at a layer."""
         place = self.vectors.layer_index(layer)
-        pushes = [dose * unit(self.vectors[emotion][place]) for emotion, dose in doses.items()]
+        pushes = [dose * normalize(self.vectors[emotion][place]) for emotion, dose in doses.items()]
         return float(torch.stack(pushes).sum(dim=0).norm()) if pushes else 0.0
 
     def reply(

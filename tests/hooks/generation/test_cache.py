@@ -4,7 +4,7 @@ import torch
 from tiny_models import tiny_model
 from transformers import DynamicCache
 
-from hooks.generation.cache import RoomyLayer, overlooks_padding, room_for, select_rows
+from hooks.generation.cache import PreallocatedLayer, overlooks_padding, room_for, select_rows
 
 
 def states(seed: int, rows: int, positions: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -41,7 +41,7 @@ def test_a_token_is_written_in_place():
 
 def test_windows_and_recurrent_layers_stay_hugging_faces_own():
     kinds = [type(layer) for layer in room_for(tiny_model("gemma3").config, 64).layers]
-    assert [kind is RoomyLayer for kind in kinds] == [False, True, False, True]
+    assert [kind is PreallocatedLayer for kind in kinds] == [False, True, False, True]
     assert not overlooks_padding(room_for(tiny_model("gemma3").config, 0), 64)
     assert overlooks_padding(room_for(tiny_model("gemma3").config, 0), 8)
     assert not overlooks_padding(room_for(tiny_model("qwen3_5").config, 0), 8)

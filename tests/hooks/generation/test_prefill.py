@@ -5,7 +5,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import hooks
-from hooks.generation.phases import whole_prompts
+from hooks.generation.phases import no_prefix_sharing
 from hooks.generation.prefill import plan_beginnings, read_prompts
 
 COMMON = tuple(range(10, 30))
@@ -96,7 +96,7 @@ def test_the_unembedding_is_multiplied_once_and_never_copied(tiny_model, n):
 
 
 def test_hooks_that_must_see_whole_prompts_do(read_tokens):
-    with whole_prompts():
+    with no_prefix_sharing():
         _, _, counted = read_tokens(PROMPTS)
     assert counted == len(PROMPTS) * max(map(len, PROMPTS))
 

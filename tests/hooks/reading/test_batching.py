@@ -62,7 +62,9 @@ def test_evened_batches_are_no_larger_about_equal_and_come_in_pairs():
     lengths = [5 + 7 * n % 200 for n in range(97)]
     for limit in (256, 512, 1024, 2048):
         before = list(batching.batches_by_length(lengths, limit))
-        after = list(batching.batches_by_length(lengths, batching.evened(lengths, limit)))
+        after = list(
+            batching.batches_by_length(lengths, batching.balanced_batch_tokens(lengths, limit))
+        )
         assert sorted(sum(after, [])) == list(range(97))
         assert len(after) == len(before) + len(before) % 2
         sizes, sizes_before = (
@@ -71,7 +73,9 @@ def test_evened_batches_are_no_larger_about_equal_and_come_in_pairs():
         assert max(sizes) <= max(sizes_before) <= limit
         assert min(sizes) / max(sizes) >= min(sizes_before) / max(sizes_before)
     for few in ([], [3]):  # nothing to even out
-        assert len(list(batching.batches_by_length(few, batching.evened(few, 1024)))) == len(few)
+        assert len(
+            list(batching.batches_by_length(few, batching.balanced_batch_tokens(few, 1024)))
+        ) == len(few)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError, MemoryError])

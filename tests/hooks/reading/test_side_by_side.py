@@ -9,8 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import hooks
 from hooks import FromToken
-from hooks.generation.phases import Served, served_prompts
-from hooks.reading.side_by_side import Crew, passes_at_once
+from hooks.generation.phases import PromptRows, served_prompts
+from hooks.reading.side_by_side import ForwardPool, passes_at_once
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "every", "old", "door"]
 TEXTS = [" ".join(WORDS[: 1 + n % len(WORDS)]) for n in range(40)]
@@ -87,7 +87,7 @@ def test_one_batch_alone_takes_every_thread(tiny_model, three_threads):
 
 
 def test_threads_are_given_back_also_after_an_error(three_threads):
-    with pytest.raises(ZeroDivisionError), Crew(3) as crew:
+    with pytest.raises(ZeroDivisionError), ForwardPool(3) as crew:
         crew.submit(lambda: 1 / 0).result()
     assert torch.get_num_threads() == 3
     started_later = []
@@ -99,9 +99,9 @@ def test_threads_are_given_back_also_after_an_error(three_threads):
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_work_sees_what_its_caller_announced_and_makes_no_gradients(n):
-    with Crew(n) as crew, hooks.generation.phases.serving([7, 8], 9):
+    with ForwardPool(n) as crew, hooks.generation.phases.prompt_rows([7, 8], 9):
         running = [crew.submit(lambda: (served_prompts(), torch.is_grad_enabled()))] * n
-        assert [one.result() for one in running] == [(Served([7, 8], 9), False)] * n
+        assert [one.result() for one in running] == [(PromptRows([7, 8], 9), False)] * n
 
 
 class TestWhatIsReadInTurn:

@@ -15,7 +15,7 @@ from probes.analysis.geometry import (
     stability,
     umap_layout,
 )
-from probes.vectors.unit import unit
+from probes.vectors.normalize import normalize
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -75,7 +75,7 @@ class TestPrincipalComponents:
     def test_coordinates_and_directions_rebuild_the_centered_unit_vectors(self):
         vectors = noise(6, 20)
         found = principal_components(vectors, 5)
-        centered = unit(vectors) - unit(vectors).mean(0)
+        centered = normalize(vectors) - normalize(vectors).mean(0)
         torch.testing.assert_close(found.coordinates @ found.directions, centered)
         torch.testing.assert_close(found.explained_variance_ratio.sum(), torch.tensor(1.0))
 

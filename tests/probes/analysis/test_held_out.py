@@ -12,11 +12,11 @@ from probes.analysis.held_out import (
     Design,
     centered,
     choose_nested,
-    dealt_within_topics,
     held_out_ranks,
     held_out_scores,
     inner_hits,
     logistic_ranks,
+    permute_within_topics,
     permuted_hits,
     rank_of,
     topic_folds,
@@ -114,7 +114,7 @@ def test_a_reader_that_cannot_decide_is_never_right():
 
 def test_shuffling_keeps_every_topics_emotions():
     of = design()
-    dealt = dealt_within_topics(of, 20, seed=0)
+    dealt = permute_within_topics(of, 20, seed=0)
     for topic in range(N_TOPICS):
         members = of.topic == topic
         assert (dealt[:, members].sort(dim=1).values == of.emotion[members].sort().values).all()
@@ -126,7 +126,7 @@ def test_permutation_p_values_of_null_data_are_uniform():
     for dataset in range(40):
         data = rows(of, topic=2.0, seed=dataset)
         hits = (held_out_ranks(data, of, [EMPTY] * 2) == 0).double().mean()
-        null = permuted_hits(data, of, [EMPTY] * 2, dealt_within_topics(of, 19, seed=dataset))
+        null = permuted_hits(data, of, [EMPTY] * 2, permute_within_topics(of, 19, seed=dataset))
         # Accuracies are whole counts: ties are broken at random to compare with a uniform law.
         jitter = noise(20, seed=dataset) * 1e-6
         p.append(permutation_p_value(float(hits + jitter[0]), null + jitter[1:], "greater"))

@@ -7,7 +7,7 @@ from scipy.stats import kstest, spearmanr
 
 from hooks import DataError, InvalidInput
 from probes.analysis import similarity
-from probes.vectors.unit import unit
+from probes.vectors.normalize import normalize
 
 MEASURES = [similarity.rsa, similarity.cka, similarity.procrustes]
 
@@ -62,7 +62,7 @@ def test_unrelated_vectors_have_no_cka_though_dimensions_outnumber_emotions():
 def test_rsa_and_procrustes_agree_with_scipy():
     first, second = random(seed=3), random(seed=3) + random(seed=4)
     row, column = torch.triu_indices(16, 16, offset=1)
-    one, two = unit(first), unit(second)
+    one, two = normalize(first), normalize(second)
     expected = spearmanr((one @ one.T)[row, column], (two @ two.T)[row, column]).statistic
     assert similarity.rsa(first, second, n_resamples=1, seed=0).value == pytest.approx(expected)
     disparity = scipy_procrustes(one.numpy(), two.numpy())[2]
@@ -74,7 +74,7 @@ def test_the_interval_covers_what_more_emotions_would_show():
     """A planted mean cosine: shared part 3, own part 4 of length, so 9 / (9 + 16)."""
     covered = 0
     for k in range(60):
-        shared, own, other = (unit(random(20, 400, 3 * k + j)) for j in range(3))
+        shared, own, other = (normalize(random(20, 400, 3 * k + j)) for j in range(3))
         first, second = 3 * shared + 4 * own, 3 * shared + 4 * other
         found = similarity.mean_cosine(first, second, n_resamples=100, seed=k)
         covered += found.low <= 9 / 25 <= found.high

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from hooks.errors import InvalidInput
-from probes.analysis.variance_explained import explained, explained_in, within
+from probes.analysis.variance_explained import adjusted_r2, variance_explained, within
 
 QUICK = {"n_resamples": 50, "n_permutations": 39, "seed": 0}
 EMOTION = torch.arange(4).repeat(60)
@@ -32,7 +32,9 @@ def adjusted(y, columns) -> float:
 def test_shares_are_those_of_least_squares_with_dummies():
     x, other = drawn(1, 240), drawn(2, 240)
     y = 0.5 * x + 0.1 * TOPIC + drawn(3, 240) + 5.0 * EMOTION
-    found = explained(y, {"x": x[:, None], "other": other[:, None]}, EMOTION, TOPIC, **QUICK)
+    found = variance_explained(
+        y, {"x": x[:, None], "other": other[:, None]}, EMOTION, TOPIC, **QUICK
+    )
     topics = np.eye(10)[TOPIC]
     full = adjusted(y.numpy(), np.column_stack([topics, x, other]))
     assert found["x"].value == pytest.approx(adjusted(y.numpy(), x.numpy()))
@@ -49,7 +51,7 @@ def test_p_values_of_what_says_nothing_are_uniform():
     for seed in range(150):
         y, x = drawn(2 * seed, 240), drawn(2 * seed + 1, 240, 1)
         options = {**QUICK, "n_resamples": 2, "seed": seed}
-        found = explained(y, {"x": x}, EMOTION, TOPIC, **options)
+        found = variance_explained(y, {"x": x}, EMOTION, TOPIC, **options)
         for name, values in p.items():
             values.append(found[name].p)
     steps = np.random.default_rng(0).uniform(0, 1 / 40, 150)
@@ -63,7 +65,7 @@ def test_what_goes_with_topics_by_chance_is_not_taken_for_an_effect():
         by_topic = drawn(2 * seed, 10)[TOPIC]
         x = drawn(2 * seed + 1, 10)[TOPIC] + 0.3 * drawn(1000 + seed, 240)
         y = 3.0 * by_topic + drawn(2000 + seed, 240)
-        found = explained(y, {"x": x[:, None]}, EMOTION, TOPIC, **{**QUICK, "seed": seed})
+        found = variance_explained(y, {"x": x[:, None]}, EMOTION, TOPIC, **{**QUICK, "seed": seed})
         small.append(found["x"].p <= 0.05)
     assert np.mean(small) < 0.15
 
@@ -72,26 +74,28 @@ def test_all_levels_of_a_category_may_be_given():
     level = torch.randint(3, (240,), generator=torch.Generator().manual_seed(0))
     columns = torch.nn.functional.one_hot(level, 3).double()
     y = columns[:, 1] + 0.1 * drawn(1, 240)
-    found = explained(y, {"level": columns}, EMOTION, TOPIC, **QUICK)
+    found = variance_explained(y, {"level": columns}, EMOTION, TOPIC, **QUICK)
     assert found["level"].value == pytest.approx(adjusted(y.numpy(), columns.numpy()))
 
 
 def test_a_factor_that_does_not_vary_within_emotions_has_no_share():
-    found = explained(drawn(1, 240), {"same": 7.0 * EMOTION[:, None]}, EMOTION, TOPIC, **QUICK)
+    found = variance_explained(
+        drawn(1, 240), {"same": 7.0 * EMOTION[:, None]}, EMOTION, TOPIC, **QUICK
+    )
     assert found["same"] is None
 
 
 def test_more_factors_than_stories_are_refused():
     with pytest.raises(InvalidInput, match="more stories"):
-        explained(drawn(1, 8), {}, torch.arange(4).repeat(2), torch.arange(8), **QUICK)
+        variance_explained(drawn(1, 8), {}, torch.arange(4).repeat(2), torch.arange(8), **QUICK)
 
 
 def test_one_group_alone_has_the_share_of_plain_regression():
     x = drawn(1, 30, 1)
     y = x[:, 0] + drawn(2, 30)
     r = float(np.corrcoef(x[:, 0], y)[0, 1])
-    assert explained_in(y, x) == pytest.approx(1 - (1 - r**2) * 29 / 28)
-    assert explained_in(y, torch.ones(30, 1)) is None
+    assert adjusted_r2(y, x) == pytest.approx(1 - (1 - r**2) * 29 / 28)
+    assert adjusted_r2(y, torch.ones(30, 1)) is None
 
 
 def test_within_takes_each_groups_mean_off():

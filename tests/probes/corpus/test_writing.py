@@ -29,7 +29,7 @@ class Asked:
 
 
 class Writer:
-    """A `Write` function that answers from a script, then with numbered stories, and remembers."""
+    """A `WriteFn` that answers from a script, then with numbered stories, and remembers."""
 
     def __init__(self, *script: Sequence[Answer]) -> None:
         self.script = list(script)

@@ -17,7 +17,7 @@ from small_runs import Heard, SmallRun
 
 from hooks.errors import InvalidInput
 from probes.config import ComputeSettings
-from probes.runs.workers import ClusterError, Here, OnRay, Threads, workers
+from probes.runs.workers import ClusterError, LocalWorkers, RayWorkers, ThreadWorkers, workers
 
 ROOT = Path(__file__).parents[3]
 RAY = {"compute__engine": "ray", "compute__workers": 2}
@@ -257,8 +257,8 @@ class TestMachines:
         ray = pytest.importorskip("ray")
         monkeypatch.setattr(ray, "get", lambda answers: answers)
         alike = [self.Actor("torch 2, AVX2"), self.Actor("torch 2, AVX2")]
-        assert OnRay(alike).notes() == []
-        [note] = OnRay([*alike, self.Actor("torch 2, AVX512")]).notes()
+        assert RayWorkers(alike).notes() == []
+        [note] = RayWorkers([*alike, self.Actor("torch 2, AVX512")]).notes()
         assert "2 kinds of machines (torch 2, AVX2; torch 2, AVX512)" in note
 
 
@@ -285,7 +285,7 @@ class TestHere:
     def test_units_come_in_order_with_their_results(self):
         units = [Number(3), Number(1), Number(2)]
         advanced: list[int] = []
-        done = list(Here(Counting()).map(units, advanced.append))
+        done = list(LocalWorkers(Counting()).map(units, advanced.append))
         assert done == [(units[0], 30), (units[1], 10), (units[2], 20)]
         assert advanced == [3, 1, 2]
 
@@ -294,7 +294,7 @@ class TestThreads:
     def test_every_unit_is_done_once_the_quick_ones_first(self):
         units = [Number(1, 0.3), *[Number(n, 0.01) for n in range(2, 8)]]
         advanced: list[int] = []
-        done = list(Threads(Counting(), 2).map(units, advanced.append))
+        done = list(ThreadWorkers(Counting(), 2).map(units, advanced.append))
         assert sorted(result for _, result in done) == [10, 20, 30, 40, 50, 60, 70]
         assert done[-1] == (units[0], 10)
         assert sorted(advanced) == [1, 2, 3, 4, 5, 6, 7]
@@ -303,7 +303,7 @@ class TestThreads:
         units = [Number(1), Number(2, fails=True), *[Number(3, 0.02) for _ in range(50)]]
         begun = time.monotonic()
         with pytest.raises(InvalidInput, match="this unit fails"):
-            list(Threads(Counting(), 2).map(units, lambda _count: None))
+            list(ThreadWorkers(Counting(), 2).map(units, lambda _count: None))
         assert time.monotonic() - begun < 0.5
 
 

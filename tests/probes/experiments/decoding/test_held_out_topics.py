@@ -9,7 +9,7 @@ from scipy import stats
 
 from hooks.errors import InvalidInput
 from probes import figures
-from probes.analysis.held_out import Design, dealt_within_topics, held_out_ranks_again, inner_hits
+from probes.analysis.held_out import Design, inner_hits, permute_within_topics, permuted_ranks
 from probes.analysis.statistics import permutation_p_value
 from probes.experiments import find_experiment
 from probes.experiments.decoding.held_out_topics import _limits, nested_null
@@ -69,9 +69,9 @@ def test_the_nested_p_of_noise_is_uniform():
     p = []
     for dataset in range(40):
         noise = torch.randn(2, 48, 6, generator=torch.Generator().manual_seed(dataset))
-        dealt = torch.cat([emotion[None], dealt_within_topics(design, 19, seed=dataset)])
+        dealt = torch.cat([emotion[None], permute_within_topics(design, 19, seed=dataset)])
         hits = torch.stack([
-            torch.stack([held_out_ranks_again(rows, design, [EMPTY] * 3, each) for each in dealt])
+            torch.stack([permuted_ranks(rows, design, [EMPTY] * 3, each) for each in dealt])
             for rows in noise
         ]) == 0  # fmt: skip
         inner = torch.stack([

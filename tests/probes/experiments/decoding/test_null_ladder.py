@@ -12,7 +12,7 @@ import hooks
 from hooks.reading.embeddings import mean_input_embedding
 from probes.experiments import find_experiment
 from probes.experiments.decoding.embedded_stories import embedded_stories, name_embeddings
-from probes.experiments.folds import Folds
+from probes.experiments.folds import TopicFolds
 
 EXPERIMENT = find_experiment("null-ladder")
 
@@ -149,7 +149,7 @@ def test_a_gain_that_may_be_none_is_a_limit(found):
 
 def test_embedded_stories_owe_nothing_to_the_order_of_words(real):
     model = real.subject()
-    rows, _ = embedded_stories(real, model, Folds(real, 3))
+    rows, _ = embedded_stories(real, model, TopicFolds(real, 3))
     assert rows.shape == (len(real.stories(0).emotion), model.d_model)
     assert rows.mean(dim=0).abs().max() < 1e-5
 

@@ -7,7 +7,7 @@ from probes.experiments.steering.controls import (
     shuffled_vectors,
     valence_axes,
 )
-from probes.vectors.unit import unit
+from probes.vectors.normalize import normalize
 
 
 def test_a_valence_axis_is_made_without_the_emotion_and_points_to_its_side():
@@ -21,9 +21,9 @@ def test_a_valence_axis_is_made_without_the_emotion_and_points_to_its_side():
 
 def test_dealings_of_the_labels_are_independent_and_keep_nothing_of_the_emotions(planted):
     materials = planted(strength=[3.0] * 4)
-    own = unit(materials.vectors.at(materials.layer))
+    own = normalize(materials.vectors.at(materials.layer))
     n = 60
-    drawn = unit(independent_shuffled(materials, n))
+    drawn = normalize(independent_shuffled(materials, n))
     assert len(drawn) == n
     names = torch.arange(n) % len(own)
     with_own_name = (drawn * own[names]).sum(dim=1)
@@ -31,4 +31,4 @@ def test_dealings_of_the_labels_are_independent_and_keep_nothing_of_the_emotions
     between = drawn @ drawn.T
     assert between[~torch.eye(n, dtype=torch.bool)].mean().abs() < 0.1
     # The first dealing is the one that `shuffled_vectors` gives whole.
-    assert torch.allclose(drawn[0], unit(shuffled_vectors(materials))[0], atol=1e-5)
+    assert torch.allclose(drawn[0], normalize(shuffled_vectors(materials))[0], atol=1e-5)

@@ -7,7 +7,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 import hooks
 from hooks import InvalidInput
 from hooks.reading.scoring import next_tokens
-from probes.experiments.steering.dose_cost import Budget, Cost, Gauge, on_texts, usable_dose
+from probes.experiments.steering.dose_cost import Budget, Cost, SteeringCost, on_texts, usable_dose
 
 TEXTS = [
     "The old man sat by the window and watched the rain fall on the empty street.",
@@ -23,7 +23,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def gauge(model):
-    return Gauge(model, TEXTS)
+    return SteeringCost(model, TEXTS)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_a_search_that_the_budget_does_not_end_says_so(gauge, vector):
 
 
 def test_a_clamp_that_costs_less_at_a_larger_dose_is_searched_beyond_the_first_past(model):
-    gauge = Gauge(model, TEXTS)
+    gauge = SteeringCost(model, TEXTS)
     stream = hooks.resid_post(model, TEXTS[0], layers=[2]).resid[0]
     direction = stream.mean(dim=0)
     usual = float((stream @ (direction / direction.norm())).mean())
@@ -84,11 +84,11 @@ def test_a_clamp_that_costs_less_at_a_larger_dose_is_searched_beyond_the_first_p
 
 
 def test_directions_that_take_turns_cost_what_each_costs_on_its_texts(model, vector):
-    gauge = Gauge(model, TEXTS)
+    gauge = SteeringCost(model, TEXTS)
     both = torch.stack([vector, -vector.roll(3)])
     found = gauge.mean_cost(both, 0.3, layer=2, residual_norm=10.0)
     apart = [
-        Gauge(model, [text]).cost(direction, 0.3, layers=[2], residual_norm=NORMS)
+        SteeringCost(model, [text]).cost(direction, 0.3, layers=[2], residual_norm=NORMS)
         for text, direction in zip(TEXTS, both, strict=True)
     ]
     ends = sorted(cost.kl for cost in apart)

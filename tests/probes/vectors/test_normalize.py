@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from hooks.errors import DataError
-from probes.vectors.unit import unit
+from probes.vectors.normalize import normalize
 
 
 def test_direction_stays_and_length_is_one():
     torch.testing.assert_close(
-        unit(torch.tensor([[[3.0, 4.0], [0.0, -2.0]]])),
+        normalize(torch.tensor([[[3.0, 4.0], [0.0, -2.0]]])),
         torch.tensor([[[0.6, 0.8], [0.0, -1.0]]]),
     )
 
@@ -18,7 +18,7 @@ def test_direction_stays_and_length_is_one():
 @pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
 def test_a_vector_without_a_direction_is_an_error(value):
     with pytest.raises(DataError, match="zero or holds NaN"):
-        unit(torch.tensor([[1.0, 0.0], [value, 0.0]]))
+        normalize(torch.tensor([[1.0, 0.0], [value, 0.0]]))
 
 
 def test_scores_are_made_without_importing_what_only_analysis_needs():

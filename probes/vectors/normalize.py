@@ -10,7 +10,7 @@ from torch import Tensor
 from hooks.errors import DataError
 
 
-def unit(vectors: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
+def normalize(vectors: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
     """Scale each vector to length one.
 
     Raises
