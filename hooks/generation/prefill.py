@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hooks.generation.cache import overlooks_padding, room_for, select_rows
-from hooks.generation.phases import prompts_must_be_whole
+from hooks.models.phases import prompts_must_be_whole
 from hooks.tokens.encoding import pad
 
 _MIN_SHARED = 16

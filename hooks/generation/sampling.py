@@ -29,8 +29,8 @@ from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
 from hooks.generation.cache import select_rows
-from hooks.generation.phases import generation_phase, prompt_rows, prompts_must_be_whole
 from hooks.generation.prefill import read_prompts
+from hooks.models.phases import generation_phase, prompt_rows, prompts_must_be_whole
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput, ModelError
-from hooks.generation.phases import prompt_rows
 from hooks.memory import is_out_of_memory, release_memory
 from hooks.models.backends import Backend, check_layers, plain_layers
 from hooks.models.model import LanguageModel
+from hooks.models.phases import prompt_rows
 from hooks.reading.batching import (
     DEFAULT_BATCH_TOKENS,
     balanced_batch_tokens,

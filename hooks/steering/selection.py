@@ -18,8 +18,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from hooks.generation.phases import Announcement, Phase, current_announcement
 from hooks.models.model import LanguageModel
+from hooks.models.phases import Announcement, Phase, current_announcement
 from hooks.models.watching import Inputs
 from hooks.tokens.encoding import content_mask
 from hooks.tokens.positions import Positions

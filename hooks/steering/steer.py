@@ -34,15 +34,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from hooks.generation.phases import (
+from hooks.models.backends import check_layers
+from hooks.models.model import LanguageModel
+from hooks.models.phases import (
     Phase,
     PromptRows,
     current_announcement,
     no_prefix_sharing,
     served_prompts,
 )
-from hooks.models.backends import check_layers
-from hooks.models.model import LanguageModel
 from hooks.models.watching import Inputs
 from hooks.steering.directions import (
     Directions,

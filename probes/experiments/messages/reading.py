@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks import LanguageModel
-from hooks.reading.last_token import at_end
+from hooks.generation.last_token import at_end
 from probes.vectors.normalize import normalize
 
 N_PERMUTATIONS = 2000

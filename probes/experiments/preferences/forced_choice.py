@@ -22,7 +22,7 @@ from torch import Tensor
 
 import hooks
 from hooks import InvalidInput, LanguageModel
-from hooks.reading.last_token import batch_at_end, next_token_logits
+from hooks.generation.last_token import batch_at_end, next_token_logits
 from hooks.tokens.encoding import content_places
 from hooks.tokens.positions import Spans
 from probes.experiments.preferences.bradley_terry import Pair

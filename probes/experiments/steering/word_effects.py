@@ -29,7 +29,7 @@ from torch import Tensor
 
 import hooks
 from hooks import InvalidInput, LanguageModel
-from hooks.reading.last_token import batch_at_end
+from hooks.generation.last_token import batch_at_end
 from probes.experiments.steering.controls import Controls
 from probes.experiments.steering.effects import (
     DoseResult,

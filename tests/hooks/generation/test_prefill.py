@@ -5,8 +5,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import hooks
-from hooks.generation.phases import no_prefix_sharing
 from hooks.generation.prefill import plan_beginnings, read_prompts
+from hooks.models.phases import no_prefix_sharing
 
 COMMON = tuple(range(10, 30))
 TOPICS = [tuple(range(start, start + n)) for start, n in ((40, 12), (60, 9), (80, 14))]

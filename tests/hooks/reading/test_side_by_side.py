@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import hooks
 from hooks import FromToken
-from hooks.generation.phases import PromptRows, served_prompts
+from hooks.models.phases import PromptRows, served_prompts
 from hooks.reading.side_by_side import ForwardPool, passes_at_once
 
 WORDS = ["the", "cat", "sat", "on", "a", "mat", "and", "looked", "at", "every", "old", "door"]
@@ -99,7 +99,7 @@ def test_threads_are_given_back_also_after_an_error(three_threads):
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_work_sees_what_its_caller_announced_and_makes_no_gradients(n):
-    with ForwardPool(n) as crew, hooks.generation.phases.prompt_rows([7, 8], 9):
+    with ForwardPool(n) as crew, hooks.models.phases.prompt_rows([7, 8], 9):
         running = [crew.submit(lambda: (served_prompts(), torch.is_grad_enabled()))] * n
         assert [one.result() for one in running] == [(PromptRows([7, 8], 9), False)] * n
 

@@ -8,8 +8,8 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from hooks import InvalidInput
+from hooks.generation.last_token import at_end, next_token_logits
 from hooks.generation.sampling import stop_ids
-from hooks.reading.last_token import at_end, next_token_logits
 from hooks.steering import steer as steering
 
 TEXTS = ["She ran down the hill.", "The old man sat by the window and watched the rain fall."]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import hooks
-from hooks.reading.last_token import at_end, batch_at_end
+from hooks.generation.last_token import at_end, batch_at_end
 
 TEXTS = [
     "She ran down the hill and the rain fell on the empty street.",

@@ -13,10 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from hooks.generation.phases import prompt_rows
 from hooks.generation.prefill import read_prompts
 from hooks.models.backends import check_layers
 from hooks.models.model import LanguageModel
+from hooks.models.phases import prompt_rows
 from hooks.reading.batching import DEFAULT_BATCH_TOKENS, batches_by_length
 from hooks.tokens.encoding import pad
 
