@@ -21,8 +21,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from probes.analysis.findings import Estimate
 from probes.analysis.geometry import adjusted_rand_index, kmeans_labels, principal_components
-from probes.analysis.intervals import Estimate
 from probes.analysis.statistics import (
     bootstrap_indices,
     interval_of_best,

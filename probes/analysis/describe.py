@@ -15,7 +15,7 @@ from torch import Tensor
 
 from probes.analysis import geometry, logit_lens
 from probes.analysis.agreement import match_component, rating_table
-from probes.analysis.intervals import Estimate
+from probes.analysis.intervals import mean_of_draws
 from probes.analysis.statistics import binomial_interval, bootstrap_indices, spread_interval
 from probes.vectors.denoising import project_out
 
@@ -130,7 +130,7 @@ def _clusters(
     labels = geometry.kmeans_labels(vectors, n_clusters, seed, unit_norm)
     resampled = [geometry.kmeans_labels(one, n_clusters, seed, unit_norm) for one in again]
     agreements = torch.tensor([geometry.adjusted_rand_index(labels, one) for one in resampled])
-    stable = Estimate.of_draws(agreements) if len(resampled) >= 2 and n_topics >= 2 else None
+    stable = mean_of_draws(agreements) if len(resampled) >= 2 and n_topics >= 2 else None
     return {
         "k": n_clusters,
         "labels": labels.tolist(),

@@ -8,62 +8,48 @@ Contract: pure; a rank is how many other emotions scored at least as high as the
 """
 
 import math
-from dataclasses import asdict, dataclass
 
 import torch
 from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from probes.analysis.findings import Estimate
 from probes.analysis.statistics import bootstrap_indices, percentile_interval, spread_interval
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A number with a 95% interval."""
+def estimate_from_draws(value: float, draws: Float[Tensor, "resample"]) -> Estimate:
+    """Return a number with the central 95% of what it was when data were drawn again."""
+    low, high = percentile_interval(draws)
+    return Estimate(float(value), float(low), float(high))
 
-    value: float
-    low: float
-    high: float
 
-    def to_json(self) -> dict[str, float]:
-        """Return plain values."""
-        return asdict(self)
+def estimate_from_spread(
+    value: float,
+    draws: Float[Tensor, "resample"],
+    n_units: int,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> Estimate | None:
+    """Return a number with an interval around it, as wide as its draws (`spread_interval`).
 
-    @classmethod
-    def from_draws(cls, value: float, draws: Float[Tensor, "resample"]) -> "Estimate":
-        """Return a number with the central 95% of what it was when data were drawn again."""
-        low, high = percentile_interval(draws)
-        return cls(float(value), float(low), float(high))
+    The ends are cut at the least and the most that it can be. None with fewer than two draws, or
+    than two units to draw from.
+    """
+    if n_units < 2 or len(draws) < 2:
+        return None
+    low, high = spread_interval(torch.tensor(value, dtype=torch.float64), draws, n_units)
+    # Rounding may leave the number itself outside of what it can be.
+    ends = min(value, max(least, float(low))), max(value, min(most, float(high)))
+    return Estimate(float(value), *ends)
 
-    @classmethod
-    def from_spread(
-        cls,
-        value: float,
-        draws: Float[Tensor, "resample"],
-        n_units: int,
-        *,
-        least: float = -math.inf,
-        most: float = math.inf,
-    ) -> "Estimate | None":
-        """Return a number with an interval around it, as wide as its draws (`spread_interval`).
 
-        The ends are cut at the least and the most that it can be. None with fewer than two draws,
-        or than two units to draw from.
-        """
-        if n_units < 2 or len(draws) < 2:
-            return None
-        low, high = spread_interval(torch.tensor(value, dtype=torch.float64), draws, n_units)
-        # Rounding may leave the number itself outside of what it can be.
-        ends = min(value, max(least, float(low))), max(value, min(most, float(high)))
-        return cls(float(value), *ends)
-
-    @classmethod
-    def of_draws(cls, draws: Float[Tensor, "resample"]) -> "Estimate":
-        """Return the mean of draws with the central 95% of them; its ends hold the mean."""
-        mean = float(draws.double().mean())
-        low, high = (float(end) for end in percentile_interval(draws))
-        return cls(mean, min(low, mean), max(high, mean))
+def mean_of_draws(draws: Float[Tensor, "resample"]) -> Estimate:
+    """Return the mean of draws with the central 95% of them; its ends hold the mean."""
+    mean = float(draws.double().mean())
+    low, high = (float(end) for end in percentile_interval(draws))
+    return Estimate(mean, min(low, mean), max(high, mean))
 
 
 def topic_counts(topic: Int[Tensor, "row"], n_resamples: int, seed: int) -> Float[Tensor, "r t"]:
@@ -84,7 +70,7 @@ def mean_by_topics(
     sums = torch.zeros(counts.shape[1], dtype=torch.float64)
     sums.index_add_(0, topic, values.double())
     sizes = torch.bincount(topic, minlength=counts.shape[1]).double()
-    return Estimate.from_draws(float(values.double().mean()), (counts @ sums) / (counts @ sizes))
+    return estimate_from_draws(float(values.double().mean()), (counts @ sums) / (counts @ sizes))
 
 
 def top_k(
@@ -129,4 +115,4 @@ def balanced(
         return reduce(recall, "resample emotion -> resample", "sum") / shown
 
     value = share(torch.ones(1, counts.shape[1], dtype=torch.float64))
-    return Estimate.from_draws(float(value), share(counts))
+    return estimate_from_draws(float(value), share(counts))

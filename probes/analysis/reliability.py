@@ -25,8 +25,8 @@ from jaxtyping import Float
 from scipy import stats
 from torch import Tensor
 
+from probes.analysis.findings import Estimate
 from probes.analysis.held_out import CellSums, NeutralBasis
-from probes.analysis.intervals import Estimate
 
 MAX_GROUPS = 20
 """Groups of topics that are left out one after another; single topics where there are fewer."""

@@ -1,8 +1,10 @@
-"""Experiments that could prove a vector wrong: one module each.
+"""Experiments that could prove a vector wrong: one module each, in wings by what they ask.
 
-Every experiment has the same shape: `Materials` in, a `Measured` out, figures made from what was
-measured. Its module holds them as ``EXPERIMENT``; this page lists them in the order in which they
-are run. Each leaves one file, ``analysis/NAME.json`` (underscores for hyphens).
+Every experiment has the same shape: `Materials` in, a frozen dataclass out that is a `Result`. What
+it says (`Result.findings`), its one paragraph and its figures are methods of that class, so what
+the numbers are called is known in one module. Its module holds it as ``EXPERIMENT``; this page
+lists them in the order in which they are run. Each leaves one file, ``analysis/NAME.json``
+(underscores for hyphens): the fields of the result, and what it says in words beside them.
 
 Contract
 --------
@@ -13,61 +15,115 @@ Contract
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from hooks.errors import InvalidInput
+from hooks.errors import DataError, InvalidInput
+from probes.analysis.findings import Finding, RunNumber
 
 if TYPE_CHECKING:
     from probes.figures import Figure
     from probes.runs.materials import Materials
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What an experiment found.
+class Result:
+    """What an experiment measured; a frozen dataclass of plain values is made from it.
 
-    Attributes
-    ----------
-    values
-        Plain values as JSON holds them: all that the figures need, and n, intervals, controls.
-    rows
-        The few lines that belong in the table of a run: what, value with interval and control.
-    paragraph
-        What was asked, what was found, what could have shown otherwise; for the report.
-    limits
-        One sentence for each thing that was missing or weak in this run.
+    Fields hold what JSON holds (numbers, texts, lists, mappings, other dataclasses): all that the
+    words and figures need, with n, intervals and controls. Tensors do not belong here.
     """
 
-    values: dict[str, Any]
-    rows: Sequence[tuple[str, str]]
-    paragraph: str
-    limits: Sequence[str] = ()
+    def findings(self) -> Sequence[Finding]:
+        """Say what was found, the most important first; lines, claims and limits come from it."""
+        raise NotImplementedError
 
-    def to_json(self) -> dict[str, Any]:
-        """Return one mapping: the values beside rows, paragraph and limits."""
-        return {
-            **self.values,
-            "rows": [list(row) for row in self.rows],
-            "paragraph": self.paragraph,
-            "limits": list(self.limits),
-        }
+    def paragraph(self) -> str:
+        """Tell what was asked, what was found, and what could have shown otherwise."""
+        raise NotImplementedError
+
+    def limits(self) -> Sequence[str]:
+        """One sentence for each thing that was weak in this run and is no finding."""
+        return ()
+
+    def figures(self) -> "dict[str, Figure]":
+        """Descriptions by file name."""
+        return {}
+
+    def paper_numbers(self) -> Mapping[str, RunNumber | str]:
+        """Return what stands beside the paper's numbers, by their names, or why nothing does."""
+        return {}
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """One experiment.
+class NotMeasured(Result):
+    """What an experiment leaves where a run has too little for it.
 
     Attributes
     ----------
-    measure
-        Runs it.
-    figures
-        Descriptions by file name, from what `Measured.to_json` gave; none where nothing could be
-        measured.
+    name
+        The experiment's, as the head of a line.
+    why
+        What it needs and what the run has: ``needs 3 topics or more, this run has 2``.
     """
 
-    measure: "Callable[[Materials], Measured]"
-    figures: "Callable[[Mapping[str, Any]], dict[str, Figure]]"
+    name: str
+    not_measured: str
+
+    def findings(self) -> Sequence[Finding]:
+        """Say that there is none."""
+        return [Finding(self.name, None, "not measured", note=self.not_measured)]
+
+    def paragraph(self) -> str:
+        """Say what was missing."""
+        return f"{self.name}: {self.not_measured}."
+
+
+ResultT = TypeVar("ResultT", bound=Result)
+
+
+@dataclass(frozen=True)
+class Experiment(Generic[ResultT]):
+    """One experiment: the class of its result, and the function that measures it."""
+
+    result: type[ResultT]
+    measure: "Callable[[Materials], ResultT | NotMeasured]"
+
+    def read(self, content: Mapping[str, Any]) -> ResultT | NotMeasured:
+        """Make the result of what `to_json` gave.
+
+        Raises
+        ------
+        DataError
+            When it is damaged, or was made by an earlier version that measured otherwise.
+        """
+        from pydantic import TypeAdapter, ValidationError
+
+        kind = NotMeasured if "not_measured" in content else self.result
+        try:
+            return TypeAdapter(kind).validate_python(dict(content))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise DataError(
+                f"{content.get('experiment', kind.__name__)}: expected a result of this version, "
+                f"got a file in which {where or 'something'} is wrong ({first['msg']}). Measure "
+                "again: --restart=validate"
+            ) from error
+
+
+def to_json(result: Any) -> dict[str, Any]:
+    """Return the fields of a result as plain values, and what it says in words beside them."""
+    from pydantic import TypeAdapter
+
+    if not isinstance(result, Result):
+        return result.to_json()
+    findings = result.findings()
+    derived = [finding.limit for finding in findings]
+    return {
+        **TypeAdapter(type(result)).dump_python(result, mode="json"),
+        "rows": [[finding.name, finding.line] for finding in findings],
+        "paragraph": result.paragraph(),
+        "limits": [*(limit for limit in derived if limit is not None), *result.limits()],
+    }
 
 
 @dataclass(frozen=True)

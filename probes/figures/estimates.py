@@ -9,10 +9,30 @@ Contract
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Protocol
 
 from probes.figures.description import Line, Part
-from probes.figures.reading import interval, number, numbers
+from probes.figures.reading import number, numbers
+
+
+class WithInterval(Protocol):
+    """A number with an interval, as `probes.analysis.findings.Estimate` is."""
+
+    @property
+    def value(self) -> float:
+        """The number."""
+        ...
+
+    @property
+    def low(self) -> float | None:
+        """Lower end, None without an interval."""
+        ...
+
+    @property
+    def high(self) -> float | None:
+        """Upper end, None without an interval."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -31,15 +51,13 @@ class Bar:
     ends: tuple[float, float] | None = None
 
 
-def bar_of(label: str, kind: str, estimate: Mapping[str, Any], where: str) -> Bar:
-    """Make a bar of an estimate.
-
-    Raises
-    ------
-    DataError
-        When a number is missing or not finite.
-    """
-    return Bar(label, kind, number(estimate["value"], where), interval(estimate, where))
+def bar_of(
+    label: str, kind: str, estimate: "WithInterval | Mapping[str, Any]", where: str = ""
+) -> Bar:
+    """Make a bar of an estimate."""
+    it = _as_estimate(estimate)
+    ends = None if it.low is None or it.high is None else (it.low, it.high)
+    return Bar(label, kind, number(it.value, where or label), ends)
 
 
 def bars_by_kind(
@@ -71,17 +89,19 @@ def bars_by_kind(
 
 
 def line_of(
-    name: str, x: tuple[float, ...], estimates: Iterable[Mapping[str, Any]], where: str
+    name: str,
+    x: tuple[float, ...],
+    estimates: "Iterable[WithInterval | Mapping[str, Any]]",
+    where: str = "",
 ) -> Line:
-    """Make a line of estimates, with their intervals as its band.
-
-    Raises
-    ------
-    DataError
-        When a number is missing or not finite.
-    """
-    found = list(estimates)
+    """Make a line of estimates, with their intervals as its band."""
+    numbered = [_as_estimate(each) for each in estimates]
     y, low, high = (
-        numbers((each[key] for each in found), where) for key in ("value", "low", "high")
+        numbers((getattr(each, key) for each in numbered), where or name)
+        for key in ("value", "low", "high")
     )
     return Line(name=name, x=x, y=y, low=low, high=high)
+
+
+def _as_estimate(given: "WithInterval | Mapping[str, Any]") -> Any:
+    return SimpleNamespace(**given) if isinstance(given, Mapping) else given

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hooks.errors import EmotionLensError
-from probes.experiments import EXPERIMENTS, Entry, find_experiment
+from probes.experiments import EXPERIMENTS, Entry, find_experiment, to_json
 from probes.report import scorecard
 from probes.runs.folder import Run
 from probes.runs.materials import Materials
@@ -64,7 +64,7 @@ def measure(
             continue
         seconds = round(time.monotonic() - start, 2)
         about = {"experiment": entry.name, "question": entry.question, "seconds": seconds}
-        write_json(path, {**about, **measured.to_json()})
+        write_json(path, {**about, **to_json(measured)})
     return failed
 
 

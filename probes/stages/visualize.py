@@ -25,7 +25,7 @@ def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  
     for experiment in EXPERIMENTS:
         result = run.root / experiment.file
         if result.is_file():
-            described |= find_experiment(experiment.name).figures(read_json(result))
+            described |= find_experiment(experiment.name).read(read_json(result)).figures()
     with reporter.task("drawing figures", 1, "set") as advance:
         paths = figures.draw_all(described, run.root / "figures")
         advance(1)

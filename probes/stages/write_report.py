@@ -87,7 +87,7 @@ def gather(materials: Materials) -> Contents:
 
 
 def _trial(entry: Entry, result: Mapping[str, Any]) -> Trial:
-    described = find_experiment(entry.name).figures(result)
+    described = find_experiment(entry.name).read(result).figures()
     return Trial(
         name=entry.name,
         question=result.get("question", entry.question),

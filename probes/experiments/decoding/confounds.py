@@ -21,7 +21,6 @@ from torch import Tensor
 from hooks.errors import InvalidInput
 from probes.analysis.held_out import held_out_scores
 from probes.analysis.variance_explained import TOPIC, adjusted_r2, variance_explained
-from probes.experiments import Experiment, Measured
 from probes.experiments.decoding.figures import explained_by_emotion, robust_bars
 from probes.experiments.decoding.robustness import (
     STATISTICS,
@@ -31,6 +30,7 @@ from probes.experiments.decoding.robustness import (
 )
 from probes.experiments.decoding.story_traits import narrator, writers
 from probes.experiments.folds import MIN_TOPICS, TopicFolds
+from probes.experiments.legacy import Experiment, Measured
 from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
 from probes.runs.materials import Materials, Stories

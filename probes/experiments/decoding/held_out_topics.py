@@ -29,8 +29,8 @@ from probes.analysis.held_out import (
 )
 from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top_k
 from probes.analysis.statistics import permutation_p_value
-from probes.experiments import Experiment, Measured
 from probes.experiments.folds import MIN_TOPICS, TopicFolds
+from probes.experiments.legacy import Experiment, Measured
 from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.description import Line, Lines, Panel

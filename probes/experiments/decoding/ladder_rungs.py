@@ -41,7 +41,7 @@ from probes.analysis.held_out import (
     scores,
     vectors_of_all_topics,
 )
-from probes.analysis.intervals import Estimate, mean_by_topics
+from probes.analysis.intervals import estimate_from_spread, mean_by_topics, mean_of_draws
 from probes.experiments.decoding.embedded_stories import embedded_stories, name_embeddings
 from probes.experiments.folds import TopicFolds
 from probes.runs.materials import Materials
@@ -137,7 +137,7 @@ class Ladder:
         ari, again = self._ari(vectors), self._ari_again(name)
         clusters = None
         if ari is not None:
-            clusters = Estimate.from_spread(ari, again, design.n_topics, least=-1.0, most=1.0)
+            clusters = estimate_from_spread(ari, again, design.n_topics, least=-1.0, most=1.0)
         layer = self._layer.get(name)
         return {
             "name": name if layer is None else f"{name} ({layer})",
@@ -155,7 +155,7 @@ class Ladder:
         again = [self._ari_again(name) for name in (CHOSEN, EMBEDDINGS)]
         values = [self._ari(self._vectors(name)) or 0.0 for name in (CHOSEN, EMBEDDINGS)]
         change, n_topics = values[0] - values[1], self.folds.design.n_topics
-        clusters = Estimate.from_spread(change, again[0] - again[1], n_topics)
+        clusters = estimate_from_spread(change, again[0] - again[1], n_topics)
         paired = self._hits[CHOSEN].double() - self._hits[EMBEDDINGS].double()
         return {
             "valence": valence,
@@ -220,4 +220,4 @@ class Ladder:
 
 def _spread(draws: Sequence[float]) -> dict[str, float] | None:
     """Mean of draws with the central 95% of them."""
-    return Estimate.of_draws(torch.tensor(draws, dtype=torch.float64)).to_json() if draws else None
+    return mean_of_draws(torch.tensor(draws, dtype=torch.float64)).to_json() if draws else None

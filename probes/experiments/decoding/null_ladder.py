@@ -17,9 +17,9 @@ What the model adds is the analyzed layer less the input embeddings, with an int
 from collections.abc import Mapping
 from typing import Any
 
-from probes.experiments import Experiment, Measured
 from probes.experiments.decoding.ladder_rungs import CHOSEN, EMBEDDINGS, Ladder
 from probes.experiments.folds import MIN_TOPICS
+from probes.experiments.legacy import Experiment, Measured
 from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
 from probes.figures.description import Bars

@@ -45,7 +45,7 @@ from probes.analysis.held_out import (
     scores,
     vectors_of_all_topics,
 )
-from probes.analysis.intervals import Estimate, mean_by_topics
+from probes.analysis.intervals import estimate_from_spread, mean_by_topics
 from probes.experiments.folds import NeutralKind, TopicFolds, basis_of
 from probes.runs.materials import Materials
 
@@ -171,7 +171,7 @@ class Headline:
             result[scale] = interval_of(match).to_json()
         if (own := found.clusters) is not None:
             n_topics = self.sample.design.n_topics
-            clusters = Estimate.from_spread(own.ari, own.again, n_topics, least=-1.0, most=1.0)
+            clusters = estimate_from_spread(own.ari, own.again, n_topics, least=-1.0, most=1.0)
             result["clusters"] = None if clusters is None else clusters.to_json()
         return {**result, "accuracy": self._accuracy(found.hits)}
 
@@ -186,7 +186,7 @@ class Headline:
         old, new = before.clusters, after.clusters
         if old is not None and new is not None:
             drawn = new.again - old.again
-            change = Estimate.from_spread(new.ari - old.ari, drawn, self.sample.design.n_topics)
+            change = estimate_from_spread(new.ari - old.ari, drawn, self.sample.design.n_topics)
             result["clusters"] = None if change is None else change.to_json()
         return {**result, "accuracy": self._accuracy(after.hits - before.hits)}
 

@@ -7,32 +7,145 @@ many stories on each as here.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from probes.analysis.findings import Control, Estimate, Finding
 from probes.analysis.held_out import CellSums
-from probes.analysis.intervals import Estimate
+from probes.analysis.intervals import estimate_from_draws
 from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
 from probes.analysis.statistics import bootstrap_indices
-from probes.experiments import Experiment, Measured
+from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.folds import TopicFolds
-from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.description import Bars, Line, Lines, Panel, Part
 from probes.figures.estimates import line_of
-from probes.figures.reading import need, number, numbers
 from probes.runs.materials import Materials
 
 WANTED = (0.8, 0.9)
+_NAME = "Sample size"
 _MIN_TOPICS = 4
 
 
-def measure(materials: Materials) -> Measured:
+@dataclass(frozen=True)
+class StoriesNeeded:
+    """Stories per emotion that a reliability would take; None where no number of them does."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "no number of stories"
+        most = "no limit" if self.high is None else f"{math.ceil(self.high)}"
+        low = math.ceil(self.low or 0)
+        return f"{math.ceil(self.value)} stories per emotion [{low}, {most}]"
+
+
+@dataclass(frozen=True)
+class SampleSize(Result):
+    """Agreement of vectors from disjoint topics.
+
+    Attributes
+    ----------
+    sizes
+        Topics on each side.
+    cosine, other_emotions
+        Mean cosine of two vectors of one emotion, and of different emotions, for each size.
+    half
+        The same for halves of all topics.
+    reliability, reliability_interval
+        Of each emotion's vector from all topics; None where its stories are on too few.
+    needed
+        By the reliability that is wanted.
+    """
+
+    model: str
+    layer: int
+    emotions: Sequence[str]
+    n_topics: int
+    stories_per_topic: float
+    n_splits: int
+    sizes: Sequence[int]
+    cosine: Sequence[Estimate]
+    other_emotions: Sequence[float]
+    half: Estimate
+    reliability: Mapping[str, float | None]
+    reliability_interval: Mapping[str, tuple[float, float] | None]
+    mean_reliability: float
+    mean_reliability_interval: tuple[float, float]
+    needed: Mapping[str, StoriesNeeded]
+
+    @property
+    def mean(self) -> Estimate:
+        """Reliability over all emotions."""
+        return Estimate(self.mean_reliability, *self.mean_reliability_interval)
+
+    def findings(self) -> list[Finding]:
+        """Say how reliable the vectors are and how many stories they need."""
+        known = {name: r for name, r in self.reliability.items() if r is not None}
+        weakest = min(known, key=lambda name: known[name])
+        interval = self.reliability_interval[weakest]
+        lowest = Estimate(known[weakest], *(interval or (None, None)))
+        needed = "; ".join(f"for {wanted}: {stories}" for wanted, stories in self.needed.items())
+        return [
+            Finding(
+                "reliability of the vectors",
+                self.mean,
+                "described",
+                n=f"{self.n_topics} topics left out in turn, {len(known)} emotions",
+                control=Control("other emotions", Estimate(self.other_emotions[-1])),
+                note=f"cosine of halves {self.half}; weakest: {weakest} {lowest}",
+                rule="How far vectors from other topics would agree with these; 1 is wholly.",
+            ),
+            Finding(
+                f"stories needed, on more topics at {self.stories_per_topic:.1f} a topic",
+                None,
+                "described",
+                note=needed,
+            ),
+        ]
+
+    def paragraph(self) -> str:
+        """Tell how the topics were split, and what it says of the vectors."""
+        needed = ", ".join(f"{wanted} would take {it}" for wanted, it in self.needed.items())
+        return (
+            f"Vectors of layer {self.layer} were made twice from disjoint halves of the "
+            f"{self.n_topics} topics ({self.n_splits} splits). The two vectors of an emotion have "
+            f"a cosine of {self.half} on average (95% interval over topics), vectors of different "
+            f"emotions {self.other_emotions[-1]:+.2f}. By the Spearman-Brown formula the vectors "
+            f"from all topics have a reliability of {self.mean}; {needed}. That is for more topics "
+            f"of {self.stories_per_topic:.1f} stories each: more stories on the same topics help "
+            "less, since what a topic does to a vector stays."
+        )
+
+    def limits(self) -> list[str]:
+        """Say when the vectors are less reliable than the least that is wanted."""
+        if self.mean_reliability >= WANTED[0]:
+            return []
+        return [
+            f"{_NAME}: with {self.n_topics} topics x {self.stories_per_topic:.1f} stories the "
+            f"vectors' reliability is {self.mean_reliability:.2f}; {WANTED[0]} would take "
+            f"{self.needed[str(WANTED[0])]}, on more topics."
+        ]
+
+    def figures(self) -> dict[str, Figure]:
+        """Describe the curve, and every emotion's reliability."""
+        return {
+            "sample_size": _curve(self),
+            "reliability_by_emotion": _by_emotion(self),
+        }
+
+
+def measure(materials: Materials) -> SampleSize | NotMeasured:
     """Split topics in halves, and in smaller disjoint parts."""
     n_topics = len(materials.topics)
     if n_topics < _MIN_TOPICS:
-        return _left_out(f"needs {_MIN_TOPICS} topics or more, this run has {n_topics}", "too few")
+        why = f"needs {_MIN_TOPICS} topics or more, this run has {n_topics}"
+        return NotMeasured(_NAME, why)
     settings, layer = materials.config.validation, materials.layer
     folds = TopicFolds(materials, 2)
     cells, basis = CellSums(folds.rows(layer), folds.design), folds.basis(layer)()
@@ -49,149 +162,63 @@ def measure(materials: Materials) -> Measured:
             control.append(float(other.nanmean()))
             advance(1)
         if not all(map(math.isfinite, control)):
-            return _left_out("no two emotions are on the same topics", "nothing to compare with")
+            return NotMeasured(_NAME, "no two emotions are on the same topics")
         each, mean = split_half(cells, basis, topics, half, **options)
         advance(1)
 
     def whole(cosine: float) -> float:
         return spearman_brown(max(cosine, 0.0), n_topics / half)
 
+    def ends(estimate: Estimate) -> tuple[float, float]:
+        low, high = estimate.ends
+        return whole(low), whole(high)
+
+    by_emotion = dict(zip(materials.emotions, each, strict=True))
     stories = float(folds.design.weight.sum()) / (n_topics * len(materials.emotions))
-    values = {
-        "model": materials.index["model"],
-        "layer": layer,
-        "emotions": materials.emotions,
-        "n_topics": n_topics,
-        "stories_per_topic": stories,
-        "n_splits": settings.n_refits,
-        "sizes": sizes,
-        "cosine": curve,
-        "other_emotions": control,
-        "half": mean.to_json(),
-        "reliability": {
-            emotion: None if found is None else whole(found.value)
-            for emotion, found in zip(materials.emotions, each, strict=True)
-        },
-        "reliability_interval": {
-            emotion: None if found is None else [whole(found.low), whole(found.high)]
-            for emotion, found in zip(materials.emotions, each, strict=True)
-        },
-        "mean_reliability": whole(mean.value),
-        "mean_reliability_interval": [whole(mean.low), whole(mean.high)],
-        "needed": {str(wanted): _needed(mean, wanted, half * stories) for wanted in WANTED},
-    }
-    return Measured(values, _rows(values), _paragraph(values), _limits(values))
-
-
-def _left_out(why: str, short: str) -> Measured:
-    said = f"Sample size: {why}."
-    return Measured({"sizes": None}, [("sample size", f"not measured: {short}")], said, [said])
-
-
-def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe the curve, and every emotion's reliability."""
-    if values["sizes"] is None:
-        return {}
-    return {
-        "sample_size": sample_size_curve(values),
-        "reliability_by_emotion": reliability_by_emotion(values),
-    }
-
-
-EXPERIMENT = Experiment(measure, figures)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _over_emotions(cosine: torch.Tensor, materials: Materials) -> dict[str, float]:
-    """Mean over emotions, with an interval from emotions drawn again."""
-    there = cosine[cosine.isfinite()].double()
-    draws = bootstrap_indices(len(there), materials.config.validation.n_bootstrap, materials.seed)
-    return Estimate.from_draws(float(there.mean()), there[draws].mean(dim=1)).to_json()
-
-
-def _needed(halves: Estimate, wanted: float, size: float) -> dict[str, float | None]:
-    """Stories for a reliability; halves that agree more need fewer, so the ends change places."""
-    ends = {"value": halves.value, "low": halves.high, "high": halves.low}
-    return {key: _finite(factor_needed(end, wanted) * size) for key, end in ends.items()}
-
-
-def _stories(found: Mapping[str, float | None]) -> str:
-    value, low, high = found["value"], found["low"], found["high"]
-    if value is None:
-        return "no number of stories"
-    most = "no limit" if high is None else f"{math.ceil(high)}"
-    return f"{math.ceil(value)} stories per emotion [{math.ceil(low or 0)}, {most}]"
-
-
-def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    known = {name: r for name, r in values["reliability"].items() if r is not None}
-    weakest = min(known, key=lambda name: known[name])
-    return [
-        (
-            "reliability of the vectors",
-            f"{_with(values['mean_reliability'], values['mean_reliability_interval'])} (cosine of "
-            f"halves {estimate(values['half'])}, n={values['n_topics']} topics left out in turn, "
-            f"{len(known)} emotions; other emotions {values['other_emotions'][-1]:+.2f}); weakest: "
-            f"{weakest} {_with(known[weakest], values['reliability_interval'][weakest])}",
-        ),
-        (
-            f"stories needed, on more topics at {values['stories_per_topic']:.1f} a topic",
-            "; ".join(
-                f"for {wanted}: {_stories(found)}" for wanted, found in values["needed"].items()
-            ),
-        ),
-    ]
-
-
-def _with(value: float, interval: Sequence[float]) -> str:
-    return estimate({"value": value, "low": interval[0], "high": interval[1]})
-
-
-def _paragraph(values: Mapping[str, Any]) -> str:
-    return (
-        f"Vectors of layer {values['layer']} were made twice from disjoint halves of the "
-        f"{values['n_topics']} topics ({values['n_splits']} splits). The two vectors of an emotion "
-        f"have a cosine of {estimate(values['half'])} on average (95% interval over topics), "
-        f"vectors of different emotions {values['other_emotions'][-1]:+.2f}. By the Spearman-Brown "
-        "formula the vectors from all topics have a reliability of "
-        f"{_with(values['mean_reliability'], values['mean_reliability_interval'])}; "
-        + ", ".join(
-            f"{wanted} would take {_stories(found)}" for wanted, found in values["needed"].items()
-        )
-        + f". That is for more topics of {values['stories_per_topic']:.1f} stories each: more "
-        "stories on the same topics help less, since what a topic does to a vector stays."
+    return SampleSize(
+        model=materials.index["model"],
+        layer=layer,
+        emotions=materials.emotions,
+        n_topics=n_topics,
+        stories_per_topic=stories,
+        n_splits=settings.n_refits,
+        sizes=sizes,
+        cosine=curve,
+        other_emotions=control,
+        half=mean,
+        reliability={name: it and whole(it.value) for name, it in by_emotion.items()},
+        reliability_interval={name: it and ends(it) for name, it in by_emotion.items()},
+        mean_reliability=whole(mean.value),
+        mean_reliability_interval=ends(mean),
+        needed={str(wanted): _needed(mean, wanted, half * stories) for wanted in WANTED},
     )
 
 
-def _limits(values: Mapping[str, Any]) -> list[str]:
-    if values["mean_reliability"] >= WANTED[0]:
-        return []
-    return [
-        f"Sample size: with {values['n_topics']} topics x {values['stories_per_topic']:.1f} "
-        f"stories the vectors' reliability is {values['mean_reliability']:.2f}; "
-        f"{WANTED[0]} would take {_stories(values['needed'][str(WANTED[0])])}, on more topics."
-    ]
+EXPERIMENT = Experiment(SampleSize, measure)
 
 
-def sample_size_curve(found: Mapping[str, Any]) -> Lines:
-    """Describe the cosine of an emotion's two vectors as topics are added.
+def _over_emotions(cosine: torch.Tensor, materials: Materials) -> Estimate:
+    """Mean over emotions, with an interval from emotions drawn again."""
+    there = cosine[cosine.isfinite()].double()
+    draws = bootstrap_indices(len(there), materials.config.validation.n_bootstrap, materials.seed)
+    return estimate_from_draws(float(there.mean()), there[draws].mean(dim=1))
 
-    Raises
-    ------
-    DataError
-        A part is missing or not finite.
-    """
-    sizes = numbers(need(found, "sizes", "sample_size"), "sample_size.sizes")
-    cosine = need(found, "cosine", "sample_size")
-    other = numbers(need(found, "other_emotions", "sample_size"), "sample_size.other_emotions")
-    same = line_of("same emotion", sizes, cosine, "sample_size.cosine")
+
+def _needed(halves: Estimate, wanted: float, size: float) -> StoriesNeeded:
+    """Stories for a reliability; halves that agree more need fewer, so the ends change places."""
+    low, high = halves.ends
+    needed = (factor_needed(end, wanted) * size for end in (halves.value, high, low))
+    return StoriesNeeded(*(stories if math.isfinite(stories) else None for stories in needed))
+
+
+def _curve(result: SampleSize) -> Lines:
+    """Describe the cosine of an emotion's two vectors as topics are added."""
+    sizes = tuple(map(float, result.sizes))
+    other = tuple(result.other_emotions)
     return Lines(
         title="How many stories a vector needs",
-        subtitle=f"{found['model']}, layer {found['layer']}, {len(found['emotions'])} emotions, "
-        f"{found['stories_per_topic']:.1f} stories per topic, {found['n_splits']} splits",
+        subtitle=f"{result.model}, layer {result.layer}, {len(result.emotions)} emotions, "
+        f"{result.stories_per_topic:.1f} stories per topic, {result.n_splits} splits",
         caption="Cosine of two vectors of the same emotion, each made from its own topics; the "
         "band is the 95% interval over emotions. The lower line: vectors of different emotions. "
         "Where the upper line still climbs, more topics would change the vectors.",
@@ -200,44 +227,31 @@ def sample_size_curve(found: Mapping[str, Any]) -> Lines:
             Panel(
                 y_label="cosine",
                 lines=(
-                    same,
+                    line_of("same emotion", sizes, result.cosine),
                     Line(name="different emotions", x=sizes, y=other),
                 ),
-                y_limits=(min(-0.1, *(each["low"] for each in cosine), *other), 1.02),
+                y_limits=(min(-0.1, *(each.ends[0] for each in result.cosine), *other), 1.02),
             ),
         ),
     )
 
 
-def reliability_by_emotion(found: Mapping[str, Any]) -> Bars:
-    """Describe each emotion's reliability, the lowest first.
-
-    Raises
-    ------
-    DataError
-        A part is missing or not finite.
-    """
-    known = {
-        emotion: number(value, f"sample_size.reliability.{emotion}")
-        for emotion, value in need(found, "reliability", "sample_size").items()
-        if value is not None
-    }
+def _by_emotion(result: SampleSize) -> Bars:
+    """Describe each emotion's reliability, the lowest first."""
+    known = {emotion: value for emotion, value in result.reliability.items() if value is not None}
     order = sorted(known, key=lambda emotion: known[emotion])
-    ends = need(found, "reliability_interval", "sample_size")
-    intervals = tuple((float(ends[name][0]), float(ends[name][1])) for name in order)
-    mean = number(need(found, "mean_reliability", "sample_size"), "sample_size.mean_reliability")
     return Bars(
         title="How reliable each emotion's vector is",
-        subtitle=f"{found['model']}, layer {found['layer']}, {found['n_topics']} topics x "
-        f"{found['stories_per_topic']:.1f} stories, {found['n_splits']} splits in halves",
+        subtitle=f"{result.model}, layer {result.layer}, {result.n_topics} topics x "
+        f"{result.stories_per_topic:.1f} stories, {result.n_splits} splits in halves",
         caption="Cosine of an emotion's vectors from two halves of the topics, brought to all "
         "topics by the Spearman-Brown formula. 1: other topics would give the same vector. 0: none "
-        f"of it would come back. All emotions together: {mean:.2f}. Lines: 95% intervals, topics "
-        "left out in turn.",
+        f"of it would come back. All emotions together: {result.mean_reliability:.2f}. Lines: 95% "
+        "intervals, topics left out in turn.",
         categories=tuple(order),
         parts=(Part(name="reliability", values=tuple(known[emotion] for emotion in order)),),
         category_label="",
         value_label="reliability of the vector from all topics",
-        intervals=intervals,
+        intervals=tuple(result.reliability_interval[emotion] for emotion in order),
         horizontal=True,
     )

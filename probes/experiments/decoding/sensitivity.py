@@ -23,7 +23,6 @@ from torch import Tensor
 from hooks import FromToken, LanguageModel, pooled_resid_post
 from probes.analysis.held_out import Design, topic_folds
 from probes.corpus.cells import read_corpus
-from probes.experiments import Experiment, Measured
 from probes.experiments.decoding.figures import choice_bars
 from probes.experiments.decoding.robustness import (
     STATISTICS,
@@ -36,6 +35,7 @@ from probes.experiments.decoding.robustness import (
     sample_of,
 )
 from probes.experiments.folds import MIN_TOPICS, TopicFolds
+from probes.experiments.legacy import Experiment, Measured
 from probes.experiments.wording import estimate, signed
 from probes.figures import Figure
 from probes.runs.materials import Materials, Stories

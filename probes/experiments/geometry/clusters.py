@@ -30,10 +30,10 @@ from probes.analysis.held_out import (
     permute_within_topics,
     permuted_vectors,
 )
-from probes.analysis.intervals import Estimate
+from probes.analysis.intervals import estimate_from_spread, mean_of_draws
 from probes.analysis.statistics import permutation_p_value
-from probes.experiments import Experiment, Measured
 from probes.experiments.folds import TopicFolds
+from probes.experiments.legacy import Experiment, Measured
 from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.description import Bars
@@ -132,12 +132,12 @@ def _described(
             "shuffled_upper": float(from_noise.quantile(0.95)),
         }
         drawn = _tensor([getattr(agreement(each, clusters), name) for each in resampled])
-        ends = Estimate.from_spread(value, drawn, n_topics, least=least, most=1.0)
+        ends = estimate_from_spread(value, drawn, n_topics, least=least, most=1.0)
         result[name] |= {"low": None, "high": None} if ends is None else ends.to_json()
     stable = _tensor([adjusted_rand_index(labels, each) for each in resampled])
     result["stability"] = {"value": None, "low": None, "high": None}
     if len(stable) >= 2:
-        result["stability"] = Estimate.of_draws(stable).to_json()
+        result["stability"] = mean_of_draws(stable).to_json()
     return result
 
 

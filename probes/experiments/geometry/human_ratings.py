@@ -37,7 +37,7 @@ from probes.analysis.statistics import (
     permutation_p_value,
     search_components,
 )
-from probes.experiments import Experiment, Measured
+from probes.experiments.legacy import Experiment, Measured
 from probes.experiments.wording import correlation
 from probes.figures import Figure
 from probes.figures.description import Scatter

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.experiments import Experiment, Measured
+from probes.experiments.legacy import Experiment, Measured
 from probes.experiments.messages.reading import N_PERMUTATIONS, cosines, place, read_messages
 from probes.experiments.messages.trends import judge
 from probes.figures import Figure

@@ -13,7 +13,7 @@ Messages whose emotion the run has no vector of are left out, and counted.
 from collections.abc import Mapping
 from typing import Any
 
-from probes.experiments import Experiment, Measured
+from probes.experiments.legacy import Experiment, Measured
 from probes.experiments.messages.reading import N_PERMUTATIONS, cosines, place, read_messages
 from probes.experiments.messages.scenario_matrix import judge
 from probes.experiments.steering.controls import shuffled_vectors

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from probes.analysis.agreement import rating_table
 from probes.analysis.statistics import pearson, permutation_p_value
-from probes.experiments import Experiment, Measured
+from probes.experiments.legacy import Experiment, Measured
 from probes.experiments.messages.reading import N_PERMUTATIONS, cosines
 from probes.experiments.preferences import wording as words
 from probes.experiments.preferences.bradley_terry import balanced_pairs, fit

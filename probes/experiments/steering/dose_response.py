@@ -21,7 +21,7 @@ from torch import Tensor
 
 from hooks import LanguageModel
 from probes.corpus.cells import read_corpus
-from probes.experiments import Experiment, Measured
+from probes.experiments.legacy import Experiment, Measured
 from probes.experiments.steering.controls import story_residuals
 from probes.experiments.steering.dose_cost import Budget, SteeringCost, usable_dose
 from probes.experiments.steering.figures import dose_response_curves

@@ -24,7 +24,7 @@ from torch import Tensor
 
 import hooks
 from hooks import DataError, FromToken, LanguageModel
-from probes.experiments import Experiment, Measured
+from probes.experiments.legacy import Experiment, Measured
 from probes.experiments.steering.controls import story_residuals
 from probes.experiments.steering.figures import judged_gains as draw_judged_gains
 from probes.experiments.steering.judged_texts import judged_answers, judged_gains

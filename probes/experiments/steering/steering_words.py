@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from probes.experiments import Experiment, Measured
+from probes.experiments.legacy import Experiment, Measured
 from probes.experiments.steering import word_effects as steering_words
 from probes.experiments.steering.controls import controls_of
 from probes.experiments.steering.figures import steering_matrix

@@ -5,7 +5,7 @@ import torch
 
 from hooks.errors import DataError, InvalidInput
 from probes.analysis.geometry import adjusted_rand_index, kmeans_labels
-from probes.analysis.intervals import Estimate
+from probes.analysis.intervals import estimate_from_draws, estimate_from_spread, mean_of_draws
 from probes.analysis.statistics import bootstrap_indices, spread_interval
 
 FAMILY = torch.arange(16) % 4
@@ -40,29 +40,29 @@ def experiments():
 
 def test_agreement_of_clusters_lies_in_its_interval_which_holds_what_other_topics_give(experiments):
     average = sum(value for value, _ in experiments) / len(experiments)
-    found = [Estimate.from_spread(value, drawn, N_TOPICS) for value, drawn in experiments]
+    found = [estimate_from_spread(value, drawn, N_TOPICS) for value, drawn in experiments]
     assert all(each.low <= each.value <= each.high for each in found)
     assert sum(each.low <= average <= each.high for each in found) / len(found) >= 0.87
 
 
 def test_topics_drawn_again_agree_less_than_all_so_where_they_lie_is_no_interval(experiments):
-    where = [Estimate.from_draws(value, drawn) for value, drawn in experiments]
+    where = [estimate_from_draws(value, drawn) for value, drawn in experiments]
     assert sum(each.low <= each.value <= each.high for each in where) / len(where) < 0.85
 
 
 def test_a_difference_in_the_same_topics_lies_in_its_interval(experiments):
     for (one, first), (two, second) in zip(experiments, experiments[1:], strict=False):
-        found = Estimate.from_spread(one - two, first - second, N_TOPICS)
+        found = estimate_from_spread(one - two, first - second, N_TOPICS)
         assert found.low <= found.value <= found.high
     value, drawn = experiments[0]
-    nothing = Estimate.from_spread(0.0, drawn - drawn, N_TOPICS)
+    nothing = estimate_from_spread(0.0, drawn - drawn, N_TOPICS)
     assert (nothing.low, nothing.high) == (0.0, 0.0)
 
 
 def test_the_interval_of_a_mean_is_students():
     data = torch.randn(12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     means = data[bootstrap_indices(12, 20000, seed=0)].mean(dim=1)
-    found = Estimate.from_spread(float(data.mean()), means, 12)
+    found = estimate_from_spread(float(data.mean()), means, 12)
     half = 2.201 * float(data.std(correction=0)) / 12**0.5
     assert found.high - found.value == pytest.approx(half, rel=0.02)
     assert found.value - found.low == pytest.approx(half, rel=0.02)
@@ -70,23 +70,23 @@ def test_the_interval_of_a_mean_is_students():
 
 def test_ends_are_cut_at_what_the_number_can_be():
     drawn = torch.tensor([0.1, 0.9], dtype=torch.float64)
-    found = Estimate.from_spread(0.9, drawn, 5, least=-0.5, most=1.0)
+    found = estimate_from_spread(0.9, drawn, 5, least=-0.5, most=1.0)
     assert (found.low, found.high) == (-0.5, 1.0)
-    rounded = Estimate.from_spread(1.0 + 1e-15, drawn, 5, least=-1.0, most=1.0)
+    rounded = estimate_from_spread(1.0 + 1e-15, drawn, 5, least=-1.0, most=1.0)
     assert rounded.high == rounded.value
 
 
 def test_the_mean_of_draws_lies_in_the_central_part_of_them():
     draws = torch.ones(100, dtype=torch.float64)
     draws[0] = 0.5
-    found = Estimate.of_draws(draws)
+    found = mean_of_draws(draws)
     assert found.low <= found.value <= found.high == 1.0
     assert found.value == pytest.approx(0.995)
 
 
 def test_one_topic_has_no_spread():
-    assert Estimate.from_spread(0.5, torch.tensor([0.5, 0.5], dtype=torch.float64), 1) is None
-    assert Estimate.from_spread(0.5, torch.tensor([0.5], dtype=torch.float64), 9) is None
+    assert estimate_from_spread(0.5, torch.tensor([0.5, 0.5], dtype=torch.float64), 1) is None
+    assert estimate_from_spread(0.5, torch.tensor([0.5], dtype=torch.float64), 9) is None
     with pytest.raises(InvalidInput, match="two units"):
         spread_interval(torch.tensor(0.0), torch.zeros(5), 1)
     with pytest.raises(InvalidInput, match="two resamples"):
