@@ -94,7 +94,7 @@ def test_target_layer_held_out_selects_the_planted_layer_and_says_so(planted):
     assert measured.rows[0][0] == "held-out topics, layer chosen on others"
     assert measured.rows[1][0] == "held-out topics, layer 2, chosen by this number"
     assert any("chosen by its own accuracy" in limit for limit in measured.limits)
-    counts = materials.run.record("compute-vectors")["counts"]
+    counts = materials.run.record("compute-vectors").counts
     assert (
         max(counts["target_layer"]["accuracy"], key=counts["target_layer"]["accuracy"].get) == "2"
     )
