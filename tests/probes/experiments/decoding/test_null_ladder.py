@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 import small_runs
@@ -10,8 +11,11 @@ from planted_runs import emotion_rows, plant
 
 import hooks
 from hooks.reading.embeddings import mean_input_embedding
-from probes.experiments import find_experiment
+from probes.analysis.findings import Estimate
+from probes.experiments import find_experiment, to_json
 from probes.experiments.decoding.embedded_stories import embedded_stories, name_embeddings
+from probes.experiments.decoding.ladder_rungs import Gain, Rung
+from probes.experiments.decoding.robustness import Headline
 from probes.experiments.folds import TopicFolds
 
 EXPERIMENT = find_experiment("null-ladder")
@@ -66,8 +70,8 @@ def climbed(subject, tmp_path):
 
         about = {"model": model.name, "fingerprint": model.fingerprint}
         made = plant(small_runs.SmallRun(config, tmp_path / "out"), row or embedded, index=about)
-        values = EXPERIMENT.measure(made).values
-        return {rung["name"].split(" (")[0]: rung for rung in values["rungs"]}, values["gain"]
+        result = EXPERIMENT.measure(made)
+        return {rung.name.split(" (")[0]: rung for rung in result.rungs}, result.gain
 
     return climb
 
@@ -75,29 +79,29 @@ def climbed(subject, tmp_path):
 def test_what_the_layer_adds_to_words_that_say_nothing_is_a_gain(climbed):
     row = emotion_rows(list(WORDS), TOPICS, strength=[0.0, 0.0, 1.0, 1.0])
     rungs, gain = climbed(in_words=False, row=row)
-    assert gain["accuracy"]["low"] > 0.5
-    assert rungs["analyzed layer"]["accuracy"]["value"] > 0.9
+    assert gain.accuracy.low > 0.5
+    assert rungs["analyzed layer"].accuracy.value > 0.9
     for name in ("random directions", "shuffled labels", "input embeddings", "early layer"):
-        assert rungs[name]["accuracy"]["value"] < 0.35, name
+        assert rungs[name].accuracy.value < 0.35, name
 
 
 def test_agreement_with_the_papers_clusters_lies_in_its_interval_and_so_does_its_gain(climbed):
     row = emotion_rows(list(WORDS), TOPICS, strength=[0.3] * 4, noise=0.3)
     rungs, gain = climbed(in_words=False, row=row)
-    apart = [rungs[name]["clusters"]["value"] for name in ("analyzed layer", "input embeddings")]
-    assert gain["clusters"]["value"] == pytest.approx(apart[0] - apart[1])
-    alone = rungs.pop("name embedding")["clusters"]
-    assert (alone["low"], alone["high"]) == (None, None)
-    for each in (*(rung["clusters"] for rung in rungs.values()), gain["clusters"]):
-        assert each["low"] <= each["value"] <= each["high"]
+    apart = [rungs[name].clusters.value for name in ("analyzed layer", "input embeddings")]
+    assert gain.clusters.value == pytest.approx(apart[0] - apart[1])
+    alone = rungs.pop("name embedding").clusters
+    assert (alone.low, alone.high) == (None, None)
+    for each in (*(rung.clusters for rung in rungs.values()), gain.clusters):
+        assert each.low <= each.value <= each.high
 
 
 def test_what_the_words_hold_already_is_no_gain(climbed):
     rungs, gain = climbed(in_words=True)
-    assert rungs["input embeddings"]["accuracy"]["value"] > 0.9
-    assert rungs["analyzed layer"]["accuracy"]["value"] > 0.9
-    assert gain["accuracy"]["low"] <= 0 <= gain["accuracy"]["high"]
-    assert rungs["shuffled labels"]["accuracy"]["value"] < 0.35
+    assert rungs["input embeddings"].accuracy.value > 0.9
+    assert rungs["analyzed layer"].accuracy.value > 0.9
+    assert gain.accuracy.low <= 0 <= gain.accuracy.high
+    assert rungs["shuffled labels"].accuracy.value < 0.35
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +115,12 @@ def real(finished_original):
 
 
 @pytest.fixture(scope="module")
-def found(real):
+def measured(real):
     return EXPERIMENT.measure(real)
 
 
-def test_the_rungs_are_in_order_and_each_has_an_accuracy_with_an_interval(found):
-    names = [rung["name"].split(" (")[0] for rung in found.values["rungs"]]
+def test_the_rungs_are_in_order_and_each_has_an_accuracy_with_an_interval(measured):
+    names = [rung.name.split(" (")[0] for rung in measured.rungs]
     assert names == [
         "random directions",
         "shuffled labels",
@@ -125,33 +129,60 @@ def test_the_rungs_are_in_order_and_each_has_an_accuracy_with_an_interval(found)
         "early layer",
         "analyzed layer",
     ]
-    for rung in found.values["rungs"]:
-        accuracy = rung["accuracy"]
-        assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+    for rung in measured.rungs:
+        assert rung.accuracy.low <= rung.accuracy.value <= rung.accuracy.high
 
 
-def test_the_gain_is_the_first_row_and_the_difference_of_its_rungs(found):
-    label, value = found.rows[0]
-    assert label == "GAIN OVER INPUT EMBEDDINGS"
-    rungs = {
-        rung["name"].split(" (")[0]: rung["accuracy"]["value"] for rung in found.values["rungs"]
-    }
-    gain = found.values["gain"]["accuracy"]
-    assert gain["value"] == pytest.approx(rungs["analyzed layer"] - rungs["input embeddings"])
-    assert gain["low"] <= gain["value"] <= gain["high"]
-    assert f"{gain['value']:+.2f}" in value
+def test_row_claim_and_paragraph_name_the_same_gain_which_is_the_difference_of_its_rungs(measured):
+    reached = {name.split(" (")[0]: it.value for name, it in measured.rungs_of("accuracy")}
+    gain = measured.gain.accuracy
+    assert gain.value == pytest.approx(reached["analyzed layer"] - reached["input embeddings"])
+    assert gain.low <= gain.value <= gain.high
+    claim = measured.findings()[0]
+    assert (claim.headline, claim.section) == (True, "ladder")
+    written = f"{100 * gain.value:+.1f}"
+    assert claim.number == f"{written} points"
+    assert written in claim.line
+    assert f"The gain in accuracy is {written}" in measured.paragraph()
 
 
-def test_a_gain_that_may_be_none_is_a_limit(found):
-    gain = found.values["gain"]["accuracy"]
-    assert (gain["low"] <= 0) == any("accuracy" in limit for limit in found.limits)
+ABOVE, NONE = Estimate(0.2, 0.1, 0.3), Estimate(0.0, -0.1, 0.1)
 
 
-def test_embedded_stories_owe_nothing_to_the_order_of_words(real):
+@pytest.mark.parametrize(
+    ("gain", "verdict"),
+    [
+        (Gain(ABOVE, ABOVE, ABOVE), "shown"),
+        (Gain(None, ABOVE, None), "shown"),
+        (Gain(ABOVE, ABOVE, NONE), "shown in part"),
+        (Gain(NONE, NONE, NONE), "not shown"),
+    ],
+)
+def test_a_gain_that_may_be_none_is_a_limit(measured, gain, verdict):
+    result = replace(measured, gain=gain)
+    claim = result.findings()[0]
+    assert claim.verdict == verdict
+    limits = [limit for limit in to_json(result)["limits"] if "Gain over input" in limit]
+    assert bool(limits) == (verdict != "shown")
+
+
+def test_the_strongest_control_is_the_rung_below_the_model_that_comes_nearest(measured):
+    rungs = [
+        Rung("random directions", None, Estimate(0.1), None),
+        Rung("input embeddings", None, Estimate(0.3), None),
+        Rung("early layer (1)", None, Estimate(0.4), None),
+        Rung("analyzed layer (2)", None, Estimate(0.5), None),
+    ]
+    _, climbed = replace(measured, rungs=rungs, gain=Gain(None, ABOVE, None)).findings()
+    assert climbed.estimate.value == 0.5
+    assert climbed.control.name == "input embeddings"
+
+
+def test_embedded_stories_are_rows_like_those_of_a_layer(real):
     model = real.subject()
-    rows, _ = embedded_stories(real, model, TopicFolds(real, 3))
-    assert rows.shape == (len(real.stories(0).emotion), model.d_model)
-    assert rows.mean(dim=0).abs().max() < 1e-5
+    sample = embedded_stories(real, model, TopicFolds(real, 3))
+    assert sample.mean.shape == (len(real.stories(0).emotion), model.d_model)
+    assert Headline(real, sample).rows.mean(dim=0).abs().max() < 1e-5
 
 
 def test_names_are_their_own_tokens_centered(real):
@@ -161,7 +192,7 @@ def test_names_are_their_own_tokens_centered(real):
     assert names.sum(dim=0).abs().max() < 1e-5
 
 
-def test_the_figure_has_a_bar_for_every_rung_and_statistic(found):
-    [figure] = EXPERIMENT.figures(found.to_json()).values()
+def test_the_figure_has_a_bar_for_every_rung_and_statistic(measured):
+    [figure] = EXPERIMENT.read(to_json(measured)).figures().values()
     assert "accuracy: input embeddings" in figure.categories
     assert all(len(name) <= 27 for name in figure.categories)
