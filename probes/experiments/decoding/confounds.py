@@ -327,11 +327,12 @@ def _mean_cosine(rows: Float[Tensor, "row d_model"]) -> float:
 
 def _robust(materials: Materials, folds: TopicFolds, stories: Stories) -> list[Line]:
     """Headline statistics before and after every robust option."""
-    sample = sample_of(materials, folds, materials.layer)
+    choice = choice_of_run(materials)
+    sample = sample_of(materials, folds, materials.layer, [choice.neutral])
     before, lines = None, []
     for name, change in _options(stories.mean).items():
         headline = Headline(materials, sample.changed(change))
-        outcome = headline.outcome(choice_of_run(materials))
+        outcome = headline.outcome(choice)
         lines.append(headline.line(name, outcome, before))
         before = before or outcome
     return lines

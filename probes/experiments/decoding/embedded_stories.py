@@ -14,8 +14,8 @@ from hooks import FromToken, LanguageModel
 from hooks.reading.embeddings import input_embedding, mean_input_embedding
 from probes.analysis.held_out import centered
 from probes.corpus.cells import read_corpus
-from probes.experiments.decoding.robustness import Sample
-from probes.experiments.folds import TopicFolds
+from probes.experiments.decoding.robustness import Sample, choice_of_run
+from probes.experiments.folds import TopicFolds, basis_of
 from probes.experiments.steering.word_effects import first_tokens
 from probes.runs.materials import Materials
 
@@ -33,10 +33,10 @@ def name_embeddings(
 
 
 def embedded_stories(materials: Materials, model: LanguageModel, folds: TopicFolds) -> Sample:
-    """Mean input embedding of every row's story, with those of the run's neutral texts.
+    """Mean input embedding of every row's story, and the neutral components by held-out folds.
 
-    The tokens are those that were pooled; neutral samples are documents, whatever the run's own
-    are, under the name of its kind.
+    The tokens are those that were pooled; neutral components are of documents, with the run's
+    share of variance.
     """
     positions = FromToken(materials.config.activation.token_offset)
     stories = materials.stories(materials.layers[0])
@@ -59,7 +59,6 @@ def embedded_stories(materials: Materials, model: LanguageModel, folds: TopicFol
     samples = mean_input_embedding(model, [text.text for text in neutral], positions)
     usable = samples.isfinite().all(dim=1)
     topics = [text.topic for text, use in zip(neutral, usable.tolist(), strict=True) if use]
-    kind = materials.config.vectors.neutral_pca
-    return Sample(
-        torch.stack(rows), folds.design, {kind: (samples[usable], topics)}, folds.excluded
-    )
+    threshold = choice_of_run(materials).threshold
+    basis = basis_of(samples[usable], topics, folds.excluded, threshold)
+    return Sample(torch.stack(rows), folds.design, folds.excluded, {}, basis)

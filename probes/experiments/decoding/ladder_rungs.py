@@ -97,15 +97,14 @@ class Ladder:
         self.early = min(below, key=lambda layer: abs(layer - materials.layer / 4), default=None)
         self.n_refits, self._seed = settings.n_refits, materials.seed
         self._n_emotions = len(materials.emotions)
-        self._choice = choice = choice_of_run(materials)
+        self._choice = choice_of_run(materials)
         model = materials.subject()
         self._names = name_embeddings(model, materials.emotions)
         samples = {EMBEDDINGS: embedded_stories(materials, model, self.folds)}
         self._layer = {EARLY: self.early, CHOSEN: materials.layer}
-        kinds = () if choice.neutral == "none" else (choice.neutral,)
         for name, layer in self._layer.items():
             if layer is not None:
-                samples[name] = sample_of(materials, self.folds, layer, kinds)
+                samples[name] = sample_of(materials, self.folds, layer)
         self._headlines = {name: Headline(materials, sample) for name, sample in samples.items()}
         self._outcomes: dict[str, Outcome] = {}
         self.known: Reference = self._headlines[CHOSEN].known

@@ -73,18 +73,22 @@ class Sample:
     mean
         Activations as they were read, not centered.
     neutral
-        Samples and the topic of each, by kind.
+        Samples and the topic of each, by kind; not needed where only `basis` is used.
+    basis
+        Neutral components as the run itself takes them, by held-out folds, where they were taken
+        already.
     """
 
     mean: Float[Tensor, "row d_model"]
     design: Design
-    neutral: Mapping[str, tuple[Float[Tensor, "sample d_model"], Sequence[str]]]
     excluded: Callable[[str], int | None]
+    neutral: Mapping[str, tuple[Float[Tensor, "sample d_model"], Sequence[str]]]
+    basis: Callable[..., NeutralBasis] | None = None
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> "Sample":
         """Return the same sample with every activation changed in one way."""
         neutral = {kind: (change(rows), topics) for kind, (rows, topics) in self.neutral.items()}
-        return Sample(change(self.mean), self.design, neutral, self.excluded)
+        return Sample(change(self.mean), self.design, self.excluded, neutral)
 
 
 @dataclass(frozen=True)
@@ -119,11 +123,12 @@ def sample_of(
     materials: Materials,
     folds: TopicFolds,
     layer: int,
-    kinds: Sequence[Literal["document", "token"]] = ("document", "token"),
+    kinds: Sequence[NeutralKind] = (),
 ) -> Sample:
     """Gather one layer of a run, with some kinds of neutral samples."""
-    neutral = {kind: materials.neutral_samples(kind, layer) for kind in kinds}
-    return Sample(materials.stories(layer).mean, folds.design, neutral, folds.excluded)
+    neutral = {kind: materials.neutral_samples(kind, layer) for kind in kinds if kind != "none"}
+    mean, basis = materials.stories(layer).mean, folds.basis(layer)
+    return Sample(mean, folds.design, folds.excluded, neutral, basis)
 
 
 class Headline:
@@ -148,6 +153,9 @@ class Headline:
         self._cells = CellSums(self.rows, sample.design)
         self._clusters: dict[tuple[str, float, bool], Clustered] = {}
         self._bases: dict[tuple[str, float], Callable[..., NeutralBasis]] = {}
+        if sample.basis is not None:
+            of_run = choice_of_run(materials)
+            self._bases[of_run.neutral, of_run.threshold] = sample.basis
 
     def outcome(self, choice: Choice) -> Outcome:
         """Measure one choice."""
@@ -198,12 +206,11 @@ class Headline:
 
     def basis(self, choice: Choice) -> Callable[..., NeutralBasis]:
         """Return a function from held-out folds to the neutral components outside them."""
-        if choice.neutral == "none" or choice.threshold == 0:
-            nothing = torch.zeros(0, self.rows.shape[1])
-            return basis_of(nothing, [], self.sample.excluded, 0.0)
         key = (choice.neutral, choice.threshold)
         if key not in self._bases:
-            samples, topics = self.sample.neutral[choice.neutral]
+            samples, topics = torch.zeros(0, self.rows.shape[1]), []
+            if choice.neutral != "none":
+                samples, topics = self.sample.neutral[choice.neutral]
             self._bases[key] = basis_of(samples, topics, self.sample.excluded, choice.threshold)
         return self._bases[key]
 

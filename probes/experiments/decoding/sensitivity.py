@@ -41,12 +41,13 @@ from probes.experiments.decoding.robustness import (
     sample_of,
 )
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
-from probes.experiments.folds import MIN_TOPICS, TopicFolds
+from probes.experiments.folds import MIN_TOPICS, NeutralKind, TopicFolds
 from probes.figures import Figure
 from probes.runs.materials import Materials, Stories
 
 THRESHOLDS = (0.25, 0.5, 0.75, 0.9)
 OFFSETS = (0, 20, 50)
+_KINDS: tuple[NeutralKind, ...] = ("document", "token")
 _NAME = "Sensitivity"
 _TEXTS_AT_ONCE = 16
 """Texts whose single tokens are held in memory at a time."""
@@ -177,7 +178,7 @@ def measure(materials: Materials) -> Sensitivity | NotMeasured:
     if (too_few := too_few_topics(_NAME, materials)) is not None:
         return too_few
     folds = TopicFolds(materials, materials.config.validation.n_folds)
-    headline = Headline(materials, sample_of(materials, folds, materials.layer))
+    headline = Headline(materials, sample_of(materials, folds, materials.layer, _KINDS))
     of_run, lines = choice_of_run(materials), []
     choices = _choices(of_run, headline.sample)
     with materials.reporter.task("sensitivity", len(choices) + 1, "choices") as advance:
@@ -212,7 +213,7 @@ def _choices(own: Choice, sample: Sample) -> dict[str, Choice]:
     flag = not own.unit_norm
     named.append(("unit norm" if flag else "no unit norm", replace(own, unit_norm=flag)))
     named.append(("neutral: none", replace(own, neutral="none", threshold=0.0)))
-    for kind in ("document", "token"):
+    for kind in _KINDS:
         if len(sample.neutral[kind][0]) >= 2:
             for threshold in THRESHOLDS:
                 choice = replace(some, neutral=kind, threshold=threshold)
@@ -258,7 +259,8 @@ def _offsets(materials: Materials) -> tuple[list[Line], ReadAgain]:
     # The run's own offset first: the others are compared with it.
     for offset in [own, *(each for each in offsets if each != own)]:
         samples = {"document": (documents[offset][usable_neutral], about)}
-        headline = Headline(materials, Sample(read[offset][usable], design, samples, fold_of.get))
+        sample = Sample(read[offset][usable], design, fold_of.get, samples)
+        headline = Headline(materials, sample)
         outcome = headline.outcome(_for_documents(choice_of_run(materials)))
         lines.append(headline.line(f"offset {offset}", outcome, before))
         before = before or outcome

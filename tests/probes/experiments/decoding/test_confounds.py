@@ -180,16 +180,3 @@ def test_a_result_that_was_kept_gives_the_same_figures_as_before(confounded):
     again = EXPERIMENT.read(json.loads(json.dumps(to_json(measured))))
     assert again == measured
     assert [line.own for line in again.robust] == [True, *[False] * (len(again.robust) - 1)]
-
-
-@pytest.mark.parametrize(
-    ("text", "who"),
-    [
-        ("I'd left my keys. She had my map.", "first"),
-        ('He said, "I told you I lost my map." He left.', "third"),
-        ("“I know,” she said, and we laughed; our train left.", "first"),
-        ("The bell rang.", "neither"),
-    ],
-)
-def test_the_narrator_is_told_by_pronouns_outside_quoted_speech(text, who):
-    assert narrator(text) == who
