@@ -11,7 +11,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -129,33 +129,31 @@ class HeldOutTopics(StoryResult):
 
     def findings(self) -> list[Finding]:
         """Say how often the nearest vector is right."""
-        nested, layer = self.nested, f"layer {self.layer}"
-        here = (layer, self.here.top_1, self.null.p, self.null.n)
-        elsewhere = ("layers chosen on other topics", nested.top_1, nested.p, nested.n_permutations)
+        top_1, p, n_null, where = self.here.top_1, self.null.p, self.null.n, f"layer {self.layer}"
         if self.chose_itself:
             # An accuracy that chose its own layer is too high: what counts was chosen elsewhere.
-            by_itself = (f"{layer}, chosen by this number", *here[1:])
-            here, elsewhere = elsewhere, by_itself
-        where, top_1, p, n_null = here
+            nested, where = self.nested, "layers chosen on other topics"
+            top_1, p, n_null = nested.top_1, nested.p, nested.n_permutations
         shown = p < SIGNIFICANT and top_1.ends[0] > self.null.upper
-        headline = replace(
-            self._finding("Held-out accuracy", top_1, p, n_null),
-            verdict="shown" if shown else "not shown",
-            note=f"at {where}, chance {self.chance:.1%}",
-            rule=f"How often the nearest of {len(self.emotions)} vectors is that of a story's own "
-            "emotion, for stories on topics that the vectors were not made from. Called shown when "
-            "p < .05 and the interval lies above 95% of shuffled labels.",
-            headline=True,
-            statistic="accuracy",
-            section="h-held-out-topics",
-        )
-        return [headline, self._finding(f"held-out accuracy, {elsewhere[0]}", *elsewhere[1:])]
-
-    def _finding(self, name: str, top_1: Estimate, p: float, n_null: int) -> Finding:
-        upper = Control("95% of shuffled labels at most", Estimate(self.null.upper))
-        return Finding(
-            name, top_1, "described", spec=".1%", n=self.n, control=upper, p=p, n_null=n_null
-        )
+        return [
+            Finding(
+                "Held-out accuracy",
+                top_1,
+                "shown" if shown else "not shown",
+                spec=".1%",
+                n=self.n,
+                control=Control("95% of shuffled labels at most", Estimate(self.null.upper)),
+                p=p,
+                n_null=n_null,
+                note=f"at {where}, chance {self.chance:.1%}",
+                rule=f"How often the nearest of {len(self.emotions)} vectors is that of a story's "
+                "own emotion, for stories on topics that the vectors were not made from. Called "
+                "shown when p < .05 and the interval lies above 95% of shuffled labels.",
+                headline=True,
+                statistic="accuracy",
+                section="h-held-out-topics",
+            )
+        ]
 
     def paragraph(self) -> str:
         """Tell how topics were held out, and what two readers named of them."""

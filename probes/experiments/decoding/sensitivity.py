@@ -12,6 +12,7 @@ Contract: a readout does not touch the vectors and unit norm does not touch the 
 table repeats the run's own number.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -102,10 +103,10 @@ class Sensitivity(StoryResult):
         over = Finding(
             "range over choices of method", None, "described", n=n, note=written(self.lines)
         )
-        about, name = self.about_offsets, "range over token offsets"
+        again, name = self.about_offsets, "range over token offsets"
         if not self.offsets:
-            return [over, Finding(name, None, "not measured", note=about.why)]
-        n = f"{about.n_texts} of {about.n_all} stories on {about.n_topics} topics, read again"
+            return [over, Finding(name, None, "not measured", note=again.why)]
+        n = f"{again.n_texts} of {again.n_all} stories on {again.n_topics} topics, read again"
         return [over, Finding(name, None, "described", n=n, note=written(self.offsets))]
 
     def paragraph(self) -> str:
@@ -131,20 +132,16 @@ class Sensitivity(StoryResult):
         )
 
     def limits(self) -> list[str]:
-        """Say which choice would change a statistic most, and which others do."""
+        """Say which choices change a statistic by more than chance, and by how much."""
         limits = []
-        for lines in (self.lines, self.offsets):
-            for key, title in STATISTICS.items():
-                changed = [line for line in lines if key in line.changes()]
-                changed.sort(key=lambda line, key=key: -abs(line.changes()[key].value))
-                if not changed:
-                    continue
-                most, *others = changed
-                also = f"; it also changes with {', '.join(it.name for it in others)}"
-                limits.append(
-                    f"{_NAME}: with {most.name}, {title} would be {most.known()[key].value:.2f} "
-                    f"(change {most.changes()[key]:+.2f}){also if others else ''}."
-                )
+        for key, title in STATISTICS.items():
+            changes = [
+                f"{line.name} ({line.changes()[key]:+.2f})"
+                for line in (*self.lines, *self.offsets)
+                if key in line.changes()
+            ]
+            if changes:
+                limits.append(f"{_NAME}: {title} would change with {', '.join(changes)}.")
         if self.no_tokens:
             limits.append(f"{_NAME}: no single neutral tokens were kept to take components of.")
         return limits
@@ -297,12 +294,11 @@ def spread_out(stories: Stories, n_emotions: int, n_texts: int) -> Int[Tensor, "
     keys = list(
         zip(stories.topic.tolist(), stories.emotion.tolist(), stories.index.tolist(), strict=True)
     )
-    seen: dict[tuple[int, int], int] = {}
-    turn = []
+    seen, turn = Counter(), []
     for topic, emotion, _ in keys:
-        turn.append(seen.get((topic, emotion), 0))
-        seen[topic, emotion] = turn[-1] + 1
-    order = sorted(range(len(keys)), key=lambda place: (turn[place], *keys[place]))
+        turn.append(seen[topic, emotion])
+        seen[topic, emotion] += 1
+    order = sorted(range(len(keys)), key=lambda row: (turn[row], *keys[row]))
     whole = max(n_texts - n_texts % n_emotions, min(n_texts, MIN_TOPICS * n_emotions))
     return torch.tensor(sorted(order[:whole]), dtype=torch.long)
 

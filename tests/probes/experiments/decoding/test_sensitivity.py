@@ -50,9 +50,9 @@ def test_an_offset_shared_by_all_stories_fools_the_readouts_that_do_not_center(p
     assert accuracy["z"].value > 0.8
     assert accuracy["cosine"].value < 0.5
     assert accuracy["dot"].value < 0.5
-    [limit] = [each for each in measured.limits() if "held-out accuracy would be" in each]
-    assert "dot" in limit
-    assert "cosine" in limit
+    [limit] = [each for each in measured.limits() if "held-out accuracy would change" in each]
+    assert "dot (-" in limit
+    assert "cosine (-" in limit
 
 
 def test_without_neutral_components_a_loud_direction_takes_the_result(planted):
@@ -86,7 +86,7 @@ def test_row_paragraph_and_limits_name_the_same_numbers(real):
     for line in measured.lines:
         for key, change in line.changes().items():
             [limit] = [each for each in measured.limits() if f"{STATISTICS[key]} would" in each]
-            assert line.name in limit
+            assert f"{line.name} ({change:+.2f})" in limit
             assert change.low > 0 or change.high < 0
 
 
