@@ -1,8 +1,8 @@
 """Sample size: how reliable each vector is, and how many stories it takes.
 
-`reliability` measures it; this module says what was found, per emotion and as a curve. The curve's
-band is over emotions; every other interval is over topics. What is needed is reckoned in topics, as
-many stories on each as here.
+`probes.analysis.reliability` measures it; this module says it per emotion and as a curve. The
+curve's band is over emotions; every other interval is over topics. What is needed is reckoned in
+topics, as many stories on each as here.
 """
 
 import math
@@ -18,6 +18,7 @@ from probes.analysis.intervals import estimate_from_draws
 from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
 from probes.analysis.statistics import bootstrap_indices
 from probes.experiments import Experiment, NotMeasured, Result
+from probes.experiments.decoding.story_result import too_few_topics
 from probes.experiments.folds import TopicFolds
 from probes.figures import Figure
 from probes.figures.description import Bars, Line, Lines, Panel, Part
@@ -142,11 +143,10 @@ class SampleSize(Result):
 
 def measure(materials: Materials) -> SampleSize | NotMeasured:
     """Split topics in halves, and in smaller disjoint parts."""
-    n_topics = len(materials.topics)
-    if n_topics < _MIN_TOPICS:
-        why = f"needs {_MIN_TOPICS} topics or more, this run has {n_topics}"
-        return NotMeasured(_NAME, why)
-    settings, layer = materials.config.validation, materials.layer
+    if (too_few := too_few_topics(_NAME, materials, _MIN_TOPICS)) is not None:
+        return too_few
+    n_topics, layer = len(materials.topics), materials.layer
+    settings = materials.config.validation
     folds = TopicFolds(materials, 2)
     cells, basis = CellSums(folds.rows(layer), folds.design), folds.basis(layer)()
     topics = list(range(n_topics))
@@ -157,9 +157,9 @@ def measure(materials: Materials) -> SampleSize | NotMeasured:
     options: dict[str, Any] = {"n_splits": settings.n_refits, "seed": materials.seed}
     with materials.reporter.task("sample size", len(sizes) + 1, "sizes") as advance:
         for size in sizes:
-            own, other = half_cosines(cells, basis, topics, size, **options)
-            curve.append(_over_emotions(own.nanmean(dim=0), materials))
-            control.append(float(other.nanmean()))
+            same, different = half_cosines(cells, basis, topics, size, **options)
+            curve.append(_over_emotions(same.nanmean(dim=0), materials))
+            control.append(float(different.nanmean()))
             advance(1)
         if not all(map(math.isfinite, control)):
             return NotMeasured(_NAME, "no two emotions are on the same topics")

@@ -19,7 +19,6 @@ fewer would give another p for them.
 Norms beyond the shipped ones (Russell & Mehrabian 1977) are read from ``validation.norms``.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -281,10 +280,9 @@ class _Search:
         component = self._free.pop(best.component)
         coordinate = here[:, component] * best.sign
         given = None
-        if scale == "arousal" and len(self._words) >= 4:
-            partial = partial_correlation(coordinate, target, valence, n_searched=len(searched))
-            ends = {"low": _finite(partial.low), "high": _finite(partial.high)}
-            given = GivenValence(r=partial.r, **ends, p_corrected=partial.p)
+        if scale == "arousal":
+            it = partial_correlation(coordinate, target, valence, n_searched=len(searched))
+            given = GivenValence(r=it.r, low=it.low, high=it.high, p_corrected=it.p)
         return Match(
             component=component,
             p_corrected=best.p_corrected,
@@ -327,22 +325,16 @@ class _Search:
         exclude = [] if scale == "valence" else [valence]
         guesses = predict_left_out(points, self._rated, ratings, exclude)
         r, *permuted = _row_correlations(guesses, ratings)
-        null, low, high = torch.stack(permuted), None, None
-        if float(guesses[0].std()) > 0:
-            interval = pearson(guesses[0], target)
-            low, high = _finite(interval.low), _finite(interval.high)
+        null, flat = torch.stack(permuted), float(guesses[0].std()) == 0
+        interval = None if flat else pearson(guesses[0], target)
         return LeftOut(
             r=float(r),
-            low=low,
-            high=high,
+            low=interval and interval.low,
+            high=interval and interval.high,
             n=len(target),
             p=permutation_p_value(float(r), null, "greater"),
             dealt=float(null.mean()),
         )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _residual(y: Float[Tensor, "word"], x: Float[Tensor, "word"]) -> Float[Tensor, "word"]:
@@ -401,12 +393,10 @@ def _without_one(
     coordinate: Float[Tensor, "word"], target: Float[Tensor, "word"], words: Sequence[str]
 ) -> WithoutOne:
     """Smallest correlation when any one emotion is dropped: does one word carry it."""
-    without = {}
-    for out, word in enumerate(words):
-        kept = [row for row in range(len(words)) if row != out]
-        without[word] = pearson(coordinate[kept], target[kept]).r
-    weakest = min(without, key=lambda word: without[word])
-    return WithoutOne(word=weakest, r=without[weakest])
+    kept = [[row for row in range(len(words)) if row != out] for out in range(len(words))]
+    left = [pearson(coordinate[rows], target[rows]).r for rows in kept]
+    weakest = left.index(min(left))
+    return WithoutOne(word=words[weakest], r=left[weakest])
 
 
 def _scatter(result: HumanRatings, name: str, scale: str, match: Match) -> Scatter:
