@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from probes.analysis.findings import Control, Estimate, Finding
+from probes.analysis.findings import Estimate, Finding
 from probes.analysis.held_out import CellSums
 from probes.analysis.intervals import estimate_from_draws
 from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
@@ -85,12 +85,15 @@ class SampleSize(Result):
         """Reliability over all emotions."""
         return Estimate(self.mean_reliability, *self.mean_reliability_interval)
 
+    def known(self) -> dict[str, float]:
+        """Return the reliability of every emotion whose stories are on enough topics."""
+        return {name: value for name, value in self.reliability.items() if value is not None}
+
     def findings(self) -> list[Finding]:
         """Say how reliable the vectors are and how many stories they need."""
-        known = {name: r for name, r in self.reliability.items() if r is not None}
+        known = self.known()
         weakest = min(known, key=lambda name: known[name])
-        interval = self.reliability_interval[weakest]
-        lowest = Estimate(known[weakest], *(interval or (None, None)))
+        lowest = Estimate(known[weakest], *(self.reliability_interval[weakest] or ()))
         needed = "; ".join(f"for {wanted}: {stories}" for wanted, stories in self.needed.items())
         return [
             Finding(
@@ -98,8 +101,8 @@ class SampleSize(Result):
                 self.mean,
                 "described",
                 n=f"{self.n_topics} topics left out in turn, {len(known)} emotions",
-                control=Control("other emotions", Estimate(self.other_emotions[-1])),
-                note=f"cosine of halves {self.half}; weakest: {weakest} {lowest}",
+                note=f"cosine of halves {self.half}, of different emotions "
+                f"{self.other_emotions[-1]:+.2f}; weakest: {weakest} {lowest}",
                 rule="How far vectors from other topics would agree with these; 1 is wholly.",
             ),
             Finding(
@@ -238,7 +241,7 @@ def _curve(result: SampleSize) -> Lines:
 
 def _by_emotion(result: SampleSize) -> Bars:
     """Describe each emotion's reliability, the lowest first."""
-    known = {emotion: value for emotion, value in result.reliability.items() if value is not None}
+    known = result.known()
     order = sorted(known, key=lambda emotion: known[emotion])
     return Bars(
         title="How reliable each emotion's vector is",
