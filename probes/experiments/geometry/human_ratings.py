@@ -49,8 +49,6 @@ CEILING = {"valence": 0.95, "arousal": 0.80}
 SHIPPED = "Russell & Mehrabian 1977"
 MIN_PERMUTATIONS = 2000
 """Permutations behind every p-value of ratings, whatever the settings: they cost nothing."""
-_NAME = "Human ratings"
-_FEW_WORDS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,14 +195,6 @@ class HumanRatings(Result):
                 )
         return " ".join(parts)
 
-    def limits(self) -> list[str]:
-        """Say which ratings are few."""
-        return [
-            f"{_NAME}: only {compared.n} of the emotions are rated in {name}."
-            for name, compared in self.norms.items()
-            if compared.n < _FEW_WORDS
-        ]
-
     def figures(self) -> dict[str, Figure]:
         """Describe ratings against components, for the first set that could be compared."""
         for name, compared in self.norms.items():
@@ -302,9 +292,10 @@ class _Search:
 
     def _everywhere(self, scale: str) -> Everywhere:
         """Find the best of all layers and components, paying for that search."""
-        target = self._ratings[scale]
+        target, valence = self._ratings[scale], self._ratings["valence"]
         if scale == "arousal":
-            target = _residual(target, self._ratings["valence"])
+            slope, intercept = np.polyfit(valence.numpy(), target.numpy(), 1)
+            target = target - slope * valence - intercept
         best = search_components(self._by_layer, target, **self._options)
         return Everywhere(
             layer=self._materials.layers[best.layer or 0],
@@ -335,11 +326,6 @@ class _Search:
             p=permutation_p_value(float(r), null, "greater"),
             dealt=float(null.mean()),
         )
-
-
-def _residual(y: Float[Tensor, "word"], x: Float[Tensor, "word"]) -> Float[Tensor, "word"]:
-    slope, intercept = np.polyfit(x.numpy(), y.numpy(), 1)
-    return y - slope * x - intercept
 
 
 def _row_correlations(
