@@ -351,28 +351,21 @@ def predict_left_out(
         count = min(N_SEARCHED, len(others) - 1, points.shape[1])
         components = principal_components(points[others], count, unit_norm=False)
         coordinates = components.coordinates[[others.index(rated[row]) for row in kept]]
+        level = coordinates.mean(dim=0)
+        length = torch.linalg.vector_norm(coordinates - level, dim=0).clamp(min=1e-12)
+        unit = (coordinates - level) / length
+        position = (points[emotion] - points[others].mean(dim=0)) @ components.directions.T
         free = list(range(count))
-        for other in exclude:
-            free.remove(_best(coordinates, other[kept], free))
-        level = coordinates[:, free].mean(dim=0)
-        inside = coordinates[:, free] - level
-        length = torch.linalg.vector_norm(inside, dim=0).clamp(min=1e-12)
-        position = (points[emotion] - points[others].mean(dim=0)) @ components.directions[free].T
-        mean = ratings[:, kept].mean(dim=1, keepdim=True)
         # Along components of length one a slope is a covariance, and the largest the best r.
-        slopes = (ratings[:, kept] - mean) @ (inside / length)
+        for other in exclude:
+            slopes = (other[kept] - other[kept].mean()) @ unit[:, free]
+            free.pop(int(slopes.abs().argmax()))
+        mean = ratings[:, kept].mean(dim=1, keepdim=True)
+        slopes = (ratings[:, kept] - mean) @ unit[:, free]
         best = slopes.abs().argmax(dim=1)
-        step = ((position - level) / length)[best]
+        step = ((position - level) / length)[free][best]
         predicted[:, out] = mean[:, 0] + slopes.gather(1, best[:, None])[:, 0] * step
     return predicted
-
-
-def _best(
-    coordinates: Float[Tensor, "word component"],
-    target: Float[Tensor, "word"],
-    free: Sequence[int],
-) -> int:
-    return max(free, key=lambda component: abs(pearson(coordinates[:, component], target).r))
 
 
 def _without_one(
