@@ -27,6 +27,7 @@ documents is not disclosed there and is the caller's choice.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from einops import einsum, rearrange, reduce
@@ -42,26 +43,20 @@ _STORIES_AT_ONCE = 256
 _RATIO_ROUNDING = 1e-12
 
 
-@dataclass(frozen=True)
-class NeutralComponents:
-    """Principal components of neutral activations, one entry of each list per layer.
+class NeutralComponents(NamedTuple):
+    """Principal components of one layer's neutral activations.
 
     Attributes
     ----------
     directions
-        Orthonormal float64 rows, by falling variance; the number of rows differs between layers.
-        The entry of largest magnitude of each row is positive.
+        Orthonormal float64 rows, by falling variance. The entry of largest magnitude of each row is
+        positive.
     explained_variance_ratio
         Share of the layer's neutral variance that each row explains, in 0..1.
     """
 
-    directions: list[Float[Tensor, "_component d_model"]]
-    explained_variance_ratio: list[Float[Tensor, "_component"]]
-
-    @property
-    def counts(self) -> list[int]:
-        """Number of components kept per layer."""
-        return [len(rows) for rows in self.directions]
+    directions: Float[Tensor, "component d_model"]
+    explained_variance_ratio: Float[Tensor, "component"]
 
 
 @dataclass(frozen=True)
@@ -229,9 +224,9 @@ def mean_difference(
 
 
 def neutral_components(
-    neutral: Float[Tensor, "sample layer d_model"], variance_threshold: float
+    neutral: Float[Tensor, "sample d_model"], variance_threshold: float
 ) -> NeutralComponents:
-    """Fewest principal components that explain a share of the neutral variance, layer by layer.
+    """Fewest principal components that explain a share of the neutral variance of one layer.
 
     Parameters
     ----------
@@ -245,7 +240,7 @@ def neutral_components(
     InvalidInput
         With fewer than two samples, or a threshold outside 0..1.
     DataError
-        When a sample holds NaN or infinity, or all samples of a layer are identical.
+        When a sample holds NaN or infinity, or all samples are identical.
     """
     if not 0.0 <= variance_threshold <= 1.0:
         raise InvalidInput(
@@ -258,12 +253,20 @@ def neutral_components(
             "Write more neutral dialogues: one sample has no variance to decompose."
         )
     _require_finite(neutral, "neutral sample")
-    directions, ratios = [], []
-    for layer in range(neutral.shape[1]):
-        rows, ratio = _layer_components(neutral[:, layer], layer, variance_threshold)
-        directions.append(rows)
-        ratios.append(ratio)
-    return NeutralComponents(directions, ratios)
+    # Compared with the first sample and not with the mean, whose rounding would hide equality.
+    if bool((neutral == neutral[0]).all()):
+        raise DataError(
+            "Expected neutral samples that differ, got identical ones. Check the neutral corpus "
+            "and what was captured there."
+        )
+    # scikit-learn makes the entry of largest magnitude of each component positive.
+    pca = PCA(svd_solver="full").fit(neutral.double().numpy(force=True))
+    ratio = torch.from_numpy(pca.explained_variance_ratio_)
+    enough = ratio.cumsum(0) >= variance_threshold - _RATIO_ROUNDING
+    count = 0 if variance_threshold == 0 else len(ratio) - int(enough.sum()) + 1
+    # Copies, so that the few rows kept do not hold the whole decomposition in memory.
+    rows = torch.from_numpy(pca.components_)[:count].clone()
+    return NeutralComponents(rows, ratio[:count].clone())
 
 
 def project_out(
@@ -345,24 +348,6 @@ def outlier_dimensions(
     return OutlierDimensions(
         share=reduce(top.values, "layer top -> layer", "sum") / total, dimensions=top.indices
     )
-
-
-def _layer_components(
-    samples: Float[Tensor, "sample d_model"], layer: int, variance_threshold: float
-) -> tuple[Float[Tensor, "component d_model"], Float[Tensor, "component"]]:
-    # Compared with the first sample and not with the mean, whose rounding would hide equality.
-    if bool((samples == samples[0]).all()):
-        raise DataError(
-            f"Expected neutral samples that differ, got identical ones at layer index {layer}. "
-            "Check the neutral corpus and what was captured there."
-        )
-    # scikit-learn makes the entry of largest magnitude of each component positive.
-    pca = PCA(svd_solver="full").fit(samples.double().numpy(force=True))
-    ratio = torch.from_numpy(pca.explained_variance_ratio_)
-    enough = ratio.cumsum(0) >= variance_threshold - _RATIO_ROUNDING
-    count = 0 if variance_threshold == 0 else len(ratio) - int(enough.sum()) + 1
-    # Copies, so that the few rows kept do not hold the whole decomposition in memory.
-    return torch.from_numpy(pca.components_)[:count].clone(), ratio[:count].clone()
 
 
 def _require_finite(
