@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from scipy import stats
 
 from hooks import DataError, InvalidInput
 from probes.analysis.resampling import (
