@@ -30,7 +30,7 @@ from probes.analysis.held_out import (
     whitened,
 )
 from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top_k
-from probes.analysis.statistics import permutation_p_value
+from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.experiments.folds import TopicFolds

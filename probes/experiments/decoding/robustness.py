@@ -38,7 +38,6 @@ from probes.analysis.findings import Estimate
 from probes.analysis.held_out import (
     CellSums,
     Design,
-    FittedVectors,
     NeutralBasis,
     bootstrap_vectors,
     centered,
@@ -50,6 +49,7 @@ from probes.analysis.intervals import estimate_from_spread, mean_by_topics
 from probes.experiments.decoding.choice_table import Line, Statistics
 from probes.experiments.folds import NeutralKind, TopicFolds, basis_of
 from probes.runs.materials import Materials
+from probes.vectors.denoising import FittedVectors, fit_vectors
 
 Readout = Literal["centered cosine", "cosine", "dot", "z"]
 
@@ -162,7 +162,7 @@ class Headline:
         design, basis = self.sample.design, self.basis(choice)
         scored = torch.zeros(len(self.rows), design.n_emotions, dtype=torch.float64)
         for held in range(design.n_folds):
-            trained = self._cells.train((design.fold_of_topic != held).float(), basis(held))
+            trained = fit_vectors(self._cells, design.fold_of_topic != held, basis(held))
             members = design.fold == held
             scored[members] = self._read(choice.readout, trained, members)
         return self.outcome_of(choice, rank_of(scored, design.emotion) == 0)

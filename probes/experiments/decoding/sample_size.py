@@ -16,7 +16,7 @@ from probes.analysis.findings import Estimate, Finding
 from probes.analysis.held_out import CellSums
 from probes.analysis.intervals import estimate_from_draws
 from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
-from probes.analysis.statistics import bootstrap_indices
+from probes.analysis.resampling import resample
 from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.decoding.story_result import too_few_topics
 from probes.experiments.folds import TopicFolds
@@ -203,7 +203,7 @@ EXPERIMENT = Experiment(SampleSize, measure)
 def _over_emotions(cosine: torch.Tensor, materials: Materials) -> Estimate:
     """Mean over emotions, with an interval from emotions drawn again."""
     there = cosine[cosine.isfinite()].double()
-    draws = bootstrap_indices(len(there), materials.config.validation.n_bootstrap, materials.seed)
+    draws = resample(len(there), materials.config.validation.n_bootstrap, materials.seed)
     return estimate_from_draws(float(there.mean()), there[draws].mean(dim=1))
 
 

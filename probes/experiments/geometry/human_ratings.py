@@ -31,10 +31,11 @@ from torch import Tensor
 from probes.analysis.agreement import MIN_RATED, N_SEARCHED, rating_table
 from probes.analysis.findings import SIGNIFICANT, Estimate, Finding
 from probes.analysis.geometry import principal_components
+from probes.analysis.resampling import permutation_p_value, permute_within
 from probes.analysis.statistics import (
+    correlate,
     partial_correlation,
     pearson,
-    permutation_p_value,
     search_components,
 )
 from probes.experiments import Experiment, Result
@@ -309,32 +310,22 @@ class _Search:
         """Correlate each rating with its prediction from components that never saw the emotion."""
         vectors = self._materials.vectors.vectors.double()[layer_index]
         target, valence = self._ratings[scale], self._ratings["valence"]
-        generator = torch.Generator().manual_seed(self._options["seed"])
-        keys = torch.rand(self._options["n_permutations"], len(target), generator=generator)
-        ratings = torch.cat([target[None], target[keys.argsort(dim=1)]])
+        permuted = permute_within(target, None, **self._options, keys=torch.float32)
+        ratings = torch.cat([target[None], permuted])
         points = normalize(vectors) if self._unit_norm else vectors
         exclude = [] if scale == "valence" else [valence]
         guesses = predict_left_out(points, self._rated, ratings, exclude)
-        r, *permuted = _row_correlations(guesses, ratings)
-        null, flat = torch.stack(permuted), float(guesses[0].std()) == 0
-        interval = None if flat else pearson(guesses[0], target)
+        # Where nothing varies nothing is predicted.
+        r, *null = correlate(guesses, ratings).nan_to_num(nan=0.0)
+        interval = None if float(guesses[0].std()) == 0 else pearson(guesses[0], target)
         return LeftOut(
             r=float(r),
             low=interval and interval.low,
             high=interval and interval.high,
             n=len(target),
-            p=permutation_p_value(float(r), null, "greater"),
-            dealt=float(null.mean()),
+            p=permutation_p_value(float(r), torch.stack(null), "greater"),
+            dealt=float(torch.stack(null).mean()),
         )
-
-
-def _row_correlations(
-    x: Float[Tensor, "draw word"], y: Float[Tensor, "draw word"]
-) -> Float[Tensor, "draw"]:
-    """Correlate row with row; 0 where a row is flat."""
-    x, y = (each - each.mean(dim=1, keepdim=True) for each in (x, y))
-    length = x.norm(dim=1) * y.norm(dim=1)
-    return torch.where(length > 0, (x * y).sum(dim=1) / length.clamp(min=1e-300), 0.0)
 
 
 def predict_left_out(
