@@ -72,7 +72,7 @@ def make_vectors(activations, label):
 first = hooks.FromToken(5)
 neutral_texts = [text["text"] for text in neutral]
 calm = hooks.pooled_resid_post(model, neutral_texts, first, layers=[layer]).mean
-components = neutral_components(calm, 0.5).directions[0]
+components = neutral_components(calm[:, 0], 0.5).directions
 activations = hooks.pooled_resid_post(
     model, [story["text"] for story in stories], first, layers=[layer]
 ).mean
