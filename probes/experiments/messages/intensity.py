@@ -71,7 +71,7 @@ class Intensity(Trends, Result):
     expectations: list[JudgedExpectation]
     stand_ins: list[str]
     n_stand_ins: int
-    numbers: Mapping[str, list[float]]
+    numbers: Mapping[str, list[int]]
     scores: list[list[float]]
     control_scores: list[list[float]]
 

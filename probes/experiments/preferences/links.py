@@ -67,7 +67,8 @@ def links(
 ) -> list[Link]:
     """Link every direction with Elo and with the change of choices."""
     correlations = [pearson(row.double(), elo.double()) for row in probe]
-    permuted = permute_within(standard_scores(elo.double()), None, n_permutations, seed, keys=torch.float32)
+    scores = standard_scores(elo.double())
+    permuted = permute_within(scores, None, n_permutations, seed, keys=torch.float32)
     null = einsum(
         permuted,
         standard_scores(probe.double()),
