@@ -1,6 +1,25 @@
-"""Running out of memory: how each device says so, and giving back what is not used."""
+"""What fits into memory: texts in batches, and what happens when a batch does not fit.
+
+1. Texts are grouped by length, the longest first, so that a padded batch holds at most a given
+   number of tokens.
+2. Each device says in its own way that memory ran out (`is_out_of_memory`). Whoever is told halves
+   the work, and what fitted is the `limit` of all that the model does from then on in this process.
+
+Contract: pure, but for `limit`, which is remembered per model. Groups depend on lengths alone, so
+another machine makes the same batches.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Literal
+from weakref import WeakKeyDictionary
 
 import torch
+
+DEFAULT_BATCH_TOKENS = 1024
+"""Padded tokens per forward pass where nothing was measured."""
+Work = Literal["reading", "writing"]
+_LIMITS: WeakKeyDictionary[object, dict[Work, int]] = WeakKeyDictionary()
 
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 """What allocators say where they have no error class of their own: Linux, Windows, MPS."""
@@ -17,3 +36,51 @@ def release_memory() -> None:
     """Give memory that failed passes left behind back to the device."""
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def limit(model: object, work: Work) -> int | None:
+    """Return the largest size that fitted where a larger one ran out of memory, or None."""
+    return _LIMITS.get(model, {}).get(work)
+
+
+def set_limit(model: object, work: Work, size: int) -> None:
+    """Let nothing that the model does in this process be larger than what fitted."""
+    _LIMITS.setdefault(model, {})[work] = size
+
+
+def largest_first(lengths: Sequence[int], indices: Sequence[int] | None = None) -> list[int]:
+    """Order text indices, all or some, from the longest to the shortest."""
+    chosen = range(len(lengths)) if indices is None else indices
+    return sorted(chosen, key=lambda index: (-lengths[index], index))
+
+
+def rows_that_fit(order: Sequence[int], lengths: Sequence[int], batch_tokens: int) -> int:
+    """Count the next texts that make a padded batch of at most `batch_tokens`; at least one."""
+    return min(len(order), max(1, batch_tokens // max(1, lengths[order[0]])))
+
+
+def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Group text indices, longest first, so that a padded batch has at most `batch_tokens` tokens.
+
+    A text longer than `batch_tokens` makes a batch of its own.
+    """
+    order = largest_first(lengths)
+    while order:
+        rows = rows_that_fit(order, lengths, batch_tokens)
+        yield order[:rows]
+        order = order[rows:]
+
+
+def balanced_batch_tokens(lengths: Sequence[int], batch_tokens: int) -> int:
+    """Lower `batch_tokens` as far as the batches stay as many, or one more where that makes a pair.
+
+    So they are about equal, and threads that read them side by side end together. The number of
+    threads plays no part: another machine makes the same batches.
+    """
+
+    def count(limit: int) -> int:
+        return sum(1 for _ in batches_by_length(lengths, limit))
+
+    n_batches = count(batch_tokens)
+    at_most = n_batches + n_batches % 2 if n_batches > 1 else n_batches
+    return 1 + bisect_left(range(1, batch_tokens), True, key=lambda limit: count(limit) <= at_most)

@@ -159,9 +159,9 @@ def stamp_of(paths: Iterable[Path], root: Path) -> str:
     """Return sixteen hex digits over the names, sizes and times of files; none is opened."""
     digest = hashlib.sha256()
     for path in sorted(paths):
-        found = path.stat()
+        status = path.stat()
         name = path.relative_to(root).as_posix()
-        digest.update(f"{name}\0{found.st_size} {found.st_mtime_ns}\n".encode())
+        digest.update(f"{name}\0{status.st_size} {status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 

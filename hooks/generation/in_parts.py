@@ -2,8 +2,7 @@
 
 1. The prompts are written at once, or in parts of the size that fitted before.
 2. A part that runs out of memory is written again in halves, down to single prompts.
-3. What fitted (rows times tokens of the cache) is remembered like the size of a reading pass
-   (`batching`), so that later batches, and a run that is resumed, begin with it.
+3. What fitted (rows times tokens of the cache) is the limit of all later batches (`memory`).
 
 Contract: `write` draws for each row what it would draw in the whole batch, so that parts give the
 texts of the whole, beyond rounding. An error that is not lack of memory is passed on.
@@ -12,8 +11,7 @@ texts of the whole, beyond rounding. An error that is not lack of memory is pass
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from hooks.memory import is_out_of_memory, release_memory
-from hooks.reading.batching import ceiling, remember_ceiling
+from hooks.memory import is_out_of_memory, limit, release_memory, set_limit
 
 if TYPE_CHECKING:
     from hooks.models.model import LanguageModel
@@ -33,7 +31,7 @@ def write_in_parts(
     tokens_per_prompt
         Tokens that a row takes in the cache at most: the longest prompt and its continuation.
     """
-    most = ceiling(model, "writing")
+    most = limit(model, "writing")
     rows = n_prompts if most is None else max(1, most // tokens_per_prompt)
     done: list[Written] = []
     halved = False
@@ -46,7 +44,7 @@ def write_in_parts(
         release_memory()
         rows, halved = len(part) // 2, True
     if halved:
-        remember_ceiling(model, rows * tokens_per_prompt, "writing")
+        set_limit(model, "writing", rows * tokens_per_prompt)
     return done
 
 

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from hooks.errors import InvalidInput
 from hooks.generation.prefill import read_prompts
+from hooks.memory import DEFAULT_BATCH_TOKENS, batches_by_length
 from hooks.models.backends import check_layers
 from hooks.models.model import LanguageModel
 from hooks.models.phases import prompt_rows
-from hooks.reading.batching import DEFAULT_BATCH_TOKENS, batches_by_length
 from hooks.tokens.encoding import pad
 
 
@@ -47,13 +47,13 @@ def at_end(
         For a layer the model does not have, or a prompt that is empty or too long.
     """
     _check(model, prompts, layers)
-    found = torch.empty(len(prompts), len(layers), model.d_model)
+    residuals = torch.empty(len(prompts), len(layers), model.d_model)
     lengths = [len(prompt) for prompt in prompts]
     for rows in batches_by_length(lengths, batch_tokens or DEFAULT_BATCH_TOKENS):
         with prompt_rows(rows, len(prompts)):
-            found[rows] = batch_at_end(model, [prompts[row] for row in rows], layers)
+            residuals[rows] = batch_at_end(model, [prompts[row] for row in rows], layers)
         progress(len(rows))
-    return found
+    return residuals
 
 
 @torch.no_grad()
@@ -94,7 +94,7 @@ def next_token_logits(
     """
     last = [model.n_layers - 1]
     _check(model, prompts, last)
-    found = torch.empty(len(prompts), len(tokens))
+    chosen = torch.empty(len(prompts), len(tokens))
     for start in range(0, len(prompts), batch_size):
         chunk = [list(prompt) for prompt in prompts[start : start + batch_size]]
         with prompt_rows(range(start, start + len(chunk)), len(prompts)):
@@ -102,9 +102,9 @@ def next_token_logits(
                 logits = model.unembed(batch_at_end(model, chunk, last)[:, 0])
             else:
                 logits, _, _ = read_prompts(model.hf, chunk, 0, model.device)
-        found[start : start + len(chunk)] = logits[:, list(tokens)].float().cpu()
+        chosen[start : start + len(chunk)] = logits[:, list(tokens)].float().cpu()
         progress(len(chunk))
-    return found
+    return chosen
 
 
 def _keep(read: dict[int, Tensor], last: Tensor) -> Callable[[Tensor, int], None]:

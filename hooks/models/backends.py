@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from hooks.errors import InvalidInput
 from hooks.models.structure import Structure, find_structure, first_tensor
-from hooks.models.watching import SeeInputs, watching
+from hooks.models.watching import OnInputs, watching
 
 ResidHook = Callable[[Tensor, int], Tensor | None]
 """(residual [batch position d_model], layer) -> None, or the residual to use instead."""
@@ -46,7 +46,7 @@ class Backend(Protocol):
         """Call ``functions[l]`` on the residual stream after block `l` inside the context."""
         ...
 
-    def watched(self, see: SeeInputs) -> contextlib.AbstractContextManager[None]:
+    def watched(self, on_inputs: OnInputs) -> contextlib.AbstractContextManager[None]:
         """Call `see` with what goes into every forward pass, before it runs."""
         ...
 
@@ -123,11 +123,11 @@ class HuggingFaceBackend:
             yield
 
     @contextlib.contextmanager
-    def watched(self, see: SeeInputs) -> Iterator[None]:
+    def watched(self, on_inputs: OnInputs) -> Iterator[None]:
         """See `Backend.watched`."""
         trunk = self.structure.trunk
         way = [module for module in self.hf.modules() if trunk in module.modules()]
-        with watching(way, see):
+        with watching(way, on_inputs):
             yield
 
     def run(
@@ -198,10 +198,10 @@ class TransformerLensBackend:
             yield
 
     @contextlib.contextmanager
-    def watched(self, see: SeeInputs) -> Iterator[None]:
+    def watched(self, on_inputs: OnInputs) -> Iterator[None]:
         """See `Backend.watched`."""
         inner = getattr(self.model, "original_model", None)  # a HookedTransformer has none
-        with watching([self.model, inner] if inner is not None else [self.model], see):
+        with watching([self.model, inner] if inner is not None else [self.model], on_inputs):
             yield
 
     def run(

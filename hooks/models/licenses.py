@@ -34,9 +34,9 @@ def license_of(name: str, revision: str | None = None) -> License:
         model = embedded.EMBEDDED[key]
         return License(model.license_id, model.license)
     page = local_file(name, "README.md", revision)
-    found = None if page is None else _front_matter_license(page.read_text(encoding="utf-8"))
-    if found is not None:
-        return License(found, found)
+    terms = None if page is None else _front_matter_license(page.read_text(encoding="utf-8"))
+    if terms is not None:
+        return License(terms, terms)
     return License(
         None, f"not known on this machine: read the terms of {public_name(name)} before you share"
     )
@@ -46,10 +46,10 @@ def _front_matter_license(text: str) -> str | None:
     from huggingface_hub import ModelCard
 
     try:
-        found = getattr(ModelCard(text, ignore_metadata_errors=True).data, "license", None)
+        terms = getattr(ModelCard(text, ignore_metadata_errors=True).data, "license", None)
     except ValueError:  # front matter that is no mapping
         return None
-    return found if isinstance(found, str) else None
+    return terms if isinstance(terms, str) else None
 
 
 def hub_id(name: str) -> str | None:

@@ -33,10 +33,10 @@ def local_file(name: str, file: str, revision: str | None = None) -> Path | None
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = try_to_load_from_cache(name, file, revision=revision)
+        cached = try_to_load_from_cache(name, file, revision=revision)
     except HFValidationError:  # a name that is no id
         return None
-    return Path(found) if isinstance(found, str) else None
+    return Path(cached) if isinstance(cached, str) else None
 
 
 def local_config(name: str, revision: str | None = None) -> dict[str, Any]:

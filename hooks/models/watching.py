@@ -55,12 +55,12 @@ class Inputs:
     generating: bool = False
 
 
-SeeInputs = Callable[[Inputs], None]
+OnInputs = Callable[[Inputs], None]
 
 
 class _Watcher:
-    def __init__(self, see: SeeInputs) -> None:
-        self.see = see
+    def __init__(self, on_inputs: OnInputs) -> None:
+        self.on_inputs = on_inputs
         self.inside = False
         self.generating = False
         self.n_prompt: int | None = None
@@ -77,7 +77,7 @@ class _Watcher:
                 return forward(*inputs, **named)
             self.inside = True
             try:
-                self.tell(_given(inputs, named), _by_name(places, inputs, named))
+                self.report(_given(inputs, named), _by_name(places, inputs, named))
                 return forward(*inputs, **named)
             finally:
                 self.inside = False
@@ -96,7 +96,7 @@ class _Watcher:
 
         return watched
 
-    def tell(self, ids: Any, named: dict[str, Any]) -> None:
+    def report(self, ids: Any, named: dict[str, Any]) -> None:
         if self.generating and isinstance(ids, Tensor) and ids.is_floating_point():
             ids = self.embedded(ids)
         if not isinstance(ids, Tensor):
@@ -117,7 +117,7 @@ class _Watcher:
             self.n_prompt = width
         known = self.n_prompt if self.generating and not n_cached else None
         n_prompt = width if known is None else known
-        self.see(Inputs(ids, mask, n_cached, n_prompt, self.generating))
+        self.on_inputs(Inputs(ids, mask, n_cached, n_prompt, self.generating))
 
     def embedded(self, embeddings: Float[Tensor, "text position d_model"]) -> Tensor:
         """Return the ids behind embeddings: those generation was given, then unknown ones."""
@@ -154,9 +154,9 @@ def _by_name(
 
 
 @contextlib.contextmanager
-def watching(modules: Sequence[nn.Module], see: SeeInputs) -> Iterator[None]:
+def watching(modules: Sequence[nn.Module], on_inputs: OnInputs) -> Iterator[None]:
     """Call `see` before every forward pass of nested modules, for the outermost one called."""
-    watcher = _Watcher(see)
+    watcher = _Watcher(on_inputs)
     with contextlib.ExitStack() as stack:
         for module in modules:
             stack.enter_context(_replaced(module, "forward", watcher.passing))

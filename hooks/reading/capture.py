@@ -26,20 +26,20 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput, ModelError
-from hooks.memory import is_out_of_memory, release_memory
-from hooks.models.backends import Backend, check_layers, plain_layers
-from hooks.models.model import LanguageModel
-from hooks.models.phases import prompt_rows
-from hooks.reading.batching import (
+from hooks.memory import (
     DEFAULT_BATCH_TOKENS,
     balanced_batch_tokens,
     batches_by_length,
-    ceiling,
+    is_out_of_memory,
     largest_first,
-    recall,
-    remember_ceiling,
+    release_memory,
     rows_that_fit,
+    set_limit,
 )
+from hooks.memory import limit as memory_limit
+from hooks.models.backends import Backend, check_layers, plain_layers
+from hooks.models.model import LanguageModel
+from hooks.models.phases import prompt_rows
 from hooks.reading.side_by_side import ForwardPool, passes_at_once
 from hooks.tokens.encoding import TokenBatch, pad, plain_ids, several
 from hooks.tokens.positions import FromToken, Positions
@@ -123,9 +123,8 @@ def pooled_resid_post(
     layers
         Layers to read, 0-based; None reads all.
     batch_tokens
-        Padded tokens per forward pass; None takes the size remembered for this model on this
-        machine (`batching`), else `DEFAULT_BATCH_TOKENS`. Where memory ran out before, no pass is
-        larger than what fitted then.
+        Padded tokens per forward pass; None takes `DEFAULT_BATCH_TOKENS`. Where memory ran out
+        before, no pass is larger than what fitted then.
     padding_side
         Makes no difference to the result beyond rounding.
     keep
@@ -151,47 +150,47 @@ def pooled_resid_post(
     chosen = _layers(model, layers)
     encoded = _encode(model, texts)
     lengths = [len(ids) for ids in encoded]
-    limit = batch_tokens or recall(model) or DEFAULT_BATCH_TOKENS
-    limit = balanced_batch_tokens(lengths, min(limit, ceiling(model, "reading") or limit))
+    limit = batch_tokens or DEFAULT_BATCH_TOKENS
+    limit = balanced_batch_tokens(lengths, min(limit, memory_limit(model, "reading") or limit))
     tree = model.bulk if through == "bulk" else model.reader
     waiting = largest_first(lengths)
     n_batches = sum(1 for _ in batches_by_length(lengths, limit))
     at_once = max(1, min(n_batches, passes_at_once(model, tree)))
     read_texts = _Accumulator(len(texts), len(chosen), model.d_model)
     halved = False
-    with ForwardPool(at_once) as crew, _gathering(tree, chosen) as read:
+    with ForwardPool(at_once) as pool, _gathering(tree, chosen) as read:
         running: dict[Future[_BatchSums | None], _Batch] = {}
         while waiting or running:
             while waiting and len(running) < at_once:
                 rows = waiting[: rows_that_fit(waiting, lengths, limit)]
                 waiting = waiting[len(rows) :]
-                batch = pad([encoded[row] for row in rows], model.special_ids, side=padding_side)
-                kept = keep.select(batch.content) if keep is not None else None
-                one = _Batch(rows, batch, positions.select(batch.content), kept, at_once == 1)
+                padded = pad([encoded[row] for row in rows], model.special_ids, side=padding_side)
+                kept = keep.select(padded.content) if keep is not None else None
+                batch = _Batch(rows, padded, positions.select(padded.content), kept, at_once == 1)
                 with prompt_rows(rows, len(texts)):
-                    running[crew.submit(functools.partial(read, one))] = one
+                    running[pool.submit(functools.partial(read, batch))] = batch
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                one = running.pop(future)
-                found = future.result()
-                if found is not None:
-                    read_texts.add(one, found)
+                batch = running.pop(future)
+                sums = future.result()
+                if sums is not None:
+                    read_texts.add(batch, sums)
                     if progress is not None:
-                        progress(len(one.rows))
+                        progress(len(batch.rows))
                     continue
                 release_memory()
-                waiting = largest_first(lengths, one.rows + waiting)
-                if len(one.rows) > 1:
-                    limit, halved = min(limit, max(1, one.batch.ids.numel() // 2)), True
-                elif not one.alone:
+                waiting = largest_first(lengths, batch.rows + waiting)
+                if len(batch.rows) > 1:
+                    limit, halved = min(limit, max(1, batch.tokens.ids.numel() // 2)), True
+                elif not batch.alone:
                     at_once = 1
                 else:
                     raise ModelError(
                         f"{model.name} ran out of memory on one text of "
-                        f"{lengths[one.rows[0]]} tokens. Shorten it, read fewer layers, or load "
+                        f"{lengths[batch.rows[0]]} tokens. Shorten it, read fewer layers, or load "
                         "the model in a smaller dtype."
                     )
     if halved:
-        remember_ceiling(model, limit, "reading")
+        set_limit(model, "reading", limit)
     return read_texts.pooled()
 
 
@@ -201,7 +200,7 @@ class _Batch:
 
     rows: list[int]
     """Which of the texts it holds."""
-    batch: TokenBatch
+    tokens: TokenBatch
     selected: Bool[Tensor, "text position"]
     kept: Bool[Tensor, "text position"] | None
     alone: bool
@@ -227,17 +226,17 @@ class _Accumulator:
         self._n_tokens = torch.zeros(n_texts, dtype=torch.long)
         self._kept: dict[int, Tensor] = {}
 
-    def add(self, one: _Batch, found: _BatchSums) -> None:
+    def add(self, batch: _Batch, sums: _BatchSums) -> None:
         """Put what one pass left in its texts' places."""
-        rows, counts = torch.tensor(one.rows), one.selected.sum(dim=1)
+        rows, counts = torch.tensor(batch.rows), batch.selected.sum(dim=1)
         some = counts > 0
         self._n_tokens[rows] = counts
         filled = counts[some]
-        self._mean[rows[some]] = found.sums[some] / rearrange(filled, "text -> text 1 1")
-        self._norm[rows[some]] = found.norms[some] / rearrange(filled, "text -> text 1")
-        if one.kept is not None and found.singles is not None:
-            singles = found.singles.split(one.kept.sum(dim=1).tolist())
-            self._kept.update(zip(one.rows, singles, strict=True))
+        self._mean[rows[some]] = sums.sums[some] / rearrange(filled, "text -> text 1 1")
+        self._norm[rows[some]] = sums.norms[some] / rearrange(filled, "text -> text 1")
+        if batch.kept is not None and sums.singles is not None:
+            singles = sums.singles.split(batch.kept.sum(dim=1).tolist())
+            self._kept.update(zip(batch.rows, singles, strict=True))
 
     def pooled(self) -> Pooled:
         """Return everything."""
@@ -286,13 +285,13 @@ def _gathering(tree: Backend, layers: list[int]) -> Iterator[Callable[[_Batch], 
     def reduce(residual: Tensor, layer: int) -> None:
         own.gathered.add(residual, layer)
 
-    def read(one: _Batch) -> _BatchSums | None:
-        places = one.selected.flatten().nonzero()[:, 0]
-        kept = None if one.kept is None else one.kept.flatten().nonzero()[:, 0]
-        n_texts, length = one.selected.shape
+    def read(batch: _Batch) -> _BatchSums | None:
+        places = batch.selected.flatten().nonzero()[:, 0]
+        kept = None if batch.kept is None else batch.kept.flatten().nonzero()[:, 0]
+        n_texts, length = batch.selected.shape
         own.gathered = made = _HookState(places, places // length, n_texts, kept)
         try:
-            tree.run(one.batch.ids, one.batch.attention_mask, max(layers))
+            tree.run(batch.tokens.ids, batch.tokens.attention_mask, max(layers))
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -327,7 +326,7 @@ def resid_post(
     chosen = _layers(model, layers)
     [ids] = _encode(model, [text])
     if not ids:
-        raise InvalidInput("resid_post: expected a text of at least one token, got an empty one.")
+        raise InvalidInput("resid_post: expected a text of at least one token, got an empty batch.")
     batch = pad([ids], model.special_ids)
     read: dict[int, Tensor] = {}
 

@@ -68,6 +68,6 @@ def mean_input_embedding(
         batch = pad([model.encode(text)], model.special_ids)
         ids = batch.ids[0][positions.select(batch.content)[0]]
         if len(ids):
-            found = matrix[ids.to(matrix.device)].float()
-            means[row] = reduce(found, "token d -> d", "mean").cpu()
+            rows = matrix[ids.to(matrix.device)].float()
+            means[row] = reduce(rows, "token d -> d", "mean").cpu()
     return means

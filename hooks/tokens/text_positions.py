@@ -105,15 +105,15 @@ class Speaker:
 
 
 def _between(text: str, header: str, footer: str) -> list[Stretch]:
-    found = []
+    spans = []
     start = text.find(header)
     while start >= 0:
         begin = start + len(header)
         stop = text.find(footer, begin) if footer else -1
         stop = len(text) if stop < 0 else stop
-        found.append((begin, stop))
+        spans.append((begin, stop))
         start = text.find(header, stop)
-    return found
+    return spans
 
 
 def turn_marks(tokenizer: Any) -> dict[str, tuple[str, str]]:

@@ -79,7 +79,7 @@ def read_cell(root: Path, cell: Cell) -> dict[str, Any]:
     path = root / cell.path
     content = read_json(path)
     try:
-        found = Cell(content["emotion"], content["topic"])
+        stored = Cell(content["emotion"], content["topic"])
         texts = [story["text"] for story in content["texts"]]
         indices = [story["index"] for story in content["texts"]]
         counted = len(texts) <= content["requested"] and isinstance(content["rejected"], list)
@@ -88,9 +88,9 @@ def read_cell(root: Path, cell: Cell) -> dict[str, Any]:
             f"{path} is not a cell file (missing {error}). Delete it and run the stage again."
         ) from error
     whole = counted and all(isinstance(index, int) for index in indices)
-    if found != cell or not whole or not all(_is_text(text) for text in texts):
+    if stored != cell or not whole or not all(_is_text(text) for text in texts):
         raise DataError(
-            f"{path}: expected non-empty texts for {cell}, got {len(texts)} for {found}. "
+            f"{path}: expected non-empty texts for {cell}, got {len(texts)} for {stored}. "
             "Delete it and run the stage again."
         )
     return content
@@ -127,11 +127,11 @@ class OwnTexts(Mapping[Cell, list[str]]):
         with self._path.open("rb") as file:
             for place in self._places[cell]:
                 file.seek(place)
-                found, text = _parse(file.readline(), cell.emotion is not None, str(self._path))
-                if found != cell:
+                read, text = _parse(file.readline(), cell.emotion is not None, str(self._path))
+                if read != cell:
                     raise DataError(
                         f"{self._path} was changed while it was used: expected a text of {cell}, "
-                        f"found one of {found}. Start again."
+                        f"found one of {read}. Start again."
                     )
                 texts.append(text)
         return texts

@@ -8,7 +8,7 @@ import torch
 import hooks
 from hooks import FromToken, Last, Span
 from hooks.errors import InvalidInput
-from hooks.reading.batching import batches_by_length
+from hooks.memory import batches_by_length
 from hooks.reading.token_offsets import content_pieces
 from hooks.tokens.encoding import pad
 
