@@ -153,9 +153,7 @@ def kmeans_labels(
         )
     # pyright reads only the default of n_init, the string "auto".
     model = KMeans(n_clusters=k, n_init=10, random_state=seed)  # pyright: ignore[reportArgumentType]
-    found = model.fit_predict(points)
-    _, first, position = np.unique(found, return_index=True, return_inverse=True)
-    return torch.from_numpy(first.argsort().argsort()[position])
+    return _by_first_appearance(model.fit_predict(points))
 
 
 def silhouette(vectors: Float[Tensor, "emotion d_model"], labels: Int[Tensor, "emotion"]) -> float:
@@ -219,9 +217,7 @@ def hierarchical_labels(
             "clusters."
         )
     tree = linkage(_points(vectors, unit_norm=True), method="average", metric="cosine")
-    found = cut_tree(tree, n_clusters=k)[:, 0]
-    _, first, position = np.unique(found, return_index=True, return_inverse=True)
-    return torch.from_numpy(first.argsort().argsort()[position])
+    return _by_first_appearance(cut_tree(tree, n_clusters=k)[:, 0])
 
 
 def stability(labelings: Sequence[Int[Tensor, "emotion"]]) -> float:
@@ -337,6 +333,11 @@ def rsa(vectors: Float[Tensor, "layer emotion d_model"]) -> Float[Tensor, "layer
             "Leave that layer out."
         )
     return cosine_matrix(ranks).to(vectors.dtype)
+
+
+def _by_first_appearance(labels: Int[np.ndarray, "emotion"]) -> Int[Tensor, "emotion"]:
+    _, first, position = np.unique(labels, return_index=True, return_inverse=True)
+    return torch.from_numpy(first.argsort().argsort()[position])
 
 
 def _points(

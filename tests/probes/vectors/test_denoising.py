@@ -244,13 +244,13 @@ class TestOutlierDimensions:
     def test_massive_dimension_is_found_with_its_share(self):
         activations = torch.ones(10, 2, 5)
         activations[:, 1, 3] = -4.0
-        found = outlier_dimensions(activations)
-        torch.testing.assert_close(found.share, torch.tensor([0.2, 0.8]).double())
-        assert found.dimensions[1].tolist() == [3]
+        outliers = outlier_dimensions(activations)
+        torch.testing.assert_close(outliers.share, torch.tensor([0.2, 0.8]).double())
+        assert outliers.dimensions[1].tolist() == [3]
 
     def test_all_dimensions_hold_everything(self):
-        found = outlier_dimensions(noise(10, 2, 5), k=5)
-        torch.testing.assert_close(found.share, torch.ones(2).double())
+        outliers = outlier_dimensions(noise(10, 2, 5), k=5)
+        torch.testing.assert_close(outliers.share, torch.ones(2).double())
 
     @pytest.mark.parametrize("k", [0, 6])
     def test_number_of_dimensions_out_of_range_is_refused(self, k):
