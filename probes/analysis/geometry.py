@@ -19,9 +19,7 @@ section on the geometry of the vectors; Kriegeskorte, Mur & Bandettini 2008
 """
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -218,23 +216,6 @@ def hierarchical_labels(
         )
     tree = linkage(_points(vectors, unit_norm=True), method="average", metric="cosine")
     return _by_first_appearance(cut_tree(tree, n_clusters=k)[:, 0])
-
-
-def stability(labelings: Sequence[Int[Tensor, "emotion"]]) -> float:
-    """Mean adjusted Rand index over all pairs of labelings (1: all the same, 0: chance).
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than two labelings.
-    """
-    if len(labelings) < 2:
-        raise InvalidInput(
-            f"Expected at least 2 labelings to compare, got {len(labelings)}. "
-            "Cluster with more seeds or resamples."
-        )
-    pairs = combinations(labelings, 2)
-    return float(np.mean([adjusted_rand_index(first, second) for first, second in pairs]))
 
 
 def agreement(labels_a: Int[Tensor, "emotion"], labels_b: Int[Tensor, "emotion"]) -> Agreement:

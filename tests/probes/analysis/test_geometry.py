@@ -12,7 +12,6 @@ from probes.analysis.geometry import (
     principal_components,
     rsa,
     silhouette,
-    stability,
     umap_layout,
 )
 from probes.vectors.normalize import normalize
@@ -136,15 +135,6 @@ class TestClusters:
         ari, nmi = agreement(labels[0], labels[1])
         assert abs(ari) < 0.01
         assert nmi < 0.01
-
-    def test_stability_is_the_mean_over_pairs(self):
-        labels, other = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
-        ari = agreement(labels, other).ari
-        assert stability([labels, labels, other]) == pytest.approx((1 + 2 * ari) / 3)
-
-    def test_stability_of_one_labeling_is_refused(self):
-        with pytest.raises(InvalidInput, match="at least 2 labelings"):
-            stability([torch.tensor([0, 1])])
 
 
 class TestOrder:

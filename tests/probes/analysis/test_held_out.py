@@ -24,6 +24,7 @@ from probes.analysis.held_out import (
 )
 from probes.analysis.intervals import balanced, mean_by_topics, top_k
 from probes.analysis.statistics import permutation_p_value
+from probes.vectors.denoising import fit_vectors
 
 N_EMOTIONS, N_TOPICS, D = 4, 6, 16
 EMPTY = torch.zeros(0, D)
@@ -74,7 +75,7 @@ def test_neutral_components_are_projected_out_of_the_vectors():
     of = design()
     data = rows(of, emotion=1.0)
     basis = torch.linalg.qr(noise(D, 2, seed=5)).Q.T
-    trained = CellSums(data, of).train(torch.ones(N_TOPICS), basis)
+    trained = fit_vectors(CellSums(data, of), torch.ones(N_TOPICS), basis)
     assert (trained.vectors @ basis.T).abs().max() < 1e-5
 
 
