@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from einops import einsum
+from einops import einsum, rearrange
 from torch.nn.functional import cosine_similarity
 
 from hooks.errors import DataError, InvalidInput
