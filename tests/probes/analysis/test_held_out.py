@@ -8,7 +8,6 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from hooks.errors import InvalidInput
 from probes.analysis.held_out import (
-    CellSums,
     Design,
     centered,
     choose_nested,
@@ -19,11 +18,12 @@ from probes.analysis.held_out import (
     permute_within_topics,
     permuted_hits,
     rank_of,
+    sum_cells,
     topic_folds,
     whitened,
 )
 from probes.analysis.intervals import balanced, mean_by_topics, top_k
-from probes.analysis.statistics import permutation_p_value
+from probes.analysis.resampling import permutation_p_value
 from probes.vectors.denoising import fit_vectors
 
 N_EMOTIONS, N_TOPICS, D = 4, 6, 16
@@ -75,7 +75,7 @@ def test_neutral_components_are_projected_out_of_the_vectors():
     of = design()
     data = rows(of, emotion=1.0)
     basis = torch.linalg.qr(noise(D, 2, seed=5)).Q.T
-    trained = fit_vectors(CellSums(data, of), torch.ones(N_TOPICS), basis)
+    trained = fit_vectors(sum_cells(data, of), torch.ones(N_TOPICS), basis)
     assert (trained.vectors @ basis.T).abs().max() < 1e-5
 
 
@@ -85,7 +85,7 @@ def test_what_a_topic_alone_carries_is_worth_nothing_on_held_out_topics():
     own = noise(N_EMOTIONS, N_TOPICS, D, seed=7)
     data = own[of.emotion, of.topic] * 3 + 0.1 * noise(len(of.topic), D)
     held = (held_out_ranks(data, of, [EMPTY] * 3) == 0).double().mean()
-    within = CellSums(data, of)
+    within = sum_cells(data, of)
     means = within.sums / within.counts[..., None]
     same_topic = torch.cdist(data, means.reshape(-1, D)).argmin(dim=1) % N_EMOTIONS
     assert (same_topic == of.emotion).double().mean() == 1.0
