@@ -56,7 +56,8 @@ def prepare(folder: str) -> Callable[..., Pairs]:
         seconds = small_runs.do(run, models, _STAGES[:2])
         subject = models.subject()
         seconds |= small_runs.do(run, models, _STAGES[2:])
-        usage = [(run.record(name) or {})["counts"]["usage"] for name in _STAGES[:2]]
+        records = [run.record(name) for name in _STAGES[:2]]
+        usage = [record.counts["usage"] for record in records if record is not None]
         texts = read_corpus(run.root, [*run.story_cells, *run.neutral_cells])
         activations = [path.stat().st_size for path in (run.root / "activations").iterdir()]
         return {
