@@ -108,14 +108,14 @@ def _timed(command: list[str]) -> float:
     return seconds(lambda: subprocess.run(command, check=True, capture_output=True))
 
 
-def section(found: Opened) -> str:
+def section(opened: Opened) -> str:
     """Return the table."""
     rows = [
-        ("open the corpus (count the texts of every cell)", f"{found.open_seconds:.1f}"),
-        ("the whole command that finds its writing finished", f"{found.resume_seconds:.1f}"),
+        ("open the corpus (count the texts of every cell)", f"{opened.open_seconds:.1f}"),
+        ("the whole command that finds its writing finished", f"{opened.resume_seconds:.1f}"),
     ]
-    return f"""## A corpus of {found.stories:,} stories in {found.cells:,} cells
+    return f"""## A corpus of {opened.stories:,} stories in {opened.cells:,} cells
 
-{found.bytes / 1e6:.0f} MB, files cached by the system; the better of two.
+{opened.bytes / 1e6:.0f} MB, files cached by the system; the better of two.
 
 {table(("what", "seconds"), rows)}"""

@@ -32,7 +32,7 @@ from probes.runs.models import Models
 from probes.runs.reporting import Silent
 from probes.stages.units import Reader
 from probes.storage import write_json
-from probes.vectors import denoising
+from probes.vectors import neutral
 from probes.vectors.activations import Kind, make_shard, plan_shards, save_shard, shard_path
 
 EXPERIMENTS = ("held-out-topics", "null-ladder", "sample-size", "confounds")
@@ -117,7 +117,7 @@ def counting(size: Size) -> Iterator[Cost]:
         cost.n_bytes += layer.numel() * layer.element_size()
         return layer
 
-    class CountedPCA(denoising.PCA):
+    class CountedPCA(neutral.PCA):
         def fit(self, X: Any, y: Any = None) -> Any:  # noqa: N803 - scikit-learn's names
             if X.shape[1] == size.d_model:  # else it is of input embeddings, which are not read
                 kind = cost.whole if len(X) == N_TOPICS * N_NEUTRAL else cost.parts
@@ -126,7 +126,7 @@ def counting(size: Size) -> Iterator[Cost]:
 
     with (
         mock.patch.object(reading, "load_layer", counted),
-        mock.patch.object(denoising, "PCA", CountedPCA),
+        mock.patch.object(neutral, "PCA", CountedPCA),
     ):
         yield cost
 

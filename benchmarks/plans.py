@@ -56,7 +56,8 @@ def prepare(folder: str) -> Callable[..., Pairs]:
         seconds = small_runs.do(run, models, _STAGES[:2])
         subject = models.subject()
         seconds |= small_runs.do(run, models, _STAGES[2:])
-        usage = [(run.record(name) or {})["counts"]["usage"] for name in _STAGES[:2]]
+        records = [run.record(name) for name in _STAGES[:2]]
+        usage = [record.counts["usage"] for record in records if record is not None]
         texts = read_corpus(run.root, [*run.story_cells, *run.neutral_cells])
         activations = [path.stat().st_size for path in (run.root / "activations").iterdir()]
         return {
@@ -82,19 +83,19 @@ def prepare(folder: str) -> Callable[..., Pairs]:
     return job
 
 
-def ratios(found: Pairs) -> list[tuple[str, str, str]]:
+def ratios(planned_pairs: Pairs) -> list[tuple[str, str, str]]:
     """Return the lines that come first: what, planned beside taken, how near they were meant."""
     return [
         (f"plan / run: {name}", f"{planned / took:.2f}x", "0.8x to 1.2x")
-        for name, (planned, took) in found.items()
+        for name, (planned, took) in planned_pairs.items()
     ]
 
 
-def section(found: Pairs) -> str:
+def section(planned_pairs: Pairs) -> str:
     """Return the table."""
     rows = [
         (name, f"{planned:,.0f}", f"{took:,.0f}", f"{planned / took - 1:+.0%}")
-        for name, (planned, took) in found.items()
+        for name, (planned, took) in planned_pairs.items()
     ]
     return f"""## The plan beside the run
 

@@ -87,7 +87,7 @@ def measure(name: str, n_texts: int, rounds: int) -> Read:
     """Warm every recipe up, then let them read in turn; ours also less and shallower."""
     with contextlib.ExitStack() as stack:
         roof = stack.enter_context(Child(roofline.prepare, name))
-        found = [roof.ask().result]
+        roofs = [roof.ask().result]
         children = {r: stack.enter_context(Child(prepare, name, r)) for r in RECIPES}
         about: dict[str, Any] = {}
         for recipe, child in children.items():
@@ -99,7 +99,7 @@ def measure(name: str, n_texts: int, rounds: int) -> Read:
         depth = about["n_layers"]
         shallow: dict[int, list[float]] = {n: [] for n in (depth // 3, 2 * depth // 3)}
         for _ in range(rounds):
-            found.append(roof.ask().result)
+            roofs.append(roof.ask().result)
             for recipe, child in children.items():
                 child.ask(n_texts=min(_WARM, n_texts))
                 turns[recipe].append(child.ask(n_texts=n_texts))
@@ -118,8 +118,8 @@ def measure(name: str, n_texts: int, rounds: int) -> Read:
         batch_tokens=about["batch_tokens"],
         rounds=rounds,
         turns=turns,
-        flops_per_token=found[0]["flops_per_token"],
-        roofline=statistics.median(one["tokens_per_second"] for one in found),
+        flops_per_token=roofs[0]["flops_per_token"],
+        roofline=statistics.median(one["tokens_per_second"] for one in roofs),
         fewer_texts={**{n: statistics.median(s) for n, s in few.items()}, n_texts: whole},
         fewer_layers={**{n: statistics.median(s) for n, s in shallow.items()}, depth: whole},
     )
@@ -133,8 +133,8 @@ def ratios(read: Read) -> list[tuple[str, str, str]]:
         for recipe in read.turns:
             if recipe not in OWN:
                 goal = GOALS.get((read.model, recipe))
-                found = times(read.ratio(recipe, own))
-                lines.append((f"{label}: {own} / {recipe}", found, times(goal) if goal else ""))
+                ratio = times(read.ratio(recipe, own))
+                lines.append((f"{label}: {own} / {recipe}", ratio, times(goal) if goal else ""))
         share = f"{read.share(own):.0%}"
         lines.append((f"{label}: {own} / roofline", share, f"{ROOFLINE_GOAL:.0%}"))
     return lines

@@ -94,8 +94,8 @@ def nnsight_trace(model: hooks.LanguageModel, texts: Sequence[str]) -> Tensor:
 
 def _blocks(traced: Any, model: hooks.LanguageModel) -> Any:
     """Find the decoder blocks in nnsight's tree."""
-    found = next(n for n, m in model.hf.named_modules() if m is model.bulk.structure.blocks)
-    for part in found.split("."):
+    path = next(n for n, m in model.hf.named_modules() if m is model.bulk.structure.blocks)
+    for part in path.split("."):
         traced = getattr(traced, part)
     return traced
 

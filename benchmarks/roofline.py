@@ -45,7 +45,7 @@ def prepare(name: str) -> Callable[..., dict[str, float]]:
 def _best(out: int, width: int, dtype: torch.dtype) -> float:
     """Seconds per row of the fastest product of one shape."""
     weight = torch.randn(out, width, dtype=dtype)
-    found = []
+    taken = []
     for rows in _ROWS:
         inputs = torch.randn(rows, width, dtype=dtype)
 
@@ -55,5 +55,5 @@ def _best(out: int, width: int, dtype: torch.dtype) -> float:
 
         multiply(1)
         times = max(1, round(_SECONDS / seconds(lambda m=multiply: m(1))))
-        found += [seconds(lambda m=multiply, n=times: m(n)) / times / rows for _ in range(_TRIES)]
-    return min(found)
+        taken += [seconds(lambda m=multiply, n=times: m(n)) / times / rows for _ in range(_TRIES)]
+    return min(taken)

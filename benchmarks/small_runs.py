@@ -133,10 +133,12 @@ def do(run: Run, models: Models, names: Sequence[str]) -> dict[str, float]:
     for name in names:
         [stage] = stages.find_stages([name])
         stages.run_stage(run, stage, models, Silent())
-        record = run.record(name) or {}
-        seconds[name] = record["seconds"]
+        record = run.record(name)
+        if record is None or record.seconds is None:
+            raise RuntimeError(f"{name} left no record of its seconds in {run.root}.")
+        seconds[name] = record.seconds
         if name == "generate-stories":
-            seconds["texts"] = record["counts"]["accepted"]
+            seconds["texts"] = record.counts["accepted"]
     return seconds
 
 

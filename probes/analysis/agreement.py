@@ -10,7 +10,7 @@ Contract: pure. The search for a component is part of the statistic, so a null t
 compared must search too; that is what these functions do for every set they are given. Intervals
 pay for it: that of |r| holds for all components that might have been the best
 (`statistics.interval_of_best`); that of a gain adds by how much, in rated emotions drawn again, the
-best component of each draw exceeds the one found on all emotions.
+best component of each draw exceeds that of all emotions.
 """
 
 from collections.abc import Collection, Sequence
@@ -159,7 +159,7 @@ def gain_in_rating(
 ) -> Estimate:
     """|r| of the first less |r| of the second, rated emotions drawn again in pairs.
 
-    The components are those found on all emotions; the interval also holds where it would lie less
+    The components are the best on all emotions; the interval also holds where it would lie less
     what the two searches gain. Draws in which everything is equal are left out.
     """
     draws = resample(len(first.rating), n_resamples, seed)
@@ -174,7 +174,7 @@ def gain_in_rating(
 def _drawn_again(
     match: RatingMatch, draws: Int[Tensor, "resample rated"]
 ) -> tuple[Float[Tensor, "resample"], Float[Tensor, "resample"]]:
-    """Correlation of the component found, and the largest |r| of all searched, in every draw."""
+    """Correlation of the matched component, and the largest |r| of all searched, in every draw."""
     target = match.rating[draws]
     searched = [correlate(coordinate[draws], target).abs() for coordinate in match.searched.T]
     return correlate(match.coordinate[draws], target), torch.stack(searched).amax(dim=0)

@@ -19,9 +19,7 @@ section on the geometry of the vectors; Kriegeskorte, Mur & Bandettini 2008
 """
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -153,9 +151,7 @@ def kmeans_labels(
         )
     # pyright reads only the default of n_init, the string "auto".
     model = KMeans(n_clusters=k, n_init=10, random_state=seed)  # pyright: ignore[reportArgumentType]
-    found = model.fit_predict(points)
-    _, first, position = np.unique(found, return_index=True, return_inverse=True)
-    return torch.from_numpy(first.argsort().argsort()[position])
+    return _by_first_appearance(model.fit_predict(points))
 
 
 def silhouette(vectors: Float[Tensor, "emotion d_model"], labels: Int[Tensor, "emotion"]) -> float:
@@ -219,26 +215,7 @@ def hierarchical_labels(
             "clusters."
         )
     tree = linkage(_points(vectors, unit_norm=True), method="average", metric="cosine")
-    found = cut_tree(tree, n_clusters=k)[:, 0]
-    _, first, position = np.unique(found, return_index=True, return_inverse=True)
-    return torch.from_numpy(first.argsort().argsort()[position])
-
-
-def stability(labelings: Sequence[Int[Tensor, "emotion"]]) -> float:
-    """Mean adjusted Rand index over all pairs of labelings (1: all the same, 0: chance).
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than two labelings.
-    """
-    if len(labelings) < 2:
-        raise InvalidInput(
-            f"Expected at least 2 labelings to compare, got {len(labelings)}. "
-            "Cluster with more seeds or resamples."
-        )
-    pairs = combinations(labelings, 2)
-    return float(np.mean([adjusted_rand_index(first, second) for first, second in pairs]))
+    return _by_first_appearance(cut_tree(tree, n_clusters=k)[:, 0])
 
 
 def agreement(labels_a: Int[Tensor, "emotion"], labels_b: Int[Tensor, "emotion"]) -> Agreement:
@@ -337,6 +314,11 @@ def rsa(vectors: Float[Tensor, "layer emotion d_model"]) -> Float[Tensor, "layer
             "Leave that layer out."
         )
     return cosine_matrix(ranks).to(vectors.dtype)
+
+
+def _by_first_appearance(labels: Int[np.ndarray, "emotion"]) -> Int[Tensor, "emotion"]:
+    _, first, position = np.unique(labels, return_index=True, return_inverse=True)
+    return torch.from_numpy(first.argsort().argsort()[position])
 
 
 def _points(

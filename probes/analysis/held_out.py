@@ -33,8 +33,7 @@ from torch import Tensor
 
 from hooks.errors import InvalidInput
 from probes.analysis.resampling import permute_within, topic_counts
-from probes.vectors import denoising
-from probes.vectors.denoising import FittedVectors, fit_vectors
+from probes.vectors.denoising import CellSums, FittedVectors, fit_vectors
 
 Rows = Float[Tensor, "row d_model"]
 NeutralBasis = Float[Tensor, "_component d_model"]
@@ -107,13 +106,11 @@ def centered(rows: Rows) -> Rows:
     return (wide - wide.mean(dim=0)).float()
 
 
-def CellSums(
-    rows: Rows, design: Design, emotion: Int[Tensor, "row"] | None = None
-) -> denoising.CellSums:
+def sum_cells(rows: Rows, design: Design, emotion: Int[Tensor, "row"] | None = None) -> CellSums:
     """Sum rows per topic and emotion, by the design's labels or by others."""
     label = design.emotion if emotion is None else emotion
     shape = len(design.fold_of_topic), design.n_emotions
-    return denoising.CellSums.of(rows, (design.topic, label), design.weight, shape)
+    return CellSums.of(rows, (design.topic, label), design.weight, shape)
 
 
 def scores(rows: Rows, trained: FittedVectors) -> Float[Tensor, "row emotion"]:
@@ -149,7 +146,7 @@ def held_out_scores(
     emotion
         Labels to learn from instead of the design's (a permutation of them).
     """
-    cells = CellSums(rows, design, emotion)
+    cells = sum_cells(rows, design, emotion)
     fold = design.fold
     scored = rows.new_zeros(len(rows), design.n_emotions)
     for held, basis in enumerate(bases):
@@ -205,7 +202,7 @@ def inner_hits(
         Labels to learn from and judge by instead of the design's (a permutation of them).
     """
     label = design.emotion if emotion is None else emotion
-    cells, fold = CellSums(rows, design, label), design.fold
+    cells, fold = sum_cells(rows, design, label), design.fold
     hits = torch.zeros(design.n_folds, design.n_folds, dtype=torch.float64)
     for first in range(design.n_folds):
         for second in range(first + 1, design.n_folds):
@@ -269,15 +266,13 @@ def logistic_ranks(
 Vectors = Float[Tensor, "emotion d_model"]
 
 
-def vectors_of_all_topics(
-    cells: denoising.CellSums, design: Design, basis: NeutralBasis
-) -> FittedVectors:
+def vectors_of_all_topics(cells: CellSums, design: Design, basis: NeutralBasis) -> FittedVectors:
     """Make vectors of every topic, each counted once."""
     return fit_vectors(cells, torch.ones(len(design.fold_of_topic)), basis)
 
 
 def bootstrap_vectors(
-    cells: denoising.CellSums, design: Design, basis: NeutralBasis, n_resamples: int, seed: int
+    cells: CellSums, design: Design, basis: NeutralBasis, n_resamples: int, seed: int
 ) -> list[Vectors]:
     """Make vectors of topics drawn again; the same seed draws the same topics."""
     resampled = []
@@ -295,6 +290,6 @@ def permuted_vectors(
 ) -> list[Vectors]:
     """Make vectors of all topics under each labeling of the rows."""
     return [
-        vectors_of_all_topics(CellSums(rows, design, labels), design, basis).vectors
+        vectors_of_all_topics(sum_cells(rows, design, labels), design, basis).vectors
         for labels in permuted
     ]

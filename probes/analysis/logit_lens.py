@@ -161,11 +161,11 @@ def family_token_ids(
             words.add(stem)
         for word in words:
             wanted.setdefault(word, []).append(index)
-    found: list[list[int]] = [[] for _ in families]
+    ids_of_family: list[list[int]] = [[] for _ in families]
     for token_id, text in enumerate(_bare(tokens)):
         for index in wanted.get(text.casefold(), ()):
-            found[index].append(token_id)
-    return found
+            ids_of_family[index].append(token_id)
+    return ids_of_family
 
 
 def own_word_rank(

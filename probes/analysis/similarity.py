@@ -200,7 +200,7 @@ def _picked(
     rows: Int[Tensor, "sample row"],
     columns: Int[Tensor, "sample row"] | None = None,
 ) -> Float[Tensor, "sample row row"]:
-    """Take rows and columns of a Gram matrix, once per sample; the same ones unless told."""
+    """Take rows and columns of a Gram matrix, once per sample; the same ones unless given."""
     columns = rows if columns is None else columns
     return gram[
         rearrange(rows, "sample row -> sample row 1"),

@@ -262,7 +262,7 @@ def interval_of_best(correlations: Float[Tensor, "candidate"], n: int) -> tuple[
 
     Fisher's, made to hold for several candidates at once: for as many as lie within four standard
     errors of the best on his scale, each of which might have been picked instead. Where one stands
-    out it is Fisher's own. The tests hold it to the true |r| of the candidate found in at least 92
+    out it is Fisher's own. The tests hold it to the true |r| of the best candidate in at least 92
     of 100 simulated searches, also where nothing is there.
 
     Parameters

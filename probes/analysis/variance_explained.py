@@ -118,21 +118,21 @@ def variance_explained(
     once = torch.ones(1, int(topic.max()) + 1, dtype=torch.float64)
     drawn = topic_counts(topic, n_resamples, seed)
     nulls = _nulls(y, known, emotion, topic, n_permutations, seed)
-    found: dict[str, Share | None] = {}
+    shares: dict[str, Share | None] = {}
     for name in (TOPIC, *columns):
         if name != TOPIC and name not in known:
-            found[name] = None
+            shares[name] = None
             continue
         low, high = percentile_interval(sums.alone(name, drawn))
         raw = float(sums.raw(name, once))
-        found[name] = Share(
+        shares[name] = Share(
             float(sums.alone(name, once)),
             float(low),
             float(high),
             permutation_p_value(raw, nulls[name], "greater"),
             float(sums.beyond(name, once)),
         )
-    return found
+    return shares
 
 
 def adjusted_r2(score: Float[Tensor, "row"], columns: Float[Tensor, "row _column"]) -> float | None:
@@ -255,8 +255,8 @@ def _nulls(
     total = float((y - y.mean()).square().sum())
     sums = y.new_zeros(n_permutations, int(topic.max()) + 1).index_add_(1, topic, by_emotion)
     n = torch.bincount(topic).double()
-    found = {TOPIC: (((sums / n - y.mean()).square() * n).sum(dim=1)) / total}
+    nulls = {TOPIC: (((sums / n - y.mean()).square() * n).sum(dim=1)) / total}
     for name, x in known.items():
         axes = torch.linalg.qr(x - x.mean(dim=0)).Q
-        found[name] = (by_topic @ axes).square().sum(dim=1) / total
-    return found
+        nulls[name] = (by_topic @ axes).square().sum(dim=1) / total
+    return nulls

@@ -23,7 +23,7 @@ from probes.analysis.held_out import (
     topic_folds,
 )
 from probes.runs.materials import Materials, samples_without
-from probes.vectors.denoising import neutral_components
+from probes.vectors.neutral import neutral_components
 
 NeutralKind = Literal["document", "token", "none"]
 MIN_TOPICS = 3

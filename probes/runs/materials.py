@@ -32,8 +32,8 @@ from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.storage import read_json
 from probes.vectors.activations import Kind, ShardRows, load_layer, load_rows, shard_paths
-from probes.vectors.denoising import NeutralComponents, neutral_components
 from probes.vectors.emotion_vectors import EmotionVectors
+from probes.vectors.neutral import NeutralComponents, neutral_components
 
 INDEX = "activations/index.json"
 _Made = TypeVar("_Made")

@@ -7,9 +7,9 @@ With :math:`x_{s,l}` the pooled activation of story :math:`s` at layer :math:`l`
 2. :math:`v_{e,l} = m_{e,l} - \bar m_l`, with :math:`\bar m_l` the unweighted mean over emotions: an
    emotion with more stories does not pull the origin toward itself (`mean_difference`).
 3. :math:`C_l` are the first principal components of neutral activations at layer :math:`l`, as few
-   as together explain a given share of the neutral variance (`neutral_components`).
+   as together explain a given share of the neutral variance (`neutral.neutral_components`).
 4. The denoised vector is :math:`v_{e,l}` minus its orthogonal projection on the span of
-   :math:`C_l` (`project_out`).
+   :math:`C_l` (`neutral.project_out`).
 
 Contract
 --------
@@ -27,36 +27,19 @@ documents is not disclosed there and is the caller's choice.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float, Int
-from sklearn.decomposition import PCA
 from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
+from probes.vectors.neutral import neutral_components as neutral_components
+from probes.vectors.neutral import project_out as project_out
+from probes.vectors.neutral import require_finite
 
 # Stories converted to float64 at a time by `emotion_means`; bounds its memory, not its result.
 _STORIES_AT_ONCE = 256
-# Rounding of a cumulative sum must not cost one more component than the threshold asks for.
-_RATIO_ROUNDING = 1e-12
-
-
-class NeutralComponents(NamedTuple):
-    """Principal components of one layer's neutral activations.
-
-    Attributes
-    ----------
-    directions
-        Orthonormal float64 rows, by falling variance. The entry of largest magnitude of each row is
-        positive.
-    explained_variance_ratio
-        Share of the layer's neutral variance that each row explains, in 0..1.
-    """
-
-    directions: Float[Tensor, "component d_model"]
-    explained_variance_ratio: Float[Tensor, "component"]
 
 
 @dataclass(frozen=True)
@@ -130,7 +113,7 @@ class MeanAccumulator:
                 f"Expected emotion indices in 0..{n_emotions - 1}, got {int(outside[0])}. "
                 "Index into the same list of emotions that gave n_emotions."
             )
-        _require_finite(activations, "story", first_index=int(self._counts.sum()))
+        require_finite(activations, "story", first_index=int(self._counts.sum()))
         label = emotion.to("cpu", torch.int64)
         # index_add_ walks the stories one after another, so shard borders leave no trace.
         wide = activations.detach().to("cpu", torch.float64)
@@ -223,105 +206,6 @@ def mean_difference(
     return raw.to(means.dtype), global_mean.to(means.dtype)
 
 
-def neutral_components(
-    neutral: Float[Tensor, "sample d_model"], variance_threshold: float
-) -> NeutralComponents:
-    """Fewest principal components that explain a share of the neutral variance of one layer.
-
-    Parameters
-    ----------
-    neutral
-        Activations of neutral text; a sample is a token or a pooled document.
-    variance_threshold
-        Share of the variance to explain, in 0..1. At 0 no component is kept.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than two samples, or a threshold outside 0..1.
-    DataError
-        When a sample holds NaN or infinity, or all samples are identical.
-    """
-    if not 0.0 <= variance_threshold <= 1.0:
-        raise InvalidInput(
-            f"Expected a variance threshold in 0..1, got {variance_threshold}. "
-            "Give a share (0.5), not a percentage, or 0 to remove nothing."
-        )
-    if len(neutral) < 2:
-        raise InvalidInput(
-            f"Expected at least 2 neutral samples, got {len(neutral)}. "
-            "Write more neutral dialogues: one sample has no variance to decompose."
-        )
-    _require_finite(neutral, "neutral sample")
-    # Compared with the first sample and not with the mean, whose rounding would hide equality.
-    if bool((neutral == neutral[0]).all()):
-        raise DataError(
-            "Expected neutral samples that differ, got identical ones. Check the neutral corpus "
-            "and what was captured there."
-        )
-    # scikit-learn makes the entry of largest magnitude of each component positive.
-    pca = PCA(svd_solver="full").fit(neutral.double().numpy(force=True))
-    ratio = torch.from_numpy(pca.explained_variance_ratio_)
-    enough = ratio.cumsum(0) >= variance_threshold - _RATIO_ROUNDING
-    count = 0 if variance_threshold == 0 else len(ratio) - int(enough.sum()) + 1
-    # Copies, so that the few rows kept do not hold the whole decomposition in memory.
-    rows = torch.from_numpy(pca.components_)[:count].clone()
-    return NeutralComponents(rows, ratio[:count].clone())
-
-
-def project_out(
-    vectors: Float[Tensor, "*batch d_model"],
-    components: Float[Tensor, "component d_model"],
-    *,
-    orthonormal: bool = False,
-) -> Float[Tensor, "*batch d_model"]:
-    """Remove from each vector its orthogonal projection on the span of the components.
-
-    Parameters
-    ----------
-    vectors
-        Vectors of one layer.
-    components
-        Directions to remove; no rows remove nothing.
-    orthonormal
-        Whether the components are known to be orthonormal up to the rounding of `vectors`: then
-        they are used as they are, in that dtype, which is what thousands of resamples can afford.
-        Otherwise they need not be (components stored as float32 are not exactly), and all is done
-        in float64.
-
-    Returns
-    -------
-    Tensor
-        What is left, in the dtype of `vectors`. Orthogonal to the components up to the rounding of
-        that dtype; projecting again changes nothing beyond it.
-
-    Raises
-    ------
-    DataError
-        When a component holds NaN or infinity.
-    """
-    if len(components) == 0:
-        return vectors.clone()
-    if orthonormal:
-        wide, basis = vectors, components.to(vectors.dtype)
-    else:
-        _require_finite(components, "component")
-        wide, basis = vectors.double(), _span(components.to(vectors.device))
-    weight = einsum(wide, basis, "... d_model, component d_model -> ... component")
-    inside = einsum(weight, basis, "... component, component d_model -> ... d_model")
-    return (wide - inside).to(vectors.dtype)
-
-
-def _span(components: Float[Tensor, "component d_model"]) -> Float[Tensor, "_basis d_model"]:
-    """Orthonormal float64 rows that span what the components span.
-
-    A row owed only to the rounding of the components' own dtype points anywhere and is left out.
-    """
-    _, singular, basis = torch.linalg.svd(components.double(), full_matrices=False)
-    rounding = singular[0] * max(components.shape) * torch.finfo(components.dtype).eps
-    return basis[singular > rounding]
-
-
 @dataclass(frozen=True)
 class CellSums:
     """One layer's activations summed per cell: all that any choice of topics needs.
@@ -370,12 +254,6 @@ class CellSums:
             rearrange(sums, "(topic emotion) d -> topic emotion d", topic=n_topics),
             rearrange(counts, "(topic emotion) -> topic emotion", topic=n_topics),
         )
-
-    def train(
-        self, topic_weight: Float[Tensor, "topic"], basis: Float[Tensor, "component d_model"]
-    ) -> "FittedVectors":
-        """Return `fit_vectors` of these cells."""
-        return fit_vectors(self, topic_weight, basis)
 
 
 @dataclass(frozen=True)
@@ -452,7 +330,7 @@ def outlier_dimensions(
             f"Expected k in 1..{d_model} and at least one sample, got k={k} and "
             f"{n_samples} samples. Lower k or pass activations."
         )
-    _require_finite(activations, "sample")
+    require_finite(activations, "sample")
     energy = reduce(activations.double() ** 2, "sample layer d_model -> layer d_model", "mean")
     total = reduce(energy, "layer d_model -> layer", "sum")
     silent = torch.nonzero(total == 0).flatten().tolist()
@@ -465,18 +343,3 @@ def outlier_dimensions(
     return OutlierDimensions(
         share=reduce(top.values, "layer top -> layer", "sum") / total, dimensions=top.indices
     )
-
-
-def _require_finite(
-    rows: Float[Tensor, "row *inner"],
-    noun: str,
-    first_index: int = 0,
-) -> None:
-    finite = reduce(torch.isfinite(rows), "row ... -> row", "all")
-    bad = torch.nonzero(~finite).flatten()
-    if len(bad):
-        raise DataError(
-            f"Expected finite numbers, got NaN or infinity in {len(bad)} of {len(rows)} rows, "
-            f"first in {noun} index {first_index + int(bad[0])}. A story with no token left has a "
-            "NaN row: drop such rows; for others, read the text again in a wider dtype."
-        )

@@ -35,10 +35,10 @@ def parse(uri: str) -> tuple[str, str | None]:
     InvalidInput
         For anything else.
     """
-    found = re.fullmatch(r"hf://([^/@\s]+/[^/@\s]+)(?:@(\S+))?", uri)
-    if found is None:
+    address = re.fullmatch(r"hf://([^/@\s]+/[^/@\s]+)(?:@(\S+))?", uri)
+    if address is None:
         raise InvalidInput(f"expected hf://user/repo or hf://user/repo@revision, got {uri!r}.")
-    return check_repo(found[1]), found[2]
+    return check_repo(address[1]), address[2]
 
 
 def check_repo(repo: str) -> str:

@@ -36,13 +36,13 @@ from probes.analysis.agreement import (
 )
 from probes.analysis.findings import Estimate
 from probes.analysis.held_out import (
-    CellSums,
     Design,
     NeutralBasis,
     bootstrap_vectors,
     centered,
     rank_of,
     scores,
+    sum_cells,
     vectors_of_all_topics,
 )
 from probes.analysis.intervals import estimate_from_spread, mean_by_topics
@@ -150,7 +150,7 @@ class Headline:
         self._seed = materials.seed
         self._mean = sample.mean.double().mean(dim=0)
         self.rows = centered(sample.mean)
-        self._cells = CellSums(self.rows, sample.design)
+        self._cells = sum_cells(self.rows, sample.design)
         self._clusters: dict[tuple[str, float, bool], Clustered] = {}
         self._bases: dict[tuple[str, float], Callable[..., NeutralBasis]] = {}
         if sample.basis is not None:

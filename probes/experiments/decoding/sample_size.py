@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from probes.analysis.findings import Estimate, Finding
-from probes.analysis.held_out import CellSums
+from probes.analysis.held_out import sum_cells
 from probes.analysis.intervals import estimate_from_draws
 from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
 from probes.analysis.resampling import resample
@@ -151,7 +151,7 @@ def measure(materials: Materials) -> SampleSize | NotMeasured:
     n_topics, layer = len(materials.topics), materials.layer
     settings = materials.config.validation
     folds = TopicFolds(materials, 2)
-    cells, basis = CellSums(folds.rows(layer), folds.design), folds.basis(layer)()
+    cells, basis = sum_cells(folds.rows(layer), folds.design), folds.basis(layer)()
     topics = list(range(n_topics))
     half = n_topics // 2
     sizes = sorted({1, *(2**power for power in range(1, half.bit_length())), half})

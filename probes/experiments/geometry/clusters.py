@@ -26,10 +26,10 @@ from probes.analysis.geometry import (
     kmeans_labels,
 )
 from probes.analysis.held_out import (
-    CellSums,
     bootstrap_vectors,
     permute_within_topics,
     permuted_vectors,
+    sum_cells,
 )
 from probes.analysis.intervals import estimate_from_spread, mean_of_draws
 from probes.analysis.resampling import permutation_p_value
@@ -176,7 +176,7 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
     rows, design = folds.rows(materials.layer), folds.design
     basis = folds.basis(materials.layer)()
     with materials.reporter.task("clusters", 2, "resamplings") as advance:
-        resampled = bootstrap_vectors(CellSums(rows, design), design, basis, n, seed)
+        resampled = bootstrap_vectors(sum_cells(rows, design), design, basis, n, seed)
         advance(1)
         labels = permute_within_topics(design, n, seed)
         shuffled = permuted_vectors(rows, design, basis, labels)

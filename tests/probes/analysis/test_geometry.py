@@ -12,7 +12,6 @@ from probes.analysis.geometry import (
     principal_components,
     rsa,
     silhouette,
-    stability,
     umap_layout,
 )
 from probes.vectors.normalize import normalize
@@ -55,10 +54,10 @@ class TestPrincipalComponents:
     def test_planted_axis_comes_first(self):
         position = torch.linspace(-1, 1, 9)
         vectors = torch.eye(10)[9] * 3 + position[:, None] * torch.eye(10)[2]
-        found = principal_components(vectors + 0.01 * noise(9, 10), 2)
-        assert abs(correlation(found.coordinates[:, 0], position)) > 0.99
-        assert found.directions[0, 2] > 0.9
-        assert found.explained_variance_ratio[0] > 0.9
+        components = principal_components(vectors + 0.01 * noise(9, 10), 2)
+        assert abs(correlation(components.coordinates[:, 0], position)) > 0.99
+        assert components.directions[0, 2] > 0.9
+        assert components.explained_variance_ratio[0] > 0.9
 
     def test_norm_of_the_vectors_drives_the_axes_only_without_unit_norm(self):
         # Valence decides the direction; a norm unrelated to it varies tenfold along a common one.
@@ -74,17 +73,17 @@ class TestPrincipalComponents:
 
     def test_coordinates_and_directions_rebuild_the_centered_unit_vectors(self):
         vectors = noise(6, 20)
-        found = principal_components(vectors, 5)
+        components = principal_components(vectors, 5)
         centered = normalize(vectors) - normalize(vectors).mean(0)
-        torch.testing.assert_close(found.coordinates @ found.directions, centered)
-        torch.testing.assert_close(found.explained_variance_ratio.sum(), torch.tensor(1.0))
+        torch.testing.assert_close(components.coordinates @ components.directions, centered)
+        torch.testing.assert_close(components.explained_variance_ratio.sum(), torch.tensor(1.0))
 
     def test_sign_is_fixed_by_the_largest_entry(self):
         vectors = noise(6, 20)
-        found = principal_components(vectors, 3)
+        components = principal_components(vectors, 3)
         mirrored = principal_components(-vectors, 3)
-        torch.testing.assert_close(found.directions, mirrored.directions)
-        torch.testing.assert_close(found.coordinates, -mirrored.coordinates)
+        torch.testing.assert_close(components.directions, mirrored.directions)
+        torch.testing.assert_close(components.coordinates, -mirrored.coordinates)
 
     @pytest.mark.parametrize("n_components", [0, 6])
     def test_more_components_than_vectors_span_are_refused(self, n_components):
@@ -136,15 +135,6 @@ class TestClusters:
         ari, nmi = agreement(labels[0], labels[1])
         assert abs(ari) < 0.01
         assert nmi < 0.01
-
-    def test_stability_is_the_mean_over_pairs(self):
-        labels, other = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
-        ari = agreement(labels, other).ari
-        assert stability([labels, labels, other]) == pytest.approx((1 + 2 * ari) / 3)
-
-    def test_stability_of_one_labeling_is_refused(self):
-        with pytest.raises(InvalidInput, match="at least 2 labelings"):
-            stability([torch.tensor([0, 1])])
 
 
 class TestOrder:

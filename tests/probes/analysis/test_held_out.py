@@ -8,7 +8,6 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from hooks.errors import InvalidInput
 from probes.analysis.held_out import (
-    CellSums,
     Design,
     centered,
     choose_nested,
@@ -19,11 +18,13 @@ from probes.analysis.held_out import (
     permute_within_topics,
     permuted_hits,
     rank_of,
+    sum_cells,
     topic_folds,
     whitened,
 )
 from probes.analysis.intervals import balanced, mean_by_topics, top_k
-from probes.analysis.statistics import permutation_p_value
+from probes.analysis.resampling import permutation_p_value
+from probes.vectors.denoising import fit_vectors
 
 N_EMOTIONS, N_TOPICS, D = 4, 6, 16
 EMPTY = torch.zeros(0, D)
@@ -59,7 +60,7 @@ def test_folds_are_even_and_hold_every_topic_once():
 def test_agrees_with_the_nearest_neighbor_under_cosine_fold_by_fold():
     of = design()
     data = rows(of, emotion=0.7)
-    found = held_out_scores(data, of, [EMPTY] * 3).argmax(dim=1)
+    nearest_vector = held_out_scores(data, of, [EMPTY] * 3).argmax(dim=1)
     for fold in range(3):
         inside, outside = of.fold == fold, of.fold != fold
         means = torch.stack([data[outside & (of.emotion == e)].mean(dim=0) for e in range(4)])
@@ -67,14 +68,14 @@ def test_agrees_with_the_nearest_neighbor_under_cosine_fold_by_fold():
         unit = torch.nn.functional.normalize(means - center, dim=1)
         shifted = torch.nn.functional.normalize(data[inside] - center, dim=1)
         nearest = KNeighborsClassifier(1, metric="cosine").fit(unit.numpy(), range(4))
-        assert found[inside].tolist() == nearest.predict(shifted.numpy()).tolist()
+        assert nearest_vector[inside].tolist() == nearest.predict(shifted.numpy()).tolist()
 
 
 def test_neutral_components_are_projected_out_of_the_vectors():
     of = design()
     data = rows(of, emotion=1.0)
     basis = torch.linalg.qr(noise(D, 2, seed=5)).Q.T
-    trained = CellSums(data, of).train(torch.ones(N_TOPICS), basis)
+    trained = fit_vectors(sum_cells(data, of), torch.ones(N_TOPICS), basis)
     assert (trained.vectors @ basis.T).abs().max() < 1e-5
 
 
@@ -84,7 +85,7 @@ def test_what_a_topic_alone_carries_is_worth_nothing_on_held_out_topics():
     own = noise(N_EMOTIONS, N_TOPICS, D, seed=7)
     data = own[of.emotion, of.topic] * 3 + 0.1 * noise(len(of.topic), D)
     held = (held_out_ranks(data, of, [EMPTY] * 3) == 0).double().mean()
-    within = CellSums(data, of)
+    within = sum_cells(data, of)
     means = within.sums / within.counts[..., None]
     same_topic = torch.cdist(data, means.reshape(-1, D)).argmin(dim=1) % N_EMOTIONS
     assert (same_topic == of.emotion).double().mean() == 1.0
@@ -153,11 +154,11 @@ def test_a_layer_is_chosen_without_the_fold_that_is_judged():
 
 class TestAccuracy:
     of = design(per_cell=3)
-    found = noise(len(of.emotion), N_EMOTIONS, seed=3)
-    ranks = rank_of(found, of.emotion)
+    scored = noise(len(of.emotion), N_EMOTIONS, seed=3)
+    ranks = rank_of(scored, of.emotion)
 
     def test_agrees_with_scikit_learn(self):
-        truth, scores = self.of.emotion.numpy(), self.found.numpy()
+        truth, scores = self.of.emotion.numpy(), self.scored.numpy()
         for k in (1, 2, 3):
             expected = top_k_accuracy_score(truth, scores, k=k)
             assert top_k(self.ranks, k, self.of.topic, 50, 0).value == pytest.approx(expected)
@@ -170,12 +171,12 @@ class TestAccuracy:
     def test_interval_of_a_mean_over_topics_has_the_width_of_theory(self):
         topic = torch.arange(40).repeat_interleave(5)
         values = noise(40, seed=1)[topic]
-        found = mean_by_topics(values, topic, 4000, 0)
+        mean = mean_by_topics(values, topic, 4000, 0)
         half = 1.96 * noise(40, seed=1).std(correction=0) / 40**0.5
-        assert found.high - found.low == pytest.approx(float(2 * half), rel=0.1)
+        assert mean.high - mean.low == pytest.approx(float(2 * half), rel=0.1)
         # As if rows were independent it would be less than half of that.
-        assert found.high - found.low > 2 * 2 * 1.96 * float(values.std()) / 200**0.5
+        assert mean.high - mean.low > 2 * 2 * 1.96 * float(values.std()) / 200**0.5
 
     def test_topics_without_rows_are_not_drawn(self):
-        found = mean_by_topics(torch.ones(4), torch.tensor([0, 0, 5, 5]), 50, 0)
-        assert (found.value, found.low, found.high) == (1.0, 1.0, 1.0)
+        mean = mean_by_topics(torch.ones(4), torch.tensor([0, 0, 5, 5]), 50, 0)
+        assert (mean.value, mean.low, mean.high) == (1.0, 1.0, 1.0)

@@ -47,9 +47,9 @@ def experiments():
 
 def test_agreement_of_clusters_lies_in_its_interval_which_holds_what_other_topics_give(experiments):
     average = sum(value for value, _ in experiments) / len(experiments)
-    found = [estimate_from_spread(value, drawn, N_TOPICS) for value, drawn in experiments]
-    assert all(each.low <= each.value <= each.high for each in found)
-    assert sum(each.low <= average <= each.high for each in found) / len(found) >= 0.87
+    estimates = [estimate_from_spread(value, drawn, N_TOPICS) for value, drawn in experiments]
+    assert all(each.low <= each.value <= each.high for each in estimates)
+    assert sum(each.low <= average <= each.high for each in estimates) / len(estimates) >= 0.87
 
 
 def test_topics_drawn_again_agree_less_than_all_so_where_they_lie_is_no_interval(experiments):
@@ -59,8 +59,8 @@ def test_topics_drawn_again_agree_less_than_all_so_where_they_lie_is_no_interval
 
 def test_a_difference_in_the_same_topics_lies_in_its_interval(experiments):
     for (one, first), (two, second) in zip(experiments, experiments[1:], strict=False):
-        found = estimate_from_spread(one - two, first - second, N_TOPICS)
-        assert found.low <= found.value <= found.high
+        estimate = estimate_from_spread(one - two, first - second, N_TOPICS)
+        assert estimate.low <= estimate.value <= estimate.high
     value, drawn = experiments[0]
     nothing = estimate_from_spread(0.0, drawn - drawn, N_TOPICS)
     assert (nothing.low, nothing.high) == (0.0, 0.0)
@@ -69,16 +69,16 @@ def test_a_difference_in_the_same_topics_lies_in_its_interval(experiments):
 def test_the_interval_of_a_mean_is_students():
     data = torch.randn(12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     means = data[resample(12, 20000, seed=0)].mean(dim=1)
-    found = estimate_from_spread(float(data.mean()), means, 12)
+    estimate = estimate_from_spread(float(data.mean()), means, 12)
     half = 2.201 * float(data.std(correction=0)) / 12**0.5
-    assert found.high - found.value == pytest.approx(half, rel=0.02)
-    assert found.value - found.low == pytest.approx(half, rel=0.02)
+    assert estimate.high - estimate.value == pytest.approx(half, rel=0.02)
+    assert estimate.value - estimate.low == pytest.approx(half, rel=0.02)
 
 
 def test_ends_are_cut_at_what_the_number_can_be():
     drawn = torch.tensor([0.1, 0.9], dtype=torch.float64)
-    found = estimate_from_spread(0.9, drawn, 5, least=-0.5, most=1.0)
-    assert (found.low, found.high) == (-0.5, 1.0)
+    estimate = estimate_from_spread(0.9, drawn, 5, least=-0.5, most=1.0)
+    assert (estimate.low, estimate.high) == (-0.5, 1.0)
     rounded = estimate_from_spread(1.0 + 1e-15, drawn, 5, least=-1.0, most=1.0)
     assert rounded.high == rounded.value
 
@@ -86,9 +86,9 @@ def test_ends_are_cut_at_what_the_number_can_be():
 def test_the_mean_of_draws_lies_in_the_central_part_of_them():
     draws = torch.ones(100, dtype=torch.float64)
     draws[0] = 0.5
-    found = mean_of_draws(draws)
-    assert found.low <= found.value <= found.high == 1.0
-    assert found.value == pytest.approx(0.995)
+    estimate = mean_of_draws(draws)
+    assert estimate.low <= estimate.value <= estimate.high == 1.0
+    assert estimate.value == pytest.approx(0.995)
 
 
 def test_one_topic_has_no_spread():

@@ -5,20 +5,21 @@ import math
 import pytest
 import torch
 
-from probes.analysis.held_out import CellSums, Design
+from probes.analysis.held_out import Design, sum_cells
 from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
+from probes.vectors import denoising
 
 N_EMOTIONS, N_TOPICS, D = 6, 16, 400
 
 
-def cells(signal: float) -> CellSums:
+def cells(signal: float) -> denoising.CellSums:
     generator = torch.Generator().manual_seed(0)
     emotion = torch.arange(N_EMOTIONS).repeat(N_TOPICS)
     topic = torch.arange(N_TOPICS).repeat_interleave(N_EMOTIONS)
     own = torch.randn(N_EMOTIONS, D, generator=generator)
     rows = signal * own[emotion] + torch.randn(len(emotion), D, generator=generator)
     design = Design(emotion, topic, torch.ones_like(topic), topic % 2, N_EMOTIONS)
-    return CellSums(rows, design)
+    return sum_cells(rows, design)
 
 
 def measured(signal: float, size: int) -> tuple[float, float]:
@@ -60,7 +61,7 @@ def test_intervals_over_topics_hold_what_other_topics_would_give():
 
     def drawn(seed):
         noise = torch.randn(len(emotion), d, generator=torch.Generator().manual_seed(seed))
-        return CellSums(0.5 * own[emotion] + noise, design)
+        return sum_cells(0.5 * own[emotion] + noise, design)
 
     many = [half_cosines(drawn(1000 + n), nothing, topics, 6, 2, n)[0] for n in range(150)]
     truth = torch.cat(many).mean(dim=0)
@@ -78,6 +79,6 @@ def test_an_emotion_missing_from_a_part_is_left_out_of_that_split():
     topic = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])
     design = Design(emotion, topic, torch.ones_like(topic), topic % 2, 3)
     rows = torch.randn(8, D, generator=torch.Generator().manual_seed(0))
-    own, _ = half_cosines(CellSums(rows, design), torch.zeros(0, D), [0, 1, 2], 1, 20, seed=0)
+    own, _ = half_cosines(sum_cells(rows, design), torch.zeros(0, D), [0, 1, 2], 1, 20, seed=0)
     assert own[:, 2].isnan().any()
     assert own[:, :2].isfinite().all()

@@ -24,8 +24,8 @@ def test_a_rotated_copy_is_the_same():
     first = random()
     second = first @ rotation(40) * 3
     values = [measure(first, second, n_resamples=50, seed=0) for measure in MEASURES]
-    assert [found.value for found in values] == pytest.approx([1, 1, 0], abs=1e-6)
-    assert all(found.p == pytest.approx(1 / 51) for found in values)
+    assert [comparison.value for comparison in values] == pytest.approx([1, 1, 0], abs=1e-6)
+    assert all(comparison.p == pytest.approx(1 / 51) for comparison in values)
     cosine = similarity.mean_cosine(first, second, n_resamples=50, seed=0)
     assert abs(cosine.value) < 0.2  # another basis: this one must not see the likeness
     assert similarity.mean_cosine(first, first, n_resamples=50, seed=0).value == pytest.approx(1)
@@ -42,12 +42,12 @@ def test_other_numbers_of_dimensions_can_be_compared():
 
 @pytest.mark.parametrize("measure", [*MEASURES, similarity.mean_cosine])
 def test_unrelated_vectors_are_near_the_null_and_its_p_values_are_uniform(measure):
-    found = [
+    comparisons = [
         measure(random(seed=2 * k), random(seed=2 * k + 1), n_resamples=60, seed=k)
         for k in range(40)
     ]
-    assert kstest([one.p for one in found], "uniform").pvalue > 0.01
-    gaps = torch.tensor([one.value - one.null_mean for one in found])
+    assert kstest([one.p for one in comparisons], "uniform").pvalue > 0.01
+    gaps = torch.tensor([one.value - one.null_mean for one in comparisons])
     assert abs(gaps.mean()) < 0.06
 
 
@@ -66,8 +66,8 @@ def test_rsa_and_procrustes_agree_with_scipy():
     expected = spearmanr((one @ one.T)[row, column], (two @ two.T)[row, column]).statistic
     assert similarity.rsa(first, second, n_resamples=1, seed=0).value == pytest.approx(expected)
     disparity = scipy_procrustes(one.numpy(), two.numpy())[2]
-    found = similarity.procrustes(first, second, n_resamples=1, seed=0)
-    assert found.value == pytest.approx(disparity)
+    comparison = similarity.procrustes(first, second, n_resamples=1, seed=0)
+    assert comparison.value == pytest.approx(disparity)
 
 
 def test_the_interval_covers_what_more_emotions_would_show():
@@ -76,18 +76,18 @@ def test_the_interval_covers_what_more_emotions_would_show():
     for k in range(60):
         shared, own, other = (normalize(random(20, 400, 3 * k + j)) for j in range(3))
         first, second = 3 * shared + 4 * own, 3 * shared + 4 * other
-        found = similarity.mean_cosine(first, second, n_resamples=100, seed=k)
-        covered += found.low <= 9 / 25 <= found.high
+        comparison = similarity.mean_cosine(first, second, n_resamples=100, seed=k)
+        covered += comparison.low <= 9 / 25 <= comparison.high
     assert 50 <= covered <= 60
 
 
 def test_partly_alike_is_between_and_the_null_does_not_reach_it():
     first, second = random(seed=5), random(seed=5) + 0.7 * random(seed=6)
     for measure in MEASURES:
-        found = measure(first, second, n_resamples=100, seed=0)
-        assert found.low < found.value < found.high
-        assert found.p < 0.02
-        outside = found.value > found.null_bound
+        comparison = measure(first, second, n_resamples=100, seed=0)
+        assert comparison.low < comparison.value < comparison.high
+        assert comparison.p < 0.02
+        outside = comparison.value > comparison.null_bound
         assert outside != (measure is similarity.procrustes)
 
 

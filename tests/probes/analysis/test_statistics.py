@@ -24,23 +24,23 @@ class TestPearson:
     @pytest.mark.parametrize("n", [4, 10, 45])
     def test_agrees_with_scipy(self, n):
         x, y = noise(n), noise(n, seed=1) + 0.5 * noise(n)
-        found, expected = pearson(x, y), stats.pearsonr(x.numpy(), y.numpy())
+        estimate, expected = pearson(x, y), stats.pearsonr(x.numpy(), y.numpy())
         interval = expected.confidence_interval(0.95)
-        assert found.n == n
-        assert (found.r, found.p) == pytest.approx(tuple(expected))
-        assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+        assert estimate.n == n
+        assert (estimate.r, estimate.p) == pytest.approx(tuple(expected))
+        assert (estimate.low, estimate.high) == pytest.approx((interval.low, interval.high))
 
     def test_perfect_correlation_has_a_closed_interval(self):
-        found = pearson(torch.arange(5.0), -2 * torch.arange(5.0))
-        assert (found.r, found.low, found.high) == pytest.approx((-1.0, -1.0, -1.0))
-        assert found.p == pytest.approx(0.0, abs=1e-12)
+        estimate = pearson(torch.arange(5.0), -2 * torch.arange(5.0))
+        assert (estimate.r, estimate.low, estimate.high) == pytest.approx((-1.0, -1.0, -1.0))
+        assert estimate.p == pytest.approx(0.0, abs=1e-12)
 
     def test_three_samples_have_no_interval(self):
-        found = pearson(torch.tensor([0.0, 1.0, 2.0]), torch.tensor([0.0, 1.0, 0.5]))
-        assert found.r == pytest.approx(0.5)
-        assert math.isnan(found.low)
-        assert math.isnan(found.high)
-        assert found.p == pytest.approx(2 / 3)
+        estimate = pearson(torch.tensor([0.0, 1.0, 2.0]), torch.tensor([0.0, 1.0, 0.5]))
+        assert estimate.r == pytest.approx(0.5)
+        assert math.isnan(estimate.low)
+        assert math.isnan(estimate.high)
+        assert estimate.p == pytest.approx(2 / 3)
 
     def test_two_samples_are_too_few(self):
         with pytest.raises(InvalidInput, match="at least 3 samples"):
@@ -68,17 +68,17 @@ class TestPartialCorrelation:
         valence = noise(400, seed=2)
         x, y = valence + 0.3 * noise(400), valence + 0.3 * noise(400, seed=1)
         assert pearson(x, y).r > 0.85
-        found = partial_correlation(x, y, valence)
-        assert abs(found.r) < 0.1
-        assert found.low < 0 < found.high
+        estimate = partial_correlation(x, y, valence)
+        assert abs(estimate.r) < 0.1
+        assert estimate.low < 0 < estimate.high
 
     def test_controls_cost_degrees_of_freedom(self):
         x, y, controls = noise(20), noise(20, seed=1), noise(20, 3, seed=2)
-        found = partial_correlation(x, y, controls)
-        t = found.r * math.sqrt(15 / (1 - found.r**2))
-        assert found.p == pytest.approx(2 * stats.t.sf(abs(t), 15))
+        estimate = partial_correlation(x, y, controls)
+        t = estimate.r * math.sqrt(15 / (1 - estimate.r**2))
+        assert estimate.p == pytest.approx(2 * stats.t.sf(abs(t), 15))
         half = 1.959964 / math.sqrt(20 - 3 - 3)
-        assert found.low == pytest.approx(math.tanh(math.atanh(found.r) - half))
+        assert estimate.low == pytest.approx(math.tanh(math.atanh(estimate.r) - half))
 
     def test_series_that_repeats_the_control_is_an_error(self):
         z = noise(20)
@@ -100,8 +100,8 @@ class TestPartialCorrelation:
             y, given = noise(24, seed=dataset), noise(24, seed=9000 + dataset)
             candidates = noise(24, 4, seed=5000 + dataset)
             picked = max(candidates.T, key=lambda x: abs(partial_correlation(x, y, given).r))
-            found = partial_correlation(picked, y, given, n_searched=4)
-            held.append(found.low <= 0 <= found.high)
+            estimate = partial_correlation(picked, y, given, n_searched=4)
+            held.append(estimate.low <= 0 <= estimate.high)
         assert sum(held) / len(held) >= 0.92
 
     def test_too_few_samples_for_the_controls_are_refused(self):
@@ -114,42 +114,42 @@ class TestSearchComponents:
         target = noise(30)
         coordinates = noise(30, 8, seed=1)
         coordinates[:, 5] = -target + 0.2 * noise(30, seed=2)
-        found = search_components(coordinates, target, seed=0)
-        assert (found.component, found.layer, found.sign) == (5, None, -1)
-        assert found.correlation == pytest.approx(-pearson(coordinates[:, 5], target).r)
-        assert found.p_corrected == pytest.approx(1 / 2001)
-        assert found.n_searched == 8
+        best = search_components(coordinates, target, seed=0)
+        assert (best.component, best.layer, best.sign) == (5, None, -1)
+        assert best.correlation == pytest.approx(-pearson(coordinates[:, 5], target).r)
+        assert best.p_corrected == pytest.approx(1 / 2001)
+        assert best.n_searched == 8
 
     def test_search_over_layers_tells_layer_and_component(self):
         target = noise(30)
         coordinates = noise(4, 30, 3, seed=1)
         coordinates[2, :, 1] = target + 0.2 * noise(30, seed=2)
-        found = search_components(coordinates, target, n_permutations=99, seed=0)
-        assert (found.layer, found.component, found.sign) == (2, 1, 1)
-        assert found.n_searched == 12
+        best = search_components(coordinates, target, n_permutations=99, seed=0)
+        assert (best.layer, best.component, best.sign) == (2, 1, 1)
+        assert best.n_searched == 12
 
     def test_the_interval_that_pays_for_the_search_keeps_clear_of_zero_as_often_as_p_says(self):
-        told = []
+        outcomes = []
         for dataset in range(200):
             target, coordinates = noise(24, seed=dataset), noise(24, 5, seed=1000 + dataset)
-            found = search_components(coordinates, target, n_permutations=400, seed=0)
-            assert found.low <= found.correlation <= found.high
-            told.append((found.low > 0, found.p_corrected < 0.05))
-        assert sum(clear for clear, _ in told) / len(told) < 0.1
-        assert sum(clear == small for clear, small in told) / len(told) > 0.95
+            best = search_components(coordinates, target, n_permutations=400, seed=0)
+            assert best.low <= best.correlation <= best.high
+            outcomes.append((best.low > 0, best.p_corrected < 0.05))
+        assert sum(clear for clear, _ in outcomes) / len(outcomes) < 0.1
+        assert sum(clear == small for clear, small in outcomes) / len(outcomes) > 0.95
 
     def test_three_words_have_no_interval(self):
-        found = search_components(noise(3, 2), noise(3, seed=1), n_permutations=9, seed=0)
-        assert math.isnan(found.low) and math.isnan(found.high)
+        best = search_components(noise(3, 2), noise(3, seed=1), n_permutations=9, seed=0)
+        assert math.isnan(best.low) and math.isnan(best.high)
 
     def test_offset_and_scale_of_a_component_do_not_matter(self):
         target, coordinates = noise(12), noise(12, 4, seed=1)
-        found = search_components(coordinates, target, seed=0)
+        best = search_components(coordinates, target, seed=0)
         scaled = search_components(
             100 + coordinates * torch.tensor([1.0, 5.0, 0.1, 9.0]), target, seed=0
         )
-        assert scaled.component == found.component
-        assert scaled.p_corrected == found.p_corrected
+        assert scaled.component == best.component
+        assert scaled.p_corrected == best.p_corrected
 
     def test_same_seed_gives_the_same_p_value(self):
         target, coordinates = noise(12), noise(12, 4, seed=1)
@@ -160,9 +160,9 @@ class TestSearchComponents:
         corrected, uncorrected = [], []
         for dataset in range(200):
             coordinates, target = noise(12, 8, seed=dataset), noise(12, seed=1000 + dataset)
-            found = search_components(coordinates, target, n_permutations=99, seed=dataset)
-            corrected.append(found.p_corrected)
-            uncorrected.append(pearson(coordinates[:, found.component], target).p)
+            best = search_components(coordinates, target, n_permutations=99, seed=dataset)
+            corrected.append(best.p_corrected)
+            uncorrected.append(pearson(coordinates[:, best.component], target).p)
         assert stats.kstest(corrected, "uniform").pvalue > 0.01
         assert np.mean(np.array(corrected) <= 0.05) < 0.09
         assert np.mean(np.array(uncorrected) <= 0.05) > 0.25

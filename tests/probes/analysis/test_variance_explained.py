@@ -32,18 +32,18 @@ def adjusted(y, columns) -> float:
 def test_shares_are_those_of_least_squares_with_dummies():
     x, other = drawn(1, 240), drawn(2, 240)
     y = 0.5 * x + 0.1 * TOPIC + drawn(3, 240) + 5.0 * EMOTION
-    found = variance_explained(
+    shares = variance_explained(
         y, {"x": x[:, None], "other": other[:, None]}, EMOTION, TOPIC, **QUICK
     )
     topics = np.eye(10)[TOPIC]
     full = adjusted(y.numpy(), np.column_stack([topics, x, other]))
-    assert found["x"].value == pytest.approx(adjusted(y.numpy(), x.numpy()))
-    assert found["topic"].value == pytest.approx(adjusted(y.numpy(), topics))
+    assert shares["x"].value == pytest.approx(adjusted(y.numpy(), x.numpy()))
+    assert shares["topic"].value == pytest.approx(adjusted(y.numpy(), topics))
     without_x = adjusted(y.numpy(), np.column_stack([topics, other]))
-    assert found["x"].beyond == pytest.approx(full - without_x, abs=1e-3)
+    assert shares["x"].beyond == pytest.approx(full - without_x, abs=1e-3)
     without_topic = adjusted(y.numpy(), np.column_stack([x, other]))
-    assert found["topic"].beyond == pytest.approx(full - without_topic, abs=1e-3)
-    assert found["x"].low < found["x"].value < found["x"].high
+    assert shares["topic"].beyond == pytest.approx(full - without_topic, abs=1e-3)
+    assert shares["x"].low < shares["x"].value < shares["x"].high
 
 
 def test_p_values_of_what_says_nothing_are_uniform():
@@ -51,9 +51,9 @@ def test_p_values_of_what_says_nothing_are_uniform():
     for seed in range(150):
         y, x = drawn(2 * seed, 240), drawn(2 * seed + 1, 240, 1)
         options = {**QUICK, "n_resamples": 2, "seed": seed}
-        found = variance_explained(y, {"x": x}, EMOTION, TOPIC, **options)
+        shares = variance_explained(y, {"x": x}, EMOTION, TOPIC, **options)
         for name, values in p.items():
-            values.append(found[name].p)
+            values.append(shares[name].p)
     steps = np.random.default_rng(0).uniform(0, 1 / 40, 150)
     for values in p.values():
         assert stats.kstest(np.array(values) - steps, "uniform").pvalue > 0.01
@@ -65,8 +65,8 @@ def test_what_goes_with_topics_by_chance_is_not_taken_for_an_effect():
         by_topic = drawn(2 * seed, 10)[TOPIC]
         x = drawn(2 * seed + 1, 10)[TOPIC] + 0.3 * drawn(1000 + seed, 240)
         y = 3.0 * by_topic + drawn(2000 + seed, 240)
-        found = variance_explained(y, {"x": x[:, None]}, EMOTION, TOPIC, **{**QUICK, "seed": seed})
-        small.append(found["x"].p <= 0.05)
+        shares = variance_explained(y, {"x": x[:, None]}, EMOTION, TOPIC, **{**QUICK, "seed": seed})
+        small.append(shares["x"].p <= 0.05)
     assert np.mean(small) < 0.15
 
 
@@ -74,15 +74,15 @@ def test_all_levels_of_a_category_may_be_given():
     level = torch.randint(3, (240,), generator=torch.Generator().manual_seed(0))
     columns = torch.nn.functional.one_hot(level, 3).double()
     y = columns[:, 1] + 0.1 * drawn(1, 240)
-    found = variance_explained(y, {"level": columns}, EMOTION, TOPIC, **QUICK)
-    assert found["level"].value == pytest.approx(adjusted(y.numpy(), columns.numpy()))
+    shares = variance_explained(y, {"level": columns}, EMOTION, TOPIC, **QUICK)
+    assert shares["level"].value == pytest.approx(adjusted(y.numpy(), columns.numpy()))
 
 
 def test_a_factor_that_does_not_vary_within_emotions_has_no_share():
-    found = variance_explained(
+    shares = variance_explained(
         drawn(1, 240), {"same": 7.0 * EMOTION[:, None]}, EMOTION, TOPIC, **QUICK
     )
-    assert found["same"] is None
+    assert shares["same"] is None
 
 
 def test_more_factors_than_stories_are_refused():

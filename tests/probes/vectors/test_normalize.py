@@ -25,5 +25,7 @@ def test_scores_are_made_without_importing_what_only_analysis_needs():
     code = (
         "import sys, probes.texts.scoring;print(*{'sklearn', 'scipy', 'pandas'} & set(sys.modules))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == ""
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert finished.stdout.strip() == ""

@@ -12,7 +12,7 @@ from hooks.errors import InvalidInput
 from probes import figures
 from probes.analysis.findings import Estimate
 from probes.analysis.held_out import Design, inner_hits, permute_within_topics, permuted_ranks
-from probes.analysis.statistics import permutation_p_value
+from probes.analysis.resampling import permutation_p_value
 from probes.experiments import find_experiment, to_json
 from probes.experiments.decoding.held_out_topics import nested_null
 from probes.runs.materials import Materials
