@@ -2,11 +2,11 @@
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
 
 from hooks.errors import InvalidInput
 from probes import stages
-from probes.commands.call import Call, again, listed, load
+from probes.commands import Pipeline
+from probes.commands.call import Call, run_of
 from probes.commands.terminal import Terminal
 from probes.experiments import Entry, find_entries
 from probes.report import scorecard, summary
@@ -17,18 +17,16 @@ from probes.stages import Stage
 from probes.storage import StorageError, read_json
 
 
-def main(call: Call) -> int:
+def main(call: Call[Pipeline]) -> int:
     """Run the stages asked for; none named means all."""
     source, names = _source_and_stages(call)
-    run = Run(load(source, call.settings), again(source, call.settings))
+    run, flags = run_of(source, call.settings), call.flags
     stages.experiments_of(run)  # an unknown one is refused before any work
     chosen = stages.find_stages(names)
-    only = _only(call.flags.get("only"), names)
-    emotions = _shown_emotions(call.flags.get("emotions"), chosen, run)
-    dropped = [
-        stage for name in listed(call.flags.get("restart")) for stage in stages.find_stages([name])
-    ]
-    if call.flags.get("dry_run"):
+    only = _only(flags.only, names)
+    emotions = _shown_emotions(flags.emotions, chosen, run)
+    dropped = stages.find_stages(flags.restart) if flags.restart else []
+    if flags.dry_run:
         return _dry_run(run, chosen, dropped, call.terminal)
     _check_subject(run, chosen, dropped)
     run.prepare()
@@ -98,33 +96,30 @@ def _dry_run(
     return 0 if usable else 1
 
 
-def _source_and_stages(call: Call) -> tuple[str, list[str]]:
+def _source_and_stages(call: Call[Pipeline]) -> tuple[str, list[str]]:
     """Tell CONFIG from STAGEs: after ``--config``, or the first word that is no stage."""
     known = (*stages.NAMES, "run-all")
     words = list(call.words)
-    if "config" in call.flags:
-        source = str(call.flags["config"])
-    else:
-        place = next((place for place, word in enumerate(words) if word not in known), None)
-        if place is None:
-            raise InvalidInput(
-                "expected a config: python -m probes.run CONFIG [STAGE ...], or "
-                "emotion-probes STAGE CONFIG. See --help."
-            )
-        source = words.pop(place)
+    source = call.flags.config or next((word for word in words if word not in known), None)
+    if source is None:
+        raise InvalidInput(
+            "expected a config: python -m probes.run CONFIG [STAGE ...], or "
+            "emotion-probes STAGE CONFIG. See --help."
+        )
+    if not call.flags.config:
+        words.remove(source)
     return source, [word for word in words if word != "run-all"]
 
 
-def _only(value: Any, names: Sequence[str]) -> list[Entry]:
-    if value is not None and list(names) != ["validate"]:
+def _only(experiments: Sequence[str], names: Sequence[str]) -> list[Entry]:
+    if experiments and list(names) != ["validate"]:
         raise InvalidInput("--only chooses what validate runs; ask for the stage validate alone.")
-    return find_entries(listed(value))
+    return find_entries(experiments)
 
 
-def _shown_emotions(value: Any, chosen: Sequence[Stage], run: Run) -> list[str]:
-    if value is not None and "logit-lens" not in [stage.name for stage in chosen]:
+def _shown_emotions(emotions: Sequence[str], chosen: Sequence[Stage], run: Run) -> Sequence[str]:
+    if emotions and "logit-lens" not in [stage.name for stage in chosen]:
         raise InvalidInput("--emotions chooses what logit-lens shows; no such stage was asked for.")
-    emotions = listed(value)
     unknown = [emotion for emotion in emotions if emotion not in run.emotions]
     if unknown:
         raise InvalidInput(
@@ -134,7 +129,11 @@ def _shown_emotions(value: Any, chosen: Sequence[Stage], run: Run) -> list[str]:
 
 
 def _show(
-    run: Run, names: list[str], emotions: list[str], only: Sequence[Entry], terminal: Terminal
+    run: Run,
+    names: list[str],
+    emotions: Sequence[str],
+    only: Sequence[Entry],
+    terminal: Terminal,
 ) -> None:
     """Print the tables that belong to the stages asked for."""
     lens = run.root / "analysis" / "logit_lens.json"

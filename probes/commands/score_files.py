@@ -48,7 +48,7 @@ class Shown:
 class Sink(Protocol):
     """Something that takes one text's scores after the other."""
 
-    def take(self, one: Given, found: "Scores") -> None:
+    def take(self, one: Given, scores: "Scores") -> None:
         """Write one text's scores."""
 
 
@@ -70,8 +70,8 @@ class _Csv:
         self._writer = csv.DictWriter(self._text, fieldnames=[*_OWN, *shown.columns])
         self._writer.writeheader()
 
-    def take(self, one: Given, found: "Scores") -> None:
-        self._writer.writerows(rows(one, found, self._shown))
+    def take(self, one: Given, scores: "Scores") -> None:
+        self._writer.writerows(rows(one, scores, self._shown))
 
     def close(self) -> None:
         self._text.flush()
@@ -90,8 +90,8 @@ class _Parquet:
         self._schema = pyarrow.schema(list(kinds.items()))
         self._writer = pyarrow.parquet.ParquetWriter(file, self._schema)
 
-    def take(self, one: Given, found: "Scores") -> None:
-        self._rows += rows(one, found, self._shown)
+    def take(self, one: Given, scores: "Scores") -> None:
+        self._rows += rows(one, scores, self._shown)
         if len(self._rows) >= _ROWS_AT_ONCE:
             self._write()
 
@@ -111,10 +111,10 @@ class _Page:
         self._file, self._shown, self._about = file, shown, about
         self._blocks, self._n = [], 0
 
-    def take(self, one: Given, found: "Scores") -> None:
+    def take(self, one: Given, scores: "Scores") -> None:
         self._n += 1
         if self._n <= PAGE_TEXTS:
-            self._blocks += _blocks(one, found, self._shown)
+            self._blocks += _blocks(one, scores, self._shown)
 
     def close(self) -> None:
         from probes.texts.token_page import render
@@ -130,40 +130,40 @@ class _Page:
 _KINDS: dict[str, Any] = {".csv": _Csv, ".parquet": _Parquet, ".html": _Page}
 
 
-def rows(one: Given, found: "Scores", shown: Shown) -> list[dict[str, Any]]:
+def rows(one: Given, scores: "Scores", shown: Shown) -> list[dict[str, Any]]:
     """One row for the text, then one per turn, then one per token; `level` says which."""
     table = []
 
     def add(values: Any, *about: Any) -> None:
-        scores = dict(zip(shown.columns, values[shown.places].tolist(), strict=True))
-        table.append(dict(zip(_OWN, about, strict=True)) | scores)
+        values = dict(zip(shown.columns, values[shown.places].tolist(), strict=True))
+        table.append(dict(zip(_OWN, about, strict=True)) | values)
 
-    add(found.whole, "text", one.name, None, None, None, found.text, len(found.pieces))
+    add(scores.whole, "text", one.name, None, None, None, scores.text, len(scores.pieces))
     turn_of: dict[int, int] = {}
-    for turn, ((a, b), told) in enumerate(zip(found.spans, one.turns, strict=True)):
+    for turn, ((a, b), words) in enumerate(zip(scores.spans, one.turns, strict=True)):
         turn_of |= dict.fromkeys(range(a, b), turn)
-        about = (turn, told["role"], None, told["content"], b - a)
-        add(found.parts[turn], "turn", one.name, *about)
-    for place, word in enumerate(found.words):
+        about = (turn, words["role"], None, words["content"], b - a)
+        add(scores.parts[turn], "turn", one.name, *about)
+    for place, word in enumerate(scores.words):
         turn = turn_of.get(place)
         role = None if turn is None else one.turns[turn]["role"]
-        add(found.tokens[place], "token", one.name, turn, role, place, word, 1)
+        add(scores.tokens[place], "token", one.name, turn, role, place, word, 1)
     return table
 
 
-def _blocks(one: Given, found: "Scores", shown: Shown) -> list[Any]:
+def _blocks(one: Given, scores: "Scores", shown: Shown) -> list[Any]:
     from probes.texts.token_page import Block
 
     parts = [
-        (f"{n + 1} {turn['role']}", span, found.parts[n])
-        for n, (turn, span) in enumerate(zip(one.turns, found.spans, strict=True))
-    ] or [(one.name, (0, len(found.pieces)), found.whole)]
+        (f"{n + 1} {turn['role']}", span, scores.parts[n])
+        for n, (turn, span) in enumerate(zip(one.turns, scores.spans, strict=True))
+    ] or [(one.name, (0, len(scores.pieces)), scores.whole)]
     return [
         Block(
             title,
             f", {b - a} tokens",
-            found.words[a:b],
-            found.tokens[a:b][:, shown.places],
+            scores.words[a:b],
+            scores.tokens[a:b][:, shown.places],
             score[shown.places],
         )
         for title, (a, b), score in parts

@@ -135,8 +135,8 @@ def write_conditions(
     gauge = SteeringCost(model, neutral_texts)
 
     def word_log_probs() -> Float[Tensor, "word"]:
-        found = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
-        return reduce(found, "carrier word -> word", "mean")
+        each = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
+        return reduce(each, "carrier word -> word", "mean")
 
     def write() -> tuple[str, list[int]]:
         [written] = model.generate(
@@ -172,9 +172,9 @@ def write_conditions(
         doses: list[float | None] = list(request.doses) or [None]
         capped = False
         if request.auto:
-            found = gauge.largest(direction, budget, positions=steer_texts, **shared)
-            doses = [found.cost.dose]
-            capped = found.capped
+            search = gauge.largest(direction, budget, positions=steer_texts, **shared)
+            doses = [search.cost.dose]
+            capped = search.capped
         for dose in doses:
             cost = gauge.cost(direction, dose or 0.0, positions=steer_texts, **shared)
             with hooks.steer(model, direction, dose=dose, positions=steer_carriers, **shared):

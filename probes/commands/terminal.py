@@ -48,6 +48,14 @@ def pace(per_second: float, unit: str) -> str:
     return f"{duration(1 / per_second)} per {unit.removesuffix('s')}"
 
 
+def file_size(n_bytes: int | float) -> str:
+    """Spell a number of bytes."""
+    for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.1f} {unit}"
+    return f"{n_bytes:.0f} B"
+
+
 _FRAME = 4
 """Half of the columns that the lines and margins of two cells take, rounded up."""
 

@@ -21,7 +21,7 @@ HELP_WITHOUT_TORCH = """
 import sys
 from probes.run import main
 code = main(["--help"])
-heavy = {"torch", "transformers", "pydantic", "rich", "fire", "yaml"} & set(sys.modules)
+heavy = {"torch", "transformers", "rich", "fire", "yaml"} & set(sys.modules)
 sys.exit(code or (9 if heavy else 0))
 """
 
@@ -168,11 +168,11 @@ class TestWrongWords:
         [
             (["CONFIG", "--generation.temprature=1"], "did you mean 'generation.temperature'?"),
             (["CONFIG", "--sede=1"], "did you mean 'seed'?"),
-            (["CONFIG", "--quite"], "unknown setting 'quite'"),
+            (["CONFIG", "--quite"], "unknown flag --quite; did you mean --quiet?"),
             (["CONFIG", "analyse"], "unknown stage 'analyse'"),
             (["analyse", "--config", "CONFIG"], "unknown stage 'analyse'"),
             (["CONFIG", "--restart=analyse"], "unknown stage 'analyse'"),
-            (["CONFIG", "--restart"], "unknown stage 'True'"),
+            (["CONFIG", "--restart"], "--restart: expected a value, not a switch"),
             (["logit-lens", "--config", "CONFIG", "--emotions=sad,hapy"], "'hapy' is not in this"),
             (["CONFIG", "analyze", "--emotions=sad"], "no such stage was asked for"),
             (["CONFIG", "--seed=one"], "seed: Input should be a valid integer"),
@@ -186,7 +186,7 @@ class TestWrongWords:
             (["doctor"], "expected one model"),
             (["doctor", "gpt2", "--backnd=x"], "did you mean --backend?"),
             (["steer", "CONFIG", "--emotions=sad"], "steer: unknown flag --emotions; did you mean"),
-            (["steer", "CONFIG", "--html=a.html"], "unknown flag --html; expected one of: emotion"),
+            (["steer", "CONFIG", "--html=a.html"], "unknown flag --html; expected one of: config, emotion"),
             (["status", "CONFIG", "--temperatur=1"], "did you mean 'generation.temperature'?"),
             (["status", "CONFIG", "again"], "expected one config"),
             (["status", "again", "--config=CONFIG"], "expected one config"),

@@ -109,14 +109,14 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "expected --to=gguf|safetensors|parquet|hub, got nothing"),
-            (["--to=onnx"], "expected --to=gguf|safetensors|parquet|hub, got 'onnx'"),
+            ([], "--to: expected gguf (llama.cpp, repeng), safetensors, parquet, or hub, got"),
+            (["--to=onnx"], "--to: expected gguf, safetensors, parquet or hub, got 'onnx'"),
             (["--to=gguf", "--emotions=sad,hapy"], "no vector for 'hapy'; did you mean 'happy'?"),
             (["--to=gguf", "--layers=9"], "no vectors at layer 9; expected one of [0, 1, 2, 3]"),
             (["--to=gguf", "--layers=last"], "expected numbers, as in --layers=10,12, or 'all'"),
             (["--to=gguf", "--layers=0"], "no slot for block 0"),
             (["--to=gguf", "--dose=0"], "expected a positive fraction"),
-            (["--to=gguf", "--dose=high"], "--dose: expected a number such as 0.1, got 'high'"),
+            (["--to=gguf", "--dose=high"], "--dose: expected a number, got 'high'"),
             (["--to=parquet", "--dose=0.1"], "--dose has no meaning for parquet"),
             (["--to=hub", "--emotions=sad", "--dry-run"], "--emotions has no meaning for hub"),
             (["--to=gguf", "--repo=me/mine"], "it belongs to hub"),
