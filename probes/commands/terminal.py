@@ -29,8 +29,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from probes.commands.estimate import duration
-from probes.runs.reporting import Advance
+from probes.runs.reporting import Advance, duration
 
 _SECONDS_BETWEEN_LINES = 15.0
 

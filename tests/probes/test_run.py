@@ -186,7 +186,10 @@ class TestWrongWords:
             (["doctor"], "expected one model"),
             (["doctor", "gpt2", "--backnd=x"], "did you mean --backend?"),
             (["steer", "CONFIG", "--emotions=sad"], "steer: unknown flag --emotions; did you mean"),
-            (["steer", "CONFIG", "--html=a.html"], "unknown flag --html; expected one of: config, emotion"),
+            (
+                ["steer", "CONFIG", "--html=a.html"],
+                "--html; expected one of: config, emotion",
+            ),
             (["status", "CONFIG", "--temperatur=1"], "did you mean 'generation.temperature'?"),
             (["status", "CONFIG", "again"], "expected one config"),
             (["status", "again", "--config=CONFIG"], "expected one config"),
