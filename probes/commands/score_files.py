@@ -4,8 +4,6 @@ Contract: a table holds every text and grows on the disk, not in memory; it appe
 when it is whole. A page is for looking at: it holds the first `PAGE_TEXTS` texts.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,39 +54,28 @@ class Sink(Protocol):
 def open_sink(path: Path, shown: Shown, about: str) -> Iterator[Sink]:
     """Open a file by its suffix; it is written when the block ends without an error."""
     with writing(path) as file:
-        sink = _KINDS[path.suffix](file, shown, about)
+        is_page = path.suffix == ".html"
+        sink = _Page(file, shown, about) if is_page else _Table(file, shown, path.suffix)
         try:
             yield sink
         finally:  # also where the file is dropped: some would write to it when they are collected
             sink.close()
 
 
-class _Csv:
-    def __init__(self, file: Any, shown: Shown, about: str) -> None:  # noqa: ARG002
-        self._shown = shown
-        self._text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        self._writer = csv.DictWriter(self._text, fieldnames=[*_OWN, *shown.columns])
-        self._writer.writeheader()
+class _Table:
+    """Rows of a CSV or Parquet file, some thousands at once."""
 
-    def take(self, one: Given, scores: "Scores") -> None:
-        self._writer.writerows(rows(one, scores, self._shown))
-
-    def close(self) -> None:
-        self._text.flush()
-        self._text.detach()
-
-
-class _Parquet:
-    def __init__(self, file: Any, shown: Shown, about: str) -> None:  # noqa: ARG002
+    def __init__(self, file: Any, shown: Shown, suffix: str) -> None:
         import pyarrow
-        import pyarrow.parquet
+        from pyarrow.csv import CSVWriter
+        from pyarrow.parquet import ParquetWriter
 
         self._shown, self._rows = shown, []
         numbers = ("turn", "position", "n_tokens")
         kinds = {name: pyarrow.int64() if name in numbers else pyarrow.string() for name in _OWN}
         kinds |= dict.fromkeys(shown.columns, pyarrow.float64())
         self._schema = pyarrow.schema(list(kinds.items()))
-        self._writer = pyarrow.parquet.ParquetWriter(file, self._schema)
+        self._writer = (CSVWriter if suffix == ".csv" else ParquetWriter)(file, self._schema)
 
     def take(self, one: Given, scores: "Scores") -> None:
         self._rows += rows(one, scores, self._shown)
@@ -125,9 +112,6 @@ class _Page:
         title = "Emotion scores, token by token"
         page = render(title, about, self._shown.emotions, self._blocks)
         self._file.write(page.encode("utf-8"))
-
-
-_KINDS: dict[str, Any] = {".csv": _Csv, ".parquet": _Parquet, ".html": _Page}
 
 
 def rows(one: Given, scores: "Scores", shown: Shown) -> list[dict[str, Any]]:

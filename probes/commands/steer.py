@@ -167,7 +167,7 @@ def _rows(request: Request, conditions: list[Steered], shared: list[str]) -> lis
         sign, what = ("+", "change") if steered else ("", "log-probability")
         words = ", ".join(
             f"{word}{'*' if word in shared else ''} {value:{sign}.2f}"
-            for word, value in condition.told_words(request.emotions).items()
+            for word, value in condition.shown_words(request.emotions).items()
         )
         facts = [f"{what} of words (nats): {words}"]
         if condition.perplexity is not None:
@@ -178,7 +178,7 @@ def _rows(request: Request, conditions: list[Steered], shared: list[str]) -> lis
                 f"neutral text: KL {condition.cost.kl:.2f}, x{condition.cost.perplexity_ratio:.2f}"
             )
         if steered and request.operation != "project":
-            facts.append(condition.told_coefficients)
+            facts.append(condition.coefficients_in_words)
         rows.append((condition.name, f"{condition.text.strip()}\n{'; '.join(facts)}"))
     rows.append(("words and cost", explained(request, shared)))
     return rows
