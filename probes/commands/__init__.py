@@ -11,22 +11,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from probes.commands.flags import (
-    LISTED,
-    Flags,
-    Names,
-    RunFlags,
-    Switch,
-    Text,
-    Verbatim,
-    flag,
-)
+from probes.commands.flags import LISTED, Flags, Names, RunFlags, Switch, Text, Verbatim, flag
 
-_Emotions = Annotated[Names, Field(description="only these; all without it")]
-_Layer = Annotated[
-    int | None, Field(description="a layer of the model; without it the run's target layer")
-]
+_EMOTIONS = "only these; all without it"
+_LAYER = "a layer of the model; without it the run's target layer"
+_Layers = Annotated[tuple[int, ...], LISTED]
 _Above0 = Annotated[float, Field(gt=0)]
+_Doses = Annotated[tuple[_Above0, ...], LISTED]
+_Operation = Literal["add", "project", "clamp", "rotate"]
 _JSON_LINES = 'JSON lines: objects with "text" (and "id"), or strings'
 
 
@@ -37,7 +29,7 @@ class Pipeline(RunFlags):
     emotions: Names = flag("logit-lens: show only these emotions", ())
     only: Names = flag("validate: run and show only these experiments; a wrong name lists all", ())
     dry_run: Switch = flag(
-        "what writing will take (requests, tokens, time, cost); writes nothing", False
+        "what writing takes: requests, tokens, time, cost; writes nothing", False
     )
 
 
@@ -62,7 +54,7 @@ class Export(Flags):
     to: Literal["gguf", "safetensors", "parquet", "hub"] = flag(
         "gguf (llama.cpp, repeng), safetensors, parquet, or hub", ...
     )
-    emotions: _Emotions = ()
+    emotions: Names = flag(_EMOTIONS, ())
     layers: Names = flag("numbers or 'all'; without it the target layer (parquet: all)", ())
     dose: float | None = flag("what strength 1 stands for, 0.1 without it (gguf, safetensors)")
     output: Text | None = flag("folder for the files; without it RUN/export/FORMAT")
@@ -94,9 +86,7 @@ class Plan(RunFlags):
     usage: ClassVar = "CONFIG [--tokens_per_second=N] [--measure] [--section.key=value ...]"
     tokens_per_second: _Above0 | None = flag("tokens one worker writes per second")
     reading_tokens_per_second: _Above0 | None = flag("tokens one worker reads per second")
-    measure: Switch = flag(
-        "load the models; write and read one unit to know rates and lengths", False
-    )
+    measure: Switch = flag("load the models; write and read one unit to know rates", False)
 
 
 class Steer(RunFlags):
@@ -104,23 +94,13 @@ class Steer(RunFlags):
 
     usage: ClassVar = 'CONFIG --emotion=A[,B] --dose=D[,D] --prompt="..."'
     emotion: Names = flag("one or more of the run's emotions", ())
-    dose: Annotated[tuple[_Above0, ...], LISTED] = flag(
-        "one or more doses: fractions of the mean residual norm", ()
-    )
-    auto: Switch = flag(
-        "instead of a dose: the largest one within the perplexity and KL budget", False
-    )
+    dose: _Doses = flag("one or more doses: fractions of the mean residual norm", ())
+    auto: Switch = flag("instead: the largest dose within the perplexity and KL budget", False)
     prompt: Verbatim = flag("the text to continue")
-    layers: Annotated[tuple[int, ...], LISTED] = flag(
-        "layers to steer, each with the dose; default is the target layer", ()
-    )
+    layers: _Layers = flag("layers to steer, each with the dose; default is the target layer", ())
     split: Switch = flag("divide the dose over the layers", False)
-    operation: Literal["add", "project", "clamp", "rotate"] = flag(
-        "add, project, clamp or rotate", "add"
-    )
-    positions: Text = flag(
-        "all, prompt, generated, last, speaker:NAME, text:WORDS, span:3-8", "all"
-    )
+    operation: _Operation = flag("add, project, clamp or rotate", "add")
+    positions: Text = flag("all, prompt, generated, last, speaker:WHO, text:WORDS, span:3-8", "all")
     max_new_tokens: int = flag("length of a continuation", 40, ge=1)
     temperature: float = flag("0 is greedy", 0.8, ge=0)
     seed: int = flag("decides every draw", 0, ge=0)
@@ -134,8 +114,8 @@ class Score(RunFlags):
     text: Verbatim = flag("one text")
     file: Verbatim = flag(_JSON_LINES)
     transcript: Verbatim = flag('JSON: a list of turns with "role" and "content"')
-    emotions: _Emotions = ()
-    layer: _Layer = None
+    emotions: Names = flag(_EMOTIONS, ())
+    layer: int | None = flag(_LAYER)
     output: Names = flag("files: .csv or .parquet (a table), .html (tokens in color)", ())
 
 
@@ -146,11 +126,9 @@ class Sweep(RunFlags):
     file: Verbatim = flag(_JSON_LINES)
     top: int = flag("passages kept per emotion", 20, ge=1)
     window: int = flag("tokens per passage", 32, ge=2)
-    emotions: _Emotions = ()
-    layer: _Layer = None
-    output: Text | None = flag(
-        "folder for passages.jsonl and passages.html; without it RUN/sweep/NAME"
-    )
+    emotions: Names = flag(_EMOTIONS, ())
+    layer: int | None = flag(_LAYER)
+    output: Text | None = flag("folder for passages.jsonl and .html; without it RUN/sweep/NAME")
 
 
 class Track(RunFlags):

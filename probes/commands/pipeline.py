@@ -55,12 +55,12 @@ def main(call: Call[Pipeline]) -> int:
 
 def _failures(run: Run, chosen: Sequence[Stage], terminal: Terminal) -> int:
     """Say what failed and how to try it again; returns the exit code."""
-    failed = {n: said for stage in chosen for n, said in stages.failed_in(run, stage).items()}
+    failed = [item for stage in chosen for item in stages.failed_in(run, stage).items()]
     if not failed:
         return 0
-    said = "\n".join(f"  {name}: {error}" for name, error in failed.items())
+    errors = "\n".join(f"  {name}: {error}" for name, error in failed)
     terminal.error(
-        f"failed, everything else is done and kept:\n{said}\nto try it again (and make figures "
+        f"failed, everything else is done and kept:\n{errors}\nto try it again (and make figures "
         f"and report with it): python -m probes.run {run.source}"
     )
     return 1
@@ -88,12 +88,12 @@ def _dry_run(
             "--dry-run estimates generate-stories and generate-neutral as the folder is now: name "
             "one of them or no stage, and no --restart."
         )
-    usable = True
+    answered = []
     for name in names:
         rows, ok = dry_run(run, "stories" if name == "generate-stories" else "neutral")
         terminal.table(f"{name} would take", rows)
-        usable = usable and ok
-    return 0 if usable else 1
+        answered.append(ok)
+    return 0 if all(answered) else 1
 
 
 def _source_and_stages(call: Call[Pipeline]) -> tuple[str, list[str]]:
@@ -129,22 +129,16 @@ def _shown_emotions(emotions: Sequence[str], chosen: Sequence[Stage], run: Run) 
 
 
 def _show(
-    run: Run,
-    names: list[str],
-    emotions: Sequence[str],
-    only: Sequence[Entry],
-    terminal: Terminal,
+    run: Run, names: list[str], emotions: Sequence[str], only: list[Entry], terminal: Terminal
 ) -> None:
     """Print the tables that belong to the stages asked for."""
     lens = run.root / "analysis" / "logit_lens.json"
     if lens.is_file() and (names == ["logit-lens"] or emotions):
-        found = read_json(lens)["emotions"]
-        rows = [
-            (name, " ".join(token.strip() for token, _ in found[name]["top"]))
-            for name in (emotions or found)
-        ]
+        read = read_json(lens)["emotions"]
+        tops = {name: read[name]["top"] for name in (emotions or read)}
+        rows = [(name, " ".join(token.strip() for token, _ in top)) for name, top in tops.items()]
         terminal.table("top tokens of each emotion vector", rows)
-        terminal.result({"logit_lens": {name: found[name]["top"] for name, _ in rows}})
+        terminal.result({"logit_lens": tops})
     for entry in only:
         result = read_json(run.root / entry.file)
         terminal.table(f"{entry.name}: {entry.question}", [(a, b) for a, b in result["rows"]])
@@ -155,9 +149,9 @@ def _show(
         terminal.table("this run beside the paper", scorecard.table(lines))
         terminal.result({"scorecard": lines})
     if not names:
-        found = summary.write_summary(run, stages.NAMES)
+        numbers = summary.write_summary(run, stages.NAMES)
         # The short table last, where it is seen.
-        if details := summary.experiment_rows(found):
+        if details := summary.experiment_rows(numbers):
             terminal.table("what the experiments found", details)
-        terminal.table(f"results in {run.root}", summary.rows(found, experiments=False))
-        terminal.result({"summary": found})
+        terminal.table(f"results in {run.root}", summary.rows(numbers, experiments=False))
+        terminal.result({"summary": numbers})
