@@ -55,8 +55,7 @@ def main(call: Call[Compare]) -> int:
             call.terminal.note(notice)
     result = {"runs": names, "seed": flags.seed, "resamples": flags.resamples, "pairs": pairs}
     written = [] if output is None else _write(output, result)
-    for path in written:
-        call.terminal.note(f"written: {path}")
+    call.terminal.written(written)
     call.terminal.result({**result, "files": [str(path) for path in written]})
     return 0
 

@@ -104,20 +104,14 @@ def _writes_here(run: Run) -> bool:
     return run.config.generation.engine == "local" and not run.brings_corpus
 
 
-def _name(settings: ModelSettings | WriterSettings) -> str:
-    if settings.name is None:
-        raise InvalidInput("plan: expected a model's name.")
-    return settings.name
-
-
 def _size(settings: ModelSettings | WriterSettings) -> Size:
     dtype = resolve_dtype(settings.dtype, resolve_device(settings.device))
     precision = settings.quantize or str(dtype).removeprefix("torch.")
-    return Size(describe(_name(settings), revision=settings.revision), precision)
+    return Size(describe(str(settings.name), revision=settings.revision), precision)
 
 
 def _tokenizer(settings: ModelSettings | WriterSettings) -> Any:
-    return _load_tokenizer(_name(settings), settings.revision)
+    return _load_tokenizer(str(settings.name), settings.revision)
 
 
 @functools.cache

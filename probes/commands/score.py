@@ -52,8 +52,7 @@ def main(call: Call[Score]) -> int:
             for sink in (listing, *sinks):
                 sink.take(one, scores)
     listing.close()
-    for path in outputs:
-        call.terminal.note(f"written: {path}")
+    call.terminal.written(outputs)
     call.terminal.result(
         {
             "model": vectors.provenance.model,

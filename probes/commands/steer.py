@@ -66,7 +66,7 @@ def main(call: Call[Steer]) -> int:
             "written": str(output),
         }
     )
-    call.terminal.note(f"written: {output}")
+    call.terminal.written([output])
     return 0
 
 

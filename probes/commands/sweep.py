@@ -15,7 +15,7 @@ from probes.commands import Sweep
 from probes.commands.call import Call
 from probes.commands.score import READOUT, chosen, read_lines
 from probes.commands.score_files import Given
-from probes.commands.terminal import Terminal
+from probes.commands.terminal import Terminal, plain
 from probes.runs.models import Models
 from probes.storage import read_json, write_json, write_text
 from probes.texts.scoring import readable, score_texts, windows
@@ -135,7 +135,7 @@ def _write(folder: Path, leaders: Leaders, about: str, source: str) -> list[Path
             deviations = leaders.deviations(place, one.score)
             row = {"emotion": emotion, "rank": rank, "deviations": deviations, "text": one.text}
             row = {**row, **vars(one)}
-            lines.append(json.dumps(_finite(row), ensure_ascii=False))
+            lines.append(json.dumps(plain(row), ensure_ascii=False))
             told = f", {deviations:+.1f} standard deviations of this file; from {one.source}"
             score = torch.tensor([one.score])
             blocks.append(Block(f"{rank}", told, one.tokens, scores_of(one), score, place))
@@ -146,10 +146,6 @@ def _write(folder: Path, leaders: Leaders, about: str, source: str) -> list[Path
     return [folder / "passages.jsonl", folder / "passages.html"]
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if value != value else value for key, value in row.items()}
-
-
 def _show(terminal: Terminal, leaders: Leaders, files: Sequence[Path], n_lines: int) -> None:
     highest = dict(zip(leaders.emotions, leaders.passages, strict=True))
     rows = [
@@ -158,8 +154,7 @@ def _show(terminal: Terminal, leaders: Leaders, files: Sequence[Path], n_lines: 
         for one in kept[:_SHOWN]
     ]
     terminal.table(f"highest of {leaders.n} passages in {n_lines} lines", rows)
-    for path in files:
-        terminal.note(f"written: {path}")
+    terminal.written(files)
     top = {
         emotion: [{**vars(one), "text": one.text} for one in kept]
         for emotion, kept in highest.items()
