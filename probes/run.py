@@ -89,12 +89,9 @@ def _answer(words: list[str], terminal: "Terminal") -> int:
     try:
         with terminal.reserved():
             return _dispatch(words, terminal)
-    except InvalidInput as error:
-        terminal.error(str(error))
-        return 2
     except EmotionLensError as error:
         terminal.error(str(error))
-        return 1
+        return 2 if isinstance(error, InvalidInput) else 1
     except Exception as error:
         if not terminal.as_json:
             raise
@@ -117,8 +114,8 @@ def _again(words: list[str]) -> str:
 
     kept = [word for word in words if not word.startswith("--restart=")]
     if "--restart" in kept:
-        place = kept.index("--restart")
-        del kept[place : place + 2]
+        index = kept.index("--restart")
+        del kept[index : index + 2]
     return shlex.join(["emotion-probes", *kept])
 
 

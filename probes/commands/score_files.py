@@ -32,7 +32,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Shown:
-    """Emotions that are told, and their places among the vectors."""
+    """Emotions that are shown, and their places among the vectors."""
 
     emotions: Sequence[str]
     places: Sequence[int]

@@ -136,9 +136,9 @@ def _write(folder: Path, leaders: Leaders, about: str, source: str) -> list[Path
             row = {"emotion": emotion, "rank": rank, "deviations": deviations, "text": one.text}
             row = {**row, **vars(one)}
             lines.append(json.dumps(plain(row), ensure_ascii=False))
-            told = f", {deviations:+.1f} standard deviations of this file; from {one.source}"
+            about_it = f", {deviations:+.1f} standard deviations of this file; from {one.source}"
             score = torch.tensor([one.score])
-            blocks.append(Block(f"{rank}", told, one.tokens, scores_of(one), score, place))
+            blocks.append(Block(f"{rank}", about_it, one.tokens, scores_of(one), score, place))
     title = f"Passages of {source} that activate each emotion most"
     words = f"{about}; {leaders.n} passages read; {READOUT}"
     write_text(folder / "passages.jsonl", "".join(line + "\n" for line in lines))

@@ -34,7 +34,7 @@ def python(*words: str, **options) -> subprocess.CompletedProcess[str]:
 
 
 def interrupt(words, begun):
-    """Run a command, press Ctrl-C once `begun()`, and return what it said on one line."""
+    """Run a command, press Ctrl-C once `begun()`, and return what it printed on one line."""
     process = subprocess.Popen(
         [sys.executable, "-m", "probes.run", *words],
         cwd=ROOT,
@@ -47,11 +47,11 @@ def interrupt(words, begun):
     while not begun() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "Interrupted. Finished work is kept" in said
-    assert "Traceback" not in said
-    return " ".join(said.split())
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert "Interrupted. Finished work is kept" in printed
+    assert "Traceback" not in printed
+    return " ".join(printed.split())
 
 
 class TestHelp:
@@ -113,9 +113,9 @@ class TestWrongWords:
     def test_are_refused_before_any_work(self, reading_run, capsys, words, message):
         made = reading_run()
         assert main(*[word.replace("CONFIG", made.config) for word in words]) == 2
-        said = capsys.readouterr()
-        assert message in " ".join(said.err.split())
-        assert "Traceback" not in said.err
+        printed = capsys.readouterr()
+        assert message in " ".join(printed.err.split())
+        assert "Traceback" not in printed.err
         assert not made.folder.exists()
 
     def test_an_unknown_emotion_of_the_171_is_refused_with_the_nearest(self, small_run, capsys):
@@ -149,10 +149,10 @@ class TestFlags:
 class TestJson:
     def test_an_error_is_an_object_too(self, finished, capsys):
         assert main(finished.config, "analyse", "--json") == 2
-        said = capsys.readouterr()
-        assert json.loads(said.out)["exit_code"] == 2
-        assert json.loads(said.out)["error"].startswith("unknown stage 'analyse'")
-        assert "unknown stage" in said.err
+        printed = capsys.readouterr()
+        assert json.loads(printed.out)["exit_code"] == 2
+        assert json.loads(printed.out)["error"].startswith("unknown stage 'analyse'")
+        assert "unknown stage" in printed.err
 
     def test_an_error_that_nobody_expected_is_an_object_with_its_traceback_aside(
         self, finished, capsys
@@ -165,16 +165,16 @@ class TestJson:
             main(finished.config, "analyze")
         capsys.readouterr()
         assert main(finished.config, "analyze", "--json") == 1
-        said = capsys.readouterr()
-        assert json.loads(said.out)["error"].startswith("KeyError: ")
-        assert "Traceback" in said.err
+        printed = capsys.readouterr()
+        assert json.loads(printed.out)["error"].startswith("KeyError: ")
+        assert "Traceback" in printed.err
 
     @pytest.mark.parametrize("switch", ["--json=true", "--json=True"])
     def test_a_switch_may_be_given_a_value(self, finished, capsys, switch):
         assert main(finished.config, "analyze", switch, "--quiet=true") == 0
-        said = capsys.readouterr()
-        assert json.loads(said.out)["exit_code"] == 0
-        assert said.err == ""
+        printed = capsys.readouterr()
+        assert json.loads(printed.out)["exit_code"] == 0
+        assert printed.err == ""
 
     def test_a_switch_may_be_switched_off_and_not_be_anything_else(self, finished, capsys):
         assert main(finished.config, "analyze", "--json=false") == 0
@@ -193,10 +193,10 @@ class TestExitCodes:
             writer={"name": str(tiny_writer)},
             generation={"topics_subset": 100, "stories_per_topic": 12, "batch_size": 12},
         )
-        said = interrupt(
+        printed = interrupt(
             [made.config, "generate-stories"], lambda: list(made.folder.glob("stories/*/*.json"))
         )
-        assert f"To go on: emotion-probes {made.config} generate-stories" in said
+        assert f"To go on: emotion-probes {made.config} generate-stories" in printed
         written = list(made.folder.glob("stories/*/*.json"))
         assert 0 < len(written) < 300
         assert all(json.loads(path.read_text())["texts"] for path in written)
@@ -213,8 +213,8 @@ class TestExitCodes:
     def test_interrupting_while_validating_says_how_to_go_on_without_starting_over(self, finished):
         words = [finished.config, "validate", "--validation.n_random=500", "--restart=validate"]
         record = finished.folder / "stages" / "validate.json"
-        said = interrupt(
+        printed = interrupt(
             words, lambda: record.exists() and not json.loads(record.read_text())["complete"]
         )
-        assert "--restart" not in said
-        assert f"{finished.config} validate --validation.n_random=500" in said
+        assert "--restart" not in printed
+        assert f"{finished.config} validate --validation.n_random=500" in printed

@@ -9,10 +9,10 @@ from probes.run import main
 
 def test_a_sound_model_exits_with_0_and_its_checks_are_told(subject, capsys):
     assert main(["doctor", str(subject), "--dtype=float32", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["model"], said["ok"], said["exit_code"]) == (str(subject), True, 0)
-    assert all(check["passed"] is not False for check in said["checks"])
-    assert any(check["passed"] for check in said["checks"])
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["model"], printed["ok"], printed["exit_code"]) == (str(subject), True, 0)
+    assert all(check["passed"] is not False for check in printed["checks"])
+    assert any(check["passed"] for check in printed["checks"])
 
 
 def test_a_model_that_does_not_load_exits_with_1(tmp_path, capsys):

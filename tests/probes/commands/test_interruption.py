@@ -38,8 +38,8 @@ def test_ctrl_c_ends_code_that_gives_way_and_code_that_does_not(kind, word):
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=30)
-    assert (said.strip(), process.returncode) == (word, 130)
+    printed, _ = process.communicate(timeout=30)
+    assert (printed.strip(), process.returncode) == (word, 130)
 
 
 def test_nothing_is_left_behind():

@@ -32,10 +32,10 @@ def main(*words: str) -> int:
 )
 def test_a_finished_run_is_skipped(finished, capsys, words):
     assert main(*[word.replace("CONFIG", finished.config) for word in words]) == 0
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     expected = [] if "--quiet" in words else [f"{name}: complete, skipped" for name in NAMES]
-    assert said.err.splitlines() == expected
-    assert ("stories kept" in said.out) == (set(NAMES).isdisjoint(words))
+    assert printed.err.splitlines() == expected
+    assert ("stories kept" in printed.out) == (set(NAMES).isdisjoint(words))
 
 
 @pytest.mark.parametrize(
@@ -49,21 +49,21 @@ def test_a_finished_run_is_skipped(finished, capsys, words):
 def test_one_stage_runs_alone_and_shows_its_table(finished, capsys, words):
     (finished.folder / "analysis" / "logit_lens.json").unlink()
     assert main(*[word.replace("CONFIG", finished.config) for word in words]) == 0
-    said = capsys.readouterr()
-    assert said.err.splitlines() == [
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == [
         "logit-lens: read the vectors through the unembedding ...",
         "logit-lens: done",
     ]
-    assert "top tokens of each emotion vector" in " ".join(said.out.split())
-    assert all(emotion in said.out for emotion in small_runs.EMOTIONS)
+    assert "top tokens of each emotion vector" in " ".join(printed.out.split())
+    assert all(emotion in printed.out for emotion in small_runs.EMOTIONS)
 
 
 def test_one_experiment_runs_alone_and_shows_its_table(finished, capsys):
     (finished.folder / "analysis" / "steering.json").unlink()
     assert main("validate", finished.config, "--only", "held-out-topics") == 0
-    said = capsys.readouterr()
-    assert said.err.splitlines()[-1] == "validate: done"
-    assert "do vectors name the emotion of stories" in " ".join(said.out.split())
+    printed = capsys.readouterr()
+    assert printed.err.splitlines()[-1] == "validate: done"
+    assert "do vectors name the emotion of stories" in " ".join(printed.out.split())
     left = {path.name for path in (finished.folder / "analysis").iterdir()}
     assert "held_out_topics.json" in left
     assert "steering.json" not in left
@@ -109,20 +109,20 @@ def test_the_word_after_quiet_is_still_a_stage(reading_run):
 def test_restart_deletes_what_follows_and_runs(finished, capsys):
     words = [finished.config, "analyze", "--vectors.neutral_pca=none", "compute-vectors"]
     assert main(*words, "--restart=compute-vectors") == 0
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     dropped = ", ".join(NAMES[NAMES.index("compute-vectors") :])
-    assert f"deleted the results of: {dropped}" in " ".join(said.split())
-    ended = [line for line in said.splitlines() if line.endswith(": done")]
+    assert f"deleted the results of: {dropped}" in " ".join(printed.split())
+    ended = [line for line in printed.splitlines() if line.endswith(": done")]
     assert ended == ["compute-vectors: done", "analyze: done"]
     assert not (finished.folder / "figures").exists()
 
 
 def test_a_run_is_one_object_on_standard_output(finished, capsys):
     assert main(finished.config, "--json") == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["exit_code"] == 0
-    assert said["stages"] == dict.fromkeys(NAMES, "complete, skipped")
-    assert said["summary"]["subject"]["n_layers"] > 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["exit_code"] == 0
+    assert printed["stages"] == dict.fromkeys(NAMES, "complete, skipped")
+    assert printed["summary"]["subject"]["n_layers"] > 0
 
 
 def test_a_stage_gives_its_numbers(finished, capsys):
@@ -133,9 +133,9 @@ def test_a_stage_gives_its_numbers(finished, capsys):
 def test_a_changed_setting_is_refused_and_the_cure_cures_it(finished, capsys):
     change = ["--vectors.neutral_pca=none", "--logit_lens.top_k=4"]
     assert main(finished.config, "compute-vectors", *change) == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert "vectors.neutral_pca: was 'document', now 'none'" in said
-    cure = said.partition("python -m probes.run ")[2].partition(" To keep both")[0]
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "vectors.neutral_pca: was 'document', now 'none'" in printed
+    cure = printed.partition("python -m probes.run ")[2].partition(" To keep both")[0]
     assert main(*shlex.split(cure), "--quiet", "compute-vectors") == 0
     stage = json.loads((finished.folder / "stages" / "compute-vectors.json").read_text())
     assert stage["settings"]["vectors"]["neutral_pca"] == "none"
@@ -145,18 +145,18 @@ def test_a_cure_names_the_folder_that_was_chosen_by_a_flag(reading_run, tmp_path
     made = reading_run()
     other = f"--output_dir={tmp_path / 'it is here'}"
     assert main(made.config, "compute-vectors", other) == 1
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"python -m probes.run {made.config} {shlex.quote(other)} extract-activ" in said
+    printed = " ".join(capsys.readouterr().err.split())
+    assert f"python -m probes.run {made.config} {shlex.quote(other)} extract-activ" in printed
 
 
 def test_a_failure_is_written_down_with_the_state_of_every_stage(reading_run, capsys):
     made = reading_run(activation={"token_offset": 400}, vectors={"neutral_pca": "none"})
     assert main(made.config, "--quiet") == 1
-    said = json.loads((made.folder / "run.json").read_text())
-    assert said["stages"]["extract-activations"]["complete"] is True
-    assert said["stages"]["compute-vectors"]["complete"] is False
-    assert "no usable story" in said["failed"]["compute-vectors"]
-    assert said["failed"]["compute-vectors"] in capsys.readouterr().err
+    printed = json.loads((made.folder / "run.json").read_text())
+    assert printed["stages"]["extract-activations"]["complete"] is True
+    assert printed["stages"]["compute-vectors"]["complete"] is False
+    assert "no usable story" in printed["failed"]["compute-vectors"]
+    assert printed["failed"]["compute-vectors"] in capsys.readouterr().err
     assert main(made.config, "generate-stories", "--quiet") == 0
     assert "failed" not in json.loads((made.folder / "run.json").read_text())
 

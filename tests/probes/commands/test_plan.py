@@ -148,11 +148,11 @@ def test_prompts_are_counted_as_the_writer_reads_them(small_run, tiny_writer):
     system = "You tell stories. " * 20
     lengths = [
         work_out(
-            small_run(writer={"name": str(tiny_writer), "system": said}).run(),
+            small_run(writer={"name": str(tiny_writer), "system": message}).run(),
             Rates(),
             measured=False,
         ).plan.writing_flops
-        for said in (None, system)
+        for message in (None, system)
     ]
     assert lengths[1] > 1.2 * lengths[0]
 
@@ -161,11 +161,11 @@ def test_an_answer_of_several_stories_may_be_as_many_times_as_long(small_run, ti
     together = {"stories_per_topic": 4, "stories_per_prompt": 4}
     one, many = (
         work_out(
-            small_run(writer={"name": str(tiny_writer)}, generation=told).run(),
+            small_run(writer={"name": str(tiny_writer)}, generation=generation).run(),
             Rates(),
             measured=False,
         ).plan
-        for told in ({**together, "stories_per_prompt": 1}, together)
+        for generation in ({**together, "stories_per_prompt": 1}, together)
     )
     assert many.tokens_written == one.tokens_written
     assert many.writing_memory > one.writing_memory

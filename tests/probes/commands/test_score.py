@@ -18,14 +18,14 @@ from probes.vectors.emotion_vectors import EmotionVectors
 HOSTILE = "Rain </script><script>alert(1)</script> fell on the roof & the door."
 
 
-def said(capsys):
+def printed(capsys):
     return json.loads(capsys.readouterr().out)
 
 
 def test_a_text_has_the_scores_of_the_python_call(finished, capsys):
     text = "1, 2 and the door closed"
     assert main(["score", finished.config, "--text", text, "--json"]) == 0
-    [scored] = said(capsys)["texts"]
+    [scored] = printed(capsys)["texts"]
     vectors = EmotionVectors.load(finished.folder)
     model = Models(load_config(finished.config)).subject()
     expected = vectors.score(model, [text])[0]
@@ -40,7 +40,7 @@ def test_a_text_has_the_scores_of_the_python_call(finished, capsys):
 def test_texts_that_look_like_values_are_taken_letter_by_letter(finished, capsys):
     for text in ("1, 2", "None", "[3]", 'it\'s "so"'):
         assert main(["score", finished.config, f"--text={text}", "--json"]) == 0
-        assert "".join(said(capsys)["texts"][0]["tokens"]) == text
+        assert "".join(printed(capsys)["texts"][0]["tokens"]) == text
 
 
 def test_a_file_becomes_a_table_and_an_empty_text_is_told(finished, tmp_path, capsys):
@@ -78,7 +78,7 @@ def test_a_text_longer_than_the_model_reads_is_scored_in_stretches(finished, tmp
     assert "read in stretches" in " ".join(shown.err.split())
     short = long[:600]
     assert main(["score", finished.config, f"--text={short}", "--json"]) == 0
-    [first] = said(capsys)["texts"]
+    [first] = printed(capsys)["texts"]
     for name, scores in first["token_scores"].items():
         assert scores[:50] == pytest.approx(scored["token_scores"][name][:50], abs=1e-5)
 
@@ -118,14 +118,14 @@ def test_turns_of_a_chat_are_scored_in_context(finished, tmp_path, capsys):
     file = tmp_path / "chat.json"
     file.write_text(json.dumps({"messages": chat}))
     assert main(["score", finished.config, f"--transcript={file}", "--json"]) == 0
-    [scored] = said(capsys)["texts"]
+    [scored] = printed(capsys)["texts"]
     assert [turn["role"] for turn in scored["turns"]] == ["user", "assistant", "user"]
     assert scored["turns"][2]["n_tokens"] == 0
     assert set(scored["turns"][2]["scores"].values()) == {None}
     alone = tmp_path / "alone.json"
     alone.write_text(json.dumps(chat[1:2]))
     assert main(["score", finished.config, f"--transcript={alone}", "--json"]) == 0
-    [without] = said(capsys)["texts"]
+    [without] = printed(capsys)["texts"]
     assert without["turns"][0]["scores"] != scored["turns"][1]["scores"]
 
 
@@ -133,7 +133,7 @@ def test_a_turn_that_says_a_roles_name_has_the_scores_of_its_own_words(finished,
     file = tmp_path / "chat.json"
     file.write_text(json.dumps([{"role": "door", "content": "door"}]))
     assert main(["score", finished.config, f"--transcript={file}", "--json"]) == 0
-    [scored] = said(capsys)["texts"]
+    [scored] = printed(capsys)["texts"]
     [turn] = scored["turns"]
     own = len("".join(scored["tokens"][: -turn["n_tokens"]]))
     assert "".join(scored["tokens"])[own:].strip() == "door"

@@ -41,9 +41,9 @@ def test_the_same_request_writes_the_same_bytes(finished):
 def test_a_request_past_the_budget_is_warned_of_and_auto_stays_within_it(finished, capsys):
     budget = ["--validation.max_kl=0.05", "--validation.max_perplexity_ratio=1000"]
     assert steer(finished, "--emotion=sad", "--dose=1.5", *budget) == 0
-    told = " ".join(capsys.readouterr().err.split())
-    assert "warning: sad 1.5 is past the usable range" in told
-    assert "--auto" in told
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "warning: sad 1.5 is past the usable range" in printed
+    assert "--auto" in printed
     assert "Past the usable range" in (finished.folder / "steered.html").read_text()
     assert steer(finished, "--emotion=sad", "--auto", *budget) == 0
     assert "past the usable range" not in capsys.readouterr().err
