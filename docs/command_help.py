@@ -13,6 +13,6 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     if PLACE not in markdown:
         return markdown
     parts = [("emotion-probes", overview())]
-    parts += [(name, command.help) for name, command in COMMANDS.items()]
+    parts += [(name, command.help()) for name, command in COMMANDS.items()]
     sections = [f"## {name}\n\n```text\n{text}```\n" for name, text in parts]
     return markdown.replace(PLACE, "\n".join(sections))

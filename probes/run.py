@@ -1,15 +1,17 @@
 """The command line: ``python -m probes.run`` and ``emotion-probes``.
 
 Contract: thin. Words and flags become a `Call`; every flag is checked before any work begins.
-``--help`` imports nothing but this file and the list of commands.
+``--help`` imports nothing but this file and the models of the flags.
 """
 
+import importlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from probes.commands import COMMANDS, Command
+from probes.commands import COMMANDS, Pipeline
+from probes.commands.flags import Flags, aligned
 
 if TYPE_CHECKING:
     from probes.commands.terminal import Terminal
@@ -39,17 +41,10 @@ COMMAND  (emotion-probes COMMAND --help says more)
 {commands}
 
 Flags of a run
-  --section.key=value   any setting of the config, e.g. --model.name=gpt2 --seed=1
-  --output_dir=FOLDER   where everything is written
-  --restart=STAGE       delete a stage's results and what follows from them, then run
-  --emotions=A,B        logit-lens: show only these emotions
-  --only=A,B            validate: run and show only these experiments; a wrong name lists all
-  --dry-run             what writing will take (requests, tokens, time, cost); writes nothing
+{run_flags}
 
 Flags of every command
-  --quiet               no progress, only tables and errors
-  --json                one JSON object on standard output and nothing else there
-  --help                this text
+{common_flags}
 
 Exit codes
   0    done
@@ -59,28 +54,13 @@ Exit codes
   130  interrupted with Ctrl-C: ends within two seconds, finished work is kept
 """
 
-_PIPELINE = Command(
-    "run-all",
-    "pipeline:main",
-    "",
-    "",
-    dict.fromkeys(("config", "restart", "emotions", "only", "dry_run"), ""),
-    takes_settings=True,
-    switches=("dry_run",),
-)
-_SWITCHES = (
-    "quiet",
-    "json",
-    *_PIPELINE.switches,
-    *(s for c in COMMANDS.values() for s in c.switches),
-)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or "--help" in words or "-h" in words or words == ["help"]:
-        print(_help(words), end="")
+        kind = COMMANDS.get(words[0]) if words else None
+        print(overview() if kind is None else kind.help(), end="")
         return 0 if words else 2
     from probes.commands.interruption import EXIT_CODE, ends_soon
     from probes.commands.terminal import Terminal
@@ -109,12 +89,9 @@ def _answer(words: list[str], terminal: "Terminal") -> int:
     try:
         with terminal.reserved():
             return _dispatch(words, terminal)
-    except InvalidInput as error:
-        terminal.error(str(error))
-        return 2
     except EmotionLensError as error:
         terminal.error(str(error))
-        return 1
+        return 2 if isinstance(error, InvalidInput) else 1
     except Exception as error:
         if not terminal.as_json:
             raise
@@ -137,71 +114,32 @@ def _again(words: list[str]) -> str:
 
     kept = [word for word in words if not word.startswith("--restart=")]
     if "--restart" in kept:
-        place = kept.index("--restart")
-        del kept[place : place + 2]
+        index = kept.index("--restart")
+        del kept[index : index + 2]
     return shlex.join(["emotion-probes", *kept])
-
-
-def _help(words: list[str]) -> str:
-    named = COMMANDS.get(words[0]) if words else None
-    return overview() if named is None else named.help
 
 
 def overview() -> str:
     """Return what ``--help`` prints."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
-    return HELP.format(commands="\n".join(lines))
+    common = Flags.meanings()
+    of_run = {name: text for name, text in Pipeline.meanings().items() if name not in common}
+    settings = {
+        "section.key=value": "any setting of the config, e.g. --model.name=gpt2 --seed=1",
+        "output_dir=FOLDER": "where everything is written",
+    }
+    return HELP.format(
+        commands=aligned({name: kind.summary() for name, kind in COMMANDS.items()}),
+        run_flags=aligned(settings | of_run, "--"),
+        common_flags=aligned({**common, "help": "this text"}, "--"),
+    )
 
 
 def _dispatch(words: list[str], terminal: "Terminal") -> int:
-    from probes.commands.call import Call, refuse_misspelled, refuse_unknown, switched
+    from probes.commands.call import read_call
 
-    positional, flags = _parse(words)
-    for name in ("quiet", "json"):
-        switched(name, flags.pop(name, True))
-    command = COMMANDS.get(positional[0]) if positional else None
-    if command is None:
-        command = _PIPELINE
-    else:
-        positional = positional[1:]
-    own = {name: flags.pop(name) for name in command.flags if name in flags}
-    own |= {name: switched(name, own[name]) for name in command.switches if name in own}
-    if not command.takes_settings:
-        refuse_unknown(flags, list(command.flags), command.name)
-    elif command is not _PIPELINE:
-        refuse_misspelled(flags, list(command.flags), command.name)
-    return command.run(Call(positional, own, flags, terminal))
-
-
-def _parse(words: list[str]) -> tuple[list[str], dict[str, Any]]:
-    """Split words and flags with Fire, which also turns values into Python's."""
-    import fire
-
-    parsed: list[tuple[list[str], dict[str, Any]]] = []
-
-    def collect(*positional: str, **flags: Any) -> None:
-        parsed.append(([str(word) for word in positional], flags))
-
-    fire.Fire(collect, command=list(_for_fire(words)), name="emotion-probes")
-    return parsed[0]
-
-
-def _for_fire(words: list[str]) -> Iterator[str]:
-    """Spell words so that Fire takes a switch for a switch and a user's text letter by letter."""
-    command = next((COMMANDS[word] for word in words[:3] if word in COMMANDS), None)
-    verbatim = [f"--{name}" for name in (command.verbatim if command else ())]
-    rest = iter(words)
-    for word in rest:
-        name, equals, value = word.partition("=")
-        if (
-            word.removeprefix("--").replace("-", "_") in _SWITCHES
-        ):  # Fire would take the next word for its value
-            yield f"{word}=True"
-        elif name in verbatim:  # Fire would read "1, 2" as a tuple
-            yield f"{name}={(value if equals else next(rest, ''))!r}"
-        else:
-            yield word
+    call = read_call(words, terminal)
+    module = importlib.import_module(f"probes.commands.{call.flags.name()}")
+    return module.main(call)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import importlib.util
 
 from hooks.errors import InvalidInput
+from probes.commands import App
 from probes.commands.call import Call
 from probes.experiments import find_entries
 from probes.runs.folder import Run
@@ -11,28 +12,18 @@ from probes.storage import read_json
 from probes.vectors.emotion_vectors import EmotionVectors
 
 
-def main(call: Call) -> int:
+def main(call: Call[App]) -> int:
     """Serve the page of one run until interrupted."""
     if importlib.util.find_spec("nicegui") is None:
         raise InvalidInput("app needs NiceGUI: pip install 'emotion-lens[app]'.")
-    port = call.flags.get("port", 8080)
-    if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
-        raise InvalidInput(f"--port: expected a port from 1 to 65535, got {port!r}.")
-    host = str(call.flags.get("host", "127.0.0.1"))
-    run = call.run()
+    flags, run = call.flags, call.run()
     vectors = EmotionVectors.load(run.root)
     from probes.texts.app.microscope import Microscope
     from probes.texts.app.page import serve
 
     microscope = Microscope(Models(run.config).subject(), vectors)
-    call.terminal.note(f"emotion-lens listens on http://{host}:{port} (Ctrl-C ends it)")
-    serve(
-        microscope,
-        usable=_usable(run),
-        host=host,
-        port=port,
-        show=call.flags.get("show", False),
-    )
+    call.terminal.note(f"emotion-lens listens on http://{flags.host}:{flags.port} (Ctrl-C ends it)")
+    serve(microscope, usable=_usable(run), host=flags.host, port=flags.port, show=flags.show)
     return 0
 
 

@@ -1,23 +1,28 @@
 """What was typed: words, a command's own flags, settings of the config; and what they mean.
 
-Contract: knows shells and configs; does no work and writes nothing. Wrong flags and settings are
-refused here, before any work.
+Contract: knows shells and configs; does no work and writes nothing. Wrong flags are refused here,
+before any work.
 """
 
-import difflib
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+import fire
 
 from hooks.errors import InvalidInput
+from probes.commands import COMMANDS, Pipeline
+from probes.commands.flags import Flags, RunFlags, listed
 from probes.commands.terminal import Terminal
 from probes.config import Config, load_config, nearest_key
 from probes.runs.folder import Run
 
+F = TypeVar("F", bound=Flags)
+
 
 @dataclass(frozen=True)
-class Call:
+class Call(Generic[F]):
     """One call of a command.
 
     Attributes
@@ -25,13 +30,13 @@ class Call:
     words
         What stands after the command's name and is no flag.
     flags
-        The command's own flags, as Python values.
+        The command's own flags, checked.
     settings
         Other flags: dotted keys of the config and their values.
     """
 
     words: list[str]
-    flags: dict[str, Any]
+    flags: F
     settings: dict[str, Any]
     terminal: Terminal
 
@@ -43,83 +48,87 @@ class Call:
         InvalidInput
             When there is none or more than one, or a setting is wrong.
         """
-        named = [str(self.flags["config"])] if "config" in self.flags else []
-        if not [*named, *self.words]:
+        config = getattr(self.flags, "config", None)
+        named = [*([config] if config else []), *self.words]
+        if not named:
             raise InvalidInput("expected a config: a YAML file or the name of one in configs/.")
-        source, *more = [*named, *self.words]
-        if more:
+        if len(named) > 1:
             raise InvalidInput(
-                f"expected one config, got {source} and then: {' '.join(more)}. A value of several "
-                'words wants quotes, as in --text "two words".'
+                f"expected one config, got {named[0]} and then: {' '.join(named[1:])}. A value of "
+                'several words wants quotes, as in --text "two words".'
             )
-        return Run(load(source, self.settings), again(source, self.settings))
+        return run_of(named[0], self.settings)
 
 
-def switched(flag: str, value: Any) -> bool:
-    """Read a flag that takes no value, or true or false.
-
-    Raises
-    ------
-    InvalidInput
-        For any other value.
-    """
-    said = str(value).lower()
-    if said not in ("true", "false"):
-        raise InvalidInput(f"--{flag}: expected no value, true or false, got {value!r}.")
-    return said == "true"
-
-
-def refuse_unknown(flags: Iterable[str], known: Sequence[str], command: str) -> None:
-    """Refuse a flag that a command does not have, with the nearest that it has.
+def read_call(words: Sequence[str], terminal: Terminal) -> Call[Flags]:
+    """Read what was typed; the type of the flags says which command it is.
 
     Raises
     ------
     InvalidInput
-        Naming the flag.
+        Naming a wrong flag and the nearest there is.
     """
-    for flag in flags:
-        if flag not in known:
-            near = difflib.get_close_matches(flag, known, n=1)
-            hint = f"did you mean --{near[0]}?" if near else f"expected one of: {', '.join(known)}."
-            raise InvalidInput(f"{command}: unknown flag --{flag}; {hint}")
+    positional, values = _parse(words)
+    kind = COMMANDS.get(positional[0], Pipeline) if positional else Pipeline
+    known = kind.meanings()
+    settings = {name: value for name, value in values.items() if name not in known}
+    strange = _misspelled(settings, kind) if issubclass(kind, RunFlags) else settings
+    given = {name: value for name, value in values.items() if name in known or name in strange}
+    rest = positional if kind is Pipeline else positional[1:]
+    return Call(rest, kind.read(given), settings, terminal)
 
 
-def refuse_misspelled(flags: Iterable[str], known: Sequence[str], command: str) -> None:
-    """Refuse what is neither a flag of a command nor like any setting of the config.
+def _misspelled(settings: Mapping[str, Any], kind: type[Flags]) -> list[str]:
+    """Return what is neither a flag of a command nor like any setting of the config.
 
     A flag like one of the command's own is taken for that, misspelled; the rest is left to the
     config, which knows its settings.
-
-    Raises
-    ------
-    InvalidInput
-        Naming the flag.
     """
-    words = [flag for flag in flags if "." not in flag and flag not in Config.model_fields]
-    own = [word for word in words if difflib.get_close_matches(word, known, n=1)]
-    refuse_unknown(own or [word for word in words if nearest_key(word) is None], known, command)
+    words = [name for name in settings if "." not in name and name not in Config.model_fields]
+    return [name for name in words if kind.nearest(name) is not None or nearest_key(name) is None]
 
 
-def load(source: str, settings: Mapping[str, Any]) -> Config:
-    """Load a config with the settings of the command line."""
-    return load_config(source, {key: _value(key, value) for key, value in settings.items()})
+def _parse(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """Split words and flags with Fire, which also turns values into Python's."""
+    parsed: list[tuple[list[str], dict[str, Any]]] = []
+
+    def collect(*positional: str, **flags: Any) -> None:
+        parsed.append(([str(word) for word in positional], flags))
+
+    fire.Fire(collect, command=list(_for_fire(words)), name="emotion-probes")
+    return parsed[0]
 
 
-def again(source: str, settings: Mapping[str, Any]) -> str:
+def _for_fire(words: Sequence[str]) -> Iterator[str]:
+    """Spell words so that Fire takes a switch for a switch and a user's text letter by letter."""
+    kinds = [Pipeline, *COMMANDS.values()]
+    switches = [f"--{name}" for kind in kinds for name in kind.switches()]
+    named = next((COMMANDS[word] for word in words[:3] if word in COMMANDS), Pipeline)
+    verbatim = [f"--{name}" for name in named.verbatim()]
+    rest = iter(words)
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if word[:2] + word[2:].replace("-", "_") in switches:
+            yield f"{word}=True"  # Fire would take the next word for its value
+        elif name in verbatim:  # Fire would read "1, 2" as a tuple
+            yield f"{name}={(value if equals else next(rest, ''))!r}"
+        else:
+            yield word
+
+
+def run_of(source: str, settings: Mapping[str, Any]) -> Run:
+    """Return the run of a config with the settings of the command line."""
+    config = load_config(source, {key: _value(key, value) for key, value in settings.items()})
+    return Run(config, _again(source, settings))
+
+
+def _again(source: str, settings: Mapping[str, Any]) -> str:
     """Spell a config and the flags that change it, as a shell takes them, for cures."""
 
     def spelled(value: Any) -> str:
         return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
     return shlex.join([source, *(f"--{key}={spelled(value)}" for key, value in settings.items())])
-
-
-def listed(value: Any) -> list[str]:
-    """Return a flag's names: Fire gives a tuple, a list or a string with commas."""
-    if value is None:
-        return []
-    parts = value if isinstance(value, tuple | list) else str(value).split(",")
-    return [str(part).strip() for part in parts if str(part).strip()]
 
 
 def _value(key: str, value: Any) -> Any:

@@ -5,15 +5,21 @@ target layer of each, over the emotions they share.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from hooks.errors import DataError, InvalidInput
-from probes.commands.call import Call, listed, load
+from probes.analysis import similarity
+from probes.commands import Compare
+from probes.commands.call import Call
+from probes.config import load_config
+from probes.figures import draw_all
 from probes.figures.description import Heatmap
 from probes.figures.reading import matrix
+from probes.storage import write_json
+from probes.vectors.emotion_vectors import EmotionVectors
 
 _MEASURES = {
     "rsa": "RSA (Spearman of cosines)",
@@ -21,45 +27,35 @@ _MEASURES = {
     "procrustes": "Procrustes, left over",
     "mean_cosine": "mean cosine, same emotion",
 }
+Bundles = Sequence[EmotionVectors]
+"""Vectors of two runs."""
 
 
-def main(call: Call) -> int:
+def main(call: Call[Compare]) -> int:
     """Compare every pair of runs; writes comparison.json and figures to ``--output``."""
+    flags = call.flags
     if len(call.words) < 2:
         raise InvalidInput(
             "compare: expected at least two runs (folders, configs or files of vectors), got "
             f"{len(call.words)}."
         )
-    resamples = call.flags.get("resamples", 1000)
-    layer, seed = call.flags.get("layer"), call.flags.get("seed", 0)
-    for name, value, least in (
-        ("resamples", resamples, 20),
-        ("layer", layer, 0),
-        ("seed", seed, 0),
-    ):
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        if not whole and value is not None:
-            raise InvalidInput(
-                f"compare: --{name}: expected a number of {least} or more, got {value}."
-            )
-    wanted = listed(call.flags.get("emotions"))
+    output = None if flags.output is None else Path(flags.output).expanduser()
+    if output is not None and output.is_file():
+        raise DataError(f"--output: expected a folder, {output} is a file.")
     folders = [_folder(word) for word in call.words]
-    from probes.vectors.emotion_vectors import EmotionVectors
-
+    names = [folder.stem for folder in map(Path, call.words)]
+    names = names if len(set(names)) == len(names) else call.words
     sets = [EmotionVectors.load(folder) for folder in folders]
-    names = _names(call.words)
     pairs = []
     for a, b in itertools.combinations(range(len(sets)), 2):
-        pair = _compare(sets[a], sets[b], wanted, layer, resamples, seed)
-        pairs.append({"first": names[a], "second": names[b], **pair})
-        title = f"{names[a]} and {names[b]}: {pair['what_differs']}"
-        call.terminal.table(title, _rows(pair))
+        pair = {"first": names[a], "second": names[b], **_compare([sets[a], sets[b]], flags)}
+        pairs.append(pair)
+        call.terminal.table(f"{names[a]} and {names[b]}: {pair['what_differs']}", _rows(pair))
         for notice in pair["notices"]:
             call.terminal.note(notice)
-    result = {"runs": names, "seed": seed, "resamples": resamples, "pairs": pairs}
-    written = _write(call.flags.get("output"), result)
-    for path in written:
-        call.terminal.note(f"written: {path}")
+    result = {"runs": names, "seed": flags.seed, "resamples": flags.resamples, "pairs": pairs}
+    written = [] if output is None else _write(output, result)
+    call.terminal.written(written)
     call.terminal.result({**result, "files": [str(path) for path in written]})
     return 0
 
@@ -68,65 +64,50 @@ def _folder(word: str) -> Path:
     path = Path(word)
     if path.is_dir() or path.suffix == ".safetensors":
         return path
-    return Path(load(word, {}).output_dir).expanduser()
+    return Path(load_config(word).output_dir).expanduser()
 
 
-def _names(words: list[str]) -> list[str]:
-    short = [Path(word).stem or word for word in words]
-    return short if len(set(short)) == len(short) else list(words)
-
-
-def _compare(
-    first: Any, second: Any, wanted: list[str], layer: int | None, resamples: int, seed: int
-) -> dict[str, Any]:
+def _compare(both: Bundles, flags: Compare) -> dict[str, Any]:
     """Compare two bundles of vectors at one layer of each."""
-    from probes.analysis import similarity
-
+    first, second = both
     shared = [name for name in first.emotions if name in second.emotions]
-    unknown = [name for name in wanted if name not in shared]
+    unknown = [name for name in flags.emotions if name not in shared]
     if unknown:
         raise InvalidInput(f"--emotions: {unknown[0]!r} is not in both runs.")
-    shared = [name for name in shared if not wanted or name in wanted]
+    shared = [name for name in shared if name in (flags.emotions or shared)]
     layers = [
-        bundle.provenance.target_layer if layer is None else layer for bundle in (first, second)
+        bundle.provenance.target_layer if flags.layer is None else flags.layer for bundle in both
     ]
-    tables = []
-    for bundle, chosen in zip((first, second), layers, strict=True):
-        places = [bundle.emotions.index(name) for name in shared]
-        tables.append(bundle.at(chosen)[places])
-    options = {"n_resamples": resamples, "seed": seed}
-    found = {
-        "rsa": similarity.rsa(*tables, **options),
-        "cka": similarity.cka(*tables, **options),
-        "procrustes": similarity.procrustes(*tables, **options),
-    }
-    every = [
-        bundle.vectors[:, [bundle.emotions.index(name) for name in shared]]
-        for bundle in (first, second)
-    ]
-    notices, cosines = [], None
-    if tables[0].shape == tables[1].shape:
-        found["mean_cosine"] = similarity.mean_cosine(*tables, **options)
+    rows = [[bundle.emotions.index(name) for name in shared] for bundle in both]
+    tables = [bundle.at(layer)[row] for bundle, layer, row in zip(both, layers, rows, strict=True)]
+    have_cosines = tables[0].shape == tables[1].shape
+    measures = [similarity.rsa, similarity.cka, similarity.procrustes]
+    measures += [similarity.mean_cosine] if have_cosines else []
+    options = {"n_resamples": flags.resamples, "seed": flags.seed}
+    measured = {measure.__name__: asdict(measure(*tables, **options)) for measure in measures}
+    if have_cosines:
         cosines = dict(zip(shared, similarity.own_cosines(*tables).tolist(), strict=True))
-        notices += _meaning(first, second, layers)
+        notices = _meaning(both, layers)
     else:
         sizes = " and ".join(str(table.shape[1]) for table in tables)
-        notices.append(f"no cosine per emotion: the vectors have {sizes} dimensions.")
+        cosines = None
+        notices = [f"no cosine per emotion: the vectors have {sizes} dimensions."]
+    every = [bundle.vectors[:, row] for bundle, row in zip(both, rows, strict=True)]
     return {
-        "what_differs": _difference(first, second),
+        "what_differs": _difference(both),
         "layers": layers,
         "emotions": shared,
-        "layers_of": [first.layers, second.layers],
+        "layers_of": [bundle.layers for bundle in both],
         "rsa_by_layer": similarity.rsa_by_layer(*every).tolist(),
-        "measures": {name: asdict(one) for name, one in found.items()},
+        "measures": measured,
         "cosines": cosines,
         "notices": notices,
     }
 
 
-def _meaning(first: Any, second: Any, layers: list[int]) -> list[str]:
+def _meaning(both: Bundles, layers: list[int]) -> list[str]:
     """Say when a cosine between vectors of two runs means something."""
-    one, two = first.provenance, second.provenance
+    one, two = (bundle.provenance for bundle in both)
     if one.weight_processing != two.weight_processing:
         return ["cosines mean nothing here: the weights were processed differently (other basis)."]
     if layers[0] != layers[1]:
@@ -139,8 +120,8 @@ def _meaning(first: Any, second: Any, layers: list[int]) -> list[str]:
     return []
 
 
-def _difference(first: Any, second: Any) -> str:
-    one, two = first.provenance, second.provenance
+def _difference(both: Bundles) -> str:
+    one, two = (bundle.provenance for bundle in both)
     subjects = "same subject" if one.fingerprint == two.fingerprint else "different subjects"
     texts = "same texts" if one.corpus_hash == two.corpus_hash else "different texts"
     return f"{subjects}, {texts}"
@@ -151,37 +132,21 @@ def _rows(pair: dict[str, Any]) -> list[tuple[str, str]]:
     rows.append(("shared emotions", str(len(pair["emotions"]))))
     for name, one in pair["measures"].items():
         chance = f"permuted emotions: mean {one['null_mean']:.2f}, 5% reach {one['null_bound']:.2f}"
-        rows.append(
-            (
-                _MEASURES[name],
-                f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}], p={one['p']:.4f} "
-                f"({chance})",
-            )
-        )
+        rows.append((_MEASURES[name], f"{_interval(one)}, p={one['p']:.4f} ({chance})"))
     if pair["cosines"]:
         ordered = sorted(pair["cosines"].items(), key=lambda item: item[1])
-        rows.append(("most alike", _named(ordered[:-6:-1])))
-        rows.append(("least alike", _named(ordered[:5])))
+        for title, some in (("most alike", ordered[:-6:-1]), ("least alike", ordered[:5])):
+            rows.append((title, ", ".join(f"{name} {value:.2f}" for name, value in some)))
     return rows
 
 
-def _named(pairs: list[tuple[str, float]]) -> str:
-    return ", ".join(f"{name} {value:.2f}" for name, value in pairs)
+def _interval(one: Mapping[str, float]) -> str:
+    return f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
 
 
-def _write(output: Any, result: dict[str, Any]) -> list[Path]:
-    if output is None:
-        return []
-    from probes.commands.compare import layers_alike
-    from probes.figures import draw_all
-    from probes.storage import write_json
-
-    folder = Path(str(output)).expanduser()
-    if folder.is_file():
-        raise DataError(f"--output: expected a folder, {folder} is a file.")
+def _write(folder: Path, result: dict[str, Any]) -> list[Path]:
     write_json(folder / "comparison.json", result)
-    pairs = result["pairs"]
-    figures = {f"layers_{n}": layers_alike(pair) for n, pair in enumerate(pairs, start=1)}
+    figures = {f"layers_{n}": layers_alike(pair) for n, pair in enumerate(result["pairs"], 1)}
     return [folder / "comparison.json", *draw_all(figures, folder)]
 
 
@@ -193,9 +158,8 @@ def layers_alike(pair: Mapping[str, Any]) -> Heatmap:
         title=f"Geometry of {pair['first']} and {pair['second']}",
         subtitle=(
             f"{pair['what_differs']}; {len(pair['emotions'])} shared emotions; at layers "
-            f"{pair['layers'][0]} and {pair['layers'][1]}: RSA {one['value']:.2f} "
-            f"[{one['low']:.2f}, {one['high']:.2f}], 5% of permutations reach "
-            f"{one['null_bound']:.2f}"
+            f"{pair['layers'][0]} and {pair['layers'][1]}: RSA {_interval(one)}, 5% of "
+            f"permutations reach {one['null_bound']:.2f}"
         ),
         caption=(
             "Spearman correlation of the cosines between emotions at a layer of one run with those "

@@ -6,82 +6,60 @@
 """
 
 from pathlib import Path
-from typing import Any
 
 from hooks.errors import InvalidInput
-from probes.commands.call import Call, listed
-from probes.commands.terminal import Terminal
+from probes.commands import Export as Flags
+from probes.commands.call import Call
+from probes.commands.terminal import Terminal, file_size
 from probes.export.formats import FORMATS, Choice, Export, choose
 from probes.export.source import Source, find_source
 from probes.storage import write_bytes
 from probes.vectors import hub
 
-_OF_SOME_FORMATS = ("emotions", "layers", "dose", "repo", "public")
 
-
-def main(call: Call) -> int:
+def main(call: Call[Flags]) -> int:
     """Export one run; 0 when everything was written, and pushed if asked."""
-    target, dry_run = _target(call.flags), call.flags.get("dry_run", False)
-    public = call.flags.get("public", False)
-    if len(call.words) != 1:
+    flags = call.flags
+    _check(flags, call.words)
+    source = find_source(call.words[0])
+    choice = choose(source.vectors, flags.emotions, flags.layers, flags.dose, repo=flags.repo)
+    export = FORMATS[flags.to].make(source, choice)
+    folder = Path(flags.output or source.root / "export" / flags.to).expanduser()
+    if not flags.dry_run:
+        for name, content in export.files.items():
+            write_bytes(folder / name, content)
+    _show(export, folder, call.terminal, dry_run=flags.dry_run)
+    if flags.to == "hub" and not flags.dry_run:
+        _push(source, folder, export, choice, call.terminal, public=flags.public)
+    return 0
+
+
+def _check(flags: Flags, words: list[str]) -> None:
+    """Refuse flags that do not belong together, before the run is looked at."""
+    for name in ("emotions", "layers", "dose", "repo", "public"):
+        takers = [format_name for format_name, kind in FORMATS.items() if name in kind.takes]
+        if name in flags.model_fields_set and flags.to not in takers:
+            raise InvalidInput(
+                f"export: --{name} has no meaning for {flags.to}; it belongs to "
+                f"{', '.join(takers)}."
+            )
+    if len(words) != 1:
         raise InvalidInput(
             "export: expected one run, its folder or its config, e.g. emotion-probes export demo "
-            f"--to=gguf, got {' '.join(call.words) or 'none'}."
+            f"--to=gguf, got {' '.join(words) or 'none'}."
         )
-    repo = call.flags.get("repo")
-    if repo is not None:
-        hub.check_repo(str(repo))
-    if target == "hub" and repo is None and not dry_run:
+    if flags.repo is not None:
+        hub.check_repo(flags.repo)
+    elif flags.to == "hub" and not flags.dry_run:
         raise InvalidInput(
             "export --to=hub: expected --repo=user/name, where vectors (a model) and corpus (a "
             "dataset) are pushed; --dry-run shows what that would be."
         )
-    source = find_source(call.words[0])
-    choice = choose(
-        source.vectors,
-        listed(call.flags.get("emotions")),
-        listed(call.flags.get("layers")),
-        _dose(call.flags.get("dose")),
-        repo=None if repo is None else str(repo),
-    )
-    export = FORMATS[target].make(source, choice)
-    folder = Path(str(call.flags.get("output") or source.root / "export" / target)).expanduser()
-    if not dry_run:
-        for name, content in export.files.items():
-            write_bytes(folder / name, content)
-    _show(export, folder, call.terminal, dry_run=dry_run)
-    if dry_run:
-        return 0
-    if target == "hub":
-        _push(source, folder, export, choice, call.terminal, public=public)
-    return 0
-
-
-def _target(flags: dict[str, Any]) -> str:
-    target = str(flags.get("to"))
-    if target not in FORMATS:
-        came = "nothing" if "to" not in flags else repr(target)
-        raise InvalidInput(f"export: expected --to={'|'.join(FORMATS)}, got {came}.")
-    for name in _OF_SOME_FORMATS:
-        takers = [name_of for name_of, kind in FORMATS.items() if name in kind.takes]
-        if name in flags and target not in takers:
-            raise InvalidInput(
-                f"export: --{name} has no meaning for {target}; it belongs to {', '.join(takers)}."
-            )
-    return target
-
-
-def _dose(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"export: --dose: expected a number such as 0.1, got {value!r}.")
-    return float(value)
 
 
 def _show(export: Export, folder: Path, terminal: Terminal, *, dry_run: bool) -> None:
-    rows = [(name, _size(len(content))) for name, content in export.files.items()]
-    rows.append(("together", _size(sum(map(len, export.files.values())))))
+    rows = [(name, file_size(len(content))) for name, content in export.files.items()]
+    rows.append(("together", file_size(sum(map(len, export.files.values())))))
     terminal.table("what would be written" if dry_run else "written", rows)
     terminal.text(f"in {folder}")
     terminal.result(
@@ -100,12 +78,6 @@ def _show(export: Export, folder: Path, terminal: Terminal, *, dry_run: bool) ->
         terminal.note(notice)
 
 
-def _size(n_bytes: int) -> str:
-    if n_bytes < 1000:
-        return f"{n_bytes} B"
-    return f"{n_bytes / 1e3:.1f} kB" if n_bytes < 1e6 else f"{n_bytes / 1e6:.1f} MB"
-
-
 def _push(
     source: Source,
     folder: Path,
@@ -122,9 +94,7 @@ def _push(
         if not files:
             continue
         message = f"Add the emotion {what} of {source.root.name}"
-        address = pushed[kind] = hub.push(
-            folder / kind, files, choice.repo, kind, message, public=public
-        )
-        terminal.note(f"pushed {what} to {kind} {choice.repo}: {address}")
+        pushed[kind] = hub.push(folder / kind, files, choice.repo, kind, message, public=public)
+        terminal.note(f"pushed {what} to {kind} {choice.repo}: {pushed[kind]}")
     terminal.result({"pushed": pushed})
     terminal.note(f'load them with EmotionVectors.load("hf://{choice.repo}")')

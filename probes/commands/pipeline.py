@@ -2,11 +2,11 @@
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
 
 from hooks.errors import InvalidInput
 from probes import stages
-from probes.commands.call import Call, again, listed, load
+from probes.commands import Pipeline
+from probes.commands.call import Call, run_of
 from probes.commands.terminal import Terminal
 from probes.experiments import Entry, find_entries
 from probes.report import scorecard, summary
@@ -17,18 +17,16 @@ from probes.stages import Stage
 from probes.storage import StorageError, read_json
 
 
-def main(call: Call) -> int:
+def main(call: Call[Pipeline]) -> int:
     """Run the stages asked for; none named means all."""
     source, names = _source_and_stages(call)
-    run = Run(load(source, call.settings), again(source, call.settings))
+    run, flags = run_of(source, call.settings), call.flags
     stages.experiments_of(run)  # an unknown one is refused before any work
     chosen = stages.find_stages(names)
-    only = _only(call.flags.get("only"), names)
-    emotions = _shown_emotions(call.flags.get("emotions"), chosen, run)
-    dropped = [
-        stage for name in listed(call.flags.get("restart")) for stage in stages.find_stages([name])
-    ]
-    if call.flags.get("dry_run"):
+    only = _only(flags.only, names)
+    emotions = _shown_emotions(flags.emotions, chosen, run)
+    dropped = stages.find_stages(flags.restart) if flags.restart else []
+    if flags.dry_run:
         return _dry_run(run, chosen, dropped, call.terminal)
     _check_subject(run, chosen, dropped)
     run.prepare()
@@ -57,12 +55,12 @@ def main(call: Call) -> int:
 
 def _failures(run: Run, chosen: Sequence[Stage], terminal: Terminal) -> int:
     """Say what failed and how to try it again; returns the exit code."""
-    failed = {n: said for stage in chosen for n, said in stages.failed_in(run, stage).items()}
+    failed = [item for stage in chosen for item in stages.failed_in(run, stage).items()]
     if not failed:
         return 0
-    said = "\n".join(f"  {name}: {error}" for name, error in failed.items())
+    errors = "\n".join(f"  {name}: {error}" for name, error in failed)
     terminal.error(
-        f"failed, everything else is done and kept:\n{said}\nto try it again (and make figures "
+        f"failed, everything else is done and kept:\n{errors}\nto try it again (and make figures "
         f"and report with it): python -m probes.run {run.source}"
     )
     return 1
@@ -90,41 +88,38 @@ def _dry_run(
             "--dry-run estimates generate-stories and generate-neutral as the folder is now: name "
             "one of them or no stage, and no --restart."
         )
-    usable = True
+    answered = []
     for name in names:
         rows, ok = dry_run(run, "stories" if name == "generate-stories" else "neutral")
         terminal.table(f"{name} would take", rows)
-        usable = usable and ok
-    return 0 if usable else 1
+        answered.append(ok)
+    return 0 if all(answered) else 1
 
 
-def _source_and_stages(call: Call) -> tuple[str, list[str]]:
+def _source_and_stages(call: Call[Pipeline]) -> tuple[str, list[str]]:
     """Tell CONFIG from STAGEs: after ``--config``, or the first word that is no stage."""
     known = (*stages.NAMES, "run-all")
     words = list(call.words)
-    if "config" in call.flags:
-        source = str(call.flags["config"])
-    else:
-        place = next((place for place, word in enumerate(words) if word not in known), None)
-        if place is None:
-            raise InvalidInput(
-                "expected a config: python -m probes.run CONFIG [STAGE ...], or "
-                "emotion-probes STAGE CONFIG. See --help."
-            )
-        source = words.pop(place)
+    source = call.flags.config or next((word for word in words if word not in known), None)
+    if source is None:
+        raise InvalidInput(
+            "expected a config: python -m probes.run CONFIG [STAGE ...], or "
+            "emotion-probes STAGE CONFIG. See --help."
+        )
+    if not call.flags.config:
+        words.remove(source)
     return source, [word for word in words if word != "run-all"]
 
 
-def _only(value: Any, names: Sequence[str]) -> list[Entry]:
-    if value is not None and list(names) != ["validate"]:
+def _only(experiments: Sequence[str], names: Sequence[str]) -> list[Entry]:
+    if experiments and list(names) != ["validate"]:
         raise InvalidInput("--only chooses what validate runs; ask for the stage validate alone.")
-    return find_entries(listed(value))
+    return find_entries(experiments)
 
 
-def _shown_emotions(value: Any, chosen: Sequence[Stage], run: Run) -> list[str]:
-    if value is not None and "logit-lens" not in [stage.name for stage in chosen]:
+def _shown_emotions(emotions: Sequence[str], chosen: Sequence[Stage], run: Run) -> Sequence[str]:
+    if emotions and "logit-lens" not in [stage.name for stage in chosen]:
         raise InvalidInput("--emotions chooses what logit-lens shows; no such stage was asked for.")
-    emotions = listed(value)
     unknown = [emotion for emotion in emotions if emotion not in run.emotions]
     if unknown:
         raise InvalidInput(
@@ -134,18 +129,16 @@ def _shown_emotions(value: Any, chosen: Sequence[Stage], run: Run) -> list[str]:
 
 
 def _show(
-    run: Run, names: list[str], emotions: list[str], only: Sequence[Entry], terminal: Terminal
+    run: Run, names: list[str], emotions: Sequence[str], only: list[Entry], terminal: Terminal
 ) -> None:
     """Print the tables that belong to the stages asked for."""
     lens = run.root / "analysis" / "logit_lens.json"
     if lens.is_file() and (names == ["logit-lens"] or emotions):
-        found = read_json(lens)["emotions"]
-        rows = [
-            (name, " ".join(token.strip() for token, _ in found[name]["top"]))
-            for name in (emotions or found)
-        ]
+        read = read_json(lens)["emotions"]
+        tops = {name: read[name]["top"] for name in (emotions or read)}
+        rows = [(name, " ".join(token.strip() for token, _ in top)) for name, top in tops.items()]
         terminal.table("top tokens of each emotion vector", rows)
-        terminal.result({"logit_lens": {name: found[name]["top"] for name, _ in rows}})
+        terminal.result({"logit_lens": tops})
     for entry in only:
         result = read_json(run.root / entry.file)
         terminal.table(f"{entry.name}: {entry.question}", [(a, b) for a, b in result["rows"]])
@@ -156,9 +149,9 @@ def _show(
         terminal.table("this run beside the paper", scorecard.table(lines))
         terminal.result({"scorecard": lines})
     if not names:
-        found = summary.write_summary(run, stages.NAMES)
+        numbers = summary.write_summary(run, stages.NAMES)
         # The short table last, where it is seen.
-        if details := summary.experiment_rows(found):
+        if details := summary.experiment_rows(numbers):
             terminal.table("what the experiments found", details)
-        terminal.table(f"results in {run.root}", summary.rows(found, experiments=False))
-        terminal.result({"summary": found})
+        terminal.table(f"results in {run.root}", summary.rows(numbers, experiments=False))
+        terminal.result({"summary": numbers})

@@ -1,58 +1,58 @@
 """``emotion-probes plan``: what a run will take, before it begins.
 
-No weights are loaded, unless ``--measure`` asks for one unit to be written and read.
+No weights are loaded, unless ``--measure`` asks for one unit to be done for its measurements alone:
+
+1. The first unit of stories is written as the run would write it, with every round of drafts.
+2. What was kept of it, or a sample of the user's own texts, is read in passes of the run's size.
+
+Both are timed after a small pass that is not. Nothing is stored. A unit is one sample, of the first
+topics.
 """
 
 import functools
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hooks.errors import InvalidInput, ModelError
+from hooks.errors import DataError, InvalidInput, ModelError
 from hooks.generation.prefill import tokens_to_read
-from hooks.models.architecture import Architecture, describe
+from hooks.models.architecture import describe
 from hooks.models.embedded import folder, is_embedded
 from hooks.models.precision import resolve_device, resolve_dtype
-from hooks.reading.batching import DEFAULT_BATCH_TOKENS
 from hooks.tokens.encoding import encode_prompt, encode_text, is_chat
+from probes.commands import Plan as Flags
 from probes.commands.call import Call
-from probes.commands.cost import Plan, Rates, Seen, Size, Task, plan
-from probes.commands.estimate import duration
-from probes.commands.trial import look, measure, own_contents
+from probes.commands.cost import Design, Plan, Rates, Size, plan
+from probes.commands.terminal import file_size
 from probes.config import Config, ModelSettings, WriterSettings
-from probes.corpus.cells import read_cell
+from probes.corpus.cells import Text
 from probes.corpus.writing import Rules, first_prompts
 from probes.runs.folder import Run
-from probes.stages.units import TextKind, most_new_tokens, rules
+from probes.runs.models import Models
+from probes.runs.reporting import duration
+from probes.stages.checks import check_layers
+from probes.stages.cost_of_writing import Asked, Content, Seen, asked_for, cells_of, look, recorded
+from probes.stages.units import LocalWriter, Reader, ReadingUnit, TextKind, TuningUnit, rules
 from probes.stages.units import plan as cut
 
-_SAMPLE = 200
-"""Cells that are looked at for what was seen."""
+_SAMPLE = 64
+"""Of a user's own texts, how many are looked at."""
 
 
-def main(call: Call) -> int:
+def main(call: Call[Flags]) -> int:
     """Print what the config's run will take."""
-    run = call.run()
-    asked = Rates(
-        _rate(call.flags, "tokens_per_second"), _rate(call.flags, "reading_tokens_per_second")
-    )
-    found = work_out(run, asked, measured=call.flags.get("measure", False))
-    call.terminal.table(f"{run.source} would take ({found.source})", list(_rows(run.config, found)))
-    call.terminal.result(found.numbers())
+    run, flags = call.run(), call.flags
+    rates = Rates(flags.tokens_per_second, flags.reading_tokens_per_second)
+    forecast = work_out(run, rates, measured=flags.measure)
+    title = f"{run.source} would take ({forecast.source})"
+    call.terminal.table(title, list(_rows(run.config, forecast)))
+    call.terminal.result(forecast.numbers())
     return 0
 
 
-def _rate(flags: dict[str, Any], name: str) -> float | None:
-    value = flags.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        raise InvalidInput(f"plan: --{name}: expected a number above 0, got {value!r}.")
-    return float(value)
-
-
 @dataclass(frozen=True)
-class Found:
+class Forecast:
     """A plan and what it rests on."""
 
     plan: Plan
@@ -71,70 +71,47 @@ class Found:
         }
 
 
-def work_out(run: Run, rates: Rates, *, measured: bool) -> Found:
+def work_out(run: Run, rates: Rates, *, measured: bool) -> Forecast:
     """Return the plan; with `measured`, from a unit that is written and read for it."""
-    config = run.config
+    config, writer = run.config, run.config.writer_model if _writes_here(run) else None
     subject_tokens = _tokenizer(config.model)
+    chat = is_chat(_tokenizer(writer)) if writer else config.endpoint.api == "chat"
+    ruled = rules(config, "stories", chat=chat)
 
     def n_tokens(text: str) -> int:
         return len(encode_text(subject_tokens, text))
 
-    ruled = rules(config, "stories", chat=_asks_in_words(run))
-    seen = _seen(run, "stories", n_tokens, ruled.at_once)
-    neutral = _seen(run, "neutral", n_tokens, 1)
+    def seen_of(kind: TextKind, texts_per_prompt: int) -> Seen | None:
+        if run.brings_corpus:
+            return look(_sample(run, kind), 1, n_tokens)
+        return recorded(run, kind, texts_per_prompt, n_tokens)
+
+    seen = seen_of("stories", ruled.at_once)
     lengths = "full-length texts" if seen is None else "lengths and rejections of this folder's"
     if measured:
         contents, rates = measure(run)
         if seen is None:
-            seen = look(contents, n_tokens, ruled.at_once)
+            seen = look(contents, ruled.at_once, n_tokens)
             lengths = "lengths and rejections of one unit"
-    subject = _size(config.model, config.activation.layers)
-    writer = _size(config.writer_model) if _writes_here(run) else None
-    made = plan(_task(run, ruled), writer, subject, seen or Seen(), rates, neutral)
+    design, subject = _design(run, ruled), _size(config.model)
+    sizes = (None if writer is None else _size(writer), subject)
+    made = plan(design, *sizes, seen or Seen(), rates, seen_of("neutral", 1))
     speeds = "rates measured here" if measured else "stated rate" if rates.writing else "no rate"
-    return Found(made, seen, rates, f"{lengths}; {speeds}")
+    return Forecast(made, seen, rates, f"{lengths}; {speeds}")
 
 
-def _asks_in_words(run: Run) -> bool:
-    if _writes_here(run):
-        return is_chat(_tokenizer(run.config.writer_model))
-    return run.config.endpoint.api == "chat"
+def _writes_here(run: Run) -> bool:
+    return run.config.generation.engine == "local" and not run.brings_corpus
 
 
-def _seen(
-    run: Run, kind: TextKind, n_tokens: Callable[[str], int], texts_per_prompt: int
-) -> Seen | None:
-    """Look at the finished cells of the folder, or at the user's own texts."""
-    if run.brings_corpus:
-        return look(own_contents(run, kind), n_tokens, 1)
-    cells = run.story_cells if kind == "stories" else run.neutral_cells
-    done = [cell for cell in cells if (run.root / cell.path).exists()]
-    contents = [read_cell(run.root, cell) for cell in done[:: max(1, len(done) // _SAMPLE)]]
-    return look(contents, n_tokens, texts_per_prompt)
-
-
-def _size(settings: ModelSettings | WriterSettings, layers: list[int] | None = None) -> Size:
-    found: Architecture = describe(_name(settings), revision=settings.revision)
+def _size(settings: ModelSettings | WriterSettings) -> Size:
     dtype = resolve_dtype(settings.dtype, resolve_device(settings.device))
-    return Size(
-        n_parameters=found.n_parameters,
-        reading_flops=found.reading_flops(max(layers) + 1 if layers else None),
-        writing_flops=found.writing_flops(),
-        cache_numbers=found.cache_numbers,
-        d_model=found.d_model,
-        d_vocab=found.d_vocab,
-        precision=settings.quantize or str(dtype).removeprefix("torch."),
-    )
-
-
-def _name(settings: ModelSettings | WriterSettings) -> str:
-    if settings.name is None:
-        raise InvalidInput("plan: expected a model's name.")
-    return settings.name
+    precision = settings.quantize or str(dtype).removeprefix("torch.")
+    return Size(describe(str(settings.name), revision=settings.revision), precision)
 
 
 def _tokenizer(settings: ModelSettings | WriterSettings) -> Any:
-    return _load_tokenizer(_name(settings), settings.revision)
+    return _load_tokenizer(str(settings.name), settings.revision)
 
 
 @functools.cache
@@ -146,6 +123,39 @@ def _load_tokenizer(name: str, revision: str | None) -> Any:
         return AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"could not load the tokenizer of {name!r}: {error}") from error
+
+
+def _design(run: Run, ruled: Rules) -> Design:
+    config, n_emotions = run.config, len(run.emotions)
+    if run.brings_corpus:
+        stories, neutral = (_brought(run, kind) for kind in ("stories", "neutral"))
+        return Design(config, n_emotions, stories, neutral, prompt_tokens_read=0.0)
+    prompts = _prompts(run, ruled)
+    length = sum(map(len, prompts)) / len(prompts)
+    return Design(
+        config,
+        n_emotions,
+        asked_for(config, "stories", len(run.story_cells), ruled, length),
+        asked_for(
+            config, "neutral", len(run.neutral_cells), rules(config, "neutral", chat=True), length
+        ),
+        prompt_tokens_read=tokens_to_read(prompts) / len(prompts),
+    )
+
+
+def _brought(run: Run, kind: TextKind) -> Asked:
+    """Count the user's own texts, which no prompt asks for."""
+    cells, texts = cells_of(run, kind), run.own_texts(kind)
+    n_texts = sum(texts.count(cell) for cell in cells)
+    return Asked(len(cells), n_texts, n_texts, prompt_tokens=0.0, new_tokens=0)
+
+
+def _sample(run: Run, kind: TextKind = "stories") -> list[Content]:
+    """Return a sample of the user's own texts as the contents of cells."""
+    texts = run.own_texts(kind)
+    numbered = [(cell, number) for cell in texts for number in range(texts.count(cell))]
+    sample = numbered[:: max(1, len(numbered) // _SAMPLE)]
+    return [{"texts": [{"text": texts[cell][n]}], "requested": 1} for cell, n in sample]
 
 
 def _prompts(run: Run, ruled: Rules) -> list[list[int]]:
@@ -160,70 +170,91 @@ def _prompts(run: Run, ruled: Rules) -> list[list[int]]:
     ]
 
 
-def _writes_here(run: Run) -> bool:
-    return run.config.generation.engine == "local" and not run.brings_corpus
+def measure(run: Run) -> tuple[list[Content], Rates]:
+    """Write one unit and read it back, with the models of the run; return its cells and rates.
 
-
-def _task(run: Run, ruled: Rules) -> Task:
-    config = run.config
-    prompts = [[]] if run.brings_corpus else _prompts(run, ruled)
-    n_layers = describe(config.model.name, revision=config.model.revision).n_layers
-    layers = config.activation.layers
-    topics = len({cell.topic for cell in run.story_cells})
-    per_topic = config.generation.stories_per_topic
-    dialogues = config.neutral.dialogues_per_topic
+    Raises
+    ------
+    InvalidInput
+        When servers write: what they take is told by ``--dry-run``.
+    DataError
+        When no draft of the unit was kept.
+    """
+    models = Models(run.config)
     if run.brings_corpus:
-        n_stories = sum(run.own_texts("stories").count(cell) for cell in run.story_cells)
-        n_neutral = sum(run.own_texts("neutral").count(cell) for cell in run.neutral_cells)
-        per_topic = max(1, round(n_stories / len(run.story_cells)))
-        dialogues = max(1, round(n_neutral / topics))
-    return Task(
-        emotions=len(run.emotions),
-        topics=topics,
-        stories_per_topic=per_topic,
-        dialogues_per_topic=dialogues,
-        new_tokens=most_new_tokens(config, "stories", ruled),
-        neutral_new_tokens=config.neutral.max_new_tokens,
-        prompt_tokens=sum(map(len, prompts)) / len(prompts),
-        prompt_tokens_read=tokens_to_read(prompts) / len(prompts),
-        batch_size=config.generation.batch_size,
-        layers=n_layers if layers is None else len(layers),
-        batch_tokens=config.activation.batch_tokens or DEFAULT_BATCH_TOKENS,
-        shard_size=config.activation.shard_size,
-        neutral_tokens_per_text=config.activation.neutral_tokens_per_text,
-        max_gigabytes=config.activation.max_gigabytes,
-        keep=config.activation.keep,
-        stories_per_prompt=1 if run.brings_corpus else ruled.at_once,
-        workers=config.compute.units_at_once,
-        gpus_per_worker=config.compute.gpus_per_worker or 1.0,
+        contents, writing = _sample(run), None
+    elif _writes_here(run):
+        contents, writing = _write(run, models)
+    else:
+        raise InvalidInput(
+            "plan: --measure times models that are loaded here, and generation.engine=openai "
+            "writes elsewhere. Ask the servers with --dry-run, and state a rate for reading: "
+            "--reading_tokens_per_second=N."
+        )
+    texts = [text["text"] for content in contents for text in content["texts"]]
+    return contents, Rates(writing, _reading_rate(run, models, texts))
+
+
+def _write(run: Run, models: Models) -> tuple[list[Content], float]:
+    """Return the contents of the first unit's cells, and new tokens per second."""
+    unit = cut(run.config, "stories", run.story_cells)[0]
+    writer = LocalWriter(run.config, "stories", models)
+    models.writer().generate(["Hello."], max_new_tokens=2)
+    contents, seconds = _timed(lambda: list(writer.do(unit, lambda _count: None).values()))
+    if not any(content["texts"] for content in contents):
+        reasons = {one["reason"] for content in contents for one in content["rejected"]}
+        raise DataError(
+            f"plan: none of {unit.n_texts} texts was kept ({', '.join(sorted(reasons))}). Raise "
+            "generation.max_new_tokens or max_attempts, lower min_words, or use a stronger writer."
+        )
+    new_tokens = sum(content["usage"]["completion_tokens"] for content in contents)
+    return contents, new_tokens / seconds
+
+
+def _reading_rate(run: Run, models: Models, texts: list[str]) -> float:
+    """Return tokens per second, those before the offset too."""
+    reader, subject = Reader(run.config, models), models.subject()
+    layers = tuple(check_layers(run, subject.n_layers))
+    batch_tokens = run.config.activation.batch_tokens or reader.do(
+        TuningUnit(max(layers)), lambda _count: None
     )
 
+    def read(texts: list[str]) -> None:
+        rows = tuple(Text("trial", "trial", n, text) for n, text in enumerate(texts))
+        unit = ReadingUnit(0, rows, layers, "stories", True, batch_tokens)
+        reader.do(unit, lambda _count: None)
 
-def _rows(config: Config, found: Found) -> Iterator[tuple[str, str]]:
-    made, rates = found.plan, found.rates
-    workers = config.compute.units_at_once
+    read(texts[:2])
+    _, seconds = _timed(lambda: read(texts))
+    return sum(len(subject.encode(text)) for text in texts) / seconds
+
+
+def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start
+
+
+def _rows(config: Config, forecast: Forecast) -> Iterator[tuple[str, str]]:
+    made, rates = forecast.plan, forecast.rates
     yield "texts", f"{made.stories:,} stories, {made.dialogues:,} neutral"
     if made.tokens_written:
-        yield "tokens written", f"{made.tokens_written:,.0f}; {_flops(made.writing_flops)}"
+        yield "tokens written", f"{made.tokens_written:,.0f}; {made.writing_flops:.2e} FLOP"
     else:
         yield "tokens written", "none here (for an endpoint's, see --dry-run)"
-    yield "tokens read", f"{made.tokens_read:,.0f}; {_flops(made.reading_flops)}"
+    yield "tokens read", f"{made.tokens_read:,.0f}; {made.reading_flops:.2e} FLOP"
     kept = "one mean per (emotion, topic)" if made.per_cell else "per story"
     yield (
         "disk",
-        f"{_bytes(made.disk_bytes)}: texts {_bytes(made.text_bytes)}, activations "
-        f"{_bytes(made.activation_bytes)} ({kept}), vectors {_bytes(made.vector_bytes)}",
+        f"{file_size(made.disk_bytes)}: texts {file_size(made.text_bytes)}, activations "
+        f"{file_size(made.activation_bytes)} ({kept}), vectors {file_size(made.vector_bytes)}",
     )
-    place = f"per GPU ({config.compute.gpus_per_worker or 1:g} per worker)"
-    memory = f"reading {_bytes(made.reading_memory)}"
+    memory = f"reading {file_size(made.reading_memory)}"
     if made.tokens_written:
-        memory = f"writing {_bytes(made.writing_memory)}, {memory}"
-    yield f"memory {place}", f"{memory} (an upper estimate without the runtime's own)"
-    if made.writing_hours is None and made.reading_hours is None:
-        rate = "tokens_per_second" if made.tokens_written else "reading_tokens_per_second"
-        yield "time", f"unknown: give --{rate}=N, or --measure"
-        return
-    total = (made.writing_hours or 0.0) + (made.reading_hours or 0.0)
+        memory = f"writing {file_size(made.writing_memory)}, {memory}"
+    yield (
+        f"memory per GPU ({config.compute.gpus_per_worker or 1:g} per worker)",
+        f"{memory} (an upper estimate without the runtime's own)",
+    )
     parts = [
         f"{name} {duration(3600 * hours)}" + (f" at {rate:,.0f} tokens/s" if rate else "")
         for name, hours, rate in (
@@ -232,22 +263,15 @@ def _rows(config: Config, found: Found) -> Iterator[tuple[str, str]]:
         )
         if hours is not None
     ]
-    yield "time", f"{duration(3600 * total)} with {workers} worker(s): {', '.join(parts)}"
+    if not parts:
+        rate = "tokens_per_second" if made.tokens_written else "reading_tokens_per_second"
+        yield "time", f"unknown: give --{rate}=N, or --measure"
+        return
+    total = duration(3600 * ((made.writing_hours or 0.0) + (made.reading_hours or 0.0)))
+    yield "time", f"{total} with {config.compute.units_at_once} worker(s): {', '.join(parts)}"
     if made.unit_hours is not None:
-        yield (
-            "an interrupted unit",
-            f"{made.unit_texts} texts, at most {duration(3600 * made.unit_hours)} of writing",
-        )
+        lost = duration(3600 * made.unit_hours)
+        yield "an interrupted unit", f"{made.unit_texts} texts, at most {lost} of writing"
     if made.shard_hours is not None:
-        yield "an interrupted shard", f"at most {duration(3600 * made.shard_hours)} of reading"
-
-
-def _flops(number: float) -> str:
-    return f"{number:.2e} FLOP"
-
-
-def _bytes(number: float) -> str:
-    for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB")):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return f"{number / 1e3:.0f} kB"
+        lost = duration(3600 * made.shard_hours)
+        yield "an interrupted shard", f"at most {lost} of reading"

@@ -4,8 +4,6 @@ Contract: a table holds every text and grows on the disk, not in memory; it appe
 when it is whole. A page is for looking at: it holds the first `PAGE_TEXTS` texts.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +32,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Shown:
-    """Emotions that are told, and their places among the vectors."""
+    """Emotions that are shown, and their places among the vectors."""
 
     emotions: Sequence[str]
     places: Sequence[int]
@@ -48,7 +46,7 @@ class Shown:
 class Sink(Protocol):
     """Something that takes one text's scores after the other."""
 
-    def take(self, one: Given, found: "Scores") -> None:
+    def take(self, one: Given, scores: "Scores") -> None:
         """Write one text's scores."""
 
 
@@ -56,42 +54,31 @@ class Sink(Protocol):
 def open_sink(path: Path, shown: Shown, about: str) -> Iterator[Sink]:
     """Open a file by its suffix; it is written when the block ends without an error."""
     with writing(path) as file:
-        sink = _KINDS[path.suffix](file, shown, about)
+        is_page = path.suffix == ".html"
+        sink = _Page(file, shown, about) if is_page else _Table(file, shown, path.suffix)
         try:
             yield sink
         finally:  # also where the file is dropped: some would write to it when they are collected
             sink.close()
 
 
-class _Csv:
-    def __init__(self, file: Any, shown: Shown, about: str) -> None:  # noqa: ARG002
-        self._shown = shown
-        self._text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        self._writer = csv.DictWriter(self._text, fieldnames=[*_OWN, *shown.columns])
-        self._writer.writeheader()
+class _Table:
+    """Rows of a CSV or Parquet file, some thousands at once."""
 
-    def take(self, one: Given, found: "Scores") -> None:
-        self._writer.writerows(rows(one, found, self._shown))
-
-    def close(self) -> None:
-        self._text.flush()
-        self._text.detach()
-
-
-class _Parquet:
-    def __init__(self, file: Any, shown: Shown, about: str) -> None:  # noqa: ARG002
+    def __init__(self, file: Any, shown: Shown, suffix: str) -> None:
         import pyarrow
-        import pyarrow.parquet
+        from pyarrow.csv import CSVWriter
+        from pyarrow.parquet import ParquetWriter
 
         self._shown, self._rows = shown, []
         numbers = ("turn", "position", "n_tokens")
         kinds = {name: pyarrow.int64() if name in numbers else pyarrow.string() for name in _OWN}
         kinds |= dict.fromkeys(shown.columns, pyarrow.float64())
         self._schema = pyarrow.schema(list(kinds.items()))
-        self._writer = pyarrow.parquet.ParquetWriter(file, self._schema)
+        self._writer = (CSVWriter if suffix == ".csv" else ParquetWriter)(file, self._schema)
 
-    def take(self, one: Given, found: "Scores") -> None:
-        self._rows += rows(one, found, self._shown)
+    def take(self, one: Given, scores: "Scores") -> None:
+        self._rows += rows(one, scores, self._shown)
         if len(self._rows) >= _ROWS_AT_ONCE:
             self._write()
 
@@ -111,10 +98,10 @@ class _Page:
         self._file, self._shown, self._about = file, shown, about
         self._blocks, self._n = [], 0
 
-    def take(self, one: Given, found: "Scores") -> None:
+    def take(self, one: Given, scores: "Scores") -> None:
         self._n += 1
         if self._n <= PAGE_TEXTS:
-            self._blocks += _blocks(one, found, self._shown)
+            self._blocks += _blocks(one, scores, self._shown)
 
     def close(self) -> None:
         from probes.texts.token_page import render
@@ -127,43 +114,40 @@ class _Page:
         self._file.write(page.encode("utf-8"))
 
 
-_KINDS: dict[str, Any] = {".csv": _Csv, ".parquet": _Parquet, ".html": _Page}
-
-
-def rows(one: Given, found: "Scores", shown: Shown) -> list[dict[str, Any]]:
+def rows(one: Given, scores: "Scores", shown: Shown) -> list[dict[str, Any]]:
     """One row for the text, then one per turn, then one per token; `level` says which."""
     table = []
 
     def add(values: Any, *about: Any) -> None:
-        scores = dict(zip(shown.columns, values[shown.places].tolist(), strict=True))
-        table.append(dict(zip(_OWN, about, strict=True)) | scores)
+        values = dict(zip(shown.columns, values[shown.places].tolist(), strict=True))
+        table.append(dict(zip(_OWN, about, strict=True)) | values)
 
-    add(found.whole, "text", one.name, None, None, None, found.text, len(found.pieces))
+    add(scores.whole, "text", one.name, None, None, None, scores.text, len(scores.pieces))
     turn_of: dict[int, int] = {}
-    for turn, ((a, b), told) in enumerate(zip(found.spans, one.turns, strict=True)):
+    for turn, ((a, b), words) in enumerate(zip(scores.spans, one.turns, strict=True)):
         turn_of |= dict.fromkeys(range(a, b), turn)
-        about = (turn, told["role"], None, told["content"], b - a)
-        add(found.parts[turn], "turn", one.name, *about)
-    for place, word in enumerate(found.words):
+        about = (turn, words["role"], None, words["content"], b - a)
+        add(scores.parts[turn], "turn", one.name, *about)
+    for place, word in enumerate(scores.words):
         turn = turn_of.get(place)
         role = None if turn is None else one.turns[turn]["role"]
-        add(found.tokens[place], "token", one.name, turn, role, place, word, 1)
+        add(scores.tokens[place], "token", one.name, turn, role, place, word, 1)
     return table
 
 
-def _blocks(one: Given, found: "Scores", shown: Shown) -> list[Any]:
+def _blocks(one: Given, scores: "Scores", shown: Shown) -> list[Any]:
     from probes.texts.token_page import Block
 
     parts = [
-        (f"{n + 1} {turn['role']}", span, found.parts[n])
-        for n, (turn, span) in enumerate(zip(one.turns, found.spans, strict=True))
-    ] or [(one.name, (0, len(found.pieces)), found.whole)]
+        (f"{n + 1} {turn['role']}", span, scores.parts[n])
+        for n, (turn, span) in enumerate(zip(one.turns, scores.spans, strict=True))
+    ] or [(one.name, (0, len(scores.pieces)), scores.whole)]
     return [
         Block(
             title,
             f", {b - a} tokens",
-            found.words[a:b],
-            found.tokens[a:b][:, shown.places],
+            scores.words[a:b],
+            scores.tokens[a:b][:, shown.places],
             score[shown.places],
         )
         for title, (a, b), score in parts

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 from probes.commands.call import Call
-from probes.commands.estimate import duration
 from probes.commands.progress import Progress, progress_of
+from probes.runs.reporting import duration
 
 UNFINISHED = 3
 _WORDS = {

@@ -3,7 +3,6 @@
 Contract: a request that cannot be carried out is refused before a model is loaded.
 """
 
-import math
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any, get_args
 
 from hooks import Last, Span, Speaker, TextSpan
 from hooks.errors import InvalidInput
-from hooks.steering.directions import Operation
 from hooks.steering.selection import Rule, Where
-from probes.commands.call import Call, listed
+from probes.commands import Steer
+from probes.commands.call import Call
 from probes.commands.steered_page import render
 from probes.commands.steered_text import (
     Request,
@@ -29,8 +28,10 @@ from probes.runs.models import Models
 from probes.storage import write_bytes
 from probes.vectors.emotion_vectors import EmotionVectors
 
+_AS_TYPED = ("operation", "auto", "split", "max_new_tokens", "temperature", "seed")
 
-def main(call: Call) -> int:
+
+def main(call: Call[Steer]) -> int:
     """Steer one prompt of a finished run."""
     run = call.run()
     vectors = EmotionVectors.load(run.root)
@@ -38,7 +39,7 @@ def main(call: Call) -> int:
     settings = run.config.validation
     budget = Budget(settings.max_kl, settings.max_perplexity_ratio)
     texts = neutral_texts(run, settings.n_budget_texts)
-    output = Path(str(call.flags.get("output", run.root / "steered.html")))
+    output = Path(call.flags.output or run.root / "steered.html")
     if output.suffix != ".html" or output.is_dir():
         raise InvalidInput(f"--output: expected a file that ends in .html, got {output}.")
     model = Models(run.config).subject()
@@ -65,7 +66,7 @@ def main(call: Call) -> int:
             "written": str(output),
         }
     )
-    call.terminal.note(f"written: {output}")
+    call.terminal.written([output])
     return 0
 
 
@@ -81,23 +82,23 @@ def _plain_request(request: Request) -> dict[str, Any]:
 
 def _warnings(conditions: list[Steered], budget: Budget) -> list[str]:
     """Say which doses are past the usable range, and which the search did not go beyond."""
-    said = []
+    warnings = []
     for condition in conditions:
         if not condition.within_budget and condition.cost is not None:
-            said.append(
+            warnings.append(
                 f"{condition.name} is past the usable range: KL {condition.cost.kl:.2f} nats and "
                 f"perplexity x{condition.cost.perplexity_ratio:.2f} on neutral text, with a budget "
                 f"of {budget}. --auto finds the largest dose within it."
             )
         if condition.capped:
-            said.append(
+            warnings.append(
                 f"{condition.name}: --auto tries no larger dose, and this one is within the "
                 f"budget of {budget}; give --dose to go further."
             )
-    return said
+    return warnings
 
 
-def read_request(flags: dict[str, Any], vectors: EmotionVectors) -> Request:
+def read_request(flags: Steer, vectors: EmotionVectors) -> Request:
     """Check what was asked for against the run's vectors.
 
     Raises
@@ -105,53 +106,37 @@ def read_request(flags: dict[str, Any], vectors: EmotionVectors) -> Request:
     InvalidInput
         Naming the flag and what it may be.
     """
-    emotions = listed(flags.get("emotion"))
-    if not emotions:
+    if not flags.emotion:
         raise InvalidInput(f"--emotion: expected one or more of: {', '.join(vectors.emotions)}.")
-    for name in emotions:
+    for name in flags.emotion:
         vectors[name]  # raises, naming those there are
-    prompt = flags.get("prompt")
-    if prompt is None or not str(prompt).strip():
+    if flags.prompt is None or not flags.prompt.strip():
         raise InvalidInput('--prompt: expected a text to continue, e.g. --prompt "He came in and".')
-    layers = [_number("layers", part, int) for part in listed(flags.get("layers"))]
-    for layer in layers or [vectors.provenance.target_layer]:
+    layers = list(flags.layers) or [vectors.provenance.target_layer]
+    for layer in layers:
         vectors.layer_index(layer)  # raises, naming those there are
     if len(set(layers)) != len(layers):
         raise InvalidInput(f"--layers: expected each layer once, got {layers}.")
-    operation = str(flags.get("operation", "add"))
-    if operation not in get_args(Operation):
-        raise InvalidInput(
-            f"--operation: expected one of {', '.join(get_args(Operation))}, got {operation!r}."
-        )
-    auto = flags.get("auto", False)
-    doses = [_number("dose", part, float) for part in listed(flags.get("dose"))]
-    if any(dose <= 0 for dose in doses):
-        raise InvalidInput(f"--dose: expected positive fractions such as 0.1, got {doses}.")
-    if operation == "project":
-        if doses or auto:
+    if flags.operation == "project":
+        if flags.dose or flags.auto:
             raise InvalidInput("--operation=project removes the direction; it takes no dose.")
-    elif auto == bool(doses):
+    elif flags.auto == bool(flags.dose):
         raise InvalidInput("expected either --dose, e.g. --dose 0.05,0.1, or --auto.")
     return Request(
-        prompt=str(prompt),
-        emotions=list(dict.fromkeys(emotions)),
-        doses=doses,
-        layers=layers or [vectors.provenance.target_layer],
-        operation=operation,  # type: ignore[arg-type] - checked above
-        positions=_positions(str(flags.get("positions", "all"))),
-        auto=auto,
-        split=flags.get("split", False),
-        max_new_tokens=_at_least("max_new_tokens", flags, 40, 1),
-        temperature=_at_least("temperature", flags, 0.8, 0),
-        seed=_at_least("seed", flags, 0, 0),
+        prompt=flags.prompt,
+        emotions=list(dict.fromkeys(flags.emotion)),
+        doses=list(flags.dose),
+        layers=layers,
+        positions=_positions(flags.positions),
+        **flags.model_dump(include=set(_AS_TYPED)),
     )
 
 
-def _positions(said: str) -> Where | Rule:
+def _positions(spelled: str) -> Where | Rule:
     """Read ``all``, ``last``, ``speaker:assistant``, ``text:some words``, ``span:3-8``, ..."""
-    if said in get_args(Where):
-        return said  # type: ignore[return-value]
-    kind, _, rest = said.partition(":")
+    if spelled in get_args(Where):
+        return spelled  # type: ignore[return-value]
+    kind, _, rest = spelled.partition(":")
     if kind == "speaker" and rest:
         return Speaker(rest)
     if kind == "text" and rest:
@@ -162,26 +147,8 @@ def _positions(said: str) -> Where | Rule:
         return Span(int(ends[1]), int(ends[2]))
     raise InvalidInput(
         f"--positions: expected one of {', '.join(get_args(Where))}, speaker:NAME, text:WORDS, "
-        f"last:N or span:FROM-TO (tokens of the prompt), got {said!r}."
+        f"last:N or span:FROM-TO (tokens of the prompt), got {spelled!r}."
     )
-
-
-def _number(flag: str, said: Any, kind: type) -> Any:
-    try:
-        number = kind(said)
-        if isinstance(said, bool) or not math.isfinite(number) or number != float(said):
-            raise ValueError
-    except (TypeError, ValueError, OverflowError):
-        what = "a whole number" if kind is int else "a number"
-        raise InvalidInput(f"--{flag}: expected {what}, got {said!r}.") from None
-    return number
-
-
-def _at_least(flag: str, flags: dict[str, Any], default: Any, least: int) -> Any:
-    number = _number(flag, flags.get(flag, default), type(default))
-    if number < least:
-        raise InvalidInput(f"--{flag}: expected {least} or more, got {number}.")
-    return number
 
 
 def _about(model: str, request: Request) -> str:
@@ -200,7 +167,7 @@ def _rows(request: Request, conditions: list[Steered], shared: list[str]) -> lis
         sign, what = ("+", "change") if steered else ("", "log-probability")
         words = ", ".join(
             f"{word}{'*' if word in shared else ''} {value:{sign}.2f}"
-            for word, value in condition.told_words(request.emotions).items()
+            for word, value in condition.shown_words(request.emotions).items()
         )
         facts = [f"{what} of words (nats): {words}"]
         if condition.perplexity is not None:
@@ -211,7 +178,7 @@ def _rows(request: Request, conditions: list[Steered], shared: list[str]) -> lis
                 f"neutral text: KL {condition.cost.kl:.2f}, x{condition.cost.perplexity_ratio:.2f}"
             )
         if steered and request.operation != "project":
-            facts.append(condition.told_coefficients)
+            facts.append(condition.coefficients_in_words)
         rows.append((condition.name, f"{condition.text.strip()}\n{'; '.join(facts)}"))
     rows.append(("words and cost", explained(request, shared)))
     return rows

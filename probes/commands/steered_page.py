@@ -145,7 +145,7 @@ def _article(
             f"{value:+.2f}" if steered else f"{value:.2f}",
             value if steered else 0.0,
         )
-        for name, value in condition.told_words(request.emotions).items()
+        for name, value in condition.shown_words(request.emotions).items()
     ]
     perplexity = condition.perplexity
     facts.append(

@@ -37,6 +37,8 @@ from probes.experiments.steering.word_effects import (
 )
 from probes.vectors.emotion_vectors import EmotionVectors
 
+_SAMPLING = ("max_new_tokens", "temperature", "top_k", "seed")
+
 
 @dataclass(frozen=True)
 class Request:
@@ -100,12 +102,12 @@ class Steered:
         return self.emotion if self.dose is None else f"{self.emotion} {self.dose:.3g}"
 
     @property
-    def told_coefficients(self) -> str:
+    def coefficients_in_words(self) -> str:
         """What was added along the unit vector at each layer, in the stream's own units."""
         listed = ", ".join(f"layer {layer}: {c:.4g}" for layer, c in self.coefficients.items())
         return f"coefficient at {listed}"
 
-    def told_words(self, requested: Sequence[str], n: int = 3) -> dict[str, float]:
+    def shown_words(self, requested: Sequence[str], n: int = 3) -> dict[str, float]:
         """Return the words asked for, then the `n` others that rise most."""
         others = [name for name in self.word_changes if name not in requested]
         most = sorted(others, key=lambda name: -self.word_changes[name])[:n]
@@ -133,34 +135,25 @@ def write_conditions(
     steer_texts, _ = on_texts(request.positions)
     prompt = model.encode_prompt(request.prompt)
     gauge = SteeringCost(model, neutral_texts)
+    sampling = {name: getattr(request, name) for name in _SAMPLING}
 
     def word_log_probs() -> Float[Tensor, "word"]:
-        found = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
-        return reduce(found, "carrier word -> word", "mean")
+        each = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
+        return reduce(each, "carrier word -> word", "mean")
 
-    def write() -> tuple[str, list[int]]:
-        [written] = model.generate(
-            [prompt],
-            max_new_tokens=request.max_new_tokens,
-            temperature=request.temperature,
-            top_k=request.top_k,
-            seed=request.seed,
-        )
-        return written.text, written.tokens
+    def condition(
+        emotion: str | None, dose: float | None, written: Any, words: Tensor, **about: Any
+    ) -> Steered:
+        """Judge a continuation by the model as it is now: unsteered."""
+        changes = dict(zip(vectors.emotions, words.tolist(), strict=True))
+        strange = perplexity(model, prompt, written.tokens)
+        repeated = repetition(written.text)
+        progress(1)
+        return Steered(emotion, dose, written.text, changes, strange, repeated, **about)
 
     baseline = word_log_probs()
-    text, tokens = write()
-    conditions = [
-        Steered(
-            None,
-            None,
-            text,
-            dict(zip(vectors.emotions, baseline.tolist(), strict=True)),
-            perplexity(model, prompt, tokens),
-            repetition(text),
-        )
-    ]
-    progress(1)
+    [written] = model.generate([prompt], **sampling)
+    conditions = [condition(None, None, written, baseline)]
     shared: dict[str, Any] = {
         "layers": request.layers,
         "residual_norm": vectors.norm_by_layer,
@@ -169,35 +162,25 @@ def write_conditions(
     }
     for emotion in request.emotions:
         direction = vectors.by_layer(emotion)
-        doses: list[float | None] = list(request.doses) or [None]
+        doses: Sequence[float | None] = request.doses or [None]
         capped = False
         if request.auto:
-            found = gauge.largest(direction, budget, positions=steer_texts, **shared)
-            doses = [found.cost.dose]
-            capped = found.capped
+            search = gauge.largest(direction, budget, positions=steer_texts, **shared)
+            doses, capped = [search.cost.dose], search.capped
         for dose in doses:
             cost = gauge.cost(direction, dose or 0.0, positions=steer_texts, **shared)
             with hooks.steer(model, direction, dose=dose, positions=steer_carriers, **shared):
                 changes = word_log_probs() - baseline
-            with hooks.steer(
+            steering = hooks.steer(
                 model, direction, dose=dose, positions=request.positions, **shared
-            ) as record:
-                text, tokens = write()
-            conditions.append(
-                Steered(
-                    emotion,
-                    dose,
-                    text,
-                    dict(zip(vectors.emotions, changes.tolist(), strict=True)),
-                    perplexity(model, prompt, tokens),
-                    repetition(text),
-                    cost,
-                    cost.within(budget),
-                    record.coefficients,
-                    capped,
-                )
             )
-            progress(1)
+            with steering as record:
+                [written] = model.generate([prompt], **sampling)
+            about = {"cost": cost, "within_budget": cost.within(budget), "capped": capped}
+            coefficients = record.coefficients
+            conditions.append(
+                condition(emotion, dose, written, changes, coefficients=coefficients, **about)
+            )
     return conditions
 
 
@@ -220,14 +203,14 @@ def shared_first_tokens(model: LanguageModel, emotions: Sequence[str]) -> list[s
 
 def explained(request: Request, shared: Sequence[str]) -> str:
     """Say what the words and the cost stand for, and which words cannot be told apart."""
-    said = (
+    words = (
         f"Words: after sentences that end before a feeling is named, "
         f"{on_carriers(request.positions)[1]}; those asked for and the three others that rise "
         f"most. Cost: on neutral text, {on_texts(request.positions)[1]}."
     )
     if shared:
-        said += f" * First token shared with another emotion's word: {', '.join(shared)}."
-    return said
+        words += f" * First token shared with another emotion's word: {', '.join(shared)}."
+    return words
 
 
 def perplexity(model: LanguageModel, prompt: list[int], tokens: list[int]) -> float | None:

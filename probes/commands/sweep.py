@@ -1,16 +1,27 @@
 """``emotion-probes sweep``: the passages of a file that activate each emotion most."""
 
+import json
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import torch
+
+from hooks import LanguageModel
 from hooks.errors import InvalidInput
+from probes.commands import Sweep
 from probes.commands.call import Call
-from probes.commands.score import chosen_emotions, chosen_layer, read_line
-
-if TYPE_CHECKING:
-    from probes.texts.sweeping import Leaders
+from probes.commands.score import READOUT, chosen, read_lines
+from probes.commands.score_files import Given
+from probes.commands.terminal import Terminal, plain
+from probes.runs.models import Models
+from probes.storage import read_json, write_json, write_text
+from probes.texts.scoring import readable, score_texts, windows
+from probes.texts.sweeping import Leaders, scores_of
+from probes.texts.token_page import Block, render
+from probes.vectors.emotion_vectors import EmotionVectors
 
 _CONTEXT = 512
 """Tokens read at once of a long text."""
@@ -19,43 +30,39 @@ _SECONDS_BETWEEN_SAVES = 30.0
 _SHOWN = 3
 
 
-def main(call: Call) -> int:
+def main(call: Call[Sweep]) -> int:
     """Sweep one file; leaves passages.jsonl and passages.html in ``--output``."""
-    source = Path(str(call.flags.get("file", ""))).expanduser()
-    if "file" not in call.flags or not source.is_file():
+    flags = call.flags
+    source = Path(flags.file or "").expanduser()
+    if not source.is_file():
         raise InvalidInput(f"sweep: expected --file=corpus.jsonl, a file; {source} is none.")
-    top, window = _number(call, "top", 20, 1), _number(call, "window", 32, 2)
     run = call.run()
-    from probes.runs.models import Models
-    from probes.texts.sweeping import Leaders
-    from probes.vectors.emotion_vectors import EmotionVectors
-
     vectors = EmotionVectors.load(run.root)
-    layer, emotions = chosen_layer(call, vectors), chosen_emotions(call, vectors)
-    folder = Path(str(call.flags.get("output", run.root / "sweep" / source.stem))).expanduser()
+    layer, shown = chosen(flags, vectors)
+    emotions, size = list(shown.emotions), source.stat().st_size
+    folder = Path(flags.output or run.root / "sweep" / source.stem).expanduser()
     state = _State(
         folder / "unfinished.json",
         {
             "file": str(source.resolve()),
-            "bytes": source.stat().st_size,
+            "bytes": size,
             "changed": source.stat().st_mtime,
             "fingerprint": vectors.provenance.fingerprint,
             "vectors": [vectors.provenance.corpus_hash, vectors.provenance.config_hash],
             "layer": layer,
-            "window": window,
-            "top": top,
+            "window": flags.window,
+            "top": flags.top,
             "emotions": emotions,
         },
     )
-    offset, line, leaders = state.load() or (0, 0, Leaders(emotions, top))
+    offset, line, leaders = state.load() or (0, 0, Leaders(emotions, flags.top))
     if offset:
         call.terminal.note(f"going on after line {line}")
     model = Models(run.config).subject()
-    size = source.stat().st_size
     saved = time.monotonic()
     with call.terminal.task("sweeping", size // 1000, "kB", offset // 1000) as advance:
         for batch, end, last in _batches(source, offset, line):
-            _read(batch, leaders, vectors, model, layer, window)
+            _read(batch, leaders, vectors, model, layer, flags.window)
             advance(end // 1000 - offset // 1000)
             offset, line = end, last
             if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
@@ -63,15 +70,8 @@ def main(call: Call) -> int:
                 saved = time.monotonic()
     files = _write(folder, leaders, f"{vectors.provenance.model}, layer {layer}", source.name)
     state.path.unlink(missing_ok=True)
-    _show(call, leaders, files, line)
+    _show(call.terminal, leaders, files, line)
     return 0
-
-
-def _number(call: Call, name: str, default: int, least: int) -> int:
-    value = call.flags.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InvalidInput(f"--{name}: expected a number of {least} or more, got {value!r}.")
-    return value
 
 
 class _State:
@@ -81,117 +81,84 @@ class _State:
         self.path = path
         self.about = about
 
-    def load(self) -> "tuple[int, int, Leaders] | None":
-        from probes.storage import read_json
-        from probes.texts.sweeping import Leaders
-
-        if not self.path.is_file():
+    def load(self) -> tuple[int, int, Leaders] | None:
+        state: dict[str, Any] = read_json(self.path) if self.path.is_file() else {}
+        if state.get("about") != self.about:
             return None
-        found = read_json(self.path)
-        if found["about"] != self.about:
-            return None
-        return found["offset"], found["line"], Leaders.from_json(found["leaders"])
+        return state["offset"], state["line"], Leaders.from_json(state["leaders"])
 
-    def save(self, offset: int, line: int, leaders: "Leaders") -> None:
-        from probes.storage import write_json
-
-        content = {"about": self.about, "offset": offset, "line": line}
-        write_json(self.path, {**content, "leaders": leaders.to_json()})
+    def save(self, offset: int, line: int, leaders: Leaders) -> None:
+        reached = {"offset": offset, "line": line, "leaders": leaders.to_json()}
+        write_json(self.path, {"about": self.about, **reached})
 
 
-Named = tuple[str, str]
-
-
-def _batches(path: Path, offset: int, line: int) -> Iterator[tuple[list[Named], int, int]]:
-    """Yield some (name, text) of a file at a time, with the byte and the line reached."""
-    batch: list[Named] = []
+def _batches(path: Path, offset: int, line: int) -> Iterator[tuple[list[Given], int, int]]:
+    """Yield some texts of a file at a time, with the byte and the line reached."""
     with path.open("rb") as file:
         file.seek(offset)
-        while content := file.readline():
-            line += 1
-            if content.strip():
-                given = read_line(content, f"{path}, line {line}", line)
-                batch.append((given.name, given.text))
-            if len(batch) == _TEXTS_AT_ONCE:
-                yield batch, file.tell(), line
-                batch = []
-        if batch:
-            yield batch, file.tell(), line
+        lines = read_lines(file, path, line)
+        while batch := list(islice(lines, _TEXTS_AT_ONCE)):
+            yield [given for given, _ in batch], file.tell(), batch[-1][1]
 
 
 def _read(
-    batch: Sequence[Named], leaders: "Leaders", vectors: Any, model: Any, layer: int, window: int
+    batch: Sequence[Given],
+    leaders: Leaders,
+    vectors: EmotionVectors,
+    model: LanguageModel,
+    layer: int,
+    window: int,
 ) -> None:
-    from probes.texts.scoring import readable, score_texts, windows
-
     parts = [
-        (name, start, text[start:stop])
-        for name, text in batch
-        for start, stop in readable(model, text, _CONTEXT)
+        (given.name, start, given.text[start:stop])
+        for given in batch
+        for start, stop in readable(model, given.text, _CONTEXT)
     ]
-    places = [vectors.emotions.index(name) for name in leaders.emotions]
+    columns = [vectors.emotions.index(name) for name in leaders.emotions]
     cut = windows(window)
     scored = score_texts(vectors, model, ((text, cut) for _, _, text in parts), layer)
-    for (name, start, _), found in zip(parts, scored, strict=True):
-        words = found.words
-        for number, (a, b) in enumerate(found.spans):
+    for (name, start, _), scores in zip(parts, scored, strict=True):
+        for (a, b), part in zip(scores.spans, scores.parts, strict=True):
             leaders.offer(
                 name,
-                start + found.pieces[a][0],
-                words[a:b],
-                found.parts[number][places],
-                found.tokens[a:b][:, places],
+                start + scores.pieces[a][0],
+                scores.words[a:b],
+                part[columns],
+                scores.tokens[a:b][:, columns],
             )
 
 
-def _write(folder: Path, leaders: "Leaders", about: str, source: str) -> list[Path]:
-    import json
-
-    import torch
-
-    from probes.storage import write_text
-    from probes.texts.sweeping import scores_of
-    from probes.texts.token_page import Block, render
-
+def _write(folder: Path, leaders: Leaders, about: str, source: str) -> list[Path]:
     lines, blocks = [], []
     for place, (emotion, kept) in enumerate(zip(leaders.emotions, leaders.passages, strict=True)):
         for rank, one in enumerate(kept, start=1):
             deviations = leaders.deviations(place, one.score)
             row = {"emotion": emotion, "rank": rank, "deviations": deviations, "text": one.text}
             row = {**row, **vars(one)}
-            lines.append(json.dumps(_finite(row), ensure_ascii=False))
-            told = f", {deviations:+.1f} standard deviations of this file; from {one.source}"
+            lines.append(json.dumps(plain(row), ensure_ascii=False))
+            about_it = f", {deviations:+.1f} standard deviations of this file; from {one.source}"
             score = torch.tensor([one.score])
-            blocks.append(Block(f"{rank}", told, one.tokens, scores_of(one), score, place))
+            blocks.append(Block(f"{rank}", about_it, one.tokens, scores_of(one), score, place))
     title = f"Passages of {source} that activate each emotion most"
-    words = f"{about}; {leaders.n} passages read; cosine of the centered residual stream"
+    words = f"{about}; {leaders.n} passages read; {READOUT}"
     write_text(folder / "passages.jsonl", "".join(line + "\n" for line in lines))
     write_text(folder / "passages.html", render(title, words, leaders.emotions, blocks))
     return [folder / "passages.jsonl", folder / "passages.html"]
 
 
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if value != value else value for key, value in row.items()}
-
-
-def _show(call: Call, leaders: "Leaders", files: Sequence[Path], n_lines: int) -> None:
+def _show(terminal: Terminal, leaders: Leaders, files: Sequence[Path], n_lines: int) -> None:
+    highest = dict(zip(leaders.emotions, leaders.passages, strict=True))
     rows = [
         (emotion, f"{one.score:+.2f} {one.source}: {' '.join(one.text.split())[:100]}")
-        for emotion, kept in zip(leaders.emotions, leaders.passages, strict=True)
+        for emotion, kept in highest.items()
         for one in kept[:_SHOWN]
     ]
-    call.terminal.table(f"highest of {leaders.n} passages in {n_lines} lines", rows)
-    for path in files:
-        call.terminal.note(f"written: {path}")
-    pairs = zip(leaders.emotions, leaders.passages, strict=True)
-    call.terminal.result(
-        {
-            "lines": n_lines,
-            "passages": leaders.n,
-            "top": {
-                emotion: [{**vars(one), "text": one.text} for one in kept]
-                for emotion, kept in pairs
-            },
-            "files": [str(path) for path in files],
-        }
+    terminal.table(f"highest of {leaders.n} passages in {n_lines} lines", rows)
+    terminal.written(files)
+    top = {
+        emotion: [{**vars(one), "text": one.text} for one in kept]
+        for emotion, kept in highest.items()
+    }
+    terminal.result(
+        {"lines": n_lines, "passages": leaders.n, "top": top, "files": list(map(str, files))}
     )

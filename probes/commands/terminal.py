@@ -13,24 +13,15 @@ import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from rich import progress
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
-from probes.commands.estimate import duration
-from probes.runs.reporting import Advance
+from probes.runs.reporting import Advance, duration
 
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -48,14 +39,22 @@ def pace(per_second: float, unit: str) -> str:
     return f"{duration(1 / per_second)} per {unit.removesuffix('s')}"
 
 
+def file_size(n_bytes: int | float) -> str:
+    """Spell a number of bytes."""
+    for size, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.1f} {unit}"
+    return f"{n_bytes:.0f} B"
+
+
 _FRAME = 4
 """Half of the columns that the lines and margins of two cells take, rounded up."""
 
 
-class _Rate(ProgressColumn):
+class _Rate(progress.ProgressColumn):
     """How fast it goes."""
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: progress.Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text(pace(speed, task.fields["unit"]) if speed else "", style="dim")
 
@@ -77,6 +76,11 @@ class Terminal:
         """Say one line."""
         if not self.quiet:
             self.errors.print(message, markup=False)
+
+    def written(self, paths: Sequence[Path]) -> None:
+        """Say which files were written."""
+        for path in paths:
+            self.note(f"written: {path}")
 
     def warn(self, message: str) -> None:
         """Say what the numbers must not be read without, also when quiet."""
@@ -122,9 +126,7 @@ class Terminal:
             content = self._result or ({"tables": self._tables} if self._tables else {})
             failed = {} if self._error is None else {"error": self._error}
             whole = {"exit_code": exit_code, **failed, **content}
-            self._stdout.write(
-                json.dumps(_plain(whole), ensure_ascii=False, allow_nan=False) + "\n"
-            )
+            self._stdout.write(json.dumps(plain(whole), ensure_ascii=False, allow_nan=False) + "\n")
             self._stdout.flush()
         return exit_code
 
@@ -142,16 +144,16 @@ class Terminal:
     @contextlib.contextmanager
     def _bar(self, name: str, total: int, unit: str, done: int) -> Iterator[Advance]:
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
             _Rate(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self.errors) as progress:
-            task = progress.add_task(name, total=total, completed=done, unit=unit)
-            yield lambda count: progress.advance(task, count)
+        with progress.Progress(*columns, console=self.errors) as bar:
+            task = bar.add_task(name, total=total, completed=done, unit=unit)
+            yield lambda count: bar.advance(task, count)
 
     def _lines(self, name: str, total: int, unit: str, done: int) -> Advance:
         start = last = time.monotonic()
@@ -165,19 +167,18 @@ class Terminal:
                 return
             last = now
             rate = (finished - done) / max(now - start, 1e-9)
-            if rate > 0:
-                left = f", {pace(rate, unit)}, {duration((total - finished) / rate)} left"
-            else:
-                left = ""
+            left = (
+                f", {pace(rate, unit)}, {duration((total - finished) / rate)} left" if rate else ""
+            )
             self.note(f"{name}: {finished}/{total} {unit}{left}")
 
         return advance
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Replace what JSON cannot say: NaN and infinity become null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,23 +1,20 @@
 """``emotion-probes track``: numbers and figures to wandb, offline unless asked otherwise."""
 
-from hooks.errors import DataError, InvalidInput
+from hooks.errors import DataError
 from probes import stages
+from probes.commands import Track
 from probes.commands.call import Call
 from probes.export import tracking
 from probes.report import summary
 
 
-def main(call: Call) -> int:
+def main(call: Call[Track]) -> int:
     """Send what the finished stages left."""
-    mode = call.flags.get("mode", "offline")
-    if mode not in ("offline", "online"):
-        raise InvalidInput(f"--mode: expected offline or online, got {mode!r}.")
-    run = call.run()
+    run, mode = call.run(), call.flags.mode
     metrics = tracking.flat_numbers(summary.summarize(run, stages.NAMES))
     if not metrics:
         raise DataError(f"no finished stage in {run.root}: run {run.source} first.")
-    project = str(call.flags.get("project", "emotion-lens"))
-    config = run.config.model_dump(mode="json")
+    config, project = run.config.model_dump(mode="json"), call.flags.project
     record, n_figures = tracking.send(run.root, run.root.name, project, mode, config, metrics)
     call.terminal.note(f"{len(metrics)} numbers and {n_figures} figures: {record}")
     if mode == "offline":

@@ -35,3 +35,11 @@ class Silent:
 
     def note(self, message: str) -> None:
         """See `Reporter.note`."""
+
+
+def duration(seconds: float) -> str:
+    """Spell a time as a person would."""
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"

@@ -62,15 +62,15 @@ def test_another_writer_of_the_same_subject_is_compared_by_direction_too(saved, 
     second = replace(bundle(corpus_hash="d"), vectors=first.vectors + noise)
     words = ["--json", "--resamples=100", f"--output={tmp_path / 'cmp'}"]
     assert main(["compare", *saved(first, second), *words]) == 0
-    said = json.loads(capsys.readouterr().out)
-    [pair] = said["pairs"]
+    printed = json.loads(capsys.readouterr().out)
+    [pair] = printed["pairs"]
     assert pair["what_differs"] == "same subject, different texts"
     assert pair["measures"]["rsa"]["p"] == pytest.approx(1 / 101)
     assert pair["measures"]["mean_cosine"]["value"] > 0.9
     assert set(pair["cosines"]) == set(EMOTIONS)
     assert pair["notices"] == []
     stored = json.loads((tmp_path / "cmp" / "comparison.json").read_text())
-    assert stored["pairs"] == said["pairs"]
+    assert stored["pairs"] == printed["pairs"]
     assert (tmp_path / "cmp" / "layers_1.png").stat().st_size > 10_000
 
 
@@ -98,7 +98,7 @@ def test_a_person_reads_a_table_with_interval_and_null(saved, capsys):
     ("words", "code", "message"),
     [
         (["RUN0"], 2, "at least two runs"),
-        (["RUN0", "RUN1", "--resamples=3"], 2, "--resamples: expected a number of 20 or more"),
+        (["RUN0", "RUN1", "--resamples=3"], 2, "--resamples: expected 20 or more, got 3"),
         (["RUN0", "RUN1", "--emotions=joy"], 2, "'joy' is not in both"),
         (["RUN0", "RUN1", "--layer=7"], 2, "no vectors at layer 7"),
         (["RUN0", "RUN1", "--emotions=emotion 1,emotion 2"], 2, "at least 8 shared"),

@@ -4,32 +4,41 @@ from dataclasses import replace
 
 import pytest
 
-from probes.commands.cost import Rates, Seen, Size, Task, plan
+from hooks.models.architecture import Architecture
+from probes.commands.cost import Design, Rates, Size, plan
+from probes.config import parse_config
+from probes.stages.cost_of_writing import Asked, Seen
 
-PAPER = Task(
-    emotions=171,
-    topics=100,
-    stories_per_topic=12,
-    dialogues_per_topic=2,
-    new_tokens=256,
-    neutral_new_tokens=256,
-    prompt_tokens=60.0,
-    prompt_tokens_read=30.0,
-    batch_size=96,
-    layers=42,
-    batch_tokens=8192,
-    shard_size=256,
-    neutral_tokens_per_text=8,
-    max_gigabytes=8.0,
-    keep="auto",
-)
+
+def design(**sections):
+    """The paper's design: 171 emotions, 100 topics, 12 stories of each."""
+    sections["generation"] = {"stories_per_topic": 12, "batch_size": 96} | sections.get(
+        "generation", {}
+    )
+    sections["activation"] = {
+        "batch_tokens": 8192,
+        "shard_size": 256,
+        "neutral_tokens_per_text": 8,
+        "max_gigabytes": 8.0,
+    } | sections.get("activation", {})
+    config = parse_config({"model": {"name": "m"}, "output_dir": "o", **sections})
+    stories = Asked(17_100, 205_200, 205_200, prompt_tokens=60.0, new_tokens=256)
+    neutral = Asked(100, 200, 200, prompt_tokens=60.0, new_tokens=256)
+    return Design(config, 171, stories, neutral, prompt_tokens_read=30.0)
+
+
+PAPER = design()
 BIG = Size(
-    n_parameters=8_000_000_000,
-    reading_flops=1.4e10,
-    writing_flops=1.6e10,
-    cache_numbers=43_000,
-    d_model=2560,
-    d_vocab=262_144,
+    Architecture(
+        name="big",
+        n_layers=42,
+        d_model=2560,
+        d_vocab=262_144,
+        n_parameters=8_000_000_000,
+        block_parameters=7_000_000_000,
+        head_parameters=1_000_000_000,
+        cache_numbers=43_000,
+    ),
     precision="4bit",
 )
 
@@ -70,7 +79,7 @@ def test_neutral_texts_have_lengths_of_their_own_once_some_were_seen():
 
 
 def test_a_prompt_for_many_stories_is_one_answer():
-    together = replace(PAPER, stories_per_prompt=12, new_tokens=3000)
+    together = replace(PAPER, stories=Asked(17_100, 205_200, 17_100, 60.0, new_tokens=3000))
     made = plan(together, BIG, BIG, Seen(), Rates(1000.0))
     assert made.tokens_written == 17_100 * 3000 + 200 * 256
     assert made.unit_texts == 96
@@ -79,7 +88,7 @@ def test_a_prompt_for_many_stories_is_one_answer():
 
 def test_workers_share_the_time_and_gpus_the_memory():
     one = plan(PAPER, BIG, BIG, Seen(), Rates(500.0, 4000.0))
-    more = replace(PAPER, workers=8, gpus_per_worker=2.0)
+    more = design(compute={"engine": "ray", "workers": 8, "gpus_per_worker": 2.0})
     many = plan(more, BIG, BIG, Seen(), Rates(500.0, 4000.0))
     assert many.reading_hours == pytest.approx(one.reading_hours / 8)
     assert many.reading_memory == pytest.approx(one.reading_memory / 2)
@@ -94,5 +103,7 @@ def test_own_texts_cost_no_writing():
 
 
 def test_stories_are_kept_where_they_fit():
-    assert not plan(replace(PAPER, max_gigabytes=100.0), BIG, BIG, Seen(), Rates()).per_cell
-    assert plan(replace(PAPER, emotions=2, keep="cell"), BIG, BIG, Seen(), Rates()).per_cell
+    roomy = design(activation={"max_gigabytes": 100.0})
+    assert not plan(roomy, BIG, BIG, Seen(), Rates()).per_cell
+    few = replace(design(activation={"keep": "cell"}), stories=Asked(200, 2400, 2400, 60.0, 256))
+    assert plan(few, BIG, BIG, Seen(), Rates()).per_cell

@@ -17,7 +17,7 @@ def main(*words) -> int:
     return run.main([str(word) for word in words])
 
 
-def said(capsys) -> tuple[str, str]:
+def printed(capsys) -> tuple[str, str]:
     """Standard output and errors, without the terminal's line breaks."""
     captured = capsys.readouterr()
     return " ".join(captured.out.split()), " ".join(captured.err.split())
@@ -35,7 +35,7 @@ class TestFiles:
         cosine = torch.cosine_similarity(read.tensors[0], bundle["sad"][3], dim=0)
         assert cosine == pytest.approx(1.0, abs=1e-6)
         assert read.tensors.norm() == pytest.approx(0.1 * float(bundle.residual_norm[3]), rel=1e-6)
-        assert "strength s is dose s * 0.1 at each of the layers 3" in said(capsys)[1]
+        assert "strength s is dose s * 0.1 at each of the layers 3" in printed(capsys)[1]
 
     def test_emotions_layers_and_dose_are_chosen(self, finished, tmp_path):
         words = ["--emotions=sad,happy", "--layers=1,2", "--dose=0.2", f"--output={tmp_path / 'o'}"]
@@ -49,7 +49,7 @@ class TestFiles:
     def test_block_0_is_left_out_of_gguf_with_a_notice(self, finished, capsys):
         words = ["--layers=all", "--emotions=sad"]
         assert main("export", finished.folder, "--to=gguf", *words) == 0
-        assert "block 0 was left out" in said(capsys)[1]
+        assert "block 0 was left out" in printed(capsys)[1]
         assert read_gguf(finished.folder / "export" / "gguf" / "sad.gguf").layers == [1, 2, 3]
 
     def test_parquet_holds_vectors_and_corpus(self, finished):
@@ -83,7 +83,7 @@ class TestDryRun:
         made.write_summary(stages.NAMES)
         summary.write_summary(made)
         assert main("export", finished.folder, "--to=hub", "--dry-run") == 0
-        shown = said(capsys)[0]
+        shown = printed(capsys)[0]
         files = hub_files(find_source(str(finished.folder)), "user/name")
         for name, content in files.items():
             assert f"{name} │ {len(content) / 1e3:.1f} kB" in shown
@@ -94,14 +94,14 @@ class TestDryRun:
     def test_as_json_it_is_one_object(self, finished, capsys):
         words = ["--to=gguf", "--emotions=sad", "--dry-run", "--json"]
         assert main("export", finished.folder, *words) == 0
-        told = json.loads(capsys.readouterr().out)
-        assert list(told["bytes"]) == ["sad.gguf"]
-        assert (told["exit_code"], told["written"]) == (0, False)
+        printed = json.loads(capsys.readouterr().out)
+        assert list(printed["bytes"]) == ["sad.gguf"]
+        assert (printed["exit_code"], printed["written"]) == (0, False)
 
     @pytest.mark.parametrize("to", ["gguf", "safetensors", "parquet"])
     def test_of_files_writes_nothing(self, finished, capsys, to):
         assert main("export", finished.folder, f"--to={to}", "--dry-run") == 0
-        assert "what would be written" in said(capsys)[0]
+        assert "what would be written" in printed(capsys)[0]
         assert not (finished.folder / "export").exists()
 
 
@@ -109,14 +109,14 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "expected --to=gguf|safetensors|parquet|hub, got nothing"),
-            (["--to=onnx"], "expected --to=gguf|safetensors|parquet|hub, got 'onnx'"),
+            ([], "--to: expected gguf (llama.cpp, repeng), safetensors, parquet, or hub, got"),
+            (["--to=onnx"], "--to: expected gguf, safetensors, parquet or hub, got 'onnx'"),
             (["--to=gguf", "--emotions=sad,hapy"], "no vector for 'hapy'; did you mean 'happy'?"),
             (["--to=gguf", "--layers=9"], "no vectors at layer 9; expected one of [0, 1, 2, 3]"),
             (["--to=gguf", "--layers=last"], "expected numbers, as in --layers=10,12, or 'all'"),
             (["--to=gguf", "--layers=0"], "no slot for block 0"),
             (["--to=gguf", "--dose=0"], "expected a positive fraction"),
-            (["--to=gguf", "--dose=high"], "--dose: expected a number such as 0.1, got 'high'"),
+            (["--to=gguf", "--dose=high"], "--dose: expected a number, got 'high'"),
             (["--to=parquet", "--dose=0.1"], "--dose has no meaning for parquet"),
             (["--to=hub", "--emotions=sad", "--dry-run"], "--emotions has no meaning for hub"),
             (["--to=gguf", "--repo=me/mine"], "it belongs to hub"),
@@ -129,17 +129,17 @@ class TestRefusals:
     )
     def test_wrong_words_are_refused_and_nothing_is_written(self, finished, capsys, words, message):
         assert main("export", finished.folder, *words) == 2
-        assert message in said(capsys)[1]
+        assert message in printed(capsys)[1]
         assert not (finished.folder / "export").exists()
 
     def test_a_run_without_vectors_is_refused_with_the_cure(self, reading_run, capsys):
         made = reading_run()
         assert main("export", made.config, "--to=gguf") == 2
-        assert f"Run the pipeline first: python -m probes.run {made.config}" in said(capsys)[1]
+        assert f"Run the pipeline first: python -m probes.run {made.config}" in printed(capsys)[1]
 
     def test_no_run_is_refused_with_what_is_expected(self, capsys):
         assert main("export", "no-such-run", "--to=gguf") == 2
-        assert "expected a run's folder (as output/demo), or a config" in said(capsys)[1]
+        assert "expected a run's folder (as output/demo), or a config" in printed(capsys)[1]
 
     @pytest.mark.parametrize("file", ["run.json", "analysis/summary.json"])
     def test_a_card_needs_what_it_is_written_from(self, finished, capsys, file):
@@ -148,14 +148,14 @@ class TestRefusals:
         summary.write_summary(made)
         (finished.folder / file).unlink()
         assert main("export", finished.config, "--to=hub", "--repo=me/mine") == 1
-        told = said(capsys)[1]
-        assert f"has no {file}, which a card is written from" in told
-        assert f"python -m probes.run {finished.config}" in told
+        errors = printed(capsys)[1]
+        assert f"has no {file}, which a card is written from" in errors
+        assert f"python -m probes.run {finished.config}" in errors
         assert not (finished.folder / "export").exists()
 
     def test_a_damaged_text_is_refused(self, finished, capsys):
         path = next(finished.folder.glob("stories/*/*.json"))
         path.write_text(json.dumps({"emotion": "sad"}))
         assert main("export", finished.folder, "--to=parquet") == 1
-        assert "is not a file of texts" in said(capsys)[1]
+        assert "is not a file of texts" in printed(capsys)[1]
         assert not (finished.folder / "export").exists()

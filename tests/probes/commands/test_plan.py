@@ -64,9 +64,9 @@ def test_a_plan_of_an_interrupted_run_rests_on_what_is_there(to_write):
     run = to_write.run()
     for cell in run.story_cells[9:]:
         (run.root / cell.path).unlink()
-    found = work_out(run, Rates(), measured=False)
-    assert "of this folder" in found.source
-    planned = found.numbers()
+    forecast = work_out(run, Rates(), measured=False)
+    assert "of this folder" in forecast.source
+    planned = forecast.numbers()
     run.restart(STAGES[:2], {name: [name.removeprefix("generate-")] for name in STAGES[:2]})
     to_write.stages(*STAGES)
     for name, value in took(to_write).items():
@@ -132,27 +132,27 @@ def test_numbers_are_numbers_in_json(small_run, tiny_writer, capsys):
 
 def test_a_unit_is_written_whole_to_measure_rates_and_lengths(small_run, tiny_writer):
     made = small_run(writer={"name": str(tiny_writer)})
-    found = work_out(made.run(), Rates(), measured=True)
-    rates, seen = found.rates, found.seen
+    forecast = work_out(made.run(), Rates(), measured=True)
+    rates, seen = forecast.rates, forecast.seen
     assert rates.writing is not None
     assert rates.reading is not None
     assert rates.writing > 0 < rates.reading
     assert seen is not None
     assert seen.tokens_per_draft is not None
     assert 1 < seen.tokens_per_draft <= 12
-    written = found.plan.tokens_written
-    assert found.plan.writing_hours == pytest.approx(written / rates.writing / 3600)
+    written = forecast.plan.tokens_written
+    assert forecast.plan.writing_hours == pytest.approx(written / rates.writing / 3600)
 
 
 def test_prompts_are_counted_as_the_writer_reads_them(small_run, tiny_writer):
     system = "You tell stories. " * 20
     lengths = [
         work_out(
-            small_run(writer={"name": str(tiny_writer), "system": said}).run(),
+            small_run(writer={"name": str(tiny_writer), "system": message}).run(),
             Rates(),
             measured=False,
         ).plan.writing_flops
-        for said in (None, system)
+        for message in (None, system)
     ]
     assert lengths[1] > 1.2 * lengths[0]
 
@@ -161,11 +161,11 @@ def test_an_answer_of_several_stories_may_be_as_many_times_as_long(small_run, ti
     together = {"stories_per_topic": 4, "stories_per_prompt": 4}
     one, many = (
         work_out(
-            small_run(writer={"name": str(tiny_writer)}, generation=told).run(),
+            small_run(writer={"name": str(tiny_writer)}, generation=generation).run(),
             Rates(),
             measured=False,
         ).plan
-        for told in ({**together, "stories_per_prompt": 1}, together)
+        for generation in ({**together, "stories_per_prompt": 1}, together)
     )
     assert many.tokens_written == one.tokens_written
     assert many.writing_memory > one.writing_memory
@@ -194,11 +194,11 @@ def test_a_server_cannot_be_timed_here(small_run, capsys):
 
 def test_own_texts_are_counted_and_not_written(reading_run):
     made = reading_run()
-    found = work_out(made.run(), Rates(), measured=False)
-    assert (found.plan.stories, found.plan.dialogues) == (18, 6)
-    assert found.plan.tokens_written == 0
-    assert found.seen is not None
-    assert found.seen.kept_per_text == 1
+    forecast = work_out(made.run(), Rates(), measured=False)
+    assert (forecast.plan.stories, forecast.plan.dialogues) == (18, 6)
+    assert forecast.plan.tokens_written == 0
+    assert forecast.seen is not None
+    assert forecast.seen.kept_per_text == 1
 
 
 @pytest.mark.parametrize("rate", ["0", "fast", "True"])

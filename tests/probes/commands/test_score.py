@@ -2,7 +2,6 @@
 
 import csv
 import json
-import tracemalloc
 
 import pyarrow.parquet
 import pytest
@@ -10,40 +9,38 @@ import small_runs
 import tiny_models
 import torch
 
-from probes.commands import score_files
-from probes.commands.score_files import Given, Shown, open_sink
 from probes.config import load_config
 from probes.run import main
 from probes.runs.models import Models
-from probes.texts.scoring import Scores, score_texts
+from probes.texts.scoring import score_texts
 from probes.vectors.emotion_vectors import EmotionVectors
 
 HOSTILE = "Rain </script><script>alert(1)</script> fell on the roof & the door."
 
 
-def said(capsys):
+def printed(capsys):
     return json.loads(capsys.readouterr().out)
 
 
 def test_a_text_has_the_scores_of_the_python_call(finished, capsys):
     text = "1, 2 and the door closed"
     assert main(["score", finished.config, "--text", text, "--json"]) == 0
-    [found] = said(capsys)["texts"]
+    [scored] = printed(capsys)["texts"]
     vectors = EmotionVectors.load(finished.folder)
     model = Models(load_config(finished.config)).subject()
     expected = vectors.score(model, [text])[0]
-    assert list(found["scores"].values()) == pytest.approx(expected.tolist(), abs=1e-5)
-    assert "".join(found["tokens"]) == text
+    assert list(scored["scores"].values()) == pytest.approx(expected.tolist(), abs=1e-5)
+    assert "".join(scored["tokens"]) == text
     names, tokens = vectors.score_tokens(model, text)
-    last = torch.tensor([found["token_scores"][name][-1] for name in vectors.emotions])
+    last = torch.tensor([scored["token_scores"][name][-1] for name in vectors.emotions])
     assert torch.allclose(last, tokens[-1], atol=1e-5)
-    assert len(names) >= found["n_tokens"]
+    assert len(names) >= scored["n_tokens"]
 
 
 def test_texts_that_look_like_values_are_taken_letter_by_letter(finished, capsys):
     for text in ("1, 2", "None", "[3]", 'it\'s "so"'):
         assert main(["score", finished.config, f"--text={text}", "--json"]) == 0
-        assert "".join(said(capsys)["texts"][0]["tokens"]) == text
+        assert "".join(printed(capsys)["texts"][0]["tokens"]) == text
 
 
 def test_a_file_becomes_a_table_and_an_empty_text_is_told(finished, tmp_path, capsys):
@@ -74,41 +71,16 @@ def test_a_text_longer_than_the_model_reads_is_scored_in_stretches(finished, tmp
     file.write_text(json.dumps(long) + "\n")
     assert main(["score", finished.config, f"--file={file}", "--json"]) == 0
     shown = capsys.readouterr()
-    [found] = json.loads(shown.out)["texts"]
-    assert found["n_tokens"] > tiny_models.N_POSITIONS
-    assert "".join(found["tokens"]) == long
-    assert all(len(scores) == found["n_tokens"] for scores in found["token_scores"].values())
+    [scored] = json.loads(shown.out)["texts"]
+    assert scored["n_tokens"] > tiny_models.N_POSITIONS
+    assert "".join(scored["tokens"]) == long
+    assert all(len(scores) == scored["n_tokens"] for scores in scored["token_scores"].values())
     assert "read in stretches" in " ".join(shown.err.split())
     short = long[:600]
     assert main(["score", finished.config, f"--text={short}", "--json"]) == 0
-    [first] = said(capsys)["texts"]
+    [first] = printed(capsys)["texts"]
     for name, scores in first["token_scores"].items():
-        assert scores[:50] == pytest.approx(found["token_scores"][name][:50], abs=1e-5)
-
-
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_table_grows_on_the_disk_and_not_in_memory(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(score_files, "_ROWS_AT_ONCE", 1000)
-    scored = Scores(
-        text="a b " * 100,
-        pieces=[(2 * n, 2 * n + 2) for n in range(200)],
-        whole=torch.rand(2),
-        tokens=torch.rand(200, 2),
-        parts=torch.zeros(0, 2),
-        spans=[],
-    )
-    peaks = []
-    for n_texts in (1, 15, 150):  # the first for what is imported
-        tracemalloc.start()
-        with open_sink(tmp_path / f"{n_texts}.{kind}", Shown(["sad", "angry"], [0, 1]), "") as sink:
-            for number in range(n_texts):
-                sink.take(Given(f"line {number}"), scored)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    # Ten times the texts; a garbage collection that comes late, or another thread, may double it.
-    assert peaks[2] < 3 * peaks[1]
-    sizes = [(tmp_path / f"{n}.{kind}").stat().st_size for n in (15, 150)]
-    assert sizes[1] > 2 * sizes[0]
+        assert scores[:50] == pytest.approx(scored["token_scores"][name][:50], abs=1e-5)
 
 
 def test_texts_are_read_as_they_are_needed(finished):
@@ -146,28 +118,28 @@ def test_turns_of_a_chat_are_scored_in_context(finished, tmp_path, capsys):
     file = tmp_path / "chat.json"
     file.write_text(json.dumps({"messages": chat}))
     assert main(["score", finished.config, f"--transcript={file}", "--json"]) == 0
-    [found] = said(capsys)["texts"]
-    assert [turn["role"] for turn in found["turns"]] == ["user", "assistant", "user"]
-    assert found["turns"][2]["n_tokens"] == 0
-    assert set(found["turns"][2]["scores"].values()) == {None}
+    [scored] = printed(capsys)["texts"]
+    assert [turn["role"] for turn in scored["turns"]] == ["user", "assistant", "user"]
+    assert scored["turns"][2]["n_tokens"] == 0
+    assert set(scored["turns"][2]["scores"].values()) == {None}
     alone = tmp_path / "alone.json"
     alone.write_text(json.dumps(chat[1:2]))
     assert main(["score", finished.config, f"--transcript={alone}", "--json"]) == 0
-    [without] = said(capsys)["texts"]
-    assert without["turns"][0]["scores"] != found["turns"][1]["scores"]
+    [without] = printed(capsys)["texts"]
+    assert without["turns"][0]["scores"] != scored["turns"][1]["scores"]
 
 
 def test_a_turn_that_says_a_roles_name_has_the_scores_of_its_own_words(finished, tmp_path, capsys):
     file = tmp_path / "chat.json"
     file.write_text(json.dumps([{"role": "door", "content": "door"}]))
     assert main(["score", finished.config, f"--transcript={file}", "--json"]) == 0
-    [found] = said(capsys)["texts"]
-    [turn] = found["turns"]
-    own = len("".join(found["tokens"][: -turn["n_tokens"]]))
-    assert "".join(found["tokens"])[own:].strip() == "door"
-    assert turn["n_tokens"] < found["n_tokens"] / 2
+    [scored] = printed(capsys)["texts"]
+    [turn] = scored["turns"]
+    own = len("".join(scored["tokens"][: -turn["n_tokens"]]))
+    assert "".join(scored["tokens"])[own:].strip() == "door"
+    assert turn["n_tokens"] < scored["n_tokens"] / 2
     if turn["n_tokens"] == 1:
-        last = {name: scores[-1] for name, scores in found["token_scores"].items()}
+        last = {name: scores[-1] for name, scores in scored["token_scores"].items()}
         assert turn["scores"] == pytest.approx(last, abs=1e-5)
 
 

@@ -3,11 +3,7 @@
 import json
 
 import pytest
-import torch
 
-from probes.commands import steered_page, steered_text
-from probes.commands.steered_text import Request, Steered, repetition
-from probes.experiments.steering.dose_cost import Cost
 from probes.run import main
 from probes.vectors.emotion_vectors import EmotionVectors
 
@@ -45,9 +41,9 @@ def test_the_same_request_writes_the_same_bytes(finished):
 def test_a_request_past_the_budget_is_warned_of_and_auto_stays_within_it(finished, capsys):
     budget = ["--validation.max_kl=0.05", "--validation.max_perplexity_ratio=1000"]
     assert steer(finished, "--emotion=sad", "--dose=1.5", *budget) == 0
-    told = " ".join(capsys.readouterr().err.split())
-    assert "warning: sad 1.5 is past the usable range" in told
-    assert "--auto" in told
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "warning: sad 1.5 is past the usable range" in printed
+    assert "--auto" in printed
     assert "Past the usable range" in (finished.folder / "steered.html").read_text()
     assert steer(finished, "--emotion=sad", "--auto", *budget) == 0
     assert "past the usable range" not in capsys.readouterr().err
@@ -57,17 +53,17 @@ def test_json_holds_numbers_and_the_warning_which_is_also_said_when_quiet(finish
     budget = ["--validation.max_kl=0.05", "--validation.max_perplexity_ratio=1000"]
     assert steer(finished, "--emotion=sad", "--dose=0.01,1.5", *budget, "--json", "--quiet") == 0
     shown = capsys.readouterr()
-    found = json.loads(shown.out)
+    result = json.loads(shown.out)
     assert "warning: sad 1.5 is past the usable range" in " ".join(shown.err.split())
-    assert [warning.split(" is ")[0] for warning in found["warnings"]] == ["sad 1.5"]
-    small, large = found["steered"]
+    assert [warning.split(" is ")[0] for warning in result["warnings"]] == ["sad 1.5"]
+    small, large = result["steered"]
     assert (small["within_budget"], large["within_budget"]) == (True, False)
     assert large["cost"]["kl"] > 0.05 >= small["cost"]["kl"]
     emotions = EmotionVectors.load(finished.folder).emotions
-    for condition in (found["baseline"], small, large):
+    for condition in (result["baseline"], small, large):
         assert list(condition["word_changes"]) == emotions
         assert isinstance(condition["text"], str)
-    assert all(value < 0 for value in found["baseline"]["word_changes"].values())
+    assert all(value < 0 for value in result["baseline"]["word_changes"].values())
     [(layer, coefficient)] = large["coefficients"].items()
     vectors = EmotionVectors.load(finished.folder)
     norm = float(vectors.residual_norm[vectors.layer_index(int(layer))])
@@ -75,18 +71,18 @@ def test_json_holds_numbers_and_the_warning_which_is_also_said_when_quiet(finish
 
 
 def test_positions_hold_for_words_and_cost_where_they_have_a_meaning_there(finished, capsys):
-    found = {}
+    by_positions = {}
     for positions in ("all", "last", "generated"):
         words = ["--emotion=sad", "--dose=0.5", "--layers=0", f"--positions={positions}", "--json"]
         assert steer(finished, *words) == 0
-        found[positions] = json.loads(capsys.readouterr().out)
-    of = {name: each["steered"][0] for name, each in found.items()}
+        by_positions[positions] = json.loads(capsys.readouterr().out)
+    of = {name: each["steered"][0] for name, each in by_positions.items()}
     assert of["last"]["word_changes"] != of["all"]["word_changes"]
     assert of["last"]["cost"]["kl"] < of["all"]["cost"]["kl"]
     # Nothing is generated after the sentences: all of them is steered, and it says so.
     assert of["generated"]["word_changes"] == of["all"]["word_changes"]
-    assert found["generated"]["carriers_steered"] == "every token steered"
-    assert found["last"]["carriers_steered"] == "positions last"
+    assert by_positions["generated"]["carriers_steered"] == "every token steered"
+    assert by_positions["last"]["carriers_steered"] == "positions last"
 
 
 def test_a_search_that_ends_at_its_largest_dose_says_so(finished, capsys):
@@ -109,8 +105,8 @@ def test_positions_layers_and_operations_are_taken(finished, capsys):
 def test_one_token_is_written_though_none_of_it_can_be_steered(finished, capsys):
     words = ["--emotion=sad", "--dose=0.2", "--positions=generated", "--max_new_tokens=1"]
     assert steer(finished, *words, "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["steered"][0]["text"] == found["baseline"]["text"] != ""
+    result = json.loads(capsys.readouterr().out)
+    assert result["steered"][0]["text"] == result["baseline"]["text"] != ""
 
 
 @pytest.mark.parametrize(
@@ -120,11 +116,11 @@ def test_one_token_is_written_though_none_of_it_can_be_steered(finished, capsys)
         (["--dose=0.1"], "--emotion: expected one or more of"),
         (["--emotion=sad", "--dose=0.1", "--layers=99"], "no vectors at layer 99"),
         (["--emotion=sad", "--dose=0.1", "--layers=x"], "--layers: expected a whole number"),
-        (["--emotion=sad", "--dose=0.1", "--operation=push"], "--operation: expected one of add"),
+        (["--emotion=sad", "--dose=0.1", "--operation=push"], "--operation: expected add, project"),
         (["--emotion=sad", "--dose=0.1", "--operation=project"], "takes no dose"),
         (["--emotion=sad"], "either --dose"),
         (["--emotion=sad", "--dose=0.1", "--auto"], "either --dose"),
-        (["--emotion=sad", "--dose=-1"], "positive fractions"),
+        (["--emotion=sad", "--dose=-1"], "--dose: expected a number above 0"),
         (["--emotion=sad", "--dose=inf"], "--dose: expected a number"),
         (["--emotion=sad", "--dose=0.1", "--temperature=-1"], "--temperature: expected 0 or more"),
         (["--emotion=sad", "--dose=0.1", "--temperature=nan"], "--temperature: expected a number"),
@@ -142,72 +138,3 @@ def test_what_cannot_be_done_is_refused_before_a_model_is_loaded(finished, capsy
     # A model that is not there would be the error if it were looked for.
     assert steer(finished, "--model.name=/no/such/model", *words) == 2
     assert message in " ".join(capsys.readouterr().err.split())
-
-
-@pytest.mark.parametrize(
-    ("prompt", "written"),
-    [
-        ("She ran down", "the hill."),
-        ("She ran down</s>", "the hill."),  # as a chat template ends its prompt with a mark
-        ("She ran down", "the<|start|> hill<|end|>"),
-        ("", "the hill."),
-        ("</s>", "the<|end|>"),
-    ],
-)
-def test_the_perplexity_is_that_of_the_continuation_under_the_unsteered_model(
-    tiny_model, prompt, written
-):
-    model = tiny_model("gpt2")
-    before, tokens = model.encode(prompt), model.encode(written)[1:]
-    assert before[0] == model.tokenizer.bos_token_id
-    logits = model.hf(torch.tensor([[*before, *tokens]])).logits[0].log_softmax(dim=-1)
-    scored = [logits[len(before) - 1 + i, token] for i, token in enumerate(tokens)]
-    expected = float((-torch.stack(scored).mean()).exp())
-    assert steered_text.perplexity(model, before, tokens) == pytest.approx(expected, rel=1e-5)
-    assert steered_text.perplexity(model, before, []) is None
-
-
-def test_repetition_is_the_share_of_word_triples_seen_before():
-    assert repetition("a b c d e f") == 0
-    assert repetition("no no no no no no") == pytest.approx(0.75)
-    assert repetition("") == 0
-
-
-def _conditions(text):
-    plain = Steered(None, None, "He sat down and smiled.", {"sad": -9.0}, 12.0, 0.0)
-    cost = Cost(0.4, 3.0, 5.0)
-    return [plain, Steered("sad", 0.4, text, {"sad": 2.5}, 30.0, 0.1, cost, False, {1: 4.5})]
-
-
-def test_words_that_differ_are_marked_and_every_text_is_text():
-    page = steered_page.render(
-        Request("<b>prompt</b>", ["sad"], [0.4], [1]),
-        "m",
-        _conditions("He sat down and <script>wept</script>."),
-        "budget",
-        ["sad"],
-    )
-    assert "<script>" not in page
-    assert "<b>prompt" not in page
-    wept = "<del>smiled.</del><mark>&lt;script&gt;wept&lt;/script&gt;.</mark>"
-    assert f"He sat down and {wept}" in page
-    assert "“sad”*" in page
-    assert "coefficient, layer 1" in page
-    assert "+2.50" in page
-
-
-def test_marking_keeps_every_character_of_both_texts():
-    import html
-    import re
-
-    text, plain = "  He\n\nsat  up & wept. ", "He sat down & smiled."
-    marked = steered_page.marked(text, plain)
-    without_lost = re.sub("<del>.*?</del>", "", marked, flags=re.DOTALL)
-    assert html.unescape(re.sub("</?mark>", "", without_lost)) == text
-    without_new = re.sub("<mark>.*?</mark>", "", marked, flags=re.DOTALL)
-    assert html.unescape(re.sub("</?del>", "", without_new)) == plain
-
-
-def test_a_word_that_is_only_missing_is_struck():
-    marked = steered_page.marked("He sat down.", "He sat quietly down.")
-    assert marked == "He sat <del>quietly </del>down."

@@ -27,11 +27,11 @@ def corpus(tmp_path):
 def test_the_highest_passages_are_those_that_score_highest_alone(finished, corpus, capsys):
     words = [f"--file={corpus}", "--top=3", "--window=500", "--json"]
     assert main(["sweep", finished.config, *words]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["lines"], found["passages"]) == (50, 50)
+    swept = json.loads(capsys.readouterr().out)
+    assert (swept["lines"], swept["passages"]) == (50, 50)
     assert main(["score", finished.config, f"--file={corpus}", "--json"]) == 0
     texts = json.loads(capsys.readouterr().out)["texts"]
-    for emotion, kept in found["top"].items():
+    for emotion, kept in swept["top"].items():
         highest = sorted({round(text["scores"][emotion], 6) for text in texts}, reverse=True)[:3]
         assert [one["score"] for one in kept] == pytest.approx(highest, abs=1e-5)
         assert len({one["text"] for one in kept}) == 3  # the same text counts once

@@ -12,8 +12,8 @@ def test_tables_are_the_object_of_a_command_without_a_result(capsys):
     terminal = Terminal(as_json=True)
     terminal.table("numbers", [("n", "3")])
     assert terminal.finish(0) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said == {"exit_code": 0, "tables": {"numbers": {"n": "3"}}}
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {"exit_code": 0, "tables": {"numbers": {"n": "3"}}}
 
 
 def test_a_result_takes_the_place_of_the_tables_and_nan_is_null(capsys):
@@ -22,8 +22,8 @@ def test_a_result_takes_the_place_of_the_tables_and_nan_is_null(capsys):
     terminal.result({"r": math.nan, "interval": (0.1, math.inf)})
     terminal.result({"n": 3})
     terminal.finish(0)
-    said = json.loads(capsys.readouterr().out)
-    assert said == {"exit_code": 0, "r": None, "interval": [0.1, None], "n": 3}
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {"exit_code": 0, "r": None, "interval": [0.1, None], "n": 3}
 
 
 def test_what_libraries_print_goes_to_standard_error(capsys):
@@ -32,10 +32,10 @@ def test_what_libraries_print_goes_to_standard_error(capsys):
         print("Loading checkpoint")  # noqa: T201 - as a library would
         terminal.error("no such model")
         terminal.finish(1)
-    said = capsys.readouterr()
-    assert json.loads(said.out) == {"exit_code": 1, "error": "no such model"}
-    assert "Loading checkpoint" in said.err
-    assert "no such model" in said.err
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"exit_code": 1, "error": "no such model"}
+    assert "Loading checkpoint" in printed.err
+    assert "no such model" in printed.err
 
 
 def test_without_json_nothing_is_added(capsys):
@@ -48,9 +48,9 @@ def test_without_json_nothing_is_added(capsys):
 def test_lines_say_rate_and_time_left_and_quiet_says_nothing(capsys):
     with Terminal().task("writing", 10, "texts", done=4) as advance:
         advance(6)
-    said = capsys.readouterr().err
-    assert "writing: 10/10 texts" in said
-    assert " texts/s, 0 s left" in said
+    printed = capsys.readouterr().err
+    assert "writing: 10/10 texts" in printed
+    assert " texts/s, 0 s left" in printed
     with Terminal(quiet=True).task("writing", 10, "texts") as advance:
         advance(10)
     assert capsys.readouterr().err == ""

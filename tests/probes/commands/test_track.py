@@ -9,10 +9,10 @@ from probes.run import main
 
 def test_an_offline_record_holds_the_numbers_and_figures(finished, capsys):
     assert main(["track", finished.config, "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["metrics"]["stories/accepted"] == 18
-    assert said["figures"] == len(list((finished.folder / "figures").glob("*.png"))) > 0
-    record = Path(said["record"])
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["metrics"]["stories/accepted"] == 18
+    assert printed["figures"] == len(list((finished.folder / "figures").glob("*.png"))) > 0
+    record = Path(printed["record"])
     assert finished.folder in record.parents
     [history] = record.glob("*.wandb")
     content = history.read_bytes()
@@ -20,7 +20,7 @@ def test_an_offline_record_holds_the_numbers_and_figures(finished, capsys):
     after = content.partition(b"stories/accepted")[2]
     assert b"18" in after[:8]
     images = list((record / "files" / "media" / "images" / "figures").glob("*.png"))
-    assert len(images) == said["figures"]
+    assert len(images) == printed["figures"]
 
 
 def test_numbers_keep_their_place_and_words_stay_out():

@@ -1,0 +1,172 @@
+"""A command's flags as one pydantic model: types, limits, meanings, help and errors.
+
+Contract
+--------
+* A command is a subclass of `Flags`; its name is the class's in small letters, its docstring the
+  summary, its fields the flags. They are read as Fire leaves them: numbers, text, tuples.
+* Imports nothing of the project but its errors, so that ``--help`` is quick.
+"""
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from hooks.errors import InvalidInput
+
+_EXPECTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite_number": "a number",
+    "greater_than_equal": "{ge:g} or more",
+    "greater_than": "a number above {gt:g}",
+    "less_than_equal": "{le:g} or less",
+    "literal_error": "{expected}",
+    "value_error": "{error}",
+}
+"""What was expected, by pydantic's kinds of errors or the type that they begin with."""
+_VERBATIM = "letter by letter"
+
+
+def listed(value: Any) -> list[str]:
+    """Return a flag's names: Fire gives a tuple, a list or a string with commas."""
+    if value is None:
+        return []
+    parts = value if isinstance(value, tuple | list) else str(value).split(",")
+    return [str(part).strip() for part in parts if str(part).strip()]
+
+
+def _switched(value: Any) -> bool:
+    word = str(value).lower()
+    if word not in ("true", "false"):
+        raise ValueError("no value, true or false")
+    return word == "true"
+
+
+def _as_typed(value: Any) -> str | None:
+    """Undo what Fire makes of a text that looks like a number or a list."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(str, value))
+    return None if value is None else str(value)
+
+
+LISTED = BeforeValidator(listed)
+Switch = Annotated[bool, BeforeValidator(_switched)]
+"""A flag that takes no value."""
+Text = Annotated[str, BeforeValidator(_as_typed)]
+Names = Annotated[tuple[str, ...], LISTED]
+"""Names with commas between them."""
+Verbatim = Annotated[str | None, _VERBATIM]
+"""A user's text: taken letter by letter, never as a number or a list."""
+
+
+def flag(meaning: str, default: Any = None, **limits: Any) -> Any:
+    """Describe a flag; a default that is a number or a word is shown behind its meaning."""
+    shown = isinstance(default, int | float | str) and not isinstance(default, bool)
+    return Field(default, description=f"{meaning} ({default})" if shown else meaning, **limits)
+
+
+def aligned(meanings: Mapping[str, str], dashes: str = "") -> str:
+    """Lay out names and what they mean in two columns."""
+    width = max(map(len, meanings))
+    lines = [f"  {dashes}{name:<{width}}  {meaning}" for name, meaning in meanings.items()]
+    return "\n".join(lines)
+
+
+class Flags(BaseModel):
+    """The flags of every command."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+    usage: ClassVar[str] = ""
+    """What follows the command's name."""
+
+    quiet: Switch = flag("no progress, only tables and errors", False)
+    as_json: Switch = flag(
+        "one JSON object on standard output and nothing else there", False, alias="json"
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _switches_are_no_values(cls, value: Any, info: Any) -> Any:
+        # A flag without a value arrives as True, which would pass for the number 1.
+        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation is not bool:
+            raise ValueError("a value, not a switch")
+        return value
+
+    @classmethod
+    def name(cls) -> str:
+        """Return what is typed, and the module of the command's code."""
+        return cls.__name__.lower()
+
+    @classmethod
+    def summary(cls) -> str:
+        """Say in one line what the command does."""
+        line = (cls.__doc__ or "").rstrip(".")
+        return line[:1].lower() + line[1:]
+
+    @classmethod
+    def meanings(cls) -> dict[str, str]:
+        """Return every flag with what it means, the command's own first."""
+        names = sorted(cls.model_fields, key=lambda name: name in Flags.model_fields)
+        fields = [(cls.model_fields[name].alias or name, cls.model_fields[name]) for name in names]
+        return {name: field.description or "" for name, field in fields}
+
+    @classmethod
+    def switches(cls) -> list[str]:
+        """Return the flags that take no value."""
+        fields = cls.model_fields.items()
+        return [field.alias or name for name, field in fields if field.annotation is bool]
+
+    @classmethod
+    def verbatim(cls) -> list[str]:
+        """Return the flags whose value is a user's text."""
+        return [name for name, field in cls.model_fields.items() if _VERBATIM in field.metadata]
+
+    @classmethod
+    def help(cls) -> str:
+        """Return what ``emotion-probes NAME --help`` prints."""
+        meanings = cls.meanings()
+        if issubclass(cls, RunFlags):
+            meanings["section.key=value"] = "any setting of the config"
+        title = f"emotion-probes {cls.name()} {cls.usage}"
+        return f"{title}\n\n  {cls.summary()}\n\n{aligned(meanings, '--')}\n"
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> "Flags":
+        """Check the flags of one call.
+
+        Raises
+        ------
+        InvalidInput
+            Naming every wrong flag, what was expected and what came.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problems = [cls._explained(item) for item in error.errors()]
+            raise InvalidInput("\n".join(problems)) from error
+
+    @classmethod
+    def nearest(cls, name: str) -> str | None:
+        """Return the command's flag that is most like this one, if any is."""
+        return next(iter(difflib.get_close_matches(name, cls.meanings(), n=1)), None)
+
+    @classmethod
+    def _explained(cls, item: Any) -> str:
+        name, kind, meanings = item["loc"][0], item["type"], cls.meanings()
+        if kind == "extra_forbidden":
+            near = cls.nearest(name)
+            hint = f"did you mean --{near}?" if near else f"expected one of: {', '.join(meanings)}."
+            return f"{cls.name()}: unknown flag --{name}; {hint}"
+        if kind == "missing":
+            return f"--{name}: expected {meanings[name]}, got nothing."
+        template = _EXPECTED.get(kind) or _EXPECTED.get(kind.partition("_")[0]) or item["msg"]
+        expected = template.format(**item.get("ctx", {})).replace("'", "")
+        return f"--{name}: expected {expected}, got {item['input']!r}."
+
+
+class RunFlags(Flags):
+    """The flags of a command on a run: any other flag is a setting of the config."""
+
+    config: Text | None = flag("the same as CONFIG")
