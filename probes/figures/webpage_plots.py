@@ -1,4 +1,4 @@
-"""The plot of each kind of figure, drawn with plotly.
+"""The plot of each kind of figure but a table, drawn with plotly.
 
 Contract
 --------
@@ -14,37 +14,29 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from hooks.errors import InvalidInput
 from probes.figures.axes import ends, logarithmic_ticks, tick_texts
-from probes.figures.description import (
-    Bars,
-    Figure,
-    Heatmap,
-    Line,
-    Lines,
-    Panel,
-    Scatter,
-    TokenTable,
-)
-from probes.figures.labels import sides
+from probes.figures.description import Bars, Figure, Heatmap, Line, Lines, Panel, Scatter
+from probes.figures.labels import place
 from probes.figures.palette import (
     CATEGORIES,
-    DOWN_TINT,
+    CROWD,
     INK,
-    MUTED,
+    N_MARKERS,
     PLEASANTNESS,
     RULE,
     SCALES,
     SOFT_INK,
-    UP_TINT,
-    category_color,
+    bar_colors,
+    line_color,
+    point_sets,
 )
 from probes.figures.text import for_plotly
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
-_CROWD = 60
 _DASHED = {"color": INK, "width": 1.5, "dash": "dash"}
 _FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": INK}
 
@@ -60,11 +52,10 @@ def draw(figure: Figure) -> go.Figure:
             drawn = _lines(figure)
         case Bars():
             drawn = _bars(figure)
-        case TokenTable():
-            drawn = token_table(figure)
         case _:
             raise InvalidInput(
-                f"cannot draw a {type(figure).__name__}: expected one of the five kinds."
+                f"plotly cannot draw a {type(figure).__name__}: expected a Heatmap, Scatter, Lines "
+                "or Bars. A table is a page of HTML: to_html(figure, path)."
             )
     return drawn.update_layout(
         template="none",
@@ -113,7 +104,7 @@ def _legend(entries: int) -> dict[str, Any]:
 
 def _heatmap(figure: Heatmap) -> go.Figure:
     rows, columns = _safe(figure.rows), _safe(figure.columns)
-    cell, type_size = (22, 12) if len(rows) <= _CROWD else (11, 9)
+    cell, type_size = (22, 12) if len(rows) <= CROWD else (11, 9)
     low, high = figure.limits
     drawn = go.Figure(
         go.Heatmap(
@@ -145,18 +136,18 @@ def _heatmap(figure: Heatmap) -> go.Figure:
 
 
 def _scatter(figure: Scatter) -> go.Figure:
-    crowded = len(figure.labels) > _CROWD
+    crowded = len(figure.labels) > CROWD
     width, height = (1250, 900) if crowded else (820, 620)
     x_range, y_range = _range(figure.x, figure.ticks), _range(figure.y, figure.ticks)
-    chosen = sides(
-        [(value - x_range[0]) / (x_range[1] - x_range[0]) for value in figure.x],
-        [(value - y_range[0]) / (y_range[1] - y_range[0]) for value in figure.y],
-        figure.labels,
-        size=(float(width), float(height)),
-        character=(6.0, 12.0) if crowded else (7.4, 15.0),
-    )
+    chosen = _sides(figure, x_range, y_range, (float(width), float(height)), crowded)
     drawn = go.Figure()
-    for name, members, marker in _point_sets(figure):
+    for points in point_sets(figure):
+        members = points.members
+        look: dict[str, Any] = {"color": points.color, "symbol": _SYMBOLS[points.marker]}
+        if points.shades is not None:
+            bar = {"title": {"text": for_plotly(figure.shade_label), "side": "right"}, "len": 0.6}
+            look = {"color": points.shades, "colorscale": _scale(PLEASANTNESS), "colorbar": bar}
+            look |= {"cmin": -1, "cmax": 1}
         drawn.add_scatter(
             x=[figure.x[index] for index in members],
             y=[figure.y[index] for index in members],
@@ -166,9 +157,9 @@ def _scatter(figure: Scatter) -> go.Figure:
             hovertext=[_about(figure, index) for index in members],
             hoverinfo="text",
             mode="markers+text",
-            name=for_plotly(name),
-            showlegend=bool(name),
-            marker={"size": 8 if crowded else 11, "line": {"color": INK, "width": 0.7}, **marker},
+            name=for_plotly(points.name),
+            showlegend=bool(points.name),
+            marker={"size": 8 if crowded else 11, "line": {"color": INK, "width": 0.7}, **look},
         )
     ticks = {} if figure.ticks else {"showticklabels": False, "showgrid": False, "ticks": ""}
     zero = {"zeroline": figure.ticks, "zerolinecolor": RULE, "showgrid": False}
@@ -180,6 +171,22 @@ def _scatter(figure: Scatter) -> go.Figure:
         margin={"l": 90, "r": 150, "t": 50, "b": 70},
         legend=_legend(len(drawn.data)),  # type: ignore[reportArgumentType]
     )
+
+
+def _sides(
+    figure: Scatter,
+    x_range: Sequence[float],
+    y_range: Sequence[float],
+    size: tuple[float, float],
+    crowded: bool,
+) -> list[str | None]:
+    """Choose plotly's text position of every name; None where there is no room."""
+    width, height = (6.0, 12.0) if crowded else (7.4, 15.0)  # to expect of one character
+    low, high = np.array([x_range, y_range]).T  # of both axes
+    points = (np.column_stack([figure.x, figure.y]) - low) / (high - low) * np.array(size)
+    sizes = np.array([[len(label) * width, height] for label in figure.labels])
+    spots = place(points, sizes.reshape(-1, 2), size, gap=6.0)
+    return [None if spot is None else spot.side for spot in spots]
 
 
 def _range(values: Sequence[float], with_zero: bool) -> list[float]:
@@ -213,36 +220,6 @@ def _about(figure: Scatter, index: int) -> str:
     return "<br>".join(lines)
 
 
-def _point_sets(figure: Scatter) -> list[tuple[str, list[int], dict[str, Any]]]:
-    """Name, members and marker of each set of points that share a look."""
-    everyone = list(range(len(figure.labels)))
-    if figure.shades is not None:
-        known = [index for index in everyone if figure.shades[index] is not None]
-        unknown = [index for index in everyone if figure.shades[index] is None]
-        bar = {"title": {"text": for_plotly(figure.shade_label), "side": "right"}, "len": 0.6}
-        shaded = {
-            "color": [figure.shades[index] for index in known],
-            "cmin": -1,
-            "cmax": 1,
-            "colorscale": _scale(PLEASANTNESS),
-            "colorbar": bar,
-        }
-        return [("", unknown, {"color": MUTED}), ("", known, shaded)]
-    if figure.groups is None:
-        return [("", everyone, {"color": CATEGORIES[0]})]
-    return [
-        (
-            f"{figure.group_label} {group + 1}",
-            [index for index in everyone if figure.groups[index] == group],
-            {
-                "color": category_color(place),
-                "symbol": _SYMBOLS[place // len(CATEGORIES) % len(_SYMBOLS)],
-            },
-        )
-        for place, group in enumerate(sorted(set(figure.groups)))
-    ]
-
-
 # Lines and bars --------------------------------------------------------------------------------
 
 
@@ -260,7 +237,7 @@ def _lines(figure: Lines) -> go.Figure:
     named: set[tuple[str, str]] = set()  # a line that goes on in the next panel is named once
     for row, panel in enumerate(figure.panels, start=1):
         for index, line in enumerate(panel.lines):
-            color = category_color(index) if len(panel.lines) > 1 else SOFT_INK
+            color = line_color(panel, index)
             is_new = (line.name, color) not in named
             named.add((line.name, color))
             _band(drawn, line, color, row)
@@ -270,7 +247,7 @@ def _lines(figure: Lines) -> go.Figure:
                 name=for_plotly(line.name),
                 mode="lines+markers",
                 line={"color": color, "width": 2},
-                marker={"symbol": _SYMBOLS[index % len(_SYMBOLS)], "size": 7},
+                marker={"symbol": _SYMBOLS[index % N_MARKERS], "size": 7},
                 hovertext=[_about_point(figure, line, point) for point in range(len(line.x))],
                 hoverinfo="text",
                 showlegend=len(panel.lines) > 1 and is_new,
@@ -280,8 +257,8 @@ def _lines(figure: Lines) -> go.Figure:
             )
         if panel.level is not None:
             _level(drawn, panel, panel.level, row)
-        drawn.update_yaxes(_axis(panel.y_label, **_heights(panel)), row=row, col=1)
-        drawn.update_xaxes(_axis("", showgrid=False, **_places(figure)), row=row, col=1)
+        drawn.update_yaxes(_axis(panel.y_label, **_ends(panel)), row=row, col=1)
+        drawn.update_xaxes(_axis("", showgrid=False, **_ticks(figure)), row=row, col=1)
     if figure.mark is not None:
         drawn.add_vline(x=figure.mark, line=_DASHED)
         drawn.add_scatter(
@@ -297,7 +274,7 @@ def _lines(figure: Lines) -> go.Figure:
     )
 
 
-def _heights(panel: Panel) -> dict[str, Any]:
+def _ends(panel: Panel) -> dict[str, Any]:
     """Give what a panel asks of its vertical axis."""
     limits = ends(panel)
     if not panel.logarithmic:
@@ -313,7 +290,7 @@ def _heights(panel: Panel) -> dict[str, Any]:
     }
 
 
-def _places(figure: Lines) -> dict[str, Any]:
+def _ticks(figure: Lines) -> dict[str, Any]:
     """Give the ticks that a figure asks of its horizontal axis."""
     if figure.x_ticks is None:
         return {}
@@ -384,10 +361,8 @@ def _bars(figure: Bars) -> go.Figure:
         "" if ends is None else f" [{ends[0]:.4g}, {ends[1]:.4g}]"
         for ends in figure.intervals or [None] * len(names)
     ]
-    drawn, shown = go.Figure(), 0
-    for part in figure.parts:
-        color = MUTED if part.muted else category_color(shown)
-        shown += not part.muted
+    drawn = go.Figure()
+    for part, color in zip(figure.parts, bar_colors(figure), strict=True):
         values = list(part.values)
         drawn.add_bar(
             x=values if figure.horizontal else names,
@@ -432,65 +407,12 @@ def _intervals(figure: Bars, names: Sequence[str], drawn: go.Figure) -> None:
     """Draw every interval as a line of its own over its bar."""
     for name, interval in zip(names, figure.intervals or (), strict=False):
         if interval is not None:
-            ends, place = list(interval), [name, name]
+            ends, bar = list(interval), [name, name]
             drawn.add_scatter(
-                x=ends if figure.horizontal else place,
-                y=place if figure.horizontal else ends,
+                x=ends if figure.horizontal else bar,
+                y=bar if figure.horizontal else ends,
                 mode="lines",
                 line={"color": INK, "width": 1.5},
                 hoverinfo="skip",
                 showlegend=False,
             )
-
-
-_LINE_LENGTH = 90  # characters on one line of a cell
-
-
-def token_table(figure: TokenTable) -> go.Figure:
-    """Draw a table of tokens; a long one scrolls inside its frame."""
-    rows = figure.rows
-    up, down = [_tokens(row.up) for row in rows], [_tokens(row.down) for row in rows]
-    n_lines = sum(max(len(one), len(other)) for one, other in zip(up, down, strict=True))
-    table = go.Table(
-        columnwidth=[1.3, 5, 5, 1.2],
-        header={
-            "values": [f"<b>{for_plotly(name)}</b>" for name in figure.header],
-            "align": "left",
-            "fill": {"color": "white"},
-            "line": {"color": RULE},
-            "font": {"size": 13},
-        },
-        cells={
-            "values": [
-                [for_plotly(row.label) for row in rows],
-                ["<br>".join(lines) for lines in up],
-                ["<br>".join(lines) for lines in down],
-                [for_plotly(row.remark) for row in rows],
-            ],
-            "align": "left",
-            "height": 26,
-            "fill": {"color": ["white", UP_TINT, DOWN_TINT, "white"]},
-            "line": {"color": RULE},
-            "font": {"size": 12},
-        },
-    )
-    height = 60 + 12 * len(rows) + 17 * n_lines
-    return go.Figure(table).update_layout(
-        width=1400, height=min(height, 1600), margin={"l": 5, "r": 5, "t": 10, "b": 10}
-    )
-
-
-def _tokens(tokens: Sequence[tuple[str, float]]) -> list[str]:
-    """Lines of tokens with their values, as many on each as the column is wide."""
-    lines, room = [""], 0
-    for token, value in tokens:
-        # Isolated, so that a right-to-left token does not reorder the numbers around it.
-        written = f"\u2068{for_plotly(token)}\u2069 <i>{value:+.2f}</i> &#160; "
-        length = len(token) + 9
-        if room < length and lines[-1]:
-            lines.append("")
-        if not lines[-1]:
-            room = _LINE_LENGTH
-        lines[-1] += written
-        room -= length
-    return lines
