@@ -12,9 +12,11 @@ Contract: equal values give equal bytes. Knows no figure and no text.
 import base64
 import hashlib
 import json
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -53,17 +55,23 @@ def render(package: str, name: str, *, script: str | None = None, **values: Any)
 
 
 @cache
-def environment(package: str) -> Environment:
-    """Return where a package's templates are filled; ``page.html`` is there for all of them."""
+def environment(package: str, write: Callable[[str], str] = visible) -> Environment:
+    """Return where a package's templates are filled; ``page.html`` is there for all of them.
+
+    Parameters
+    ----------
+    write
+        What is done to a text before it is escaped; what it returns as markup stays.
+    """
     made = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("probes.figures")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: visible(value) if type(value) is str else value,
+        finalize=lambda value: write(value) if type(value) is str else value,
     )
-    made.filters.update(running=running, script=for_script)
+    made.filters.update(running=running, script=for_script, link=lambda name: Markup(quote(name)))
     return made
 
 

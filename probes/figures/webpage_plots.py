@@ -12,6 +12,7 @@ Contract
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -43,21 +44,13 @@ _FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": INK}
 
 def draw(figure: Figure) -> go.Figure:
     """Draw a description; the layout holds no title, which belongs to the page around it."""
-    match figure:
-        case Heatmap():
-            drawn = _heatmap(figure)
-        case Scatter():
-            drawn = _scatter(figure)
-        case Lines():
-            drawn = _lines(figure)
-        case Bars():
-            drawn = _bars(figure)
-        case _:
-            raise InvalidInput(
-                f"plotly cannot draw a {type(figure).__name__}: expected a Heatmap, Scatter, Lines "
-                "or Bars. A table is a page of HTML: to_html(figure, path)."
-            )
-    return drawn.update_layout(
+    kinds = {Heatmap: _heatmap, Scatter: _scatter, Lines: _lines, Bars: _bars}
+    if type(figure) not in kinds:
+        raise InvalidInput(
+            f"plotly cannot draw a {type(figure).__name__}: expected a Heatmap, Scatter, Lines or "
+            "Bars. A table is a page of HTML: to_html(figure, path)."
+        )
+    return kinds[type(figure)](figure).update_layout(
         template="none",
         font=_FONT,
         paper_bgcolor="white",
@@ -87,16 +80,10 @@ def _axis(label: str, **options: Any) -> dict[str, Any]:
 
 def _legend(entries: int) -> dict[str, Any]:
     """Legend in a row above the plot, or in a column at its right when it is long."""
-    if entries <= 6:
-        return {
-            "orientation": "h",
-            "traceorder": "normal",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1.02,
-            "yanchor": "bottom",
-        }
-    return {"x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top"}
+    if entries > 6:
+        return {"x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top"}
+    above = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
+    return {"orientation": "h", "traceorder": "normal", **above}
 
 
 # Heat maps -------------------------------------------------------------------------------------
@@ -199,9 +186,8 @@ def _range(values: Sequence[float], with_zero: bool) -> list[float]:
 
 def names_left_out(drawn: go.Figure) -> str:
     """Say how many names of a drawn scatter had no room; nothing where all are shown."""
-    traces = drawn.to_plotly_json()["data"]
-    named = [trace["text"] for trace in traces if trace.get("mode") == "markers+text"]
-    texts = [text for trace in named for text in trace]
+    named = drawn.select_traces(selector={"type": "scatter", "mode": "markers+text"})
+    texts = [text for trace in named for text in trace.text]  # type: ignore[reportAttributeAccessIssue]
     missing = texts.count("")
     if not missing:
         return ""
@@ -228,19 +214,14 @@ def _lines(figure: Lines) -> go.Figure:
 
     heights = [panel.height for panel in figure.panels]
     drawn = make_subplots(
-        rows=len(heights),
-        cols=1,
-        shared_xaxes=True,
-        row_heights=heights,
-        vertical_spacing=0.08,
+        rows=len(heights), shared_xaxes=True, row_heights=heights, vertical_spacing=0.08
     )
     named: set[tuple[str, str]] = set()  # a line that goes on in the next panel is named once
     for row, panel in enumerate(figure.panels, start=1):
         for index, line in enumerate(panel.lines):
             color = line_color(panel, index)
-            is_new = (line.name, color) not in named
-            named.add((line.name, color))
-            _band(drawn, line, color, row)
+            if line.low is not None:
+                drawn.add_scatter(**_band(line), fillcolor=_translucent(color), row=row, col=1)
             drawn.add_scatter(
                 x=list(line.x),
                 y=list(line.y),
@@ -250,24 +231,20 @@ def _lines(figure: Lines) -> go.Figure:
                 marker={"symbol": _SYMBOLS[index % N_MARKERS], "size": 7},
                 hovertext=[_about_point(figure, line, point) for point in range(len(line.x))],
                 hoverinfo="text",
-                showlegend=len(panel.lines) > 1 and is_new,
+                showlegend=len(panel.lines) > 1 and (line.name, color) not in named,
                 connectgaps=False,
                 row=row,
                 col=1,
             )
+            named.add((line.name, color))
         if panel.level is not None:
             _level(drawn, panel, panel.level, row)
         drawn.update_yaxes(_axis(panel.y_label, **_ends(panel)), row=row, col=1)
         drawn.update_xaxes(_axis("", showgrid=False, **_ticks(figure)), row=row, col=1)
     if figure.mark is not None:
         drawn.add_vline(x=figure.mark, line=_DASHED)
-        drawn.add_scatter(
-            x=[None],
-            y=[None],
-            mode="lines",
-            line=_DASHED,
-            name=for_plotly(figure.mark_label),
-        )
+        name = for_plotly(figure.mark_label)
+        drawn.add_scatter(x=[None], y=[None], mode="lines", line=_DASHED, name=name)
     drawn.update_xaxes(title_text=for_plotly(figure.x_label), row=len(heights), col=1)
     return drawn.update_layout(
         width=960, height=int(160 + 300 * sum(heights)), margin={"t": 60}, legend=_legend(3)
@@ -315,30 +292,19 @@ def _level(drawn: go.Figure, panel: Panel, level: float, row: int) -> None:
     )
 
 
-def _band(drawn: go.Figure, line: Line, color: str, row: int) -> None:
-    """Fill between the edges, one polygon per stretch without a gap."""
-    if line.low is None or line.high is None:
-        return
-    stretch: list[tuple[float, float, float]] = []
-    edges = [*zip(line.x, line.low, line.high, strict=True), (0.0, None, None)]
-    for x, low, high in edges:
-        if low is not None and high is not None:
-            stretch.append((x, low, high))
-            continue
-        if stretch:
-            there, back = stretch, stretch[::-1]
-            drawn.add_scatter(
-                x=[point[0] for point in there] + [point[0] for point in back],
-                y=[point[2] for point in there] + [point[1] for point in back],
-                fill="toself",
-                fillcolor=_translucent(color),
-                mode="none",
-                hoverinfo="skip",
-                showlegend=False,
-                row=row,
-                col=1,
-            )
-        stretch = []
+def _band(line: Line) -> dict[str, Any]:
+    """Give the trace that fills the space between the edges, a polygon per stretch."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    edges = zip(line.x, line.low or (), line.high or (), strict=False)
+    for is_gap, stretch in groupby(edges, key=lambda edge: None in edge):
+        if not is_gap:
+            there = list(stretch)
+            # There along the upper edge, back along the lower; None ends the polygon.
+            x += [at for at, _, _ in there] + [at for at, _, _ in there[::-1]] + [None]
+            y += [high for _, _, high in there] + [low for _, low, _ in there[::-1]] + [None]
+    look = {"fill": "toself", "mode": "none", "hoverinfo": "skip", "showlegend": False}
+    return {"x": x, "y": y, **look}
 
 
 def _translucent(color: str) -> str:
@@ -357,37 +323,43 @@ def _about_point(figure: Lines, line: Line, point: int) -> str:
 
 def _bars(figure: Bars) -> go.Figure:
     names = _safe(figure.categories)
-    between = [
-        "" if ends is None else f" [{ends[0]:.4g}, {ends[1]:.4g}]"
-        for ends in figure.intervals or [None] * len(names)
-    ]
+    intervals = figure.intervals or (None,) * len(names)
+    between = ["" if it is None else f" [{it[0]:.4g}, {it[1]:.4g}]" for it in intervals]
+
+    def across(words: Sequence[Any], numbers: Sequence[Any]) -> dict[str, Any]:
+        x, y = (numbers, words) if figure.horizontal else (words, numbers)
+        return {"x": list(x), "y": list(y)}
+
+    def about(what: str, values: Sequence[float], beside: Sequence[str]) -> list[str]:
+        rows = zip(names, values, beside, strict=True)
+        return [f"<b>{name}</b><br>{for_plotly(what)}: {it:.4g}{more}" for name, it, more in rows]
+
     drawn = go.Figure()
     for part, color in zip(figure.parts, bar_colors(figure), strict=True):
-        values = list(part.values)
         drawn.add_bar(
-            x=values if figure.horizontal else names,
-            y=names if figure.horizontal else values,
+            **across(names, part.values),
             orientation="h" if figure.horizontal else "v",
             name=for_plotly(part.name),
             marker={"color": color, "line": {"width": 0}},
-            hovertext=[
-                f"<b>{name}</b><br>{for_plotly(part.name)}: {value:.4g}{interval}"
-                for name, value, interval in zip(names, values, between, strict=True)
-            ],
+            hovertext=about(part.name, part.values, between),
             hoverinfo="text",
         )
-    _intervals(figure, names, drawn)
+    if figure.intervals is not None:
+        ends = [
+            (name, end)
+            for name, it in zip(names, intervals, strict=True)
+            if it
+            for end in (*it, None)
+        ]  # None ends the line of one bar
+        look = {"mode": "lines", "line": {"color": INK, "width": 1.5}, "hoverinfo": "skip"}
+        drawn.add_scatter(**across(*zip(*ends, strict=True)), showlegend=False, **look)
     if figure.line is not None:
         drawn.add_scatter(
-            x=names,
-            y=list(figure.line),
+            **across(names, figure.line),
             name=for_plotly(figure.line_name),
             mode="lines+markers",
             line={"color": CATEGORIES[5], "width": 2},
-            hovertext=[
-                f"<b>{name}</b><br>{for_plotly(figure.line_name)}: {value:.4g}"
-                for name, value in zip(names, figure.line, strict=True)
-            ],
+            hovertext=about(figure.line_name, figure.line, [""] * len(names)),
             hoverinfo="text",
         )
     words = _axis(figure.category_label, type="category", dtick=1, showgrid=False)
@@ -401,18 +373,3 @@ def _bars(figure: Bars) -> go.Figure:
     return drawn.update_layout(
         barmode="stack", margin={"t": 60}, legend=_legend(len(figure.parts) + 1), **extent  # type: ignore
     )  # fmt: skip
-
-
-def _intervals(figure: Bars, names: Sequence[str], drawn: go.Figure) -> None:
-    """Draw every interval as a line of its own over its bar."""
-    for name, interval in zip(names, figure.intervals or (), strict=False):
-        if interval is not None:
-            ends, bar = list(interval), [name, name]
-            drawn.add_scatter(
-                x=ends if figure.horizontal else bar,
-                y=bar if figure.horizontal else ends,
-                mode="lines",
-                line={"color": INK, "width": 1.5},
-                hoverinfo="skip",
-                showlegend=False,
-            )

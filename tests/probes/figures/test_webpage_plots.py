@@ -60,10 +60,10 @@ def test_intervals_are_lines_over_their_bars_in_both(horizontal):
     drawn = [lines.get_segments()[0] for lines in axes.collections]
     assert [tuple(ends[:, along]) for ends in drawn] == [(0.1, 0.6), (-0.3, 0.3)]
     assert [tuple(ends[:, 1 - along]) for ends in drawn] == [(0, 0), (2, 2)]
-    bars, *lines = traces_in(webpage.render(figure))
-    value, place = ("x", "y") if horizontal else ("y", "x")
-    assert [line[value] for line in lines] == [[0.1, 0.6], [-0.3, 0.3]]
-    assert [line[place] for line in lines] == [["a", "a"], ["c", "c"]]
+    bars, lines = traces_in(webpage.render(figure))
+    value, bar = ("x", "y") if horizontal else ("y", "x")
+    assert lines[value] == [0.1, 0.6, None, -0.3, 0.3, None]
+    assert lines[bar] == ["a", "a", "a", "c", "c", "c"]
     assert "[0.1, 0.6]" in bars["hovertext"][0]
     assert "[" not in bars["hovertext"][1]
 
