@@ -78,6 +78,8 @@ class NotMeasured(Result):
 
 
 ResultT = TypeVar("ResultT", bound=Result)
+_BESIDE = {"experiment", "question", "seconds", "rows", "paragraph", "limits"}
+"""What stands beside the fields of a result in its file."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,10 @@ class Experiment(Generic[ResultT]):
         """
         from pydantic import TypeAdapter, ValidationError
 
+        if [content[field] for field in content.keys() - _BESIDE] == [None]:
+            # What earlier versions left where a run had too little: one empty field, and words.
+            name, _, why = content["paragraph"].removesuffix(".").partition(": ")
+            return NotMeasured(name, why)
         kind = NotMeasured if "not_measured" in content else self.result
         try:
             return TypeAdapter(kind).validate_python(dict(content))

@@ -8,7 +8,7 @@ from typing import Any
 
 from probes.report.scorecard import FILE as SCORECARD
 from probes.report.scorecard import in_short
-from probes.runs.folder import Run, has_failed
+from probes.runs.folder import Run
 from probes.storage import read_json, write_json
 
 Row = tuple[str, str]
@@ -27,21 +27,19 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
         stages = sorted(path.stem for path in run.record_path("any").parent.glob("*.json"))
     records = {stage: run.record(stage) for stage in stages}
     done = {
-        name: record
-        for name, record in records.items()
-        if record and (record["complete"] or has_failed(record))
+        name: record for name, record in records.items() if record is not None and record.has_ended
     }
     summary: dict[str, Any] = {
         "output_dir": str(run.root),
-        "seconds": {name: record["seconds"] for name, record in done.items()},
+        "seconds": {name: record.seconds for name, record in done.items()},
     }
     for stage, key in (("generate-stories", "stories"), ("generate-neutral", "neutral")):
         if stage in done:
             kept = ("accepted", "requested", "missing", "rejected", "rejected_by_reason")
             more = ("first_attempt_leak_share", "trimmed", "duplicates")
-            summary[key] = {name: done[stage]["counts"][name] for name in (*kept, *more)}
+            summary[key] = {name: done[stage].counts[name] for name in (*kept, *more)}
     if stories := summary.get("stories"):
-        by_emotion = done["generate-stories"]["counts"]["emotions"].values()
+        by_emotion = done["generate-stories"].counts["emotions"].values()
         stories |= {
             "fewest": min((found["accepted"] for found in by_emotion), default=0),
             "topics": len({cell.topic for cell in run.story_cells}),
@@ -52,13 +50,13 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
         keys = ("model", "fingerprint", "dtype", "backend", "n_layers")
         summary["subject"] = {key: index[key] for key in keys}
     if "compute-vectors" in done:
-        target = done["compute-vectors"]["counts"]["target_layer"]
+        target = done["compute-vectors"].counts["target_layer"]
         summary["subject"] |= {
             "target_layer": target["layer"],
             "target_layer_rule": target["rule"],
         }
     if "analyze" in done:
-        counts = done["analyze"]["counts"]
+        counts = done["analyze"].counts
         summary |= {"layer": counts["layer"], **counts["ratings"], "kmeans": counts["kmeans"]}
         layers = read_json(run.root / "analysis" / "layers.json")
         summary["umap"] = read_json(run.root / "analysis" / "geometry.json")["umap"] is not None
@@ -68,18 +66,18 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
                 for layer, match in zip(layers["layers"], layers[scale], strict=True)
             }
     if "logit-lens" in done:
-        counts = done["logit-lens"]["counts"]
+        counts = done["logit-lens"].counts
         summary["logit_lens"] = {key: counts[key] for key in counts if key != "files"}
     if "validate" in done:
         results = {
             name: read_json(run.root / f"analysis/{name.replace('-', '_')}.json")
-            for name in done["validate"]["counts"]["experiments"]
+            for name in done["validate"].counts["experiments"]
         }
         summary["experiments"] = {
             name: {key: result[key] for key in ("rows", "limits", "seconds")}
             for name, result in results.items()
         }
-        summary["failed"] = done["validate"]["counts"]["failed"]
+        summary["failed"] = done["validate"].counts["failed"]
         if (run.root / SCORECARD).is_file():
             summary["scorecard"] = read_json(run.root / SCORECARD)["lines"]
     return summary

@@ -14,12 +14,12 @@ from probes.storage import read_json
 
 def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  # noqa: ARG001
     """Every figure as PNG and HTML; leaves ``figures/``."""
-    record = run.record("generate-stories") or {}
+    record = run.record("generate-stories")
     analysis = {
         "geometry": read_json(run.root / GEOMETRY),
         "layers": read_json(run.root / LAYERS),
         "lens": read_json(run.root / LENS),
-        "counts": record["counts"],
+        "counts": record and record.counts,
     }
     described = figures.figures_of(analysis)
     for experiment in EXPERIMENTS:

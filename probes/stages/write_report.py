@@ -41,12 +41,12 @@ def gather(materials: Materials) -> Contents:
     """Read what the earlier stages left, and score a few stories token by token."""
     run = materials.run
     summary = summarize(run, NAMES)
-    counts = (run.record("generate-stories") or {})["counts"]
+    written = run.record("generate-stories")
     analysis = {
         "geometry": read_json(run.root / GEOMETRY),
         "layers": read_json(run.root / LAYERS),
         "lens": read_json(run.root / LENS),
-        "counts": counts,
+        "counts": written and written.counts,
     }
     results = {
         entry.name: read_json(run.root / entry.file)

@@ -4,7 +4,7 @@ With c[s, e] the cosine of message s with the vector of emotion e, and o(s) its 
 
 1. contrast(s) = c[s, o(s)] - mean over the battery's other emotions of c[s, e]
 2. rank(s) = 1 + how many of *all* emotions have a larger cosine than o(s)
-3. p: how often as large a mean of c[s, pi(o(s))] when the battery's emotions are dealt out anew;
+3. p: how often as large a mean of c[s, pi(o(s))] when the battery's emotions are permuted;
    and the same when they change places only within pleasant and within unpleasant ones, so that
    telling pleasant from unpleasant is no longer enough.
 
@@ -15,8 +15,7 @@ Contract: pure; a battery holds one message for each of its emotions.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from einops import rearrange, reduce
@@ -24,8 +23,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.analysis.statistics import permutation_p_value
-from probes.experiments.steering.nulls import mean_interval
+from probes.analysis.findings import Estimate
+from probes.analysis.resampling import permutation_p_value, permute_within
+from probes.experiments.steering.nulls import Resampling, mean_interval
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,10 @@ class Battery:
     p: float
     p_within: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
+    @property
+    def estimate(self) -> Estimate:
+        """The contrast with its interval."""
+        return Estimate(self.contrast, *self.contrast_interval)
 
 
 def judge(
@@ -79,6 +80,7 @@ def judge(
     sides: Sequence[int],
     *,
     n_permutations: int,
+    n_bootstrap: int,
     seed: int,
 ) -> Battery:
     """Judge one battery.
@@ -91,6 +93,8 @@ def judge(
         Column of each message's own emotion.
     sides
         Group of each message's own emotion: pleasant, unpleasant, neither.
+    n_permutations, n_bootstrap
+        Behind every p-value and behind every interval.
 
     Raises
     ------
@@ -101,7 +105,7 @@ def judge(
         raise InvalidInput(
             f"a battery: expected two or more messages, each of its own emotion, got {own}."
         )
-    n = len(own)
+    n, resampling = len(own), Resampling(n_bootstrap, seed)
     square = cosine.double()[:, list(own)]
     diagonal = square.diagonal()
     other = (square.sum(dim=1) - diagonal) / (n - 1)
@@ -113,13 +117,13 @@ def judge(
     return Battery(
         n=n,
         own=float(diagonal.mean()),
-        own_interval=mean_interval(diagonal, seed),
+        own_interval=mean_interval(diagonal, resampling),
         other=float(other.mean()),
         contrast=float((diagonal - other).mean()),
-        contrast_interval=mean_interval(_column_free(square), seed),
+        contrast_interval=mean_interval(_column_free(square), resampling),
         ranks=ranks.tolist(),
         mean_rank=float(ranks.double().mean()),
-        mean_rank_interval=mean_interval(ranks.double(), seed),
+        mean_rank_interval=mean_interval(ranks.double(), resampling),
         chance_rank=(cosine.shape[1] + 1) / 2,
         top_1=int((ranks <= 1).sum()),
         top_3=int((ranks <= 3).sum()),
@@ -138,18 +142,19 @@ def _column_free(square: Float[Tensor, "message emotion"]) -> Float[Tensor, "mes
     return own - (level.sum(dim=1) - own) / (len(square) - 1)
 
 
-def deal_within(
+def permute_in_groups(
     groups: Sequence[int], n_permutations: int, seed: int
 ) -> Int[Tensor, "permutation message"]:
     """Permutations that move nothing from one group to another."""
     generator = torch.Generator().manual_seed(seed)
     group = torch.tensor(groups)
-    dealt = rearrange(torch.arange(len(groups)), "message -> 1 message").repeat(n_permutations, 1)
+    order = torch.empty(n_permutations, len(groups), dtype=torch.long)
     for name in sorted(set(groups)):
         members = (group == name).nonzero()[:, 0]
-        keys = torch.rand(n_permutations, len(members), generator=generator)
-        dealt[:, members] = members[keys.argsort(dim=1)]
-    return dealt
+        order[:, members] = permute_within(
+            members, None, n_permutations, generator, keys=torch.float32
+        )
+    return order
 
 
 def _p_value(
@@ -158,8 +163,8 @@ def _p_value(
     n_permutations: int,
     seed: int,
 ) -> float:
-    dealt = deal_within(groups, n_permutations, seed)
+    order = permute_in_groups(groups, n_permutations, seed)
     null = reduce(
-        square[torch.arange(len(square)), dealt], "permutation message -> permutation", "mean"
+        square[torch.arange(len(square)), order], "permutation message -> permutation", "mean"
     )
     return permutation_p_value(float(square.diagonal().mean()), null, "greater")
