@@ -11,10 +11,11 @@ from hooks.errors import InvalidInput
 from probes.commands import Export as Flags
 from probes.commands.call import Call
 from probes.commands.terminal import Terminal, file_size
-from probes.export.formats import FORMATS, Choice, Export, choose
+from probes.export import hub
+from probes.export.formats import FORMATS, ExportChoice, ExportFiles, choose
 from probes.export.source import Source, find_source
 from probes.storage import write_bytes
-from probes.vectors import hub
+from probes.vectors.hub import check_repo
 
 
 def main(call: Call[Flags]) -> int:
@@ -49,7 +50,7 @@ def _check(flags: Flags, words: list[str]) -> None:
             f"--to=gguf, got {' '.join(words) or 'none'}."
         )
     if flags.repo is not None:
-        hub.check_repo(flags.repo)
+        check_repo(flags.repo)
     elif flags.to == "hub" and not flags.dry_run:
         raise InvalidInput(
             "export --to=hub: expected --repo=user/name, where vectors (a model) and corpus (a "
@@ -57,7 +58,7 @@ def _check(flags: Flags, words: list[str]) -> None:
         )
 
 
-def _show(export: Export, folder: Path, terminal: Terminal, *, dry_run: bool) -> None:
+def _show(export: ExportFiles, folder: Path, terminal: Terminal, *, dry_run: bool) -> None:
     rows = [(name, file_size(len(content))) for name, content in export.files.items()]
     rows.append(("together", file_size(sum(map(len, export.files.values())))))
     terminal.table("what would be written" if dry_run else "written", rows)
@@ -81,8 +82,8 @@ def _show(export: Export, folder: Path, terminal: Terminal, *, dry_run: bool) ->
 def _push(
     source: Source,
     folder: Path,
-    export: Export,
-    choice: Choice,
+    export: ExportFiles,
+    choice: ExportChoice,
     terminal: Terminal,
     *,
     public: bool,

@@ -17,9 +17,10 @@ import yaml
 
 from hooks.errors import DataError
 from hooks.models.local_files import public_name
-from probes.export.card import dataset_card, model_card, plain
+from probes.export.card import dataset_card, model_card
 from probes.export.parquet_files import texts_parquet
 from probes.export.source import Source
+from probes.report.markdown import escape
 from probes.vectors.emotion_vectors import FILE_NAME
 
 PICTURE = "pca_scatter.png"
@@ -53,14 +54,8 @@ def _files(source: Source, repo: str) -> dict[str, bytes]:
     shared = dataclasses.replace(
         vectors, provenance=dataclasses.replace(provenance, model=public_name(provenance.model))
     )
-    card = model_card(
-        record,
-        summary,
-        provenance,
-        repo=repo,
-        dataset=bool(kinds),
-        picture=picture.is_file(),
-    )
+    made = (record, summary, provenance)
+    card = model_card(*made, repo=repo, dataset=bool(kinds), picture=picture.is_file())
     files = {
         "model/README.md": _without_folders(card, record["config"]).encode(),
         f"model/{FILE_NAME}": shared.to_bytes(),
@@ -70,7 +65,7 @@ def _files(source: Source, repo: str) -> dict[str, bytes]:
         files[f"model/{PICTURE}"] = picture.read_bytes()
     if kinds:
         counts = {kind: len(rows) for kind, rows in kinds.items()}
-        told = dataset_card(record, summary, provenance, repo=repo, counts=counts)
+        told = dataset_card(*made, repo=repo, counts=counts)
         files["dataset/README.md"] = _without_folders(told, record["config"]).encode()
         for kind, rows in kinds.items():
             files[f"dataset/{kind}.parquet"] = texts_parquet(rows, emotion=kind == "stories")
@@ -82,9 +77,8 @@ def _without_folders(text: str, config: Mapping[str, Any]) -> str:
     names = (config["model"]["name"], config["writer"]["name"], *config["corpus"].values())
     for name in (*names, config["output_dir"]):
         if name is not None and public_name(name) != name:
-            text = text.replace(plain(name), plain(public_name(name))).replace(
-                name, public_name(name)
-            )
+            shown = public_name(name)
+            text = text.replace(escape(name), escape(shown)).replace(name, shown)
     return text
 
 

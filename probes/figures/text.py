@@ -1,4 +1,4 @@
-r"""Text as data, made safe for the two things that draw it.
+r"""Text as data, made safe for the two things that draw it; and numbers as papers write them.
 
 Emotions, topics and tokens may contain anything: markup, dollar signs, control characters,
 scripts that no font here has. All of it must appear as text.
@@ -7,7 +7,7 @@ Contract
 --------
 * `visible` writes characters that have no shape of their own (control, format, surrogate,
   private) as escapes: a line feed becomes the two characters ``\n``.
-* `for_page` escapes HTML. `for_plotly` also hides dollar signs from MathJax.
+* `for_plotly` escapes HTML and hides dollar signs from MathJax; pages escape by themselves.
 * `shorten` cuts; it is used in the PNG only, where space is fixed.
 * What a font can draw is known by the PNG side alone.
 """
@@ -29,11 +29,6 @@ def visible(text: str) -> str:
     )
 
 
-def for_page(text: str) -> str:
-    """Text for the body or an attribute of an HTML page."""
-    return html.escape(visible(text))
-
-
 def for_plotly(text: str) -> str:
     """Text for a label of plotly, which reads a subset of HTML and, with MathJax around, TeX."""
     return html.escape(visible(text), quote=False).replace("$", "&#36;")
@@ -42,3 +37,13 @@ def for_plotly(text: str) -> str:
 def shorten(text: str, length: int = 32) -> str:
     """Cut a label to at most `length` characters, with an ellipsis in place of the rest."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def correlation(value: float) -> str:
+    """Write a correlation the way papers do: two decimals, no leading zero."""
+    return f"{value:.2f}".replace("0.", ".", 1)
+
+
+def share(value: float) -> str:
+    """Write a fraction as a whole percentage."""
+    return f"{value:.0%}"

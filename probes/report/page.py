@@ -7,23 +7,16 @@
 
 Contract
 --------
-* Jinja escapes every value; characters without a shape are written as escapes (`figures.text`).
-* JSON cannot end the element it stands in: ``<``, ``>`` and ``&`` are written as escapes.
+* Every value is escaped, and no JSON can end the element it stands in (`figures.pages`).
 * The same contents give the same bytes under the same plotly.
 """
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from probes.figures import palette
+from probes.figures import pages, palette
 from probes.figures.description import Bars, Figure, Heatmap, Lines, Scatter, TokenTable
 from probes.figures.text import visible
 from probes.report.contents import Contents, HeatedStory
@@ -46,24 +39,24 @@ _MAP_COLORS = {
 
 def render(contents: Contents) -> str:
     """Write the page."""
-    scripts = {"plotly": _plotly(), "report": _resource("report.js")}
-    policy = " ".join(f"'sha256-{_digest(script)}'" for script in scripts.values())
+    scripts = {"plotly": _plotly(), "report": pages.resource("probes.report", "report.js")}
+    policy = " ".join(f"'sha256-{pages.digest(script)}'" for script in scripts.values())
     figures = dict(contents.pictures)
     for trial in contents.all_trials:
         figures |= {f"{trial.name}-{it.name}": it.figure for it in trial.pictures}
     drawn = {name: it for name, it in figures.items() if name not in _IN_THE_MAP and not _text(it)}
     return (
-        _environment()
+        pages.environment("probes.report")
         .get_template("report.html")
         .render(
             contents=contents,
             is_table=_text,
             heat=_heat(contents.stories),
-            style=Markup(_resource("report.css")),
+            style=Markup(pages.resource("probes.report", "report.css")),
             scripts={name: Markup(script) for name, script in scripts.items()},
             policy=Markup(policy),
-            map=for_script({**_visible(contents.map), "colors": _MAP_COLORS}),
-            plots=for_script({name: plot(figure) for name, figure in drawn.items()}),
+            map=pages.for_script(_short({**_visible(contents.map), "colors": _MAP_COLORS})),
+            plots=pages.for_script(_short({name: plot(it) for name, it in drawn.items()})),
         )
     )
 
@@ -71,14 +64,6 @@ def render(contents: Contents) -> str:
 def _text(figure: Figure) -> bool:
     """Whether a figure is written in HTML rather than drawn."""
     return isinstance(figure, TokenTable)
-
-
-def for_script(value: Any) -> Markup:
-    """JSON for a script element."""
-    text = json.dumps(_short(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
 
 
 def plot(figure: Figure) -> dict[str, Any]:
@@ -152,35 +137,8 @@ def _visible(value: Any) -> Any:
     return value
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("probes.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if type(value) is str else value,
-    )
-    environment.filters["running"] = _running
-    return environment
-
-
-def _running(text: str) -> Markup:
-    """Text that keeps its line breaks."""
-    return Markup("\n").join(visible(line) for line in text.split("\n"))
-
-
-def _resource(name: str) -> str:
-    return (files("probes.report") / "templates" / name).read_text(encoding="utf-8")
-
-
 def _plotly() -> str:
     from plotly.offline import get_plotlyjs
 
     # As an HTML parser reads it: a digest is over what the element holds.
     return get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

@@ -1,6 +1,6 @@
 """Tokens in color: every text stays a text, every token says its emotions."""
 
-import re
+import dataclasses
 from html.parser import HTMLParser
 
 import pytest
@@ -8,6 +8,7 @@ import torch
 
 from probes.texts.app import pictures
 from probes.texts.app.microscope import Reading
+from probes.texts.app.pictures import Look
 from probes.texts.dialogue import ASSISTANT, USER, Turn
 
 EMOTIONS = ["sad", "<b>'happy'</b>", '"><img src=x onerror=alert(1)>']
@@ -20,7 +21,7 @@ class Spans(HTMLParser):
         super().__init__()
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.words = ""
-        self.feed(source)
+        self.feed(str(source))
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
@@ -30,66 +31,61 @@ class Spans(HTMLParser):
 
     @property
     def tokens(self) -> list[dict[str, str | None]]:
-        return [values for tag, values in self.tags if values.get("class") == "token"]
+        spans = [values for tag, values in self.tags if tag == "span"]
+        return [values for values in spans if "data-score" in values]
 
 
-def reading(tokens: list[str], turn: list[int], scores: list[list[float]]) -> Reading:
-    return Reading(tokens, turn, torch.tensor(scores)[None])
+def look(tokens, turn, scores, emotion=0, emotions=("sad",)) -> Look:
+    return Look(Reading(tokens, turn, torch.tensor(scores)[None]), 0, emotion, list(emotions), "m")
 
 
 def test_hostile_tokens_and_names_stay_text():
     tokens = ["<script>alert(1)</script>", "&amp;", "\n", '"><b>']
-    found = Spans(
-        pictures.colored_tokens(reading(tokens, [0] * 4, [[0.1, 0.2, 0.3]] * 4), 0, 1, EMOTIONS)
-    )
-    assert {tag for tag, _ in found.tags} == {"p", "span", "br"}
-    assert found.words.startswith('<script>alert(1)</script>&amp;"><b>')
-    for token in found.tokens:
+    read = look(tokens, [0] * 4, [[0.1, 0.2, 0.3]] * 4, 1, EMOTIONS)
+    spans = Spans(pictures.colored_tokens(read))
+    assert {tag for tag, _ in spans.tags} == {"p", "span"}
+    assert spans.words.startswith("".join(tokens))
+    for token in spans.tokens:
         assert set(token) == {"class", "tabindex", "data-score", "title", "style"}
         assert "onerror=alert(1)> +0.30" in (token["title"] or "")
 
 
 def test_a_token_says_itself_its_score_and_its_highest_emotions():
-    found = Spans(
-        pictures.colored_tokens(reading([" rain"], [0], [[-0.5, 0.25, 0.0]]), 0, 0, ["a", "b", "c"])
-    )
-    assert found.tokens[0]["title"] == "“rain”  a -0.500; highest: b +0.25, c +0.00, a -0.50"
+    read = look([" rain"], [0], [[-0.5, 0.25, 0.0]], emotions="abc")
+    spans = Spans(pictures.colored_tokens(read))
+    assert spans.tokens[0]["title"] == "“rain”  a -0.500; highest: b +0.25, c +0.00, a -0.50"
 
 
 def test_color_follows_sign_and_strength_and_turns_compare():
-    read = reading(["a", "b", "c", "mark"], [0, 0, 1, -1], [[0.1], [-0.2], [0.4], [9.0]])
-    first = Spans(pictures.colored_tokens(read, 0, 0, ["sad"], turn=0)).tokens
-    second = Spans(pictures.colored_tokens(read, 0, 0, ["sad"], turn=1)).tokens
-    assert [token["style"] for token in (*first, *second)] == [
-        "background:rgba(230,97,1,0.188)",
-        "background:rgba(33,102,172,0.375)",
-        "background:rgba(230,97,1,0.750)",
+    read = look(["a", "b", "c", "mark"], [0, 0, 1, -1], [[0.1], [-0.2], [0.4], [9.0]])
+    first = Spans(pictures.colored_tokens(read, turn=0)).tokens
+    second = Spans(pictures.colored_tokens(read, turn=1)).tokens
+    assert [(token["class"], token["style"]) for token in (*first, *second)] == [
+        ("token toward", "--share:0.250"),
+        ("token away", "--share:0.500"),
+        ("token toward", "--share:1.000"),
     ]
 
 
 def test_the_key_of_the_colors_says_the_scores_at_its_ends():
-    read = reading(["a", "b", "mark"], [0, 1, -1], [[0.1, 0.9], [-0.2396, 0.9], [9.0, 9.0]])
-    key = Spans(pictures.color_key(read, 0, 0, EMOTIONS[:0:-1]))
+    scores = [[0.1, 0.9], [-0.2396, 0.9], [9.0, 9.0]]
+    read = look(["a", "b", "mark"], [0, 1, -1], scores, emotions=EMOTIONS[:0:-1])
+    key = Spans(pictures.color_key(read))
     assert key.words == f"{EMOTIONS[2]} -0.240  +0.240"
     assert [tag for tag, _ in key.tags] == ["p", "span"]
-    ends = re.findall(r"rgba\([^)]*\)", key.tags[1][1]["style"] or "")
-    deepest = Spans(pictures.colored_tokens(read, 0, 0, EMOTIONS[1:], turn=1)).tokens[0]["style"]
-    assert deepest == f"background:{ends[0].removesuffix(')')}0)"
-    assert ends[-1] == "rgba(230,97,1,0.75)"
 
 
 def test_one_token_of_a_text_is_a_tab_stop_and_empty_ones_are_left_out():
-    read = reading(["é", "", "b", "c"], [0] * 4, [[0.1]] * 4)
-    found = Spans(pictures.colored_tokens(read, 0, 0, ["sad"])).tokens
-    assert [token["tabindex"] for token in found] == ["0", "-1", "-1"]
+    read = look(["é", "", "b", "c"], [0] * 4, [[0.1]] * 4)
+    tokens = Spans(pictures.colored_tokens(read)).tokens
+    assert [token["tabindex"] for token in tokens] == ["0", "-1", "-1"]
 
 
 def test_a_turn_without_tokens_has_no_emotions():
-    read = reading(["a"], [0], [[0.3, 0.1]])
-    assert pictures.top_emotions(read.of_turn(1, 0), ["sad", "happy"]) == []
-    assert pictures.top_emotions(read.of_turn(0, 0), ["sad", "happy"], 1) == [
-        ("sad", pytest.approx(0.3))
-    ]
+    read = look(["a"], [0], [[0.3, 0.1]], emotions=["sad", "happy"])
+    assert read.highest_of_turn(1) == ""
+    assert read.highest_of_turn(0) == "sad +0.30, happy +0.10"
+    assert read.highest(read.reading.scores[0, 0], n=1) == "sad +0.30"
 
 
 VALUES = [[0.1, 0.0, 0.2, 0.0, 0.0, 0.0], [0.1, 0.9, 0.2, 0.2, 0.1, 0.4]]
@@ -99,22 +95,23 @@ NAMES = ["calm", "sad", "proud", "bored", "kind", "tense"]
 
 
 def test_curves_of_a_conversation_show_the_selected_emotion_and_what_changes_most():
-    read = reading(["a", "b", "c"], [0, 1, 2], VALUES)
-    figure = pictures.conversation_curves(read, TURNS, 0, 0, NAMES, "m")
+    read = look(["a", "b", "c"], [0, 1, 2], VALUES, emotions=NAMES)
+    figure = pictures.conversation_curves(read, TURNS)
     lines = figure.panels[0].lines
     assert [line.name for line in lines] == ["calm", "sad", "tense", "proud", "bored"]
     assert lines[1].y == pytest.approx((0.0, 0.9, 0.0))
     assert lines[1].x == (1.0, 2.0, 3.0)
     assert "selected, calm;" in figure.caption
     assert figure.caption.endswith("that change most: sad, tense, proud, bored.")
-    other = pictures.conversation_curves(read, TURNS, 0, 2, NAMES, "m").panels[0].lines
+    proud = dataclasses.replace(read, emotion=2)
+    other = pictures.conversation_curves(proud, TURNS).panels[0].lines
     assert [line.name for line in other] == ["proud", "sad", "tense", "bored", "kind"]
 
 
 def test_the_caption_of_a_conversation_claims_no_change_and_no_others_where_there_are_none():
-    read = reading(["a"], [0], [[0.1, -0.9]])
-    figure = pictures.conversation_curves(read, TURNS[:1], 0, 0, NAMES[:2], "m")
+    read = look(["a"], [0], [[0.1, -0.9]], emotions=NAMES[:2])
+    figure = pictures.conversation_curves(read, TURNS[:1])
     assert figure.caption.endswith("calm; beside it the others that are farthest from 0: sad.")
-    alone = reading(["a"], [0], [[0.1]])
-    figure = pictures.conversation_curves(alone, TURNS[:1], 0, 0, NAMES[:1], "m")
+    alone = look(["a"], [0], [[0.1]], emotions=NAMES[:1])
+    figure = pictures.conversation_curves(alone, TURNS[:1])
     assert figure.caption.endswith("selected, calm.")
