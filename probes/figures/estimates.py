@@ -1,23 +1,15 @@
 """Estimates with their intervals, as bars and lines.
 
-Contract: what is not finite is refused by the description that the bars and lines go into.
+Contract: an estimate is anything with ``value``, ``low`` and ``high``, as
+`probes.analysis.findings.Estimate` is; ``low`` is None where it has no interval. What is not finite
+is refused by the description that the bars and lines go into.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from probes.figures.description import Line, Part
-
-
-@runtime_checkable
-class WithInterval(Protocol):
-    """A number and the ends of its interval, as `probes.analysis.findings.Estimate` is."""
-
-    value: float
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)
@@ -36,10 +28,10 @@ class Bar:
     ends: tuple[float, float] | None = None
 
 
-def bar_of(label: str, kind: str, estimate: Any, where: str = "") -> Bar:  # noqa: ARG001
+def bar_of(label: str, kind: str, estimate: Any) -> Bar:
     """Make a bar of an estimate."""
-    it = _as_estimate(estimate)
-    return Bar(label, kind, it.value, None if it.low is None else (it.low, it.high))
+    ends = None if estimate.low is None else (estimate.low, estimate.high)
+    return Bar(label, kind, estimate.value, ends)
 
 
 def bars_by_kind(
@@ -70,14 +62,8 @@ def bars_by_kind(
     }
 
 
-def line_of(name: str, x: tuple[float, ...], estimates: Iterable[Any], where: str = "") -> Line:  # noqa: ARG001
+def line_of(name: str, x: tuple[float, ...], estimates: Iterable[Any]) -> Line:
     """Make a line of estimates, with their intervals as its band."""
-    numbered = [_as_estimate(each) for each in estimates]
-    y, low, high = (
-        tuple(getattr(each, key) for each in numbered) for key in ("value", "low", "high")
-    )
+    each = [(estimate.value, estimate.low, estimate.high) for estimate in estimates]
+    y, low, high = zip(*each, strict=True)
     return Line(name=name, x=x, y=y, low=low, high=high)
-
-
-def _as_estimate(given: WithInterval | Mapping[str, Any]) -> Any:
-    return SimpleNamespace(**given) if isinstance(given, Mapping) else given
