@@ -10,12 +10,13 @@ Contract
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from probes.figures.description import Line, Part
 from probes.figures.reading import number, numbers
 
 
+@runtime_checkable
 class WithInterval(Protocol):
     """A number with an interval, as `probes.analysis.findings.Estimate` is."""
 

@@ -1,6 +1,6 @@
 """Confounds: what else than its emotion decides how high a story scores.
 
-1. Every story's score on its own emotion's vector, made on other topics (`holdout`).
+1. Every story's score on its own emotion's vector, made on other topics.
 2. The share of that score's variance among stories of one emotion that topic, length in tokens,
    narrator, writer and leaked words explain (`variance_explained`), over all emotions and in each.
 3. The share of the activations' norm and variance that a few dimensions hold, and the mean cosine
@@ -11,7 +11,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
 
 import torch
 from einops import rearrange, reduce
@@ -19,106 +19,227 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
+from probes.analysis.findings import SIGNIFICANT, Estimate, Finding
 from probes.analysis.held_out import held_out_scores
-from probes.analysis.variance_explained import TOPIC, adjusted_r2, variance_explained
-from probes.experiments.decoding.figures import explained_by_emotion, robust_bars
-from probes.experiments.decoding.robustness import (
-    STATISTICS,
-    headline_of,
-    own_choice,
-    sample_of,
-)
+from probes.analysis.variance_explained import TOPIC, Share, adjusted_r2, variance_explained
+from probes.experiments import Experiment, NotMeasured
+from probes.experiments.decoding.choice_table import STATISTICS, Line, choice_bars, spans, written
+from probes.experiments.decoding.robustness import Headline, choice_of_run, sample_of
+from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.experiments.decoding.story_traits import narrator, writers
-from probes.experiments.folds import MIN_TOPICS, TopicFolds
-from probes.experiments.legacy import Experiment, Measured
-from probes.experiments.wording import estimate, signed
+from probes.experiments.folds import TopicFolds
 from probes.figures import Figure
+from probes.figures.description import Heatmap
 from probes.runs.materials import Materials, Stories
 from probes.stimuli import leaks
 from probes.vectors.denoising import outlier_dimensions
 
 DIMENSIONS = (1, 5)
 """How many of the largest dimensions are reported, and dropped."""
+_NAME = "Confounds"
 _AS_IT_IS = "as it is"
+_PER_CELL = "activations were kept per cell"
+Columns = Float[Tensor, "row _column"]
 
 
-def measure(materials: Materials) -> Measured:
+@dataclass(frozen=True)
+class Tokens:
+    """The shortest, the mean and the longest story."""
+
+    low: float
+    mean: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the stories are like; texts are not looked at where activations were kept per cell."""
+
+    tokens: Tokens
+    narrators: Mapping[str, int] = field(default_factory=dict)
+    leaked: int = 0
+    writers: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Largest:
+    """Share of the squared norm and of the variance in the largest dimensions, and in any."""
+
+    norm: float
+    norm_dimensions: Sequence[int]
+    variance: float
+    variance_dimensions: Sequence[int]
+    even: float
+
+
+@dataclass(frozen=True)
+class Anisotropy:
+    """Mean cosine over all pairs of stories, as they are and less the mean story."""
+
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confounds(StoryResult):
+    """What explains the scores, and what is left without the largest dimensions.
+
+    Attributes
+    ----------
+    factors
+        Share of the variance by factor; `by_emotion` has adjusted R2 alone, where it is known.
+    missing
+        Why other factors have none.
+    dimensions
+        By how many of the largest.
+    robust
+        The run as it is, then every robust option.
+    """
+
+    n_permutations: int
+    factors: Mapping[str, Share]
+    by_emotion: Mapping[str, Mapping[str, float | None]]
+    missing: Mapping[str, str]
+    counts: Counts
+    d_model: int
+    dimensions: Mapping[str, Largest]
+    anisotropy: Anisotropy
+    robust: Sequence[Line]
+
+    def findings(self) -> list[Finding]:
+        """Say what each factor explains, and how far the statistics rest on few dimensions."""
+        explained = [
+            Finding(
+                f"score explained by {name}",
+                Estimate(share.value, share.low, share.high),
+                "described",
+                spec=".1%",
+                n=self.n,
+                p=share.p,
+                n_null=self.n_permutations,
+                note=f"{share.beyond:.1%} beyond the other factors",
+            )
+            for name, share in self.factors.items()
+        ]
+        without = "; ".join(f"{name}: {why}" for name, why in self.missing.items())
+        others = [Finding("score explained by others", None, "described", note=without)]
+        return [
+            *explained,
+            *(others if without else []),
+            Finding("range over robust options", None, "described", note=written(self.robust)),
+        ]
+
+    def paragraph(self) -> str:
+        """Tell what explains the scores, and what the activations are like."""
+        shares = [
+            f"{name} explains {finding.estimate:.1%} ({finding.p_value})"
+            for name, finding in zip(self.factors, self.findings(), strict=False)
+        ]
+        explained = "There are too few stories to tell what explains these scores."
+        if shares:
+            explained = (
+                "Of the variance of that score among stories of one emotion, "
+                f"{'; '.join(shares)} (adjusted R2: what says nothing scatters around zero)."
+            )
+        largest = "".join(
+            f" Dimension {it.norm_dimensions[0]} alone holds {it.norm:.1%} of the activations' "
+            f"squared norm, and no dimension more than {it.variance:.1%} of the variance among "
+            "stories."
+            for it in [self.dimensions.get("1")]
+            if it is not None
+        )
+        return (
+            "Every story was scored on its own emotion's vector, made on other topics. "
+            f"{explained}{largest} Two stories have a mean cosine of {self.anisotropy.before:.2f}, "
+            f"and of {self.anisotropy.after:.2f} once the mean is subtracted. With the largest "
+            "dimensions dropped, or all of one size, held-out accuracy ranges from "
+            f"{spans(self.robust)['accuracy']}."
+        )
+
+    def limits(self) -> list[str]:
+        """Say what makes scores incomparable, and what few dimensions carry."""
+        limits = [
+            f"{_NAME}: {name} explains {share.value:.1%} of an emotion's score among its own "
+            f"stories (p = {share.p:.2g}); scores of stories that differ in it are not comparable."
+            for name, share in self.factors.items()
+            if share.p <= SIGNIFICANT and share.low > 0
+        ]
+        if self.counts.leaked:
+            limits.append(
+                f"{_NAME}: {self.counts.leaked} of {self.n_rows} stories name their emotion or a "
+                "synonym."
+            )
+        limits += [
+            f"{_NAME}: with dimensions {line.name}, {STATISTICS[key]} falls by "
+            f"{-change.value:.2f}: part of it lives in few dimensions or in their scale."
+            for line in self.robust
+            for key, change in line.changes().items()
+            if change.value < 0
+        ]
+        if self.rows_are != "stories":
+            limits.append(f"{_NAME}: {_PER_CELL}, so only topic and mean length were tested.")
+        return limits
+
+    def figures(self) -> dict[str, Figure]:
+        """Describe what explains each emotion's score, and the robust options."""
+        robust: dict[str, Figure] = {
+            "robust_options": choice_bars(
+                self.robust,
+                title="Does the result rest on a few dimensions",
+                subtitle=self.subtitle,
+                caption="A bar far below the first of its kind: the statistic rests on the "
+                "dimensions that were dropped, or on their scale.",
+            )
+        }
+        return robust | ({"confounds_by_emotion": _by_emotion(self)} if self.factors else {})
+
+
+def measure(materials: Materials) -> Confounds | NotMeasured:
     """Explain the scores, then take away what could carry them."""
-    n_topics = len(materials.topics)
-    if n_topics < MIN_TOPICS:
-        why = f"Confounds: needs {MIN_TOPICS} topics or more, this run has {n_topics}."
-        return Measured({"factors": None}, [("confounds", "not measured: too few")], why, [why])
+    if (too_few := too_few_topics(_NAME, materials)) is not None:
+        return too_few
     folds = TopicFolds(materials, materials.config.validation.n_folds)
     stories = materials.stories(materials.layer)
-    factors, about = _factors(materials, stories)
+    factors, missing, counts = _factors(materials, stories)
     with materials.reporter.task("confounds", 3, "parts") as advance:
-        shares, by_emotion, missing = _shares(materials, folds, factors)
+        shares, by_emotion, unknown = _shares(materials, folds, factors)
         advance(1)
         dimensions, anisotropy = _dimensions(stories.mean), _anisotropy(stories.mean)
         advance(1)
         robust = _robust(materials, folds, stories)
         advance(1)
-    values = {
-        "model": materials.index["model"],
-        "layer": materials.layer,
-        "emotions": materials.emotions,
-        "n_rows": len(stories.emotion),
-        "rows_are": "cell means" if materials.index["per_cell"] else "stories",
-        "n_topics": n_topics,
-        "n_permutations": materials.config.validation.n_permutations,
-        "factors": shares,
-        "by_emotion": by_emotion,
-        "missing": {**about["missing"], **missing},
-        "counts": about["counts"],
-        "d_model": stories.mean.shape[1],
-        "dimensions": dimensions,
-        "anisotropy": anisotropy,
-        "robust": robust,
-    }
-    return Measured(values, _rows(values), _paragraph(values), _limits(values))
+    return Confounds(
+        **fields_of(materials),
+        n_permutations=materials.config.validation.n_permutations,
+        factors=shares,
+        by_emotion=by_emotion,
+        missing={**missing, **unknown},
+        counts=counts,
+        d_model=stories.mean.shape[1],
+        dimensions=dimensions,
+        anisotropy=anisotropy,
+        robust=robust,
+    )
 
 
-def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe what explains each emotion's score, and the robust options."""
-    if values["factors"] is None:
-        return {}
-    found: dict[str, Figure] = {"robust_options": robust_bars(values)}
-    if values["factors"]:
-        found["confounds_by_emotion"] = explained_by_emotion(values)
-    return found
-
-
-EXPERIMENT = Experiment(measure, figures)
+EXPERIMENT = Experiment(Confounds, measure)
 
 
 def _factors(
     materials: Materials, stories: Stories
-) -> tuple[dict[str, Float[Tensor, "row _column"]], dict[str, Any]]:
-    """Columns of every factor that this run has, and why it has no others."""
-    missing: dict[str, str] = {}
+) -> tuple[dict[str, Columns], dict[str, str], Counts]:
+    """Columns of every factor that this run has, why it has no others, and what was counted."""
     length = stories.n_tokens.double() / stories.n_texts
     factors = {"length": rearrange(length, "row -> row 1")}
-    counts: dict[str, Any] = {
-        "tokens": {
-            "low": float(length.min()),
-            "mean": float(length.mean()),
-            "high": float(length.max()),
-        }
-    }
+    tokens = Tokens(*(float(each) for each in (length.min(), length.mean(), length.max())))
     if materials.index["per_cell"]:
-        for name in ("narrator", "leaked words", "writer"):
-            missing[name] = "activations were kept per cell"
-        return factors, {"missing": missing, "counts": counts}
+        untold = ("narrator", "leaked words", "writer")
+        return factors, {name: _PER_CELL for name in untold}, Counts(tokens)
     texts = materials.texts(stories)
-    narrators = [narrator(text) for text in texts]
-    named = [materials.emotions[place] for place in stories.emotion.tolist()]
-    leaked = [bool(leaks(text, own)) for text, own in zip(texts, named, strict=True)]
-    by = writers(materials, stories)
-    counts |= {
-        "narrators": dict(sorted(Counter(narrators).items())),
-        "leaked": sum(leaked),
-        "writers": dict(sorted(Counter(by).items())),
-    }
+    narrators, by = [narrator(text) for text in texts], writers(materials, stories)
+    emotions = [materials.emotions[index] for index in stories.emotion.tolist()]
+    leaked = [bool(leaks(text, emotion)) for text, emotion in zip(texts, emotions, strict=True)]
+    missing = {}
     factors["narrator"] = _levels(narrators)
     if len(set(by)) > 1:
         factors["writer"] = _levels(by)
@@ -129,7 +250,8 @@ def _factors(
     else:
         filtered = "" if materials.run.brings_corpus else ", the run's own filter saw to it"
         missing["leaked words"] = f"in 0 stories{filtered}"
-    return factors, {"missing": missing, "counts": counts}
+    counted = (dict(sorted(Counter(each).items())) for each in (narrators, by))
+    return factors, missing, Counts(tokens, next(counted), sum(leaked), next(counted))
 
 
 def _levels(names: Sequence[str]) -> Float[Tensor, "row level"]:
@@ -140,16 +262,15 @@ def _levels(names: Sequence[str]) -> Float[Tensor, "row level"]:
 
 
 def _shares(
-    materials: Materials, folds: TopicFolds, factors: Mapping[str, Float[Tensor, "row _column"]]
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    materials: Materials, folds: TopicFolds, factors: Mapping[str, Columns]
+) -> tuple[dict[str, Share], dict[str, dict[str, float | None]], dict[str, str]]:
     """Share of the own score's variance by factor, over all emotions and in each."""
-    design, layer = folds.design, materials.layer
-    found = held_out_scores(folds.rows(layer), design, folds.bases(layer))
-    own = found.gather(1, rearrange(design.emotion, "row -> row 1"))[:, 0].double()
-    there = own.isfinite()
-    score, emotion, topic = own[there], design.emotion[there], design.topic[there]
+    design, layer, settings = folds.design, materials.layer, materials.config.validation
+    scores = held_out_scores(folds.rows(layer), design, folds.bases(layer))
+    score = scores.gather(1, rearrange(design.emotion, "row -> row 1"))[:, 0].double()
+    there = score.isfinite()
+    score, emotion, topic = score[there], design.emotion[there], design.topic[there]
     columns = {name: values[there] for name, values in factors.items()}
-    settings = materials.config.validation
     try:
         shares = variance_explained(
             score,
@@ -163,49 +284,38 @@ def _shares(
     except InvalidInput:
         return {}, {}, dict.fromkeys((TOPIC, *factors), "too few stories")
     missing = {name: "does not vary" for name, share in shares.items() if share is None}
-    known = {name: share.to_json() for name, share in shares.items() if share is not None}
-    topics = torch.nn.functional.one_hot(topic, len(materials.topics)).double()
+    known = {name: share for name, share in shares.items() if share is not None}
+    columns[TOPIC] = torch.nn.functional.one_hot(topic, len(materials.topics)).double()
     by_emotion = {
-        name: {
-            factor: adjusted_r2(
-                score[emotion == place],
-                (topics if factor == TOPIC else columns[factor])[emotion == place],
-            )
-            for factor in known
-        }
-        for place, name in enumerate(materials.emotions)
-        if int((emotion == place).sum()) > 2
+        name: {factor: adjusted_r2(score[rows], columns[factor][rows]) for factor in known}
+        for index, name in enumerate(materials.emotions)
+        if int((rows := emotion == index).sum()) > 2
     }
     return known, by_emotion, missing
 
 
-def _dimensions(mean: Float[Tensor, "row d_model"]) -> dict[str, Any]:
+def _dimensions(mean: Float[Tensor, "row d_model"]) -> dict[str, Largest]:
     """Share of norm and of variance in the largest dimensions."""
     rows = mean.double()
-    inside = rows - rows.mean(dim=0)
-    found: dict[str, Any] = {}
-    for k in DIMENSIONS:
-        if k >= rows.shape[1]:
-            continue
-        norm = outlier_dimensions(rearrange(rows, "row d -> row 1 d"), k)
-        variance = outlier_dimensions(rearrange(inside, "row d -> row 1 d"), k)
-        found[str(k)] = {
-            "norm": float(norm.share[0]),
-            "norm_dimensions": norm.dimensions[0].tolist(),
-            "variance": float(variance.share[0]),
-            "variance_dimensions": variance.dimensions[0].tolist(),
-            "even": k / rows.shape[1],
-        }
-    return found
+    d_model, shares = rows.shape[1], {}
+    for k in (k for k in DIMENSIONS if k < d_model):
+        norm, variance = (
+            outlier_dimensions(rearrange(each, "row d -> row 1 d"), k)
+            for each in (rows, rows - rows.mean(dim=0))
+        )
+        shares[str(k)] = Largest(
+            float(norm.share[0]),
+            norm.dimensions[0].tolist(),
+            float(variance.share[0]),
+            variance.dimensions[0].tolist(),
+            k / d_model,
+        )
+    return shares
 
 
-def _anisotropy(mean: Float[Tensor, "row d_model"]) -> dict[str, float]:
-    """Mean cosine over all pairs of stories, as they are and less the mean story."""
+def _anisotropy(mean: Float[Tensor, "row d_model"]) -> Anisotropy:
     rows = mean.double()
-    return {
-        "before": _mean_cosine(rows),
-        "after": _mean_cosine(rows - rows.mean(dim=0)),
-    }
+    return Anisotropy(_mean_cosine(rows), _mean_cosine(rows - rows.mean(dim=0)))
 
 
 def _mean_cosine(rows: Float[Tensor, "row d_model"]) -> float:
@@ -215,16 +325,16 @@ def _mean_cosine(rows: Float[Tensor, "row d_model"]) -> float:
     return float((together @ together - n) / (n * (n - 1)))
 
 
-def _robust(materials: Materials, folds: TopicFolds, stories: Stories) -> list[dict[str, Any]]:
+def _robust(materials: Materials, folds: TopicFolds, stories: Stories) -> list[Line]:
     """Headline statistics before and after every robust option."""
-    sample, choice = sample_of(materials, folds), own_choice(materials)
+    choice = choice_of_run(materials)
+    sample = sample_of(materials, folds, materials.layer, [choice.neutral])
     before, lines = None, []
     for name, change in _options(stories.mean).items():
-        headline = headline_of(materials, sample.changed(change))
-        found = headline.outcome(choice)
-        before = found if before is None else before
-        change_in = None if name == _AS_IT_IS else headline.change(before, found)
-        lines.append({"name": name, **headline.to_json(found), "change": change_in})
+        headline = Headline(materials, sample.changed(change))
+        outcome = headline.outcome(choice)
+        lines.append(headline.line(name, outcome, before))
+        before = before or outcome
     return lines
 
 
@@ -249,112 +359,27 @@ def _options(mean: Float[Tensor, "row d_model"]) -> dict[str, Callable[[Tensor],
     return options
 
 
-def _share(found: Mapping[str, float]) -> str:
-    return f"{found['value']:.1%} [{found['low']:.1%}, {found['high']:.1%}], p={found['p']:.4f}"
-
-
-def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    parts = [f"{name} {_share(found)}" for name, found in values["factors"].items()]
-    parts += [f"{name}: {why}" for name, why in values["missing"].items()]
-    aniso = values["anisotropy"]
-    rows = [
-        (
-            f"confounds, layer {values['layer']}",
-            "share of the own emotion's held-out score (adjusted R2, "
-            f"n={values['n_rows']} {values['rows_are']}): " + "; ".join(parts),
-        ),
-        (
-            "outlier dimensions",
-            "; ".join(
-                f"largest {k}: {found['norm']:.1%} of the squared norm, {found['variance']:.1%} of "
-                f"the variance (evenly spread: {found['even']:.1%})"
-                for k, found in values["dimensions"].items()
-            ),
-        ),
-        (
-            "anisotropy",
-            f"mean cosine of two {values['rows_are']} {aniso['before']:+.2f}, centered "
-            f"{aniso['after']:+.2f}",
-        ),
-    ]
-    for line in values["robust"]:
-        text = ", ".join(f"{title} {estimate(line[key])}" for key, title in STATISTICS.items())
-        if line["change"] is not None:
-            text += f"; change {', '.join(signed(line['change'][key]) for key in STATISTICS)}"
-        rows.append((f"robust options: {line['name']}", text))
-    return rows
-
-
-def _paragraph(values: Mapping[str, Any]) -> str:
-    said = [
-        f"{name} explains {found['value']:.1%} (95% interval over topics {found['low']:.1%} to "
-        f"{found['high']:.1%}, p={found['p']:.4f}; {found['beyond']:.1%} beyond the other factors)"
-        for name, found in values["factors"].items()
-    ]
-    text = (
-        "Every story was scored on its own emotion's vector, made on other topics. "
-        + (
-            "Of the variance of that score among stories of one emotion, "
-            + "; ".join(said)
-            + " (adjusted R2: what says nothing scatters around zero, also below it)."
-            if said
-            else "There are too few stories to tell what explains these scores."
-        )
-        + "".join(f" No share for {name}: {why}." for name, why in values["missing"].items())
+def _by_emotion(result: Confounds) -> Heatmap:
+    """Describe the share of every emotion's score that each factor explains."""
+    emotions = result.by_emotion
+    shares = {
+        name: (share.value, *(row[name] or 0.0 for row in emotions.values()))
+        for name, share in result.factors.items()
+        if any(row[name] is not None for row in emotions.values())
+    }
+    values = tuple(tuple(max(0.0, share) for share in row) for row in shares.values())
+    return Heatmap(
+        title="What explains a story's score on its own emotion",
+        subtitle=result.subtitle,
+        caption="Share of the variance of held-out scores among stories of one emotion (adjusted "
+        "R2; below zero is shown as zero). Single emotions rest on few stories each and scatter; "
+        "the first column has an interval and a p-value in the run's table.",
+        rows=tuple(shares),
+        columns=("all", *emotions),
+        values=values,
+        value_label="share of variance",
+        x_label="",
+        y_label="",
+        limits=(0.0, max(0.1, *(max(row) for row in values))),
+        palette="sequential",
     )
-    narrators = values["counts"].get("narrators")
-    if narrators:
-        counted = ", ".join(f"{name} {count}" for name, count in narrators.items())
-        text += f" Narrators, by pronouns outside quoted speech: {counted}."
-    largest = values["dimensions"].get("1")
-    if largest:
-        text += (
-            f" Dimension {largest['norm_dimensions'][0]} alone holds {largest['norm']:.1%} of the "
-            f"activations' squared norm, the one that varies most "
-            f"({largest['variance_dimensions'][0]}) {largest['variance']:.1%} of the variance "
-            f"among stories; evenly spread it would be {largest['even']:.1%}."
-        )
-    text += (
-        f" Two stories have a mean cosine of {values['anisotropy']['before']:.2f}, and of "
-        f"{values['anisotropy']['after']:.2f} once the mean is subtracted."
-    )
-    for line in values["robust"]:
-        if line["change"] is None:
-            continue
-        before = values["robust"][0]
-        parts = [
-            f"{title} from {before[key]['value']:.2f} to {line[key]['value']:.2f} "
-            f"(change {signed(line['change'][key])})"
-            for key, title in STATISTICS.items()
-            if line[key] is not None and before[key] is not None
-        ]
-        text += f" Dimensions {line['name']}: {', '.join(parts)}."
-    return text
-
-
-def _limits(values: Mapping[str, Any]) -> list[str]:
-    limits = [
-        f"Confounds: {name} explains {found['value']:.1%} of an emotion's score among its own "
-        f"stories (p={found['p']:.4f}); scores of stories that differ in it are not comparable."
-        for name, found in values["factors"].items()
-        if found["p"] <= 0.05 and found["low"] > 0
-    ]
-    if values["counts"].get("leaked"):
-        limits.append(
-            f"Confounds: {values['counts']['leaked']} of {values['n_rows']} stories name their "
-            "emotion or a synonym."
-        )
-    for line in values["robust"]:
-        change = line["change"]
-        for key, name in STATISTICS.items():
-            if change is not None and change[key] is not None and change[key]["high"] < 0:
-                limits.append(
-                    f"Confounds: with dimensions {line['name']}, {name} falls by "
-                    f"{-change[key]['value']:.2f}: part of it lives in few dimensions or in their "
-                    "scale."
-                )
-    if values["rows_are"] != "stories":
-        limits.append(
-            "Confounds: activations were kept per cell, so only topic and mean length were tested."
-        )
-    return limits

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from hooks import FromToken, LanguageModel
 from hooks.reading.embeddings import input_embedding, mean_input_embedding
-from probes.analysis.held_out import Rows, centered
+from probes.analysis.held_out import centered
 from probes.corpus.cells import read_corpus
+from probes.experiments.decoding.robustness import Sample, choice_of_run
 from probes.experiments.folds import TopicFolds, basis_of
 from probes.experiments.steering.word_effects import first_tokens
 from probes.runs.materials import Materials
@@ -31,37 +32,33 @@ def name_embeddings(
     return centered(torch.stack(rows).detach())
 
 
-def embedded_stories(
-    materials: Materials, model: LanguageModel, folds: TopicFolds
-) -> tuple[Rows, Any]:
+def embedded_stories(materials: Materials, model: LanguageModel, folds: TopicFolds) -> Sample:
     """Mean input embedding of every row's story, and the neutral components by held-out folds.
 
     The tokens are those that were pooled; neutral components are of documents, with the run's
     share of variance.
     """
-    settings = materials.config
-    positions = FromToken(settings.activation.token_offset)
+    positions = FromToken(materials.config.activation.token_offset)
     stories = materials.stories(materials.layers[0])
     texts = list(read_corpus(materials.run.root, materials.run.story_cells))
-    found = mean_input_embedding(model, [text.text for text in texts], positions)
+    embedded = mean_input_embedding(model, [text.text for text in texts], positions)
     by_cell = materials.index["per_cell"]
-    sums: dict[tuple[Any, ...], list[Tensor]] = {}
-    for text, row in zip(texts, found, strict=True):
-        key = (text.emotion, text.topic, -1 if by_cell else text.index)
+    groups: dict[tuple[Any, ...], list[Tensor]] = {}
+    for text, row in zip(texts, embedded, strict=True):
         if row.isfinite().all():
-            sums.setdefault(key, []).append(row)
+            key = (text.emotion, text.topic, -1 if by_cell else text.index)
+            groups.setdefault(key, []).append(row)
     keys = zip(
         stories.emotion.tolist(), stories.topic.tolist(), stories.index.tolist(), strict=True
     )
     rows = [
-        torch.stack(sums[materials.emotions[e], materials.topics[t], index]).mean(dim=0)
+        torch.stack(groups[materials.emotions[e], materials.topics[t], index]).mean(dim=0)
         for e, t, index in keys
     ]
     neutral = list(read_corpus(materials.run.root, materials.run.neutral_cells))
     samples = mean_input_embedding(model, [text.text for text in neutral], positions)
     usable = samples.isfinite().all(dim=1)
     topics = [text.topic for text, use in zip(neutral, usable.tolist(), strict=True) if use]
-    none = settings.vectors.neutral_pca == "none"
-    threshold = 0.0 if none else settings.vectors.pca_variance_threshold
+    threshold = choice_of_run(materials).threshold
     basis = basis_of(samples[usable], topics, folds.excluded, threshold)
-    return centered(torch.stack(rows)), basis
+    return Sample(torch.stack(rows), folds.design, folds.excluded, {}, basis)

@@ -1,22 +1,24 @@
 """Held-out topics: whether vectors name the emotion of stories on topics they never saw.
 
 1. At every layer, nearest-vector ranks and logistic ranks of every story, by vectors (mean
-   difference and neutral components) from the other folds' topics (`holdout`).
-2. Interval: topics drawn again. Control: emotions dealt out anew within topics, the whole
+   difference and neutral components) from the other folds' topics (`probes.analysis.held_out`).
+2. Interval: topics resampled. Control: emotion labels shuffled within topics, the whole
    cross-validation repeated; for the logistic reader at the analyzed layer alone, and as often as
-   vectors are made anew (``validation.n_refits``).
+   vectors are refitted (``validation.n_refits``).
 3. What a run that chooses its layer by this accuracy may claim: nested, so that no story is judged
    at a layer which its own topic helped to choose. Its control repeats the choice, too, under as
-   many dealings; the largest accuracy of all layers is corrected for having looked at every layer.
+   many permutations; the largest accuracy of all layers is corrected for having looked at each.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
+from pydantic import computed_field
 from torch import Tensor
 
+from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
 from probes.analysis.held_out import (
     Design,
     choose_nested,
@@ -29,140 +31,289 @@ from probes.analysis.held_out import (
 )
 from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top_k
 from probes.analysis.statistics import permutation_p_value
-from probes.experiments.folds import MIN_TOPICS, TopicFolds
-from probes.experiments.legacy import Experiment, Measured
-from probes.experiments.wording import estimate
+from probes.experiments import Experiment, NotMeasured
+from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
+from probes.experiments.folds import TopicFolds
 from probes.figures import Figure
 from probes.figures.description import Line, Lines, Panel
 from probes.figures.estimates import line_of
-from probes.figures.reading import need, number, numbers
 from probes.runs.materials import Materials
 
+_NAME = "Held-out topics"
+_FEW_TOPICS = 10
 
-def measure(materials: Materials) -> Measured:
-    """Cross-validate every layer over topics."""
-    n_topics = len(materials.topics)
-    if n_topics < MIN_TOPICS:
-        why = f"Held-out topics: needs {MIN_TOPICS} topics or more, this run has {n_topics}."
-        return Measured(
-            {"layers": None}, [("held-out topics", "not measured: too few")], why, [why]
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Share of stories whose own emotion comes first, is among three, and first by emotion."""
+
+    top_1: Estimate
+    top_3: Estimate
+    balanced: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Null:
+    """What shuffled labels reach: their mean, 95% of them at most, and p of the real ones."""
+
+    mean: float
+    upper: float
+    p: float
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nulls(Null):
+    """The null of top-1 accuracy, with those of the other statistics."""
+
+    top_3: Null
+    balanced: Null
+
+
+@dataclass(frozen=True)
+class Nested:
+    """Accuracy at layers that the other folds chose.
+
+    Attributes
+    ----------
+    largest
+        Accuracy of the best layer in hindsight; `p_of_largest` pays for having looked at all.
+    p
+        By `n_permutations` that choose their layers again.
+    """
+
+    top_1: Estimate
+    layers_of_folds: Sequence[int]
+    largest: float
+    p: float
+    n_permutations: int
+    p_of_largest: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOutTopics(StoryResult):
+    """Accuracy by layer, of two readers beside shuffled labels; lists are in order of `layers`."""
+
+    layer_rule: str
+    layers: Sequence[int]
+    n_folds: int
+    n_permutations: int
+    n_bootstrap: int
+    nearest: Sequence[Accuracies]
+    logistic: Sequence[Accuracies]
+    permuted: Sequence[Nulls]
+    logistic_permuted: Null
+    nested: Nested
+
+    @computed_field
+    @property
+    def best_layer(self) -> int:
+        """Layer of the highest accuracy in hindsight; the earliest of equals."""
+        top = [each.top_1.value for each in self.nearest]
+        return self.layers[top.index(max(top))]
+
+    @property
+    def chose_itself(self) -> bool:
+        """Whether the analyzed layer was chosen by the accuracy that is reported of it."""
+        return self.layer_rule == "held-out topics"
+
+    @property
+    def here(self) -> Accuracies:
+        """Accuracies of the nearest vector at the analyzed layer."""
+        return self.nearest[self.layers.index(self.layer)]
+
+    @property
+    def null(self) -> Nulls:
+        """What shuffled labels reach there."""
+        return self.permuted[self.layers.index(self.layer)]
+
+    def findings(self) -> list[Finding]:
+        """Say how often the nearest vector is right."""
+        top_1, p, n_null, where = self.here.top_1, self.null.p, self.null.n, f"layer {self.layer}"
+        if self.chose_itself:
+            # An accuracy that chose its own layer is too high: what counts was chosen elsewhere.
+            nested, where = self.nested, "layers chosen on other topics"
+            top_1, p, n_null = nested.top_1, nested.p, nested.n_permutations
+        shown = p < SIGNIFICANT and top_1.ends[0] > self.null.upper
+        return [
+            Finding(
+                "Held-out accuracy",
+                top_1,
+                "shown" if shown else "not shown",
+                spec=".1%",
+                n=self.n,
+                control=Control("95% of shuffled labels at most", Estimate(self.null.upper)),
+                p=p,
+                n_null=n_null,
+                note=f"at {where}, chance {self.chance:.1%}",
+                rule=f"How often the nearest of {len(self.emotions)} vectors is that of a story's "
+                "own emotion, for stories on topics that the vectors were not made from. Called "
+                "shown when p < .05 and the interval lies above 95% of shuffled labels.",
+                headline=True,
+                statistic="accuracy",
+                section="h-held-out-topics",
+            )
+        ]
+
+    def paragraph(self) -> str:
+        """Tell how topics were held out, and what two readers named of them."""
+        logistic = self.logistic[self.layers.index(self.layer)].top_1
+        return (
+            f"Topics were dealt into {self.n_folds} parts; vectors and neutral components made "
+            f"from all but one read the {self.rows_are} of the one left out. At layer "
+            f"{self.layer} the nearest of {len(self.emotions)} vectors is the right one for "
+            f"{self.here.top_1:.1%} of {self.n}, and among the first three for "
+            f"{self.here.top_3.value:.1%}; with labels shuffled within topics 95% of accuracies "
+            f"are at most {self.null.upper:.1%}. A logistic regression on the same activations "
+            f"names {logistic:.1%}. Where the layer, too, is chosen on other topics, "
+            f"{self.nested.top_1:.1%} are right."
         )
-    settings, seed = materials.config.validation, materials.seed
+
+    def limits(self) -> list[str]:
+        """Say what chose the layer, what has no null, and what makes the task easier."""
+        limits = []
+        if self.chose_itself:
+            limits.append(
+                f"{_NAME}: layer {self.layer} was chosen by its own accuracy on all topics, "
+                f"{self.here.top_1.value:.1%}, which is too high by what that choice gained, here "
+                "and in the null ladder, the confounds and the sensitivity table; at layers chosen "
+                f"without them {self.nested.top_1.value:.1%} of the {self.rows_are} are named."
+            )
+        if len(self.layers) > 1:
+            limits.append(
+                f"{_NAME}: the logistic regression was set beside shuffled labels at layer "
+                f"{self.layer} alone ({self.logistic_permuted.n} permutations); its accuracy at "
+                "other layers has no null."
+            )
+        if self.rows_are != "stories":
+            limits.append(
+                f"{_NAME}: activations were kept per cell, so means of several stories are named, "
+                "which is easier than naming single stories."
+            )
+        if self.n_topics < _FEW_TOPICS:
+            limits.append(
+                f"{_NAME}: {self.n_topics} topics are few; the interval over topics is rough."
+            )
+        return limits
+
+    def figures(self) -> dict[str, Figure]:
+        """Describe accuracy by layer."""
+        return {"held_out_accuracy": _by_layer(self)}
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What is kept of one layer: ranks, and hits under shuffled labels.
+
+    Attributes
+    ----------
+    null
+        `_statistics` under every permutation.
+    hits, permuted_inner
+        For the first ``n_refits`` of them: whether rows are named right, and `inner_hits`.
+    logistic_null
+        Top-1 accuracy of the logistic reader for as many; of the analyzed layer alone.
+    """
+
+    nearest: Int[Tensor, "row"]
+    logistic: Int[Tensor, "row"]
+    null: Float[Tensor, "permutation statistic"]
+    inner: Float[Tensor, "outer inner"]
+    hits: Bool[Tensor, "refit row"]
+    permuted_inner: Float[Tensor, "refit outer inner"]
+    logistic_null: Float[Tensor, "_refit"]
+
+
+def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
+    """Cross-validate every layer over topics."""
+    if (too_few := too_few_topics(_NAME, materials)) is not None:
+        return too_few
+    settings = materials.config.validation
     folds = TopicFolds(materials, settings.n_folds)
     design, layers = folds.design, materials.layers
-    dealt = permute_within_topics(design, settings.n_permutations, seed)
-    few = dealt[: settings.n_refits]
-    nearest, logistic, nulls, hits = [], [], [], []
-    again, inner_again, logistic_null = [], [], torch.zeros(0)
+    shuffled = permute_within_topics(design, settings.n_permutations, materials.seed)
+    readings = []
     with materials.reporter.task("held-out topics", len(layers), "layers") as advance:
         for layer in layers:
-            rows, basis = folds.rows(layer), folds.basis(layer)
-            bases = [basis(fold) for fold in range(design.n_folds)]
-            nearest.append(held_out_ranks(rows, design, bases))
-            seen = whitened(rows, design)
-            logistic.append(logistic_ranks(seen, design))
-            ranks = [permuted_ranks(rows, design, bases, labels) for labels in dealt]
-            nulls.append([_statistics(*each) for each in zip(ranks, dealt, strict=True)])
-            hits.append(inner_hits(rows, design, basis))
-            again.append(torch.stack(ranks[: len(few)]) == 0)
-            inner_again.append(
-                torch.stack([inner_hits(rows, design, basis, labels) for labels in few])
-            )
-            if layer == materials.layer:
-                read = [_statistics(logistic_ranks(seen, design, labels), labels) for labels in few]
-                logistic_null = _tensor([each["top_1"] for each in read])
+            n_logistic = settings.n_refits if layer == materials.layer else 0
+            readings.append(_read(folds, layer, shuffled, settings.n_refits, n_logistic))
             advance(1)
-    null = torch.stack([_tensor([each["top_1"] for each in layer]) for layer in nulls])
-    values = {
-        "model": materials.index["model"],
-        "emotions": materials.emotions,
-        "layer": materials.layer,
-        "layer_rule": materials.vectors.provenance.target_layer_rule,
-        "layers": layers,
-        "n_rows": len(design.emotion),
-        "rows_are": "cell means" if materials.index["per_cell"] else "stories",
-        "n_topics": n_topics,
-        "n_folds": design.n_folds,
-        "n_permutations": settings.n_permutations,
-        "n_bootstrap": settings.n_bootstrap,
-        "chance": 1 / design.n_emotions,
-        "nearest": [_accuracies(ranks, design, materials) for ranks in nearest],
-        "logistic": [_accuracies(ranks, design, materials) for ranks in logistic],
-        "permuted": [
-            _permuted_all(ranks, rest, design) for ranks, rest in zip(nearest, nulls, strict=True)
-        ],
-        "logistic_permuted": _permuted(
-            float((logistic[layers.index(materials.layer)] == 0).double().mean()), logistic_null
+    here = readings[layers.index(materials.layer)]
+    return HeldOutTopics(
+        **fields_of(materials),
+        layer_rule=materials.vectors.provenance.target_layer_rule,
+        layers=layers,
+        n_folds=design.n_folds,
+        n_permutations=settings.n_permutations,
+        n_bootstrap=settings.n_bootstrap,
+        nearest=[_accuracies(each.nearest, design, materials) for each in readings],
+        logistic=[_accuracies(each.logistic, design, materials) for each in readings],
+        permuted=[_nulls(each, design) for each in readings],
+        logistic_permuted=_null(float((here.logistic == 0).double().mean()), here.logistic_null),
+        nested=_nested(readings, design, layers, materials),
+    )
+
+
+EXPERIMENT = Experiment(HeldOutTopics, measure)
+
+
+def _read(
+    folds: TopicFolds,
+    layer: int,
+    shuffled: Int[Tensor, "permutation row"],
+    n_refits: int,
+    n_logistic: int,
+) -> _Reading:
+    """Read one layer with its own labels and with shuffled ones."""
+    rows, design, basis = folds.rows(layer), folds.design, folds.basis(layer)
+    bases = [basis(fold) for fold in range(design.n_folds)]
+    seen, few = whitened(rows, design), shuffled[:n_refits]
+    ranks = [permuted_ranks(rows, design, bases, labels) for labels in shuffled]
+    by_logistic = [logistic_ranks(seen, design, labels) for labels in shuffled[:n_logistic]]
+    return _Reading(
+        nearest=held_out_ranks(rows, design, bases),
+        logistic=logistic_ranks(seen, design),
+        null=torch.stack([_statistics(*each) for each in zip(ranks, shuffled, strict=True)]),
+        inner=inner_hits(rows, design, basis),
+        hits=torch.stack(ranks[: len(few)]) == 0,
+        permuted_inner=torch.stack([inner_hits(rows, design, basis, labels) for labels in few]),
+        logistic_null=torch.tensor(
+            [float((each == 0).double().mean()) for each in by_logistic], dtype=torch.float64
         ),
-        "nested": _nested(torch.stack(nearest), torch.stack(hits), design, layers, materials),
-    }
-    values["nested"] |= {
-        "p": permutation_p_value(
-            values["nested"]["top_1"]["value"],
-            nested_null(torch.stack(again), torch.stack(inner_again), design),
-            "greater",
-        ),
-        "n_permutations": len(few),
-        "p_of_largest": permutation_p_value(
-            values["nested"]["largest"], null.max(dim=0).values, "greater"
-        ),
-    }
-    values["best_layer"] = layers[
-        max(range(len(layers)), key=lambda i: values["nearest"][i]["top_1"]["value"])
-    ]
-    return Measured(values, _rows(values), _paragraph(values), _limits(values))
+    )
 
 
-def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe accuracy by layer."""
-    return {} if values["layers"] is None else {"held_out_accuracy": accuracy_by_layer(values)}
-
-
-EXPERIMENT = Experiment(measure, figures)
-
-
-def _accuracies(
-    ranks: Int[Tensor, "row"], design: Design, materials: Materials
-) -> dict[str, dict[str, float]]:
-    n, seed = materials.config.validation.n_bootstrap, materials.seed
+def _statistics(
+    ranks: Int[Tensor, "row"], emotion: Int[Tensor, "row"]
+) -> Float[Tensor, "statistic"]:
+    """Top-1, top-3 and balanced accuracy."""
     hits = ranks == 0
-    return {
-        "top_1": top_k(ranks, 1, design.topic, n, seed).to_json(),
-        "top_3": top_k(ranks, 3, design.topic, n, seed).to_json(),
-        "balanced": balanced(hits, design.emotion, design.topic, n, seed).to_json(),
-    }
+    top_1, top_3 = float(hits.double().mean()), float((ranks < 3).double().mean())
+    return torch.tensor([top_1, top_3, mean_recall(hits, emotion)], dtype=torch.float64)
 
 
-def _tensor(values: Sequence[float]) -> Float[Tensor, "permutation"]:
-    return torch.tensor(values, dtype=torch.float64)
+def _accuracies(ranks: Int[Tensor, "row"], design: Design, materials: Materials) -> Accuracies:
+    n, seed = materials.config.validation.n_bootstrap, materials.seed
+    return Accuracies(
+        top_k(ranks, 1, design.topic, n, seed),
+        top_k(ranks, 3, design.topic, n, seed),
+        balanced(ranks == 0, design.emotion, design.topic, n, seed),
+    )
 
 
-def _statistics(ranks: Int[Tensor, "row"], emotion: Int[Tensor, "row"]) -> dict[str, float]:
-    return {
-        "top_1": float((ranks == 0).double().mean()),
-        "top_3": float((ranks < 3).double().mean()),
-        "balanced": mean_recall(ranks == 0, emotion),
-    }
+def _null(observed: float, null: Float[Tensor, "permutation"]) -> Null:
+    return Null(
+        mean=float(null.mean()),
+        upper=float(null.quantile(0.95)),
+        p=permutation_p_value(observed, null, "greater"),
+        n=len(null),
+    )
 
 
-def _permuted(observed: float, null: Float[Tensor, "permutation"]) -> dict[str, float]:
-    return {
-        "mean": float(null.mean()),
-        "upper": float(null.quantile(0.95)),
-        "p": permutation_p_value(observed, null, "greater"),
-        "n": len(null),
-    }
-
-
-def _permuted_all(
-    ranks: Int[Tensor, "row"], null: Sequence[Mapping[str, float]], design: Design
-) -> dict[str, Any]:
-    """Null of top-1, with those of the other statistics beside it."""
-    found = {
-        name: _permuted(value, _tensor([each[name] for each in null]))
-        for name, value in _statistics(ranks, design.emotion).items()
-    }
-    return {**found.pop("top_1"), **found}
+def _nulls(reading: _Reading, design: Design) -> Nulls:
+    observed = _statistics(reading.nearest, design.emotion).tolist()
+    top_1, top_3, of_balanced = map(_null, observed, reading.null.T.contiguous())
+    return Nulls(**vars(top_1), top_3=top_3, balanced=of_balanced)
 
 
 def nested_null(
@@ -170,170 +321,62 @@ def nested_null(
     inner: Float[Tensor, "layer permutation outer inner"],
     design: Design,
 ) -> Float[Tensor, "permutation"]:
-    """Accuracy of the whole nested procedure, choice of layers included, for dealt-out labels."""
-    found = []
-    for own, each in zip(hits.unbind(1), inner.unbind(1), strict=True):
+    """Accuracy of the whole nested procedure, choice of layers included, for shuffled labels."""
+    accuracies = []
+    for right, each in zip(hits.unbind(1), inner.unbind(1), strict=True):
         chosen = choose_nested(each)[design.fold]
-        found.append(own.gather(0, chosen[None]).double().mean())
-    return torch.stack(found)
+        accuracies.append(right.gather(0, chosen[None]).double().mean())
+    return torch.stack(accuracies)
 
 
 def _nested(
-    ranks: Int[Tensor, "layer row"],
-    hits: Float[Tensor, "layer outer inner"],
-    design: Design,
-    layers: list[int],
-    materials: Materials,
-) -> dict[str, Any]:
+    readings: Sequence[_Reading], design: Design, layers: Sequence[int], materials: Materials
+) -> Nested:
     """Accuracy of rows judged at the layer that the other folds chose."""
-    chosen = choose_nested(hits)
-    own = ranks.gather(0, chosen[design.fold][None])[0]
-    found = mean_by_topics(
-        (own == 0).double(),
-        design.topic,
-        materials.config.validation.n_bootstrap,
-        materials.seed,
-    )
-    return {
-        "top_1": found.to_json(),
-        "layers_of_folds": [layers[place] for place in chosen.tolist()],
-        "largest": float((ranks == 0).double().mean(dim=1).max()),
-    }
-
-
-def _chose_itself(values: Mapping[str, Any]) -> bool:
-    """Whether the analyzed layer was chosen by the accuracy that is reported of it."""
-    return values["layer_rule"] == "held-out topics"
-
-
-def _at(values: Mapping[str, Any], name: str) -> Any:
-    return values[name][values["layers"].index(values["layer"])]
-
-
-def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    nearest, logistic, null = (_at(values, key) for key in ("nearest", "logistic", "permuted"))
-    n = len(values["emotions"])
-    nested = values["nested"]
-    chosen = sorted(set(nested["layers_of_folds"]))
-    here = (
-        f"held-out topics, layer {values['layer']}"
-        + (", chosen by this number" if _chose_itself(values) else ""),
-        f"{n}-way top-1 {estimate(nearest['top_1'])} (n={values['n_rows']} "
-        f"{values['rows_are']} on {values['n_topics']} topics; shuffled labels "
-        f"{null['mean']:.2f}, 95%: {null['upper']:.2f}, p={null['p']:.4f}); top-3 "
-        f"{estimate(nearest['top_3'])}, p={null['top_3']['p']:.4f}; balanced "
-        f"{estimate(nearest['balanced'])}, p={null['balanced']['p']:.4f}; logistic top-1 "
-        f"{estimate(logistic['top_1'])}, p={values['logistic_permuted']['p']:.4f} of "
-        f"{values['logistic_permuted']['n']} permutations",
-    )
-    others = (
-        "held-out topics, layer chosen on others",
-        f"top-1 {estimate(nested['top_1'])} (layers {', '.join(map(str, chosen))}; "
-        f"p={nested['p']:.4f} of {nested['n_permutations']} permutations, each choosing again); "
-        f"largest of {len(values['layers'])} layers in hindsight {nested['largest']:.2f} "
-        f"(p={nested['p_of_largest']:.4f}, corrected for all of them)",
-    )
-    return [others, here] if _chose_itself(values) else [here, others]
-
-
-def _paragraph(values: Mapping[str, Any]) -> str:
-    nearest, logistic, null = (_at(values, key) for key in ("nearest", "logistic", "permuted"))
-    nested, n = values["nested"], len(values["emotions"])
-    return (
-        f"Topics were dealt into {values['n_folds']} parts; vectors and neutral components were "
-        f"made from all but one of them and read the {values['rows_are']} of the one left out. At "
-        f"layer {values['layer']} the nearest of {n} vectors is the right one for "
-        f"{nearest['top_1']['value']:.1%} of {values['n_rows']} {values['rows_are']} (95% interval "
-        f"over topics {nearest['top_1']['low']:.1%} to {nearest['top_1']['high']:.1%}) and among "
-        f"the first three for {nearest['top_3']['value']:.1%}. With labels shuffled within topics "
-        f"it is {null['mean']:.1%} (95%: {null['upper']:.1%}; p={null['p']:.4f} of "
-        f"{values['n_permutations']} permutations). A logistic regression on the same activations "
-        f"names {logistic['top_1']['value']:.1%} (with its labels shuffled "
-        f"{values['logistic_permuted']['mean']:.1%}; p={values['logistic_permuted']['p']:.4f} of "
-        f"{values['logistic_permuted']['n']} permutations). When "
-        f"the layer, too, is chosen on the other topics, {nested['top_1']['value']:.1%} remain "
-        f"({nested['top_1']['low']:.1%} to {nested['top_1']['high']:.1%}; p={nested['p']:.4f} of "
-        f"{nested['n_permutations']} permutations that choose again); the best layer of all in "
-        "hindsight is "
-        f"{values['best_layer']} with {nested['largest']:.1%} "
-        f"(p={nested['p_of_largest']:.4f}, corrected for {len(values['layers'])} layers)."
+    right = torch.stack([each.nearest for each in readings]) == 0
+    chosen = choose_nested(torch.stack([each.inner for each in readings]))
+    judged = right.gather(0, chosen[design.fold][None])[0].double()
+    n_bootstrap = materials.config.validation.n_bootstrap
+    top_1 = mean_by_topics(judged, design.topic, n_bootstrap, materials.seed)
+    hits = torch.stack([each.hits for each in readings])
+    null = nested_null(hits, torch.stack([each.permuted_inner for each in readings]), design)
+    largest = float(right.double().mean(dim=1).max())
+    of_largest = torch.stack([each.null[:, 0] for each in readings]).max(dim=0).values
+    return Nested(
+        top_1=top_1,
+        layers_of_folds=[layers[index] for index in chosen.tolist()],
+        largest=largest,
+        p=permutation_p_value(top_1.value, null, "greater"),
+        n_permutations=len(null),
+        p_of_largest=permutation_p_value(largest, of_largest, "greater"),
     )
 
 
-def _limits(values: Mapping[str, Any]) -> list[str]:
-    limits = []
-    if _chose_itself(values):
-        limits.append(
-            f"Held-out topics: layer {values['layer']} was chosen by its own accuracy on all "
-            f"topics, {_at(values, 'nearest')['top_1']['value']:.1%}, which is too high by what "
-            "that choice gained, here and in the null ladder, the confounds and the sensitivity "
-            "table; stories judged at layers chosen without them are named in "
-            f"{values['nested']['top_1']['value']:.1%}."
-        )
-    if _at(values, "permuted")["p"] > 0.05:
-        limits.append(
-            f"Held-out topics: at layer {values['layer']} the vectors do no better on unseen "
-            f"topics than shuffled labels do (p={_at(values, 'permuted')['p']:.2f})."
-        )
-    if len(values["layers"]) > 1:
-        limits.append(
-            "Held-out topics: the logistic regression was set beside shuffled labels at layer "
-            f"{values['layer']} alone ({values['logistic_permuted']['n']} permutations); its "
-            "accuracy at other layers has no null."
-        )
-    if values["rows_are"] != "stories":
-        limits.append(
-            "Held-out topics: activations were kept per cell, so means of several stories are "
-            "named, which is easier than naming single stories."
-        )
-    if values["n_topics"] < 10:
-        limits.append(
-            f"Held-out topics: {values['n_topics']} topics are few; the interval over topics is "
-            "rough."
-        )
-    return limits
-
-
-_READERS = {"nearest": "nearest vector", "logistic": "logistic regression"}
-
-
-def accuracy_by_layer(found: Mapping[str, Any]) -> Lines:
-    """Describe top-1 accuracy of vectors and of logistic regression beside shuffled labels.
+def _by_layer(result: HeldOutTopics) -> Lines:
+    """Describe top-1 accuracy of both readers beside shuffled labels.
 
     The lines of shuffled labels are those of the nearest vector; logistic regression was tested
     against its own at one layer, which the caption tells.
-
-    Raises
-    ------
-    DataError
-        A part is missing or not finite.
     """
-    layers = numbers(need(found, "layers", "held_out_topics"), "held_out_topics.layers")
-    null = need(found, "permuted", "held_out_topics")
-    upper = tuple(number(each["upper"], "held_out_topics.permuted.upper") for each in null)
-    middle = tuple(number(each["mean"], "held_out_topics.permuted.mean") for each in null)
-    readers = []
-    for key, name in _READERS.items():
-        top_1 = [each["top_1"] for each in need(found, key, "held_out_topics")]
-        readers.append(line_of(name, layers, top_1, f"held_out_topics.{key}"))
+    x = tuple(map(float, result.layers))
+    null, logistic = result.permuted, result.logistic_permuted
     lines = (
-        *readers,
-        Line(name="nearest, shuffled labels: mean", x=layers, y=middle),
-        Line(name="nearest, shuffled labels: 95%", x=layers, y=upper),
+        line_of("nearest vector", x, [each.top_1 for each in result.nearest]),
+        line_of("logistic regression", x, [each.top_1 for each in result.logistic]),
+        Line(name="nearest, shuffled labels: mean", x=x, y=tuple(each.mean for each in null)),
+        Line(name="nearest, shuffled labels: 95%", x=x, y=tuple(each.upper for each in null)),
     )
-    logistic = need(found, "logistic_permuted", "held_out_topics")
     edges = [edge for line in lines for edge in line.high or line.y if edge is not None]
     return Lines(
         title="Naming the emotion of stories on topics no vector was made from",
-        subtitle=f"{found['model']}, {len(found['emotions'])} emotions, n = {found['n_rows']} "
-        f"{found['rows_are']} on {found['n_topics']} topics in {found['n_folds']} folds",
+        subtitle=f"{result.model}, {len(result.emotions)} emotions, n = {result.n} in "
+        f"{result.n_folds} folds",
         caption="Share of held-out stories whose own emotion comes first. Bands: 95% intervals "
         "when topics are drawn again. Shuffled labels are read by the nearest vector: where its "
         "line is inside their range, it shows nothing. Logistic regression was tried on shuffled "
-        f"labels at layer {found['layer']} only, where it names {logistic['mean']:.1%} of them "
-        f"(95%: {logistic['upper']:.1%}, {logistic['n']} permutations). The highest point of a "
-        "line is partly luck: the run's table has the accuracy at a layer that was chosen on other "
-        "topics.",
+        f"labels at layer {result.layer} only, where it names {logistic.mean:.1%} of them "
+        f"(95%: {logistic.upper:.1%}, {logistic.n} permutations). The highest point of a line is "
+        "partly luck: the run's table has the accuracy at a layer that was chosen on other topics.",
         x_label="layer (0 is the first block)",
         panels=(
             Panel(
@@ -342,6 +385,6 @@ def accuracy_by_layer(found: Mapping[str, Any]) -> Lines:
                 y_limits=(0.0, min(1.02, 1.1 * max(edges))),
             ),
         ),
-        mark=number(need(found, "layer", "held_out_topics"), "held_out_topics.layer"),
-        mark_label=f"layer {found['layer']}, analyzed",
+        mark=float(result.layer),
+        mark_label=f"layer {result.layer}, analyzed",
     )

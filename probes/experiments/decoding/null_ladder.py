@@ -4,7 +4,7 @@ The same three statistics (valence, held-out accuracy, agreement with the paper'
 from nothing to the analyzed layer:
 
 1. random directions;
-2. vectors of the analyzed layer from stories whose emotions were dealt out anew within topics;
+2. vectors of the analyzed layer from stories whose emotion labels were shuffled within topics;
 3. the input embedding of the emotion's own name;
 4. vectors made in the same way from mean *input embeddings* over the stories' tokens: the words
    are known, no block of the model has run;
@@ -14,29 +14,141 @@ from nothing to the analyzed layer:
 What the model adds is the analyzed layer less the input embeddings, with an interval.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from probes.experiments.decoding.ladder_rungs import CHOSEN, EMBEDDINGS, Ladder
-from probes.experiments.folds import MIN_TOPICS
-from probes.experiments.legacy import Experiment, Measured
-from probes.experiments.wording import estimate, signed
+from probes.analysis.findings import Control, Estimate, Finding, Verdict, strongest
+from probes.experiments import Experiment, NotMeasured
+from probes.experiments.decoding.ladder_rungs import (
+    EMBEDDINGS,
+    NAMES,
+    RANDOM,
+    SHUFFLED,
+    Gain,
+    Ladder,
+    Rung,
+)
+from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.figures import Figure
 from probes.figures.description import Bars
 from probes.figures.estimates import bar_of, bars_by_kind
-from probes.figures.reading import need
 from probes.runs.materials import Materials
 
+_NAME = "Null ladder"
+_STATISTICS = {
+    "accuracy": "held-out accuracy",
+    "valence": "r with human valence",
+    "clusters": "agreement with the paper's clusters (ARI)",
+}
+_SPECS = {"accuracy": ".1%", "valence": ".2f", "clusters": ".2f"}
+_TITLES = {"valence": "|r|", "accuracy": "accuracy", "clusters": "ARI"}
+_KIND_OF = {RANDOM: "chance", SHUFFLED: "chance"}
+_KIND_OF |= {NAMES: "no forward pass", EMBEDDINGS: "no forward pass"}
+_MODEL = "the model's layers"
+_SHORT = {RANDOM: "random", SHUFFLED: "shuffled", NAMES: "names"}
 
-def measure(materials: Materials) -> Measured:
+
+@dataclass(frozen=True, kw_only=True)
+class NullLadder(StoryResult):
+    """The rungs from the lowest, and what the model adds to the words.
+
+    Attributes
+    ----------
+    n_rated, n_clustered
+        Emotions that people rated, and that the paper clustered; 0 where they are too few.
+    n_refits
+        Draws of directions and labels, and of topics behind the intervals of clusters.
+    """
+
+    early_layer: int | None
+    n_folds: int
+    n_rated: int
+    n_clustered: int
+    n_refits: int
+    rungs: Sequence[Rung]
+    gain: Gain
+
+    def rungs_of(self, statistic: str) -> list[tuple[str, Estimate]]:
+        """Return what each rung reaches in ``accuracy``, ``valence`` or ``clusters``."""
+        reached = [(rung.name, getattr(rung, statistic)) for rung in self.rungs]
+        return [(name, estimate) for name, estimate in reached if estimate is not None]
+
+    def findings(self) -> list[Finding]:
+        """Say what the layers add, and which rung comes nearest in each statistic."""
+        gains = {key: getattr(self.gain, key) for key in _STATISTICS}
+        gains = {key: gain for key, gain in gains.items() if gain is not None}
+        above = [gain.above_zero for gain in gains.values()]
+        verdict: Verdict = "shown in part" if any(above) else "not shown"
+        accuracy = gains.pop("accuracy")
+        points = Estimate(100 * accuracy.value, *(100 * end for end in accuracy.ends))
+        headline = Finding(
+            "Gain over input embeddings",
+            points,
+            "shown" if all(above) else verdict,
+            spec="+.1f",
+            unit="points",
+            n=self.n,
+            note="; ".join(f"{_STATISTICS[key]} {gain:+.2f}" for key, gain in gains.items()),
+            rule="What the model's layers add to vectors made in the same way from its input "
+            "embeddings, which know the words and nothing else: held-out accuracy first. Called "
+            "shown when the intervals of all these numbers lie above zero, in part when those of "
+            "some do.",
+            headline=True,
+            section="ladder",
+        )
+        return [headline, *map(self._climbed, self._compared)]
+
+    @property
+    def _compared(self) -> list[str]:
+        return [key for key in _STATISTICS if self.rungs_of(key)]
+
+    def _climbed(self, statistic: str) -> Finding:
+        *lower, (_, reached) = self.rungs_of(statistic)
+        # An early layer is the model's own work, and no control.
+        controls = [Control(*rung) for rung in lower if rung[0] in _KIND_OF]
+        return Finding(
+            f"null ladder: {_STATISTICS[statistic]}",
+            reached,
+            "described",
+            spec=_SPECS[statistic],
+            n=f"layer {self.layer}",
+            control=strongest(controls),
+        )
+
+    def paragraph(self) -> str:
+        """Tell what vectors reach that owe nothing to the model's layers."""
+        headline, *climbed = self.findings()
+        reached = []
+        for key, finding in zip(self._compared, climbed, strict=True):
+            embedded = dict(self.rungs_of(key))[EMBEDDINGS]
+            reached.append(
+                f"{_STATISTICS[key]} {embedded.value:{finding.spec}} and {finding.number}"
+            )
+        return (
+            "The same statistics were taken of vectors that owe nothing, or less, to the model. "
+            "Averaging the input embeddings of the stories' tokens needs no forward pass. Vectors "
+            f"made from those averages and those of layer {self.layer} reach: "
+            f"{'; '.join(reached)}. The gain in accuracy is {headline.estimate:+.1f} points, with "
+            "the same topics resampled in both."
+        )
+
+    def limits(self) -> list[str]:
+        """Say when there is no early rung."""
+        if self.early_layer is not None:
+            return []
+        return [f"{_NAME}: no layer below the analyzed one was kept."]
+
+    def figures(self) -> dict[str, Figure]:
+        """Describe the ladder."""
+        return {"null_ladder": _bars(self)}
+
+
+def measure(materials: Materials) -> NullLadder | NotMeasured:
     """Climb the ladder."""
-    n_topics = len(materials.topics)
-    if n_topics < MIN_TOPICS:
-        why = f"Null ladder: needs {MIN_TOPICS} topics or more, this run has {n_topics}."
-        return Measured({"rungs": None}, [("null ladder", "not measured: too few")], why, [why])
+    if (too_few := too_few_topics(_NAME, materials)) is not None:
+        return too_few
     ladder = Ladder(materials)
-    n_steps = 2 + len(ladder.story_rungs)
-    with materials.reporter.task("null ladder", n_steps + 1, "rungs") as advance:
+    with materials.reporter.task("null ladder", 3 + len(ladder.story_rungs), "rungs") as advance:
         rungs = [ladder.random()]
         advance(1)
         rungs.append(ladder.shuffled())
@@ -48,146 +160,40 @@ def measure(materials: Materials) -> Measured:
         gain = ladder.gain()
         advance(1)
     known = ladder.known
-    values = {
-        "model": materials.index["model"],
-        "emotions": materials.emotions,
-        "layer": materials.layer,
-        "early_layer": ladder.early,
-        "n_rows": len(ladder.folds.design.emotion),
-        "n_topics": n_topics,
-        "n_folds": ladder.folds.design.n_folds,
-        "n_rated": len(known.rated) if known.valence is not None else 0,
-        "n_clustered": len(known.clustered) if known.clusters is not None else 0,
-        "n_refits": ladder.n_refits,
-        "chance": 1 / len(materials.emotions),
-        "rungs": rungs,
-        "gain": gain,
-    }
-    return Measured(values, _rows(values), _paragraph(values), _limits(values))
-
-
-def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe the ladder."""
-    return {} if values["rungs"] is None else {"null_ladder": null_ladder(values)}
-
-
-EXPERIMENT = Experiment(measure, figures)
-
-
-def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    gain = values["gain"]
-    rows = [
-        (
-            "GAIN OVER INPUT EMBEDDINGS",
-            f"valence |r| {signed(gain['valence'])}; held-out accuracy "
-            f"{signed(gain['accuracy'])}; clusters ARI {signed(gain['clusters'])}",
-        )
-    ]
-    for rung in values["rungs"]:
-        rows.append(
-            (
-                f"null ladder: {rung['name']}",
-                f"valence |r| {estimate(rung['valence'])}, accuracy {estimate(rung['accuracy'])}, "
-                f"ARI {estimate(rung['clusters'])}",
-            )
-        )
-    return rows
-
-
-def _paragraph(values: Mapping[str, Any]) -> str:
-    rungs = {rung["name"].split(" (")[0]: rung for rung in values["rungs"]}
-    chosen, embedded, gain = rungs[CHOSEN], rungs[EMBEDDINGS], values["gain"]
-    text = (
-        "The same statistics were taken of vectors that owe nothing, or less, to the model. "
-        "Averaging the input embeddings of the stories' tokens needs no forward pass; vectors made "
-        "from those averages in the same way name the emotion of held-out stories in "
-        f"{embedded['accuracy']['value']:.1%}, those of layer {values['layer']} in "
-        f"{chosen['accuracy']['value']:.1%} (difference {signed(gain['accuracy'])}, topics drawn "
-        "again)."
+    return NullLadder(
+        **fields_of(materials),
+        early_layer=ladder.early,
+        n_folds=ladder.folds.design.n_folds,
+        n_rated=len(known.rated) if known.valence is not None else 0,
+        n_clustered=len(known.clustered) if known.clusters is not None else 0,
+        n_refits=ladder.n_refits,
+        rungs=rungs,
+        gain=gain,
     )
-    if chosen["valence"] is not None:
-        text += (
-            f" With human valence they correlate at |r| = {embedded['valence']['value']:.2f}, "
-            f"those of the layer at {chosen['valence']['value']:.2f} (difference "
-            f"{signed(gain['valence'])}, {values['n_rated']} rated emotions drawn again); the "
-            f"emotions' names alone give {rungs['name embedding']['valence']['value']:.2f}, "
-            f"shuffled labels {rungs['shuffled labels']['valence']['value']:.2f} and random "
-            f"directions {rungs['random directions']['valence']['value']:.2f}, all with the same "
-            "search over five components."
-        )
-    if chosen["clusters"] is not None:
-        text += (
-            f" Agreement with the paper's clusters is ARI {estimate(chosen['clusters'])} against "
-            f"{estimate(embedded['clusters'])} (difference {signed(gain['clusters'])})."
-        )
-    return text
 
 
-def _limits(values: Mapping[str, Any]) -> list[str]:
-    limits = []
-    words = {
-        "valence": "correlation with human valence",
-        "accuracy": "accuracy on held-out topics",
-        "clusters": "agreement with the paper's clusters",
-    }
-    for statistic, name in words.items():
-        found = values["gain"][statistic]
-        if found is not None and found["low"] <= 0:
-            limits.append(
-                f"Null ladder: the gain in {name} over input embeddings alone, {signed(found)}, "
-                "does not exclude zero."
-            )
-    if values["early_layer"] is None:
-        limits.append("Null ladder: no layer below the analyzed one was kept.")
-    return limits
+EXPERIMENT = Experiment(NullLadder, measure)
 
 
-_TITLES = {"valence": "|r|", "accuracy": "accuracy", "clusters": "ARI"}
-_SHORT = {"random directions": "random", "shuffled labels": "shuffled", "name embedding": "names"}
-_NO_MODEL = ("name embedding", "input embeddings")
-_NOTHING = ("random directions", "shuffled labels")
-_KINDS = ("chance", "no forward pass", "the model's layers")
-
-
-def null_ladder(found: Mapping[str, Any]) -> Bars:
-    """Describe every rung's statistics, colored by how much of the model is behind them.
-
-    Raises
-    ------
-    DataError
-        A part is missing or not finite.
-    """
-    rungs = need(found, "rungs", "null_ladder")
+def _bars(result: NullLadder) -> Bars:
+    """Describe every rung's statistics, colored by how much of the model is behind them."""
     bars = [
-        bar_of(
-            f"{title}: {_short(rung['name'])}",
-            _kind(rung["name"]),
-            rung[key],
-            f"null_ladder.{rung['name']}.{key}",
-        )
+        bar_of(f"{title}: {_short(name)}", _KIND_OF.get(name, _MODEL), estimate)
         for key, title in _TITLES.items()
-        for rung in rungs
-        if rung[key] is not None
+        for name, estimate in result.rungs_of(key)
     ]
     return Bars(
         title="How much is there without the model's own work",
-        subtitle=f"{found['model']}, layer {found['layer']}, {len(found['emotions'])} emotions, "
-        f"n = {found['n_rows']} stories on {found['n_topics']} topics",
+        subtitle=result.subtitle,
         caption="|r|: correlation of a component with human valence. Accuracy: stories on held-out "
         "topics whose own emotion comes first. ARI: agreement with the paper's clusters. Gray: "
-        f"random directions and shuffled labels (mean of {found['n_refits']} draws). Input "
+        f"random directions and shuffled labels (mean of {result.n_refits} draws). Input "
         "embeddings know the stories' words and nothing else, names the emotion's word alone; only "
         "what the analyzed layer has beyond them was computed by the model. Lines: 95% intervals, "
         "of chance when directions or labels are drawn again, else of emotions (|r|) or topics.",
         value_label="correlation, share or adjusted Rand index",
-        **bars_by_kind(bars, _KINDS, muted=_KINDS[:1]),
+        **bars_by_kind(bars, ("chance", "no forward pass", _MODEL), muted=("chance",)),
     )
-
-
-def _kind(name: str) -> str:
-    if name in _NOTHING:
-        return _KINDS[0]
-    return _KINDS[1] if name in _NO_MODEL else _KINDS[2]
 
 
 def _short(name: str) -> str:

@@ -2,9 +2,9 @@ r"""The headline statistics of one run under any choice of method.
 
 1. Vectors: mean difference, less neutral components of a kind and a share of variance.
 2. Valence: |r| of the best of five components with human ratings, arousal: of the best of the
-   others; agreement of k-means with the paper's clusters (`headline`), with intervals as wide as it
-   spreads when topics are drawn again (`statistics.spread_interval`).
-3. Accuracy: stories on held-out topics whose own emotion comes first by a readout (`holdout`):
+   others; agreement of k-means with the paper's clusters (`probes.analysis.agreement`), with
+   intervals as wide as it spreads when topics are resampled (`spread_interval`).
+3. Accuracy: stories on held-out topics whose own emotion comes first by a readout:
 
    * dot: :math:`x \cdot v_e`; cosine: the same over :math:`|v_e|`;
    * centered cosine: :math:`(x - \bar m) \cdot v_e / |v_e|`;
@@ -17,12 +17,12 @@ own choice gives the numbers that `held_out_topics` and `human_ratings` report.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probes.analysis.agreement import (
@@ -34,6 +34,7 @@ from probes.analysis.agreement import (
     match_ratings,
     reference,
 )
+from probes.analysis.findings import Estimate
 from probes.analysis.held_out import (
     CellSums,
     Design,
@@ -46,16 +47,10 @@ from probes.analysis.held_out import (
     vectors_of_all_topics,
 )
 from probes.analysis.intervals import estimate_from_spread, mean_by_topics
+from probes.experiments.decoding.choice_table import Line, Statistics
 from probes.experiments.folds import NeutralKind, TopicFolds, basis_of
 from probes.runs.materials import Materials
 
-STATISTICS = {
-    "valence": "valence |r|",
-    "arousal": "arousal |r|",
-    "accuracy": "held-out accuracy",
-    "clusters": "clusters ARI",
-}
-"""The headline statistics, and what tables call them."""
 Readout = Literal["centered cosine", "cosine", "dot", "z"]
 
 
@@ -78,43 +73,42 @@ class Sample:
     mean
         Activations as they were read, not centered.
     neutral
-        Samples and the topic of each, by kind.
+        Samples and the topic of each, by kind; not needed where only `basis` is used.
+    basis
+        Neutral components as the run itself takes them, by held-out folds, where they were taken
+        already.
     """
 
     mean: Float[Tensor, "row d_model"]
     design: Design
-    neutral: Mapping[str, tuple[Float[Tensor, "sample d_model"], Sequence[str]]]
     excluded: Callable[[str], int | None]
+    neutral: Mapping[str, tuple[Float[Tensor, "sample d_model"], Sequence[str]]]
+    basis: Callable[..., NeutralBasis] | None = None
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> "Sample":
         """Return the same sample with every activation changed in one way."""
         neutral = {kind: (change(rows), topics) for kind, (rows, topics) in self.neutral.items()}
-        return Sample(change(self.mean), self.design, neutral, self.excluded)
+        return Sample(change(self.mean), self.design, self.excluded, neutral)
 
 
 @dataclass(frozen=True)
 class Clustered:
-    """Agreement with the paper's clusters, and what it is when topics are drawn again."""
+    """Agreement with the paper's clusters, and what it is when topics are resampled."""
 
     ari: float
-    again: Float[Tensor, "resample"]
+    resampled: Float[Tensor, "resample"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Headline statistics of one choice."""
+    """Headline statistics of one choice; `hits` is 1 for every story that was named right."""
 
     matches: Mapping[str, RatingMatch]
     hits: Float[Tensor, "row"]
     clusters: Clustered | None
 
-    @property
-    def accuracy(self) -> float:
-        """Share of stories named right."""
-        return float(self.hits.mean())
 
-
-def own_choice(materials: Materials) -> Choice:
+def choice_of_run(materials: Materials) -> Choice:
     """Return how the run itself does it."""
     vectors = materials.config.vectors
     none = vectors.neutral_pca == "none"
@@ -125,107 +119,138 @@ def own_choice(materials: Materials) -> Choice:
     )
 
 
-def sample_of(materials: Materials, folds: TopicFolds) -> Sample:
-    """Gather a run's target layer."""
-    layer = materials.layer
-    neutral = {kind: materials.neutral_samples(kind, layer) for kind in ("document", "token")}
-    rows = materials.stories(layer).mean
-    return Sample(rows, folds.design, neutral, folds.excluded)
+def sample_of(
+    materials: Materials,
+    folds: TopicFolds,
+    layer: int,
+    kinds: Sequence[NeutralKind] = (),
+) -> Sample:
+    """Gather one layer of a run, with some kinds of neutral samples."""
+    neutral = {kind: materials.neutral_samples(kind, layer) for kind in kinds if kind != "none"}
+    mean, basis = materials.stories(layer).mean, folds.basis(layer)
+    return Sample(mean, folds.design, folds.excluded, neutral, basis)
 
 
-@dataclass
 class Headline:
-    """Computes outcomes of one sample; neutral components are found once per kind and share."""
+    """Computes outcomes of one sample; neutral components are fitted once per kind and share.
 
-    sample: Sample
-    known: Reference
-    n_resamples: int
-    n_refits: int
-    seed: int
-    _clusters: dict[tuple[str, float, bool], Clustered | None] = field(default_factory=dict)
-    _bases: dict[tuple[str, float], Callable[..., NeutralBasis]] = field(default_factory=dict)
+    Attributes
+    ----------
+    rows
+        The sample's activations, centered.
+    known
+        Human ratings and the paper's clusters, for the run's emotions.
+    """
 
-    def __post_init__(self) -> None:
-        self._mean = self.sample.mean.double().mean(dim=0)
-        self._rows = centered(self.sample.mean)
-        self._cells = CellSums(self._rows, self.sample.design)
+    def __init__(self, materials: Materials, sample: Sample) -> None:
+        settings = materials.config.validation
+        self.sample = sample
+        self.known: Reference = reference(materials.emotions)
+        self._n_bootstrap, self._n_refits = settings.n_bootstrap, settings.n_refits
+        self._seed = materials.seed
+        self._mean = sample.mean.double().mean(dim=0)
+        self.rows = centered(sample.mean)
+        self._cells = CellSums(self.rows, sample.design)
+        self._clusters: dict[tuple[str, float, bool], Clustered] = {}
+        self._bases: dict[tuple[str, float], Callable[..., NeutralBasis]] = {}
+        if sample.basis is not None:
+            of_run = choice_of_run(materials)
+            self._bases[of_run.neutral, of_run.threshold] = sample.basis
 
     def outcome(self, choice: Choice) -> Outcome:
         """Measure one choice."""
-        design, basis = self.sample.design, self._basis(choice)
-        everything = torch.ones(len(design.fold_of_topic))
-        vectors = self._cells.train(everything, basis()).vectors
-        found = torch.zeros(len(self._rows), design.n_emotions, dtype=torch.float64)
+        design, basis = self.sample.design, self.basis(choice)
+        scored = torch.zeros(len(self.rows), design.n_emotions, dtype=torch.float64)
         for held in range(design.n_folds):
             trained = self._cells.train((design.fold_of_topic != held).float(), basis(held))
             members = design.fold == held
-            found[members] = self._read(choice.readout, trained, members)
-        hits = (rank_of(found, design.emotion) == 0).double()
+            scored[members] = self._read(choice.readout, trained, members)
+        return self.outcome_of(choice, rank_of(scored, design.emotion) == 0)
+
+    def outcome_of(self, choice: Choice, hits: Bool[Tensor, "row"]) -> Outcome:
+        """Measure the vectors of one choice, for stories that were read already."""
+        vectors = self._vectors(choice)
         matches = match_ratings(vectors, self.known, unit_norm=choice.unit_norm)
-        return Outcome(matches, hits, self._clustered(choice))
+        return Outcome(matches, hits.double(), self._clustered(choice))
 
-    def to_json(self, found: Outcome) -> dict[str, Any]:
-        """Return `STATISTICS` with 95% intervals: over emotions the ratings', else over topics."""
-        result: dict[str, Any] = dict.fromkeys(STATISTICS)
-        for scale, match in found.matches.items():
-            result[scale] = interval_of(match).to_json()
-        if (own := found.clusters) is not None:
-            n_topics = self.sample.design.n_topics
-            clusters = estimate_from_spread(own.ari, own.again, n_topics, least=-1.0, most=1.0)
-            result["clusters"] = None if clusters is None else clusters.to_json()
-        return {**result, "accuracy": self._accuracy(found.hits)}
+    def statistics(self, outcome: Outcome) -> Statistics:
+        """Return them with 95% intervals: over emotions the ratings', else over topics."""
+        ratings = {scale: interval_of(match) for scale, match in outcome.matches.items()}
+        clusters, n_topics = None, self.sample.design.n_topics
+        if (it := outcome.clusters) is not None:
+            clusters = estimate_from_spread(it.ari, it.resampled, n_topics, least=-1.0, most=1.0)
+        return self._statistics(ratings, outcome.hits, clusters)
 
-    def change(self, before: Outcome, after: Outcome) -> dict[str, Any]:
-        """Return what a change of method did, the same emotions and topics drawn again in both."""
-        result: dict[str, Any] = dict.fromkeys(STATISTICS)
-        for scale in before.matches.keys() & after.matches.keys():
-            gain = gain_in_rating(
-                after.matches[scale], before.matches[scale], self.n_resamples, self.seed
+    def change(self, before: Outcome, after: Outcome) -> Statistics:
+        """Return what a change of method did, the same emotions and topics resampled in both."""
+        gains = {
+            scale: gain_in_rating(
+                after.matches[scale], before.matches[scale], self._n_bootstrap, self._seed
             )
-            result[scale] = gain.to_json()
-        old, new = before.clusters, after.clusters
+            for scale in before.matches.keys() & after.matches.keys()
+        }
+        clusters, old, new = None, before.clusters, after.clusters
         if old is not None and new is not None:
-            drawn = new.again - old.again
-            change = estimate_from_spread(new.ari - old.ari, drawn, self.sample.design.n_topics)
-            result["clusters"] = None if change is None else change.to_json()
-        return {**result, "accuracy": self._accuracy(after.hits - before.hits)}
+            drawn, n_topics = new.resampled - old.resampled, self.sample.design.n_topics
+            clusters = estimate_from_spread(new.ari - old.ari, drawn, n_topics)
+        return self._statistics(gains, after.hits - before.hits, clusters)
+
+    def line(self, name: str, outcome: Outcome, before: Outcome | None) -> Line:
+        """Return one line of a table; `before` is the run's own outcome, None for its own line."""
+        change = None if before is None else self.change(before, outcome)
+        return Line(name=name, change=change, **vars(self.statistics(outcome)))
+
+    def by_topics(self, values: Float[Tensor, "row"]) -> Estimate:
+        """Mean over stories, topics resampled."""
+        return mean_by_topics(values, self.sample.design.topic, self._n_bootstrap, self._seed)
+
+    def basis(self, choice: Choice) -> Callable[..., NeutralBasis]:
+        """Return a function from held-out folds to the neutral components outside them."""
+        key = (choice.neutral, choice.threshold)
+        if key not in self._bases:
+            samples, topics = torch.zeros(0, self.rows.shape[1]), []
+            if choice.neutral != "none":
+                samples, topics = self.sample.neutral[choice.neutral]
+            self._bases[key] = basis_of(samples, topics, self.sample.excluded, choice.threshold)
+        return self._bases[key]
+
+    def _statistics(
+        self,
+        ratings: Mapping[str, Estimate],
+        hits: Float[Tensor, "row"],
+        clusters: Estimate | None,
+    ) -> Statistics:
+        return Statistics(
+            valence=ratings.get("valence"),
+            arousal=ratings.get("arousal"),
+            accuracy=self.by_topics(hits),
+            clusters=clusters,
+        )
+
+    def _vectors(self, choice: Choice) -> Float[Tensor, "emotion d_model"]:
+        design = self.sample.design
+        return vectors_of_all_topics(self._cells, design, self.basis(choice)()).vectors
 
     def _clustered(self, choice: Choice) -> Clustered | None:
-        """Clusters of one choice's vectors, which hang on no readout: found once."""
+        """Clusters of one choice's vectors, made once: no readout changes them."""
         key = (choice.neutral, choice.threshold, choice.unit_norm)
         if self.known.clusters is None:
             return None
         if key not in self._clusters:
-            design, basis = self.sample.design, self._basis(choice)()
-            own = vectors_of_all_topics(self._cells, design, basis).vectors
-            drawn = bootstrap_vectors(self._cells, design, basis, self.n_refits, self.seed)
-            found = [
-                cluster_ari(vectors, self.known, seed=self.seed, unit_norm=choice.unit_norm) or 0.0
-                for vectors in (own, *drawn)
+            design, basis = self.sample.design, self.basis(choice)()
+            drawn = bootstrap_vectors(self._cells, design, basis, self._n_refits, self._seed)
+            ari, *resampled = [
+                cluster_ari(vectors, self.known, seed=self._seed, unit_norm=choice.unit_norm) or 0.0
+                for vectors in (self._vectors(choice), *drawn)
             ]
-            again = torch.tensor(found[1:], dtype=torch.float64)
-            self._clusters[key] = Clustered(found[0], again)
+            self._clusters[key] = Clustered(ari, torch.tensor(resampled, dtype=torch.float64))
         return self._clusters[key]
 
-    def _accuracy(self, values: Float[Tensor, "row"]) -> dict[str, float]:
-        topic = self.sample.design.topic
-        return mean_by_topics(values, topic, self.n_resamples, self.seed).to_json()
-
-    def _basis(self, choice: Choice) -> Callable[..., NeutralBasis]:
-        if choice.neutral == "none" or choice.threshold == 0:
-            nothing = torch.zeros(0, self._rows.shape[1])
-            return basis_of(nothing, [], self.sample.excluded, 0.0)
-        key = (choice.neutral, choice.threshold)
-        if key not in self._bases:
-            samples, topics = self.sample.neutral[choice.neutral]
-            self._bases[key] = basis_of(samples, topics, self.sample.excluded, choice.threshold)
-        return self._bases[key]
-
     def _read(
-        self, readout: Readout, trained: FittedVectors, members: Tensor
-    ) -> Float[Tensor, "row emotion"]:
+        self, readout: Readout, trained: FittedVectors, members: Bool[Tensor, "row"]
+    ) -> Float[Tensor, "member emotion"]:
         # By the vectors' length along each unit vector, from the mean over emotions.
-        along = scores(self._rows, trained).double()
+        along = scores(self.rows, trained).double()
         if readout == "centered cosine":
             return along[members]
         length = torch.linalg.vector_norm(trained.vectors.double(), dim=1)
@@ -234,18 +259,9 @@ class Headline:
         if readout == "z":
             outside = along[~members]
             spread = outside.std(dim=0).clamp(min=1e-30)
-            found = (along[members] - outside.mean(dim=0)) / spread
+            scored = (along[members] - outside.mean(dim=0)) / spread
         elif readout == "cosine":
-            found = along[members] + shift
+            scored = along[members] + shift
         else:
-            found = (along[members] + shift) * length
-        return found.masked_fill(~trained.present, -torch.inf)
-
-
-def headline_of(
-    materials: Materials, sample: Sample, emotions: Sequence[str] | None = None
-) -> Headline:
-    """Return the headline of a sample, with a run's settings."""
-    known = reference(materials.emotions if emotions is None else emotions)
-    settings = materials.config.validation
-    return Headline(sample, known, settings.n_bootstrap, settings.n_refits, materials.seed)
+            scored = (along[members] + shift) * length
+        return scored.masked_fill(~trained.present, -torch.inf)

@@ -29,7 +29,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 def narrator(text: str) -> str:
     """Return ``"first"``, ``"third"`` or ``"neither"``."""
     words = Counter(_WORD.findall(_SPEECH.sub(" ", text).lower()))
-    first, third = (sum(words[pronoun] for pronoun in own) for own in (FIRST, THIRD))
+    first, third = (sum(words[each] for each in pronouns) for pronouns in (FIRST, THIRD))
     if first == third:
         return "neither"
     return "first" if first > third else "third"
@@ -37,28 +37,28 @@ def narrator(text: str) -> str:
 
 def writers(materials: Materials, stories: Stories) -> list[str]:
     """Return who wrote each story; ``"unknown"`` where nothing says so."""
-    own = materials.config.corpus.stories
-    said = _writers_of_lines(own) if own is not None and Path(own).is_file() else {}
+    path = materials.config.corpus.stories
+    by_line = _writers_of_lines(path) if path is not None and Path(path).is_file() else {}
     by_cell: dict[Cell, str] = {}
-    if not said:
+    if not by_line:
         for cell in materials.run.story_cells:
             about = read_cell(materials.run.root, cell).get("writer") or {}
             by_cell[cell] = about.get("name") or "unknown"
-    found = []
+    names = []
     keys = (stories.emotion.tolist(), stories.topic.tolist(), stories.index.tolist())
     for emotion, topic, index in zip(*keys, strict=True):
         cell = Cell(materials.emotions[emotion], materials.topics[topic])
-        lines: Sequence[str] = said.get(cell, ())
-        found.append(lines[index] if 0 <= index < len(lines) else by_cell.get(cell, "unknown"))
-    return found
+        lines: Sequence[str] = by_line.get(cell, ())
+        names.append(lines[index] if 0 <= index < len(lines) else by_cell.get(cell, "unknown"))
+    return names
 
 
 def _writers_of_lines(path: str) -> dict[Cell, list[str]]:
     """Writers of users' own stories, in the order in which cells number them."""
-    found: dict[Cell, list[str]] = {}
+    names: dict[Cell, list[str]] = {}
     with Path(path).open(encoding="utf-8-sig") as file:
         for line in filter(str.strip, file):
             row = json.loads(line)
             cell = Cell(row["emotion"], row["topic"])
-            found.setdefault(cell, []).append(str(row.get("writer") or "unknown"))
-    return found
+            names.setdefault(cell, []).append(str(row.get("writer") or "unknown"))
+    return names

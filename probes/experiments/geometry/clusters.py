@@ -3,21 +3,22 @@
 1. k-means and hierarchical clustering (average linkage of cosine distance) of the analyzed layer's
    vectors, k being the number of the paper's clusters that the run's emotions fall into.
 2. Adjusted Rand index and normalized mutual information with the paper's clusters, each with an
-   interval as wide as it spreads when topics are drawn again (`statistics.spread_interval`).
-3. Nulls: the same labels dealt out anew among the emotions (p), and vectors from stories whose
-   emotions were dealt out anew within topics. NMI is above zero by chance, so it is read beside
-   its null alone.
-4. Stability: agreement with clusters of vectors from topics drawn again, mean and central 95%.
+   interval as wide as it spreads when topics are resampled (`spread_interval`).
+3. Nulls: the same labels permuted among the emotions (p), and vectors from stories whose emotion
+   labels were shuffled within topics. NMI is above zero by chance, so it is read beside its null
+   alone.
+4. Stability: agreement with clusters of vectors from resampled topics, mean and central 95%.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from probes.analysis.agreement import reference
+from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
 from probes.analysis.geometry import (
     adjusted_rand_index,
     agreement,
@@ -32,199 +33,239 @@ from probes.analysis.held_out import (
 )
 from probes.analysis.intervals import estimate_from_spread, mean_of_draws
 from probes.analysis.statistics import permutation_p_value
+from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.folds import TopicFolds
-from probes.experiments.legacy import Experiment, Measured
-from probes.experiments.wording import estimate
 from probes.figures import Figure
 from probes.figures.description import Bars
 from probes.figures.estimates import Bar, bar_of, bars_by_kind
-from probes.figures.reading import need, number
 from probes.runs.materials import Materials
 
-Method = Callable[[Tensor], Tensor]
+_NAME = "Clusters"
+_HEADLINE = "k-means"
+_STABLE = 0.5
+Cluster = Callable[[Tensor], Tensor]
 
 
-def measure(materials: Materials) -> Measured:
+@dataclass(frozen=True, kw_only=True)
+class Index(Estimate):
+    """Agreement with the paper's clusters beside its nulls.
+
+    Attributes
+    ----------
+    permuted, p
+        Mean over permutations of the labels among the emotions, and how many agree as much.
+    shuffled, shuffled_upper
+        Mean of vectors from shuffled labels, and what 95% of them reach at most.
+    """
+
+    permuted: float
+    p: float
+    shuffled: float
+    shuffled_upper: float
+
+
+@dataclass(frozen=True)
+class Stability:
+    """Agreement with clusters of resampled topics; None where they leave emotions out."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """What one method gives."""
+
+    labels: Sequence[int]
+    ari: Index
+    nmi: Index
+    stability: Stability
+
+
+@dataclass(frozen=True)
+class Clusters(Result):
+    """Agreement of several methods with the paper's clusters.
+
+    Attributes
+    ----------
+    emotions
+        Those that the paper clustered.
+    k
+        Number of the paper's clusters among them.
+    """
+
+    model: str
+    layer: int
+    emotions: Sequence[str]
+    k: int
+    n_permutations: int
+    n_refits: int
+    methods: Mapping[str, Clustering]
+
+    def findings(self) -> list[Finding]:
+        """Say how well each method agrees with the paper; k-means is the claim."""
+        return [self._finding(name) for name in self._names]
+
+    @property
+    def _names(self) -> list[str]:
+        return sorted(self.methods, key=lambda name: name != _HEADLINE)
+
+    def _finding(self, name: str) -> Finding:
+        ari, headline = self.methods[name].ari, name == _HEADLINE
+        shown = ari.above_zero and ari.p < SIGNIFICANT and ari.value > ari.shuffled_upper
+        upper = Control("95% of vectors from shuffled labels at most", Estimate(ari.shuffled_upper))
+        return Finding(
+            "Paper's clusters" if headline else f"Paper's clusters, {name}",
+            Estimate(ari.value, ari.low, ari.high),
+            "shown" if shown else "not shown",
+            spec=".3f",
+            unit="ARI",
+            n=f"{len(self.emotions)} emotions in {self.k} clusters",
+            control=upper,
+            p=ari.p,
+            n_null=self.n_permutations,
+            rule="Whether the vectors fall into the families that the paper found in its model (1 "
+            "is the same families, 0 what chance gives). Called shown when 95% of vectors from "
+            "shuffled labels agree less, p < .05 and the interval keeps clear of zero.",
+            headline=headline,
+            statistic="clusters" if headline else "",
+            section="h-clusters",
+        )
+
+    def paragraph(self) -> str:
+        """Tell how the emotions were clustered, and how that agrees with the paper."""
+        by_method = "; ".join(
+            f"{name} clustering agrees with them at {finding.estimate:.3f} ({finding.p_value})"
+            for name, finding in zip(self._names, self.findings(), strict=True)
+        )
+        return (
+            f"The {len(self.emotions)} emotions fall into {self.k} of the paper's clusters. The "
+            f"vectors of layer {self.layer} were clustered into as many; agreement is the adjusted "
+            f"Rand index (1: the same clusters, 0: chance), with an interval over topics: "
+            f"{by_method}."
+        )
+
+    def limits(self) -> list[str]:
+        """Say which clusters change when topics are resampled."""
+        return [
+            f"{_NAME}: {name} clusters change when topics are drawn again (ARI {stable:.2f} with "
+            "themselves)."
+            for name in self._names
+            if (stable := self.methods[name].stability.value) is not None and stable < _STABLE
+        ]
+
+    def figures(self) -> dict[str, Figure]:
+        """Describe agreement and stability beside their nulls."""
+        return {"clusters": _bars(self)}
+
+
+def measure(materials: Materials) -> Clusters | NotMeasured:
     """Cluster the analyzed layer in two ways."""
     known = reference(materials.emotions)
     if known.clusters is None:
-        why = f"Clusters: only {len(known.clustered)} of the emotions are in the paper's clusters."
-        return Measured({"methods": None}, [("clusters", "not compared: too few")], why, [why])
+        why = f"only {len(known.clustered)} of the emotions are in the paper's clusters"
+        return NotMeasured(_NAME, why)
     settings, seed = materials.config.validation, materials.seed
     k, unit_norm = known.n_clusters, materials.config.analysis.unit_norm
-    methods: dict[str, Method] = {
-        "k-means": lambda vectors: kmeans_labels(vectors, k, seed, unit_norm),
+    methods: dict[str, Cluster] = {
+        _HEADLINE: lambda vectors: kmeans_labels(vectors, k, seed, unit_norm),
         "hierarchical": lambda vectors: hierarchical_labels(vectors, k),
     }
-    vectors = materials.vectors.at(materials.layer)[known.clustered]
     folds, n = TopicFolds(materials, 2), settings.n_refits
     rows, design = folds.rows(materials.layer), folds.design
     basis = folds.basis(materials.layer)()
     with materials.reporter.task("clusters", 2, "resamplings") as advance:
-        drawn = bootstrap_vectors(CellSums(rows, design), design, basis, n, seed)
-        again = [each[known.clustered] for each in drawn]
+        resampled = bootstrap_vectors(CellSums(rows, design), design, basis, n, seed)
         advance(1)
         labels = permute_within_topics(design, n, seed)
-        dealt = permuted_vectors(rows, design, basis, labels)
-        shuffled = [each[known.clustered] for each in dealt]
+        shuffled = permuted_vectors(rows, design, basis, labels)
         advance(1)
-    values = {
-        "model": materials.index["model"],
-        "layer": materials.layer,
-        "emotions": [materials.emotions[place] for place in known.clustered],
-        "k": k,
-        "n_permutations": settings.n_permutations,
-        "n_refits": settings.n_refits,
-        "methods": {
-            name: _described(
-                method,
-                vectors,
-                known.clusters,
-                again,
-                shuffled,
-                n_topics=design.n_topics,
-                n_permutations=settings.n_permutations,
-                seed=seed,
-            )
-            for name, method in methods.items()
-        },
-    }
-    return Measured(values, _rows(values), _paragraph(values), _limits(values))
+    vectors = materials.vectors.at(materials.layer)
+    of_paper, n_permutations = known.clusters, settings.n_permutations
+    clusterings = {}
+    for name, cluster in methods.items():
+        [labels], again, null = (
+            [cluster(each[known.clustered]) for each in group]
+            for group in ([vectors], resampled, shuffled)
+        )
+        permuted = _permuted(labels, n_permutations, seed)
+        clusterings[name] = _clustering(labels, of_paper, permuted, again, null, design.n_topics)
+    return Clusters(
+        model=materials.index["model"],
+        layer=materials.layer,
+        emotions=[materials.emotions[index] for index in known.clustered],
+        k=k,
+        n_permutations=n_permutations,
+        n_refits=n,
+        methods=clusterings,
+    )
 
 
-def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe agreement and stability beside their nulls."""
-    return {} if values["methods"] is None else {"clusters": cluster_agreement(values)}
+EXPERIMENT = Experiment(Clusters, measure)
 
 
-EXPERIMENT = Experiment(measure, figures)
-
-
-def _described(
-    method: Method,
-    vectors: Float[Tensor, "emotion d_model"],
-    clusters: Int[Tensor, "emotion"],
-    again: Sequence[Tensor],
-    shuffled: Sequence[Tensor],
-    *,
-    n_topics: int,
-    n_permutations: int,
-    seed: int,
-) -> dict[str, Any]:
-    labels = method(vectors)
-    found = agreement(labels, clusters)
+def _permuted(labels: Int[Tensor, "emotion"], n: int, seed: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    dealt = [
-        agreement(labels[torch.randperm(len(labels), generator=generator)], clusters)
-        for _ in range(n_permutations)
-    ]
-    null = [agreement(method(each), clusters) for each in shuffled]
-    resampled = [method(each) for each in again]
-    result: dict[str, Any] = {"labels": labels.tolist()}
-    for name, value, least in (("ari", found.ari, -1.0), ("nmi", found.nmi, 0.0)):
-        permuted = _tensor([getattr(each, name) for each in dealt])
-        from_noise = _tensor([getattr(each, name) for each in null])
-        result[name] = {
-            "value": value,
-            "permuted": float(permuted.mean()),
-            "p": permutation_p_value(value, permuted, "greater"),
-            "shuffled": float(from_noise.mean()),
-            "shuffled_upper": float(from_noise.quantile(0.95)),
-        }
-        drawn = _tensor([getattr(agreement(each, clusters), name) for each in resampled])
-        ends = estimate_from_spread(value, drawn, n_topics, least=least, most=1.0)
-        result[name] |= {"low": None, "high": None} if ends is None else ends.to_json()
-    stable = _tensor([adjusted_rand_index(labels, each) for each in resampled])
-    result["stability"] = {"value": None, "low": None, "high": None}
+    return [labels[torch.randperm(len(labels), generator=generator)] for _ in range(n)]
+
+
+def _clustering(
+    labels: Int[Tensor, "emotion"],
+    of_paper: Int[Tensor, "emotion"],
+    permuted: Sequence[Int[Tensor, "emotion"]],
+    resampled: Sequence[Int[Tensor, "emotion"]],
+    shuffled: Sequence[Int[Tensor, "emotion"]],
+    n_topics: int,
+) -> Clustering:
+    """Set one method's clusters beside the paper's, those of its nulls, and resampled topics."""
+    indices = []
+    for which, least in ((0, -1.0), (1, 0.0)):
+        value, by_chance, from_noise, drawn = (
+            torch.tensor([agreement(each, of_paper)[which] for each in group], dtype=torch.float64)
+            for group in ([labels], permuted, shuffled, resampled)
+        )
+        observed = float(value)
+        estimate = estimate_from_spread(observed, drawn, n_topics, least=least, most=1.0)
+        indices.append(
+            Index(
+                **vars(estimate or Estimate(observed)),
+                permuted=float(by_chance.mean()),
+                p=permutation_p_value(observed, by_chance, "greater"),
+                shuffled=float(from_noise.mean()),
+                shuffled_upper=float(from_noise.quantile(0.95)),
+            )
+        )
+    stable = [adjusted_rand_index(labels, each) for each in resampled]
+    stability = Stability()
     if len(stable) >= 2:
-        result["stability"] = mean_of_draws(stable).to_json()
-    return result
+        stability = Stability(**vars(mean_of_draws(torch.tensor(stable, dtype=torch.float64))))
+    return Clustering(labels.tolist(), indices[0], indices[1], stability)
 
 
-def _tensor(values: Sequence[float]) -> Float[Tensor, "value"]:
-    return torch.tensor(values, dtype=torch.float64)
+_THIS_RUN, _NULL, _WITH_ITSELF = "this run", "chance", "with itself"
 
 
-def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rows = []
-    for name, found in values["methods"].items():
-        ari, nmi, stability = found["ari"], found["nmi"], found["stability"]
-        rows.append(
-            (
-                f"paper's clusters, {name}",
-                f"ARI {estimate(ari)} (n={len(values['emotions'])}, k={values['k']}, "
-                f"p={ari['p']:.4f}; shuffled labels {ari['shuffled']:.2f}, 95%: "
-                f"{ari['shuffled_upper']:.2f}); NMI {nmi['value']:.2f} (dealt anew "
-                f"{nmi['permuted']:.2f}, p={nmi['p']:.4f})"
-                + ("" if stability["value"] is None else f"; stability ARI {estimate(stability)}"),
-            )
-        )
-    return rows
-
-
-def _paragraph(values: Mapping[str, Any]) -> str:
-    parts = [
-        f"The {len(values['emotions'])} emotions fall into {values['k']} of the paper's clusters."
-    ]
-    for name, found in values["methods"].items():
-        ari, nmi = found["ari"], found["nmi"]
-        parts.append(
-            f"By {name} clustering of layer {values['layer']} into as many, agreement is ARI "
-            f"{estimate(ari)} (over topics) and NMI {nmi['value']:.2f}; labels dealt out "
-            f"anew among the emotions reach an NMI of {nmi['permuted']:.2f} and at least this ARI "
-            f"with p = {ari['p']:.4f}. Vectors from stories with shuffled labels reach ARI "
-            f"{ari['shuffled']:.2f} (95%: {ari['shuffled_upper']:.2f})."
-        )
-    return " ".join(parts)
-
-
-def _limits(values: Mapping[str, Any]) -> list[str]:
-    limits = []
-    for name, found in values["methods"].items():
-        if found["ari"]["p"] > 0.05:
-            limits.append(
-                f"Clusters: the paper's clusters are not shown by {name} clustering "
-                f"(p={found['ari']['p']:.2f})."
-            )
-        stability = found["stability"]["value"]
-        if stability is not None and stability < 0.5:
-            limits.append(
-                f"Clusters: {name} clusters change when topics are drawn again (ARI "
-                f"{stability:.2f} with themselves)."
-            )
-    return limits
-
-
-_FOUND, _NULL, _STABLE = "this run", "chance", "with itself"
-_NULLS = {"permuted": "any order", "shuffled": "shuffled"}
-
-
-def cluster_agreement(found: Mapping[str, Any]) -> Bars:
-    """Describe both indices of every method beside their nulls, and how stable the clusters are.
-
-    Raises
-    ------
-    DataError
-        A part is missing or not finite.
-    """
-    methods = need(found, "methods", "clusters")
+def _bars(result: Clusters) -> Bars:
+    """Describe both indices of every method beside their nulls, and how stable the clusters are."""
     bars: list[Bar] = []
     for key in ("ari", "nmi"):
-        for method, measured in methods.items():
-            index, where = need(measured, key, f"clusters.{method}"), f"clusters.{method}.{key}"
-            short = f"{key.upper()} {method}"
-            bars.append(bar_of(short, _FOUND, index, where))
-            for null, name in _NULLS.items():
-                bars.append(Bar(f"{short}: {name}", _NULL, number(index[null], where)))
-    for method, measured in methods.items():
-        if measured["stability"]["value"] is not None:
-            where = f"clusters.{method}.stability"
-            bars.append(bar_of(f"stability {method}", _STABLE, measured["stability"], where))
-    chance = ", ".join(f"{method} p={row['ari']['p']:.4f}" for method, row in methods.items())
+        for method in result.methods:
+            index: Index = getattr(result.methods[method], key)
+            name = f"{key.upper()} {method}"
+            bars.append(bar_of(name, _THIS_RUN, index))
+            bars.append(Bar(f"{name}: any order", _NULL, index.permuted))
+            bars.append(Bar(f"{name}: shuffled", _NULL, index.shuffled))
+    for method, clustering in result.methods.items():
+        stable = clustering.stability
+        if stable.value is not None:
+            estimate = Estimate(stable.value, stable.low, stable.high)
+            bars.append(bar_of(f"stability {method}", _WITH_ITSELF, estimate))
+    chance = ", ".join(f"{name} p = {it.ari.p:.2g}" for name, it in result.methods.items())
     return Bars(
         title="Do the emotions fall into the paper's clusters",
-        subtitle=f"{found['model']}, layer {found['layer']}, n = {len(found['emotions'])} "
-        f"emotions in {found['k']} clusters",
+        subtitle=f"{result.model}, layer {result.layer}, n = {len(result.emotions)} "
+        f"emotions in {result.k} clusters",
         caption="ARI and NMI: how alike the run's clusters and the paper's are; 1 is the same. An "
         "ARI of 0 is what chance gives; NMI is above 0 by chance, so only what it has beyond its "
         "gray bars counts. Any order: the run's clusters with the emotions dealt out anew (as "
@@ -232,5 +273,5 @@ def cluster_agreement(found: Mapping[str, Any]) -> Bars:
         "Stability: ARI with the clusters of topics drawn again. Lines: 95% intervals over topics; "
         "of stability, 95% of its draws.",
         value_label="index of agreement",
-        **bars_by_kind(bars, (_FOUND, _NULL, _STABLE), muted=(_NULL,)),
+        **bars_by_kind(bars, (_THIS_RUN, _NULL, _WITH_ITSELF), muted=(_NULL,)),
     )

@@ -5,7 +5,7 @@ import json
 import pytest
 from planted_runs import materials
 
-from probes.experiments import NAMES, find_experiment
+from probes.experiments import NAMES, find_experiment, to_json
 
 SLOW = {"steering", "steering-dose-response", "free-text", "sensitivity"}
 """Those that run the model many times; the last reads texts again."""
@@ -22,7 +22,7 @@ def numbers(made, name):
         validation__preference_pairs=96,
         validation__preference_steered_pairs=2,
     )
-    return json.loads(json.dumps(find_experiment(name).measure(given).to_json()))
+    return json.loads(json.dumps(to_json(find_experiment(name).measure(given))))
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in SLOW])

@@ -8,7 +8,7 @@ import torch
 from planted_runs import D_MODEL, N_LAYERS, directions, plant
 
 from probes import figures
-from probes.experiments import find_experiment
+from probes.experiments import find_experiment, to_json
 from probes.experiments.decoding.story_traits import narrator
 from probes.stimuli import human_ratings
 
@@ -84,36 +84,49 @@ def confounded(tmp_path_factory, subject):
 )
 def test_a_planted_confound_is_found_and_no_other(confounded, factor, amount):
     measured = confounded(planted_score(amount))
-    shares = measured.values["factors"]
+    shares = measured.factors
     assert set(shares) == {"topic", "length", "narrator", "writer"}
-    assert shares[factor]["value"] > 0.5
-    assert shares[factor]["beyond"] > 0.5
-    assert shares[factor]["p"] == pytest.approx(1 / 61)
-    [limit] = [each for each in measured.limits if "explains" in each]
+    assert shares[factor].value > 0.5
+    assert shares[factor].beyond > 0.5
+    assert shares[factor].p == pytest.approx(1 / 61)
+    [limit] = [each for each in measured.limits() if "explains" in each]
     assert factor in limit
-    assert max(share["value"] for name, share in shares.items() if name != factor) < 0.1
+    assert max(share.value for name, share in shares.items() if name != factor) < 0.1
+
+
+def test_row_paragraph_and_limit_name_the_same_share(confounded):
+    measured = confounded(planted_score(lambda text: 0.6 * (text.index % 2)))
+    share = measured.factors["writer"]
+    [row] = [each for each in measured.findings() if each.name == "score explained by writer"]
+    [limit] = [each for each in measured.limits() if "writer explains" in each]
+    written = f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}]"
+    assert written in row.line
+    assert f"writer explains {written}" in measured.paragraph()
+    assert f"{share.value:.1%}" in limit
+    assert "120 stories on 5 topics" in row.line
 
 
 def test_no_confound_is_invented(confounded):
     measured = confounded(planted_score(lambda _text: 0.0))
-    assert all(share["value"] < 0.1 for share in measured.values["factors"].values())
-    assert not [limit for limit in measured.limits if "explains" in limit]
+    assert all(share.value < 0.1 for share in measured.factors.values())
+    assert not [limit for limit in measured.limits() if "explains" in limit]
 
 
 def test_stories_that_name_their_emotion_are_counted_and_their_effect_is_found(confounded):
     measured = confounded(planted_score(lambda text: 0.6 * (text.emotion in text.text)), named=True)
-    assert measured.values["counts"]["leaked"] == 40
-    assert measured.values["factors"]["leaked words"]["value"] > 0.5
-    assert any("40 of 120 stories name" in limit for limit in measured.limits)
+    assert measured.counts.leaked == 40
+    assert measured.factors["leaked words"].value > 0.5
+    assert any("40 of 120 stories name" in limit for limit in measured.limits())
 
 
 def test_what_a_corpus_does_not_have_is_said(planted):
     measured = EXPERIMENT.measure(planted(strength=[0.0, 0.0, 0.0, 1.0]))
-    missing = measured.values["missing"]
+    missing = measured.missing
     assert missing["writer"] == "no writer is named"
     assert missing["leaked words"] == "in 0 stories"
     assert missing["length"] == "does not vary"
-    assert "no writer is named" in measured.rows[0][1]
+    [others] = [each for each in measured.findings() if each.name == "score explained by others"]
+    assert "no writer is named" in others.line
 
 
 def test_valence_that_lives_in_one_large_dimension_falls_when_it_is_dropped(planted):
@@ -126,51 +139,44 @@ def test_valence_that_lives_in_one_large_dimension_falls_when_it_is_dropped(plan
         return value
 
     measured = EXPERIMENT.measure(planted(row=row))
-    before, dropped = measured.values["robust"][:2]
-    assert before["valence"]["value"] > 0.9
-    assert dropped["change"]["valence"]["value"] < -0.1
-    assert dropped["change"]["valence"]["high"] < 0
-    assert any("valence |r| falls" in limit for limit in measured.limits)
-    largest = measured.values["dimensions"]["1"]
-    assert largest["norm_dimensions"] == largest["variance_dimensions"] == [7]
-    assert largest["norm"] > 0.99
-    assert largest["variance"] > 0.8
-    aniso = measured.values["anisotropy"]
-    assert aniso["before"] > 0.99
-    assert abs(aniso["after"]) < 0.1
+    before, dropped = measured.robust[:2]
+    assert before.valence.value > 0.9
+    assert dropped.change.valence.value < -0.1
+    assert dropped.change.valence.high < 0
+    assert any("valence |r| falls" in limit for limit in measured.limits())
+    largest = measured.dimensions["1"]
+    assert largest.norm_dimensions == largest.variance_dimensions == [7]
+    assert largest.norm > 0.99
+    assert largest.variance > 0.8
+    aniso = measured.anisotropy
+    assert aniso.before > 0.99
+    assert abs(aniso.after) < 0.1
 
 
 def test_a_result_spread_over_all_dimensions_survives_the_robust_options(planted):
     measured = EXPERIMENT.measure(planted(strength=[0.0, 0.0, 0.0, 1.0]))
-    accuracies = [line["accuracy"]["value"] for line in measured.values["robust"]]
+    accuracies = [line.accuracy.value for line in measured.robust]
     assert min(accuracies) > 0.9
-    assert not any("falls" in limit for limit in measured.limits)
+    assert not any("falls" in limit for limit in measured.limits())
 
 
 def test_cell_means_are_tested_for_topic_and_length_only(confounded):
     row = planted_score(lambda _text: 0.0)
     measured = confounded(row, index={"per_cell": True})
-    assert measured.values["missing"]["narrator"] == "activations were kept per cell"
-    assert any("per cell" in limit for limit in measured.limits)
+    assert measured.missing["narrator"] == "activations were kept per cell"
+    assert any("per cell" in limit for limit in measured.limits())
 
 
 def test_the_figures_have_every_factor_and_option(confounded, tmp_path):
-    result = json.loads(json.dumps(confounded(planted_score(lambda _text: 0.0)).to_json()))
-    drawn = EXPERIMENT.figures(result)
+    drawn = confounded(planted_score(lambda _text: 0.0)).figures()
     assert drawn["confounds_by_emotion"].rows == ("topic", "length", "narrator", "writer")
     assert drawn["confounds_by_emotion"].columns == ("all", *EMOTIONS)
     assert "|r|: as it is" in drawn["robust_options"].categories
     assert figures.draw_all(drawn, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("text", "who"),
-    [
-        ("I'd left my keys. She had my map.", "first"),
-        ('He said, "I told you I lost my map." He left.', "third"),
-        ("“I know,” she said, and we laughed; our train left.", "first"),
-        ("The bell rang.", "neither"),
-    ],
-)
-def test_the_narrator_is_told_by_pronouns_outside_quoted_speech(text, who):
-    assert narrator(text) == who
+def test_a_result_that_was_kept_gives_the_same_figures_as_before(confounded):
+    measured = confounded(planted_score(lambda _text: 0.0))
+    again = EXPERIMENT.read(json.loads(json.dumps(to_json(measured))))
+    assert again == measured
+    assert [line.own for line in again.robust] == [True, *[False] * (len(again.robust) - 1)]

@@ -1,6 +1,7 @@
 """Held-out topics: the planted layer is found with its accuracy, and noise is called noise."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import small_runs
@@ -9,10 +10,11 @@ from scipy import stats
 
 from hooks.errors import InvalidInput
 from probes import figures
+from probes.analysis.findings import Estimate
 from probes.analysis.held_out import Design, inner_hits, permute_within_topics, permuted_ranks
 from probes.analysis.statistics import permutation_p_value
-from probes.experiments import find_experiment
-from probes.experiments.decoding.held_out_topics import _limits, nested_null
+from probes.experiments import find_experiment, to_json
+from probes.experiments.decoding.held_out_topics import nested_null
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
@@ -23,43 +25,44 @@ PLANTED = {"strength": [0.0, 0.0, 1.0, 0.0], "topic_strength": 0.5}
 
 
 @pytest.fixture(scope="module")
-def found(planted):
+def measured(planted):
     return MEASURE(planted(target_layer=2, **PLANTED))
 
 
-def test_the_planted_layer_is_named_right_and_the_others_are_at_chance(found):
-    top = [each["top_1"]["value"] for each in found.values["nearest"]]
+def test_the_planted_layer_is_named_right_and_the_others_are_at_chance(measured):
+    top = [each.top_1.value for each in measured.nearest]
     assert top[2] > 0.9
     assert max(top[:2] + top[3:]) < 0.35
-    assert found.values["permuted"][2]["p"] == pytest.approx(1 / 41)
-    assert min(found.values["permuted"][i]["p"] for i in (0, 1, 3)) > 0.02
-    assert found.values["logistic"][2]["top_1"]["value"] > 0.8
+    assert measured.permuted[2].p == pytest.approx(1 / 41)
+    assert min(measured.permuted[i].p for i in (0, 1, 3)) > 0.02
+    assert measured.logistic[2].top_1.value > 0.8
 
 
-def test_every_fold_chooses_the_planted_layer_without_its_own_stories(found):
-    nested = found.values["nested"]
-    assert set(nested["layers_of_folds"]) == {2}
-    assert nested["top_1"]["value"] == found.values["nearest"][2]["top_1"]["value"]
-    assert nested["p_of_largest"] == pytest.approx(1 / 41)
-    assert (nested["p"], nested["n_permutations"]) == (pytest.approx(1 / 9), 8)
+def test_every_fold_chooses_the_planted_layer_without_its_own_stories(measured):
+    nested = measured.nested
+    assert set(nested.layers_of_folds) == {2}
+    assert nested.top_1.value == measured.nearest[2].top_1.value
+    assert nested.p_of_largest == pytest.approx(1 / 41)
+    assert (nested.p, nested.n_permutations) == (pytest.approx(1 / 9), 8)
 
 
-def test_every_statistic_and_reader_has_a_control_of_its_own(found):
-    null = found.values["permuted"]
+def test_every_statistic_and_reader_has_a_control_of_its_own(measured):
+    null = measured.permuted
     for statistic in ("top_3", "balanced"):
-        assert null[2][statistic]["p"] == pytest.approx(1 / 41)
-        assert null[0][statistic]["p"] > 0.02
-    assert null[2]["top_3"]["mean"] == pytest.approx(3 / 8, abs=0.08)
-    assert null[2]["balanced"]["mean"] == pytest.approx(1 / 8, abs=0.05)
-    assert found.values["logistic_permuted"]["p"] == pytest.approx(1 / 9)
+        assert getattr(null[2], statistic).p == pytest.approx(1 / 41)
+        assert getattr(null[0], statistic).p > 0.02
+    assert null[2].top_3.mean == pytest.approx(3 / 8, abs=0.08)
+    assert null[2].balanced.mean == pytest.approx(1 / 8, abs=0.05)
+    assert measured.logistic_permuted.p == pytest.approx(1 / 9)
 
 
 def test_noise_is_said_to_show_nothing(planted):
     measured = MEASURE(planted(strength=[0.0] * 4, topic_strength=0.5))
-    assert measured.values["nested"]["p_of_largest"] > 0.02
-    assert measured.values["logistic_permuted"]["p"] > 0.12
-    assert measured.values["nested"]["top_1"]["value"] < 0.3
-    assert any("no better" in limit for limit in measured.limits)
+    assert measured.nested.p_of_largest > 0.02
+    assert measured.logistic_permuted.p > 0.12
+    assert measured.nested.top_1.value < 0.3
+    assert measured.findings()[0].verdict == "not shown"
+    assert any("Held-out accuracy: not shown" in limit for limit in to_json(measured)["limits"])
 
 
 def test_the_nested_p_of_noise_is_uniform():
@@ -91,48 +94,66 @@ def test_target_layer_held_out_selects_the_planted_layer_and_says_so(planted):
     assert materials.layer == 2
     assert materials.vectors.provenance.target_layer_rule == "held-out topics"
     measured = MEASURE(materials)
-    assert measured.rows[0][0] == "held-out topics, layer chosen on others"
-    assert measured.rows[1][0] == "held-out topics, layer 2, chosen by this number"
-    assert any("chosen by its own accuracy" in limit for limit in measured.limits)
+    [claim] = measured.findings()
+    assert claim.estimate == measured.nested.top_1
+    assert "layers chosen on other topics" in claim.line
+    [limit] = [limit for limit in measured.limits() if "chosen by its own accuracy" in limit]
+    assert f"{measured.here.top_1.value:.1%}" in limit
+    assert claim.number in limit
     counts = materials.run.record("compute-vectors")["counts"]
     assert (
         max(counts["target_layer"]["accuracy"], key=counts["target_layer"]["accuracy"].get) == "2"
     )
 
 
-def test_the_row_has_n_interval_and_control(found):
-    [(label, value), _] = found.rows
-    assert label == "held-out topics, layer 2"
-    for part in ("8-way top-1", "n=96 stories on 6 topics", "shuffled labels", "p=", "["):
-        assert part in value
+def test_row_claim_and_paragraph_name_the_same_accuracy_with_n_interval_and_control(measured):
+    [claim] = measured.findings()
+    top_1 = measured.nearest[2].top_1
+    assert (claim.headline, claim.statistic) == (True, "accuracy")
+    assert claim.number == f"{top_1.value:.1%}"
+    for text in (claim.line, measured.paragraph()):
+        assert f"{top_1:.1%}" in text
+        assert "96 stories on 6 topics" in text
+        assert f"at most {measured.permuted[2].upper:.1%}" in text
+    assert "at layer 2" in claim.line
+    assert "the floor of 40 permutations" in claim.line
 
 
-def test_the_figure_says_whose_null_its_lines_are_and_where_the_other_reader_was_tested(found):
-    [figure] = find_experiment("held-out-topics").figures(found.to_json()).values()
+@pytest.mark.parametrize(
+    ("low", "p", "verdict"),
+    [(0.35, 0.01, "shown"), (0.2, 0.01, "not shown"), (0.35, 0.1, "not shown")],
+)
+@pytest.mark.parametrize("rule", ["2/3 of depth", "held-out topics"])
+def test_an_accuracy_is_shown_when_p_and_interval_clear_shuffled_labels(
+    measured, low, p, verdict, rule
+):
+    top_1 = Estimate(0.4, low, 0.5)
+    null = [replace(each, upper=0.3, p=p) for each in measured.permuted]
+    result = replace(measured, permuted=null, layer_rule=rule)
+    if rule == "held-out topics":
+        # The other number would give another verdict.
+        result = replace(result, nested=replace(measured.nested, top_1=top_1, p=p))
+    else:
+        result = replace(result, nearest=[replace(each, top_1=top_1) for each in measured.nearest])
+    assert result.findings()[0].verdict == verdict
+
+
+def test_the_figure_says_whose_null_its_lines_are_and_where_the_other_reader_was_tested(measured):
+    [figure] = measured.figures().values()
     [panel] = figure.panels
     names = [line.name for line in panel.lines]
     nulls = [name for name in names if "shuffled" in name]
     assert nulls == ["nearest, shuffled labels: mean", "nearest, shuffled labels: 95%"]
-    null = found.values["logistic_permuted"]
-    said = f"at layer 2 only, where it names {null['mean']:.1%} of them"
-    assert said in figure.caption
-    assert f"({null['n']} permutations)" in " ".join(found.limits)
+    null = measured.logistic_permuted
+    assert f"at layer 2 only, where it names {null.mean:.1%} of them" in figure.caption
+    assert f"({null.n} permutations)" in " ".join(measured.limits())
 
 
-def test_one_layer_leaves_no_reader_without_a_null(planted):
-    run = planted(target_layer=2, **PLANTED)
-    values = MEASURE(run).values
-    assert len(values["layers"]) > 1
-    assert not any(
-        "logistic" in limit
-        for limit in _limits(
-            {
-                **values,
-                "layers": [2],
-                **{key: values[key][2:3] for key in ("nearest", "logistic", "permuted")},
-            }
-        )
-    )
+def test_one_layer_leaves_no_reader_without_a_null(measured):
+    lists = ("nearest", "logistic", "permuted")
+    one = replace(measured, layers=[2], **{key: getattr(measured, key)[2:3] for key in lists})
+    assert any("logistic" in limit for limit in measured.limits())
+    assert not any("logistic" in limit for limit in one.limits())
 
 
 def test_a_brought_corpus_has_held_out_accuracy_with_an_interval(reading_run, tmp_path):
@@ -153,12 +174,11 @@ def test_a_brought_corpus_has_held_out_accuracy_with_an_interval(reading_run, tm
     made.run().prepare()
     made.stages("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
     run = made.run()
-    result = MEASURE(Materials(run, Models(run.config), Silent())).to_json()
-    top = result["nearest"][0]["top_1"]
-    assert (result["n_rows"], result["n_topics"], len(result["emotions"])) == (600, 30, 20)
-    assert 0 <= top["low"] <= top["value"] <= top["high"] < 0.3
-    drawn = find_experiment("held-out-topics").figures(result)
-    assert figures.draw_all(drawn, tmp_path / "figures")
+    result = MEASURE(Materials(run, Models(run.config), Silent()))
+    top = result.nearest[0].top_1
+    assert (result.n_rows, result.n_topics, len(result.emotions)) == (600, 30, 20)
+    assert 0 <= top.low <= top.value <= top.high < 0.3
+    assert figures.draw_all(result.figures(), tmp_path / "figures")
 
 
 def test_two_topics_are_said_to_be_too_few(reading_run):
@@ -169,6 +189,6 @@ def test_two_topics_are_said_to_be_too_few(reading_run):
         made.stage("extract-activations")
 
 
-def test_what_is_measured_survives_json(found):
-    again = json.loads(json.dumps(found.to_json()))
-    assert again["rows"] == [list(row) for row in found.rows]
+def test_what_is_measured_survives_json(measured):
+    again = json.loads(json.dumps(to_json(measured)))
+    assert find_experiment("held-out-topics").read(again) == measured

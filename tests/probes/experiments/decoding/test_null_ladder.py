@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 import small_runs
@@ -10,9 +11,9 @@ from planted_runs import emotion_rows, plant
 
 import hooks
 from hooks.reading.embeddings import mean_input_embedding
-from probes.experiments import find_experiment
-from probes.experiments.decoding.embedded_stories import embedded_stories, name_embeddings
-from probes.experiments.folds import TopicFolds
+from probes.analysis.findings import Estimate
+from probes.experiments import find_experiment, to_json
+from probes.experiments.decoding.ladder_rungs import Gain, Rung
 
 EXPERIMENT = find_experiment("null-ladder")
 
@@ -29,7 +30,7 @@ def climbed(subject, tmp_path):
     """``climbed(in_words=..., row=...)``: rungs and gain of stories that say their emotion's own
     word, or any of the words, and of rows that may hold the emotion whatever the words say."""
 
-    def climb(*, in_words, row=None):
+    def climb(*, in_words, row=None, n_bootstrap=200):
         def story(emotion, topic, number):
             drawn = random.Random(f"{emotion}, {topic}, {number}")
             words = [WORDS[emotion]] if in_words else list(WORDS.values())
@@ -55,7 +56,7 @@ def climbed(subject, tmp_path):
             corpus=corpus,
             generation={"emotions_subset": None},
             vectors={"neutral_pca": "none"},
-            validation={"n_folds": 3, "n_refits": 6, "n_bootstrap": 200},
+            validation={"n_folds": 3, "n_refits": 6, "n_bootstrap": n_bootstrap},
         )
         config = small_runs.write_config(tmp_path / "c.yaml", values)
         model = hooks.load(subject, backend="huggingface", dtype="float32", device="cpu")
@@ -66,8 +67,8 @@ def climbed(subject, tmp_path):
 
         about = {"model": model.name, "fingerprint": model.fingerprint}
         made = plant(small_runs.SmallRun(config, tmp_path / "out"), row or embedded, index=about)
-        values = EXPERIMENT.measure(made).values
-        return {rung["name"].split(" (")[0]: rung for rung in values["rungs"]}, values["gain"]
+        result = EXPERIMENT.measure(made)
+        return {rung.name.split(" (")[0]: rung for rung in result.rungs}, result.gain
 
     return climb
 
@@ -75,93 +76,89 @@ def climbed(subject, tmp_path):
 def test_what_the_layer_adds_to_words_that_say_nothing_is_a_gain(climbed):
     row = emotion_rows(list(WORDS), TOPICS, strength=[0.0, 0.0, 1.0, 1.0])
     rungs, gain = climbed(in_words=False, row=row)
-    assert gain["accuracy"]["low"] > 0.5
-    assert rungs["analyzed layer"]["accuracy"]["value"] > 0.9
+    assert gain.accuracy.low > 0.5
+    assert rungs["analyzed layer"].accuracy.value > 0.9
     for name in ("random directions", "shuffled labels", "input embeddings", "early layer"):
-        assert rungs[name]["accuracy"]["value"] < 0.35, name
+        assert rungs[name].accuracy.value < 0.35, name
 
 
 def test_agreement_with_the_papers_clusters_lies_in_its_interval_and_so_does_its_gain(climbed):
     row = emotion_rows(list(WORDS), TOPICS, strength=[0.3] * 4, noise=0.3)
     rungs, gain = climbed(in_words=False, row=row)
-    apart = [rungs[name]["clusters"]["value"] for name in ("analyzed layer", "input embeddings")]
-    assert gain["clusters"]["value"] == pytest.approx(apart[0] - apart[1])
-    alone = rungs.pop("name embedding")["clusters"]
-    assert (alone["low"], alone["high"]) == (None, None)
-    for each in (*(rung["clusters"] for rung in rungs.values()), gain["clusters"]):
-        assert each["low"] <= each["value"] <= each["high"]
+    apart = [rungs[name].clusters.value for name in ("analyzed layer", "input embeddings")]
+    assert gain.clusters.value == pytest.approx(apart[0] - apart[1])
+    alone = rungs.pop("name embedding").clusters
+    assert (alone.low, alone.high) == (None, None)
+    for each in (*(rung.clusters for rung in rungs.values()), gain.clusters):
+        assert each.low <= each.value <= each.high
 
 
 def test_what_the_words_hold_already_is_no_gain(climbed):
     rungs, gain = climbed(in_words=True)
-    assert rungs["input embeddings"]["accuracy"]["value"] > 0.9
-    assert rungs["analyzed layer"]["accuracy"]["value"] > 0.9
-    assert gain["accuracy"]["low"] <= 0 <= gain["accuracy"]["high"]
-    assert rungs["shuffled labels"]["accuracy"]["value"] < 0.35
+    assert rungs["input embeddings"].accuracy.value > 0.9
+    assert rungs["analyzed layer"].accuracy.value > 0.9
+    assert gain.accuracy.low <= 0 <= gain.accuracy.high
+    assert rungs["shuffled labels"].accuracy.value < 0.35
+
+
+def test_the_setting_of_resamples_reaches_the_ladder(climbed):
+    row = emotion_rows(list(WORDS), TOPICS, strength=[0.3] * 4, noise=0.3)
+    gains = [climbed(in_words=False, row=row, n_bootstrap=n)[1] for n in (20, 300)]
+    assert gains[0].accuracy.ends != gains[1].accuracy.ends
+    assert gains[0].valence.ends != gains[1].valence.ends
 
 
 @pytest.fixture(scope="module")
-def real(finished_original):
-    """A run whose activations are the tiny model's own, so that the subject matches."""
-    from planted_runs import materials
-
-    return materials(
-        finished_original, validation__n_refits=6, validation__n_bootstrap=50, validation__n_folds=3
-    )
-
-
-@pytest.fixture(scope="module")
-def found(real):
+def measured(real):
     return EXPERIMENT.measure(real)
 
 
-def test_the_rungs_are_in_order_and_each_has_an_accuracy_with_an_interval(found):
-    names = [rung["name"].split(" (")[0] for rung in found.values["rungs"]]
-    assert names == [
-        "random directions",
-        "shuffled labels",
-        "name embedding",
-        "input embeddings",
-        "early layer",
-        "analyzed layer",
+def test_row_claim_and_paragraph_name_the_same_gain_which_is_the_difference_of_its_rungs(measured):
+    reached = {name.split(" (")[0]: it.value for name, it in measured.rungs_of("accuracy")}
+    gain = measured.gain.accuracy
+    assert gain.value == pytest.approx(reached["analyzed layer"] - reached["input embeddings"])
+    assert gain.low <= gain.value <= gain.high
+    claim = measured.findings()[0]
+    assert (claim.headline, claim.section) == (True, "ladder")
+    written = f"{100 * gain.value:+.1f}"
+    assert claim.number == f"{written} points"
+    assert written in claim.line
+    assert f"The gain in accuracy is {written}" in measured.paragraph()
+
+
+ABOVE, NONE = Estimate(0.2, 0.1, 0.3), Estimate(0.0, -0.1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("gain", "verdict"),
+    [
+        (Gain(ABOVE, ABOVE, ABOVE), "shown"),
+        (Gain(None, ABOVE, None), "shown"),
+        (Gain(ABOVE, ABOVE, NONE), "shown in part"),
+        (Gain(NONE, NONE, NONE), "not shown"),
+    ],
+)
+def test_a_gain_that_may_be_none_is_a_limit(measured, gain, verdict):
+    result = replace(measured, gain=gain)
+    claim = result.findings()[0]
+    assert claim.verdict == verdict
+    limits = [limit for limit in to_json(result)["limits"] if "Gain over input" in limit]
+    assert bool(limits) == (verdict != "shown")
+
+
+def test_the_strongest_control_is_the_rung_below_the_model_that_comes_nearest(measured):
+    rungs = [
+        Rung("random directions", None, Estimate(0.1), None),
+        Rung("input embeddings", None, Estimate(0.3), None),
+        Rung("early layer (1)", None, Estimate(0.4), None),
+        Rung("analyzed layer (2)", None, Estimate(0.5), None),
     ]
-    for rung in found.values["rungs"]:
-        accuracy = rung["accuracy"]
-        assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+    _, climbed = replace(measured, rungs=rungs, gain=Gain(None, ABOVE, None)).findings()
+    assert climbed.estimate.value == 0.5
+    assert climbed.control.name == "input embeddings"
 
 
-def test_the_gain_is_the_first_row_and_the_difference_of_its_rungs(found):
-    label, value = found.rows[0]
-    assert label == "GAIN OVER INPUT EMBEDDINGS"
-    rungs = {
-        rung["name"].split(" (")[0]: rung["accuracy"]["value"] for rung in found.values["rungs"]
-    }
-    gain = found.values["gain"]["accuracy"]
-    assert gain["value"] == pytest.approx(rungs["analyzed layer"] - rungs["input embeddings"])
-    assert gain["low"] <= gain["value"] <= gain["high"]
-    assert f"{gain['value']:+.2f}" in value
-
-
-def test_a_gain_that_may_be_none_is_a_limit(found):
-    gain = found.values["gain"]["accuracy"]
-    assert (gain["low"] <= 0) == any("accuracy" in limit for limit in found.limits)
-
-
-def test_embedded_stories_owe_nothing_to_the_order_of_words(real):
-    model = real.subject()
-    rows, _ = embedded_stories(real, model, TopicFolds(real, 3))
-    assert rows.shape == (len(real.stories(0).emotion), model.d_model)
-    assert rows.mean(dim=0).abs().max() < 1e-5
-
-
-def test_names_are_their_own_tokens_centered(real):
-    model = real.subject()
-    names = name_embeddings(model, ["angry", "sad", "angry"])
-    torch.testing.assert_close(names[0], names[2])
-    assert names.sum(dim=0).abs().max() < 1e-5
-
-
-def test_the_figure_has_a_bar_for_every_rung_and_statistic(found):
-    [figure] = EXPERIMENT.figures(found.to_json()).values()
+def test_the_figure_has_a_bar_for_every_rung_and_statistic(measured):
+    [figure] = EXPERIMENT.read(to_json(measured)).figures().values()
     assert "accuracy: input embeddings" in figure.categories
     assert all(len(name) <= 27 for name in figure.categories)

@@ -2,22 +2,21 @@
 
 import json
 
-import pytest
 import torch
 from planted_runs import D_MODEL, N_LAYERS, directions, materials
 
 from hooks import FromToken, pooled_resid_post
 from probes import figures
-from probes.experiments import find_experiment
+from probes.experiments import find_experiment, to_json
+from probes.experiments.decoding.choice_table import STATISTICS
 from probes.experiments.decoding.sensitivity import _read, spread_out
-from probes.experiments.geometry.human_ratings import SHIPPED
 from probes.stimuli import human_ratings
 
 EXPERIMENT = find_experiment("sensitivity")
 
 
 def line_of(measured, name):
-    [line] = [each for each in measured.values["lines"] if each["name"] == name]
+    [line] = [each for each in measured.lines if each.name == name]
     return line
 
 
@@ -34,96 +33,69 @@ def valence_row(text, generator):
     return value
 
 
-@pytest.fixture(scope="module")
-def real(finished_original):
-    return materials(
-        finished_original,
-        validation__n_bootstrap=50,
-        validation__n_permutations=20,
-        validation__n_folds=3,
-        validation__sensitivity_texts=9,
-    )
-
-
-def test_the_own_line_is_what_the_other_experiments_report(planted):
-    run = planted(strength=[0.0, 0.0, 0.0, 0.3], noise=0.2, topic_strength=0.3)
-    own = EXPERIMENT.measure(run).values["lines"][0]
-    assert own["own"]
-    held_out = find_experiment("held-out-topics").measure(run).values
-    assert own["accuracy"] == held_out["nearest"][3]["top_1"]
-    ratings = find_experiment("human-ratings").measure(run).values["norms"][SHIPPED]
-    reported = [ratings["valence"][key] for key in ("r", "low", "high")]
-    assert [own["valence"][key] for key in ("value", "low", "high")] == pytest.approx(
-        reported, abs=1e-4
-    )
-
-
-def test_the_own_line_of_a_real_run_with_neutral_components_is_the_reported_one(real):
-    own = EXPERIMENT.measure(real).values["lines"][0]
-    assert own["name"] == "documents 50%"
-    held_out = find_experiment("held-out-topics").measure(real).values
-    place = held_out["layers"].index(held_out["layer"])
-    reported = held_out["nearest"][place]["top_1"]["value"]
-    # Random weights leave near ties, which rounding may decide either way: one story is allowed.
-    assert own["accuracy"]["value"] == pytest.approx(reported, abs=1.01 / held_out["n_rows"])
-
-
 def test_agreement_with_the_papers_clusters_lies_in_its_interval_and_so_does_its_change(planted):
     run = planted(strength=[0.0, 0.0, 0.0, 0.3], noise=0.2, topic_strength=0.3)
-    lines = EXPERIMENT.measure(run).values["lines"]
-    found = [line["clusters"] for line in lines]
-    found += [line["change"]["clusters"] for line in lines if line["change"] is not None]
-    assert len(found) > len(lines)
-    for each in found:
-        assert each["low"] <= each["value"] <= each["high"]
+    lines = EXPERIMENT.measure(run).lines
+    estimates = [line.clusters for line in lines]
+    estimates += [line.change.clusters for line in lines if line.change is not None]
+    assert len(estimates) > len(lines)
+    for each in estimates:
+        assert each.low <= each.value <= each.high
 
 
 def test_an_offset_shared_by_all_stories_fools_the_readouts_that_do_not_center(planted):
     measured = EXPERIMENT.measure(planted(strength=[0.0, 0.0, 0.0, 1.0], shared=30.0, noise=0.3))
-    accuracy = {name: line_of(measured, name)["accuracy"] for name in ("cosine", "dot", "z")}
-    assert measured.values["lines"][0]["accuracy"]["value"] > 0.8
-    assert accuracy["z"]["value"] > 0.8
-    assert accuracy["cosine"]["value"] < 0.5
-    assert accuracy["dot"]["value"] < 0.5
-    assert any("with dot, held-out accuracy would be" in limit for limit in measured.limits)
-
-
-def test_readouts_leave_valence_and_unit_norm_leaves_accuracy(planted):
-    measured = EXPERIMENT.measure(planted(strength=[0.0, 0.0, 0.0, 1.0], shared=30.0, noise=0.3))
-    own = measured.values["lines"][0]
-    for name in ("cosine", "dot", "z"):
-        assert line_of(measured, name)["valence"] == own["valence"]
-    assert line_of(measured, "no unit norm")["accuracy"] == own["accuracy"]
+    accuracy = {name: line_of(measured, name).accuracy for name in ("cosine", "dot", "z")}
+    assert measured.lines[0].accuracy.value > 0.8
+    assert accuracy["z"].value > 0.8
+    assert accuracy["cosine"].value < 0.5
+    assert accuracy["dot"].value < 0.5
+    [limit] = [each for each in measured.limits() if "held-out accuracy would change" in each]
+    assert "dot (-" in limit
+    assert "cosine (-" in limit
 
 
 def test_without_neutral_components_a_loud_direction_takes_the_result(planted):
     measured = EXPERIMENT.measure(planted(row=valence_row))
     none, some = line_of(measured, "neutral: none"), line_of(measured, "documents 50%")
-    assert none["own"]
-    assert some["accuracy"]["value"] > none["accuracy"]["value"] + 0.1
-    assert measured.values["no_tokens"]
-    assert any("no single neutral tokens" in limit for limit in measured.limits)
+    assert none.own
+    assert some.accuracy.value > none.accuracy.value + 0.1
+    assert measured.no_tokens
+    assert any("no single neutral tokens" in limit for limit in measured.limits())
 
 
 def test_every_choice_has_a_line_and_the_range_spans_them(real):
     measured = EXPERIMENT.measure(real)
-    names = [line["name"] for line in measured.values["lines"]]
+    names = [line.name for line in measured.lines]
     assert names[0] == "documents 50%"
     assert {"cosine", "dot", "z", "no unit norm", "neutral: none", "documents 90%"} <= set(names)
     assert {f"tokens {share}%" for share in (25, 50, 75, 90)} <= set(names)
-    assert sum(line["own"] for line in measured.values["lines"]) == 1
-    values = [line["accuracy"]["value"] for line in measured.values["lines"]]
-    span = measured.values["range"]["accuracy"]
-    assert (span["low"], span["high"]) == (min(values), max(values))
-    assert "range over choices" in measured.rows[0][0]
+    assert sum(line.own for line in measured.lines) == 1
+    values = [line.accuracy.value for line in measured.lines]
+    span = measured.range["accuracy"]
+    assert (span.low, span.high) == (min(values), max(values))
+
+
+def test_row_paragraph_and_limits_name_the_same_numbers(real):
+    measured = EXPERIMENT.measure(real)
+    span = str(measured.range["accuracy"])
+    assert span in measured.findings()[0].line
+    assert f"held-out accuracy is {measured.lines[0].accuracy} and ranges from {span}" in (
+        measured.paragraph()
+    )
+    for line in measured.lines:
+        for key, change in line.changes().items():
+            [limit] = [each for each in measured.limits() if f"{STATISTICS[key]} would" in each]
+            assert f"{line.name} ({change:+.2f})" in limit
+            assert change.low > 0 or change.high < 0
 
 
 def test_offsets_are_read_on_a_part_of_the_stories_that_is_said(real):
     measured = EXPERIMENT.measure(real)
-    about = measured.values["about_offsets"]
-    assert [line["name"] for line in measured.values["offsets"]][0] == "offset 3"
-    assert (about["n_texts"], about["n_topics"], about["n_all"]) == (9, 3, 18)
-    assert "9 of 18 stories on 3 topics" in measured.rows[1][1]
+    about = measured.about_offsets
+    assert [line.name for line in measured.offsets][0] == "offset 3"
+    assert (about.n_texts, about.n_topics, about.n_all) == (9, 3, 18)
+    assert "9 of 18 stories on 3 topics" in measured.findings()[1].line
 
 
 def test_no_stories_to_read_again_is_a_limit_and_not_an_error(finished_original):
@@ -134,15 +106,14 @@ def test_no_stories_to_read_again_is_a_limit_and_not_an_error(finished_original)
         validation__sensitivity_texts=0,
     )
     measured = EXPERIMENT.measure(run)
-    assert measured.values["offsets"] == []
-    assert any("sensitivity_texts is 0" in limit for limit in measured.limits)
+    assert measured.offsets == []
+    assert any("sensitivity_texts is 0" in limit for limit in to_json(measured)["limits"])
 
 
 def test_one_reading_gives_the_means_of_every_offset(real):
     model, layer = real.subject(), real.layer
     texts = real.texts(real.stories())[:5]
-    found = _read(model, texts, layer, [0, 3])
-    for offset, rows in found.items():
+    for offset, rows in _read(model, texts, layer, [0, 3]).items():
         pooled = pooled_resid_post(model, texts, FromToken(offset), layers=[layer])
         torch.testing.assert_close(rows, pooled.mean[:, 0], rtol=1e-4, atol=1e-5)
 
@@ -157,8 +128,7 @@ def test_stories_are_spread_over_emotions_and_topics(planted):
 
 
 def test_the_figures_mark_the_runs_own_choice(real, tmp_path):
-    result = json.loads(json.dumps(EXPERIMENT.measure(real).to_json()))
-    drawn = EXPERIMENT.figures(result)
+    drawn = EXPERIMENT.read(json.loads(json.dumps(to_json(EXPERIMENT.measure(real))))).figures()
     assert set(drawn) == {"sensitivity", "sensitivity_offsets"}
     own = drawn["sensitivity"].parts[0]
     marked = [c for c, v in zip(drawn["sensitivity"].categories, own.values, strict=True) if v]

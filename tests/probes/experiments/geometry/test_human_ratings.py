@@ -1,6 +1,7 @@
 """Human ratings: a planted axis of valence is found with its layer; noise is not."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,8 +11,13 @@ from probes.analysis.describe import match_scales
 from probes.analysis.geometry import principal_components
 from probes.config import Config
 from probes.config.sections import AnalysisSettings
-from probes.experiments import find_experiment
-from probes.experiments.geometry.human_ratings import MIN_PERMUTATIONS, SHIPPED, predict_left_out
+from probes.experiments import find_experiment, to_json
+from probes.experiments.geometry.human_ratings import (
+    MIN_PERMUTATIONS,
+    SHIPPED,
+    Compared,
+    predict_left_out,
+)
 from probes.runs.folder import Run
 from probes.stimuli import human_ratings
 
@@ -32,15 +38,46 @@ def run(planted):
 
 
 def test_the_planted_axis_is_found_and_turned_to_rise_with_valence(run):
-    found = EXPERIMENT.measure(run).values["norms"][SHIPPED]["valence"]
-    assert found["component"] == 0
-    assert found["r"] > 0.95
-    assert found["share_of_ceiling"] == pytest.approx(found["r"] / 0.95)
+    valence = EXPERIMENT.measure(run).norms[SHIPPED].valence
+    assert valence.component == 0
+    assert valence.r > 0.95
+    assert valence.share_of_ceiling == pytest.approx(valence.r / 0.95)
     # Eight words in 2,000 orders: a few are as good.
-    assert 1 / 2001 <= found["p_corrected"] < 0.005
-    assert found["left_out"]["r"] > 0.9
-    assert found["everywhere"]["layer"] in (2, 3)
-    assert found["everywhere"]["n_searched"] == N_LAYERS * 5
+    assert 1 / 2001 <= valence.p_corrected < 0.005
+    assert valence.left_out.r > 0.9
+    assert valence.everywhere.layer in (2, 3)
+    assert valence.everywhere.n_searched == N_LAYERS * 5
+
+
+def test_row_and_paragraph_name_the_same_correlation_and_p(run):
+    measured = EXPERIMENT.measure(run)
+    [valence, _] = measured.findings()
+    match = measured.norms[SHIPPED].valence
+    assert valence.verdict == "shown"
+    for text in (valence.line, measured.paragraph()):
+        assert f"{match.r:.2f} [{match.low:.2f}, {match.high:.2f}]" in text
+        assert valence.p_value in text
+        assert "8 words" in text.replace("8 of the words", "8 words")
+
+
+@pytest.mark.parametrize(
+    ("low", "p", "verdict"),
+    [(0.1, 0.01, "shown"), (0.1, 0.06, "not shown"), (0.0, 0.01, "not shown")],
+)
+def test_a_rating_is_shown_when_p_and_interval_clear_chance(run, low, p, verdict):
+    measured = EXPERIMENT.measure(run)
+    match = replace(measured.norms[SHIPPED].valence, low=low, p_corrected=p)
+    norms = {SHIPPED: replace(measured.norms[SHIPPED], valence=match, arousal=None)}
+    [finding] = replace(measured, norms=norms).findings()
+    assert finding.verdict == verdict
+
+
+def test_too_few_rated_words_are_said_and_a_limit(run):
+    norms = {SHIPPED: Compared(words=["sad"], n=1)}
+    content = to_json(replace(EXPERIMENT.measure(run), norms=norms))
+    assert "1 of the emotions are rated" in content["rows"][0][1]
+    assert any("not measured" in limit for limit in content["limits"])
+    assert EXPERIMENT.read(content).figures() == {}
 
 
 def test_the_headline_prints_the_same_component_correlation_interval_and_p(run):
@@ -52,20 +89,18 @@ def test_the_headline_prints_the_same_component_correlation_interval_and_p(run):
         n_permutations=AnalysisSettings().n_permutations,
         seed=run.seed,
     )
-    found = EXPERIMENT.measure(run).values["norms"][SHIPPED]
-    for scale in ("valence", "arousal"):
-        assert found[scale]["component"] == headline[scale]["component"]
+    for scale, match in EXPERIMENT.measure(run).norms[SHIPPED].matches().items():
+        assert match.component == headline[scale]["component"]
         for key in ("r", "low", "high", "p_corrected"):
-            assert found[scale][key] == pytest.approx(headline[scale][key], abs=1e-4)
+            assert getattr(match, key) == pytest.approx(headline[scale][key], abs=1e-4)
 
 
 def test_arousal_beyond_valence_pays_for_the_components_it_was_picked_from(run):
-    measured = EXPERIMENT.measure(run)
-    arousal = measured.values["norms"][SHIPPED]["arousal"]
-    given, n = arousal["given_valence"], arousal["n"]
-    half = (math.atanh(given["high"]) - math.atanh(given["low"])) / 2
-    assert half == pytest.approx(2.4906 / (n - 4) ** 0.5, abs=1e-3)
-    assert f"(p={given['p_corrected']:.4f} for 4 PCs)" in measured.rows[1][1]
+    arousal = EXPERIMENT.measure(run).norms[SHIPPED].arousal
+    given = arousal.given_valence
+    half = (math.atanh(given.high) - math.atanh(given.low)) / 2
+    assert half == pytest.approx(2.4906 / (arousal.n - 4) ** 0.5, abs=1e-3)
+    assert arousal.n_searched == 4
 
 
 def test_predictions_of_noise_run_against_the_ratings_and_p_knows_it(run):
@@ -76,9 +111,9 @@ def test_predictions_of_noise_run_against_the_ratings_and_p_knows_it(run):
         [torch.corrcoef(torch.stack(pair))[0, 1] for pair in zip(guesses, ratings, strict=True)]
     )
     assert float(r.mean()) < -0.1
-    left_out = EXPERIMENT.measure(run).values["norms"][SHIPPED]["valence"]["left_out"]
-    assert left_out["p"] == pytest.approx(1 / 2001)
-    assert left_out["dealt"] < 0.0
+    left_out = EXPERIMENT.measure(run).norms[SHIPPED].valence.left_out
+    assert left_out.p == pytest.approx(1 / 2001)
+    assert left_out.dealt < 0.0
 
 
 def test_a_prediction_is_the_line_through_the_other_words():
@@ -91,11 +126,11 @@ def test_a_prediction_is_the_line_through_the_other_words():
 
 def test_arousal_is_not_found_where_only_valence_was_planted(run):
     measured = EXPERIMENT.measure(run)
-    arousal = measured.values["norms"][SHIPPED]["arousal"]
-    assert arousal["component"] != 0
-    assert arousal["p_corrected"] > 0.05
-    assert arousal["everywhere"]["p_corrected"] > 0.05
-    assert any("arousal" in limit for limit in measured.limits)
+    arousal = measured.norms[SHIPPED].arousal
+    assert arousal.component != 0
+    assert arousal.p_corrected > 0.05
+    assert arousal.everywhere.p_corrected > 0.05
+    assert any("human arousal" in limit for limit in to_json(measured)["limits"])
 
 
 def both_row(text, generator):
@@ -107,13 +142,14 @@ def both_row(text, generator):
 
 
 def test_planted_arousal_is_found_beside_valence_and_beyond_it(planted):
-    found = EXPERIMENT.measure(planted(row=both_row)).values["norms"][SHIPPED]
-    assert found["valence"]["r"] > 0.95
-    assert found["arousal"]["component"] != found["valence"]["component"]
-    assert found["arousal"]["r"] > 0.8
-    assert found["arousal"]["p_corrected"] <= 0.05
-    assert found["arousal"]["everywhere"]["layer"] in (2, 3)
-    assert found["arousal"]["everywhere"]["p_corrected"] <= 0.05
+    shipped = EXPERIMENT.measure(planted(row=both_row)).norms[SHIPPED]
+    valence, arousal = shipped.valence, shipped.arousal
+    assert valence.r > 0.95
+    assert arousal.component != valence.component
+    assert arousal.r > 0.8
+    assert arousal.p_corrected <= 0.05
+    assert arousal.everywhere.layer in (2, 3)
+    assert arousal.everywhere.p_corrected <= 0.05
 
 
 def test_ratings_from_a_file_stand_beside_the_shipped_ones(run, tmp_path):
@@ -125,13 +161,13 @@ def test_ratings_from_a_file_stand_beside_the_shipped_ones(run, tmp_path):
     values = run.config.model_dump()
     values["validation"]["norms"] = str(path)
     again = type(run)(Run(Config.model_validate(values), "c.yaml"), run.models, run.reporter)
-    norms = EXPERIMENT.measure(again).values["norms"]
+    norms = EXPERIMENT.measure(again).norms
     [other] = [name for name in norms if name != SHIPPED]
     assert "NRC-VAD" in other
-    assert norms[other]["valence"]["r"] == pytest.approx(norms[SHIPPED]["valence"]["r"])
+    assert norms[other].valence.r == pytest.approx(norms[SHIPPED].valence.r)
 
 
 def test_the_figures_place_every_rated_word(run):
-    figures = EXPERIMENT.figures(EXPERIMENT.measure(run).to_json())
+    figures = EXPERIMENT.read(to_json(EXPERIMENT.measure(run))).figures()
     assert set(figures) == {"human_valence", "human_arousal"}
     assert len(figures["human_valence"].labels) == 8

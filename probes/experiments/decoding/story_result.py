@@ -1,0 +1,68 @@
+"""What every result about stories says of them: which model and layer, how many, on what topics.
+
+Contract: fields are plain values and keep the names they have in an experiment's JSON file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import computed_field
+
+from probes.experiments import NotMeasured, Result
+from probes.experiments.folds import MIN_TOPICS
+from probes.runs.materials import Materials
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoryResult(Result):
+    """A result about the stories of one layer.
+
+    Attributes
+    ----------
+    n_rows, rows_are
+        How many of what: stories, or the means of cells where activations were kept so.
+    """
+
+    model: str
+    layer: int
+    emotions: Sequence[str]
+    n_rows: int
+    n_topics: int
+    rows_are: str = "stories"
+
+    @computed_field
+    @property
+    def chance(self) -> float:
+        """Accuracy of a reader that knows nothing."""
+        return 1 / len(self.emotions)
+
+    @property
+    def n(self) -> str:
+        """How many of what, in words."""
+        return f"{self.n_rows} {self.rows_are} on {self.n_topics} topics"
+
+    @property
+    def subtitle(self) -> str:
+        """Where a figure's numbers come from."""
+        return f"{self.model}, layer {self.layer}, {len(self.emotions)} emotions, n = {self.n}"
+
+
+def fields_of(materials: Materials) -> dict[str, Any]:
+    """Return the fields of `StoryResult` for a run's analyzed layer."""
+    return {
+        "model": materials.index["model"],
+        "layer": materials.layer,
+        "emotions": materials.emotions,
+        "n_rows": len(materials.stories(materials.layer).emotion),
+        "n_topics": len(materials.topics),
+        "rows_are": "cell means" if materials.index["per_cell"] else "stories",
+    }
+
+
+def too_few_topics(name: str, materials: Materials, least: int = MIN_TOPICS) -> NotMeasured | None:
+    """Return why nothing can be learned and judged on different topics; None where it can."""
+    n_topics = len(materials.topics)
+    if n_topics >= least:
+        return None
+    return NotMeasured(name, f"needs {least} topics or more, this run has {n_topics}")

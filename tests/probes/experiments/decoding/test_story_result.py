@@ -1,0 +1,63 @@
+"""What results about stories share: their n, their refusal of few topics, their intervals."""
+
+import pytest
+import small_runs
+from planted_runs import materials
+
+from probes.config import Config
+from probes.experiments import NotMeasured, find_experiment, to_json
+from probes.runs.folder import Run
+from probes.runs.materials import Materials
+
+INTERVAL_OVER = {
+    "held-out-topics": ("nearest", 0, "top_1"),
+    "sample-size": ("cosine", 0),
+    "confounds": ("factors", "topic"),
+    "sensitivity": ("lines", 1, "accuracy"),
+}
+"""An interval of each experiment that resamples topics."""
+
+
+def intervals(content, path=()):
+    """Yield the place and the ends of every interval in what an experiment leaves."""
+    if isinstance(content, dict):
+        if content.get("low") is not None and "lowest" not in content:
+            yield path, (content["low"], content["high"])
+        for key, value in content.items():
+            yield from intervals(value, (*path, key))
+    elif isinstance(content, list):
+        for index, value in enumerate(content):
+            yield from intervals(value, (*path, index))
+
+
+def resampled(run: Materials, n: int) -> Materials:
+    """The same run with another number of resamples."""
+    values = run.config.model_dump()
+    values["validation"] |= {"n_bootstrap": n, "sensitivity_texts": 0}
+    return Materials(Run(Config.model_validate(values), "c.yaml"), run.models, run.reporter)
+
+
+@pytest.mark.parametrize("name", INTERVAL_OVER)
+def test_the_setting_of_resamples_reaches_every_experiment(planted, name):
+    run = planted(strength=[0.0, 0.0, 0.0, 0.3], noise=0.2, topic_strength=0.3)
+    few, many = (
+        to_json(find_experiment(name).measure(resampled(run, n_bootstrap)))
+        for n_bootstrap in (20, 300)
+    )
+    before, after = dict(intervals(few)), dict(intervals(many))
+    assert before.keys() == after.keys()
+    assert before[INTERVAL_OVER[name]] != after[INTERVAL_OVER[name]]
+
+
+def test_two_topics_are_said_to_be_too_few(reading_run):
+    made = reading_run(corpus={"topics": small_runs.TOPICS[:2]})
+    made.run().prepare()
+    made.stages("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
+    for name in (*INTERVAL_OVER, "null-ladder"):
+        experiment = find_experiment(name)
+        measured = experiment.measure(materials(made))
+        assert isinstance(measured, NotMeasured), name
+        content = to_json(measured)
+        assert "this run has 2" in content["rows"][0][1]
+        assert "not measured" in content["limits"][0]
+        assert experiment.read(content).figures() == {}
