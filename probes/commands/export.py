@@ -11,10 +11,11 @@ from typing import Any
 from hooks.errors import InvalidInput
 from probes.commands.call import Call, listed
 from probes.commands.terminal import Terminal
+from probes.export import hub
 from probes.export.formats import FORMATS, Choice, Export, choose
 from probes.export.source import Source, find_source
 from probes.storage import write_bytes
-from probes.vectors import hub
+from probes.vectors.hub import check_repo
 
 _OF_SOME_FORMATS = ("emotions", "layers", "dose", "repo", "public")
 
@@ -30,7 +31,7 @@ def main(call: Call) -> int:
         )
     repo = call.flags.get("repo")
     if repo is not None:
-        hub.check_repo(str(repo))
+        check_repo(str(repo))
     if target == "hub" and repo is None and not dry_run:
         raise InvalidInput(
             "export --to=hub: expected --repo=user/name, where vectors (a model) and corpus (a "

@@ -116,26 +116,26 @@ def read_gguf(path: str | Path) -> ControlVector:
     try:
         reader = gguf.GGUFReader(path)
         fields = {name: field.contents() for name, field in reader.fields.items()}
-        found = {
+        tensors = {
             int(tensor.name.removeprefix("direction.")): np.array(tensor.data)
             for tensor in reader.tensors
             if tensor.name.startswith("direction.")
         }
     except (OSError, ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is missing, damaged or not a GGUF file ({error}).") from error
-    shapes = {array.shape for array in found.values()}
-    types = {array.dtype for array in found.values()}
+    shapes = {array.shape for array in tensors.values()}
+    types = {array.dtype for array in tensors.values()}
     if len(shapes) != 1 or types != {np.dtype(np.float32)} or len(next(iter(shapes))) != 1:
         raise DataError(
             f"{path}: expected 1-D float32 tensors direction.k of one length, got "
-            f"{len(found)} of shapes {sorted(shapes)}."
+            f"{len(tensors)} of shapes {sorted(shapes)}."
         )
-    layers = sorted(found)
+    layers = sorted(tensors)
     norms = fields.get(f"{_OWN}.residual_norm")
     return ControlVector(
         str(fields.get(f"{_OWN}.emotion") or fields.get("general.name") or Path(path).stem),
         layers,
-        torch.from_numpy(np.stack([found[layer] for layer in layers])),
+        torch.from_numpy(np.stack([tensors[layer] for layer in layers])),
         fields.get(f"{_OWN}.dose"),
         None if norms is None else torch.tensor(norms, dtype=torch.float32),
         json.loads(fields.get(f"{_OWN}.made_from") or "{}"),

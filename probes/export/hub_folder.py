@@ -17,9 +17,10 @@ import yaml
 
 from hooks.errors import DataError
 from hooks.models.local_files import public_name
-from probes.export.card import dataset_card, model_card, plain
+from probes.export.card import dataset_card, model_card
 from probes.export.parquet_files import texts_parquet
 from probes.export.source import Source
+from probes.report.markdown import escape
 from probes.vectors.emotion_vectors import FILE_NAME
 
 PICTURE = "pca_scatter.png"
@@ -82,9 +83,8 @@ def _without_folders(text: str, config: Mapping[str, Any]) -> str:
     names = (config["model"]["name"], config["writer"]["name"], *config["corpus"].values())
     for name in (*names, config["output_dir"]):
         if name is not None and public_name(name) != name:
-            text = text.replace(plain(name), plain(public_name(name))).replace(
-                name, public_name(name)
-            )
+            shown = public_name(name)
+            text = text.replace(escape(name), escape(shown)).replace(name, shown)
     return text
 
 

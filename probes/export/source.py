@@ -3,7 +3,7 @@
 Contract: reads; the folder may have been moved, and the models need not be there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,10 +19,16 @@ from probes.vectors.emotion_vectors import FILE_NAME, EmotionVectors
 
 @dataclass(frozen=True)
 class Source:
-    """A run's folder, and how it was named."""
+    """A run's folder.
+
+    Attributes
+    ----------
+    config
+        How a cure names its config: as the user did or, of a folder, as what the reader knows.
+    """
 
     root: Path
-    name: str
+    config: str
 
     @cached_property
     def vectors(self) -> EmotionVectors:
@@ -49,7 +55,7 @@ class Source:
         if not (self.root / file).is_file():
             raise DataError(
                 f"{self.root} has no {file}, which a card is written from. Finish the run: "
-                f"python -m probes.run {_config_of(self.name)}"
+                f"python -m probes.run {self.config}"
             )
         return read_json(self.root / file)
 
@@ -58,12 +64,11 @@ class Source:
 
         Emotions come in the order of the vectors, topics by name, texts by index.
         """
-        order = {emotion: place for place, emotion in enumerate(self.vectors.emotions)}
+        order = {emotion: index for index, emotion in enumerate(self.vectors.emotions)}
         cells = [self._cell(path) for path in self._cell_files(kind)]
         for cell in sorted(cells, key=lambda c: (order.get(c.emotion or "", 0), c.topic)):
             content = read_cell(self.root, cell)
-            writer = content.get("writer") or {}
-            name = writer.get("name")
+            name = (content.get("writer") or {}).get("name")
             for text in sorted(content["texts"], key=lambda text: text["index"]):
                 yield {
                     "emotion": cell.emotion,
@@ -71,14 +76,15 @@ class Source:
                     "index": text["index"],
                     "text": text["text"],
                     "writer": None if name is None else public_name(name),
-                    "phrasing": text.get("phrasing"),
-                    "attempt": text.get("attempt"),
-                    "trimmed": text.get("trimmed"),
+                    **{key: text.get(key) for key in ("phrasing", "attempt", "trimmed")},
                 }
 
-    def _cell_files(self, kind: str) -> Sequence[Path]:
-        pattern = "stories/*/*.json" if kind == "stories" else "neutral/*.json"
-        return sorted(self.root.glob(pattern))
+    def has(self, kind: str) -> bool:
+        """Whether there are texts of a kind."""
+        return bool(self._cell_files(kind))
+
+    def _cell_files(self, kind: str) -> list[Path]:
+        return sorted(self.root.glob("stories/*/*.json" if kind == "stories" else "neutral/*.json"))
 
     def _cell(self, path: Path) -> Cell:
         content = read_json(path)
@@ -86,10 +92,6 @@ class Source:
             return Cell(content["emotion"], content["topic"])
         except (TypeError, KeyError) as error:
             raise DataError(f"{path} is not a file of texts (missing {error}).") from error
-
-    def has(self, kind: str) -> bool:
-        """Whether there are texts of a kind."""
-        return bool(self._cell_files(kind))
 
 
 def find_source(named: str) -> Source:
@@ -101,7 +103,7 @@ def find_source(named: str) -> Source:
         When there is no such run, or it has no vectors yet; with the command that makes them.
     """
     root = Path(named).expanduser()
-    if not _is_run(root):
+    if not ((root / "run.json").is_file() or (root / "vectors").is_dir()):
         try:
             root = Path(load_config(named).output_dir).expanduser()
         except (InvalidInput, OSError) as error:  # a folder can be no config
@@ -111,18 +113,10 @@ def find_source(named: str) -> Source:
                     f"no run {named!r}: expected a run's folder (as output/demo), or a config: a "
                     f"YAML file, or one of {known}. {error}"
                 ) from error
+    source = Source(root, "CONFIG" if Path(named).is_dir() else named)
     if not (root / "vectors" / FILE_NAME).is_file():
         raise InvalidInput(
             f"{root} has no vectors/{FILE_NAME}. Run the pipeline first: python -m probes.run "
-            f"{_config_of(named)}"
+            f"{source.config}"
         )
-    return Source(root, named)
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / "run.json").is_file() or (folder / "vectors").is_dir()
-
-
-def _config_of(named: str) -> str:
-    """How a config is named in a cure: as it was named, or, of a folder, left to the reader."""
-    return "CONFIG" if Path(named).is_dir() else named
+    return source

@@ -17,14 +17,14 @@ Mode = Literal["offline", "online"]
 
 def flat_numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
     """Return every number of a nested mapping by its path."""
-    found: dict[str, float] = {}
+    flat: dict[str, float] = {}
     for key, value in values.items():
         path = f"{prefix}/{key}" if prefix else str(key)
         if isinstance(value, Mapping):
-            found |= flat_numbers(value, path)
+            flat |= flat_numbers(value, path)
         elif isinstance(value, numbers.Real) and not isinstance(value, bool):
-            found[path] = float(value)
-    return found
+            flat[path] = float(value)
+    return flat
 
 
 def send(

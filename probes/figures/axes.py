@@ -31,8 +31,8 @@ def ends(panel: Panel) -> tuple[float, float] | None:
 
 def _heights(panel: Panel) -> list[float]:
     columns = [column for line in panel.lines for column in (line.y, line.low, line.high)]
-    found = [value for column in columns for value in column or () if value is not None]
-    return found if panel.level is None else [*found, panel.level]
+    heights = [value for column in columns for value in column or () if value is not None]
+    return heights if panel.level is None else [*heights, panel.level]
 
 
 def logarithmic_ticks(low: float, high: float) -> list[float]:

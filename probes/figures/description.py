@@ -35,6 +35,12 @@ def _require_length(values: Sized, expected: int, what: str) -> None:
         raise InvalidInput(f"{what}: expected {expected} entries, got {len(values)}.")
 
 
+def _require_numbers(values: tuple[float | None, ...] | None, expected: int, what: str) -> None:
+    if values is not None:
+        _require_length(values, expected, what)
+        _require_finite(values, what)
+
+
 def _require_distinct(labels: tuple[str, ...], what: str) -> None:
     if len(set(labels)) != len(labels):
         twice = sorted({label for label in labels if labels.count(label) > 1})
@@ -53,6 +59,14 @@ class Figure:
         Where the numbers come from: model, layer, number of emotions.
     caption : str
         How to read the figure, in a sentence or two.
+
+    Raises
+    ------
+    InvalidInput
+        In every kind: lengths differ, labels that share an axis repeat, limits do not increase, a
+        logarithmic axis is asked for a number that is not above 0, or a part is missing.
+    DataError
+        In every kind: a number is not finite.
     """
 
     title: str
@@ -78,13 +92,6 @@ class Heatmap(Figure):
         Diverging is for a scale whose middle means "none".
     boundaries : tuple of int
         A line is drawn before each of these rows, and columns when the matrix is square.
-
-    Raises
-    ------
-    InvalidInput
-        Lengths differ, labels repeat, or the limits are not increasing.
-    DataError
-        A value is not finite.
     """
 
     rows: tuple[str, ...]
@@ -102,8 +109,7 @@ class Heatmap(Figure):
         _require_distinct(self.rows, f"{self.title}: rows")
         _require_distinct(self.columns, f"{self.title}: columns")
         for label, row in zip(self.rows, self.values, strict=True):
-            _require_length(row, len(self.columns), f"{self.title}: row {label!r}")
-            _require_finite(row, f"{self.title}: row {label!r}")
+            _require_numbers(row, len(self.columns), f"{self.title}: row {label!r}")
         _require_finite(self.limits, f"{self.title}: limits")
         if self.limits[0] >= self.limits[1]:
             raise InvalidInput(f"{self.title}: expected increasing limits, got {self.limits}.")
@@ -131,13 +137,6 @@ class Scatter(Figure):
         What a group is called in the legend, such as "cluster".
     ticks : bool
         False for coordinates without a unit or an origin (UMAP).
-
-    Raises
-    ------
-    InvalidInput
-        Lengths differ.
-    DataError
-        A number is not finite.
     """
 
     labels: tuple[str, ...]
@@ -153,9 +152,7 @@ class Scatter(Figure):
 
     def __post_init__(self) -> None:
         for name, values in (("x", self.x), ("y", self.y), ("shades", self.shades)):
-            if values is not None:
-                _require_length(values, len(self.labels), f"{self.title}: {name}")
-                _require_finite(values, f"{self.title}: {name}")
+            _require_numbers(values, len(self.labels), f"{self.title}: {name}")
         if self.groups is not None:
             _require_length(self.groups, len(self.labels), f"{self.title}: groups")
 
@@ -189,9 +186,7 @@ class Line:
         if (self.low is None) != (self.high is None):
             raise InvalidInput(f"{self.name}: a band needs both edges, low and high.")
         for name, values in (("x", self.x), ("y", self.y), ("low", self.low), ("high", self.high)):
-            if values is not None:
-                _require_length(values, len(self.x), f"{self.name}: {name}")
-                _require_finite(values, f"{self.name}: {name}")
+            _require_numbers(values, len(self.x), f"{self.name}: {name}")
         if self.notes:
             _require_length(self.notes, len(self.x), f"{self.name}: notes")
 
@@ -216,13 +211,6 @@ class Panel:
         Height of a dashed horizontal line.
     level_label : str
         What that line means, written beside it.
-
-    Raises
-    ------
-    InvalidInput
-        A logarithmic axis is asked for a number that is not above 0.
-    DataError
-        The level is not finite.
     """
 
     y_label: str
@@ -261,11 +249,6 @@ class Lines(Figure):
         Position of a dashed vertical line through all panels.
     mark_label : str
         What the dashed line means.
-
-    Raises
-    ------
-    InvalidInput
-        There is no panel.
     """
 
     x_label: str
@@ -318,13 +301,6 @@ class Bars(Figure):
         Height of that line at each category, in the unit of the bars. Vertical bars only.
     intervals : tuple of ((float, float) or None), optional
         Ends of an interval around each whole bar, in the unit of the bars.
-
-    Raises
-    ------
-    InvalidInput
-        Lengths differ, labels repeat, or a line is asked over horizontal bars.
-    DataError
-        A value is not finite.
     """
 
     categories: tuple[str, ...]
@@ -344,13 +320,10 @@ class Bars(Figure):
     def __post_init__(self) -> None:
         _require_distinct(self.categories, f"{self.title}: categories")
         for part in self.parts:
-            _require_length(part.values, len(self.categories), f"{self.title}: {part.name}")
-            _require_finite(part.values, f"{self.title}: {part.name}")
-        if self.line is not None:
-            if self.horizontal:
-                raise InvalidInput(f"{self.title}: a line needs vertical bars.")
-            _require_length(self.line, len(self.categories), f"{self.title}: {self.line_name}")
-            _require_finite(self.line, f"{self.title}: {self.line_name}")
+            _require_numbers(part.values, len(self.categories), f"{self.title}: {part.name}")
+        if self.line is not None and self.horizontal:
+            raise InvalidInput(f"{self.title}: a line needs vertical bars.")
+        _require_numbers(self.line, len(self.categories), f"{self.title}: {self.line_name}")
         if self.intervals is not None:
             _require_length(self.intervals, len(self.categories), f"{self.title}: intervals")
             ends = [end for interval in self.intervals if interval for end in interval]
@@ -387,11 +360,6 @@ class TokenTable(Figure):
         Names of the four columns.
     rows : tuple of TokenRow
         From top to bottom.
-
-    Raises
-    ------
-    DataError
-        A value is not finite.
     """
 
     header: tuple[str, str, str, str]

@@ -3,6 +3,7 @@
 Contract
 --------
 * A file appears whole or not at all (`storage.write_bytes`).
+* Interactive pages load plotly.js from their own folder: it is written there once, for all of them.
 * matplotlib and plotly are imported here, at the moment of drawing.
 """
 
@@ -34,7 +35,10 @@ def to_png(figure: Figure, path: Path) -> Path:
 
 
 def to_html(figure: Figure, path: Path) -> Path:
-    """Write a description as one interactive page that works without a network.
+    """Write a description as an interactive page that works without a network.
+
+    Two files: the page, and beside it ``plotly.min.js``, which pages of one folder share and which
+    has to go along where the page goes.
 
     Parameters
     ----------
@@ -50,11 +54,14 @@ def to_html(figure: Figure, path: Path) -> Path:
     """
     from probes.figures import webpage
 
+    shared, library = path.parent / webpage.LIBRARY, webpage.library()
+    if not shared.is_file() or shared.read_bytes() != library:
+        _write(shared, library)
     return _write(path, webpage.render(figure).encode("utf-8"))
 
 
 def draw_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
-    """Draw every figure as NAME.png and NAME.html.
+    """Draw every figure as NAME.png and NAME.html; pages share the folder's ``plotly.min.js``.
 
     Parameters
     ----------
@@ -66,7 +73,7 @@ def draw_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        The files, in the order of the mapping.
+        The drawings, in the order of the mapping.
     """
     paths = []
     for name, figure in figures.items():

@@ -1,10 +1,6 @@
 """Estimates with their intervals, as bars and lines.
 
-Contract
---------
-* An estimate is ``{value, low, high}`` as the analyses leave it; ``low`` is None where it has no
-  interval.
-* Damaged numbers raise `DataError`, naming where they stand.
+Contract: what is not finite is refused by the description that the bars and lines go into.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,27 +9,15 @@ from types import SimpleNamespace
 from typing import Any, Protocol, runtime_checkable
 
 from probes.figures.description import Line, Part
-from probes.figures.reading import number, numbers
 
 
 @runtime_checkable
 class WithInterval(Protocol):
-    """A number with an interval, as `probes.analysis.findings.Estimate` is."""
+    """A number and the ends of its interval, as `probes.analysis.findings.Estimate` is."""
 
-    @property
-    def value(self) -> float:
-        """The number."""
-        ...
-
-    @property
-    def low(self) -> float | None:
-        """Lower end, None without an interval."""
-        ...
-
-    @property
-    def high(self) -> float | None:
-        """Upper end, None without an interval."""
-        ...
+    value: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -52,13 +36,10 @@ class Bar:
     ends: tuple[float, float] | None = None
 
 
-def bar_of(
-    label: str, kind: str, estimate: "WithInterval | Mapping[str, Any]", where: str = ""
-) -> Bar:
+def bar_of(label: str, kind: str, estimate: Any, where: str = "") -> Bar:  # noqa: ARG001
     """Make a bar of an estimate."""
     it = _as_estimate(estimate)
-    ends = None if it.low is None or it.high is None else (it.low, it.high)
-    return Bar(label, kind, number(it.value, where or label), ends)
+    return Bar(label, kind, it.value, None if it.low is None else (it.low, it.high))
 
 
 def bars_by_kind(
@@ -89,20 +70,14 @@ def bars_by_kind(
     }
 
 
-def line_of(
-    name: str,
-    x: tuple[float, ...],
-    estimates: "Iterable[WithInterval | Mapping[str, Any]]",
-    where: str = "",
-) -> Line:
+def line_of(name: str, x: tuple[float, ...], estimates: Iterable[Any], where: str = "") -> Line:  # noqa: ARG001
     """Make a line of estimates, with their intervals as its band."""
     numbered = [_as_estimate(each) for each in estimates]
     y, low, high = (
-        numbers((getattr(each, key) for each in numbered), where or name)
-        for key in ("value", "low", "high")
+        tuple(getattr(each, key) for each in numbered) for key in ("value", "low", "high")
     )
     return Line(name=name, x=x, y=y, low=low, high=high)
 
 
-def _as_estimate(given: "WithInterval | Mapping[str, Any]") -> Any:
+def _as_estimate(given: WithInterval | Mapping[str, Any]) -> Any:
     return SimpleNamespace(**given) if isinstance(given, Mapping) else given

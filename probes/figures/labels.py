@@ -1,93 +1,23 @@
-"""Names beside points, without overlaps.
+"""Where names stand beside their points, so that none covers another: one rule for both drawings.
 
-Contract
---------
-* `place` writes names into a matplotlib axes whose layout is final. A name that fits nowhere near
-  its point is left out; its point stays, and the HTML shows the name under the pointer. Positions
-  depend on the input alone.
-* `overlaps` measures the result in pixels, so that tests and callers need not trust the
-  placement.
+1. Every name, in order, takes the first of eight sides of its point on which it is free.
+2. A name that has none goes farther away, ring by ring, with a line that leads back to its point.
+3. A name that is free nowhere is left out; its point stays.
 
-Source: `textalloc` (C. Kjellson), a greedy search over candidate boxes around each point.
+Free is what lies inside the area and shares no pixel with a point, a name or a line.
+
+Contract: pure; positions and sizes in pixels, y upward. Positions depend on the input alone. A name
+that stands is never moved for a later one.
 """
 
-from collections.abc import Sequence
-from itertools import combinations
+from dataclasses import dataclass
 
-import textalloc
-from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
-from matplotlib.text import Text
+import numpy as np
+from jaxtyping import Bool, Float
 
-from probes.figures.palette import INK, SOFT_INK
-
-
-def place(
-    axes: Axes,
-    points: PathCollection,
-    x: Sequence[float],
-    y: Sequence[float],
-    labels: Sequence[str],
-    *,
-    size: float,
-) -> list[Text]:
-    """Write names beside points, with a leader line where a name had to move away.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        With final limits and position.
-    points : matplotlib.collections.PathCollection
-        The markers, which names keep clear of.
-    x, y : sequence of float
-        Positions of the markers in data units.
-    labels : sequence of str
-        Names, in the order of the markers.
-    size : float
-        Font size in points.
-
-    Returns
-    -------
-    list of matplotlib.text.Text
-        The names that were placed; at most as many as points.
-    """
-    if not labels:
-        return []
-    _, _, texts, _ = textalloc.allocate(
-        axes,
-        list(x),
-        list(y),
-        list(labels),
-        x_scatter=list(x),
-        y_scatter=list(y),
-        scatter_plot=points,
-        textsize=size,
-        textcolor=INK,
-        linecolor=SOFT_INK,
-        linewidth=0.4,
-        margin=0.002,
-        min_distance=0.006,
-        max_distance=0.12,
-        nbr_candidates=600,
-        draw_all=False,
-        avoid_label_lines_overlap=True,
-        avoid_crossing_label_lines=True,
-    )
-    return [text for text in texts if text is not None]  # type: ignore[reportReturnType]
-
-
-def overlaps(texts: Sequence[Text]) -> list[tuple[str, str]]:
-    """Pairs of names whose boxes share at least one pixel, as drawn by the renderer."""
-    extents = [text.get_window_extent() for text in texts]
-    boxes = [(float(b.x0), float(b.y0), float(b.x1), float(b.y1)) for b in extents]
-    return [
-        (texts[one].get_text(), texts[other].get_text())
-        for one, other in combinations(range(len(texts)), 2)
-        if share_area(boxes[one], boxes[other])
-    ]
-
-
-Box = tuple[float, float, float, float]
+Boxes = Float[np.ndarray, "box 4"]
+"""Left, bottom, right and top of each."""
+Others = Float[np.ndarray, "other 4"]
 
 # Offsets of a box from its point, in box widths and heights, under plotly's names for them.
 _SIDES = {
@@ -100,77 +30,111 @@ _SIDES = {
     "bottom right": (0.0, -1.0),
     "bottom left": (-1.0, -1.0),
 }
+_OFFSETS = np.array(list(_SIDES.values()))
+_ANGLES = np.arange(24) * (np.pi / 12)
+_RINGS = 12
 
 
-def sides(
-    x: Sequence[float],
-    y: Sequence[float],
-    labels: Sequence[str],
+@dataclass(frozen=True)
+class Spot:
+    """Where one name stands.
+
+    Attributes
+    ----------
+    box
+        Left, bottom, right and top, in pixels.
+    side
+        Plotly's name of the side of the point; None for a name that a line leads to.
+    """
+
+    box: tuple[float, float, float, float]
+    side: str | None
+
+
+def place(
+    points: Float[np.ndarray, "name 2"],
+    sizes: Float[np.ndarray, "name 2"],
+    area: tuple[float, float],
     *,
-    size: tuple[float, float],
-    character: tuple[float, float] = (7.0, 15.0),
-    gap: float = 6.0,
-) -> list[str | None]:
-    """Choose a side for each name in a plot of known size.
+    gap: float,
+    reach: float = 0.0,
+) -> list[Spot | None]:
+    """Choose a place for every name.
 
     Parameters
     ----------
-    x, y : sequence of float
-        Positions as fractions of the plot's width and height.
-    labels : sequence of str
-        Names, in the order of the points.
-    size : tuple of float
-        Width and height of the plot, in pixels.
-    character : tuple of float
-        Width and height to expect of one character, in pixels.
-    gap : float
-        Radius around each point that names keep clear of, in pixels.
+    points
+        Position of each point.
+    sizes
+        Width and height of each name.
+    area
+        Width and height of the plot.
+    gap
+        Radius around each point that names keep clear of.
+    reach
+        How far from its point a name may stand; 0 leaves out what has no side.
 
     Returns
     -------
-    list of (str or None)
-        A text position of plotly per name; None where the name fits nowhere.
+    list of (Spot or None)
+        None where a name is free nowhere.
     """
-    width, height = size
-    centers = [(across * width, up * height) for across, up in zip(x, y, strict=True)]
-    taken = [(across - gap, up - gap, across + gap, up + gap) for across, up in centers]
-    chosen: list[str | None] = []
-    for index, ((across, up), label) in enumerate(zip(centers, labels, strict=True)):
-        # A name may touch its own marker's circle but nobody else's.
-        others = taken[:index] + taken[index + 1 :]
-        boxes = {
-            side: _box(across, up, len(label) * character[0], character[1], offset, gap)
-            for side, offset in _SIDES.items()
-        }
-        free = (
-            side
-            for side, box in boxes.items()
-            if min(box[0], box[1]) >= 0
-            and box[2] <= width
-            and box[3] <= height
-            and not any(share_area(box, other) for other in others)
-        )
-        side = next(free, None)
-        chosen.append(side)
-        if side is not None:
-            taken.append(boxes[side])
-    return chosen
+    spots: list[Spot | None] = [None] * len(points)
+    taken = np.concatenate([points - gap, points + gap], axis=1)
+    for index, (point, size) in enumerate(zip(points, sizes, strict=True)):
+        corner = point + _OFFSETS * size + 2 * gap * (_OFFSETS + 0.5)
+        boxes = np.concatenate([corner, corner + size], axis=1)
+        free = np.flatnonzero(_inside(boxes, area) & ~_meet(boxes, np.delete(taken, index, axis=0)))
+        if len(free):
+            spots[index] = Spot(tuple(boxes[free[0]].tolist()), list(_SIDES)[free[0]])
+            taken = np.concatenate([taken, boxes[free[:1]]])
+    for index in [index for index, spot in enumerate(spots) if spot is None and reach]:
+        boxes = _rings(points[index], sizes[index], gap, reach)
+        boxes = boxes[_inside(boxes, area) & ~_meet(boxes, taken)]
+        # What touches its own marker cannot be avoided: points that coincide, lines from them.
+        others = taken[~_meet(taken, taken[index : index + 1])]
+        for box in boxes:  # the nearest first
+            line = _line_to(box, points[index])
+            if not _meet(line, others).any():
+                spots[index] = Spot(tuple(box.tolist()), None)
+                taken = np.concatenate([taken, box[None], line])
+                break
+    return spots
 
 
-def _box(
-    across: float,
-    up: float,
-    width: float,
-    height: float,
-    offset: tuple[float, float],
-    gap: float,
-) -> Box:
-    """Box of a name that stands `gap` pixels away from its point on one side."""
-    left = across + offset[0] * width + gap * (offset[0] + 0.5) * 2
-    bottom = up + offset[1] * height + gap * (offset[1] + 0.5) * 2
-    return left, bottom, left + width, bottom + height
+def nearest(
+    box: tuple[float, float, float, float], point: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the point of a box that is nearest to a point: where a leading line ends."""
+    left, bottom, right, top = box
+    return min(max(point[0], left), right), min(max(point[1], bottom), top)
 
 
-def share_area(one: Box, other: Box) -> bool:
-    """Tell whether two boxes (left, bottom, right, top) overlap."""
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _rings(
+    point: Float[np.ndarray, "2"], size: Float[np.ndarray, "2"], gap: float, reach: float
+) -> Boxes:
+    """Boxes around a point, the nearest ring first."""
+    distances = np.linspace(2 * gap, max(reach, 2 * gap), _RINGS)
+    toward = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+    centers = point + toward * (distances[:, None, None] + size / 2)
+    centers = centers.reshape(-1, 2)
+    return np.concatenate([centers - size / 2, centers + size / 2], axis=1)
+
+
+def _line_to(box: Float[np.ndarray, "4"], point: Float[np.ndarray, "2"]) -> Boxes:
+    """Small boxes along the line from a point to a name, short of the name itself."""
+    end = np.array(nearest(tuple(box.tolist()), tuple(point.tolist())))
+    steps = np.linspace(0.0, 0.95, max(2, int(np.linalg.norm(end - point) / 3)))
+    along = point + steps[:, None] * (end - point)
+    return np.concatenate([along - 1.0, along + 1.0], axis=1)
+
+
+def _inside(boxes: Boxes, area: tuple[float, float]) -> Bool[np.ndarray, "box"]:
+    return np.all(boxes[:, :2] >= 0, axis=1) & np.all(boxes[:, 2:] <= np.array(area), axis=1)
+
+
+def _meet(boxes: Boxes, others: Others) -> Bool[np.ndarray, "box"]:
+    """Whether each box shares a pixel with any of the others."""
+    below = np.all(boxes[:, None, :2] < others[None, :, 2:], axis=2)
+    above = np.all(boxes[:, None, 2:] > others[None, :, :2], axis=2)
+    return np.any(below & above, axis=1)

@@ -1,14 +1,19 @@
-"""Colors shared by both drawings, as hexadecimal strings.
+"""Colors shared by both drawings, as hexadecimal strings, and what of a figure has which.
 
 Contract
 --------
 * A color scale is a tuple of evenly spaced stops from low to high; every scale stays readable for
   color-blind readers. Categories never rely on color alone: markers and order change with them.
+* A marker is a number; each drawing has shapes of its own, `N_MARKERS` of them.
 
 Source: scales `RdBu`, `PuOr` and `YlGnBu` of colorbrewer2.org (C. Brewer); categories of Okabe &
 Ito (2008), "Color Universal Design", with yellow and black moved to the end and darkened for
 white paper.
 """
+
+from dataclasses import dataclass
+
+from probes.figures.description import Bars, Panel, Scatter
 
 # Blue is negative and red is positive.
 DIVERGING = (
@@ -37,7 +42,69 @@ MUTED = "#c9ced4"
 UP_TINT = "#fbe3d6"
 DOWN_TINT = "#dceaf4"
 
+CROWD = 60
+"""More names than this get small type."""
+N_MARKERS = 6
+
 
 def category_color(index: int) -> str:
     """Color of a category; colors repeat after the eighth."""
     return CATEGORIES[index % len(CATEGORIES)]
+
+
+def line_color(panel: Panel, index: int) -> str:
+    """Color of a panel's line; one that is alone needs none."""
+    return category_color(index) if len(panel.lines) > 1 else SOFT_INK
+
+
+def bar_colors(figure: Bars) -> list[str]:
+    """Color of each part of stacked bars; muted parts are gray and use no category up."""
+    colors, shown = [], 0
+    for part in figure.parts:
+        colors.append(MUTED if part.muted else category_color(shown))
+        shown += not part.muted
+    return colors
+
+
+@dataclass(frozen=True)
+class PointSet:
+    """Points of a scatter that look alike.
+
+    Attributes
+    ----------
+    name
+        In the legend; empty for none.
+    members
+        Indices of the points.
+    color
+        Of all of them, where `shades` is None.
+    shades
+        A number in [-1, 1] for each, on the scale `PLEASANTNESS`.
+    """
+
+    name: str
+    members: list[int]
+    color: str
+    marker: int = 0
+    shades: list[float] | None = None
+
+
+def point_sets(figure: Scatter) -> list[PointSet]:
+    """Sort the points of a scatter by their looks."""
+    everyone = list(range(len(figure.labels)))
+    if figure.shades is not None:
+        shades = {index: it for index, it in enumerate(figure.shades) if it is not None}
+        unknown = [index for index in everyone if index not in shades]
+        known = PointSet("", list(shades), MUTED, shades=list(shades.values()))
+        return [PointSet("", unknown, MUTED), known]
+    if figure.groups is None:
+        return [PointSet("", everyone, CATEGORIES[0])]
+    return [
+        PointSet(
+            f"{figure.group_label} {group + 1}",
+            [index for index in everyone if figure.groups[index] == group],
+            category_color(number),
+            number // len(CATEGORIES) % N_MARKERS,
+        )
+        for number, group in enumerate(sorted(set(figure.groups)))
+    ]

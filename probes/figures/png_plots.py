@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as Canvas
@@ -21,26 +22,28 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from hooks.errors import InvalidInput
-from probes.figures import labels
 from probes.figures.axes import ends, logarithmic_ticks, tick_texts
 from probes.figures.description import Bars, Figure, Heatmap, Lines, Panel, Scatter, TokenTable
+from probes.figures.labels import nearest, place
 from probes.figures.palette import (
     CATEGORIES,
+    CROWD,
     DOWN_TINT,
     INK,
-    MUTED,
+    N_MARKERS,
     PLEASANTNESS,
     RULE,
     SCALES,
     SOFT_INK,
     UP_TINT,
-    category_color,
+    bar_colors,
+    line_color,
+    point_sets,
 )
 from probes.figures.text import escaped, shorten, visible
 
 _MARKERS = "osD^vP"
 _DASHES = (0, (4, 3))
-_CROWD = 60  # more labels than this get the small type
 _ROW = 0.27  # inches per row of a token table
 _COLUMNS = (0.0, 0.15, 0.52, 0.9)  # where the columns of a token table begin
 
@@ -52,7 +55,7 @@ def size(figure: Figure) -> tuple[float, float]:
             width, height = _heatmap_size(figure)
             return max(7.0, width), height
         case Scatter():
-            return (8.5, 6.5) if len(figure.labels) <= _CROWD else (14.0, 10.5)
+            return (8.5, 6.5) if len(figure.labels) <= CROWD else (14.0, 10.5)
         case Lines():
             return 8.5, 1.1 + 2.9 * sum(panel.height for panel in figure.panels)
         case Bars(horizontal=True):
@@ -126,7 +129,7 @@ def _legend_above(axes: Axes, **options: Any) -> None:
 
 def _cell(figure: Heatmap) -> float:
     """Edge of one cell in inches: large for few labels, just readable for many."""
-    return 0.26 if len(figure.rows) <= _CROWD else 0.085
+    return 0.26 if len(figure.rows) <= CROWD else 0.085
 
 
 def _heatmap_size(figure: Heatmap) -> tuple[float, float]:
@@ -172,78 +175,71 @@ def _heatmap(figure: Heatmap, page: Canvas) -> None:
 
 def _scatter(figure: Scatter, page: Canvas) -> None:
     axes = page.add_subplot()
-    crowded = len(figure.labels) > _CROWD
-    look: dict[str, Any] = {"s": 16 if crowded else 34, "edgecolors": INK, "linewidths": 0.4}
+    crowded = len(figure.labels) > CROWD
     if figure.ticks:
         axes.axhline(0, color=RULE, linewidth=0.7, zorder=0)
         axes.axvline(0, color=RULE, linewidth=0.7, zorder=0)
     else:
         axes.set_xticks([])
         axes.set_yticks([])
-    if figure.shades is not None:
-        _shaded_points(figure, page, axes, look)
-    elif figure.groups is not None:
-        _grouped_points(figure, axes, look)
-    else:
-        axes.scatter(figure.x, figure.y, color=CATEGORIES[0], zorder=3, **look)
+    area = 16 if crowded else 34  # of a marker, in square points
+    for points in point_sets(figure):
+        look: dict[str, Any] = {"color": points.color}
+        if points.shades is not None:
+            look = {"c": points.shades, "cmap": _scale(PLEASANTNESS), "vmin": -1, "vmax": 1}
+        drawn = axes.scatter(
+            [figure.x[index] for index in points.members],
+            [figure.y[index] for index in points.members],
+            s=area, marker=_MARKERS[points.marker], label=drawable(points.name) or None,
+            edgecolors=INK, linewidths=0.4, zorder=3, **look,
+        )  # fmt: skip
+        if points.shades is not None:
+            bar = page.colorbar(drawn, ax=axes, shrink=0.5, aspect=24, pad=0.02)
+            bar.set_label(drawable(figure.shade_label))
+            bar.outline.set_visible(False)  # type: ignore[reportCallIssue]
+    if figure.groups is not None and figure.shades is None:
+        _legend_above(axes, ncols=6, handletextpad=0.1, columnspacing=1.0)
     axes.margins(0.09)
     _axis_labels(axes, figure.x_label, figure.y_label)
     page.draw_without_rendering()
     page.set_layout_engine("none")  # names are placed in pixels: nothing may move from here on
-    # One invisible collection with all points, because the visible ones may be several.
-    every_point = axes.scatter(figure.x, figure.y, s=look["s"], alpha=0.0, zorder=3)
-    placed = labels.place(
-        axes,
-        every_point,
-        figure.x,
-        figure.y,
-        _names(figure.labels),
-        size=6.5 if crowded else 9.0,
+    _write_names(figure, axes, size=6.5 if crowded else 9.0, radius=area**0.5 / 2)
+
+
+def _write_names(figure: Scatter, axes: Axes, size: float, radius: float) -> None:
+    """Write names beside their points, and how many have no room; sizes in points."""
+    frame, pixel = axes.get_window_extent(), axes.figure.dpi / 72  # pixels in a point
+    corner = np.array([frame.x0, frame.y0])
+    points = axes.transData.transform(np.column_stack([figure.x, figure.y])) - corner
+    texts = [
+        axes.text(0, 0, name, size=size, ha="left", va="bottom", zorder=4)
+        for name in _names(figure.labels)
+    ]
+    extents = [text.get_window_extent() for text in texts]
+    sizes = np.array([[extent.width, extent.height] for extent in extents]).reshape(-1, 2)
+    spots = place(
+        points,
+        sizes,
+        (frame.width, frame.height),
+        gap=(radius + 2.0) * pixel,
+        reach=0.12 * max(frame.width, frame.height),
     )
-    every_point.remove()
-    if len(placed) < len(figure.labels):
+    to_data = axes.transData.inverted()
+    for text, point, spot in zip(texts, points, spots, strict=True):
+        if spot is None:
+            text.remove()
+            continue
+        text.set_position(tuple(to_data.transform(corner + spot.box[:2])))
+        if spot.side is None:
+            ends_at = to_data.transform(corner + [point, nearest(spot.box, tuple(point))])
+            axes.plot(*ends_at.T, color=SOFT_INK, linewidth=0.4, zorder=2)
+    missing = spots.count(None)
+    if missing:
         axes.annotate(
-            f"{len(figure.labels) - len(placed)} of {len(figure.labels)} names have no room here; "
-            "the HTML page shows them",
-            xy=(1, 1),
-            xycoords="axes fraction",
-            xytext=(0, 2),
-            textcoords="offset points",
-            ha="right",
-            va="bottom",
-            size=7.5,
-            color=SOFT_INK,
-        )
-
-
-def _shaded_points(figure: Scatter, page: Canvas, axes: Axes, look: dict[str, Any]) -> None:
-    shades = np.array(
-        [np.nan if shade is None else shade for shade in figure.shades or ()], dtype=float
-    )
-    x, y, known = np.asarray(figure.x), np.asarray(figure.y), np.isfinite(shades)
-    axes.scatter(x[~known], y[~known], color=MUTED, zorder=2, **look)
-    points = axes.scatter(
-        x[known], y[known], c=shades[known], cmap=_scale(PLEASANTNESS), vmin=-1, vmax=1, zorder=3,
-        **look,
-    )  # fmt: skip
-    bar = page.colorbar(points, ax=axes, shrink=0.5, aspect=24, pad=0.02)
-    bar.set_label(drawable(figure.shade_label))
-    bar.outline.set_visible(False)  # type: ignore[reportCallIssue]
-
-
-def _grouped_points(figure: Scatter, axes: Axes, look: dict[str, Any]) -> None:
-    x, y, groups = np.asarray(figure.x), np.asarray(figure.y), np.asarray(figure.groups)
-    for index, group in enumerate(np.unique(groups)):
-        axes.scatter(
-            x[groups == group],
-            y[groups == group],
-            color=category_color(index),
-            marker=_MARKERS[index // len(CATEGORIES) % len(_MARKERS)],
-            label=drawable(f"{figure.group_label} {group + 1}"),
-            zorder=3,
-            **look,
-        )
-    _legend_above(axes, ncols=6, handletextpad=0.1, columnspacing=1.0)
+            f"{missing} of {len(spots)} names have no room here; the HTML page shows them",
+            xy=(1, 1), xycoords="axes fraction", xytext=(0, 2), textcoords="offset points",
+            ha="right", va="bottom", size=7.5, color=SOFT_INK,
+        )  # fmt: skip
 
 
 # Lines and bars --------------------------------------------------------------------------------
@@ -270,24 +266,22 @@ def _lines(figure: Lines, page: Canvas) -> None:
     if figure.x_ticks is not None:
         grid[-1, 0].set_xticks(figure.x_ticks, tick_texts(figure.x_ticks))
         return
-    places = [place for panel in figure.panels for line in panel.lines for place in line.x]
-    whole = all(place == int(place) for place in places)  # layers have no halves, doses do
+    positions = [x for panel in figure.panels for line in panel.lines for x in line.x]
+    whole = all(x == int(x) for x in positions)  # layers have no halves, doses do
     grid[-1, 0].xaxis.set_major_locator(MaxNLocator(10, integer=whole))
 
 
 def _panel(panel: Panel, axes: Axes) -> None:
     for index, line in enumerate(panel.lines):
-        color = category_color(index) if len(panel.lines) > 1 else SOFT_INK
-        y = np.array([np.nan if height is None else height for height in line.y], dtype=float)
+        color = line_color(panel, index)
         if line.low is not None and line.high is not None:
-            low = np.array([np.nan if edge is None else edge for edge in line.low], dtype=float)
-            high = np.array([np.nan if edge is None else edge for edge in line.high], dtype=float)
+            low, high = _with_gaps(line.low), _with_gaps(line.high)
             axes.fill_between(line.x, low, high, color=color, alpha=0.16, linewidth=0)
         axes.plot(
             line.x,
-            y,
+            _with_gaps(line.y),
             color=color,
-            marker=_MARKERS[index % len(_MARKERS)],
+            marker=_MARKERS[index % N_MARKERS],
             markersize=3.6,
             linewidth=1.6,
             label=drawable(line.name),
@@ -308,6 +302,10 @@ def _panel(panel: Panel, axes: Axes) -> None:
         axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))  # counts have no halves
 
 
+def _with_gaps(heights: Sequence[float | None]) -> Float[np.ndarray, "point"]:
+    return np.array(heights, dtype=float)  # None becomes NaN, at which matplotlib leaves a gap
+
+
 def _level(panel: Panel, level: float, axes: Axes) -> None:
     axes.axhline(level, color=INK, linewidth=0.9, linestyle=_DASHES, zorder=1)
     axes.annotate(
@@ -326,10 +324,7 @@ def _bars(figure: Bars, page: Canvas) -> None:
     axes = page.add_subplot()
     positions = np.arange(len(figure.categories))
     base = np.zeros(len(figure.categories))
-    shown = 0
-    for part in figure.parts:
-        color = MUTED if part.muted else category_color(shown)
-        shown += not part.muted
+    for part, color in zip(figure.parts, bar_colors(figure), strict=True):
         look: dict[str, Any] = {"color": color, "label": drawable(part.name), "linewidth": 0}
         if figure.horizontal:
             axes.barh(positions, part.values, left=base, height=0.74, **look)
@@ -359,10 +354,10 @@ def _bars(figure: Bars, page: Canvas) -> None:
 
 
 def _intervals(figure: Bars, axes: Axes) -> None:
-    for place, interval in enumerate(figure.intervals or ()):
+    for position, interval in enumerate(figure.intervals or ()):
         if interval is not None:
             draw_line = axes.hlines if figure.horizontal else axes.vlines
-            draw_line(place, *interval, color=INK, linewidth=1.1, zorder=4)
+            draw_line(position, *interval, color=INK, linewidth=1.1, zorder=4)
 
 
 # Token tables ----------------------------------------------------------------------------------

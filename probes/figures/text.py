@@ -7,7 +7,7 @@ Contract
 --------
 * `visible` writes characters that have no shape of their own (control, format, surrogate,
   private) as escapes: a line feed becomes the two characters ``\n``.
-* `for_page` escapes HTML. `for_plotly` also hides dollar signs from MathJax.
+* `for_plotly` escapes HTML and hides dollar signs from MathJax; pages escape by themselves.
 * `shorten` cuts; it is used in the PNG only, where space is fixed.
 * What a font can draw is known by the PNG side alone.
 """
@@ -27,11 +27,6 @@ def visible(text: str) -> str:
         escaped(character) if unicodedata.category(character).startswith("C") else character
         for character in text
     )
-
-
-def for_page(text: str) -> str:
-    """Text for the body or an attribute of an HTML page."""
-    return html.escape(visible(text))
 
 
 def for_plotly(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The plot of each kind of figure, drawn with plotly.
+"""The plot of each kind of figure but a table, drawn with plotly.
 
 Contract
 --------
@@ -12,61 +12,45 @@ Contract
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from hooks.errors import InvalidInput
 from probes.figures.axes import ends, logarithmic_ticks, tick_texts
-from probes.figures.description import (
-    Bars,
-    Figure,
-    Heatmap,
-    Line,
-    Lines,
-    Panel,
-    Scatter,
-    TokenTable,
-)
-from probes.figures.labels import sides
+from probes.figures.description import Bars, Figure, Heatmap, Line, Lines, Panel, Scatter
+from probes.figures.labels import place
 from probes.figures.palette import (
     CATEGORIES,
-    DOWN_TINT,
+    CROWD,
     INK,
-    MUTED,
+    N_MARKERS,
     PLEASANTNESS,
     RULE,
     SCALES,
     SOFT_INK,
-    UP_TINT,
-    category_color,
+    bar_colors,
+    line_color,
+    point_sets,
 )
 from probes.figures.text import for_plotly
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
-_CROWD = 60
 _DASHED = {"color": INK, "width": 1.5, "dash": "dash"}
 _FONT = {"family": "DejaVu Sans, Verdana, sans-serif", "size": 13, "color": INK}
 
 
 def draw(figure: Figure) -> go.Figure:
     """Draw a description; the layout holds no title, which belongs to the page around it."""
-    match figure:
-        case Heatmap():
-            drawn = _heatmap(figure)
-        case Scatter():
-            drawn = _scatter(figure)
-        case Lines():
-            drawn = _lines(figure)
-        case Bars():
-            drawn = _bars(figure)
-        case TokenTable():
-            drawn = token_table(figure)
-        case _:
-            raise InvalidInput(
-                f"cannot draw a {type(figure).__name__}: expected one of the five kinds."
-            )
-    return drawn.update_layout(
+    kinds = {Heatmap: _heatmap, Scatter: _scatter, Lines: _lines, Bars: _bars}
+    if type(figure) not in kinds:
+        raise InvalidInput(
+            f"plotly cannot draw a {type(figure).__name__}: expected a Heatmap, Scatter, Lines or "
+            "Bars. A table is a page of HTML: to_html(figure, path)."
+        )
+    return kinds[type(figure)](figure).update_layout(
         template="none",
         font=_FONT,
         paper_bgcolor="white",
@@ -96,16 +80,10 @@ def _axis(label: str, **options: Any) -> dict[str, Any]:
 
 def _legend(entries: int) -> dict[str, Any]:
     """Legend in a row above the plot, or in a column at its right when it is long."""
-    if entries <= 6:
-        return {
-            "orientation": "h",
-            "traceorder": "normal",
-            "x": 0,
-            "xanchor": "left",
-            "y": 1.02,
-            "yanchor": "bottom",
-        }
-    return {"x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top"}
+    if entries > 6:
+        return {"x": 1.02, "xanchor": "left", "y": 1, "yanchor": "top"}
+    above = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
+    return {"orientation": "h", "traceorder": "normal", **above}
 
 
 # Heat maps -------------------------------------------------------------------------------------
@@ -113,7 +91,7 @@ def _legend(entries: int) -> dict[str, Any]:
 
 def _heatmap(figure: Heatmap) -> go.Figure:
     rows, columns = _safe(figure.rows), _safe(figure.columns)
-    cell, type_size = (22, 12) if len(rows) <= _CROWD else (11, 9)
+    cell, type_size = (22, 12) if len(rows) <= CROWD else (11, 9)
     low, high = figure.limits
     drawn = go.Figure(
         go.Heatmap(
@@ -145,18 +123,18 @@ def _heatmap(figure: Heatmap) -> go.Figure:
 
 
 def _scatter(figure: Scatter) -> go.Figure:
-    crowded = len(figure.labels) > _CROWD
+    crowded = len(figure.labels) > CROWD
     width, height = (1250, 900) if crowded else (820, 620)
     x_range, y_range = _range(figure.x, figure.ticks), _range(figure.y, figure.ticks)
-    chosen = sides(
-        [(value - x_range[0]) / (x_range[1] - x_range[0]) for value in figure.x],
-        [(value - y_range[0]) / (y_range[1] - y_range[0]) for value in figure.y],
-        figure.labels,
-        size=(float(width), float(height)),
-        character=(6.0, 12.0) if crowded else (7.4, 15.0),
-    )
+    chosen = _sides(figure, x_range, y_range, (float(width), float(height)), crowded)
     drawn = go.Figure()
-    for name, members, marker in _point_sets(figure):
+    for points in point_sets(figure):
+        members = points.members
+        look: dict[str, Any] = {"color": points.color, "symbol": _SYMBOLS[points.marker]}
+        if points.shades is not None:
+            bar = {"title": {"text": for_plotly(figure.shade_label), "side": "right"}, "len": 0.6}
+            look = {"color": points.shades, "colorscale": _scale(PLEASANTNESS), "colorbar": bar}
+            look |= {"cmin": -1, "cmax": 1}
         drawn.add_scatter(
             x=[figure.x[index] for index in members],
             y=[figure.y[index] for index in members],
@@ -166,9 +144,9 @@ def _scatter(figure: Scatter) -> go.Figure:
             hovertext=[_about(figure, index) for index in members],
             hoverinfo="text",
             mode="markers+text",
-            name=for_plotly(name),
-            showlegend=bool(name),
-            marker={"size": 8 if crowded else 11, "line": {"color": INK, "width": 0.7}, **marker},
+            name=for_plotly(points.name),
+            showlegend=bool(points.name),
+            marker={"size": 8 if crowded else 11, "line": {"color": INK, "width": 0.7}, **look},
         )
     ticks = {} if figure.ticks else {"showticklabels": False, "showgrid": False, "ticks": ""}
     zero = {"zeroline": figure.ticks, "zerolinecolor": RULE, "showgrid": False}
@@ -182,6 +160,22 @@ def _scatter(figure: Scatter) -> go.Figure:
     )
 
 
+def _sides(
+    figure: Scatter,
+    x_range: Sequence[float],
+    y_range: Sequence[float],
+    size: tuple[float, float],
+    crowded: bool,
+) -> list[str | None]:
+    """Choose plotly's text position of every name; None where there is no room."""
+    width, height = (6.0, 12.0) if crowded else (7.4, 15.0)  # to expect of one character
+    low, high = np.array([x_range, y_range]).T  # of both axes
+    points = (np.column_stack([figure.x, figure.y]) - low) / (high - low) * np.array(size)
+    sizes = np.array([[len(label) * width, height] for label in figure.labels])
+    spots = place(points, sizes.reshape(-1, 2), size, gap=6.0)
+    return [None if spot is None else spot.side for spot in spots]
+
+
 def _range(values: Sequence[float], with_zero: bool) -> list[float]:
     """Give the ends of an axis with room for names at both sides, and zero where it is drawn."""
     values = [*values, 0.0] if with_zero and values else values
@@ -192,9 +186,8 @@ def _range(values: Sequence[float], with_zero: bool) -> list[float]:
 
 def names_left_out(drawn: go.Figure) -> str:
     """Say how many names of a drawn scatter had no room; nothing where all are shown."""
-    traces = drawn.to_plotly_json()["data"]
-    named = [trace["text"] for trace in traces if trace.get("mode") == "markers+text"]
-    texts = [text for trace in named for text in trace]
+    named = drawn.select_traces(selector={"type": "scatter", "mode": "markers+text"})
+    texts = [text for trace in named for text in trace.text]  # type: ignore[reportAttributeAccessIssue]
     missing = texts.count("")
     if not missing:
         return ""
@@ -213,36 +206,6 @@ def _about(figure: Scatter, index: int) -> str:
     return "<br>".join(lines)
 
 
-def _point_sets(figure: Scatter) -> list[tuple[str, list[int], dict[str, Any]]]:
-    """Name, members and marker of each set of points that share a look."""
-    everyone = list(range(len(figure.labels)))
-    if figure.shades is not None:
-        known = [index for index in everyone if figure.shades[index] is not None]
-        unknown = [index for index in everyone if figure.shades[index] is None]
-        bar = {"title": {"text": for_plotly(figure.shade_label), "side": "right"}, "len": 0.6}
-        shaded = {
-            "color": [figure.shades[index] for index in known],
-            "cmin": -1,
-            "cmax": 1,
-            "colorscale": _scale(PLEASANTNESS),
-            "colorbar": bar,
-        }
-        return [("", unknown, {"color": MUTED}), ("", known, shaded)]
-    if figure.groups is None:
-        return [("", everyone, {"color": CATEGORIES[0]})]
-    return [
-        (
-            f"{figure.group_label} {group + 1}",
-            [index for index in everyone if figure.groups[index] == group],
-            {
-                "color": category_color(place),
-                "symbol": _SYMBOLS[place // len(CATEGORIES) % len(_SYMBOLS)],
-            },
-        )
-        for place, group in enumerate(sorted(set(figure.groups)))
-    ]
-
-
 # Lines and bars --------------------------------------------------------------------------------
 
 
@@ -251,53 +214,44 @@ def _lines(figure: Lines) -> go.Figure:
 
     heights = [panel.height for panel in figure.panels]
     drawn = make_subplots(
-        rows=len(heights),
-        cols=1,
-        shared_xaxes=True,
-        row_heights=heights,
-        vertical_spacing=0.08,
+        rows=len(heights), shared_xaxes=True, row_heights=heights, vertical_spacing=0.08
     )
     named: set[tuple[str, str]] = set()  # a line that goes on in the next panel is named once
     for row, panel in enumerate(figure.panels, start=1):
         for index, line in enumerate(panel.lines):
-            color = category_color(index) if len(panel.lines) > 1 else SOFT_INK
-            is_new = (line.name, color) not in named
-            named.add((line.name, color))
-            _band(drawn, line, color, row)
+            color = line_color(panel, index)
+            if line.low is not None:
+                drawn.add_scatter(**_band(line), fillcolor=_translucent(color), row=row, col=1)
             drawn.add_scatter(
                 x=list(line.x),
                 y=list(line.y),
                 name=for_plotly(line.name),
                 mode="lines+markers",
                 line={"color": color, "width": 2},
-                marker={"symbol": _SYMBOLS[index % len(_SYMBOLS)], "size": 7},
+                marker={"symbol": _SYMBOLS[index % N_MARKERS], "size": 7},
                 hovertext=[_about_point(figure, line, point) for point in range(len(line.x))],
                 hoverinfo="text",
-                showlegend=len(panel.lines) > 1 and is_new,
+                showlegend=len(panel.lines) > 1 and (line.name, color) not in named,
                 connectgaps=False,
                 row=row,
                 col=1,
             )
+            named.add((line.name, color))
         if panel.level is not None:
             _level(drawn, panel, panel.level, row)
-        drawn.update_yaxes(_axis(panel.y_label, **_heights(panel)), row=row, col=1)
-        drawn.update_xaxes(_axis("", showgrid=False, **_places(figure)), row=row, col=1)
+        drawn.update_yaxes(_axis(panel.y_label, **_ends(panel)), row=row, col=1)
+        drawn.update_xaxes(_axis("", showgrid=False, **_ticks(figure)), row=row, col=1)
     if figure.mark is not None:
         drawn.add_vline(x=figure.mark, line=_DASHED)
-        drawn.add_scatter(
-            x=[None],
-            y=[None],
-            mode="lines",
-            line=_DASHED,
-            name=for_plotly(figure.mark_label),
-        )
+        name = for_plotly(figure.mark_label)
+        drawn.add_scatter(x=[None], y=[None], mode="lines", line=_DASHED, name=name)
     drawn.update_xaxes(title_text=for_plotly(figure.x_label), row=len(heights), col=1)
     return drawn.update_layout(
         width=960, height=int(160 + 300 * sum(heights)), margin={"t": 60}, legend=_legend(3)
     )
 
 
-def _heights(panel: Panel) -> dict[str, Any]:
+def _ends(panel: Panel) -> dict[str, Any]:
     """Give what a panel asks of its vertical axis."""
     limits = ends(panel)
     if not panel.logarithmic:
@@ -313,7 +267,7 @@ def _heights(panel: Panel) -> dict[str, Any]:
     }
 
 
-def _places(figure: Lines) -> dict[str, Any]:
+def _ticks(figure: Lines) -> dict[str, Any]:
     """Give the ticks that a figure asks of its horizontal axis."""
     if figure.x_ticks is None:
         return {}
@@ -338,30 +292,19 @@ def _level(drawn: go.Figure, panel: Panel, level: float, row: int) -> None:
     )
 
 
-def _band(drawn: go.Figure, line: Line, color: str, row: int) -> None:
-    """Fill between the edges, one polygon per stretch without a gap."""
-    if line.low is None or line.high is None:
-        return
-    stretch: list[tuple[float, float, float]] = []
-    edges = [*zip(line.x, line.low, line.high, strict=True), (0.0, None, None)]
-    for x, low, high in edges:
-        if low is not None and high is not None:
-            stretch.append((x, low, high))
-            continue
-        if stretch:
-            there, back = stretch, stretch[::-1]
-            drawn.add_scatter(
-                x=[point[0] for point in there] + [point[0] for point in back],
-                y=[point[2] for point in there] + [point[1] for point in back],
-                fill="toself",
-                fillcolor=_translucent(color),
-                mode="none",
-                hoverinfo="skip",
-                showlegend=False,
-                row=row,
-                col=1,
-            )
-        stretch = []
+def _band(line: Line) -> dict[str, Any]:
+    """Give the trace that fills the space between the edges, a polygon per stretch."""
+    x: list[float | None] = []
+    y: list[float | None] = []
+    edges = zip(line.x, line.low or (), line.high or (), strict=False)
+    for is_gap, stretch in groupby(edges, key=lambda edge: None in edge):
+        if not is_gap:
+            there = list(stretch)
+            # There along the upper edge, back along the lower; None ends the polygon.
+            x += [at for at, _, _ in there] + [at for at, _, _ in there[::-1]] + [None]
+            y += [high for _, _, high in there] + [low for _, low, _ in there[::-1]] + [None]
+    look = {"fill": "toself", "mode": "none", "hoverinfo": "skip", "showlegend": False}
+    return {"x": x, "y": y, **look}
 
 
 def _translucent(color: str) -> str:
@@ -380,39 +323,43 @@ def _about_point(figure: Lines, line: Line, point: int) -> str:
 
 def _bars(figure: Bars) -> go.Figure:
     names = _safe(figure.categories)
-    between = [
-        "" if ends is None else f" [{ends[0]:.4g}, {ends[1]:.4g}]"
-        for ends in figure.intervals or [None] * len(names)
-    ]
-    drawn, shown = go.Figure(), 0
-    for part in figure.parts:
-        color = MUTED if part.muted else category_color(shown)
-        shown += not part.muted
-        values = list(part.values)
+    intervals = figure.intervals or (None,) * len(names)
+    between = ["" if it is None else f" [{it[0]:.4g}, {it[1]:.4g}]" for it in intervals]
+
+    def across(words: Sequence[Any], numbers: Sequence[Any]) -> dict[str, Any]:
+        x, y = (numbers, words) if figure.horizontal else (words, numbers)
+        return {"x": list(x), "y": list(y)}
+
+    def about(what: str, values: Sequence[float], beside: Sequence[str]) -> list[str]:
+        rows = zip(names, values, beside, strict=True)
+        return [f"<b>{name}</b><br>{for_plotly(what)}: {it:.4g}{more}" for name, it, more in rows]
+
+    drawn = go.Figure()
+    for part, color in zip(figure.parts, bar_colors(figure), strict=True):
         drawn.add_bar(
-            x=values if figure.horizontal else names,
-            y=names if figure.horizontal else values,
+            **across(names, part.values),
             orientation="h" if figure.horizontal else "v",
             name=for_plotly(part.name),
             marker={"color": color, "line": {"width": 0}},
-            hovertext=[
-                f"<b>{name}</b><br>{for_plotly(part.name)}: {value:.4g}{interval}"
-                for name, value, interval in zip(names, values, between, strict=True)
-            ],
+            hovertext=about(part.name, part.values, between),
             hoverinfo="text",
         )
-    _intervals(figure, names, drawn)
+    if figure.intervals is not None:
+        ends = [
+            (name, end)
+            for name, it in zip(names, intervals, strict=True)
+            if it
+            for end in (*it, None)
+        ]  # None ends the line of one bar
+        look = {"mode": "lines", "line": {"color": INK, "width": 1.5}, "hoverinfo": "skip"}
+        drawn.add_scatter(**across(*zip(*ends, strict=True)), showlegend=False, **look)
     if figure.line is not None:
         drawn.add_scatter(
-            x=names,
-            y=list(figure.line),
+            **across(names, figure.line),
             name=for_plotly(figure.line_name),
             mode="lines+markers",
             line={"color": CATEGORIES[5], "width": 2},
-            hovertext=[
-                f"<b>{name}</b><br>{for_plotly(figure.line_name)}: {value:.4g}"
-                for name, value in zip(names, figure.line, strict=True)
-            ],
+            hovertext=about(figure.line_name, figure.line, [""] * len(names)),
             hoverinfo="text",
         )
     words = _axis(figure.category_label, type="category", dtick=1, showgrid=False)
@@ -426,71 +373,3 @@ def _bars(figure: Bars) -> go.Figure:
     return drawn.update_layout(
         barmode="stack", margin={"t": 60}, legend=_legend(len(figure.parts) + 1), **extent  # type: ignore
     )  # fmt: skip
-
-
-def _intervals(figure: Bars, names: Sequence[str], drawn: go.Figure) -> None:
-    """Draw every interval as a line of its own over its bar."""
-    for name, interval in zip(names, figure.intervals or (), strict=False):
-        if interval is not None:
-            ends, place = list(interval), [name, name]
-            drawn.add_scatter(
-                x=ends if figure.horizontal else place,
-                y=place if figure.horizontal else ends,
-                mode="lines",
-                line={"color": INK, "width": 1.5},
-                hoverinfo="skip",
-                showlegend=False,
-            )
-
-
-_LINE_LENGTH = 90  # characters on one line of a cell
-
-
-def token_table(figure: TokenTable) -> go.Figure:
-    """Draw a table of tokens; a long one scrolls inside its frame."""
-    rows = figure.rows
-    up, down = [_tokens(row.up) for row in rows], [_tokens(row.down) for row in rows]
-    n_lines = sum(max(len(one), len(other)) for one, other in zip(up, down, strict=True))
-    table = go.Table(
-        columnwidth=[1.3, 5, 5, 1.2],
-        header={
-            "values": [f"<b>{for_plotly(name)}</b>" for name in figure.header],
-            "align": "left",
-            "fill": {"color": "white"},
-            "line": {"color": RULE},
-            "font": {"size": 13},
-        },
-        cells={
-            "values": [
-                [for_plotly(row.label) for row in rows],
-                ["<br>".join(lines) for lines in up],
-                ["<br>".join(lines) for lines in down],
-                [for_plotly(row.remark) for row in rows],
-            ],
-            "align": "left",
-            "height": 26,
-            "fill": {"color": ["white", UP_TINT, DOWN_TINT, "white"]},
-            "line": {"color": RULE},
-            "font": {"size": 12},
-        },
-    )
-    height = 60 + 12 * len(rows) + 17 * n_lines
-    return go.Figure(table).update_layout(
-        width=1400, height=min(height, 1600), margin={"l": 5, "r": 5, "t": 10, "b": 10}
-    )
-
-
-def _tokens(tokens: Sequence[tuple[str, float]]) -> list[str]:
-    """Lines of tokens with their values, as many on each as the column is wide."""
-    lines, room = [""], 0
-    for token, value in tokens:
-        # Isolated, so that a right-to-left token does not reorder the numbers around it.
-        written = f"\u2068{for_plotly(token)}\u2069 <i>{value:+.2f}</i> &#160; "
-        length = len(token) + 9
-        if room < length and lines[-1]:
-            lines.append("")
-        if not lines[-1]:
-            room = _LINE_LENGTH
-        lines[-1] += written
-        room -= length
-    return lines

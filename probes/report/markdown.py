@@ -7,12 +7,10 @@ Contract
 """
 
 import re
-from functools import cache
-from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from probes.figures import pages
 from probes.figures.text import visible
 from probes.report.contents import Contents
 
@@ -22,7 +20,8 @@ _SIGNS = re.compile(r"([\\`*_{}\[\]|~$#!^@])")
 
 def render(contents: Contents) -> str:
     """Write the text."""
-    return _environment().get_template("report.md").render(contents=contents).strip() + "\n"
+    page = pages.environment("probes.report", escape).get_template("report.md")
+    return page.render(contents=contents).strip() + "\n"
 
 
 def escape(text: str) -> Markup:
@@ -30,17 +29,3 @@ def escape(text: str) -> Markup:
     shown = " ".join(visible(line) for line in text.split("\n"))
     shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return Markup(_SIGNS.sub(r"\\\1", shown))
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("probes.report"),
-        autoescape=True,  # what macros return is then markup, and not escaped again
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: escape(value) if type(value) is str else value,
-    )
-    environment.filters["link"] = lambda name: Markup(quote(name))
-    return environment

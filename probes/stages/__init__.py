@@ -105,7 +105,7 @@ STAGES: tuple[Stage, ...] = (
         ("generate-stories", "analyze", "logit-lens", "validate"),
         ("figures",),
         "figures as PNG and interactive HTML",
-        r"[^.].*\.(png|html)",
+        r"[^.].*\.(png|html|min\.js)",
     ),
     Stage(
         "report",

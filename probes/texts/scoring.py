@@ -89,26 +89,26 @@ def score_texts(
     vectors.layer_index(layer)
     given = iter(texts)
     while batch := list(islice(given, _TEXTS_AT_ONCE)):
-        stretches = [
-            (number, start, text[start:stop])
-            for number, (text, _) in enumerate(batch)
-            for start, stop in readable(model, text)
+        stretches = [readable(model, text) for text, _ in batch]
+        parts = [
+            text[start:stop]
+            for (text, _), cuts in zip(batch, stretches, strict=True)
+            for start, stop in cuts
         ]
-        pieces = [content_pieces(model, words) for _, _, words in stretches]
-        residuals = _read(model, [words for _, _, words in stretches], pieces, layer, vectors)
-        for number, (text, cut) in enumerate(batch):
-            own = [place for place, (owner, _, _) in enumerate(stretches) if owner == number]
-            found = [
-                (first + stretches[place][1], last + stretches[place][1])
-                for place in own
-                for first, last in pieces[place]
-            ]
-            held = torch.cat([residuals[place] for place in own])
-            spans = list(cut(found)) if cut is not None else []
-            means = [_mean(held[a:b]) for a, b in [(0, len(held)), *spans]]
-            scored = vectors.cosine(torch.stack(means), layer)
-            tokens = vectors.cosine(held, layer)
-            yield Scores(text, found, scored[0], tokens, scored[1:], spans, len(own))
+        pieces = [content_pieces(model, part) for part in parts]
+        read = zip(pieces, _read(model, parts, pieces, layer, vectors), strict=True)
+        for (text, cut), cuts in zip(batch, stretches, strict=True):
+            tokens: list[Stretch] = []
+            residuals = []
+            for (start, _), (inside, resid) in zip(cuts, read, strict=False):
+                tokens += [(start + first, start + last) for first, last in inside]
+                residuals.append(resid)
+            resid = torch.cat(residuals)
+            spans = list(cut(tokens)) if cut is not None else []
+            # The mean of no token is NaN.
+            means = torch.stack([resid[a:b].mean(dim=0) for a, b in [(0, len(resid)), *spans]])
+            scored, by_token = vectors.cosine(means, layer), vectors.cosine(resid, layer)
+            yield Scores(text, tokens, scored[0], by_token, scored[1:], spans, len(cuts))
 
 
 def readable(model: LanguageModel, text: str, limit: int | None = None) -> list[Stretch]:
@@ -137,19 +137,15 @@ def _read(
 ) -> list[Float[Tensor, "token d_model"]]:
     """Residuals of each text's content tokens."""
     residuals = [torch.zeros(0, vectors.vectors.shape[-1])] * len(texts)
-    filled = [number for number, found in enumerate(pieces) if found]
+    filled = [number for number, tokens in enumerate(pieces) if tokens]
     if filled:
         pooled = pooled_resid_post(
             model, [texts[n] for n in filled], layers=[layer], keep=FromToken(0)
         )
         sizes = [len(pieces[n]) for n in filled]
-        for number, held in zip(filled, pooled.tokens[:, 0].split(sizes), strict=True):
-            residuals[number] = held
+        for number, resid in zip(filled, pooled.tokens[:, 0].split(sizes), strict=True):
+            residuals[number] = resid
     return residuals
-
-
-def _mean(residuals: Float[Tensor, "token d_model"]) -> Float[Tensor, "d_model"]:
-    return residuals.mean(dim=0)  # NaN where there is no token
 
 
 def tokens_within(stretches: Sequence[Stretch]) -> Cut:

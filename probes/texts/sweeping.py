@@ -73,25 +73,25 @@ class Leaders:
     ) -> None:
         """Count a window, and keep it where it is among the highest."""
         self.n += 1
-        for place, value in enumerate(score.tolist()):
-            before = value - self.mean[place]
-            self.mean[place] += before / self.n
-            self.squares[place] += before * (value - self.mean[place])
-            kept = self.passages[place]
+        for emotion, value in enumerate(score.tolist()):
+            before = value - self.mean[emotion]
+            self.mean[emotion] += before / self.n
+            self.squares[emotion] += before * (value - self.mean[emotion])
+            kept = self.passages[emotion]
             if len(kept) == self.top and value <= kept[-1].score:
                 continue
             text = "".join(tokens)
             if any(one.text == text for one in kept):
                 continue
-            kept.append(Passage(value, source, start, tokens, token_scores[:, place].tolist()))
+            kept.append(Passage(value, source, start, tokens, token_scores[:, emotion].tolist()))
             kept.sort(key=lambda one: -one.score)
             del kept[self.top :]
 
-    def deviations(self, place: int, score: float) -> float:
+    def deviations(self, emotion: int, score: float) -> float:
         """Return how far a score is above the mean of all windows, in standard deviations."""
-        if self.n < 2 or self.squares[place] <= 0:
+        if self.n < 2 or self.squares[emotion] <= 0:
             return float("nan")
-        return (score - self.mean[place]) / (self.squares[place] / (self.n - 1)) ** 0.5
+        return (score - self.mean[emotion]) / (self.squares[emotion] / (self.n - 1)) ** 0.5
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values."""

@@ -1,20 +1,17 @@
 """A page of texts whose tokens are colored by a chosen emotion: one file, no network.
 
-Contract: whatever a text, a name or a token contains appears as text. The script gets it as JSON in
-which no ``<`` is left, and writes it with ``textContent`` alone. Scores travel as thousandths.
+Contract: whatever a text, a name or a token contains appears as text. The script gets it as JSON
+(`figures.pages`) and writes it with ``textContent`` alone. Scores travel as thousandths.
 """
 
-import html
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
-_TEMPLATE = Path(__file__).with_suffix(".html")
+from probes.figures import pages
+from probes.figures.token_html import SCALE
 
 
 @dataclass(frozen=True)
@@ -59,11 +56,15 @@ def render(title: str, about: str, emotions: Sequence[str], blocks: Sequence[Blo
             for block in blocks
         ],
     }
-    data = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
-    page = _TEMPLATE.read_text(encoding="utf-8")
-    filled = {"TITLE": html.escape(title), "ABOUT": html.escape(about), "DATA": data}
-    # In one pass: what is filled in may spell a placeholder itself.
-    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: filled[found[1]], page)
+    return pages.render(
+        "probes.texts",
+        "tokens.html",
+        script="tokens.js",
+        title=title,
+        about=about,
+        data=content,
+        scale=SCALE,
+    )
 
 
 def _thousandths(values: Float[Tensor, "value"]) -> list[int | None]:

@@ -1,21 +1,16 @@
-"""The Hugging Face hub: fetch one file, push one folder. Everything else of it is elsewhere.
+"""Files of the Hugging Face hub, and how a repository is named; `probes.export.hub` pushes.
 
-Contract
---------
-* `huggingface_hub` does the work: its cache, its login, its ``HF_ENDPOINT`` and ``HF_HUB_OFFLINE``.
-* A new repository is private unless asked otherwise; one that exists keeps its visibility.
+Contract: `huggingface_hub` does the work: its cache, its login, its ``HF_ENDPOINT`` and
+``HF_HUB_OFFLINE``.
 """
 
-import glob
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeGuard
+from typing import TypeGuard
 
 from hooks.errors import DataError, EmotionLensError, InvalidInput
 
 PREFIX = "hf://"
-Kind = Literal["model", "dataset"]
 
 
 class HubError(EmotionLensError, OSError):
@@ -35,10 +30,10 @@ def parse(uri: str) -> tuple[str, str | None]:
     InvalidInput
         For anything else.
     """
-    found = re.fullmatch(r"hf://([^/@\s]+/[^/@\s]+)(?:@(\S+))?", uri)
-    if found is None:
+    parts = re.fullmatch(r"hf://([^/@\s]+/[^/@\s]+)(?:@(\S+))?", uri)
+    if parts is None:
         raise InvalidInput(f"expected hf://user/repo or hf://user/repo@revision, got {uri!r}.")
-    return check_repo(found[1]), found[2]
+    return check_repo(parts[1]), parts[2]
 
 
 def check_repo(repo: str) -> str:
@@ -92,73 +87,17 @@ def fetch(uri: str, file: str) -> Path:
         errors.RemoteEntryNotFoundError,
     ) as error:
         raise DataError(
-            f"{uri} has no {file} that you may read ({_first_line(error)}). Check its name and "
+            f"{uri} has no {file} that you may read ({first_line(error)}). Check its name and "
             "revision; a private repository needs `hf auth login`."
         ) from error
     except (OSError, httpx.HTTPError) as error:
         raise HubError(
-            f"could not fetch {file} of {uri}: {_first_line(error)} It is not in the cache; check "
+            f"could not fetch {file} of {uri}: {first_line(error)} It is not in the cache; check "
             "the network, and that HF_HUB_OFFLINE is not set."
         ) from error
 
 
-def push(
-    folder: Path,
-    files: Sequence[str],
-    repo: str,
-    kind: Kind,
-    message: str,
-    *,
-    public: bool = False,
-) -> str:
-    """Upload files of a folder as one commit, making the repository where there is none.
-
-    Parameters
-    ----------
-    folder
-        Where the files are; whatever else lies there stays on this machine.
-    files
-        Their paths below the folder, which become those in the repository.
-    repo
-        ``user/name``.
-    kind
-        ``"model"`` or ``"dataset"``.
-    message
-        The commit's message.
-    public
-        Whether a new repository is public.
-
-    Returns
-    -------
-    str
-        The commit's address.
-
-    Raises
-    ------
-    HubError
-        When the hub refused or was not reached; nothing or everything is there.
-    """
-    import httpx
-    from huggingface_hub import HfApi
-
-    api = HfApi()
-    try:
-        api.create_repo(repo, repo_type=kind, private=not public, exist_ok=True)
-        done = api.upload_folder(
-            repo_id=repo,
-            folder_path=folder,
-            repo_type=kind,
-            commit_message=message,
-            allow_patterns=[glob.escape(file) for file in files],
-        )
-    except (OSError, httpx.HTTPError) as error:
-        raise HubError(
-            f"could not push {folder} to {kind} {repo}: {_first_line(error)} Log in with `hf auth "
-            "login` (a token that may write), check the network, and run the same command again."
-        ) from error
-    return str(done.commit_url)
-
-
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, as a sentence."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
     return line if line.endswith(".") else f"{line}."

@@ -6,18 +6,13 @@ Contract: binds to one address, 127.0.0.1 by default. Nothing is fetched from an
 from collections.abc import Mapping
 from typing import Any
 
-from probes.texts.app import pictures
+from probes.figures import pages, token_html
 from probes.texts.app.microscope import Microscope
 from probes.texts.app.steer_panel import SteerPanel
 from probes.texts.app.talk_panel import TalkPanel
 from probes.texts.app.text_panel import TextPanel
 from probes.texts.app.toolkit import Slider, ui
 from probes.texts.app.view import View
-
-_STYLE = """
-.reply { white-space: pre-wrap; overflow-wrap: anywhere; min-height: 4em; }
-.reply-without { white-space: pre-wrap; overflow-wrap: anywhere; opacity: .8; }
-"""
 
 
 def serve(
@@ -63,8 +58,8 @@ class Page:
 
     def build(self) -> None:
         """Lay the page out."""
-        ui.add_css(pictures.STYLE + _STYLE)
-        ui.add_body_html(f"<script>{pictures.SCRIPT}</script>")
+        ui.add_css(token_html.STYLE + pages.resource("probes.texts", "app.css"))
+        ui.add_body_html(f"<script>{pages.resource('probes.texts', 'app.js')}</script>")
         view = self.view
         dark = ui.dark_mode(None)
         with ui.column().classes("w-full max-w-5xl mx-auto p-2 gap-4"):

@@ -65,7 +65,7 @@ class Slider(ui.slider):
 
 def html_part(content: str, mark: str) -> None:
     """Show HTML; `mark` names it for the tests."""
-    ui.html(content, sanitize=False).props(f'data-part="{mark}"').classes("w-full")
+    ui.html(str(content), sanitize=False).props(f'data-part="{mark}"').classes("w-full")
 
 
 def plot(figure: Lines) -> None:

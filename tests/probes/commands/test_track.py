@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-from probes.export.tracking import flat_numbers
 from probes.run import main
 
 
@@ -21,11 +20,6 @@ def test_an_offline_record_holds_the_numbers_and_figures(finished, capsys):
     assert b"18" in after[:8]
     images = list((record / "files" / "media" / "images" / "figures").glob("*.png"))
     assert len(images) == said["figures"]
-
-
-def test_numbers_keep_their_place_and_words_stay_out():
-    values = {"a": {"b": 1, "c": "word"}, "done": True, "r": 0.5, "rows": [1, 2]}
-    assert flat_numbers(values) == {"a/b": 1.0, "r": 0.5}
 
 
 def test_wrong_words_are_refused(finished, capsys):

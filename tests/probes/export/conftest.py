@@ -4,7 +4,9 @@ import pytest
 import torch
 
 import hooks
-from probes import EmotionVectors
+from probes import EmotionVectors, stages
+from probes.export.source import Source, find_source
+from probes.report import summary
 from probes.vectors.emotion_vectors import Provenance
 
 EMOTIONS = ["sad", "at ease", "happy"]
@@ -63,3 +65,12 @@ def smollm2():
     )
     norms = hooks.pooled_resid_post(model, ["The old man sat by the window."]).norm[0]
     return model, planted(model, norms)
+
+
+@pytest.fixture
+def source(finished) -> Source:
+    """A finished run with its summary."""
+    run = finished.run()
+    run.write_summary(stages.NAMES)
+    summary.write_summary(run)
+    return find_source(str(finished.folder))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from made_up_analysis import (
+    HOSTILE,
     TOKENS,
     human_ratings,
     synthetic_counts,
@@ -37,4 +38,15 @@ def analysis(geometry: dict[str, Any], rated_words: list[str]) -> dict[str, Any]
         "layers": synthetic_layers(),
         "lens": synthetic_lens(rated_words, TOKENS),
         "counts": synthetic_counts(rated_words),
+    }
+
+
+@pytest.fixture(scope="session")
+def hostile() -> dict[str, Any]:
+    """An analysis whose names and tokens look like markup, formulas and code."""
+    emotions = [*HOSTILE, "happy", "angry"]
+    return {
+        "geometry": {**synthetic_geometry(emotions, clusters=3), "model": HOSTILE[0]},
+        "lens": synthetic_lens(emotions, (*HOSTILE, *TOKENS)),
+        "counts": synthetic_counts(emotions),
     }

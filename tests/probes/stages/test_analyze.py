@@ -8,7 +8,7 @@ import small_runs
 import torch
 
 import hooks
-from probes import EmotionVectors
+from probes import EmotionVectors, stages
 
 
 def read(finished, name):
@@ -76,4 +76,12 @@ class TestVisualize:
         assert len(pictures) >= 5
         for path in figures.glob("*.png"):
             assert path.read_bytes().startswith(b"\x89PNG")
-        assert len(list(figures.iterdir())) == 2 * len(pictures)
+        others = {path.name for path in figures.iterdir() if path.stem not in pictures}
+        assert others == {"plotly.min.js"}
+
+    def test_the_library_of_the_pages_counts_as_theirs(self, finished):
+        run = finished.run()
+        [stage] = stages.find_stages(["visualize"])
+        assert stages.is_complete(run, stage)
+        (finished.folder / "figures" / "plotly.min.js").unlink()
+        assert not stages.is_complete(run, stage)

@@ -27,14 +27,14 @@ from hooks.errors import EmotionLensError
 
 run, folder = sys.argv[1:]
 codes = [main(["export", run, "--to=hub", "--repo=me/mine", f"--output={folder}"])]
-found, errors = {}, {}
+loaded, errors = {}, {}
 for uri in ("hf://me/mine", "hf://me/mine@main", "hf://me/other", "hf://me/mine@v2"):
     try:
         vectors = EmotionVectors.load(uri)
-        found[uri] = [float(vectors.vectors.sum()), vectors.emotions]
+        loaded[uri] = [float(vectors.vectors.sum()), vectors.emotions]
     except EmotionLensError as error:
         errors[uri] = f"{type(error).__name__}: {error}"
-print("RESULT" + json.dumps({"codes": codes, "found": found, "errors": errors}))
+print("RESULT" + json.dumps({"codes": codes, "loaded": loaded, "errors": errors}))
 """
 
 
@@ -72,7 +72,7 @@ def test_what_was_pushed_is_what_is_loaded(finished, local_hub, tmp_path, monkey
 
     here = EmotionVectors.load(finished.folder)
     expected = [float(here.vectors.sum()), here.emotions]
-    assert result["found"] == {"hf://me/mine": expected, "hf://me/mine@main": expected}
+    assert result["loaded"] == {"hf://me/mine": expected, "hf://me/mine@main": expected}
     assert result["errors"]["hf://me/other"].startswith("DataError: hf://me/other has no")
     assert "Check its name and revision" in result["errors"]["hf://me/mine@v2"]
 

@@ -1,0 +1,67 @@
+"""The plot area of a PNG: names that can be read, none over another."""
+
+from itertools import combinations
+
+import pytest
+from matplotlib.text import Annotation
+
+from probes.figures import catalog, png
+from probes.figures.description import Heatmap
+from probes.figures.png_plots import drawable
+
+
+def names_drawn(figure):
+    axes = png.matplotlib_figure(figure).axes[0]
+    return [text for text in axes.texts if not isinstance(text, Annotation)]
+
+
+def overlaps(texts):
+    """Pairs of names whose boxes share a pixel, as the renderer drew them."""
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    return [
+        (one, other)
+        for (one, a), (other, b) in combinations(boxes, 2)
+        if a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1
+    ]
+
+
+@pytest.mark.parametrize("draw", [catalog.pca_scatter, catalog.umap_scatter])
+def test_twenty_four_names_are_all_there_and_none_overlaps(geometry, draw):
+    texts = names_drawn(draw(geometry))
+    assert sorted(text.get_text() for text in texts) == sorted(geometry["emotions"])
+    assert overlaps(texts) == []
+
+
+def test_171_names_are_nearly_all_there_and_none_overlaps(large_geometry):
+    texts = names_drawn(catalog.pca_scatter(large_geometry))
+    assert len(texts) >= 0.95 * 171
+    assert overlaps(texts) == []
+
+
+def test_a_name_without_room_is_counted_in_the_picture(geometry):
+    stacked = {**geometry, "umap": [[0.0, 0.0]] * 23 + [[1.0, 1.0]]}
+    axes = png.matplotlib_figure(catalog.umap_scatter(stacked)).axes[0]
+    notes = [text.get_text() for text in axes.texts if isinstance(text, Annotation)]
+    names = [text for text in axes.texts if not isinstance(text, Annotation)]
+    assert overlaps(names) == []
+    assert 1 < len(names) < 24
+    assert notes[0].startswith(f"{24 - len(names)} of 24 names")
+
+
+def test_characters_that_the_font_lacks_are_written_as_escapes():
+    assert drawable("sad 悲") == "sad \\u60b2"
+    assert drawable("naïve ␣ печаль") == "naïve ␣ печаль"
+
+
+@pytest.mark.parametrize("n", [3, 8, 24])
+def test_a_heat_map_of_any_size_begins_at_the_left_of_its_page(n):
+    names = tuple(f"emotion {index}" for index in range(n))
+    figure = Heatmap(
+        title="t", subtitle="s", caption="c", rows=names, columns=names, value_label="v",
+        values=tuple(tuple(0.1 * row - 0.1 * n for _ in names) for row in range(n)),
+        x_label="word", y_label="vector", limits=(-3.0, 3.0),
+    )  # fmt: skip
+    page = png.matplotlib_figure(figure)
+    page.draw_without_rendering()
+    left = page.axes[0].get_tightbbox().x0 / page.bbox.width
+    assert 0.0 < left < 0.12

@@ -1,0 +1,80 @@
+"""One description drives both drawings: what plotly draws is what matplotlib draws."""
+
+import pytest
+from figure_pages import traces_in
+
+from hooks.errors import InvalidInput
+from probes.figures import TokenTable, catalog, png, webpage, webpage_plots
+from probes.figures.description import Bars, Part
+
+
+def test_one_description_drives_both_drawings_of_a_heat_map(geometry):
+    figure = catalog.cosine_heatmap(geometry)
+    axes = png.matplotlib_figure(figure).axes[0]
+    (trace,) = traces_in(webpage.render(figure))
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == list(figure.rows) == trace["y"]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == list(figure.columns)
+    assert axes.images[0].get_array().tolist() == trace["z"] == [*map(list, figure.values)]
+
+
+def test_one_description_drives_both_drawings_of_a_scatter(geometry):
+    figure = catalog.pca_scatter(geometry)
+    axes = png.matplotlib_figure(figure).axes[0]
+    drawn = {tuple(point) for cloud in axes.collections for point in cloud.get_offsets().tolist()}
+    traces = traces_in(webpage.render(figure))
+    on_page = {point for trace in traces for point in zip(trace["x"], trace["y"], strict=True)}
+    assert drawn == on_page == set(zip(figure.x, figure.y, strict=True))
+    hover = "".join(text for trace in traces for text in trace["hovertext"])
+    assert all(f"<b>{word}</b>" in hover for word in figure.labels)
+    assert axes.get_xlabel() == figure.x_label
+
+
+def test_one_description_drives_both_drawings_of_lines_and_bars(analysis):
+    sweep = catalog.layer_sweep(analysis["layers"])
+    axes = png.matplotlib_figure(sweep).axes[0]
+    valence = sweep.panels[0].lines[0]
+    on_page = next(t for t in traces_in(webpage.render(sweep)) if t.get("name") == "valence")
+    in_png = next(line for line in axes.get_lines() if line.get_label() == "valence")
+    assert on_page["y"] == list(valence.y)
+    heights = [None if height != height else float(height) for height in in_png.get_ydata()]
+    assert heights == list(valence.y)
+
+    stories = catalog.stories_written(analysis["counts"])
+    bars = png.matplotlib_figure(stories).axes[0].containers
+    for part, container, trace in zip(
+        stories.parts, bars, traces_in(webpage.render(stories)), strict=True
+    ):
+        assert [bar.get_width() for bar in container] == list(part.values) == trace["x"]
+        assert trace["y"] == list(stories.categories)
+
+
+@pytest.mark.parametrize("horizontal", [True, False])
+def test_intervals_are_lines_over_their_bars_in_both(horizontal):
+    figure = Bars(
+        title="t", subtitle="s", caption="c", categories=("a", "b", "c"),
+        parts=(Part(name="p", values=(0.4, -0.2, 0.1)),), category_label="", value_label="r",
+        horizontal=horizontal, intervals=((0.1, 0.6), None, (-0.3, 0.3)),
+    )  # fmt: skip
+    axes = png.matplotlib_figure(figure).axes[0]
+    along = 0 if horizontal else 1
+    drawn = [lines.get_segments()[0] for lines in axes.collections]
+    assert [tuple(ends[:, along]) for ends in drawn] == [(0.1, 0.6), (-0.3, 0.3)]
+    assert [tuple(ends[:, 1 - along]) for ends in drawn] == [(0, 0), (2, 2)]
+    bars, lines = traces_in(webpage.render(figure))
+    value, bar = ("x", "y") if horizontal else ("y", "x")
+    assert lines[value] == [0.1, 0.6, None, -0.3, 0.3, None]
+    assert lines[bar] == ["a", "a", "a", "c", "c", "c"]
+    assert "[0.1, 0.6]" in bars["hovertext"][0]
+    assert "[" not in bars["hovertext"][1]
+
+
+def test_most_of_24_names_have_a_side_on_the_page(geometry):
+    traces = webpage_plots.draw(catalog.pca_scatter(geometry)).data
+    shown = [name for trace in traces for name in trace["text"] if name]
+    assert len(shown) >= 22
+
+
+def test_a_table_is_not_drawn():
+    table = TokenTable(title="t", subtitle="s", caption="c", header=("a", "b", "c", "d"))
+    with pytest.raises(InvalidInput, match="plotly cannot draw a TokenTable"):
+        webpage_plots.draw(table)
