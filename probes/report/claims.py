@@ -6,11 +6,12 @@ Contract: pure; reads the summary of a run.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from probes.analysis.findings import Finding
 
 
+@runtime_checkable
 class HasFindings(Protocol):
     """What the analysis or an experiment left."""
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from statistics import NormalDist
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from probes.analysis.findings import RunNumber
 from probes.stimuli import paper_numbers
@@ -52,6 +52,7 @@ _UNMEASURED = {
 """Why nothing here measures the numbers of a section."""
 
 
+@runtime_checkable
 class HasPaperNumbers(Protocol):
     """A geometry or an experiment's result."""
 

@@ -153,7 +153,7 @@ TOKENS = (
 )  # fmt: skip
 
 
-def analysis(emotions: list[str], tokens: tuple[str, ...] = TOKENS) -> dict[str, Any]:
+def analysis_of(emotions: list[str], tokens: tuple[str, ...] = TOKENS) -> dict[str, Any]:
     """What `pictures.figures_of` takes, all of it."""
     return {
         "geometry": synthetic_geometry(emotions, clusters=4),
