@@ -28,9 +28,16 @@ from IPython.display import Image
 
 import hooks
 from hooks.reading.embeddings import mean_input_embedding
-from probes.experiments.messages.reading import cosines, place, read_messages
+from probes.experiments.messages.reading import cosines, read_messages, where_read
 from probes.experiments.messages.scenario_matrix import judge
-from probes.experiments.messages.scenarios import PLEASANT, UNPLEASANT, scenario_heatmap
+from probes.experiments.messages.scenarios import (
+    PLEASANT,
+    UNPLEASANT,
+    BatteryReadings,
+    JudgedBattery,
+    Scenarios,
+    scenario_heatmap,
+)
 from probes.figures import png
 from probes.stimuli import scenarios
 from probes.stimuli.lexicon import leaks
@@ -65,7 +72,7 @@ def make_vectors(activations, label):
 first = hooks.FromToken(5)
 neutral_texts = [text["text"] for text in neutral]
 calm = hooks.pooled_resid_post(model, neutral_texts, first, layers=[layer]).mean
-components = neutral_components(calm, 0.5).directions[0]
+components = neutral_components(calm[:, 0], 0.5).directions
 activations = hooks.pooled_resid_post(
     model, [story["text"] for story in stories], first, layers=[layer]
 ).mean
@@ -101,22 +108,21 @@ def judged(values, directions, messages):
     own = [emotions.index(message.emotion) for message in messages]
     matrix = cosines(values - values.mean(dim=0), directions)
     by_side = [sides[message.emotion] for message in messages]
-    return matrix, judge(matrix, own, by_side, n_permutations=N, seed=SEED)
+    return matrix, judge(matrix, own, by_side, n_permutations=N, n_bootstrap=N, seed=SEED)
 
 
 residual = {
     name: read_messages(model, [message.text for message in messages], layer)
     for name, messages in battery.items()
 }
-found = {"model": model.name, "layer": layer, "read": place(model), "emotions": emotions}
-found["batteries"] = {}
+batteries = {}
 for name, messages in battery.items():
     matrix, result = judged(residual[name], vectors, messages)
-    found["batteries"][name] = {
-        "emotions": [message.emotion for message in messages],
-        "centered": {"matrix": matrix.tolist(), **result.to_json()},
-    }
-Image(png.render(scenario_heatmap(found), dots_per_inch=90))
+    centered = JudgedBattery(**vars(result), matrix=matrix.tolist())
+    implied = [message.emotion for message in messages]
+    batteries[name] = BatteryReadings(implied, uncentered=centered, centered=centered)
+measured = Scenarios(model.name, layer, where_read(model), emotions, [], batteries)
+Image(png.render(scenario_heatmap(measured), dots_per_inch=90))
 
 # %% [markdown]
 # ## What else could have done it?

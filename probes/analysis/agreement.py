@@ -23,11 +23,12 @@ from torch import Tensor
 
 from probes.analysis.findings import Estimate
 from probes.analysis.geometry import adjusted_rand_index, kmeans_labels, principal_components
+from probes.analysis.intervals import percentile_interval
+from probes.analysis.resampling import resample
 from probes.analysis.statistics import (
-    bootstrap_indices,
+    best_component,
+    correlate,
     interval_of_best,
-    pearson,
-    percentile_interval,
     search_components,
 )
 from probes.stimuli import human_ratings, paper_clusters
@@ -116,7 +117,7 @@ def match_ratings(
 ) -> dict[str, RatingMatch]:
     """Find the components that follow valence and arousal; empty when too few are rated."""
     count = min(N_SEARCHED, len(vectors) - 1, vectors.shape[1])
-    found: dict[str, RatingMatch] = {}
+    matches: dict[str, RatingMatch] = {}
     coordinates, free = None, list(range(count))
     for scale, rating in (("valence", known.valence), ("arousal", known.arousal)):
         if rating is None or not free:
@@ -125,12 +126,11 @@ def match_ratings(
             components = principal_components(vectors.double(), count, unit_norm)
             coordinates = components.coordinates[known.rated]
         searched = coordinates[:, free]
-        correlations = [pearson(coordinate, rating).r for coordinate in searched.T]
-        best = max(range(len(free)), key=lambda place: abs(correlations[place]))
-        coordinate = searched[:, best] * (1.0 if correlations[best] >= 0 else -1.0)
-        component = free.pop(best)
-        found[scale] = RatingMatch(abs(correlations[best]), component, coordinate, searched, rating)
-    return found
+        best, correlations = best_component(searched.T, rating)
+        r = float(correlations[best])
+        coordinate = searched[:, best] * (1.0 if r >= 0 else -1.0)
+        matches[scale] = RatingMatch(abs(r), free.pop(best), coordinate, searched, rating)
+    return matches
 
 
 def cluster_ari(
@@ -150,8 +150,8 @@ def cluster_ari(
 
 def interval_of(match: RatingMatch) -> Estimate:
     """|r| with the 95% interval that pays for the search."""
-    every = _correlations(match.searched.T, match.rating.expand(match.searched.shape[1], -1))
-    return Estimate(match.r, *interval_of_best(every, len(match.rating)))
+    correlations = correlate(match.searched.T, match.rating)
+    return Estimate(match.r, *interval_of_best(correlations, len(match.rating)))
 
 
 def gain_in_rating(
@@ -162,7 +162,7 @@ def gain_in_rating(
     The components are those found on all emotions; the interval also holds where it would lie less
     what the two searches gain. Draws in which everything is equal are left out.
     """
-    draws = bootstrap_indices(len(first.rating), n_resamples, seed)
+    draws = resample(len(first.rating), n_resamples, seed)
     (one, best_one), (two, best_two) = (_drawn_again(match, draws) for match in (first, second))
     fixed, searched = one - two, best_one - best_two
     there = fixed.isfinite() & searched.isfinite()
@@ -176,17 +176,8 @@ def _drawn_again(
 ) -> tuple[Float[Tensor, "resample"], Float[Tensor, "resample"]]:
     """Correlation of the component found, and the largest |r| of all searched, in every draw."""
     target = match.rating[draws]
-    every = torch.stack(
-        [_correlations(coordinate[draws], target).abs() for coordinate in match.searched.T]
-    )
-    return _correlations(match.coordinate[draws], target), every.amax(dim=0)
-
-
-def _correlations(
-    x: Float[Tensor, "resample rated"], y: Float[Tensor, "resample rated"]
-) -> Float[Tensor, "resample"]:
-    x, y = (each - each.mean(dim=1, keepdim=True) for each in (x.double(), y.double()))
-    return (x * y).sum(dim=1) / (x.norm(dim=1) * y.norm(dim=1))
+    searched = [correlate(coordinate[draws], target).abs() for coordinate in match.searched.T]
+    return correlate(match.coordinate[draws], target), torch.stack(searched).amax(dim=0)
 
 
 MIN_RATED = 5
@@ -250,14 +241,14 @@ def match_component(
     if not searched or target.std() == 0:
         return None
     chosen = coordinates[rated][:, searched].double()
-    found = search_components(chosen, target, n_permutations=n_permutations, seed=seed)
+    best = search_components(chosen, target, n_permutations=n_permutations, seed=seed)
     return {
-        "component": searched[found.component],
-        "sign": found.sign,
-        "r": found.correlation,
+        "component": searched[best.component],
+        "sign": best.sign,
+        "r": best.correlation,
         "n": len(rated),
-        "low": found.low,
-        "high": found.high,
-        "p_corrected": found.p_corrected,
+        "low": best.low,
+        "high": best.high,
+        "p_corrected": best.p_corrected,
         "n_searched": len(searched),
     }

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probes.analysis import geometry, logit_lens
-from probes.analysis.agreement import match_component, rating_table
+from probes.analysis.agreement import N_SEARCHED, match_component, rating_table
 from probes.analysis.intervals import mean_of_draws
 from probes.analysis.results import (
     MIN_UMAP,
@@ -29,9 +29,6 @@ from probes.analysis.results import (
 )
 from probes.analysis.statistics import binomial_interval, bootstrap_indices, spread_interval
 from probes.vectors.denoising import project_out
-
-N_SEARCHED = 5
-"""Leading components searched for valence and arousal."""
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from einops import einsum, reduce
+from einops import einsum
 from jaxtyping import Float, Int
 from scipy.cluster.hierarchy import cut_tree, leaves_list, linkage
 from scipy.spatial.distance import squareform
-from scipy.stats import rankdata
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import (
@@ -42,6 +41,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
+from probes.analysis.statistics import standard_ranks
 from probes.vectors.normalize import normalize
 
 # Parallel vectors scaled to unit norm differ in the last bits; to this many decimals they are one.
@@ -329,15 +329,14 @@ def rsa(vectors: Float[Tensor, "layer emotion d_model"]) -> Float[Tensor, "layer
         )
     row, column = torch.triu_indices(n_emotions, n_emotions, offset=1)
     cosines = torch.stack([cosine_matrix(layer.double())[row, column] for layer in vectors])
-    ranks = torch.from_numpy(rankdata(cosines.numpy(force=True), axis=1))
-    centered = ranks - reduce(ranks, "layer pair -> layer 1", "mean")
-    flat = torch.nonzero((centered == 0).all(dim=1)).flatten().tolist()
+    ranks = standard_ranks(cosines)
+    flat = torch.nonzero(ranks.isnan().any(dim=1)).flatten().tolist()
     if flat:
         raise DataError(
             f"Expected cosines that differ, got equal ones at layer index {flat}. "
             "Leave that layer out."
         )
-    return cosine_matrix(centered).to(vectors.dtype)
+    return cosine_matrix(ranks).to(vectors.dtype)
 
 
 def _points(

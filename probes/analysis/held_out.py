@@ -7,7 +7,7 @@ r"""Telling the emotion of a story on a topic that no vector was made from.
 3. A held-out story :math:`x` scores :math:`(x - \bar m) \cdot v_e / |v_e|` on every emotion. Its
    own norm is the same for all of them, so the order is that of centered cosines.
 4. The rank of the story's own emotion (0 is best) is all that accuracies are made of.
-5. Null: emotions dealt out anew within each topic, everything after that repeated.
+5. Null: emotions permuted within each topic, everything after that repeated.
 6. Choosing a layer is nested: for the stories of fold :math:`f` the layer is chosen by the accuracy
    on every other fold :math:`g` with vectors from topics in neither :math:`f` nor :math:`g`.
 
@@ -26,13 +26,15 @@ from dataclasses import dataclass
 
 import torch
 from einops import einsum, rearrange, reduce
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.analysis.intervals import topic_counts
+from probes.analysis.resampling import permute_within, topic_counts
+from probes.vectors import denoising
+from probes.vectors.denoising import FittedVectors, fit_vectors
 
 Rows = Float[Tensor, "row d_model"]
 NeutralBasis = Float[Tensor, "_component d_model"]
@@ -80,25 +82,6 @@ class Design:
         return self.fold_of_topic[self.topic]
 
 
-@dataclass(frozen=True)
-class FittedVectors:
-    """Vectors from the topics of one training set.
-
-    Attributes
-    ----------
-    vectors
-        Denoised; a row of an emotion without a story is zero.
-    center
-        Mean over emotions.
-    present
-        Emotions that had a story.
-    """
-
-    vectors: Float[Tensor, "emotion d_model"]
-    center: Float[Tensor, "d_model"]
-    present: Bool[Tensor, "emotion"]
-
-
 def topic_folds(n_topics: int, n_folds: int, seed: int) -> Int[Tensor, "topic"]:
     """Deal topics into folds of sizes that differ by at most one.
 
@@ -124,52 +107,29 @@ def centered(rows: Rows) -> Rows:
     return (wide - wide.mean(dim=0)).float()
 
 
-class CellSums:
-    """Sums and counts of rows per (topic, emotion), from which any training set's means follow."""
-
-    def __init__(self, rows: Rows, design: Design, emotion: Int[Tensor, "row"] | None = None):
-        label = design.emotion if emotion is None else emotion
-        n_topics = len(design.fold_of_topic)
-        cell = design.topic * design.n_emotions + label
-        weight = design.weight.to(rows.dtype)
-        sums = rows.new_zeros(n_topics * design.n_emotions, rows.shape[1])
-        counts = rows.new_zeros(n_topics * design.n_emotions)
-        sums.index_add_(0, cell, rows * rearrange(weight, "row -> row 1"))
-        counts.index_add_(0, cell, weight)
-        self.sums = rearrange(sums, "(topic emotion) d -> topic emotion d", topic=n_topics)
-        self.counts = rearrange(counts, "(topic emotion) -> topic emotion", topic=n_topics)
-
-    def train(self, topic_weight: Float[Tensor, "topic"], basis: NeutralBasis) -> FittedVectors:
-        """Make vectors of the topics of a training set, each counted `topic_weight` times."""
-        weight = topic_weight.to(self.sums.dtype)
-        counts = einsum(self.counts, weight, "topic emotion, topic -> emotion")
-        sums = einsum(self.sums, weight, "topic emotion d, topic -> emotion d")
-        present = counts > 0
-        means = sums / rearrange(counts.clamp(min=1), "emotion -> emotion 1")
-        center = means[present].mean(dim=0)
-        vectors = (means - center) * rearrange(present, "emotion -> emotion 1")
-        return FittedVectors(without(vectors, basis), center, present)
-
-
-def without(vectors: Rows, basis: NeutralBasis) -> Rows:
-    """Remove the projection on orthonormal rows."""
-    axes = basis.to(vectors.dtype)
-    weight = einsum(vectors, axes, "row d, component d -> row component")
-    return vectors - einsum(weight, axes, "row component, component d -> row d")
+def CellSums(
+    rows: Rows, design: Design, emotion: Int[Tensor, "row"] | None = None
+) -> denoising.CellSums:
+    """Sum rows per topic and emotion, by the design's labels or by others."""
+    label = design.emotion if emotion is None else emotion
+    shape = len(design.fold_of_topic), design.n_emotions
+    return denoising.CellSums.of(rows, (design.topic, label), design.weight, shape)
 
 
 def scores(rows: Rows, trained: FittedVectors) -> Float[Tensor, "row emotion"]:
     """Length of each centered row along each vector; the order is that of centered cosines."""
     length = torch.linalg.vector_norm(trained.vectors, dim=1, keepdim=True)
     direction = trained.vectors / length.clamp(min=torch.finfo(rows.dtype).tiny)
-    found = einsum(rows - trained.center, direction, "row d, emotion d -> row emotion")
-    return found.masked_fill(~trained.present, -math.inf)
+    lengths = einsum(rows - trained.center, direction, "row d, emotion d -> row emotion")
+    return lengths.masked_fill(~trained.present, -math.inf)
 
 
-def rank_of(found: Float[Tensor, "row emotion"], emotion: Int[Tensor, "row"]) -> Int[Tensor, "row"]:
+def rank_of(
+    scored: Float[Tensor, "row emotion"], emotion: Int[Tensor, "row"]
+) -> Int[Tensor, "row"]:
     """How many other emotions score at least as high as the row's own; 0 is right."""
-    own = found.gather(1, rearrange(emotion, "row -> row 1"))
-    return reduce((found >= own).long(), "row emotion -> row", "sum") - 1
+    of_own = scored.gather(1, rearrange(emotion, "row -> row 1"))
+    return reduce((scored >= of_own).long(), "row emotion -> row", "sum") - 1
 
 
 def held_out_scores(
@@ -191,12 +151,12 @@ def held_out_scores(
     """
     cells = CellSums(rows, design, emotion)
     fold = design.fold
-    found = rows.new_zeros(len(rows), design.n_emotions)
+    scored = rows.new_zeros(len(rows), design.n_emotions)
     for held, basis in enumerate(bases):
-        trained = cells.train((design.fold_of_topic != held).to(rows.dtype), basis)
+        trained = fit_vectors(cells, design.fold_of_topic != held, basis)
         members = fold == held
-        found[members] = scores(rows[members], trained)
-    return found
+        scored[members] = scores(rows[members], trained)
+    return scored
 
 
 def held_out_ranks(rows: Rows, design: Design, bases: Sequence[NeutralBasis]) -> Int[Tensor, "row"]:
@@ -207,15 +167,8 @@ def held_out_ranks(rows: Rows, design: Design, bases: Sequence[NeutralBasis]) ->
 def permute_within_topics(
     design: Design, n_permutations: int, seed: int
 ) -> Int[Tensor, "permutation row"]:
-    """Deal out emotions anew among the rows of each topic."""
-    generator = torch.Generator().manual_seed(seed)
-    keys = torch.rand(n_permutations, len(design.topic), dtype=torch.float64, generator=generator)
-    # Whole part: the topic. So sorting shuffles inside topics only.
-    shuffled = (keys + design.topic).argsort(dim=1)
-    place = design.topic.argsort(stable=True)
-    dealt = torch.empty(n_permutations, len(place), dtype=torch.long)
-    dealt[:, place] = design.emotion[shuffled]
-    return dealt
+    """Shuffle emotions among the rows of each topic."""
+    return permute_within(design.emotion, design.topic, n_permutations, seed)
 
 
 def permuted_ranks(
@@ -226,11 +179,14 @@ def permuted_ranks(
 
 
 def permuted_hits(
-    rows: Rows, design: Design, bases: Sequence[NeutralBasis], dealt: Int[Tensor, "permutation row"]
+    rows: Rows,
+    design: Design,
+    bases: Sequence[NeutralBasis],
+    permuted: Int[Tensor, "permutation row"],
 ) -> Float[Tensor, "permutation"]:
     """Held-out accuracy for every permutation of the labels, learned and judged by it."""
-    found = [permuted_ranks(rows, design, bases, labels) == 0 for labels in dealt]
-    return torch.stack(found).double().mean(dim=1)
+    hits = [permuted_ranks(rows, design, bases, labels) == 0 for labels in permuted]
+    return torch.stack(hits).double().mean(dim=1)
 
 
 def inner_hits(
@@ -256,11 +212,11 @@ def inner_hits(
             outside = (design.fold_of_topic != first) & (design.fold_of_topic != second)
             if not outside.any():
                 continue
-            trained = cells.train(outside.to(rows.dtype), basis_without(first, second))
+            trained = fit_vectors(cells, outside, basis_without(first, second))
             for outer, inner in ((first, second), (second, first)):
                 members = fold == inner
-                found = scores(rows[members], trained)
-                hits[outer, inner] = (rank_of(found, label[members]) == 0).sum()
+                ranks = rank_of(scores(rows[members], trained), label[members])
+                hits[outer, inner] = (ranks == 0).sum()
     return hits
 
 
@@ -271,14 +227,14 @@ def choose_nested(hits: Float[Tensor, "layer outer inner"]) -> Int[Tensor, "oute
 
 def whitened(rows: Rows, design: Design) -> Float[Tensor, "fold row component"]:
     """Leading principal components of the rows outside each fold, with a spread of one there."""
-    data, found = rows.double().numpy(force=True), []
+    data, by_fold = rows.double().numpy(force=True), []
     fewest = min(int((design.fold != held).sum()) for held in range(design.n_folds))
     n_components = min(LOGISTIC_COMPONENTS, fewest - 1, rows.shape[1])
     for held in range(design.n_folds):
         outside = (design.fold != held).numpy()
         reduced = PCA(n_components, whiten=True, svd_solver="full").fit(data[outside])
-        found.append(torch.from_numpy(reduced.transform(data)))
-    return torch.stack(found)
+        by_fold.append(torch.from_numpy(reduced.transform(data)))
+    return torch.stack(by_fold)
 
 
 def logistic_ranks(
@@ -291,9 +247,9 @@ def logistic_ranks(
     It sees what `whitened` gives, with an L2 penalty (C = 0.1): enough to see what a trained linear
     reader gets, not tuned. Other labels to learn from and judge by are a permutation of the own.
     """
-    own = design.emotion if emotion is None else emotion
-    fold, label = design.fold, own.numpy(force=True)
-    found = torch.full((len(label), design.n_emotions), -math.inf, dtype=torch.float64)
+    judged_by = design.emotion if emotion is None else emotion
+    fold, label = design.fold, judged_by.numpy(force=True)
+    scored = torch.full((len(label), design.n_emotions), -math.inf, dtype=torch.float64)
     for held in range(design.n_folds):
         inside, outside = (fold == held).numpy(), (fold != held).numpy()
         if len(set(label[outside])) < 2:
@@ -301,44 +257,44 @@ def logistic_ranks(
         data = seen[held].numpy(force=True)
         model = LogisticRegression(C=_LOGISTIC_C, max_iter=1000)
         model.fit(data[outside], label[outside])
-        decided = model.decision_function(data[inside])
+        decided = torch.from_numpy(model.decision_function(data[inside]))
         if decided.ndim == 1:
             # Two classes: scikit-learn gives one column, for the second.
-            decided = torch.stack(
-                [-torch.from_numpy(decided), torch.from_numpy(decided)], 1
-            ).numpy()
+            decided = torch.stack([-decided, decided], dim=1)
         members = torch.from_numpy(inside).nonzero()
-        found[members, torch.from_numpy(model.classes_)] = torch.from_numpy(decided)
-    return rank_of(found, own)
+        scored[members, torch.from_numpy(model.classes_)] = decided
+    return rank_of(scored, judged_by)
 
 
 Vectors = Float[Tensor, "emotion d_model"]
 
 
-def vectors_of_all_topics(cells: CellSums, design: Design, basis: NeutralBasis) -> FittedVectors:
+def vectors_of_all_topics(
+    cells: denoising.CellSums, design: Design, basis: NeutralBasis
+) -> FittedVectors:
     """Make vectors of every topic, each counted once."""
-    return cells.train(torch.ones(len(design.fold_of_topic)), basis)
+    return fit_vectors(cells, torch.ones(len(design.fold_of_topic)), basis)
 
 
 def bootstrap_vectors(
-    cells: CellSums, design: Design, basis: NeutralBasis, n_resamples: int, seed: int
+    cells: denoising.CellSums, design: Design, basis: NeutralBasis, n_resamples: int, seed: int
 ) -> list[Vectors]:
     """Make vectors of topics drawn again; the same seed draws the same topics."""
-    found = []
+    resampled = []
     for drawn in topic_counts(design.topic, n_resamples, seed):
         weight = torch.zeros(len(design.fold_of_topic))
         weight[: len(drawn)] = drawn.float()
-        trained = cells.train(weight, basis)
+        trained = fit_vectors(cells, weight, basis)
         if trained.present.all():
-            found.append(trained.vectors)
-    return found
+            resampled.append(trained.vectors)
+    return resampled
 
 
 def permuted_vectors(
-    rows: Rows, design: Design, basis: NeutralBasis, dealt: Sequence[Int[Tensor, "row"]] | Tensor
+    rows: Rows, design: Design, basis: NeutralBasis, permuted: Sequence[Tensor] | Tensor
 ) -> list[Vectors]:
     """Make vectors of all topics under each labeling of the rows."""
     return [
         vectors_of_all_topics(CellSums(rows, design, labels), design, basis).vectors
-        for labels in dealt
+        for labels in permuted
     ]

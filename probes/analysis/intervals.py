@@ -1,4 +1,4 @@
-"""Numbers with intervals; accuracies from ranks, with intervals that draw topics again.
+"""Intervals; numbers that carry one; accuracies, whose intervals draw topics again.
 
 An accuracy is a mean over rows that share topics, so rows are not independent: the interval draws
 whole topics with replacement and keeps the predictions as they are (what a reader trained on these
@@ -9,13 +9,96 @@ Contract: pure; a rank is how many other emotions scored at least as high as the
 
 import math
 
+import numpy as np
 import torch
 from einops import einsum, rearrange, reduce
 from jaxtyping import Bool, Float, Int
+from scipy import stats
 from torch import Tensor
 
+from hooks.errors import DataError, InvalidInput
 from probes.analysis.findings import Estimate
-from probes.analysis.statistics import bootstrap_indices, percentile_interval, spread_interval
+from probes.analysis.resampling import topic_counts
+
+_CONFIDENCE = 0.95
+
+
+def percentile_interval(
+    values: Float[Tensor, "resample *statistic"], level: float = _CONFIDENCE
+) -> tuple[Float[Tensor, "*statistic"], Float[Tensor, "*statistic"]]:
+    """Lower and upper end of the central interval that holds `level` of the resampled values.
+
+    Raises
+    ------
+    InvalidInput
+        When `level` is outside 0..1, or there is no resample.
+    DataError
+        When a value is NaN.
+    """
+    if not 0.0 < level < 1.0 or len(values) == 0:
+        raise InvalidInput(
+            f"Expected a level between 0 and 1 and at least one resample, got {level} and "
+            f"{len(values)}."
+        )
+    if bool(values.isnan().any()):
+        raise DataError("Expected statistics that are numbers, got NaN. Check the resampling.")
+    tail = (1.0 - level) / 2
+    ends = np.quantile(values.double().numpy(force=True), [tail, 1.0 - tail], axis=0)
+    low, high = torch.from_numpy(ends).to(values.dtype)
+    return low, high
+
+
+def spread_interval(
+    value: Float[Tensor, "*statistic"], draws: Float[Tensor, "resample *statistic"], n_units: int
+) -> tuple[Float[Tensor, "*statistic"], Float[Tensor, "*statistic"]]:
+    """95% interval around a number, as wide as the number spreads when units are drawn again.
+
+    For what is made of means in which noise biases it, such as agreement of clusters and shares of
+    variance. A draw holds fewer different units, so its means are noisier and what is made of them
+    lies to one side of `value`: where the draws lie says little, how far they spread does. The
+    interval holds what as many other units give on average, not what endless ones would; for
+    agreement of k-means, which jumps, the tests hold it to at least 87 of 100 simulated runs.
+
+    Parameters
+    ----------
+    value
+        The number, of all units.
+    draws
+        The same of each resample.
+    n_units
+        Units that were drawn from; Student's t with one less degree of freedom.
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than two units or resamples.
+    DataError
+        When a value is NaN.
+    """
+    if n_units < 2 or len(draws) < 2:
+        raise InvalidInput(
+            f"Expected two units and two resamples or more, got {n_units} and {len(draws)}."
+        )
+    if bool(draws.isnan().any()):
+        raise DataError("Expected statistics that are numbers, got NaN. Check the resampling.")
+    half = float(stats.t.ppf(0.5 + _CONFIDENCE / 2, n_units - 1)) * draws.double().std(dim=0)
+    return (value.double() - half).to(value.dtype), (value.double() + half).to(value.dtype)
+
+
+def binomial_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95% interval of the share of successes (Clopper & Pearson 1934).
+
+    Raises
+    ------
+    InvalidInput
+        When there is no trial, or successes are not among the trials.
+    """
+    if trials < 1 or not 0 <= successes <= trials:
+        raise InvalidInput(
+            f"Expected successes among one or more trials, got {successes} of {trials}."
+        )
+    low, high = stats.binomtest(successes, trials).proportion_ci(_CONFIDENCE, method="exact")
+    return float(low), float(high)
 
 
 def estimate_from_draws(value: float, draws: Float[Tensor, "resample"]) -> Estimate:
@@ -50,16 +133,6 @@ def mean_of_draws(draws: Float[Tensor, "resample"]) -> Estimate:
     mean = float(draws.double().mean())
     low, high = (float(end) for end in percentile_interval(draws))
     return Estimate(mean, min(low, mean), max(high, mean))
-
-
-def topic_counts(topic: Int[Tensor, "row"], n_resamples: int, seed: int) -> Float[Tensor, "r t"]:
-    """How often each topic is drawn in every resample; topics without a row are never drawn."""
-    names, place = topic.unique(return_inverse=True)
-    del place
-    draws = bootstrap_indices(len(names), n_resamples, seed)
-    counts = torch.zeros(n_resamples, int(topic.max()) + 1, dtype=torch.float64)
-    counts.scatter_add_(1, names[draws], torch.ones_like(draws, dtype=torch.float64))
-    return counts
 
 
 def mean_by_topics(

@@ -34,6 +34,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
+from probes.analysis.resampling import permute_within
 
 # A whole token that is one piece of markup: <unused12>, <0x0A>, <|end|>, </s>, <td>; [multimodal],
 # [PAD], [@BOS@].
@@ -252,10 +253,9 @@ def shuffled_own_word_share(
         raise InvalidInput(f"Expected at least one shuffle, got {n_shuffles}.")
     _require_reading(logits, mask, k)
     hits = _hits_by_name(logits, mask, ids_of_own_words, k)
-    generator = torch.Generator().manual_seed(seed)
-    keys = torch.rand(n_shuffles, len(hits), dtype=torch.float64, generator=generator)
-    dealt = hits[torch.arange(len(hits)), keys.argsort(dim=1)].double()
-    shares = reduce(dealt, "shuffle emotion -> shuffle", "mean")
+    emotions = torch.arange(len(hits))
+    shuffled = hits[emotions, permute_within(emotions, None, n_shuffles, seed)].double()
+    shares = reduce(shuffled, "shuffle emotion -> shuffle", "mean")
     return ShuffledShare(mean=float(shares.mean()), upper=float(shares.quantile(0.95)))
 
 

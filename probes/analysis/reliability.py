@@ -26,7 +26,8 @@ from scipy import stats
 from torch import Tensor
 
 from probes.analysis.findings import Estimate
-from probes.analysis.held_out import CellSums, NeutralBasis
+from probes.analysis.held_out import NeutralBasis
+from probes.vectors.denoising import CellSums, fit_vectors
 
 MAX_GROUPS = 20
 """Groups of topics that are left out one after another; single topics where there are fewer."""
@@ -73,7 +74,7 @@ def half_cosines(
             weight = torch.zeros(n_topics)
             weight[chosen] = 1.0
             weight[list(without)] = 0.0
-            parts.append(cells.train(weight, basis))
+            parts.append(fit_vectors(cells, weight, basis))
         first, second = (torch.nn.functional.normalize(part.vectors, dim=1) for part in parts)
         cosine = einsum(first, second, "row d, column d -> row column").double()
         there = parts[0].present & parts[1].present
@@ -99,7 +100,7 @@ def split_half(
     """
     groups = [group.tolist() for group in torch.tensor(topics).tensor_split(MAX_GROUPS)]
     own, _ = half_cosines(cells, basis, topics, size, n_splits, seed)
-    found = own.nanmean(dim=0)
+    of_emotion = own.nanmean(dim=0)
     left_out = [
         half_cosines(cells, basis, topics, size, n_splits, seed, group)[0].nanmean(dim=0)
         for group in groups
@@ -108,9 +109,9 @@ def split_half(
     again = torch.stack(left_out)
     each = [
         None if math.isnan(value) else jackknife(value, column[column.isfinite()])
-        for value, column in zip(found.tolist(), again.unbind(1), strict=True)
+        for value, column in zip(of_emotion.tolist(), again.unbind(1), strict=True)
     ]
-    return each, jackknife(float(found.nanmean()), again.nanmean(dim=1))
+    return each, jackknife(float(of_emotion.nanmean()), again.nanmean(dim=1))
 
 
 def jackknife(cosine: float, left_out: Float[Tensor, "group"]) -> Estimate:

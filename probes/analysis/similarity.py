@@ -29,11 +29,11 @@ from typing import Literal
 import torch
 from einops import einsum, rearrange, reduce
 from jaxtyping import Float, Int
-from scipy.stats import rankdata
 from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
-from probes.analysis.statistics import permutation_p_value
+from probes.analysis.resampling import permutation_p_value, permute_within
+from probes.analysis.statistics import standard_ranks
 from probes.vectors.normalize import normalize
 
 FEWEST = 8
@@ -133,11 +133,8 @@ def rsa_by_layer(
     """RSA of every layer of one set of vectors with every layer of another; see `rsa`."""
     sides = [torch.stack([_cosines(layer) for layer in vectors]) for vectors in (first, second)]
     row, column = torch.triu_indices(first.shape[1], first.shape[1], offset=1)
-    ranks = [torch.from_numpy(rankdata(side[:, row, column].numpy(), axis=1)) for side in sides]
-    centered = [each - reduce(each, "layer pair -> layer 1", "mean") for each in ranks]
-    return einsum(
-        normalize(centered[0]), normalize(centered[1]), "layer pair, other pair -> layer other"
-    )
+    ranks = [standard_ranks(side[:, row, column]) for side in sides]
+    return einsum(ranks[0], ranks[1], "layer pair, other pair -> layer other")
 
 
 def _cross(first: Vectors, second: Others) -> Float[Tensor, "emotion emotion"]:
@@ -176,8 +173,7 @@ def _compare(
         )
     everything = rearrange(torch.arange(n), "emotion -> 1 emotion")
     value = float(statistic(_picked(first, everything), _picked(second, everything)))
-    generator = torch.Generator().manual_seed(seed)
-    orders = torch.rand(n_resamples, n, generator=generator).argsort(dim=1)
+    orders = permute_within(everything[0], None, n_resamples, seed, keys=torch.float32)
     null, halves = [], []
     for order in orders.split(max(1, _CHUNK // n**2)):
         same = everything.expand(len(order), n)
@@ -214,13 +210,11 @@ def _picked(
 
 def _spearman(first: Grams, second: Grams) -> Float[Tensor, "sample"]:
     row, column = torch.triu_indices(first.shape[1], first.shape[1], offset=1)
-    pairs = torch.stack([first[:, row, column], second[:, row, column]])
-    ranks = torch.from_numpy(rankdata(pairs.numpy(), axis=2))
-    centered = ranks - reduce(ranks, "side sample pair -> side sample 1", "mean")
-    lengths = centered.norm(dim=2)
-    if bool((lengths == 0).any()):
+    one, two = (standard_ranks(grams[:, row, column]) for grams in (first, second))
+    rho = einsum(one, two, "sample pair, sample pair -> sample")
+    if bool(rho.isnan().any()):
         raise DataError("expected cosines that differ between emotions, got equal ones.")
-    return (centered[0] * centered[1]).sum(dim=1) / (lengths[0] * lengths[1])
+    return rho
 
 
 def _unbiased(first: Grams, second: Grams) -> Float[Tensor, "sample"]:

@@ -1,4 +1,4 @@
-"""Numbers that say how far a finding can be trusted: intervals, permutation tests, corrections.
+"""Correlations, and the search for the component that correlates best.
 
 Contract
 --------
@@ -7,32 +7,31 @@ Contract
   best correlations of shuffled targets (max-statistic permutation, Westfall & Young 1993), not
   with the null distribution of one correlation chosen beforehand; `interval_of_best` holds for all
   that might have been picked at once (Šidák 1967, doi:10.1080/01621459.1967.10482935).
-* A permutation p-value counts the observed order as one of the permutations (Phipson & Smyth 2010,
-  doi:10.2202/1544-6115.1585), so it is never zero.
-* Randomness enters through `seed` alone. Undefined results (constant or non-finite input) are
-  errors; the one exception, documented at `pearson`, is an interval for fewer than four points.
+* Undefined results (constant or non-finite input) are errors; the one exception, documented at
+  `pearson`, is an interval for fewer than four points.
 
-Does not know what is correlated with what, nor which units are exchangeable: resample topics, not
-the stories that share one.
+Does not know what is correlated with what.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from einops import einsum, rearrange, reduce
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy import stats
 from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
+from probes.analysis.intervals import (  # noqa: F401 - until callers import them from there
+    binomial_interval,
+    percentile_interval,
+    spread_interval,
+)
+from probes.analysis.resampling import permutation_p_value, permute_within
+from probes.analysis.resampling import resample as bootstrap_indices  # noqa: F401
 
-Alternative = Literal["greater", "less", "two-sided"]
-
-# A permutation that restores the observed order must count as a tie, whatever its rounding.
-_TIE = 1e-12
 # Spread below this share of a series' magnitude is rounding, not variation (scipy's own limit).
 _CONSTANT = 1e-13
 _CONFIDENCE = 0.95
@@ -158,6 +157,28 @@ def partial_correlation(
     return _correlation(*residuals, n_controls=n_controls, n_searched=n_searched)
 
 
+def best_component(
+    features: Float[Tensor, "feature word"], target: Float[Tensor, "word"]
+) -> tuple[int, Float[Tensor, "feature"]]:
+    """Return which feature has the largest absolute correlation with a target, and every one's.
+
+    The bare search, for nulls that search as well; `search_components` corrects for it.
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than three words.
+    DataError
+        When the target or a feature is constant or not finite.
+    """
+    _require_samples(len(target), minimum=3)
+    _series(target, "target")
+    for number, feature in enumerate(features):
+        _series(feature, f"component {number}")
+    correlations = correlate(features, target)
+    return int(correlations.abs().argmax()), correlations
+
+
 def search_components(
     coordinates: Float[Tensor, "*layer word component"],
     target: Float[Tensor, "word"],
@@ -190,15 +211,10 @@ def search_components(
             "Expected coordinates of (word, component) or (layer, word, component) and at least "
             f"one permutation, got shape {tuple(coordinates.shape)} and {n_permutations}."
         )
-    _require_samples(len(target), minimum=3)
-    _series(target, "target")
     features = rearrange(coordinates.double().cpu(), "... word component -> (... component) word")
-    for index, feature in enumerate(features):
-        _series(feature, f"component {index % coordinates.shape[-1]}")
-    features, score = _standardize(features), _standardize(target.double().cpu())
-    observed = einsum(features, score, "feature word, word -> feature")
-    best = int(observed.abs().argmax())
-    shuffled = score[_permutations(len(score), n_permutations, seed)]
+    best, observed = best_component(features, target)
+    features, score = standard_scores(features), standard_scores(target.double().cpu())
+    shuffled = permute_within(score, None, n_permutations, seed)
     null = einsum(features, shuffled, "feature word, shuffle word -> shuffle feature")
     strongest = reduce(null.abs(), "shuffle feature -> shuffle", "max")
     layer, component = divmod(best, coordinates.shape[-1])
@@ -214,6 +230,31 @@ def search_components(
         p_corrected=permutation_p_value(abs(r), strongest, "greater"),
         n_searched=len(features),
     )
+
+
+def correlate(
+    x: Float[Tensor, "*series sample"], y: Float[Tensor, "*other sample"]
+) -> Float[Tensor, "*both"]:
+    """Pearson's r of series with series, broadcast; NaN where one is constant."""
+    return (standard_scores(x.double().cpu()) * standard_scores(y.double().cpu())).sum(dim=-1)
+
+
+def standard_scores(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*series sample"]:
+    """Center each series and scale it to length one, so that a dot product is Pearson's r.
+
+    A constant series becomes NaN.
+    """
+    centered = values - reduce(values, "... sample -> ... 1", "mean")
+    return centered / torch.linalg.vector_norm(centered, dim=-1, keepdim=True)
+
+
+def standard_ranks(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*series sample"]:
+    """Return `standard_scores` of each series' ranks: a dot product is Spearman's rho.
+
+    scipy's spearmanr correlates every series with every other one; this leaves which to the caller.
+    """
+    ranks = stats.rankdata(values.double().numpy(force=True), axis=-1)
+    return standard_scores(torch.from_numpy(np.asarray(ranks)))
 
 
 def interval_of_best(correlations: Float[Tensor, "candidate"], n: int) -> tuple[float, float]:
@@ -238,156 +279,6 @@ def interval_of_best(correlations: Float[Tensor, "candidate"], n: int) -> tuple[
     best = float(z.max())
     half = error * _quantile(int((z >= best - _REACH * error).sum()))
     return max(0.0, math.tanh(best - half)), math.tanh(best + half)
-
-
-def permutation_p_value(
-    observed: float,
-    null: Float[Tensor, "permutation"],
-    alternative: Alternative,
-) -> float:
-    """Share of null statistics at least as extreme as the observed one, which is counted too.
-
-    Parameters
-    ----------
-    observed
-        The statistic of the data.
-    null
-        The statistic of each permutation.
-    alternative
-        "greater" or "less": extreme in that direction; "two-sided": twice the smaller of both.
-
-    Returns
-    -------
-    float
-        In 1 / (permutations + 1) .. 1.
-
-    Raises
-    ------
-    InvalidInput
-        When `null` is empty.
-    DataError
-        When a statistic is NaN.
-    """
-    if len(null) == 0:
-        raise InvalidInput("Expected at least one permutation, got none. Raise n_permutations.")
-    if math.isnan(observed) or bool(null.isnan().any()):
-        raise DataError("Expected statistics that are numbers, got NaN. Check the data permuted.")
-    wide = null.double()
-    tie = _TIE * abs(observed)
-    greater = (int((wide >= observed - tie).sum()) + 1) / (len(null) + 1)
-    less = (int((wide <= observed + tie).sum()) + 1) / (len(null) + 1)
-    if alternative == "greater":
-        return greater
-    if alternative == "less":
-        return less
-    return min(1.0, 2 * min(greater, less))
-
-
-def bootstrap_indices(n: int, n_resamples: int, seed: int) -> Int[Tensor, "resample n"]:
-    """Draw indices 0..n-1 with replacement, one row per resample.
-
-    Raises
-    ------
-    InvalidInput
-        When `n` or `n_resamples` is below one.
-    """
-    if n < 1 or n_resamples < 1:
-        raise InvalidInput(
-            f"Expected at least one unit and one resample, got {n} and {n_resamples}."
-        )
-    return torch.randint(n, (n_resamples, n), generator=torch.Generator().manual_seed(seed))
-
-
-def percentile_interval(
-    values: Float[Tensor, "resample *statistic"], level: float = _CONFIDENCE
-) -> tuple[Float[Tensor, "*statistic"], Float[Tensor, "*statistic"]]:
-    """Lower and upper end of the central interval that holds `level` of the resampled values.
-
-    Raises
-    ------
-    InvalidInput
-        When `level` is outside 0..1, or there is no resample.
-    DataError
-        When a value is NaN.
-    """
-    if not 0.0 < level < 1.0 or len(values) == 0:
-        raise InvalidInput(
-            f"Expected a level between 0 and 1 and at least one resample, got {level} and "
-            f"{len(values)}."
-        )
-    if bool(values.isnan().any()):
-        raise DataError("Expected statistics that are numbers, got NaN. Check the resampling.")
-    tail = (1.0 - level) / 2
-    ends = np.quantile(values.double().numpy(force=True), [tail, 1.0 - tail], axis=0)
-    low, high = torch.from_numpy(ends).to(values.dtype)
-    return low, high
-
-
-def spread_interval(
-    value: Float[Tensor, "*statistic"], draws: Float[Tensor, "resample *statistic"], n_units: int
-) -> tuple[Float[Tensor, "*statistic"], Float[Tensor, "*statistic"]]:
-    """95% interval around a number, as wide as the number spreads when units are drawn again.
-
-    For what is made of means in which noise biases it, such as agreement of clusters and shares of
-    variance. A draw holds fewer different units, so its means are noisier and what is made of them
-    lies to one side of `value`: where the draws lie says little, how far they spread does. The
-    interval holds what as many other units give on average, not what endless ones would; for
-    agreement of k-means, which jumps, the tests hold it to at least 87 of 100 simulated runs.
-
-    Parameters
-    ----------
-    value
-        The number, of all units.
-    draws
-        The same of each resample.
-    n_units
-        Units that were drawn from; Student's t with one less degree of freedom.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than two units or resamples.
-    DataError
-        When a value is NaN.
-    """
-    if n_units < 2 or len(draws) < 2:
-        raise InvalidInput(
-            f"Expected two units and two resamples or more, got {n_units} and {len(draws)}."
-        )
-    if bool(draws.isnan().any()):
-        raise DataError("Expected statistics that are numbers, got NaN. Check the resampling.")
-    half = float(stats.t.ppf(0.5 + _CONFIDENCE / 2, n_units - 1)) * draws.double().std(dim=0)
-    return (value.double() - half).to(value.dtype), (value.double() + half).to(value.dtype)
-
-
-def binomial_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95% interval of the share of successes (Clopper & Pearson 1934).
-
-    Raises
-    ------
-    InvalidInput
-        When there is no trial, or successes are not among the trials.
-    """
-    if trials < 1 or not 0 <= successes <= trials:
-        raise InvalidInput(
-            f"Expected successes among one or more trials, got {successes} of {trials}."
-        )
-    found = stats.binomtest(successes, trials).proportion_ci(_CONFIDENCE, method="exact")
-    return float(found.low), float(found.high)
-
-
-def benjamini_hochberg(p: Float[Tensor, "test"]) -> Float[Tensor, "test"]:
-    """p-values adjusted to control the false discovery rate (Benjamini & Hochberg 1995).
-
-    Raises
-    ------
-    InvalidInput
-        When a p-value is outside 0..1 or NaN, or there is none.
-    """
-    if len(p) == 0 or not bool(((p >= 0) & (p <= 1)).all()):
-        raise InvalidInput("Expected p-values in 0..1, got none or one outside. Check the tests.")
-    adjusted = stats.false_discovery_control(p.double().numpy(force=True), method="bh")
-    return torch.from_numpy(adjusted).to(p.dtype)
 
 
 def _correlation(
@@ -432,15 +323,3 @@ def _series(values: Float[Tensor, "sample"], name: str) -> Float[np.ndarray, "sa
             f"Expected {name} to vary, got a constant: its correlation is undefined. Leave it out."
         )
     return series
-
-
-def _standardize(values: Float[Tensor, "*feature word"]) -> Float[Tensor, "*feature word"]:
-    # Centered and scaled to length one, so that a dot product is a Pearson correlation.
-    centered = values - reduce(values, "... word -> ... 1", "mean")
-    return centered / torch.linalg.vector_norm(centered, dim=-1, keepdim=True)
-
-
-def _permutations(n: int, n_permutations: int, seed: int) -> Int[Tensor, "shuffle n"]:
-    generator = torch.Generator().manual_seed(seed)
-    keys = torch.rand(n_permutations, n, dtype=torch.float64, generator=generator)
-    return keys.argsort(dim=1)

@@ -26,8 +26,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.analysis.intervals import topic_counts
-from probes.analysis.statistics import percentile_interval, permutation_p_value
+from probes.analysis.intervals import percentile_interval
+from probes.analysis.resampling import permutation_p_value, permute_within, topic_counts
 
 TOPIC = "topic"
 _CONSTANT = 1e-9
@@ -250,8 +250,8 @@ def _nulls(
     seed: int,
 ) -> dict[str, Float[Tensor, "permutation"]]:
     """R2 of every factor alone, of scores dealt out anew."""
-    by_emotion = _dealt(y, emotion, n_permutations, seed)
-    by_topic = _dealt(y, topic, n_permutations, seed)
+    by_emotion = permute_within(y, emotion, n_permutations, seed)
+    by_topic = permute_within(y, topic, n_permutations, seed)
     total = float((y - y.mean()).square().sum())
     sums = y.new_zeros(n_permutations, int(topic.max()) + 1).index_add_(1, topic, by_emotion)
     n = torch.bincount(topic).double()
@@ -260,16 +260,3 @@ def _nulls(
         axes = torch.linalg.qr(x - x.mean(dim=0)).Q
         found[name] = (by_topic @ axes).square().sum(dim=1) / total
     return found
-
-
-def _dealt(
-    y: Float[Tensor, "row"], group: Int[Tensor, "row"], n_permutations: int, seed: int
-) -> Float[Tensor, "permutation row"]:
-    """Deal out scores anew among the rows of each group."""
-    generator = torch.Generator().manual_seed(seed)
-    keys = torch.rand(n_permutations, len(y), dtype=torch.float64, generator=generator)
-    place = group.argsort(stable=True)
-    dealt = torch.empty(n_permutations, len(y), dtype=y.dtype)
-    # Whole part: the group. So sorting shuffles inside groups only.
-    dealt[:, place] = y[(keys + group).argsort(dim=1)]
-    return dealt

@@ -1,16 +1,23 @@
 """What an experiment may use: a run's vectors, activations, texts and models.
 
+1. Rows (what each activation is of) are read once, from the shards' headers.
+2. Activations are read layer by layer; the target layer is kept, of the others the one read last.
+   So experiments that visit each layer once read each once, in the memory of two layers.
+3. Neutral components of all neutral text are taken once per layer and kept; those of some topics,
+   which held-out folds need, are kept as activations are.
+
 Contract
 --------
-* Reads files and loads models when they are asked for, at most once; computes nothing but
-  selection and sums.
-* Layers are the model's own numbers, not places on the axis of what was kept.
+* Reads files and loads models when they are asked for; computes nothing but selection, sums and
+  neutral components.
+* Layers are the model's own numbers, not positions on the axis of what was kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 import torch
 from einops import einsum, rearrange
@@ -24,35 +31,46 @@ from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.storage import read_json
-from probes.vectors.activations import load_shards
-from probes.vectors.denoising import neutral_components
+from probes.vectors.activations import Kind, ShardRows, load_layer, load_rows, shard_paths
+from probes.vectors.denoising import NeutralComponents, neutral_components
 from probes.vectors.emotion_vectors import EmotionVectors
 
 INDEX = "activations/index.json"
+_Made = TypeVar("_Made")
 
 
-@dataclass(frozen=True)
-class Stories:
-    """Pooled activations of a run's stories at one layer.
+@dataclass(frozen=True, kw_only=True)
+class StoryRows:
+    """What every row of the stories' activations is; the same at all layers.
 
     Attributes
     ----------
-    mean
-        Mean residual over each row's tokens, [row d_model].
     emotion, topic
-        Places in `Materials.emotions` and `Materials.topics`, [row].
+        Index of each row's emotion and topic in `Materials.emotions` and `Materials.topics`, [row].
     index
         Index of the story in its cell, [row]; -1 where a row is the mean of a cell's stories.
     n_tokens, n_texts
         Tokens and stories that a row is the mean of, [row].
     """
 
-    mean: Float[Tensor, "row d_model"]
     emotion: Int[Tensor, "row"]
     topic: Int[Tensor, "row"]
     index: Int[Tensor, "row"]
     n_tokens: Int[Tensor, "row"]
     n_texts: Int[Tensor, "row"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stories(StoryRows):
+    """Pooled activations of a run's stories at one layer.
+
+    Attributes
+    ----------
+    mean
+        Mean residual over each row's tokens, [row d_model].
+    """
+
+    mean: Float[Tensor, "row d_model"]
 
 
 class Materials:
@@ -62,6 +80,9 @@ class Materials:
         self.run = run
         self.models = models
         self.reporter = reporter
+        self._rows, self._shards = cache(self._read_rows), cache(self._check_shards)
+        self._by_layer: dict[int, dict[Any, Any]] = {}
+        self._components: dict[int, NeutralComponents] = {}
 
     @property
     def config(self) -> Config:
@@ -109,31 +130,37 @@ class Materials:
         self.vectors.check_model(model)
         return model
 
-    def stories(self, layer: int | None = None) -> Stories:
-        """Return every story's activation at one layer; None is the target layer."""
-        place = self._place(layer)
+    @cached_property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        [first, *_] = self._shards("stories")
+        return load_layer(first, "mean", 0).shape[1]
+
+    @cached_property
+    def rows(self) -> StoryRows:
+        """What every row of the stories' activations is.
+
+        Raises
+        ------
+        DataError
+            When no story has activations, or shards are damaged or missing.
+        """
         emotions = {name: number for number, name in enumerate(self.emotions)}
         topics = {name: number for number, name in enumerate(self.topics)}
-        means, emotion, topic, index, n_tokens, n_texts = [], [], [], [], [], []
-        for shard in load_shards(self.run.root, "stories", self.index):
-            means.append(shard.mean[:, place])
-            n_tokens.append(shard.n_tokens)
-            n_texts.append(shard.n_texts)
-            emotion += [emotions[row.emotion or ""] for row in shard.rows]
-            topic += [topics[row.topic] for row in shard.rows]
-            index += [-1 if row.index is None else row.index for row in shard.rows]
-        if not means:
-            raise DataError("no activations of stories; run extract-activations again.")
-        return Stories(
-            torch.cat(means),
-            torch.tensor(emotion),
-            torch.tensor(topic),
-            torch.tensor(index),
-            torch.cat(n_tokens),
-            torch.cat(n_texts),
+        rows = [row for shard in self._rows("stories") for row in shard.rows]
+        return StoryRows(
+            emotion=torch.tensor([emotions[row.emotion or ""] for row in rows]),
+            topic=torch.tensor([topics[row.topic] for row in rows]),
+            index=torch.tensor([-1 if row.index is None else row.index for row in rows]),
+            n_tokens=torch.cat([shard.n_tokens for shard in self._rows("stories")]),
+            n_texts=torch.cat([shard.n_texts for shard in self._rows("stories")]),
         )
 
-    def texts(self, stories: Stories) -> list[str]:
+    def stories(self, layer: int | None = None) -> Stories:
+        """Return every story's activation at one layer; None is the target layer."""
+        return Stories(**vars(self.rows), mean=self._activations("stories", "mean", layer))
+
+    def texts(self, stories: StoryRows) -> list[str]:
         """Return the text of every row.
 
         Raises
@@ -155,29 +182,65 @@ class Materials:
         )
         return [known[self.emotions[e], self.topics[t], index] for e, t, index in keys]
 
-    def neutral(self, layer: int | None = None) -> Float[Tensor, "text d_model"]:
-        """Return every neutral text's activation at one layer."""
-        return self.neutral_samples("document", layer)[0]
-
     def neutral_samples(
         self, kind: Literal["document", "token"], layer: int | None = None
     ) -> tuple[Float[Tensor, "sample d_model"], list[str]]:
         """Return neutral samples at one layer, and the topic of each."""
-        place = self._place(layer)
         per_text = self.config.activation.neutral_tokens_per_text
-        samples, topics = [], []
-        for shard in load_shards(self.run.root, "neutral", self.index):
-            samples.append((shard.tokens if kind == "token" else shard.mean)[:, place])
+        topics = []
+        for shard in self._rows("neutral"):
             for row, n_tokens in zip(shard.rows, shard.n_tokens.tolist(), strict=True):
                 topics += [row.topic] * (min(per_text, n_tokens) if kind == "token" else 1)
-        if not samples:
-            return torch.zeros(0, self.stories(layer).mean.shape[1]), []
-        return torch.cat(samples), topics
+        return self._activations("neutral", "tokens" if kind == "token" else "mean", layer), topics
 
-    def neutral_components(self, layer: int | None = None) -> Float[Tensor, "component d_model"]:
-        """Return the neutral components that were removed from the vectors at one layer."""
-        components, _ = removed_components(self.run, self.index)
-        return components[self._place(layer)].double()
+    def neutral_components(
+        self, layer: int | None = None, *, without: Collection[str] = ()
+    ) -> Float[Tensor, "component d_model"]:
+        """Return the components of neutral text at one layer that vectors are freed of, in float64.
+
+        Parameters
+        ----------
+        without
+            Topics whose neutral text is left out; without any it is what was removed from the
+            run's vectors.
+
+        Raises
+        ------
+        DataError
+            When there are fewer than two neutral samples to take components from.
+        """
+        layer = self.layer if layer is None else layer
+        if not without:
+            return self._whole_components(layer).directions
+        key = ("components", frozenset(without))
+        return self._once(layer, key, lambda: self._fit_components(layer, without)).directions
+
+    def neutral_share(self, layer: int) -> float:
+        """Return the share of neutral variance that the components of one layer hold."""
+        return float(self._whole_components(layer).explained_variance_ratio.sum())
+
+    def _whole_components(self, layer: int) -> NeutralComponents:
+        if layer not in self._components:
+            self._components[layer] = self._fit_components(layer, ())
+        return self._components[layer]
+
+    def _fit_components(self, layer: int, without: Collection[str]) -> NeutralComponents:
+        settings = self.config.vectors
+        if settings.neutral_pca == "none":
+            return NeutralComponents(torch.zeros(0, self.d_model).double(), torch.zeros(0).double())
+        samples, topics = self.neutral_samples(settings.neutral_pca, layer)
+        if len(samples) < 2:
+            raise DataError(
+                f"expected at least two neutral {settings.neutral_pca} samples after the first "
+                f"{self.config.activation.token_offset} tokens, got {len(samples)}. Write more or "
+                "longer neutral text, lower activation.token_offset, or set "
+                "vectors.neutral_pca=none."
+            )
+        chosen = samples_without(samples, topics, without)
+        try:
+            return neutral_components(chosen, settings.pca_variance_threshold)
+        except DataError as error:
+            raise DataError(f"neutral text at layer {layer}: {error}") from error
 
     def cell_sums(
         self, layer: int | None = None
@@ -197,36 +260,48 @@ class Materials:
             rearrange(counts, "(emotion topic) -> emotion topic", topic=n_topics),
         )
 
-    def _place(self, layer: int | None) -> int:
-        chosen = self.layer if layer is None else layer
-        if chosen not in self.layers:
-            raise InvalidInput(f"no activations at layer {chosen}; expected one of {self.layers}.")
-        return self.layers.index(chosen)
+    def _read_rows(self, kind: Kind) -> list[ShardRows]:
+        return [load_rows(path) for path in self._shards(kind)]
+
+    def _check_shards(self, kind: Kind) -> list[Path]:
+        paths = list(shard_paths(self.run.root, kind, self.index))
+        if kind == "stories" and not paths:
+            raise DataError("no activations of stories; run extract-activations again.")
+        return paths
+
+    def _activations(
+        self, kind: Kind, name: Literal["mean", "tokens"], layer: int | None
+    ) -> Float[Tensor, "row d_model"]:
+        layer = self.layer if layer is None else layer
+        if layer not in self.layers:
+            raise InvalidInput(f"no activations at layer {layer}; expected one of {self.layers}.")
+        position = self.layers.index(layer)
+
+        def read() -> Tensor:
+            parts = [load_layer(path, name, position) for path in self._shards(kind)]
+            return torch.cat(parts) if parts else torch.zeros(0, self.d_model)
+
+        return self._once(layer, (kind, name), read)
+
+    def _once(self, layer: int, key: Hashable, make: Callable[[], _Made]) -> _Made:
+        """Make what belongs to a layer; it is kept at the target layer and the last other one."""
+        if layer not in self._by_layer:
+            # While vectors are being made there is no target layer yet.
+            target = self.layer if "vectors" in vars(self) else None
+            self._by_layer = {kept: made for kept, made in self._by_layer.items() if kept == target}
+        made = self._by_layer.setdefault(layer, {})
+        if key not in made:
+            made[key] = make()
+        return made[key]
 
 
-def removed_components(
-    run: Run, index: dict[str, Any]
-) -> tuple[Sequence[Float[Tensor, "component d_model"]], list[float]]:
-    """Neutral components per layer, and the share of neutral variance they hold.
+def samples_without(
+    samples: Float[Tensor, "sample d_model"], topics: Sequence[str], held_out: Collection[str]
+) -> Float[Tensor, "_chosen d_model"]:
+    """Select the samples on other topics than those held out.
 
-    Raises
-    ------
-    DataError
-        When there are fewer than two neutral samples to take components from.
+    Where fewer than two are left, all are returned: neutral text knows no emotion, so what leaks
+    through it is little, and removing nothing would change more.
     """
-    settings = run.config.vectors
-    n_layers = len(index["layers"])
-    if settings.neutral_pca == "none":
-        shard = next(load_shards(run.root, "stories", index))
-        return [torch.zeros(0, shard.mean.shape[2]) for _ in range(n_layers)], [0.0] * n_layers
-    shards = list(load_shards(run.root, "neutral", index))
-    tokens = settings.neutral_pca == "token"
-    samples = torch.cat([shard.tokens if tokens else shard.mean for shard in shards])
-    if len(samples) < 2:
-        raise DataError(
-            f"expected at least two neutral {settings.neutral_pca} samples after the first "
-            f"{run.config.activation.token_offset} tokens, got {len(samples)}. Write more or "
-            "longer neutral text, lower activation.token_offset, or set vectors.neutral_pca=none."
-        )
-    found = neutral_components(samples, settings.pca_variance_threshold)
-    return found.directions, [float(ratio.sum()) for ratio in found.explained_variance_ratio]
+    chosen = torch.tensor([topic not in held_out for topic in topics], dtype=torch.bool)
+    return samples[chosen] if chosen.sum() >= 2 else samples

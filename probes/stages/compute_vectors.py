@@ -10,7 +10,7 @@ from hooks import DataError
 from probes.corpus.cells import Cell, read_corpus
 from probes.experiments.folds import TopicFolds, accuracy_by_layer, best_layer
 from probes.runs.folder import Run, versions
-from probes.runs.materials import Materials, removed_components
+from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.stages.checks import check_target
@@ -58,7 +58,7 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
             "write longer stories."
         )
     raw, global_mean = mean_difference(means.means())
-    components, shares = removed_components(run, index)
+    components = [materials.neutral_components(layer) for layer in materials.layers]
     denoised = torch.stack(
         [project_out(vectors, rows) for vectors, rows in zip(raw, components, strict=True)]
     )
@@ -94,7 +94,7 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
     return {
         "emotions": len(emotions),
         "n_neutral_components": provenance.n_neutral_components,
-        "neutral_variance_removed": shares,
+        "neutral_variance_removed": [materials.neutral_share(n) for n in materials.layers],
         "target_layer": {"layer": target, **chosen_by},
     }
 

@@ -16,6 +16,7 @@ Contract
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +24,7 @@ from typing import Any, Literal
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
@@ -46,17 +47,23 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Shard:
-    """Activations of one unit of texts."""
+class ShardRows:
+    """What a shard tells of its rows without their activations."""
 
     rows: list[Row]
-    mean: Float[Tensor, "row layer d_model"]
-    norm: Float[Tensor, "row layer"]
     n_tokens: Int[Tensor, "row"]
     n_texts: Int[Tensor, "row"]
-    tokens: Float[Tensor, "token layer d_model"]
     dropped: int
     """Texts with no token left to average."""
+
+
+@dataclass(frozen=True)
+class Shard(ShardRows):
+    """Activations of one unit of texts."""
+
+    mean: Float[Tensor, "row layer d_model"]
+    norm: Float[Tensor, "row layer"]
+    tokens: Float[Tensor, "token layer d_model"]
 
 
 def plan_shards(n_texts: Sequence[int], size: int) -> list[list[int]]:
@@ -112,13 +119,13 @@ def make_shard(texts: Sequence[Text], pooled: Pooled, *, per_cell: bool) -> Shar
     keep = usable.nonzero()[:, 0]
     rows = [Row(texts[i].emotion, texts[i].topic, texts[i].index) for i in keep.tolist()]
     shard = Shard(
-        rows,
-        pooled.mean[keep],
-        pooled.norm[keep],
-        pooled.n_tokens[keep],
-        torch.ones(len(keep), dtype=torch.long),
-        pooled.tokens,
-        int((~usable).sum()),
+        rows=rows,
+        n_tokens=pooled.n_tokens[keep],
+        n_texts=torch.ones(len(keep), dtype=torch.long),
+        dropped=int((~usable).sum()),
+        mean=pooled.mean[keep],
+        norm=pooled.norm[keep],
+        tokens=pooled.tokens,
     )
     return _by_cell(shard) if per_cell else shard
 
@@ -136,13 +143,13 @@ def _by_cell(shard: Shard) -> Shard:
     weight = rearrange(shard.n_tokens, "row -> row 1")
     norm.index_add_(0, owner, shard.norm.double() * weight)
     return Shard(
-        [Row(emotion, topic, None) for emotion, topic in cells],
-        (mean / rearrange(counts, "cell -> cell 1 1")).float(),
-        (norm / rearrange(tokens, "cell -> cell 1")).float(),
-        tokens,
-        counts,
-        shard.tokens,
-        shard.dropped,
+        rows=[Row(emotion, topic, None) for emotion, topic in cells],
+        n_tokens=tokens,
+        n_texts=counts,
+        dropped=shard.dropped,
+        mean=(mean / rearrange(counts, "cell -> cell 1 1")).float(),
+        norm=(norm / rearrange(tokens, "cell -> cell 1")).float(),
+        tokens=shard.tokens,
     )
 
 
@@ -164,25 +171,77 @@ def save_shard(path: Path, shard: Shard, made_from: Mapping[str, str] | None = N
     write_bytes(path, save_tensors(contiguous, metadata={"shard": json.dumps(about)}))
 
 
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn whatever a file that is no whole shard raises into one error with the cure."""
+    try:
+        yield
+    except (
+        OSError,
+        SafetensorError,
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        MemoryError,
+    ) as error:
+        raise DataError(
+            f"{path} is missing, damaged or truncated ({error}). Delete it and run "
+            "extract-activations again."
+        ) from error
+
+
 def load_shard(path: Path) -> Shard:
-    """Read a shard.
+    """Read a shard, all layers of it.
 
     Raises
     ------
     DataError
         When it is missing, damaged or truncated.
     """
-    try:
+    with _reading(path):
         content = path.read_bytes()
         tensors = load_tensors(content)
         about = json.loads(read_metadata(content)["shard"])
         rows = [Row(*row) for row in about["rows"]]
         return Shard(rows=rows, dropped=about["dropped"], **tensors)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path} is missing, damaged or truncated ({error}). Delete it and run "
-            "extract-activations again."
-        ) from error
+
+
+def load_rows(path: Path) -> ShardRows:
+    """Read what a shard's rows are; no activation is read.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, damaged or truncated.
+    """
+    with _reading(path), safe_open(path, "pt") as file:
+        about = json.loads(file.metadata()["shard"])
+        counts = {name: file.get_tensor(name).clone() for name in ("n_tokens", "n_texts")}
+        return ShardRows([Row(*row) for row in about["rows"]], **counts, dropped=about["dropped"])
+
+
+def load_layer(
+    path: Path, name: Literal["mean", "tokens"], position: int
+) -> Float[Tensor, "row d_model"]:
+    """Read one layer of a shard, and nothing of the others.
+
+    Parameters
+    ----------
+    name
+        ``"mean"`` for a row per text or cell, ``"tokens"`` for a row per kept neutral token.
+    position
+        Position on the axis of the layers that were kept.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, damaged or truncated, or holds no such layer.
+    """
+    with _reading(path), safe_open(path, "pt") as file:
+        # A slice is a view of the mapped file: only a copy lets go of it.
+        return file.get_slice(name)[:, position].clone(memory_format=torch.contiguous_format)
 
 
 def read_metadata(content: bytes) -> dict[str, Any]:
@@ -201,16 +260,10 @@ def check_origin(path: Path, made_from: Mapping[str, str]) -> None:
     DataError
         When the file cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-            header = start + file.read(int.from_bytes(start, "little"))
+    with _reading(path), path.open("rb") as file:
+        start = file.read(8)
+        header = start + file.read(int.from_bytes(start, "little"))
         before = json.loads(read_metadata(header)["shard"])["made_from"]
-    except (OSError, KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:
-        raise DataError(
-            f"{path} is missing, damaged or truncated ({error}). Delete it and run "
-            "extract-activations again."
-        ) from error
     keys = [key for key in {**made_from, **before} if before.get(key) != made_from.get(key)]
     if keys:
         listed = ", ".join(f"{k} was {before.get(k)}, expected {made_from.get(k)}" for k in keys)
@@ -220,8 +273,8 @@ def check_origin(path: Path, made_from: Mapping[str, str]) -> None:
         )
 
 
-def load_shards(root: Path, kind: Kind, index: Mapping[str, Any]) -> Iterator[Shard]:
-    """Read the shards of one kind, one after another.
+def shard_paths(root: Path, kind: Kind, index: Mapping[str, Any]) -> Iterator[Path]:
+    """Return where a run's shards of one kind lie, each checked to be of this run.
 
     Parameters
     ----------
@@ -236,4 +289,10 @@ def load_shards(root: Path, kind: Kind, index: Mapping[str, Any]) -> Iterator[Sh
     for number in range(index[kind]["n_shards"]):
         path = shard_path(root, kind, number)
         check_origin(path, index["made_from"])
+        yield path
+
+
+def load_shards(root: Path, kind: Kind, index: Mapping[str, Any]) -> Iterator[Shard]:
+    """Read the shards that `shard_paths` names, one after another."""
+    for path in shard_paths(root, kind, index):
         yield load_shard(path)

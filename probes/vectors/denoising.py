@@ -27,10 +27,11 @@ documents is not disclosed there and is the caller's choice.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from einops import einsum, rearrange, reduce
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from sklearn.decomposition import PCA
 from torch import Tensor
 
@@ -42,26 +43,20 @@ _STORIES_AT_ONCE = 256
 _RATIO_ROUNDING = 1e-12
 
 
-@dataclass(frozen=True)
-class NeutralComponents:
-    """Principal components of neutral activations, one entry of each list per layer.
+class NeutralComponents(NamedTuple):
+    """Principal components of one layer's neutral activations.
 
     Attributes
     ----------
     directions
-        Orthonormal float64 rows, by falling variance; the number of rows differs between layers.
-        The entry of largest magnitude of each row is positive.
+        Orthonormal float64 rows, by falling variance. The entry of largest magnitude of each row is
+        positive.
     explained_variance_ratio
         Share of the layer's neutral variance that each row explains, in 0..1.
     """
 
-    directions: list[Float[Tensor, "_component d_model"]]
-    explained_variance_ratio: list[Float[Tensor, "_component"]]
-
-    @property
-    def counts(self) -> list[int]:
-        """Number of components kept per layer."""
-        return [len(rows) for rows in self.directions]
+    directions: Float[Tensor, "component d_model"]
+    explained_variance_ratio: Float[Tensor, "component"]
 
 
 @dataclass(frozen=True)
@@ -229,9 +224,9 @@ def mean_difference(
 
 
 def neutral_components(
-    neutral: Float[Tensor, "sample layer d_model"], variance_threshold: float
+    neutral: Float[Tensor, "sample d_model"], variance_threshold: float
 ) -> NeutralComponents:
-    """Fewest principal components that explain a share of the neutral variance, layer by layer.
+    """Fewest principal components that explain a share of the neutral variance of one layer.
 
     Parameters
     ----------
@@ -245,7 +240,7 @@ def neutral_components(
     InvalidInput
         With fewer than two samples, or a threshold outside 0..1.
     DataError
-        When a sample holds NaN or infinity, or all samples of a layer are identical.
+        When a sample holds NaN or infinity, or all samples are identical.
     """
     if not 0.0 <= variance_threshold <= 1.0:
         raise InvalidInput(
@@ -258,16 +253,27 @@ def neutral_components(
             "Write more neutral dialogues: one sample has no variance to decompose."
         )
     _require_finite(neutral, "neutral sample")
-    directions, ratios = [], []
-    for layer in range(neutral.shape[1]):
-        rows, ratio = _layer_components(neutral[:, layer], layer, variance_threshold)
-        directions.append(rows)
-        ratios.append(ratio)
-    return NeutralComponents(directions, ratios)
+    # Compared with the first sample and not with the mean, whose rounding would hide equality.
+    if bool((neutral == neutral[0]).all()):
+        raise DataError(
+            "Expected neutral samples that differ, got identical ones. Check the neutral corpus "
+            "and what was captured there."
+        )
+    # scikit-learn makes the entry of largest magnitude of each component positive.
+    pca = PCA(svd_solver="full").fit(neutral.double().numpy(force=True))
+    ratio = torch.from_numpy(pca.explained_variance_ratio_)
+    enough = ratio.cumsum(0) >= variance_threshold - _RATIO_ROUNDING
+    count = 0 if variance_threshold == 0 else len(ratio) - int(enough.sum()) + 1
+    # Copies, so that the few rows kept do not hold the whole decomposition in memory.
+    rows = torch.from_numpy(pca.components_)[:count].clone()
+    return NeutralComponents(rows, ratio[:count].clone())
 
 
 def project_out(
-    vectors: Float[Tensor, "*batch d_model"], components: Float[Tensor, "component d_model"]
+    vectors: Float[Tensor, "*batch d_model"],
+    components: Float[Tensor, "component d_model"],
+    *,
+    orthonormal: bool = False,
 ) -> Float[Tensor, "*batch d_model"]:
     """Remove from each vector its orthogonal projection on the span of the components.
 
@@ -276,8 +282,12 @@ def project_out(
     vectors
         Vectors of one layer.
     components
-        Directions to remove. They need not be orthonormal (components stored as float32 are not
-        exactly); no rows remove nothing.
+        Directions to remove; no rows remove nothing.
+    orthonormal
+        Whether the components are known to be orthonormal up to the rounding of `vectors`: then
+        they are used as they are, in that dtype, which is what thousands of resamples can afford.
+        Otherwise they need not be (components stored as float32 are not exactly), and all is done
+        in float64.
 
     Returns
     -------
@@ -292,16 +302,126 @@ def project_out(
     """
     if len(components) == 0:
         return vectors.clone()
-    _require_finite(components, "component")
-    wide = components.to(vectors.device, torch.float64)
-    # Rows of the right singular basis span what the components span, and are orthonormal. A row
-    # owed only to the rounding of the components' own dtype points anywhere and is left out.
-    _, singular, basis = torch.linalg.svd(wide, full_matrices=False)
-    rounding = singular[0] * max(wide.shape) * torch.finfo(components.dtype).eps
-    basis = basis[singular > rounding]
-    weight = einsum(vectors.double(), basis, "... d_model, component d_model -> ... component")
+    if orthonormal:
+        wide, basis = vectors, components.to(vectors.dtype)
+    else:
+        _require_finite(components, "component")
+        wide, basis = vectors.double(), _span(components.to(vectors.device))
+    weight = einsum(wide, basis, "... d_model, component d_model -> ... component")
     inside = einsum(weight, basis, "... component, component d_model -> ... d_model")
-    return (vectors.double() - inside).to(vectors.dtype)
+    return (wide - inside).to(vectors.dtype)
+
+
+def _span(components: Float[Tensor, "component d_model"]) -> Float[Tensor, "_basis d_model"]:
+    """Orthonormal float64 rows that span what the components span.
+
+    A row owed only to the rounding of the components' own dtype points anywhere and is left out.
+    """
+    _, singular, basis = torch.linalg.svd(components.double(), full_matrices=False)
+    rounding = singular[0] * max(components.shape) * torch.finfo(components.dtype).eps
+    return basis[singular > rounding]
+
+
+@dataclass(frozen=True)
+class CellSums:
+    """One layer's activations summed per cell: all that any choice of topics needs.
+
+    Attributes
+    ----------
+    sums
+        Sum over the stories of each cell.
+    counts
+        Stories of each cell.
+    """
+
+    sums: Float[Tensor, "topic emotion d_model"]
+    counts: Float[Tensor, "topic emotion"]
+
+    @classmethod
+    def of(
+        cls,
+        rows: Float[Tensor, "row d_model"],
+        cell: tuple[Int[Tensor, "row"], Int[Tensor, "row"]],
+        weight: Int[Tensor, "row"],
+        shape: tuple[int, int],
+    ) -> "CellSums":
+        """Sum rows in the order given, in their own dtype.
+
+        Parameters
+        ----------
+        rows
+            Pooled activations of one layer.
+        cell
+            Index of each row's topic, and of its emotion.
+        weight
+            How many stories each row is the mean of.
+        shape
+            Number of topics, and of emotions.
+        """
+        topic, emotion = cell
+        n_topics, n_emotions = shape
+        place = topic * n_emotions + emotion
+        times = weight.to(rows.dtype)
+        sums = rows.new_zeros(n_topics * n_emotions, rows.shape[1])
+        counts = rows.new_zeros(n_topics * n_emotions)
+        sums.index_add_(0, place, rows * rearrange(times, "row -> row 1"))
+        counts.index_add_(0, place, times)
+        return cls(
+            rearrange(sums, "(topic emotion) d -> topic emotion d", topic=n_topics),
+            rearrange(counts, "(topic emotion) -> topic emotion", topic=n_topics),
+        )
+
+    def train(
+        self, topic_weight: Float[Tensor, "topic"], basis: Float[Tensor, "component d_model"]
+    ) -> "FittedVectors":
+        """Return `fit_vectors` of these cells."""
+        return fit_vectors(self, topic_weight, basis)
+
+
+@dataclass(frozen=True)
+class FittedVectors:
+    """Vectors from the topics of one training set.
+
+    Attributes
+    ----------
+    vectors
+        Denoised; a row of an emotion without a story is zero.
+    center
+        Mean over emotions.
+    present
+        Emotions that had a story.
+    """
+
+    vectors: Float[Tensor, "emotion d_model"]
+    center: Float[Tensor, "d_model"]
+    present: Bool[Tensor, "emotion"]
+
+
+def fit_vectors(
+    cells: CellSums,
+    topic_weight: Float[Tensor, "topic"] | Bool[Tensor, "topic"],
+    basis: Float[Tensor, "component d_model"],
+) -> FittedVectors:
+    """Make one layer's denoised vectors of any choice of topics (steps 1, 2 and 4).
+
+    Parameters
+    ----------
+    cells
+        Sums of the stories; the arithmetic keeps their dtype, so subtract the mean row first where
+        that is float32.
+    topic_weight
+        How often each topic is counted: 0 or 1 of a training set, the draws of a bootstrap.
+    basis
+        Orthonormal neutral components.
+    """
+    weight = topic_weight.to(cells.sums.dtype)
+    counts = einsum(cells.counts, weight, "topic emotion, topic -> emotion")
+    sums = einsum(cells.sums, weight, "topic emotion d, topic -> emotion d")
+    present = counts > 0
+    means = sums / rearrange(counts.clamp(min=1), "emotion -> emotion 1")
+    center = means[present].mean(dim=0)
+    vectors = (means - center) * rearrange(present, "emotion -> emotion 1")
+    return FittedVectors(project_out(vectors, basis, orthonormal=True), center, present)
 
 
 def outlier_dimensions(
@@ -345,24 +465,6 @@ def outlier_dimensions(
     return OutlierDimensions(
         share=reduce(top.values, "layer top -> layer", "sum") / total, dimensions=top.indices
     )
-
-
-def _layer_components(
-    samples: Float[Tensor, "sample d_model"], layer: int, variance_threshold: float
-) -> tuple[Float[Tensor, "component d_model"], Float[Tensor, "component"]]:
-    # Compared with the first sample and not with the mean, whose rounding would hide equality.
-    if bool((samples == samples[0]).all()):
-        raise DataError(
-            f"Expected neutral samples that differ, got identical ones at layer index {layer}. "
-            "Check the neutral corpus and what was captured there."
-        )
-    # scikit-learn makes the entry of largest magnitude of each component positive.
-    pca = PCA(svd_solver="full").fit(samples.double().numpy(force=True))
-    ratio = torch.from_numpy(pca.explained_variance_ratio_)
-    enough = ratio.cumsum(0) >= variance_threshold - _RATIO_ROUNDING
-    count = 0 if variance_threshold == 0 else len(ratio) - int(enough.sum()) + 1
-    # Copies, so that the few rows kept do not hold the whole decomposition in memory.
-    return torch.from_numpy(pca.components_)[:count].clone(), ratio[:count].clone()
 
 
 def _require_finite(

@@ -6,28 +6,145 @@
 3. Two expectations for each message: an emotion, and whether its score should rise or fall with the
    number. Where the run lacks an emotion, the nearest one that it has stands in, and both are
    named.
-4. `dose_response` judges them beside the neutral sentences and beside scrambled numbers.
+4. `trends` judges them beside the neutral sentences and beside scrambled numbers.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.experiments.legacy import Experiment, Measured
-from probes.experiments.messages.reading import N_PERMUTATIONS, cosines, place, read_messages
-from probes.experiments.messages.trends import judge
+from probes.analysis.findings import SIGNIFICANT, Finding, RunNumber
+from probes.analysis.statistics import binomial_interval
+from probes.experiments import Experiment, NotMeasured, Result
+from probes.experiments.messages.reading import (
+    N_PERMUTATIONS,
+    cosines,
+    read_messages,
+    where_read,
+)
+from probes.experiments.messages.trends import Trends, judge
 from probes.figures import Figure
 from probes.figures.description import Heatmap
-from probes.figures.reading import need, numbers
 from probes.runs.materials import Materials
 from probes.stimuli import IntensityTemplate, intensity_templates
 
+_PAPER_N = 12
+"""Expectations that the paper tested."""
 
-def measure(materials: Materials) -> Measured:
+
+@dataclass(frozen=True)
+class JudgedExpectation:
+    """A message, an emotion, and whether its score should rise (1) or fall (-1)."""
+
+    template: str
+    emotion: str
+    sign: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intensity(Trends, Result):
+    """Trends with the number in a message, beside those of the number alone.
+
+    Attributes
+    ----------
+    read
+        Where the stream was read, in words.
+    n_asked, n
+        Expectations of the messages, and those that the run has an emotion for.
+    stand_ins, n_stand_ins
+        ``this for that``: an emotion that stands in for one that the run lacks, and in how many
+        expectations one does.
+    numbers
+        Of each message.
+    scores, control_scores
+        Cosines [expectation][number] of the messages and of the neutral sentences.
+    """
+
+    model: str
+    layer: int
+    read: str
+    n_asked: int
+    n: int
+    expectations: list[JudgedExpectation]
+    stand_ins: list[str]
+    n_stand_ins: int
+    numbers: Mapping[str, list[float]]
+    scores: list[list[float]]
+    control_scores: list[list[float]]
+
+    def findings(self) -> list[Finding]:
+        """Say whether scores follow the number, more than they follow the number alone."""
+        gained = self.gain_interval[0] > 0
+        followed = self.p < SIGNIFICANT
+        in_part = "shown in part" if followed else "not shown"
+        return [
+            Finding(
+                "intensity: trend with the number",
+                self.estimate,
+                "shown" if followed and gained else in_part,
+                spec="+.2f",
+                unit="signed Spearman",
+                n=f"{self.n} expectations",
+                control=self.control_alone,
+                p=self.p,
+                n_null=N_PERMUTATIONS,
+                note=f"{self.n_expected} of {self.n} of the expected sign (scrambled numbers "
+                f"{self.scrambled_count:.1f}, numbers alone {self.n_control_expected})",
+                rule="How far scores move with the number that makes a message graver. Called "
+                "shown when p < .05 against scrambled numbers and the interval of the gain over "
+                "the numbers alone lies above zero; in part when p alone says so, since the trends "
+                "may then be those of the numbers.",
+            )
+        ]
+
+    def paragraph(self) -> str:
+        """Tell what was put into the messages, and what the messages add to it."""
+        n_numbers = len(next(iter(self.numbers.values())))
+        gain = self.control_alone.excess
+        return (
+            f"In six messages one number decides how grave things are; each was read with "
+            f"{n_numbers} numbers, {self.read}, at layer {self.layer}. {self.n_expected} of "
+            f"{self.n} emotions' scores move with the number in the expected direction, where "
+            f"scrambled numbers give {self.scrambled_count:.1f}. The mean signed rank correlation "
+            f"is {self.estimate:+.2f}; over the same numbers in neutral sentences the messages "
+            f"gain {gain:+.2f} (95% intervals over templates)."
+        )
+
+    def limits(self) -> list[str]:
+        """Say what could not be tested, and what stood in."""
+        limits = []
+        if self.n < self.n_asked:
+            limits.append(
+                f"Intensity: {self.n} of {self.n_asked} expectations could be tested with this "
+                "run's emotions."
+            )
+        if self.stand_ins:
+            limits.append(
+                f"Intensity: in {self.n_stand_ins} of {self.n} expectations another emotion "
+                f"stands in for one that this run lacks: {', '.join(self.stand_ins)}."
+            )
+        return limits
+
+    def figures(self) -> dict[str, Figure]:
+        """Describe every expectation beside its control."""
+        return {"intensity": _heatmap(self)}
+
+    def paper_numbers(self) -> dict[str, RunNumber | str]:
+        """Return how many of twelve expectations are met, scaled where fewer were tested."""
+        note = "our own templates"
+        if self.n_stand_ins:
+            note += f"; in {self.n_stand_ins} a near emotion stands in"
+        if self.n != _PAPER_N:
+            note += f"; {self.n_expected} of {self.n} testable expectations, scaled to {_PAPER_N}"
+        low, high = (end * _PAPER_N for end in binomial_interval(self.n_expected, self.n))
+        value = self.n_expected * _PAPER_N / self.n
+        return {"intensity.expected_signs": RunNumber(value, (low, high), self.n, note)}
+
+
+def measure(materials: Materials) -> Intensity | NotMeasured:
     """Read all messages and neutral sentences, and judge the expectations."""
     templates = intensity_templates()
     asked = [
@@ -37,50 +154,43 @@ def measure(materials: Materials) -> Measured:
         for emotion in [_first(expectation.emotions, materials.emotions)]
         if emotion is not None
     ]
-    n_asked = sum(len(template.expects) for template in templates)
     if not asked:
-        sentence = "Intensity: this run has none of the emotions that the messages expect."
-        return Measured({"expectations": None}, [], sentence, [sentence])
-    expected = [(row, sign, emotion) for row, sign, emotion, _ in asked]
-    stand_ins = {f"{emotion} for {first}" for _, _, emotion, first in asked if emotion != first}
+        return NotMeasured(
+            "Intensity", "this run has none of the emotions that its messages expect"
+        )
     model, layer = materials.subject(), materials.layer
     scores = _scores(materials, templates)
-    emotions = [materials.emotions.index(emotion) for _, _, emotion in expected]
-    owners = [row for row, _, _ in expected]
-    found = judge(
-        scores[0, owners, :, emotions],
-        scores[1, owners, :, emotions],
-        [sign for _, sign, _ in expected],
+    emotions = [materials.emotions.index(emotion) for _, _, emotion, _ in asked]
+    owners = [row for row, *_ in asked]
+    in_messages, alone = scores[0, owners, :, emotions], scores[1, owners, :, emotions]
+    trends = judge(
+        in_messages,
+        alone,
+        [sign for _, sign, _, _ in asked],
         owners,
         n_permutations=N_PERMUTATIONS,
+        n_bootstrap=materials.config.validation.n_bootstrap,
         seed=materials.seed,
     )
-    values = {
-        "model": model.name,
-        "layer": layer,
-        "read": place(model),
-        "n_asked": n_asked,
-        "n": len(expected),
-        "expectations": [
-            {"template": templates[row].name, "emotion": emotion, "sign": sign}
-            for row, sign, emotion in expected
+    return Intensity(
+        **vars(trends),
+        model=model.name,
+        layer=layer,
+        read=where_read(model),
+        n_asked=sum(len(template.expects) for template in templates),
+        n=len(asked),
+        expectations=[
+            JudgedExpectation(templates[row].name, emotion, sign) for row, sign, emotion, _ in asked
         ],
-        "stand_ins": sorted(stand_ins),
-        "n_stand_ins": sum(emotion != first for _, _, emotion, first in asked),
-        "numbers": {template.name: list(template.numbers) for template in templates},
-        "scores": scores[0, owners, :, emotions].tolist(),
-        "control_scores": scores[1, owners, :, emotions].tolist(),
-        **asdict(found),
-    }
-    return Measured(values, _rows(values), _paragraph(values), _limits(values))
+        stand_ins=sorted({f"{it} for {first}" for _, _, it, first in asked if it != first}),
+        n_stand_ins=sum(emotion != first for _, _, emotion, first in asked),
+        numbers={template.name: list(template.numbers) for template in templates},
+        scores=in_messages.tolist(),
+        control_scores=alone.tolist(),
+    )
 
 
-def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe every expectation beside its control."""
-    return {} if values["expectations"] is None else {"intensity": intensity_heatmap(values)}
-
-
-EXPERIMENT = Experiment(measure, figures)
+EXPERIMENT = Experiment(Intensity, measure)
 
 
 def _first(wanted: tuple[str, ...], emotions: list[str]) -> str | None:
@@ -106,87 +216,23 @@ def _scores(
     return torch.unflatten(cosine, 0, (2, len(templates), -1))
 
 
-def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    low, high = values["gain_interval"]
-    return [
-        (
-            "intensity: trends of the expected sign",
-            f"{values['n_expected']} of {values['n']} (scrambled numbers "
-            f"{values['scrambled_count']:.1f}, p={values['p_count']:.4f}; numbers alone "
-            f"{values['n_control_expected']})",
-        ),
-        (
-            "intensity: mean signed Spearman",
-            f"{values['mean']:+.2f} [{values['mean_interval'][0]:+.2f}, "
-            f"{values['mean_interval'][1]:+.2f}], p={values['p']:.4f} against scrambled numbers; "
-            f"numbers alone {values['control_mean']:+.2f}, gain {values['gain']:+.2f} "
-            f"[{low:+.2f}, {high:+.2f}]",
-        ),
-    ]
-
-
-def _paragraph(values: Mapping[str, Any]) -> str:
-    low, high = values["gain_interval"]
-    n_numbers = len(next(iter(values["numbers"].values())))
-    return (
-        f"In six messages one number decides how grave things are; each was read with {n_numbers} "
-        f"numbers, {values['read']}, at layer {values['layer']}. {values['n_expected']} of "
-        f"{values['n']} emotions' scores move with the number in the expected direction; "
-        f"scrambling the numbers gives {values['scrambled_count']:.1f} "
-        f"(p={values['p_count']:.4f}). The mean signed rank correlation is "
-        f"{values['mean']:+.2f}, that of the same numbers in neutral sentences "
-        f"{values['control_mean']:+.2f}: what the message adds to the mere number is "
-        f"{values['gain']:+.2f} (95% interval over templates [{low:+.2f}, {high:+.2f}])."
-    )
-
-
-def _limits(values: Mapping[str, Any]) -> list[str]:
-    limits = []
-    if values["n"] < values["n_asked"]:
-        limits.append(
-            f"Intensity: {values['n']} of {values['n_asked']} expectations could be tested with "
-            "this run's emotions."
-        )
-    if values["stand_ins"]:
-        limits.append(
-            f"Intensity: in {values['n_stand_ins']} of {values['n']} expectations another emotion "
-            f"stands in for one that this run lacks: {', '.join(values['stand_ins'])}."
-        )
-    if values["gain_interval"][0] <= 0:
-        limits.append(
-            "Intensity: the interval of the gain over the same numbers in neutral sentences "
-            "includes zero, so the trends may be those of the numbers alone."
-        )
-    return limits
-
-
-def intensity_heatmap(intensity: Mapping[str, Any]) -> Heatmap:
-    """Describe the signed rank correlation of every expectation and of its control.
-
-    Raises
-    ------
-    DataError
-        A part is missing or a correlation is not finite.
-    """
-    expectations = need(intensity, "expectations", "intensity")
-    trend = numbers(need(intensity, "trend", "intensity"), "intensity.trend")
-    control = numbers(need(intensity, "control", "intensity"), "intensity.control")
+def _heatmap(result: Intensity) -> Heatmap:
+    """Describe the signed rank correlation of every expectation and of its control."""
+    n = result.n
     return Heatmap(
         title="Scores that should follow a number",
-        subtitle=f"{intensity['model']}, layer {intensity['layer']}, {len(trend)} of "
-        f"{intensity['n_asked']} expectations",
+        subtitle=f"{result.model}, layer {result.layer}, {n} of {result.n_asked} expectations",
         caption="Row: a message, an emotion and the direction its score should take as the number "
         "rises. Left: the message. Right: the same numbers in a neutral sentence. Red is as "
-        f"expected: {intensity['n_expected']} of {len(trend)} messages, "
-        f"{intensity['n_control_expected']} of {len(trend)} neutral sentences, "
-        f"{intensity['scrambled_count']:.1f} when numbers are scrambled "
-        f"(p={intensity['p_count']:.4f}).",
+        f"expected: {result.n_expected} of {n} messages, {result.n_control_expected} of {n} "
+        f"neutral sentences, {result.scrambled_count:.1f} when numbers are scrambled "
+        f"(p={result.p_count:.4f}).",
         rows=tuple(
-            f"{row['template']}: {row['emotion']} {'rises' if row['sign'] > 0 else 'falls'}"
-            for row in expectations
+            f"{row.template}: {row.emotion} {'rises' if row.sign > 0 else 'falls'}"
+            for row in result.expectations
         ),
         columns=("message", "numbers alone"),
-        values=tuple(zip(trend, control, strict=True)),
+        values=tuple(zip(result.trend, result.control, strict=True)),
         value_label="Spearman x expected sign",
         x_label="text",
         y_label="expectation",

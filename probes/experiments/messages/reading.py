@@ -30,11 +30,11 @@ def read_messages(
 ) -> Float[Tensor, "message d_model"]:
     """Residual stream at the last token of each message, as the model is given it."""
     prompts = [model.encode_prompt(message) for message in messages]
-    found = at_end(model, prompts, [layer], progress=progress)
-    return rearrange(found, "message 1 d_model -> message d_model")
+    residual = at_end(model, prompts, [layer], progress=progress)
+    return rearrange(residual, "message 1 d_model -> message d_model")
 
 
-def place(model: LanguageModel) -> str:
+def where_read(model: LanguageModel) -> str:
     """Say where `read_messages` reads."""
     if model.is_chat:
         return "at the last token before the reply"

@@ -15,8 +15,7 @@ Contract: pure; a battery holds one message for each of its emotions.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from einops import rearrange, reduce
@@ -24,8 +23,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
+from probes.analysis.findings import Estimate
 from probes.analysis.statistics import permutation_p_value
-from probes.experiments.steering.nulls import mean_interval
+from probes.experiments.steering.nulls import Resampling, mean_interval
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,10 @@ class Battery:
     p: float
     p_within: float | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
+    @property
+    def estimate(self) -> Estimate:
+        """The contrast with its interval."""
+        return Estimate(self.contrast, *self.contrast_interval)
 
 
 def judge(
@@ -79,6 +80,7 @@ def judge(
     sides: Sequence[int],
     *,
     n_permutations: int,
+    n_bootstrap: int,
     seed: int,
 ) -> Battery:
     """Judge one battery.
@@ -91,6 +93,8 @@ def judge(
         Column of each message's own emotion.
     sides
         Group of each message's own emotion: pleasant, unpleasant, neither.
+    n_permutations, n_bootstrap
+        Behind every p-value and behind every interval.
 
     Raises
     ------
@@ -101,7 +105,7 @@ def judge(
         raise InvalidInput(
             f"a battery: expected two or more messages, each of its own emotion, got {own}."
         )
-    n = len(own)
+    n, resampling = len(own), Resampling(n_bootstrap, seed)
     square = cosine.double()[:, list(own)]
     diagonal = square.diagonal()
     other = (square.sum(dim=1) - diagonal) / (n - 1)
@@ -113,13 +117,13 @@ def judge(
     return Battery(
         n=n,
         own=float(diagonal.mean()),
-        own_interval=mean_interval(diagonal, seed),
+        own_interval=mean_interval(diagonal, resampling),
         other=float(other.mean()),
         contrast=float((diagonal - other).mean()),
-        contrast_interval=mean_interval(_column_free(square), seed),
+        contrast_interval=mean_interval(_column_free(square), resampling),
         ranks=ranks.tolist(),
         mean_rank=float(ranks.double().mean()),
-        mean_rank_interval=mean_interval(ranks.double(), seed),
+        mean_rank_interval=mean_interval(ranks.double(), resampling),
         chance_rank=(cosine.shape[1] + 1) / 2,
         top_1=int((ranks <= 1).sum()),
         top_3=int((ranks <= 3).sum()),

@@ -11,158 +11,26 @@ Messages whose emotion the run has no vector of are left out, and counted.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
-from probes.experiments.legacy import Experiment, Measured
-from probes.experiments.messages.reading import N_PERMUTATIONS, cosines, place, read_messages
-from probes.experiments.messages.scenario_matrix import judge
+from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding, RunNumber
+from probes.experiments import Experiment, NotMeasured, Result
+from probes.experiments.messages.reading import (
+    N_PERMUTATIONS,
+    cosines,
+    read_messages,
+    where_read,
+)
+from probes.experiments.messages.scenario_matrix import Battery, judge
 from probes.experiments.steering.controls import shuffled_vectors
 from probes.figures import Figure
 from probes.figures.description import Heatmap
-from probes.figures.reading import matrix, need
 from probes.runs.materials import Materials
 from probes.stimuli import scenarios
 
 PLEASANT = ("happy", "inspired", "loving", "proud", "calm")
 UNPLEASANT = ("desperate", "angry", "guilty", "sad", "afraid", "nervous")
 BATTERIES = ("first", "held-out")
-
-
-def measure(materials: Materials) -> Measured:
-    """Read both batteries and judge them."""
-    emotions = materials.emotions
-    kept = [scenario for scenario in scenarios() if scenario.emotion in emotions]
-    left_out = sorted({s.emotion for s in scenarios() if s.emotion not in emotions})
-    if len({scenario.emotion for scenario in kept}) < 2:
-        sentence = (
-            f"Implicit scenarios: this run has vectors of fewer than two of their twelve emotions "
-            f"(missing: {', '.join(left_out)}), so nothing was measured."
-        )
-        return Measured({"batteries": None}, [], sentence, [sentence])
-    model, layer = materials.subject(), materials.layer
-    with materials.reporter.task("scenarios", len(kept), "messages") as advance:
-        residual = read_messages(model, [s.text for s in kept], layer, advance)
-    sets = {"own": materials.vectors.at(layer)}
-    if (shuffled := shuffled_vectors(materials)) is not None:
-        sets["shuffled"] = shuffled
-    batteries: dict[str, Any] = {}
-    for name in BATTERIES:
-        rows = [row for row, scenario in enumerate(kept) if scenario.battery == name]
-        own = [emotions.index(kept[row].emotion) for row in rows]
-        sides = [_side(kept[row].emotion) for row in rows]
-        readings = {"uncentered": residual[rows]}
-        readings["centered"] = residual[rows] - residual[rows].mean(dim=0)
-        batteries[name] = {"emotions": [kept[row].emotion for row in rows]}
-        for reading, values in readings.items():
-            matrices = {which: cosines(values, vectors) for which, vectors in sets.items()}
-            options = {
-                "n_permutations": N_PERMUTATIONS,
-                "seed": materials.seed,
-            }
-            judged = {which: judge(m, own, sides, **options) for which, m in matrices.items()}
-            batteries[name][reading] = {
-                "matrix": matrices["own"].tolist(),
-                **judged["own"].to_json(),
-                "shuffled_contrast": judged["shuffled"].contrast if "shuffled" in judged else None,
-            }
-    values = {
-        "model": model.name,
-        "layer": layer,
-        "read": place(model),
-        "emotions": emotions,
-        "left_out": left_out,
-        "batteries": batteries,
-    }
-    return Measured(values, _rows(values), _paragraph(values), _limits(values))
-
-
-def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe the matrix of messages and emotions, centered and as it is."""
-    if values["batteries"] is None:
-        return {}
-    return {
-        "scenarios": scenario_heatmap(values),
-        "scenarios_uncentered": scenario_heatmap(values, "uncentered"),
-    }
-
-
-EXPERIMENT = Experiment(measure, figures)
-
-
-def _side(emotion: str) -> int:
-    return 1 if emotion in PLEASANT else -1 if emotion in UNPLEASANT else 0
-
-
-def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (
-            f"implicit scenarios, {name}",
-            f"own emotion {found['contrast']:+.3f} above the others in centered cosine "
-            f"[{found['contrast_interval'][0]:+.3f}, {found['contrast_interval'][1]:+.3f}], "
-            f"n={found['n']}, {_p(found)}{_shuffled(found)}; uncentered {plain['contrast']:+.3f}, "
-            f"{_p(plain)}; rank {found['mean_rank']:.1f} "
-            f"[{found['mean_rank_interval'][0]:.1f}, {found['mean_rank_interval'][1]:.1f}] of "
-            f"{len(values['emotions'])} (chance {found['chance_rank']:.1f})",
-        )
-        for name in BATTERIES
-        for found in [values["batteries"][name]["centered"]]
-        for plain in [values["batteries"][name]["uncentered"]]
-    ]
-
-
-def _p(found: Mapping[str, Any]) -> str:
-    within = found["p_within"]
-    more = "" if within is None else f" ({within:.4f} within pleasant and unpleasant ones)"
-    return f"p={found['p']:.4f}{more}"
-
-
-def _shuffled(found: Mapping[str, Any]) -> str:
-    contrast = found["shuffled_contrast"]
-    return "" if contrast is None else f", shuffled labels {contrast:+.3f}"
-
-
-def _paragraph(values: Mapping[str, Any]) -> str:
-    held = values["batteries"]["held-out"]
-    found = held["centered"]
-    sentence = (
-        f"{found['n']} held-out messages imply an emotion without naming it. The residual stream "
-        f"was read {values['read']}, at layer {values['layer']}. The cosine with the implied "
-        f"emotion's vector lies {found['contrast']:+.3f} above that with the other "
-        f"{found['n'] - 1} emotions' (95% interval over messages "
-        f"[{found['contrast_interval'][0]:+.3f}, {found['contrast_interval'][1]:+.3f}]; "
-        f"{held['uncentered']['contrast']:+.3f} before the messages' mean is subtracted). Among "
-        f"all {len(values['emotions'])} emotions the implied one has rank {found['mean_rank']:.1f} "
-        f"on average, where guessing gives {found['chance_rank']:.1f}. Dealing the emotions out "
-        f"anew reaches as much with p={found['p']:.4f}"
-    )
-    if found["p_within"] is not None:
-        sentence += (
-            f", and p={found['p_within']:.4f} when pleasant and unpleasant ones are not mixed: the "
-            "second number is what the vectors know beyond that side"
-        )
-    if found["shuffled_contrast"] is not None:
-        sentence += (
-            f". Vectors from stories with shuffled labels reach {found['shuffled_contrast']:+.3f}"
-        )
-    return sentence + "."
-
-
-def _limits(values: Mapping[str, Any]) -> list[str]:
-    limits = []
-    if values["left_out"]:
-        kept = values["batteries"]["first"]["centered"]["n"]
-        limits.append(
-            f"Implicit scenarios: {kept} of 12 messages of each battery were used; this run has no "
-            f"vector of {', '.join(values['left_out'])}."
-        )
-    if values["read"].endswith("(a base model)"):
-        limits.append(
-            "Implicit scenarios: a base model was read at the end of the message, which is not a "
-            "place where it prepares a reply."
-        )
-    return limits
-
-
 _READINGS = {
     "centered": "the mean of its battery is subtracted",
     "uncentered": "nothing is subtracted, so an emotion that all messages are close to has a "
@@ -170,38 +38,194 @@ _READINGS = {
 }
 
 
-def scenario_heatmap(scenarios: Mapping[str, Any], reading: str = "centered") -> Heatmap:
+@dataclass(frozen=True, kw_only=True)
+class JudgedBattery(Battery):
+    """A battery read in one way.
+
+    Attributes
+    ----------
+    matrix
+        Cosines [message][emotion of the run].
+    shuffled_contrast
+        Contrast of vectors from stories with shuffled labels; None where there are none.
+    """
+
+    matrix: list[list[float]]
+    shuffled_contrast: float | None = None
+
+
+@dataclass(frozen=True)
+class BatteryReadings:
+    """The emotions that a battery's messages imply, and both readings."""
+
+    emotions: list[str]
+    uncentered: JudgedBattery
+    centered: JudgedBattery
+
+
+@dataclass(frozen=True)
+class Scenarios(Result):
+    """What the messages point to.
+
+    Attributes
+    ----------
+    read
+        Where the stream was read, in words.
+    emotions
+        All of the run, the columns of the matrices.
+    left_out
+        Implied emotions that the run has no vector of.
+    """
+
+    model: str
+    layer: int
+    read: str
+    emotions: list[str]
+    left_out: list[str]
+    batteries: Mapping[str, BatteryReadings]
+
+    def findings(self) -> list[Finding]:
+        """Say how far the implied emotion stands out, in the held-out messages first."""
+        return [self._finding(name) for name in reversed(BATTERIES)]
+
+    def _finding(self, name: str) -> Finding:
+        battery = self.batteries[name].centered
+        permuted, within = battery.p < SIGNIFICANT, battery.p_within
+        shown = permuted and battery.estimate.above_zero
+        beyond_side = within is None or within < SIGNIFICANT
+        verdict = "shown" if shown and beyond_side else "shown in part" if shown else "not shown"
+        side = "" if within is None else f"p = {within:.2g} within pleasant and unpleasant ones; "
+        shuffled = battery.shuffled_contrast
+        return Finding(
+            f"implicit scenarios, {name}",
+            battery.estimate,
+            verdict if name == "held-out" else "described",
+            spec="+.3f",
+            unit="centered cosine above the other emotions",
+            n=f"{battery.n} messages",
+            control=None if shuffled is None else Control("shuffled labels", Estimate(shuffled)),
+            p=battery.p,
+            n_null=N_PERMUTATIONS,
+            note=f"{side}rank {battery.mean_rank:.1f} of {len(self.emotions)} "
+            f"(chance {battery.chance_rank:.1f})",
+            rule="How much nearer a message lies to the vector of the emotion that it implies "
+            "than to the others'. Called shown when the interval lies above zero and p < .05, "
+            "also when pleasant and unpleasant emotions are not mixed; else in part.",
+        )
+
+    def paragraph(self) -> str:
+        """Tell what was read, and whether it is more than pleasant against unpleasant."""
+        held = self.batteries["held-out"]
+        battery = held.centered
+        text = (
+            f"{battery.n} held-out messages imply an emotion without naming it; each was read "
+            f"{self.read}, at layer {self.layer}. The cosine with the implied emotion's vector "
+            f"lies {battery.estimate:+.3f} above that with the other {battery.n - 1} emotions' "
+            f"({held.uncentered.contrast:+.3f} before the messages' mean is subtracted); with the "
+            f"emotions permuted as much is reached with p = {battery.p:.2g}"
+        )
+        if battery.p_within is not None:
+            text += (
+                f", and with p = {battery.p_within:.2g} when pleasant and unpleasant ones are not "
+                "mixed: what the vectors know beyond that side"
+            )
+        return f"{text}."
+
+    def limits(self) -> list[str]:
+        """Say which messages were not used, and what a base model was read at."""
+        limits = []
+        if self.left_out:
+            limits.append(
+                f"Implicit scenarios: {self.batteries['first'].centered.n} of 12 messages of each "
+                f"battery were used; this run has no vector of {', '.join(self.left_out)}."
+            )
+        if self.read.endswith("(a base model)"):
+            limits.append(
+                "Implicit scenarios: a base model was read at the end of the message, where it "
+                "prepares no reply."
+            )
+        return limits
+
+    def figures(self) -> dict[str, Figure]:
+        """Describe the matrix of messages and emotions, centered and as it is."""
+        return {
+            "scenarios": scenario_heatmap(self),
+            "scenarios_uncentered": scenario_heatmap(self, "uncentered"),
+        }
+
+    def paper_numbers(self) -> dict[str, RunNumber | str]:
+        """Return the mean cosine of a message with the emotion that it implies."""
+        battery = self.batteries["held-out"].uncentered
+        note = "our own held-out messages, uncentered cosine"
+        number = RunNumber(battery.own, battery.own_interval, battery.n, note)
+        return {"scenarios.diagonal": number}
+
+
+def measure(materials: Materials) -> Scenarios | NotMeasured:
+    """Read both batteries and judge them."""
+    emotions = materials.emotions
+    kept = [scenario for scenario in scenarios() if scenario.emotion in emotions]
+    left_out = sorted({s.emotion for s in scenarios() if s.emotion not in emotions})
+    if len({scenario.emotion for scenario in kept}) < 2:
+        why = f"needs two of its twelve emotions, this run lacks {', '.join(left_out)}"
+        return NotMeasured("Implicit scenarios", why)
+    model, layer = materials.subject(), materials.layer
+    with materials.reporter.task("scenarios", len(kept), "messages") as advance:
+        residual = read_messages(model, [s.text for s in kept], layer, advance)
+    vectors, shuffled = materials.vectors.at(layer), shuffled_vectors(materials)
+    options = {
+        "n_permutations": N_PERMUTATIONS,
+        "n_bootstrap": materials.config.validation.n_bootstrap,
+        "seed": materials.seed,
+    }
+    batteries = {}
+    for name in BATTERIES:
+        rows = [row for row, scenario in enumerate(kept) if scenario.battery == name]
+        implied = [kept[row].emotion for row in rows]
+        of = [emotions.index(emotion) for emotion in implied], [*map(_side, implied)]
+        readings = []
+        for level in (0.0, residual[rows].mean(dim=0)):
+            matrix, null = (cosines(residual[rows] - level, each) for each in (vectors, shuffled))
+            judged = {
+                **vars(judge(matrix, *of, **options)),
+                "shuffled_contrast": judge(null, *of, **options).contrast,
+            }
+            readings.append(JudgedBattery(matrix=matrix.tolist(), **judged))
+        batteries[name] = BatteryReadings(implied, *readings)
+    return Scenarios(model.name, layer, where_read(model), emotions, left_out, batteries)
+
+
+EXPERIMENT = Experiment(Scenarios, measure)
+
+
+def _side(emotion: str) -> int:
+    return 1 if emotion in PLEASANT else -1 if emotion in UNPLEASANT else 0
+
+
+def scenario_heatmap(result: Scenarios, reading: str = "centered") -> Heatmap:
     """Describe the cosines of both batteries with the emotions that they imply.
 
     Parameters
     ----------
     reading
         ``centered`` or ``uncentered``.
-
-    Raises
-    ------
-    DataError
-        A part is missing or a cosine is not finite.
     """
-    batteries = need(scenarios, "batteries", "scenarios")
-    everything = need(scenarios, "emotions", "scenarios")
     rows, values, ends, parts = [], [], [], []
-    columns = tuple(next(iter(batteries.values()))["emotions"])
-    places = [everything.index(emotion) for emotion in columns]
-    for name, battery in batteries.items():
-        found = need(battery, reading, f"scenarios.{name}")
-        cosine = matrix(need(found, "matrix", f"scenarios.{name}"), f"scenarios.{name}.matrix")
-        rows += [f"{emotion} ({name})" for emotion in battery["emotions"]]
-        values += [tuple(row[place] for place in places) for row in cosine]
+    columns = tuple(result.batteries["first"].emotions)
+    order = [result.emotions.index(emotion) for emotion in columns]
+    for name, battery in result.batteries.items():
+        judged: JudgedBattery = getattr(battery, reading)
+        rows += [f"{emotion} ({name})" for emotion in battery.emotions]
+        values += [tuple(row[column] for column in order) for row in judged.matrix]
         ends.append(len(rows))
-        parts.append(f"{name}: {found['contrast']:+.3f}, p={found['p']:.4f}")
+        parts.append(f"{name}: {judged.contrast:+.3f}, p={judged.p:.4f}")
     largest = max(abs(value) for row in values for value in row)
     return Heatmap(
         title="Messages that imply an emotion without naming it"
         + ("" if reading == "centered" else f", {reading}"),
-        subtitle=f"{scenarios['model']}, layer {scenarios['layer']}, {len(columns)} of 12 emotions "
+        subtitle=f"{result.model}, layer {result.layer}, {len(columns)} of 12 emotions "
         "have a vector in this run",
-        caption=f"Row: a message, read {scenarios['read']}; {_READINGS[reading]}. "
+        caption=f"Row: a message, read {result.read}; {_READINGS[reading]}. "
         "Column: an emotion's vector. If the vectors follow what a message implies, the diagonal "
         "of each battery stands out. Own emotion above the others: " + "; ".join(parts) + ".",
         rows=tuple(rows),

@@ -23,10 +23,9 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from hooks.errors import InvalidInput
+from probes.analysis.findings import Control, Estimate
 from probes.analysis.intervals import mean_by_topics
 from probes.analysis.statistics import permutation_p_value
-
-N_BOOTSTRAP = 2000
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,17 @@ class Trends:
     p_count: float
     scrambled_count: float
 
+    @property
+    def estimate(self) -> Estimate:
+        """The mean trend with its interval."""
+        return Estimate(self.mean, *self.mean_interval)
+
+    @property
+    def control_alone(self) -> Control:
+        """The number-only control."""
+        gain = Estimate(self.gain, *self.gain_interval)
+        return Control("the numbers alone", Estimate(self.control_mean), gain)
+
 
 def spearman(scores: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch"]:
     """Rank correlation of scores with their own order; 0 where they do not vary."""
@@ -79,6 +89,7 @@ def judge(
     templates: Sequence[int],
     *,
     n_permutations: int,
+    n_bootstrap: int,
     seed: int,
 ) -> Trends:
     """Judge all expectations together.
@@ -93,6 +104,8 @@ def judge(
         Expected sign of each.
     templates
         Template of each.
+    n_permutations, n_bootstrap
+        Behind every p-value and behind every interval.
 
     Raises
     ------
@@ -109,16 +122,23 @@ def judge(
     means = reduce(null, "permutation expectation -> permutation", "mean")
     counts = reduce((null > 0).double(), "permutation expectation -> permutation", "sum")
     expected = int((trend > 0).sum())
+    names = sorted(set(templates))
+    owner = torch.tensor([names.index(template) for template in templates])
+
+    def interval(values: Float[Tensor, "expectation"]) -> tuple[float, float]:
+        # Whole templates are drawn, as an accuracy draws topics.
+        return mean_by_topics(values, owner, n_bootstrap, seed).ends
+
     return Trends(
         trend=trend.tolist(),
         control=alone.tolist(),
         n_expected=expected,
         n_control_expected=int((alone > 0).sum()),
         mean=float(trend.mean()),
-        mean_interval=_interval(trend, templates, seed),
+        mean_interval=interval(trend),
         control_mean=float(alone.mean()),
         gain=float((trend - alone).mean()),
-        gain_interval=_interval(trend - alone, templates, seed),
+        gain_interval=interval(trend - alone),
         p=permutation_p_value(float(trend.mean()), means, "greater"),
         p_count=permutation_p_value(float(expected), counts, "greater"),
         scrambled_count=float(counts.mean()),
@@ -144,20 +164,10 @@ def _scrambled(
     """Rank correlations after dealing each template's messages out to other numbers."""
     ranks = torch.from_numpy(np.asarray(rankdata(scores.double().numpy(force=True), axis=-1)))
     generator = torch.Generator().manual_seed(seed)
-    found = torch.empty(n_permutations, len(scores), dtype=torch.float64)
+    scrambled = torch.empty(n_permutations, len(scores), dtype=torch.float64)
     for template in sorted(set(templates)):
         rows = [row for row, other in enumerate(templates) if other == template]
         keys = torch.rand(n_permutations, scores.shape[1], generator=generator)
         dealt = ranks[rows][:, keys.argsort(dim=1)]
-        found[:, rows] = rearrange(_with_order(dealt), "e permutation -> permutation e")
-    return found
-
-
-def _interval(
-    values: Float[Tensor, "expectation"], templates: Sequence[int], seed: int
-) -> tuple[float, float]:
-    """95% bootstrap interval of the mean, drawing whole templates as `accuracy` draws topics."""
-    names = sorted(set(templates))
-    owner = torch.tensor([names.index(template) for template in templates])
-    found = mean_by_topics(values, owner, N_BOOTSTRAP, seed)
-    return found.low, found.high
+        scrambled[:, rows] = rearrange(_with_order(dealt), "e permutation -> permutation e")
+    return scrambled

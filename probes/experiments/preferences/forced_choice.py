@@ -70,13 +70,13 @@ def letters(model: LanguageModel) -> tuple[int, int]:
 def _answers(model: LanguageModel) -> tuple[list[int], list[int], list[int]]:
     """Tokens that both answers begin with (a space, in some vocabularies), and what follows."""
     if model.is_chat:
-        found = [model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in "AB"]
+        answers = [model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in "AB"]
     else:
         n_before = len(model.encode(PLAIN_END))
-        found = [model.encode(f"{PLAIN_END} {text}")[n_before:] for text in "AB"]
-    pairs = enumerate(zip(*found, strict=False))
-    shared = next((i for i, (a, b) in pairs if a != b), min(map(len, found)))
-    return found[0][:shared], found[0][shared:], found[1][shared:]
+        answers = [model.encode(f"{PLAIN_END} {text}")[n_before:] for text in "AB"]
+    pairs = enumerate(zip(*answers, strict=False))
+    shared = next((i for i, (a, b) in pairs if a != b), min(map(len, answers)))
+    return answers[0][:shared], answers[0][shared:], answers[1][shared:]
 
 
 def span(model: LanguageModel, changed: Sequence[int], reference: Sequence[int]) -> tuple[int, int]:
@@ -98,11 +98,11 @@ def preferences(
     """Log-odds for the first of each pair: when it stands as A, and when it stands as B."""
     ordered = [*pairs, *((second, first) for first, second in pairs)]
     # Questions with the same activity A share their beginning, which is then read once.
-    order = sorted(range(len(ordered)), key=lambda place: ordered[place])
-    prompts = [prompt(model, *(activities[i] for i in ordered[place])) for place in order]
-    found = next_token_logits(model, prompts, letters(model), progress=progress)
+    order = sorted(range(len(ordered)), key=lambda number: ordered[number])
+    prompts = [prompt(model, *(activities[i] for i in ordered[number])) for number in order]
+    logits = next_token_logits(model, prompts, letters(model), progress=progress)
     difference = torch.empty(len(ordered))
-    difference[order] = found[:, 0] - found[:, 1]
+    difference[order] = logits[:, 0] - logits[:, 1]
     as_a, as_b = rearrange(difference, "(order pair) -> order pair", order=2)
     return torch.stack([as_a, -as_b])
 
@@ -136,7 +136,7 @@ def steered_changes(
         logits = model.unembed(residual)[:, answers].float().cpu()
         return logits[:, 0] - logits[:, 1]
 
-    for place, (tokens, (start, stop)) in enumerate(questions):
+    for number, (tokens, (start, stop)) in enumerate(questions):
         plain = read([tokens])
         for rows in torch.arange(len(directions)).split(max(1, _BATCH_TOKENS // len(tokens))):
             n = len(rows)
@@ -148,7 +148,7 @@ def steered_changes(
                 residual_norm=how.residual_norm,
                 positions=Spans((start,) * n, (stop,) * n),
             ):
-                changes[rows, place] = read([tokens] * n) - plain
+                changes[rows, number] = read([tokens] * n) - plain
             progress(n)
     sign = torch.tensor([1.0, -1.0]).repeat(len(pairs))
     return reduce(changes * sign, "direction (pair order) -> direction pair", "mean", order=2)
@@ -158,16 +158,16 @@ def activity_residuals(
     model: LanguageModel, activities: Sequence[str], layer: int
 ) -> tuple[Float[Tensor, "activity d_model"], list[int]]:
     """Mean residual over each activity's tokens where it stands as A; and its number of tokens."""
-    found, counts = [], []
+    means, counts = [], []
     for activity in activities:
         tokens = prompt(model, activity, _PLACEHOLDER)
         start, stop = span(model, tokens, prompt(model, _PLACEHOLDER, _PLACEHOLDER))
         content = content_places(tokens, model.special_ids)
         places = content[start:stop]
         read = _residuals(model, tokens, layer)
-        found.append(read[places].mean(dim=0))
+        means.append(read[places].mean(dim=0))
         counts.append(len(places))
-    return torch.stack(found), counts
+    return torch.stack(means), counts
 
 
 @torch.no_grad()

@@ -31,7 +31,6 @@ from probes.analysis.statistics import (
 )
 from probes.experiments.preferences.bradley_terry import ELO
 
-N_BOOTSTRAP = 2000
 MIN_DIRECTIONS = 4
 """Fewer emotions have no interval for a correlation over them."""
 
@@ -66,10 +65,11 @@ def links(
     change: Float[Tensor, "direction pair"],
     *,
     n_permutations: int,
+    n_bootstrap: int,
     seed: int,
 ) -> list[Link]:
     """Link every direction with Elo and with the change of choices."""
-    found = [pearson(row.double(), elo.double()) for row in probe]
+    correlations = [pearson(row.double(), elo.double()) for row in probe]
     generator = torch.Generator().manual_seed(seed)
     keys = torch.rand(n_permutations, len(elo), generator=generator)
     null = einsum(
@@ -78,7 +78,7 @@ def links(
         "permutation activity, direction activity -> permutation direction",
     )
     strongest = reduce(null.abs(), "permutation direction -> permutation", "max")
-    draws = bootstrap_indices(change.shape[1], N_BOOTSTRAP, seed)
+    draws = bootstrap_indices(change.shape[1], n_bootstrap, seed)
     pushes = change.double() * ELO
     means = reduce(pushes[:, draws], "direction resample pair -> resample direction", "mean")
     low, high = percentile_interval(means)
@@ -88,23 +88,23 @@ def links(
             low=one.low,
             high=one.high,
             p_corrected=permutation_p_value(abs(one.r), strongest, "greater"),
-            push=float(pushes[place].mean()),
-            push_low=float(low[place]),
-            push_high=float(high[place]),
+            push=float(push.mean()),
+            push_low=float(push_low),
+            push_high=float(push_high),
         )
-        for place, one in enumerate(found)
+        for one, push, push_low, push_high in zip(correlations, pushes, low, high, strict=True)
     ]
 
 
-def coupling(found: list[Link], *, n_permutations: int, seed: int) -> Coupling | None:
+def coupling(of: list[Link], *, n_permutations: int, seed: int) -> Coupling | None:
     """Correlate reading with pushing; None with too few directions."""
-    if len(found) < MIN_DIRECTIONS:
+    if len(of) < MIN_DIRECTIONS:
         return None
-    read = torch.tensor([link.r for link in found], dtype=torch.float64)
-    pushed = torch.tensor([link.push for link in found], dtype=torch.float64)
+    read = torch.tensor([link.r for link in of], dtype=torch.float64)
+    pushed = torch.tensor([link.push for link in of], dtype=torch.float64)
     observed = pearson(read, pushed)
     generator = torch.Generator().manual_seed(seed)
-    keys = torch.rand(n_permutations, len(found), generator=generator)
+    keys = torch.rand(n_permutations, len(of), generator=generator)
     null = einsum(
         _standard(pushed)[keys.argsort(dim=1)], _standard(read), "permutation d, d -> permutation"
     )

@@ -1,26 +1,25 @@
 """Preferences: do vectors follow what a model would rather do, and do they move it.
 
 1. 64 activities, pairs of them in both orders (all 2,016, or as many as
-   ``validation.preference_pairs``): `choices` asks, `bradley_terry` turns answers into Elo.
+   ``validation.preference_pairs``): `forced_choice` asks, `bradley_terry` turns answers into Elo.
 2. Cosine of the activity's tokens with every emotion's vector, beside Elo.
 3. Each vector is added to one activity's tokens in ``validation.preference_steered_pairs`` pairs.
-4. `preference_links` couples the two; shuffled-label vectors go the same way as a control, and the
+4. `links` couples the two; shuffled-label vectors go the same way as a control, and the
    number of an activity's tokens is correlated with Elo like a vector is.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis.agreement import rating_table
-from probes.analysis.statistics import pearson, permutation_p_value
-from probes.experiments.legacy import Experiment, Measured
+from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding, RunNumber
+from probes.analysis.statistics import Correlation, pearson
+from probes.experiments import Experiment, Result
 from probes.experiments.messages.reading import N_PERMUTATIONS, cosines
-from probes.experiments.preferences import wording as words
 from probes.experiments.preferences.bradley_terry import balanced_pairs, fit
 from probes.experiments.preferences.figures import activity_elo, preference_coupling
 from probes.experiments.preferences.forced_choice import (
@@ -29,14 +28,237 @@ from probes.experiments.preferences.forced_choice import (
     preferences,
     steered_changes,
 )
-from probes.experiments.preferences.links import coupling, links
+from probes.experiments.preferences.links import MIN_DIRECTIONS, Coupling, Link, coupling, links
+from probes.experiments.preferences.orders import OrderAgreement, compare_orders
 from probes.experiments.steering.controls import shuffled_vectors
+from probes.experiments.steering.doses import compare_with_paper, judged_dose
 from probes.figures import Figure
 from probes.runs.materials import Materials
 from probes.stimuli import activities
 
+_PAPER_EMOTIONS = ("blissful", "hostile")
 
-def measure(materials: Materials) -> Measured:
+
+@dataclass(frozen=True)
+class RatedActivity:
+    """An activity with its Elo points, their 95% interval, and its number of tokens."""
+
+    category: str
+    text: str
+    elo: float
+    low: float
+    high: float
+    n_tokens: int
+
+
+@dataclass(frozen=True)
+class Preferences(Result):
+    """What the model would rather do, and how vectors go with it.
+
+    Attributes
+    ----------
+    chat
+        Whether the model was asked through a chat template.
+    n_directions
+        Directions that vary like the emotions' vectors and are independent (participation ratio).
+    emotions
+        Each vector's link with Elo.
+    coupling, coupling_shuffled
+        Reading beside pushing over emotions, and over vectors from shuffled labels; None with too
+        few of them.
+    length_r
+        Number of an activity's tokens beside its Elo; None where it does not vary.
+    valence
+        Human valence beside the vectors' r with Elo; None with too few rated emotions.
+    """
+
+    model: str
+    layer: int
+    chat: bool
+    dose: float
+    n_activities: int
+    n_pairs: int
+    n_pairs_all: int
+    n_steered_pairs: int
+    activities: list[RatedActivity]
+    orders: OrderAgreement
+    n_directions: float
+    emotions: Mapping[str, Link]
+    coupling: Coupling | None
+    coupling_shuffled: Coupling | None
+    length_r: Correlation | None
+    valence: Correlation | None
+
+    def findings(self) -> list[Finding]:
+        """Say whether there are preferences, and whether vectors follow and move them."""
+        return [self._orders(), *self._coupling(), self._strongest_link()]
+
+    def _orders(self) -> Finding:
+        orders = self.orders
+        note = (
+            f"same choice for {orders.same_choice:.0%} (by chance, with its lean to a letter: "
+            f"{orders.same_choice_by_chance:.0%})"
+        )
+        if not orders.beyond_chance:
+            note += ", so the model has no preferences that vectors could follow"
+        return Finding(
+            "preferences: both orders of a pair agree",
+            None if orders.r is None else Estimate(orders.r, orders.low, orders.high),
+            "shown" if orders.beyond_chance else "not shown",
+            spec="+.2f",
+            unit="r",
+            n=f"{self.n_pairs} of {self.n_pairs_all} pairs",
+            note=note,
+            rule="Whether answers to both orders of a pair go together. Called shown when the "
+            "interval of r lies above zero.",
+        )
+
+    def _coupling(self) -> list[Finding]:
+        if self.coupling is None:
+            return []
+        joined, control = self.coupling, None
+        exceeds = True
+        if self.coupling_shuffled is not None:
+            control = Control("shuffled labels", _estimate(self.coupling_shuffled))
+            exceeds = joined.low > self.coupling_shuffled.r
+        coupled = joined.p < SIGNIFICANT and joined.low > 0 and exceeds
+        return [
+            Finding(
+                "preferences: reading beside steering",
+                _estimate(joined),
+                "shown" if self.orders.beyond_chance and coupled else "not shown",
+                spec="+.2f",
+                unit="r",
+                n=f"{joined.n} emotions, {self.n_steered_pairs} steered pairs at dose "
+                f"{self.dose:g}",
+                control=control,
+                p=joined.p,
+                n_null=N_PERMUTATIONS,
+                rule="Whether vectors that lie where the model likes activities also make it like "
+                "the activity that they are added to. Called shown when both orders agree, p < "
+                ".05, and the interval lies above zero and above the r of shuffled labels.",
+            )
+        ]
+
+    def _strongest_link(self) -> Finding:
+        corrected = [link.p_corrected for link in self.emotions.values()]
+        best = max(self.emotions, key=lambda name: abs(self.emotions[name].r))
+        length = self.length_r and Control("number of tokens", _estimate(self.length_r))
+        return Finding(
+            f"preferences: strongest vector beside Elo ({best})",
+            _estimate(self.emotions[best]),
+            "described",
+            spec="+.2f",
+            unit="r",
+            n=f"{self.n_activities} activities",
+            control=length,
+            p=self.emotions[best].p_corrected,
+            n_null=N_PERMUTATIONS,
+            note=f"{sum(p < SIGNIFICANT for p in corrected)} of {len(corrected)} emotions at "
+            f"p < .05, corrected for {len(corrected)}",
+        )
+
+    def paragraph(self) -> str:
+        """Tell what was asked, and how vectors go with the answers."""
+        text = (
+            f"The model was asked which of two activities it would rather do, for {self.n_pairs} "
+            f"pairs of {self.n_activities} activities, each in both orders"
+            f"{'' if self.chat else ' (in plain text: it is a base model)'}, which "
+            f"{'agree' if self.orders.beyond_chance else 'do not agree'} beyond chance. A "
+            "Bradley-Terry model turns the answers into Elo points."
+        )
+        if self.valence is not None:
+            text += (
+                " The emotions' human valence goes with their vectors' correlation with Elo by r "
+                f"{_estimate(self.valence):+.2f} over {self.valence.n} rated emotions."
+            )
+        if self.coupling is not None:
+            text += (
+                " Whether a vector lies near activities with more points goes with whether it "
+                f"raises the activity it is added to by r {_estimate(self.coupling):+.2f} over "
+                f"{self.coupling.n} emotions"
+            )
+            if self.coupling_shuffled is not None:
+                text += (
+                    f", vectors from shuffled labels by {_estimate(self.coupling_shuffled):+.2f}"
+                )
+            text += "."
+        return text
+
+    def limits(self) -> list[str]:
+        """Say what was left out, what a lean hides, and why a p-value is too small."""
+        limits = []
+        if self.n_pairs < self.n_pairs_all:
+            limits.append(
+                f"Preferences: {self.n_pairs} of {self.n_pairs_all} pairs were asked "
+                "(validation.preference_pairs)."
+            )
+        if self.orders.beyond_chance and self.orders.leans:
+            limits.append(
+                f"Preferences: the model leans to one letter by {abs(self.orders.says_a):.2f} "
+                f"nats, more than preferences differ ({self.orders.spread:.2f}); averaging both "
+                "orders removes the lean from the mean, not what it hides."
+            )
+        if self.coupling is not None:
+            limits.append(
+                f"Preferences: the p-value of reading beside steering permutes pushes among "
+                f"{self.coupling.n} emotions as if their vectors were independent; they vary like "
+                f"{self.n_directions:.1f} directions that are, so it is too small. The "
+                "shuffled-label vectors beside it are one set."
+            )
+        return limits
+
+    def figures(self) -> dict[str, Figure]:
+        """Describe Elo by activity, and reading beside pushing."""
+        return {
+            "preferences_elo": activity_elo(self),
+            "preferences_coupling": preference_coupling(self),
+        }
+
+    def paper_numbers(self) -> dict[str, RunNumber | str]:
+        """Return links of the paper's emotions, coupling and valence."""
+        asked = (
+            ""
+            if self.n_pairs == self.n_pairs_all
+            else f", {self.n_pairs} of {self.n_pairs_all} pairs"
+        )
+        ours = f"our own activities{asked}"
+        at_dose = compare_with_paper(self.dose, ours)
+        numbers: dict[str, RunNumber | str] = {}
+        for name in _PAPER_EMOTIONS:
+            read, push = (
+                f"preferences.probe_vs_elo_r.{name}",
+                f"preferences.steering_delta_elo.{name}",
+            )
+            link = self.emotions.get(name)
+            if link is None:
+                numbers[read] = numbers[push] = f"this run has no vector of {name!r}"
+                continue
+            numbers[read] = RunNumber(link.r, (link.low, link.high), self.n_activities, ours)
+            ends = link.push_low, link.push_high
+            numbers[push] = RunNumber(link.push, ends, self.n_steered_pairs, *at_dose)
+        joined, valence = self.coupling, self.valence
+        numbers["preferences.coupling_r"] = (
+            "too few emotions"
+            if joined is None
+            else RunNumber(joined.r, (joined.low, joined.high), joined.n, *at_dose)
+        )
+        numbers["preferences.valence_vs_probe_elo_r"] = (
+            "too few emotions with human ratings"
+            if valence is None
+            else RunNumber(
+                valence.r,
+                (valence.low, valence.high),
+                valence.n,
+                f"ours over the {valence.n} emotions that people rated, the paper's over 171, most "
+                "of which the shipped ratings lack",
+                comparable=False,
+            )
+        )
+        return numbers
+
+
+def measure(materials: Materials) -> Preferences:
     """Ask, fit, read, steer, and couple."""
     settings, seed = materials.config.validation, materials.seed
     model, layer = materials.subject(), materials.layer
@@ -45,95 +267,53 @@ def measure(materials: Materials) -> Measured:
     pairs = balanced_pairs(len(texts), settings.preference_pairs, seed)
     steered = balanced_pairs(len(texts), settings.preference_steered_pairs, seed + 1)
     own = materials.vectors.at(layer)
-    shuffled = shuffled_vectors(materials)
-    directions = own if shuffled is None else torch.cat([own, shuffled])
-    dose = settings.doses[len(settings.doses) // 2]
-    place = materials.vectors.layer_index(layer)
-    how = Steer(layer, dose, float(materials.vectors.residual_norm[place]))
+    directions = torch.cat([own, shuffled_vectors(materials)])
+    dose = judged_dose(settings.doses)
+    row = materials.vectors.layer_index(layer)
+    how = Steer(layer, dose, float(materials.vectors.residual_norm[row]))
     total = 2 * len(pairs) + 2 * len(steered) * len(directions)
     with materials.reporter.task("preferences", total, "questions") as advance:
         answers = preferences(model, texts, pairs, advance)
         change = steered_changes(model, texts, steered, directions, how, advance)
-    share = answers.mean(dim=0).sigmoid()
-    strengths = fit(pairs, share, len(texts))
+    strengths = fit(pairs, answers.mean(dim=0).sigmoid(), len(texts))
     residual, n_tokens = activity_residuals(model, texts, layer)
-    probe = cosines(residual - materials.vectors.global_mean[place], directions).T
-    options = {"n_permutations": N_PERMUTATIONS, "seed": seed}
+    probe = cosines(residual - materials.vectors.global_mean[row], directions).T
+    permuted = {"n_permutations": N_PERMUTATIONS, "seed": seed}
+    options = {**permuted, "n_bootstrap": settings.n_bootstrap}
     n = len(own)
-    found = links(probe[:n], strengths.elo, change[:n], **options)
-    joined = coupling(found, **options)
-    control = None
-    if shuffled is not None:
-        control = coupling(links(probe[n:], strengths.elo, change[n:], **options), **options)
-    values = {
-        "model": model.name,
-        "layer": layer,
-        "chat": model.is_chat,
-        "dose": dose,
-        "n_activities": len(texts),
-        "n_pairs": len(pairs),
-        "n_pairs_all": len(texts) * (len(texts) - 1) // 2,
-        "n_steered_pairs": len(steered),
-        "activities": [
-            {**asdict(activity), "elo": elo, "low": low, "high": high, "n_tokens": count}
-            for activity, elo, low, high, count in zip(
-                offered,
-                strengths.elo.tolist(),
-                strengths.low.tolist(),
-                strengths.high.tolist(),
-                n_tokens,
-                strict=True,
+    of_emotions = links(probe[:n], strengths.elo, change[:n], **options)
+    of_shuffled = links(probe[n:], strengths.elo, change[n:], **options)
+    elo = (each.tolist() for each in (strengths.elo, strengths.low, strengths.high))
+    return Preferences(
+        model=model.name,
+        layer=layer,
+        chat=model.is_chat,
+        dose=dose,
+        n_activities=len(texts),
+        n_pairs=len(pairs),
+        n_pairs_all=len(texts) * (len(texts) - 1) // 2,
+        n_steered_pairs=len(steered),
+        activities=[
+            RatedActivity(activity.category, activity.text, *points, n_tokens=count)
+            for activity, points, count in zip(
+                offered, zip(*elo, strict=True), n_tokens, strict=True
             )
         ],
-        "orders": orders_agree(answers, **options),
-        "n_directions": _n_directions(own),
-        "emotions": dict(zip(materials.emotions, map(asdict, found), strict=True)),
-        "coupling": None if joined is None else asdict(joined),
-        "coupling_shuffled": None if control is None else asdict(control),
-        "length_r": _length(n_tokens, strengths.elo),
-        "valence": _valence(materials.emotions, [link.r for link in found]),
-    }
-    return Measured(values, words.rows(values), words.paragraph(values), words.limits(values))
+        orders=compare_orders(answers, **permuted),
+        n_directions=_n_directions(own),
+        emotions=dict(zip(materials.emotions, of_emotions, strict=True)),
+        coupling=coupling(of_emotions, **permuted),
+        coupling_shuffled=coupling(of_shuffled, **permuted),
+        length_r=_length(n_tokens, strengths.elo),
+        valence=_valence(materials.emotions, [link.r for link in of_emotions]),
+    )
 
 
-def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe Elo by activity, and reading beside pushing."""
-    return {
-        "preferences_elo": activity_elo(values),
-        "preferences_coupling": preference_coupling(values),
-    }
+EXPERIMENT = Experiment(Preferences, measure)
 
 
-EXPERIMENT = Experiment(measure, figures)
-
-
-def orders_agree(
-    answers: Float[Tensor, "order pair"], *, n_permutations: int, seed: int
-) -> dict[str, Any]:
-    """How far the two orders of a pair agree: without that, there is no preference to speak of.
-
-    A model that leans to one letter makes opposite choices of the same pair, one that leans to
-    activities the same; so the chance of the same choice is what orders of different pairs give.
-    """
-    as_a, as_b = answers.double()
-    agree = pearson(as_a, as_b) if len(as_a) >= 3 and as_a.std() > 0 and as_b.std() > 0 else None
-    first, second = (as_a > 0).double(), (as_b > 0).double()
-    keys = torch.rand(
-        n_permutations, len(second), generator=torch.Generator().manual_seed(seed)
-    ).argsort(dim=1)
-    dealt = (first == second[keys]).double().mean(dim=1)
-    same = float((first == second).double().mean())
-    share = first.mean(), second.mean()
-    return {
-        "r": None if agree is None else agree.r,
-        "low": None if agree is None else agree.low,
-        "high": None if agree is None else agree.high,
-        "same_choice": same,
-        "same_choice_by_chance": float(share[0] * share[1] + (1 - share[0]) * (1 - share[1])),
-        "same_choice_p": permutation_p_value(same, dealt, "greater"),
-        "says_a": float((as_a - as_b).mean() / 2),
-        "spread": float(answers.double().mean(dim=0).std(correction=0)),
-    }
+def _estimate(correlation: Correlation | Link | Coupling) -> Estimate:
+    return Estimate(correlation.r, correlation.low, correlation.high)
 
 
 def _n_directions(vectors: Float[Tensor, "emotion d_model"]) -> float:
@@ -142,16 +322,16 @@ def _n_directions(vectors: Float[Tensor, "emotion d_model"]) -> float:
     return float(spectrum.sum().square() / spectrum.square().sum())
 
 
-def _length(n_tokens: list[int], elo: Float[Tensor, "activity"]) -> dict[str, Any] | None:
+def _length(n_tokens: list[int], elo: Float[Tensor, "activity"]) -> Correlation | None:
     counts = torch.tensor(n_tokens, dtype=torch.float64)
-    return None if counts.std() == 0 else asdict(pearson(counts, elo.double()))
+    return None if counts.std() == 0 else pearson(counts, elo.double())
 
 
-def _valence(emotions: list[str], r: list[float]) -> dict[str, Any] | None:
+def _valence(emotions: list[str], r: list[float]) -> Correlation | None:
     """Human valence of the rated emotions beside their correlation with Elo."""
     table = rating_table(emotions)
-    rated = [place for place, emotion in enumerate(emotions) if emotion in table]
-    if len(rated) < 4:
+    rated = [number for number, emotion in enumerate(emotions) if emotion in table]
+    if len(rated) < MIN_DIRECTIONS:
         return None
-    valence = torch.tensor([table[emotions[place]]["valence"] for place in rated])
-    return asdict(pearson(valence, torch.tensor([r[place] for place in rated])))
+    valence = torch.tensor([table[emotions[number]]["valence"] for number in rated])
+    return pearson(valence, torch.tensor([r[number] for number in rated]))

@@ -35,7 +35,8 @@ _READ_TOKENS = 64
 """Of each text; what comes later would only take longer."""
 _DOUBLINGS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _STEPS = 5
-_N_BOOTSTRAP = 1000
+N_BOOTSTRAP = 2000
+"""Draws for an interval where no run's `validation.n_bootstrap` says how many."""
 _ROWS_AT_ONCE = 64
 
 
@@ -92,11 +93,17 @@ class SteeringCost:
     """Measures what steering at some layers costs on the beginnings of neutral texts."""
 
     def __init__(
-        self, model: LanguageModel, texts: Sequence[str], *, tokens_per_text: int = 24
+        self,
+        model: LanguageModel,
+        texts: Sequence[str],
+        *,
+        tokens_per_text: int = 24,
+        n_bootstrap: int = N_BOOTSTRAP,
     ) -> None:
         if not texts:
             raise InvalidInput("a budget is measured on neutral texts; expected at least one.")
         self.model = model
+        self.n_bootstrap = n_bootstrap
         self.texts = [model.encode(text)[:_READ_TOKENS] for text in texts]
         self._positions = hooks.Spaced(SKIPPED_TOKENS, tokens_per_text)
         self._baseline = next_tokens(model, self.texts, self._positions)
@@ -155,8 +162,8 @@ class SteeringCost:
         for rows in torch.arange(self.n_tokens).split(_ROWS_AT_ONCE):
             before, after = self._baseline.log_probs[rows], steered.log_probs[rows]
             kl.append(reduce(after.exp() * (after - before), "token d_vocab -> token", "sum"))
-            said = rearrange(steered.next_ids[rows], "token -> token 1")
-            extra.append(rearrange((before - after).gather(1, said), "token 1 -> token"))
+            true_next = rearrange(steered.next_ids[rows], "token -> token 1")
+            extra.append(rearrange((before - after).gather(1, true_next), "token 1 -> token"))
         divergence, divergence_ends = self._over_texts(torch.cat(kl))
         loss, loss_ends = self._over_texts(torch.cat(extra))
         return Cost(
@@ -172,7 +179,7 @@ class SteeringCost:
         text, values = self._baseline.text, values.double()
         sums = torch.zeros(len(self.texts), dtype=torch.float64).index_add_(0, text, values)
         counts = torch.bincount(text, minlength=len(self.texts)).double()
-        draws = bootstrap_indices(len(sums), _N_BOOTSTRAP, seed=0)
+        draws = bootstrap_indices(len(sums), self.n_bootstrap, seed=0)
         drawn = counts[draws].sum(dim=1)
         means = sums[draws].sum(dim=1)[drawn > 0] / drawn[drawn > 0]
         low, high = percentile_interval(means)
@@ -213,10 +220,10 @@ class SteeringCost:
 
         best: Cost | None = None
         high = _DOUBLINGS[0]
-        for place, dose in enumerate(_DOUBLINGS):
+        for number, dose in enumerate(_DOUBLINGS):
             cost = measured(dose)
             if cost.within(budget):
-                best, high = cost, (*_DOUBLINGS, math.inf)[place + 1]
+                best, high = cost, (*_DOUBLINGS, math.inf)[number + 1]
             elif operation != "clamp":
                 break
         if best is not None and high == math.inf:

@@ -1,31 +1,36 @@
 """Dose and response: how much a dose does, what it costs, and up to where it is usable.
 
 1. At a few layers and doses, each of some emotions' vectors is added to the carriers of
-   `steering_words`; its effect is the change of the log-probability of the emotion's own word.
+   `word_effects`; its effect is the change of the log-probability of the emotion's own word.
 2. The same doses of random directions with the stories' covariance give the control.
 3. At every dose the model reads neutral texts, steered with the vectors in turn: KL and perplexity
-   (`dosing`).
+   (`dose_cost`).
 4. The usable range of a layer ends at the largest dose that stays, with all smaller ones, within
    the budget on average.
 
 Source of the budget: `validation.max_kl` and `validation.max_perplexity_ratio`, which say why.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from hooks import LanguageModel
+from probes.analysis.findings import Control, Estimate, Finding
 from probes.corpus.cells import read_corpus
-from probes.experiments.legacy import Experiment, Measured
+from probes.experiments import Experiment, Result
 from probes.experiments.steering.controls import story_residuals
-from probes.experiments.steering.dose_cost import Budget, SteeringCost, usable_dose
+from probes.experiments.steering.dose_cost import Budget, Cost, SteeringCost, usable_dose
 from probes.experiments.steering.figures import dose_response_curves
-from probes.experiments.steering.nulls import crossed_interval, matched_directions, mean_interval
+from probes.experiments.steering.nulls import (
+    Resampling,
+    crossed_interval,
+    matched_directions,
+    mean_interval,
+)
 from probes.experiments.steering.word_effects import (
     CARRIERS,
     first_tokens,
@@ -34,7 +39,6 @@ from probes.experiments.steering.word_effects import (
     steered_log_probs,
     swept_layers,
 )
-from probes.experiments.wording import effect
 from probes.figures import Figure
 from probes.runs.folder import Run
 from probes.runs.materials import Materials
@@ -42,40 +46,168 @@ from probes.runs.materials import Materials
 _N_RANDOM = 20
 
 
-def measure(materials: Materials) -> Measured:
+@dataclass(frozen=True, kw_only=True)
+class SweptDose(Cost):
+    """What one dose does at one layer, in nats, beside what it costs.
+
+    Attributes
+    ----------
+    own, own_interval
+        Mean effect of the vectors on their own words, with a 95% interval over emotions.
+    random, random_interval
+        The same of random directions; None where there are too few stories to make any.
+    """
+
+    own: float
+    own_interval: tuple[float, float]
+    random: float | None
+    random_interval: tuple[float, float] | None
+
+    @property
+    def estimates(self) -> dict[str, Estimate]:
+        """What the dose does and costs: ``own``, ``random`` where there is one, both costs."""
+        numbers = {
+            "own": (self.own, self.own_interval),
+            "random": (self.random, self.random_interval),
+            "kl": (self.kl, self.kl_interval),
+            "perplexity": (self.perplexity_ratio, self.perplexity_interval),
+        }
+        return {
+            name: Estimate(value, *(interval or (None, None)))
+            for name, (value, interval) in numbers.items()
+            if value is not None
+        }
+
+    @property
+    def cost(self) -> str:
+        """Both costs in words."""
+        kl, ratio = self.estimates["kl"], self.estimates["perplexity"]
+        return f"KL {kl:.2f} nats, perplexity x{ratio:.2f}"
+
+
+@dataclass(frozen=True)
+class SweptLayer:
+    """One layer's doses, and the largest usable one; None where not even the smallest is."""
+
+    layer: int
+    doses: Sequence[SweptDose]
+    usable: float | None
+
+
+@dataclass(frozen=True)
+class DoseResponse(Result):
+    """What doses do and cost at a few layers, averaged over some emotions."""
+
+    model: str
+    target_layer: int
+    emotions: Sequence[str]
+    n_random: int
+    n_texts: int
+    n_tokens: int
+    budget: Budget
+    layers: Sequence[SweptLayer]
+
+    @property
+    def shown(self) -> SweptLayer:
+        """The target layer, or the middle one where that was not swept."""
+        near = [entry for entry in self.layers if entry.layer == self.target_layer]
+        return near[0] if near else self.layers[len(self.layers) // 2]
+
+    def findings(self) -> list[Finding]:
+        """Say up to where doses are usable, and what the largest of them does."""
+        at = next((dose for dose in self.shown.doses if dose.dose == self.shown.usable), None)
+        usable = [
+            f"at layer {entry.layer} {'none' if entry.usable is None else f'{entry.usable:g}'}"
+            for entry in self.layers
+            if entry is not self.shown
+        ]
+        elsewhere = [", ".join(usable)] if usable else []
+        name = f"largest usable dose at layer {self.shown.layer}"
+        if at is None:
+            smallest = self.shown.doses[0]
+            none = f"none of the doses tried: even {smallest.dose:g} costs {smallest.cost}"
+            return [Finding(name, None, "described", note="; ".join([none, *elsewhere]))]
+        note = "; ".join([at.cost, *elsewhere])
+        largest = Finding(name, Estimate(at.dose), "described", spec="g", note=note)
+        random = at.estimates.get("random")
+        own = Finding(
+            f"own word at dose {at.dose:g}",
+            at.estimates["own"],
+            "described",
+            spec="+.2f",
+            unit="nats",
+            n=f"{len(self.emotions)} emotions",
+            control=random and Control("random directions", random),
+        )
+        return [largest, own]
+
+    def paragraph(self) -> str:
+        """Tell what was swept, what the budget allows, and which dose does the most."""
+        entry, budget = self.shown, self.budget
+        best = max(entry.doses, key=lambda dose: dose.own)
+        if entry.usable is None:
+            verdict = "no dose that was tried stays within it"
+        elif entry.usable == entry.doses[-1].dose:
+            verdict = f"every dose up to the largest tried, {entry.usable:g}, stays within it"
+        else:
+            verdict = f"doses up to {entry.usable:g} stay within it"
+        text = (
+            f"Doses of {len(self.emotions)} emotions' vectors were swept at layers "
+            f"{', '.join(str(layer.layer) for layer in self.layers)} while the model read "
+            f"{self.n_texts} neutral texts. With a budget of {budget.max_kl:g} nats of KL "
+            f"divergence and {budget.max_perplexity_ratio:g} times the unsteered perplexity, at "
+            f"layer {entry.layer} {verdict}. The emotion's own word rises most at dose "
+            f"{best.dose:g}, by {best.estimates['own']:+.2f} nats"
+        )
+        if best.random is None:
+            return f"{text}."
+        return f"{text}; random directions change it by {best.estimates['random']:+.2f} there."
+
+    def limits(self) -> list[str]:
+        """Say what was averaged over, and when larger doses are worth a try."""
+        limits = [
+            f"Dose-response: averaged over {len(self.emotions)} emotions, and costs over "
+            f"{self.n_texts} texts; one emotion's own range can differ."
+        ]
+        if all(entry.usable == entry.doses[-1].dose for entry in self.layers):
+            limits.append("Dose-response: the largest dose tried is still usable; try larger ones.")
+        return limits
+
+    def figures(self) -> dict[str, Figure]:
+        """Describe the curves."""
+        return {"dose_response": dose_response_curves(self)}
+
+
+def measure(materials: Materials) -> DoseResponse:
     """Sweep doses at a few layers."""
     settings = materials.config.validation
     model = materials.subject()
-    budget = Budget(settings.max_kl, settings.max_perplexity_ratio)
     layers = swept_layers(
         materials.vectors.layers, materials.layer, model.n_layers, settings.sweep_layers
     )
     names = spread_words(model, materials.emotions, settings.sweep_emotions)
-    gauge = SteeringCost(model, neutral_texts(materials.run, settings.n_budget_texts))
-    found = []
+    texts = neutral_texts(materials.run, settings.n_budget_texts)
+    gauge = SteeringCost(model, texts, n_bootstrap=settings.n_bootstrap)
+    budget = Budget(settings.max_kl, settings.max_perplexity_ratio)
+    swept = []
     total = len(layers) * len(settings.sweep_doses)
     with materials.reporter.task("steering-dose-response", total, "doses") as advance:
         for layer in layers:
-            found.append(_layer(materials, model, gauge, budget, names, layer, advance))
-    values = {
-        "model": model.name,
-        "target_layer": materials.layer,
-        "emotions": names,
-        "n_random": _N_RANDOM,
-        "n_texts": len(gauge.texts),
-        "n_tokens": gauge.n_tokens,
-        "budget": asdict(budget),
-        "layers": found,
-    }
-    return Measured(values, _rows(values), _paragraph(values), _limits(values))
+            doses = _doses(materials, model, gauge, names, layer, advance)
+            swept.append(SweptLayer(layer, doses, usable_dose(doses, budget)))
+    return DoseResponse(
+        model=model.name,
+        target_layer=materials.layer,
+        emotions=names,
+        n_random=_N_RANDOM,
+        n_texts=len(gauge.texts),
+        n_tokens=gauge.n_tokens,
+        budget=budget,
+        layers=swept,
+    )
 
 
-def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe the curves."""
-    return {"dose_response": dose_response_curves(values)}
-
-
-EXPERIMENT = Experiment(measure, figures)
+EXPERIMENT = Experiment(DoseResponse, measure)
 
 
 def neutral_texts(run: Run, n: int) -> list[str]:
@@ -89,20 +221,20 @@ def spread_words(model: LanguageModel, emotions: Sequence[str], n: int) -> list[
     """Emotions spread over the list, each with a first token that no other's word begins with."""
     heads = [ids[0] if ids else -1 for ids in first_tokens(model, emotions)]
     own = [name for name, head in zip(emotions, heads, strict=True) if heads.count(head) == 1]
-    places = torch.linspace(0, max(len(own) - 1, 0), min(n, len(own))).round().long().tolist()
-    return [own[place] for place in places]
+    rows = torch.linspace(0, max(len(own) - 1, 0), min(n, len(own))).round().long().tolist()
+    return [own[row] for row in rows]
 
 
-def _layer(
+def _doses(
     materials: Materials,
     model: LanguageModel,
     gauge: SteeringCost,
-    budget: Budget,
     names: list[str],
     layer: int,
-    advance: Any,
-) -> dict[str, Any]:
-    bundle = materials.vectors
+    advance: Callable[[int], None],
+) -> list[SweptDose]:
+    """Steer at one layer with every dose."""
+    bundle, settings = materials.vectors, materials.config.validation
     norm = float(bundle.residual_norm[bundle.layer_index(layer)])
     heads = torch.tensor([ids[0] for ids in first_tokens(model, names)])
     baseline = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
@@ -112,101 +244,29 @@ def _layer(
     if len(samples) > 1:
         random = matched_directions(samples, _N_RANDOM, materials.seed + layer)
     directions = torch.cat([own, random])
+    resampling = Resampling(settings.n_bootstrap, materials.seed)
 
     def effects(dose: float) -> Float[Tensor, "direction word"]:
-        found = torch.zeros(len(directions), len(heads))
+        mean = torch.zeros(len(directions), len(heads))
         how = {"layer": layer, "dose": dose, "residual_norm": norm}
         for carrier, unsteered in zip(CARRIERS, baseline, strict=True):
             steered = steered_log_probs(model, directions, carrier, **how)
-            found += (steered[:, heads] - unsteered) / len(CARRIERS)
-        return found
+            mean += (steered[:, heads] - unsteered) / len(CARRIERS)
+        return mean
 
-    doses, costs = [], []
-    for dose in materials.config.validation.sweep_doses:
-        found = effects(dose)
+    doses = []
+    for dose in settings.sweep_doses:
+        effect = effects(dose)
+        response, null = effect[: len(own)].diagonal(), effect[len(own) :]
         cost = gauge.mean_cost(own, dose, layer=layer, residual_norm=norm)
-        costs.append(cost)
-        advance(1)
-        response, null = found[: len(own)].diagonal(), found[len(own) :]
         doses.append(
-            {
-                **asdict(cost),
-                "own": float(response.mean()),
-                "own_interval": mean_interval(response, materials.seed),
-                "random": float(null.mean()) if len(null) else None,
-                "random_interval": crossed_interval(null, materials.seed) if len(null) else None,
-            }
-        )
-    return {"layer": layer, "doses": doses, "usable": usable_dose(costs, budget)}
-
-
-def _target(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    near = [entry for entry in values["layers"] if entry["layer"] == values["target_layer"]]
-    return near[0] if near else values["layers"][len(values["layers"]) // 2]
-
-
-def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rows = []
-    for entry in values["layers"]:
-        usable = entry["usable"]
-        if usable is None:
-            smallest = entry["doses"][0]
-            said = f"none of the doses tried: even {_cost(smallest)}"
-        else:
-            at = next(dose for dose in entry["doses"] if dose["dose"] == usable)
-            said = (
-                f"up to dose {_cost(at)}; own word {effect(at['own'], at['own_interval'])} nats "
-                f"({len(values['emotions'])} emotions)"
-            ) + (
-                ""
-                if at["random"] is None
-                else f", random directions {effect(at['random'], at['random_interval'])}"
+            SweptDose(
+                **vars(cost),
+                own=float(response.mean()),
+                own_interval=mean_interval(response, resampling),
+                random=float(null.mean()) if len(null) else None,
+                random_interval=crossed_interval(null, resampling) if len(null) else None,
             )
-        rows.append((f"usable range at layer {entry['layer']}", said))
-    return rows
-
-
-def _cost(dose: Mapping[str, Any]) -> str:
-    (kl_low, kl_high), (low, high) = dose["kl_interval"], dose["perplexity_interval"]
-    return (
-        f"{dose['dose']:g} (KL {dose['kl']:.2f} [{kl_low:.2f}, {kl_high:.2f}] nats, perplexity "
-        f"x{dose['perplexity_ratio']:.2f} [{low:.2f}, {high:.2f}])"
-    )
-
-
-def _paragraph(values: Mapping[str, Any]) -> str:
-    entry, budget = _target(values), values["budget"]
-    doses = entry["doses"]
-    best = max(doses, key=lambda dose: dose["own"])
-    if entry["usable"] is None:
-        verdict = "no dose that was tried stays within it"
-    elif entry["usable"] == doses[-1]["dose"]:
-        verdict = f"every dose up to the largest tried, {doses[-1]['dose']:g}, stays within it"
-    else:
-        verdict = f"doses up to {entry['usable']:g} stay within it"
-    return (
-        f"Doses of {len(values['emotions'])} emotions' vectors were swept at layers "
-        f"{', '.join(str(layer['layer']) for layer in values['layers'])} while the model read "
-        f"{values['n_texts']} neutral texts, steered with the vectors in turn (distributions "
-        f"compared at {values['n_tokens']} tokens). With a budget of "
-        f"{budget['max_kl']:g} nats of KL divergence and {budget['max_perplexity_ratio']:g} times "
-        f"the unsteered perplexity, at layer {entry['layer']} {verdict}. The emotion's own word "
-        f"rises most at dose {best['dose']:g}, by {effect(best['own'], best['own_interval'])} "
-        "nats"
-        + (
-            "."
-            if best["random"] is None
-            else f"; random directions with the stories' covariance change it by "
-            f"{effect(best['random'], best['random_interval'])} there."
         )
-    )
-
-
-def _limits(values: Mapping[str, Any]) -> list[str]:
-    limits = [
-        f"Dose-response: averaged over {len(values['emotions'])} emotions, and costs over "
-        f"{values['n_texts']} texts; one emotion's own range can differ."
-    ]
-    if all(entry["usable"] == entry["doses"][-1]["dose"] for entry in values["layers"]):
-        limits.append("Dose-response: the largest dose tried is still usable; try larger ones.")
-    return limits
+        advance(1)
+    return doses

@@ -1,6 +1,7 @@
 """What steering did to words, summed up: own words, others, and controls beside them.
 
 Contract: pure numbers, in nats. Effects come as [carrier direction word] (`steering_words`).
+Intervals are 95% bootstrap intervals over emotions, and over directions where a null has them.
 """
 
 from collections.abc import Mapping
@@ -11,11 +12,19 @@ from einops import rearrange, reduce
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from probes.experiments.steering.nulls import NullComparison, Pair, compare, mean_interval, pair
+from probes.analysis.findings import Control, Estimate
+from probes.experiments.steering.nulls import (
+    NullComparison,
+    Resampling,
+    RivalComparison,
+    compare,
+    compare_rival,
+    mean_interval,
+)
 
 
 @dataclass(frozen=True)
-class Found:
+class WordEffects:
     """Effects of some directions on every word, and their mean KL divergence."""
 
     by_carrier: Float[Tensor, "carrier direction word"]
@@ -28,20 +37,11 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Effect:
-    """A mean effect with its 95% bootstrap interval over emotions, in nats."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class CarrierEffect:
     """What the vectors did after one carrier: to their own words, and to the others."""
 
-    matching: Effect
-    other: Effect
+    matching: Estimate
+    other: Estimate
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,15 @@ class LayerDose:
 
     dose: float
     effects: list[list[list[float]]]
-    matching: Effect
-    other: Effect
+    matching: Estimate
+    other: Estimate
     by_carrier: dict[str, CarrierEffect]
     top_3: float
     kl: float
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerEffects:
     """One layer's doses."""
 
     layer: int
@@ -115,47 +115,72 @@ class DoseResult:
     by_carrier: dict[str, CarrierEffect]
     top_3: float
     kl: float
-    other_vectors: Pair
+    other_vectors: RivalComparison
     beats_all_others: list[str]
     random: NullComparison
     matched: NullComparison | None
     shuffled: NullComparison | None
-    valence: Pair | None
+    valence: RivalComparison | None
+
+    @property
+    def own(self) -> Estimate:
+        """Mean effect on the own word, in nats."""
+        return Estimate(self.matching, *self.matching_interval)
+
+    @property
+    def others(self) -> Estimate:
+        """Mean effect on other emotions' words, in nats."""
+        return Estimate(self.other, *self.other_interval)
+
+    def controls(self) -> list[Control]:
+        """Name every control that was tried."""
+        named = {
+            "isotropic random directions": self.random,
+            "random directions with the stories' covariance": self.matched,
+            "shuffled labels": self.shuffled,
+            "other emotions' vectors": self.other_vectors,
+            "the valence axis": self.valence,
+        }
+        return [tried.control(name) for name, tried in named.items() if tried is not None]
 
 
-def layer_dose(dose: float, found: Found, carriers: list[str], seed: int) -> LayerDose:
+def layer_dose(
+    dose: float, effects: WordEffects, carriers: list[str], resampling: Resampling
+) -> LayerDose:
     """Sum up what the vectors did, one per word, at one layer and dose."""
+
+    def mean(values: Float[Tensor, "emotion"]) -> Estimate:
+        return Estimate(float(values.mean()), *mean_interval(values, resampling))
 
     def sides(matrix: Float[Tensor, "vector word"]) -> CarrierEffect:
         own = matrix.diagonal()
-        others = (matrix.sum(dim=1) - own) / (len(matrix) - 1)
-        return CarrierEffect(_effect(own, seed), _effect(others, seed))
+        return CarrierEffect(mean(own), mean((matrix.sum(dim=1) - own) / (len(matrix) - 1)))
 
-    mean = sides(found.mean)
+    over_carriers = sides(effects.mean)
     return LayerDose(
         dose=dose,
         effects=[
             [[round(value, 4) for value in row] for row in matrix]
-            for matrix in found.by_carrier.tolist()
+            for matrix in effects.by_carrier.tolist()
         ],
-        matching=mean.matching,
-        other=mean.other,
+        matching=over_carriers.matching,
+        other=over_carriers.other,
         by_carrier={
             carrier: sides(matrix)
-            for carrier, matrix in zip(carriers, found.by_carrier, strict=True)
+            for carrier, matrix in zip(carriers, effects.by_carrier, strict=True)
         },
-        top_3=float((_rank(found.mean) < 3).float().mean()),
-        kl=found.kl,
+        top_3=float((_rank(effects.mean) < 3).float().mean()),
+        kl=effects.kl,
     )
 
 
 def beside_controls(
     at: LayerDose,
-    found: Found,
-    nulls: Mapping[str, Found],
+    effects: WordEffects,
+    nulls: Mapping[str, WordEffects],
     valence: Mapping[str, float],
     names: list[str],
-    seed: int,
+    resampling: Resampling,
 ) -> DoseResult:
     """Set the vectors' effects beside those of every control.
 
@@ -166,40 +191,37 @@ def beside_controls(
     valence
         Rated emotion to the effect of its valence axis on its word.
     """
-    matrix = found.mean
+    matrix = effects.mean
     own, n = matrix.diagonal(), len(names)
     against = {
-        name: compare(own, null.mean, names, kl=null.kl, seed=seed) for name, null in nulls.items()
+        name: compare(own, null.mean, names, kl=null.kl, resampling=resampling)
+        for name, null in nulls.items()
     }
-    rated = [place for place, name in enumerate(names) if name in valence]
-    axis = torch.tensor([valence[names[place]] for place in rated])
+    rated = [row for row, name in enumerate(names) if name in valence]
+    axis = torch.tensor([valence[names[row]] for row in rated])
     others = matrix.masked_fill(torch.eye(n, dtype=torch.bool), -torch.inf)
     best_other = reduce(others, "vector word -> word", "max")
     return DoseResult(
         dose=at.dose,
         matrix=matrix.tolist(),
         matching=at.matching.value,
-        matching_interval=(at.matching.low, at.matching.high),
+        matching_interval=at.matching.ends,
         other=at.other.value,
-        other_interval=(at.other.low, at.other.high),
+        other_interval=at.other.ends,
         by_carrier=at.by_carrier,
         top_3=at.top_3,
         kl=at.kl,
-        other_vectors=pair(own, (matrix.sum(dim=0) - own) / (n - 1), names, seed),
+        other_vectors=compare_rival(own, (matrix.sum(dim=0) - own) / (n - 1), names, resampling),
         beats_all_others=[
             name for name, more in zip(names, (own > best_other).tolist(), strict=True) if more
         ],
         random=against["random"],
         matched=against.get("matched"),
         shuffled=against.get("shuffled"),
-        valence=pair(own[rated], axis, [names[place] for place in rated], seed)
+        valence=compare_rival(own[rated], axis, [names[row] for row in rated], resampling)
         if len(rated) > 1
         else None,
     )
-
-
-def _effect(values: Float[Tensor, "emotion"], seed: int) -> Effect:
-    return Effect(float(values.mean()), *mean_interval(values, seed))
 
 
 def _rank(matrix: Float[Tensor, "vector word"]) -> Int[Tensor, "vector"]:

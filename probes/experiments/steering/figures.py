@@ -1,52 +1,44 @@
-"""What steering does to every emotion's word.
+"""What steering does to every emotion's word, what it costs, and what judges hear in steered texts.
 
-Contract: pure; one dictionary as ``analysis/steering.json`` (``steering_dose_response.json``)
-holds it becomes one description. Costs have logarithmic axes; a cost that is not above 0 is a gap.
+Contract: pure; a result becomes one description. Costs have logarithmic axes; a cost that is not
+above 0 is a gap.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from probes.figures.description import Bars, Heatmap, Line, Lines, Panel
-from probes.figures.estimates import Bar, bars_by_kind
-from probes.figures.reading import matrix, need, number, numbers, pair
+from probes.figures.estimates import Bar, bars_by_kind, line_of
+
+if TYPE_CHECKING:
+    from probes.experiments.steering.dose_response import DoseResponse, SweptLayer
+    from probes.experiments.steering.free_text import FreeText
+    from probes.experiments.steering.steering_words import SteeringWords
 
 
-def steering_matrix(steering: Mapping[str, Any]) -> Heatmap:
-    """Describe the change of every word's log-probability under every vector, at the middle dose.
-
-    Raises
-    ------
-    DataError
-        A part is missing or a change is not finite.
-    """
-    doses = need(steering, "doses", "steering")
-    dose = doses[len(doses) // 2]
-    emotions = tuple(need(steering, "emotions", "steering"))
-    values = matrix(need(dose, "matrix", "steering.doses"), "steering.doses.matrix")
-    model, layer = need(steering, "model", "steering"), need(steering, "layer", "steering")
-    largest = max(abs(value) for row in values for value in row)
-    random = need(dose, "random", "steering.doses")
-    matched = dose.get("matched")
+def steering_matrix(result: "SteeringWords") -> Heatmap:
+    """Describe what every vector did to every word, at the judged dose."""
+    dose, n = result.judged, len(result.emotions)
+    largest = max(abs(value) for row in dose.matrix for value in row)
     harder = (
         ""
-        if matched is None
+        if dose.matched is None
         else " Against random directions with the stories' own covariance "
-        f"({matched['matching']:+.2f}) it is {len(matched['beats_all'])}."
+        f"({dose.matched.matching:+.2f}) it is {len(dose.matched.beats_all)}."
     )
     return Heatmap(
         title="What steering does to the words for emotions",
-        subtitle=f"{model}, layer {layer}, dose {dose['dose']:g} of the mean residual norm, "
-        f"{len(emotions)} emotions",
+        subtitle=f"{result.model}, layer {result.layer}, dose {dose.dose:g} of the mean residual "
+        f"norm, {n} emotions",
         caption=f"Row: the vector that was added. Column: the word. Own words (diagonal) change by "
-        f"{dose['matching']:+.2f} on average, other words by {dose['other']:+.2f}, the same words "
-        f"under random directions by {random['matching']:+.2f}. {len(random['beats_all'])} of "
-        f"{len(emotions)} vectors raise their own word more than each of "
-        f"{random['n_directions']} random directions does.{harder}",
-        rows=emotions,
-        columns=emotions,
-        values=tuple(tuple(row) for row in values),
+        f"{dose.matching:+.2f} on average, other words by {dose.other:+.2f}, the same words "
+        f"under random directions by {dose.random.matching:+.2f}. {len(dose.random.beats_all)} of "
+        f"{n} vectors raise their own word more than each of "
+        f"{dose.random.n_directions} random directions does.{harder}",
+        rows=tuple(result.emotions),
+        columns=tuple(result.emotions),
+        values=tuple(tuple(row) for row in dose.matrix),
         value_label="change of log-probability (nats)",
         x_label="word",
         y_label="vector",
@@ -54,81 +46,61 @@ def steering_matrix(steering: Mapping[str, Any]) -> Heatmap:
     )
 
 
-def dose_response_curves(values: Mapping[str, Any]) -> Lines:
-    """Describe what each dose does and costs at each layer, and where the usable range ends.
+def dose_response_curves(result: "DoseResponse") -> Lines:
+    """Describe what each dose does and costs at each layer, and where the usable range ends."""
+    budget, shown = result.budget, result.shown
+    nats = f"{budget.max_kl:g} {'nat' if budget.max_kl == 1 else 'nats'}"
+    times = f"{budget.max_perplexity_ratio:g} times"
+    random = ()
+    if shown.doses[0].random is not None:
+        random = (_line(shown, "random", f"random, layer {shown.layer}"),)
+    own = (*(_line(entry, "own") for entry in result.layers), *random)
 
-    Raises
-    ------
-    DataError
-        A part is missing.
-    """
-    name = "steering_dose_response"
-    layers = need(values, "layers", name)
-    target, budget = need(values, "target_layer", name), need(values, "budget", name)
-    usable = next((entry["usable"] for entry in layers if entry["layer"] == target), None)
-    shown = [entry for entry in layers if entry["layer"] == target] or layers[:1]
-    tried = sorted({dose["dose"] for entry in layers for dose in entry["doses"]})
-    nats = f"{budget['max_kl']:g} {'nat' if budget['max_kl'] == 1 else 'nats'}"
-    times = f"{budget['max_perplexity_ratio']:g} times"
-
-    def line(entry: Mapping[str, Any], label: str, key: str, interval: str) -> Line:
-        doses = entry["doses"]
-        return Line(
-            name=label,
-            x=tuple(dose["dose"] for dose in doses),
-            y=tuple(dose[key] for dose in doses),
-            low=tuple(dose[interval][0] for dose in doses),
-            high=tuple(dose[interval][1] for dose in doses),
-        )
-
-    def lines(key: str, interval: str) -> tuple[Line, ...]:
-        return tuple(line(entry, f"layer {entry['layer']}", key, interval) for entry in layers)
-
-    def costs(label: str, key: str, interval: str, most: str, meaning: str) -> Panel:
+    def costs(label: str, key: str, most: float, meaning: str) -> Panel:
         return Panel(
             y_label=label,
-            lines=tuple(_above_zero(it) for it in lines(key, interval)),
+            lines=tuple(_above_zero(_line(entry, key)) for entry in result.layers),
             height=0.7,
             logarithmic=True,
-            level=budget[most],
+            level=most,
             level_label=f"budget: {meaning}",
         )
 
-    random = ()
-    if shown[0]["doses"][0]["random"] is not None:
-        label = f"random, layer {shown[0]['layer']}"
-        random = (line(shown[0], label, "random", "random_interval"),)
     return Lines(
         title="What a dose of steering does, and what it costs",
-        subtitle=f"{need(values, 'model', name)}, {len(need(values, 'emotions', name))} emotions' "
-        f"vectors, neutral text at {need(values, 'n_tokens', name)} tokens",
+        subtitle=f"{result.model}, {len(result.emotions)} emotions' vectors, neutral text at "
+        f"{result.n_tokens} tokens",
         caption="Top: change of the emotion's own word, with 95% interval over "
-        f"{len(need(values, 'emotions', name))} emotions, beside {need(values, 'n_random', name)} "
+        f"{len(result.emotions)} emotions, beside {result.n_random} "
         "random directions with the stories' covariance. Below: KL divergence of the next token "
         "from the unsteered model, and perplexity over the unsteered one, with 95% intervals over "
-        f"{need(values, 'n_texts', name)} texts, on "
-        f"logarithmic axes. Budget (horizontal dashed lines): {nats} and {times}. "
+        f"{result.n_texts} texts, on logarithmic axes. Budget (horizontal dashed lines): {nats} "
+        f"and {times}. "
         + (
-            f"No dose tried at layer {target} is within it."
-            if usable is None
-            else f"The vertical dashed line is the largest dose tried at layer {target} that is, "
-            "with all smaller ones, within it."
+            f"No dose tried at layer {shown.layer} is within it."
+            if shown.usable is None
+            else f"The vertical dashed line is the largest dose tried at layer {shown.layer} that "
+            "is, with all smaller ones, within it."
         ),
         x_label="dose (fraction of the mean residual norm)",
         panels=(
-            Panel(y_label="own word (nats)", lines=(*lines("own", "own_interval"), *random)),
-            costs("KL (nats)", "kl", "kl_interval", "max_kl", nats),
-            costs(
-                "perplexity ratio",
-                "perplexity_ratio",
-                "perplexity_interval",
-                "max_perplexity_ratio",
-                times,
-            ),
+            Panel(y_label="own word (nats)", lines=own),
+            costs("KL (nats)", "kl", budget.max_kl, nats),
+            costs("perplexity ratio", "perplexity", budget.max_perplexity_ratio, times),
         ),
-        x_ticks=tuple(tried),
-        mark=usable,
-        mark_label="" if usable is None else f"layer {target}: usable up to {usable:g}",
+        x_ticks=tuple(sorted({dose.dose for entry in result.layers for dose in entry.doses})),
+        mark=shown.usable,
+        mark_label=""
+        if shown.usable is None
+        else f"layer {shown.layer}: usable up to {shown.usable:g}",
+    )
+
+
+def _line(entry: "SweptLayer", key: str, name: str | None = None) -> Line:
+    """Make a line of one of a layer's estimates."""
+    doses = tuple(dose.dose for dose in entry.doses)
+    return line_of(
+        name or f"layer {entry.layer}", doses, [dose.estimates[key] for dose in entry.doses]
     )
 
 
@@ -146,44 +118,33 @@ def _above_zero(line: Line) -> Line:
 _OWN, _CONTROL, _EACH = "steered toward it", "other steering", "each emotion"
 
 
-def judged_gains(found: Mapping[str, Any], key: str, name: str, unit: str) -> Bars:
+def judged_gains(result: "FreeText", key: str, name: str, unit: str) -> Bars:
     """Describe one judge's gains: over all emotions beside the controls, and of each emotion.
 
     Parameters
     ----------
     key, name, unit
         The judge's entry, what it is called, and in what it scores.
-
-    Raises
-    ------
-    DataError
-        A part is missing or not finite.
     """
-    where = f"free_text.judges.{key}"
-    judged = need(need(found, "judges", "free_text"), key, "free_text.judges")
-    gain = number(need(judged, "gain", where), where)
+    judged = result.judges[key]
     bars = [
-        Bar("all: steered toward it", _OWN, gain, pair(judged["gain_interval"], where)),
-        Bar("all: steered elsewhere", _CONTROL, number(judged["gain_in_others"], where)),
+        Bar("all: steered toward it", _OWN, judged.gain, judged.gain_interval),
+        Bar("all: steered elsewhere", _CONTROL, judged.gain_in_others),
     ]
-    if judged["gain_in_random"] is not None:
-        random = number(judged["gain_in_random"], where)
-        bars.append(Bar("all: random directions", _CONTROL, random))
-    each = numbers(judged["per_emotion"]["gain"], where)
-    order = sorted(range(len(each)), key=lambda place: -each[place])
-    bars += [Bar(found["emotions"][place], _EACH, each[place]) for place in order]
-    low, high = pair(judged["percentile_interval"], where)
+    if judged.gain_in_random is not None:
+        bars.append(Bar("all: random directions", _CONTROL, judged.gain_in_random))
+    each = dict(zip(result.emotions, judged.per_emotion.gain, strict=True))
+    bars += [Bar(emotion, _EACH, each[emotion]) for emotion in sorted(each, key=lambda e: -each[e])]
     return Bars(
         title=f"Does steered text convey the emotion: {name}",
-        subtitle=f"{found['model']}, steered at layer {found['layer']} with dose "
-        f"{found['dose']:g}, judged at layer {found['judge_layer']}, n = {len(each)} emotions x "
-        f"{len(found['prompts'])} prompts",
+        subtitle=f"{result.model}, steered at layer {result.layer} with dose {result.dose:g}, "
+        f"judged at layer {result.judge_layer}, n = {result.n}",
         caption="Gain: how much higher the judge scores an emotion in a continuation than in the "
         "unsteered one of the same prompt. The judge comes from stories on other topics and reads "
         "at another layer. Line: 95% interval over emotions "
         "and prompts. Single emotions rest on "
-        f"{len(found['prompts'])} texts each. The emotion steered to gains more than "
-        f"{judged['percentile']:.0%} [{low:.0%}, {high:.0%}] of the others (chance 50%).",
+        f"{len(result.prompts)} texts each. The emotion steered to gains more than "
+        f"{judged.beaten:.0%} of the others (chance 50%).",
         value_label=f"gain over unsteered text ({unit})",
         **bars_by_kind(bars, (_OWN, _CONTROL, _EACH), muted=(_CONTROL,)),
     )

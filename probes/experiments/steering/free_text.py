@@ -15,19 +15,24 @@ Source of the prompts: written for this project.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from einops import reduce, repeat
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 import hooks
 from hooks import DataError, FromToken, LanguageModel
-from probes.experiments.legacy import Experiment, Measured
+from probes.analysis.findings import Estimate, Finding, strongest
+from probes.experiments import Experiment, Result
 from probes.experiments.steering.controls import story_residuals
 from probes.experiments.steering.figures import judged_gains as draw_judged_gains
-from probes.experiments.steering.judged_texts import judged_answers, judged_gains
+from probes.experiments.steering.judged_texts import (
+    JudgedAnswers,
+    JudgedGains,
+    judged_answers,
+    judged_gains,
+)
 from probes.experiments.steering.judges import (
     JudgeServer,
     ask_judge,
@@ -35,9 +40,8 @@ from probes.experiments.steering.judges import (
     other_vectors,
     vectors_of,
 )
-from probes.experiments.steering.nulls import matched_directions
-from probes.experiments.steering.story_leak import distinctive_words, leak, leaked
-from probes.experiments.wording import effect
+from probes.experiments.steering.nulls import Resampling, matched_directions
+from probes.experiments.steering.story_leak import ContentLeak, distinctive_words, leak, leaked
 from probes.figures import Figure
 from probes.runs.materials import Materials
 
@@ -54,19 +58,167 @@ PROMPTS = (
 _DIRECTIONS_AT_ONCE = 16
 _JUDGES = {"classifier": "held-out classifier", "vectors": "vectors of another layer"}
 _UNITS = {"classifier": "nats", "vectors": "cosine"}
+_SPECS = {"classifier": "+.2f", "vectors": "+.3f"}
 
 
 @dataclass(frozen=True)
-class _Texts:
-    """Continuations: [condition][prompt]; conditions of `steered` are those of `emotions`."""
+class Continuations:
+    """Texts by prompt: unsteered, under each emotion's vector, under each random direction."""
 
-    emotions: list[str]
     unsteered: list[str]
-    steered: list[list[str]]
+    steered: Mapping[str, list[str]]
     random: list[list[str]]
 
+    @property
+    def conditions(self) -> list[list[str]]:
+        """All, in that order."""
+        return [self.unsteered, *self.steered.values(), *self.random]
 
-def measure(materials: Materials) -> Measured:
+
+@dataclass(frozen=True)
+class FreeText(Result):
+    """What judges hear in steered texts.
+
+    Attributes
+    ----------
+    n_choices
+        Emotions that a judge chooses among.
+    n_random
+        Random directions that were written with.
+    classifier_accuracy
+        On stories of topics that the classifier has not seen.
+    leak
+        None where activations were kept by cell, not by story.
+    judge_model
+        None where no judge model was asked.
+    """
+
+    model: str
+    layer: int
+    judge_layer: int
+    dose: float
+    emotions: list[str]
+    n_choices: int
+    prompts: list[str]
+    n_random: int
+    classifier_accuracy: float
+    chance: float
+    judges: Mapping[str, JudgedGains]
+    leak: ContentLeak | None
+    judge_model: JudgedAnswers | None
+    texts: Continuations
+
+    @property
+    def n(self) -> str:
+        """How many texts were judged."""
+        return f"{len(self.emotions)} emotions x {len(self.prompts)} prompts"
+
+    def findings(self) -> list[Finding]:
+        """Say what each judge hears, and whether steered texts retell stories."""
+        findings = [self._gain(key) for key in _JUDGES]
+        findings += [] if self.judge_model is None else [self._answers(self.judge_model)]
+        return findings + ([] if self.leak is None else [self._leak(self.leak)])
+
+    def _gain(self, key: str) -> Finding:
+        judged = self.judges[key]
+        exceeds = judged.control.excess is not None and judged.control.excess.above_zero
+        in_part = "shown in part" if exceeds else "not shown"
+        return Finding(
+            f"free text at dose {self.dose:g}: {_JUDGES[key]}",
+            judged.own,
+            "shown" if exceeds and judged.own.above_zero else in_part,
+            spec=_SPECS[key],
+            unit=_UNITS[key],
+            n=self.n,
+            control=judged.control,
+            note=f"gains more than {judged.beaten:.0%} of emotions (chance 50%)",
+            rule="How much higher a judge scores an emotion in text steered toward it than in "
+            "unsteered text. Called shown when the interval lies above zero, and so does that of "
+            "its excess over the control; in part when that of the excess alone does.",
+        )
+
+    def _answers(self, asked: JudgedAnswers) -> Finding:
+        controls = asked.controls()
+        right = all(control.excess and control.excess.above_zero for control in controls)
+        return Finding(
+            f"free text: {asked.model}",
+            asked.hits,
+            "shown" if right else "not shown",
+            spec=".0%",
+            unit="named",
+            n=f"{asked.n} texts",
+            control=strongest(controls),
+            note=f"no emotion in {asked.none:.0%}",
+            rule="How often another model names the emotion steered to. Called shown when the "
+            "intervals of its excess over each control lie above zero.",
+        )
+
+    def _leak(self, leak: ContentLeak) -> Finding:
+        return Finding(
+            "free text: content leak",
+            Estimate(leak.steered),
+            "described",
+            spec=".1%",
+            unit="words of the emotion's own stories",
+            n=self.n,
+            control=strongest(leak.controls()),
+            note=f"in the stories {leak.in_stories:.1%}",
+        )
+
+    def paragraph(self) -> str:
+        """Tell what was written, who judged it, and what they heard."""
+        gains = " and ".join(
+            f"{self.judges[key].own:{_SPECS[key]}} {_UNITS[key]} by the {name} "
+            f"({self.judges[key].control.said(_SPECS[key])}: {self._gain(key).verdict})"
+            for key, name in _JUDGES.items()
+        )
+        text = (
+            f"{len(self.prompts)} openings that promise no emotion were continued under each of "
+            f"{len(self.emotions)} emotions' vectors (half of the topics, layer {self.layer}, dose "
+            f"{self.dose:g}) and judged by what comes from the other half at layer "
+            f"{self.judge_layer}, where a classifier is right for {self.classifier_accuracy:.0%} "
+            f"of stories (chance {self.chance:.0%}). Over unsteered text the emotion "
+            f"steered to gains {gains}."
+        )
+        if self.leak is not None and self.leak.excess_interval[0] > 0:
+            text += (
+                " Steered text uses more of the words that set the emotion's own stories apart"
+                + (f", such as {', '.join(self.leak.words[:5])}." if self.leak.words else ".")
+            )
+        return text
+
+    def limits(self) -> list[str]:
+        """Say what little was written, and which judges are weak or were not asked."""
+        limits = [
+            f"Free text: {len(self.prompts)} prompts for each of {len(self.emotions)} emotions, "
+            "one continuation each."
+        ]
+        if self.judge_model is None:
+            limits.append(
+                "Free text: no judge model was asked (validation.judge_base_url and judge_model)."
+            )
+        elif self.judge_model.unreadable > 0.1:
+            limits.append(
+                f"Free text: {self.judge_model.unreadable:.0%} of the judge model's answers were "
+                "not one word of the list and count as misses."
+            )
+        if self.leak is None:
+            limits.append(
+                "Free text: content leak needs activations per story; they were kept by cell."
+            )
+        if self.classifier_accuracy < 2 * self.chance:
+            limits.append("Free text: the classifier is hardly better than chance on stories.")
+        return limits
+
+    def figures(self) -> dict[str, Figure]:
+        """Describe what each judge hears in the texts."""
+        return {
+            f"free_text_{key}": draw_judged_gains(self, key, name, _UNITS[key])
+            for key, name in _JUDGES.items()
+        }
+
+
+def measure(materials: Materials) -> FreeText:
     """Write, judge, compare."""
     settings = materials.config.validation
     judge = None
@@ -74,6 +226,7 @@ def measure(materials: Materials) -> Measured:
         judge = JudgeServer(settings.judge_base_url, settings.judge_model, settings.api_key_env)
         judge.key()  # refused before anything is written
     judge_layer = other_layer(materials.vectors.layers, materials.layer)
+    resampling = Resampling(settings.n_bootstrap, materials.seed)
     stories = materials.stories()
     steers = stories.topic % 2 == 0
     n = len(materials.emotions)
@@ -82,57 +235,41 @@ def measure(materials: Materials) -> Measured:
     judging = vectors_of(read, ~steers, n, materials.neutral_components(judge_layer))
     fitted = classifier(read.mean, read.emotion, ~steers)
     center = reduce(read.mean[~steers].double(), "row d_model -> d_model", "mean")
-    places = _spread(n, settings.free_text_emotions)
+    columns = _spread(n, settings.free_text_emotions)
+    emotions = [materials.emotions[column] for column in columns]
     model = materials.subject()
-    texts = _write(materials, model, [materials.emotions[p] for p in places], vectors[places])
+    texts = _write(materials, model, emotions, vectors[columns])
 
-    flat = [*texts.unsteered, *sum(texts.steered, []), *sum(texts.random, [])]
-    pooled = hooks.pooled_resid_post(
-        model, [text or " " for text in flat], FromToken(0), layers=[judge_layer]
-    )
+    flat = [text or " " for condition in texts.conditions for text in condition]
+    pooled = hooks.pooled_resid_post(model, flat, FromToken(0), layers=[judge_layer])
     # An empty continuation conveys nothing: it is judged as the average story.
     seen = torch.where(pooled.mean[:, 0].isnan(), center.float(), pooled.mean[:, 0])
-    judged = {
+    scores = {
         "classifier": fitted.scores(seen),
         "vectors": other_vectors(seen, judging, center),
     }
-    values: dict[str, Any] = {
-        "model": model.name,
-        "layer": materials.layer,
-        "judge_layer": judge_layer,
-        "dose": settings.free_text_dose,
-        "emotions": texts.emotions,
-        "n_choices": n,
-        "prompts": list(PROMPTS),
-        "n_random": len(texts.random),
-        "classifier_accuracy": fitted.accuracy,
-        "chance": 1 / n,
-        "judges": {
-            name: judged_gains(scores, places, len(PROMPTS), materials.seed)
-            for name, scores in judged.items()
+    return FreeText(
+        model=model.name,
+        layer=materials.layer,
+        judge_layer=judge_layer,
+        dose=settings.free_text_dose,
+        emotions=emotions,
+        n_choices=n,
+        prompts=list(PROMPTS),
+        n_random=len(texts.random),
+        classifier_accuracy=fitted.accuracy,
+        chance=1 / n,
+        judges={
+            name: judged_gains(score, columns, len(PROMPTS), resampling)
+            for name, score in scores.items()
         },
-        "leak": _leak(materials, texts, steers),
-        "judge_model": None,
-        "texts": {
-            "unsteered": texts.unsteered,
-            "steered": dict(zip(texts.emotions, texts.steered, strict=True)),
-            "random": texts.random,
-        },
-    }
-    if judge is not None:
-        values["judge_model"] = _asked(judge, texts, materials.emotions, materials.seed)
-    return Measured(values, _rows(values), _paragraph(values), _limits(values))
+        leak=_leak(materials, texts, steers, resampling),
+        judge_model=judge and _ask(judge, texts, materials.emotions, resampling),
+        texts=texts,
+    )
 
 
-def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe what each judge hears in the texts."""
-    return {
-        f"free_text_{key}": draw_judged_gains(values, key, name, _UNITS[key])
-        for key, name in _JUDGES.items()
-    }
-
-
-EXPERIMENT = Experiment(measure, figures)
+EXPERIMENT = Experiment(FreeText, measure)
 
 
 def other_layer(layers: Sequence[int], target: int) -> int:
@@ -162,7 +299,7 @@ def _write(
     model: LanguageModel,
     emotions: list[str],
     vectors: Float[Tensor, "emotion d_model"],
-) -> _Texts:
+) -> Continuations:
     settings = materials.config.validation
     bundle = materials.vectors
     norm = float(bundle.residual_norm[bundle.layer_index(materials.layer)])
@@ -173,7 +310,7 @@ def _write(
     directions = torch.cat([vectors, random])
     prompts = [model.encode(prompt) for prompt in PROMPTS]
     # A prompt's draws are the same under every direction.
-    seeds = [materials.seed + place for place in range(len(prompts))]
+    seeds = [materials.seed + number for number in range(len(prompts))]
 
     def write(steered: Tensor) -> list[list[str]]:
         n = max(1, len(steered))
@@ -204,160 +341,41 @@ def _write(
                 residual_norm=norm,
             ):
                 written += write(chunk)
-    return _Texts(emotions, unsteered, written[: len(vectors)], written[len(vectors) :])
+    steered = dict(zip(emotions, written, strict=False))
+    return Continuations(unsteered, steered, written[len(vectors) :])
 
 
-def _leak(materials: Materials, texts: _Texts, steers: Tensor) -> dict[str, Any] | None:
+def _leak(
+    materials: Materials, texts: Continuations, steers: Bool[Tensor, "row"], resampling: Resampling
+) -> ContentLeak | None:
     stories = materials.stories()
     if (stories.index < 0).any():
         return None
     written = materials.texts(stories)
     rows = steers.nonzero()[:, 0].tolist()
     topics, numbers = stories.topic.tolist(), stories.emotion.tolist()
-    stories_of = [materials.emotions[numbers[row]] for row in rows]
-    own = distinctive_words(
-        [written[row] for row in rows], stories_of, [topics[row] for row in rows]
+    emotion_of = [materials.emotions[numbers[row]] for row in rows]
+    distinctive = distinctive_words(
+        [written[row] for row in rows], emotion_of, [topics[row] for row in rows]
     )
-    in_stories = [leak(written[row], own[name]) for row, name in zip(rows, stories_of, strict=True)]
-    found = leaked(
-        texts.unsteered, texts.steered, texts.random, texts.emotions, own, materials.seed
-    )
-    return {**found, "in_stories": sum(in_stories) / len(in_stories)}
-
-
-def _asked(judge: JudgeServer, texts: _Texts, emotions: Sequence[str], seed: int) -> dict[str, Any]:
-    unsteered, steered, random = (
-        ask_judge(judge, group, emotions) if group else []
-        for group in (texts.unsteered, sum(texts.steered, []), sum(texts.random, []))
-    )
-    found = judged_answers(unsteered, steered, random, texts.emotions, seed)
-    return {"model": judge.model, **found}
-
-
-def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    rows = []
-    for key, name in _JUDGES.items():
-        judged = values["judges"][key]
-        low, high = judged["percentile_interval"]
-        rows.append(
-            (
-                f"free text at dose {values['dose']:g}: {name}",
-                f"own emotion {effect(judged['gain'], judged['gain_interval'])} {_UNITS[key]} "
-                "over unsteered text"
-                + (
-                    ""
-                    if judged["gain_in_random"] is None
-                    else f", in random-steered {judged['gain_in_random']:+.2f}"
-                )
-                + f", in text steered elsewhere {judged['gain_in_others']:+.2f}; gains more than "
-                f"{judged['percentile']:.0%} [{low:.0%}, {high:.0%}] of emotions (chance 50%)",
-            )
-        )
-    asked = values["judge_model"]
-    if asked is not None:
-        rows.append(
-            (
-                f"free text: {asked['model']}",
-                f"names the emotion steered to in {_share(asked, 'right')} of {asked['n']} texts; "
-                f"that answer comes for {asked['right_unsteered']:.0%} of unsteered"
-                + (
-                    ""
-                    if asked["right_random"] is None
-                    else f" and {asked['right_random']:.0%} of random-steered"
-                )
-                + f" texts; no emotion in {asked['none']:.0%}, no readable answer in "
-                f"{asked['unreadable']:.0%}",
-            )
-        )
-    found = values["leak"]
-    if found is not None:
-        rows.append(
-            (
-                "free text: content leak",
-                f"{found['steered']:.1%} words of the emotion's own stories, unsteered "
-                f"{found['unsteered']:.1%}, in the stories {found['in_stories']:.1%}; steered "
-                f"minus unsteered {_points(found, 'excess')} points"
-                + (
-                    ""
-                    if found["random"] is None
-                    else f", minus random-steered {_points(found, 'excess_over_random')}"
-                ),
-            )
-        )
-    return rows
-
-
-def _share(found: Mapping[str, Any], key: str) -> str:
-    low, high = found[f"{key}_interval"]
-    return f"{found[key]:.0%} [{low:.0%}, {high:.0%}]"
-
-
-def _ends(interval: Sequence[float]) -> str:
-    return f"[{100 * interval[0]:+.0f}, {100 * interval[1]:+.0f}]"
-
-
-def _points(found: Mapping[str, Any], key: str) -> str:
-    return effect(100 * found[key], [100 * end for end in found[f"{key}_interval"]], digits=1)
-
-
-def _paragraph(values: Mapping[str, Any]) -> str:
-    parts = [
-        f"{len(values['prompts'])} openings that promise no emotion were continued under each of "
-        f"{len(values['emotions'])} emotions' vectors (half of the topics, layer "
-        f"{values['layer']}, dose {values['dose']:g}) and judged by what comes from the other half "
-        f"at layer {values['judge_layer']}."
+    in_stories = [
+        leak(written[row], distinctive[name]) for row, name in zip(rows, emotion_of, strict=True)
     ]
-    for key, name in _JUDGES.items():
-        judged = values["judges"][key]
-        low, high = judged["excess_interval"]
-        verdict = "more" if low > 0 else "not reliably more" if high > 0 else "less"
-        than = "random-steered" if judged["gain_in_random"] is not None else "otherwise steered"
-        parts.append(
-            f"By the {name} the emotion steered to gains {verdict} than in {than} text "
-            f"({effect(judged['excess'], judged['excess_interval'])})."
-        )
-    parts.append(
-        f"On stories of topics it has not seen the classifier is right for "
-        f"{values['classifier_accuracy']:.0%} (chance {values['chance']:.0%})."
+    return leaked(
+        texts.unsteered,
+        list(texts.steered.values()),
+        texts.random,
+        list(texts.steered),
+        distinctive,
+        sum(in_stories) / len(in_stories),
+        resampling,
     )
-    asked = values["judge_model"]
-    if asked is not None:
-        parts.append(
-            f"{asked['model']} names the emotion steered to in {_share(asked, 'right')} of texts, "
-            f"{100 * asked['excess']:+.0f} points over unsteered text "
-            f"{_ends(asked['excess_interval'])}."
-        )
-    found = values["leak"]
-    if found is not None:
-        low, high = found["excess_interval"]
-        verdict = "more" if low > 0 else "not reliably more" if high >= 0 else "fewer"
-        parts.append(
-            f"Of the words that set the emotion's own stories apart, its name and synonyms left "
-            f"out, steered text uses {verdict} than unsteered text "
-            f"({_points(found, 'excess')} points)"
-            + (f", such as {', '.join(found['words'][:5])}." if found["words"] else ".")
-        )
-    return " ".join(parts)
 
 
-def _limits(values: Mapping[str, Any]) -> list[str]:
-    limits = [
-        f"Free text: {len(values['prompts'])} prompts for each of {len(values['emotions'])} "
-        "emotions, one continuation each."
-    ]
-    if values["judge_model"] is None:
-        limits.append(
-            "Free text: no judge model was asked (validation.judge_base_url and judge_model)."
-        )
-    elif values["judge_model"]["unreadable"] > 0.1:
-        limits.append(
-            f"Free text: {values['judge_model']['unreadable']:.0%} of the judge model's answers "
-            "were not one word of the list and count as misses."
-        )
-    if values["leak"] is None:
-        limits.append(
-            "Free text: content leak needs activations per story; they were kept by cell."
-        )
-    if values["classifier_accuracy"] < 2 * values["chance"]:
-        limits.append("Free text: the classifier is hardly better than chance on stories.")
-    return limits
+def _ask(
+    judge: JudgeServer, texts: Continuations, emotions: Sequence[str], resampling: Resampling
+) -> JudgedAnswers:
+    answers = ask_judge(judge, [text for group in texts.conditions for text in group], emotions)
+    first, n = len(texts.unsteered), len(texts.unsteered) * (1 + len(texts.steered))
+    unsteered, steered, random = answers[:first], answers[first:n], answers[n:]
+    return judged_answers(unsteered, steered, random, list(texts.steered), judge.model, resampling)

@@ -10,28 +10,140 @@ Contract: pure numbers. Every emotion meets the same prompts and the same random
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
+from probes.analysis.findings import Control, Estimate
 from probes.experiments.steering.judges import NONE
-from probes.experiments.steering.nulls import crossed_interval
+from probes.experiments.steering.nulls import Resampling, crossed_interval
+
+
+@dataclass(frozen=True)
+class EmotionGains:
+    """Gain and percentile of each emotion, averaged over prompts."""
+
+    gain: list[float]
+    percentile: list[float]
+
+
+@dataclass(frozen=True)
+class JudgedGains:
+    """What a judge that scores every emotion says.
+
+    Attributes
+    ----------
+    gain, percentile
+        See the module's text, with 95% intervals.
+    gain_in_random, gain_in_others
+        The same emotions' gain in random-steered texts (None without any), and in texts steered
+        toward the others.
+    excess
+        Gain less that in random-steered texts, where there are any, else less `gain_in_others`.
+    """
+
+    gain: float
+    gain_interval: tuple[float, float]
+    gain_in_random: float | None
+    gain_in_others: float
+    excess: float
+    excess_interval: tuple[float, float]
+    percentile: float
+    percentile_interval: tuple[float, float]
+    per_emotion: EmotionGains
+
+    @property
+    def own(self) -> Estimate:
+        """Gain of the emotion steered to."""
+        return Estimate(self.gain, *self.gain_interval)
+
+    @property
+    def beaten(self) -> Estimate:
+        """Share of the other emotions that gain less."""
+        return Estimate(self.percentile, *self.percentile_interval)
+
+    @property
+    def control(self) -> Control:
+        """What `excess` is measured against."""
+        excess = Estimate(self.excess, *self.excess_interval)
+        if self.gain_in_random is None:
+            return Control("text steered elsewhere", Estimate(self.gain_in_others), excess)
+        return Control("random-steered text", Estimate(self.gain_in_random), excess)
+
+
+@dataclass(frozen=True)
+class JudgedAnswers:
+    """What a judge that names one emotion says; shares of texts.
+
+    Attributes
+    ----------
+    model
+        The judge.
+    n
+        Steered texts.
+    right, right_unsteered, right_random
+        Answers that are the emotion steered to, and how often the same answer comes for unsteered
+        and for random-steered texts.
+    excess, excess_over_random
+        Of `right` over the unsteered and over the random-steered, with 95% intervals.
+    none, unreadable
+        Steered texts without an emotion, and without a readable answer.
+    """
+
+    model: str
+    n: int
+    right: float
+    right_interval: tuple[float, float]
+    right_unsteered: float
+    excess: float
+    excess_interval: tuple[float, float]
+    right_random: float | None
+    excess_over_random: float | None
+    excess_over_random_interval: tuple[float, float] | None
+    none: float
+    unreadable: float
+
+    @property
+    def hits(self) -> Estimate:
+        """Share of texts whose emotion is named."""
+        return Estimate(self.right, *self.right_interval)
+
+    def controls(self) -> list[Control]:
+        """How often the same is named without the vector."""
+        excess = Estimate(self.excess, *self.excess_interval)
+        controls = [Control("unsteered text", Estimate(self.right_unsteered), excess)]
+        if self.right_random is None or self.excess_over_random is None:
+            return controls
+        ends = self.excess_over_random_interval or (None, None)
+        excess = Estimate(self.excess_over_random, *ends)
+        return [*controls, Control("random-steered text", Estimate(self.right_random), excess)]
 
 
 def judged_gains(
-    scores: Float[Tensor, "text emotion"], places: Sequence[int], n_prompts: int, seed: int
-) -> dict[str, Any]:
-    """Compare a judge's scores; texts are ordered unsteered, steered by `places`, random."""
+    scores: Float[Tensor, "text emotion"],
+    columns: Sequence[int],
+    n_prompts: int,
+    resampling: Resampling,
+) -> JudgedGains:
+    """Compare a judge's scores.
+
+    Parameters
+    ----------
+    scores
+        Of texts in the order unsteered, steered, random; all prompts of a condition together.
+    columns
+        Number of each emotion steered to, in the order of the steered texts.
+    """
     by_condition = rearrange(
         scores.double(), "(condition prompt) emotion -> condition prompt emotion", prompt=n_prompts
     )
     gains = (by_condition - by_condition[:1])[1:]
-    n, own_places = len(places), list(places)
+    n = len(columns)
     steered = gains[:n]
-    among = steered[..., own_places]
+    among = steered[..., list(columns)]
     own = rearrange(among.diagonal(dim1=0, dim2=2), "prompt emotion -> emotion prompt")
     others = rearrange(among.sum(dim=0), "prompt emotion -> emotion prompt") - own
     others = others / max(n - 1, 1)
@@ -40,24 +152,21 @@ def judged_gains(
     random, apart = None, own - others
     if len(gains) > n:
         beside = rearrange(
-            gains[n:][..., own_places], "direction prompt emotion -> emotion prompt direction"
+            gains[n:][..., list(columns)], "direction prompt emotion -> emotion prompt direction"
         )
         random = float(beside.mean())
         apart = repeat(own, "emotion prompt -> emotion prompt 1") - beside
-    return {
-        "gain": float(own.mean()),
-        "gain_interval": crossed_interval(own, seed),
-        "gain_in_random": random,
-        "gain_in_others": float(others.mean()),
-        "excess": float(apart.mean()),
-        "excess_interval": crossed_interval(apart, seed),
-        "percentile": float(percentile.mean()),
-        "percentile_interval": crossed_interval(percentile, seed),
-        "per_emotion": {
-            "gain": own.mean(dim=1).tolist(),
-            "percentile": percentile.mean(dim=1).tolist(),
-        },
-    }
+    return JudgedGains(
+        gain=float(own.mean()),
+        gain_interval=crossed_interval(own, resampling),
+        gain_in_random=random,
+        gain_in_others=float(others.mean()),
+        excess=float(apart.mean()),
+        excess_interval=crossed_interval(apart, resampling),
+        percentile=float(percentile.mean()),
+        percentile_interval=crossed_interval(percentile, resampling),
+        per_emotion=EmotionGains(own.mean(dim=1).tolist(), percentile.mean(dim=1).tolist()),
+    )
 
 
 def judged_answers(
@@ -65,8 +174,9 @@ def judged_answers(
     steered: Sequence[str | None],
     random: Sequence[str | None],
     emotions: Sequence[str],
-    seed: int,
-) -> dict[str, Any]:
+    judge: str,
+    resampling: Resampling,
+) -> JudgedAnswers:
     """Count the hits of a judge that names one emotion.
 
     Parameters
@@ -77,6 +187,8 @@ def judged_answers(
         The same under each emotion's vector and under each random direction, one after another.
     emotions
         The emotions steered to.
+    judge
+        Name of the judge.
     """
     n_prompts = len(unsteered)
 
@@ -91,23 +203,23 @@ def judged_answers(
 
     own = rearrange(hits(steered).diagonal(dim1=0, dim2=1), "prompt emotion -> emotion prompt")
     plain = rearrange(hits(unsteered), "emotion 1 prompt -> emotion prompt")
-    found: dict[str, Any] = {
-        "n": len(steered),
-        "right": float(own.mean()),
-        "right_interval": crossed_interval(own, seed),
-        "right_unsteered": float(plain.mean()),
-        "excess": float((own - plain).mean()),
-        "excess_interval": crossed_interval(own - plain, seed),
-        "right_random": None,
-        "excess_over_random": None,
-        "excess_over_random_interval": None,
-        NONE: sum(answer == NONE for answer in steered) / len(steered),
-        "unreadable": sum(answer is None for answer in steered) / len(steered),
-    }
+    beside, over_random = None, None
     if random:
         beside = rearrange(hits(random), "emotion direction prompt -> emotion prompt direction")
-        apart = repeat(own, "emotion prompt -> emotion prompt 1") - beside
-        found["right_random"] = float(beside.mean())
-        found["excess_over_random"] = float(apart.mean())
-        found["excess_over_random_interval"] = crossed_interval(apart, seed)
-    return found
+        over_random = repeat(own, "emotion prompt -> emotion prompt 1") - beside
+    return JudgedAnswers(
+        model=judge,
+        n=len(steered),
+        right=float(own.mean()),
+        right_interval=crossed_interval(own, resampling),
+        right_unsteered=float(plain.mean()),
+        excess=float((own - plain).mean()),
+        excess_interval=crossed_interval(own - plain, resampling),
+        right_random=None if beside is None else float(beside.mean()),
+        excess_over_random=None if over_random is None else float(over_random.mean()),
+        excess_over_random_interval=None
+        if over_random is None
+        else crossed_interval(over_random, resampling),
+        none=sum(answer == NONE for answer in steered) / len(steered),
+        unreadable=sum(answer is None for answer in steered) / len(steered),
+    )

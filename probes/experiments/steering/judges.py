@@ -13,23 +13,26 @@ mean something.
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from einops import reduce
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks import DataError
-from probes.corpus.endpoint import read_key
-from probes.corpus.exchange import EndpointError
+from probes.config import EndpointSettings
+from probes.corpus.endpoint import Endpoint, read_key
+from probes.corpus.exchange import EndpointError, Sampling
 from probes.runs.materials import Stories
-from probes.vectors.denoising import project_out
+from probes.vectors.denoising import emotion_means, mean_difference, project_out
 from probes.vectors.normalize import normalize
 
-_AT_ONCE = 4
+_SETTINGS = EndpointSettings(
+    concurrency=4, timeout_seconds=120.0, attempts=3, patience_seconds=600.0
+)
+_GREEDY = Sampling(max_new_tokens=200, temperature=0.0, top_p=1.0, top_k=None)
 NONE = "none"
 """What a judge answers where a text conveys no emotion of the list."""
 _QUESTION = (
@@ -52,18 +55,19 @@ def vectors_of(
     DataError
         When an emotion has no story among them.
     """
-    means = []
-    for number in range(n_emotions):
-        chosen = stories.mean[rows & (stories.emotion == number)].double()
-        if len(chosen) == 0:
-            raise DataError(
-                "an emotion has no story in one half of the topics; free text needs stories of "
-                "every emotion on at least two topics."
-            )
-        means.append(reduce(chosen, "row d_model -> d_model", "mean"))
-    stacked = torch.stack(means)
-    centered = stacked - reduce(stacked, "emotion d_model -> 1 d_model", "mean")
-    return project_out(centered, components).float()
+    there = torch.bincount(stories.emotion[rows], minlength=n_emotions)
+    if bool((there == 0).any()):
+        raise DataError(
+            "an emotion has no story in one half of the topics; free text needs stories of "
+            "every emotion on at least two topics."
+        )
+    means = emotion_means(
+        rearrange(stories.mean[rows], "row d_model -> row 1 d_model"),
+        stories.emotion[rows],
+        n_emotions,
+    )
+    raw, _ = mean_difference(means)
+    return project_out(raw[0], components).float()
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,8 @@ class Classifier:
 
     def scores(self, activations: Float[Tensor, "text d_model"]) -> Float[Tensor, "text emotion"]:
         """Log-probabilities of the emotions."""
-        found = self.model.predict_log_proba(activations.double().numpy())
-        return torch.from_numpy(found).float()
+        log_proba = self.model.predict_log_proba(activations.double().numpy())
+        return torch.from_numpy(log_proba).float()
 
 
 def classifier(
@@ -120,15 +124,15 @@ class JudgeServer:
     model: str
     api_key_env: str | None = None
 
-    def key(self) -> str:
-        """Return the key.
+    def key(self) -> str | None:
+        """Return the key; None for a server that wants none.
 
         Raises
         ------
         InvalidInput
             When the variable that should hold it is not set.
         """
-        return read_key(self.api_key_env, "validation.api_key_env") or "none"
+        return read_key(self.api_key_env, "validation.api_key_env")
 
 
 def ask_judge(
@@ -141,31 +145,21 @@ def ask_judge(
     EndpointError
         When the server cannot be reached or refuses.
     """
-    import openai
-
-    client = openai.OpenAI(
-        base_url=server.base_url, api_key=server.key(), timeout=120.0, max_retries=2
-    )
-
-    def ask(text: str) -> str | None:
-        question = _QUESTION.format(emotions=", ".join(emotions), text=text)
-        answer = client.chat.completions.create(
-            model=server.model,
-            messages=[{"role": "user", "content": question}],
-            temperature=0.0,
-            max_tokens=200,
-        )
-        return named(answer.choices[0].message.content or "", emotions)
-
+    names = ", ".join(emotions)
+    questions = [_QUESTION.format(emotions=names, text=text) for text in texts]
     try:
-        with client, ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(ask, texts))
-    except openai.OpenAIError as error:
+        with Endpoint(server.model, [server.base_url], server.key(), _SETTINGS) as judge:
+            judge.connect(
+                questions[0], _GREEDY
+            )  # a server that is not there is no longer waited for
+            answers = judge.generate(questions, sampling=_GREEDY, seed=0)
+    except EndpointError as error:
         raise EndpointError(
-            f"the judge {server.model} at {server.base_url} gave no answer "
-            f"({type(error).__name__}). Check validation.judge_base_url, judge_model and "
-            "api_key_env, or set judge_model to null to go without."
+            f"the judge {server.model} at {server.base_url} gave no answer: {error} Check "
+            "validation.judge_base_url, judge_model and api_key_env, or set judge_model to null "
+            "to go without."
         ) from error
+    return [named(answer.text, emotions) for answer in answers]
 
 
 def named(answer: str, emotions: Sequence[str]) -> str | None:
@@ -174,6 +168,6 @@ def named(answer: str, emotions: Sequence[str]) -> str | None:
     "sad, not happy" names two emotions and is neither: it is not guessed at. What a model thinks
     aloud before its answer, and marks around the word, do not count.
     """
-    said = re.sub(r"<think>.*?</think>", "", answer, flags=re.DOTALL).strip()
-    word = re.sub(r"^answer:\s*", "", said.lower()).strip(" \t\n.!*_`'\"“”‘’")
+    spoken = re.sub(r"<think>.*?</think>", "", answer, flags=re.DOTALL).strip()
+    word = re.sub(r"^answer:\s*", "", spoken.lower()).strip(" \t\n.!*_`'\"“”‘’")
     return word if word == NONE or word in emotions else None

@@ -7,7 +7,7 @@ of the null's directions on the same word:
 * z = excess / sd n
 * percentile = share of the null's effects that are smaller than `own`
 
-A rival that has one effect per emotion (`pair`) is compared emotion by emotion.
+A rival that has one effect per emotion (`compare_rival`) is compared emotion by emotion.
 
 Contract: pure numbers. Intervals are 95% bootstrap intervals. Those of a null draw emotions and
 directions anew, each on its own, so that they hold for other emotions and other directions of the
@@ -22,9 +22,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks.errors import InvalidInput
+from probes.analysis.findings import Control, Estimate
 from probes.analysis.statistics import bootstrap_indices, percentile_interval
 
-N_BOOTSTRAP = 2000
+
+@dataclass(frozen=True)
+class Resampling:
+    """How often units are drawn again for an interval (`validation.n_bootstrap`), and the seed."""
+
+    n: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -63,9 +70,14 @@ class NullComparison:
     kl: float
     effects: list[list[float]]
 
+    def control(self, name: str) -> Control:
+        """Return what the null reached, and by how much the own effects exceed it."""
+        reached = Estimate(self.matching, *self.matching_interval)
+        return Control(name, reached, Estimate(self.excess, *self.excess_interval))
+
 
 @dataclass(frozen=True)
-class Pair:
+class RivalComparison:
     """Own effects beside a rival's, emotion by emotion.
 
     Attributes
@@ -87,32 +99,41 @@ class Pair:
     excess_interval: tuple[float, float]
     beats: list[str]
 
+    def control(self, name: str) -> Control:
+        """Return what the rival reached, and by how much the own effects exceed it."""
+        return Control(name, Estimate(self.rival), Estimate(self.excess, *self.excess_interval))
 
-def mean_interval(values: Float[Tensor, "unit"], seed: int) -> tuple[float, float]:
+
+def mean_interval(values: Float[Tensor, "unit"], resampling: Resampling) -> tuple[float, float]:
     """95% bootstrap interval of the mean, resampling units."""
-    draws = bootstrap_indices(len(values), N_BOOTSTRAP, seed)
+    draws = bootstrap_indices(len(values), resampling.n, resampling.seed)
     means = reduce(values.double()[draws], "resample unit -> resample", "mean")
     low, high = percentile_interval(means)
     return float(low), float(high)
 
 
-def crossed_interval(values: Float[Tensor, "*axes"], seed: int) -> tuple[float, float]:
+def crossed_interval(values: Float[Tensor, "*axes"], resampling: Resampling) -> tuple[float, float]:
     """95% bootstrap interval of the mean of a table, resampling each of its axes on its own.
 
     For units that are crossed: every emotion meets the same directions, or the same prompts.
     """
-    means = _shares(values.shape[0], seed) @ rearrange(values.double(), "first ... -> first (...)")
+    first = _shares(values.shape[0], resampling)
+    means = first @ rearrange(values.double(), "first ... -> first (...)")
     for axis, n in enumerate(values.shape[1:], start=1):
         table = rearrange(means, "draw (n rest) -> draw n rest", n=n)
-        means = einsum(_shares(n, seed + axis), table, "draw n, draw n rest -> draw rest")
+        means = einsum(
+            _shares(n, Resampling(resampling.n, resampling.seed + axis)),
+            table,
+            "draw n, draw n rest -> draw rest",
+        )
     low, high = percentile_interval(rearrange(means, "draw 1 -> draw"))
     return float(low), float(high)
 
 
-def _shares(n: int, seed: int) -> Float[Tensor, "draw unit"]:
+def _shares(n: int, resampling: Resampling) -> Float[Tensor, "draw unit"]:
     """How much of each bootstrap draw is each unit."""
-    draws = bootstrap_indices(n, N_BOOTSTRAP, seed)
-    counts = torch.zeros(N_BOOTSTRAP, n, dtype=torch.float64)
+    draws = bootstrap_indices(n, resampling.n, resampling.seed)
+    counts = torch.zeros(resampling.n, n, dtype=torch.float64)
     return counts.scatter_add_(1, draws, torch.ones_like(draws, dtype=torch.float64)) / n
 
 
@@ -122,7 +143,7 @@ def compare(
     emotions: list[str],
     *,
     kl: float,
-    seed: int,
+    resampling: Resampling,
 ) -> NullComparison:
     """Set effects beside a null's.
 
@@ -139,15 +160,15 @@ def compare(
     excess = reduce(apart, "direction emotion -> emotion", "mean")
     known = spread > 1e-12
     z = excess[known] / spread[known]
-    places = iter(z.tolist())
+    varying = iter(z.tolist())
     below = reduce((apart > 0).double(), "direction emotion -> emotion", "mean")
     return NullComparison(
         n_directions=len(null),
         matching=float(null.mean()),
-        matching_interval=crossed_interval(null, seed),
+        matching_interval=crossed_interval(null, resampling),
         excess=float(excess.mean()),
-        excess_interval=crossed_interval(apart, seed),
-        z=[next(places) if varies else None for varies in known.tolist()],
+        excess_interval=crossed_interval(apart, resampling),
+        z=[next(varying) if varies else None for varies in known.tolist()],
         percentile=below.tolist(),
         mean_z=float(z.mean()) if len(z) else None,
         beats_all=[
@@ -158,20 +179,20 @@ def compare(
     )
 
 
-def pair(
+def compare_rival(
     own: Float[Tensor, "emotion"],
     rival: Float[Tensor, "emotion"],
     emotions: list[str],
-    seed: int,
-) -> Pair:
+    resampling: Resampling,
+) -> RivalComparison:
     """Set effects beside a rival's on the same words."""
     apart = own.double() - rival.double()
-    return Pair(
+    return RivalComparison(
         n=len(apart),
         own=float(own.mean()),
         rival=float(rival.mean()),
         excess=float(apart.mean()),
-        excess_interval=mean_interval(apart, seed),
+        excess_interval=mean_interval(apart, resampling),
         beats=[name for name, more in zip(emotions, (apart > 0).tolist(), strict=True) if more],
     )
 

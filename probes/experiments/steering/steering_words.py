@@ -1,27 +1,202 @@
-"""Steering: whether adding a vector makes the model say that emotion's word.
+"""Steering: does adding an emotion's vector make the model say that emotion's word.
 
-`steering_words` measures it at the target layer and its surroundings, `steering_controls` brings
-what should not do it; this module says what was found.
+1. Carrier sentences that end before a feeling is named ("He feels") give the unsteered
+   log-probability of every emotion's word as the next token (`word_effects`).
+2. Each emotion's vector is added at a few layers and doses, and the change of every word's
+   log-probability is taken: [carrier vector word] for each layer and dose.
+3. At the target layer the same is done with directions that should do nothing of the kind, at the
+   same coefficient: isotropic random ones, and those of `controls`. The other emotions' vectors are
+   a control too: a column of the matrix but its diagonal.
+4. An emotion's effect on its own word is set beside every control's effect on that word
+   (`effects`); what all vectors share (any push changes text) cancels in diagonal against rest.
+
+One dose is judged (`doses`), in every line, paragraph and figure. How many words are a single token
+is reported, and words that share a first token are left out, since no vector could tell them apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from einops import reduce
+from jaxtyping import Float, Int
+from torch import Tensor
 
-from probes.experiments.legacy import Experiment, Measured
-from probes.experiments.steering import word_effects as steering_words
-from probes.experiments.steering.controls import controls_of
+from hooks import InvalidInput, LanguageModel
+from probes.analysis.findings import Finding, RunNumber, strongest
+from probes.experiments import Experiment, Result
+from probes.experiments.steering.controls import Controls, controls_of
+from probes.experiments.steering.doses import PAPER_DOSE, compare_with_paper, judged_dose
+from probes.experiments.steering.effects import (
+    DoseResult,
+    LayerEffects,
+    WordEffects,
+    beside_controls,
+    layer_dose,
+)
 from probes.experiments.steering.figures import steering_matrix
-from probes.experiments.steering.word_effects import swept_layers
-from probes.experiments.wording import effect, signed
+from probes.experiments.steering.nulls import Resampling
+from probes.experiments.steering.word_effects import (
+    CARRIERS,
+    first_tokens,
+    last_residuals,
+    log_probs,
+    random_directions,
+    steered_log_probs,
+    swept_layers,
+)
 from probes.figures import Figure
 from probes.runs.materials import Materials
 
-JUDGED_DOSE = 0.1
+CEILING = 0.5
+"""An unsteered probability above this leaves a word little room to rise."""
+FLOOR = 1e-7
+"""An unsteered probability below this is in the noise of the unembedding."""
+_DIRECTIONS_AT_ONCE = 64
+_PREFILLS = {"he_feels": "He feels", "i_feel": "I feel"}
 
 
-def measure(materials: Materials) -> Measured:
+@dataclass(frozen=True)
+class SteeringWords(Result):
+    """What the vectors did to the words for emotions.
+
+    Attributes
+    ----------
+    layer
+        The target layer, where the controls were tried.
+    n_single_token
+        Words that are a single token.
+    left_out
+        Words whose first token is another's too.
+    baseline
+        Unsteered probability of each word, averaged over carriers.
+    doses
+        The target layer with its controls.
+    layers
+        Effects at every layer tried.
+    """
+
+    model: str
+    emotions: list[str]
+    layer: int
+    carriers: list[str]
+    n_random: int
+    n_single_token: int
+    left_out: list[str]
+    baseline: Mapping[str, float]
+    at_ceiling: list[str]
+    at_floor: list[str]
+    doses: list[DoseResult]
+    layers: list[LayerEffects]
+
+    @property
+    def judged(self) -> DoseResult:
+        """The dose that is judged."""
+        dose = judged_dose([tried.dose for tried in self.doses])
+        return next(tried for tried in self.doses if tried.dose == dose)
+
+    def findings(self) -> list[Finding]:
+        """Say what the judged dose did beside controls, and what the other doses did."""
+        others = [tried for tried in self.doses if tried is not self.judged]
+        return [self._headline(), *map(self._at, others)]
+
+    def _at(self, tried: DoseResult) -> Finding:
+        return Finding(
+            f"steering at dose {tried.dose:g}",
+            tried.own,
+            "described",
+            spec="+.2f",
+            unit="nats",
+            n=f"{len(self.emotions)} emotions",
+            control=strongest(tried.controls()),
+        )
+
+    def _headline(self) -> Finding:
+        tried = self.judged
+        excesses = [control.excess for control in tried.controls()]
+        exceeds_all = all(excess is not None and excess.above_zero for excess in excesses)
+        return Finding(
+            "Steering",
+            tried.own,
+            "shown" if tried.own.above_zero and exceeds_all else "not shown",
+            spec="+.2f",
+            unit="nats",
+            n=f"{len(self.emotions)} emotions at dose {tried.dose:g}",
+            control=strongest(tried.controls()),
+            rule="How much adding a vector to the model's inner state raises the log-probability "
+            "of that emotion's word (+0.69 doubles it). Called shown when the whole interval lies "
+            "above zero, and so does that of its excess over every control.",
+            headline=True,
+            section="steering",
+        )
+
+    def paragraph(self) -> str:
+        """Tell what was added where, and what no emotion's vector does as well."""
+        tried, n = self.judged, len(self.emotions)
+        hardest = tried.random if tried.matched is None else tried.matched
+        kind = "isotropic random" if tried.matched is None else "random"
+        bar = "reaches" if len(hardest.beats_all) * 6 >= n * 5 else "does not reach"
+        near = [
+            control.name
+            for control in tried.controls()
+            if control.excess is not None and not control.excess.above_zero
+        ]
+        beyond = f"all controls but {', '.join(near)}" if near else "every control"
+        return (
+            f"Each vector was added at layer {self.layer} with a dose of {tried.dose:g} of the "
+            f"mean residual norm, after {len(self.carriers)} sentences that end before a feeling "
+            "is named. The log-probability of the emotion's own word changed by "
+            f"{tried.own:+.2f} nats, that of other emotions' words by {tried.others:+.2f}. "
+            f"{len(hardest.beats_all)} of {n} vectors raise their own word more than each of "
+            f"{hardest.n_directions} {kind} directions"
+            f"{'' if tried.matched is None else ' with the covariance of the stories'}, which "
+            f"{bar} the bar of five in six. The own effect exceeds {beyond}, by 95% intervals "
+            "over emotions and directions."
+        )
+
+    def limits(self) -> list[str]:
+        """Name the words of which less could be seen."""
+        limits, n = [], len(self.emotions)
+        if self.n_single_token < n:
+            limits.append(
+                f"Steering: {n - self.n_single_token} of {n} words are several tokens long and "
+                "were read by the first."
+            )
+        if self.left_out:
+            limits.append(
+                f"Steering: {len(self.left_out)} words share their first token with another "
+                f"emotion's and were left out: {', '.join(self.left_out)}."
+            )
+        for words, likely in ((self.at_ceiling, "likely"), (self.at_floor, "unlikely")):
+            if words:
+                limits.append(
+                    f"Steering: {len(words)} words are so {likely} without steering that little "
+                    f"can be seen of a change: {', '.join(words)}."
+                )
+        return limits
+
+    def figures(self) -> dict[str, Figure]:
+        """Describe the matrix of words and vectors."""
+        return {"steering_matrix": steering_matrix(self)}
+
+    def paper_numbers(self) -> dict[str, RunNumber | str]:
+        """Return effects after the paper's carriers, at the dose nearest to the paper's."""
+        nearest = min(self.doses, key=lambda tried: abs(tried.dose - PAPER_DOSE))
+        numbers: dict[str, RunNumber | str] = {}
+        for prefill, carrier in _PREFILLS.items():
+            for which in ("matching", "other"):
+                name = f"steering_words.{prefill}.{which}"
+                if carrier not in nearest.by_carrier:
+                    numbers[name] = f"this run did not steer after {carrier!r}"
+                    continue
+                effect = getattr(nearest.by_carrier[carrier], which)
+                note = compare_with_paper(nearest.dose)
+                numbers[name] = RunNumber(effect.value, effect.ends, len(self.emotions), *note)
+        return numbers
+
+
+def measure(materials: Materials) -> SteeringWords:
     """Steer toward every emotion's word, beside controls."""
     model = materials.subject()
     bundle, layer = materials.vectors, materials.layer
@@ -29,11 +204,11 @@ def measure(materials: Materials) -> Measured:
     controls = controls_of(materials)
     layers = swept_layers(bundle.layers, layer, model.n_layers, settings.sweep_layers)
     layers = sorted({*layers, layer})
-    total = steering_words.n_conditions(
+    total = n_conditions(
         len(bundle.emotions), len(layers), controls, settings.doses, settings.n_random
     )
     with materials.reporter.task("steering", total, "directions") as advance:
-        result = steering_words.run(
+        return run(
             model,
             torch.stack([bundle.at(one) for one in layers]),
             bundle.emotions,
@@ -43,183 +218,134 @@ def measure(materials: Materials) -> Measured:
             controls=controls,
             doses=settings.doses,
             n_random=settings.n_random,
-            seed=materials.seed,
+            resampling=Resampling(settings.n_bootstrap, materials.seed),
             progress=advance,
         )
-    values = {"model": model.name, **result.to_json()}
-    return Measured(values, _rows(values), _paragraph(values), _limits(values))
 
 
-def figures(values: Mapping[str, Any]) -> dict[str, Figure]:
-    """Describe the matrix of words and vectors."""
-    return {"steering_matrix": steering_matrix(values)}
+EXPERIMENT = Experiment(SteeringWords, measure)
 
 
-EXPERIMENT = Experiment(measure, figures)
+def run(
+    model: LanguageModel,
+    vectors: Float[Tensor, "layer emotion d_model"],
+    emotions: Sequence[str],
+    *,
+    layers: Sequence[int],
+    target: int,
+    residual_norm: Float[Tensor, "layer"],
+    controls: Controls,
+    doses: Sequence[float],
+    n_random: int,
+    resampling: Resampling,
+    progress: Callable[[int], None] = lambda _count: None,
+) -> SteeringWords:
+    """Run the experiment; see the module's text.
 
+    Parameters
+    ----------
+    model
+        The model the vectors were made from.
+    vectors
+        One direction per emotion, of each of `layers`.
+    target
+        The one of `layers` at which the controls are tried.
+    residual_norm
+        Mean residual norm at each of `layers`; a dose is a fraction of it.
+    doses
+        Positive fractions.
+    n_random
+        Random directions, at least 2.
+    resampling
+        Its seed draws the random directions too.
 
-def judged(doses: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the dose that the project promises to judge, or else the middle one."""
-    return next((d for d in doses if d["dose"] == JUDGED_DOSE), doses[len(doses) // 2])
-
-
-def controls(dose: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Name every control of a dose that was tried: what is left of the own effect beside it."""
-    named = {
-        "isotropic random directions": dose["random"],
-        "random directions with the stories' covariance": dose["matched"],
-        "shuffled labels": dose["shuffled"],
-        "other emotions' vectors": dose["other_vectors"],
-        "the valence axis": dose["valence"],
-    }
-    return {name: found for name, found in named.items() if found is not None}
-
-
-def _rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Rows for each dose: the effect, the controls, carriers and layers."""
-    n = len(values["emotions"])
-    rows = []
-    for place, dose in enumerate(values["doses"]):
-        name = f"steering at dose {dose['dose']:g}"
-        rows.append(
-            (
-                name,
-                f"own word {effect(dose['matching'], dose['matching_interval'])} nats, other words "
-                f"{effect(dose['other'], dose['other_interval'])}; own word in the top 3 for "
-                f"{dose['top_3']:.0%}",
-            )
+    Raises
+    ------
+    InvalidInput
+        When fewer than two words can be told apart by their first token.
+    """
+    tokens = first_tokens(model, emotions)
+    heads = [ids[0] if ids else -1 for ids in tokens]
+    kept = [i for i, head in enumerate(heads) if head >= 0 and heads.count(head) == 1]
+    if len(kept) < 2:
+        raise InvalidInput(
+            f"steering words: expected at least two words with a first token of their own, got "
+            f"{len(kept)} of {len(emotions)}."
         )
-        for kind in ("random", "matched", "shuffled"):
-            null = dose[kind]
-            if null is not None:
-                rows.append((f"{name}: {_KINDS[kind]}", _null(null, n)))
-        others, valence = dose["other_vectors"], dose["valence"]
-        said = (
-            f"own word more than under other emotions' vectors by {_excess(others)} (beaten, all "
-            f"of them, for {len(dose['beats_all_others'])} of {n})"
-        )
-        if valence is not None:
-            said += (
-                f", than under the valence axis by {_excess(valence)} (the axis alone "
-                f"{valence['rival']:+.2f}, own vectors {valence['own']:+.2f}; {valence['n']} rated "
-                "emotions, each left out of its axis)"
-            )
-        rows.append((f"{name}: other explanations", said))
-        rows.append(
-            (
-                f"{name}: by carrier",
-                "; ".join(
-                    f"{carrier} ...: own {signed(found['matching'])}, other "
-                    f"{found['other']['value']:+.2f}"
-                    for carrier, found in dose["by_carrier"].items()
-                ),
-            )
-        )
-        if len(values["layers"]) > 1:
-            at = [(entry["layer"], entry["doses"][place]) for entry in values["layers"]]
-            rows.append(
-                (
-                    f"{name}: by layer",
-                    "; ".join(
-                        f"layer {layer}: own {signed(found['matching'])}, other "
-                        f"{found['other']['value']:+.2f}, KL {found['kl']:.2f}"
-                        for layer, found in at
-                    ),
-                )
-            )
-    rows.append(
-        (
-            "steering: words",
-            f"{values['n_single_token']} of {n} are a single token (the first token stands for a "
-            f"longer one); {len(values['left_out'])} left out",
-        )
-    )
-    return rows
-
-
-_KINDS = {
-    "random": "random directions",
-    "matched": "random in the stories' covariance",
-    "shuffled": "shuffled labels",
-}
-
-
-def _excess(found: Mapping[str, Any]) -> str:
-    return effect(found["excess"], found["excess_interval"])
-
-
-def _null(null: Mapping[str, Any], n: int) -> str:
-    return (
-        f"{effect(null['matching'], null['matching_interval'])} nats; own word more by "
-        f"{_excess(null)}, beats all {null['n_directions']} for {len(null['beats_all'])} of {n} "
-        "emotions" + ("" if null["mean_z"] is None else f", mean z {null['mean_z']:+.2f}")
-    )
-
-
-def _paragraph(values: Mapping[str, Any]) -> str:
-    dose = judged(values["doses"])
-    n = len(values["emotions"])
-    found = (
-        f"Each vector was added at layer {values['layer']} with a dose of {dose['dose']:g} of the "
-        f"mean residual norm, after {len(values['carriers'])} sentences that end before a feeling "
-        "is named. The log-probability of the emotion's own word changed by "
-        f"{effect(dose['matching'], dose['matching_interval'])} nats (95% interval over "
-        f"{n} emotions), that of other emotions' words by "
-        f"{effect(dose['other'], dose['other_interval'])}."
-    )
-    for kind, null in (
-        ("isotropic random directions", dose["random"]),
-        ("random directions with the covariance of the stories", dose["matched"]),
-    ):
+    names = [emotions[i] for i in kept]
+    ids = torch.tensor([heads[i] for i in kept])
+    baseline = log_probs(model, last_residuals(model, CARRIERS))
+    probabilities = reduce(baseline[:, ids].exp(), "carrier word -> word", "mean").tolist()
+    directions = {"random": random_directions(n_random, model.d_model, resampling.seed)}
+    for name, null in (("matched", controls.matched), ("shuffled", controls.shuffled)):
         if null is not None:
-            verdict = "reaches" if len(null["beats_all"]) * 6 >= n * 5 else "does not reach"
-            found += (
-                f" Under {null['n_directions']} {kind} with the same coefficient the own words "
-                f"changed by {effect(null['matching'], null['matching_interval'])}; "
-                f"{len(null['beats_all'])} of {n} vectors raise their own word more than each of "
-                f"these does, which {verdict} the bar of five in six."
-            )
-    if dose["shuffled"] is not None:
-        shuffled = dose["shuffled"]
-        found += (
-            f" Vectors from {shuffled['n_directions']} dealings of the labels changed them by "
-            f"{effect(shuffled['matching'], shuffled['matching_interval'])}."
-        )
-    if dose["valence"] is not None:
-        valence = dose["valence"]
-        low, high = valence["excess_interval"]
-        verdict = "more" if low > 0 else "not reliably more" if high > 0 else "less"
-        found += (
-            f" An emotion's own vector does {verdict} for its word than valence alone: pushing "
-            "toward the word's side of the axis between the other pleasant and unpleasant "
-            f"emotions changed it by {valence['rival']:+.2f}, the own vector by "
-            f"{valence['own']:+.2f}, a difference of {_excess(valence)}."
-        )
-    near = [name for name, it in controls(dose).items() if it["excess_interval"][0] <= 0]
-    return found + (
-        " The own effect exceeds every control, by 95% intervals over emotions and directions."
-        if not near
-        else f" By 95% intervals the own effect does not exceed: {', '.join(near)}."
+            directions[name] = null
+    axes = {name: axis for name, axis in (controls.valence or {}).items() if name in names}
+    norms = dict(zip(layers, residual_norm.tolist(), strict=True))
+
+    def effects_of(directions: Tensor, dose: float, layer: int = target) -> WordEffects:
+        how = {"layer": layer, "dose": dose, "residual_norm": norms[layer]}
+        return _effects(model, directions, baseline, ids, how, progress)
+
+    swept: list[LayerEffects] = []
+    results: list[DoseResult] = []
+    for number, layer in enumerate(layers):
+        by_dose = [effects_of(vectors[number, kept], dose, layer) for dose in doses]
+        summed = [
+            layer_dose(dose, effects, list(CARRIERS), resampling)
+            for dose, effects in zip(doses, by_dose, strict=True)
+        ]
+        swept.append(LayerEffects(layer, summed))
+        if layer != target:
+            continue
+        for at, effects in zip(summed, by_dose, strict=True):
+            nulls = {name: effects_of(null, at.dose) for name, null in directions.items()}
+            valence = {}
+            if axes:
+                moved = effects_of(torch.stack(list(axes.values())), at.dose).mean
+                columns = [names.index(name) for name in axes]
+                valence = dict(zip(axes, moved[:, columns].diagonal().tolist(), strict=True))
+            results.append(beside_controls(at, effects, nulls, valence, names, resampling))
+    return SteeringWords(
+        model=model.name,
+        emotions=names,
+        layer=target,
+        carriers=list(CARRIERS),
+        n_random=n_random,
+        n_single_token=sum(len(tokens[i]) == 1 for i in kept),
+        left_out=[name for name in emotions if name not in names],
+        baseline=dict(zip(names, probabilities, strict=True)),
+        at_ceiling=[n for n, p in zip(names, probabilities, strict=True) if p > CEILING],
+        at_floor=[n for n, p in zip(names, probabilities, strict=True) if p < FLOOR],
+        doses=results,
+        layers=swept,
     )
 
 
-def _limits(values: Mapping[str, Any]) -> list[str]:
-    limits = []
-    n = len(values["emotions"])
-    if values["n_single_token"] < n:
-        limits.append(
-            f"Steering: {n - values['n_single_token']} of {n} words are several tokens long and "
-            "were read by the first."
-        )
-    if values["left_out"]:
-        limits.append(
-            f"Steering: {len(values['left_out'])} words share their first token with another "
-            f"emotion's and were left out: {', '.join(values['left_out'])}."
-        )
-    for key, word in (("at_ceiling", "likely"), ("at_floor", "unlikely")):
-        if values[key]:
-            limits.append(
-                f"Steering: {len(values[key])} words are so {word} without steering that little "
-                f"can be seen of a change: {', '.join(values[key])}."
-            )
-    return limits
+def _effects(
+    model: LanguageModel,
+    directions: Float[Tensor, "direction d_model"],
+    baseline: Float[Tensor, "carrier d_vocab"],
+    ids: Int[Tensor, "word"],
+    how: dict[str, Any],
+    progress: Callable[[int], None],
+) -> WordEffects:
+    effect = torch.zeros(len(CARRIERS), len(directions), len(ids))
+    divergence = 0.0
+    for rows in torch.arange(len(directions)).split(_DIRECTIONS_AT_ONCE):
+        for number, unsteered in enumerate(baseline):
+            steered = steered_log_probs(model, directions[rows], CARRIERS[number], **how)
+            change = steered - unsteered
+            effect[number, rows] = change[:, ids]
+            divergence += float((steered.exp() * change).sum())
+        progress(len(rows))
+    return WordEffects(effect, divergence / (len(CARRIERS) * len(directions)))
+
+
+def n_conditions(
+    n_emotions: int, n_layers: int, controls: Controls, doses: Sequence[float], n_random: int
+) -> int:
+    """How many steered passes `run` makes at most; what `progress` counts up to."""
+    rivals = [controls.matched, controls.shuffled, controls.valence]
+    n_controls = sum(len(rival) for rival in rivals if rival is not None)
+    return len(doses) * (n_layers * n_emotions + n_random + n_controls)

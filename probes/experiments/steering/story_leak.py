@@ -16,18 +16,60 @@ Contract: pure text. Words are runs of at least four letters, in lower case.
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.experiments.steering.nulls import crossed_interval
+from probes.analysis.findings import Control, Estimate
+from probes.experiments.steering.nulls import Resampling, crossed_interval
 from probes.stimuli.lexicon import leaks
 
 _SHARE, _TIMES, _TOPICS = 0.25, 3.0, 2
 _N_LISTED = 12
+
+
+@dataclass(frozen=True)
+class ContentLeak:
+    """Shares of words that are distinctive of the emotion's own stories.
+
+    Attributes
+    ----------
+    n_words
+        Distinctive words of all emotions together.
+    steered, unsteered, random, elsewhere
+        In texts steered toward the emotion, in others; None where there are none of a kind.
+    excess, excess_over_random
+        Of the steered over the unsteered and the random-steered, with 95% intervals.
+    words
+        Emotion and word, those first that occur in the most texts steered toward it.
+    in_stories
+        In the emotion's own stories.
+    """
+
+    n_words: int
+    steered: float
+    unsteered: float
+    elsewhere: float | None
+    excess: float
+    excess_interval: tuple[float, float]
+    random: float | None
+    excess_over_random: float | None
+    excess_over_random_interval: tuple[float, float] | None
+    words: list[str]
+    in_stories: float
+
+    def controls(self) -> list[Control]:
+        """Return the other texts, counted with the same words."""
+        excess = Estimate(self.excess, *self.excess_interval)
+        controls = [Control("unsteered text", Estimate(self.unsteered), excess)]
+        if self.random is None or self.excess_over_random is None:
+            return controls
+        ends = self.excess_over_random_interval or (None, None)
+        excess = Estimate(self.excess_over_random, *ends)
+        return [*controls, Control("random-steered text", Estimate(self.random), excess)]
 
 
 def words(text: str) -> list[str]:
@@ -47,10 +89,10 @@ def distinctive_words(
             seen_on.setdefault((emotion, word), set()).add(topic)
     n_stories = Counter(emotions)
     everywhere = sum(uses.values(), Counter())
-    found: dict[str, set[str]] = {}
+    distinctive: dict[str, set[str]] = {}
     for emotion, counts in uses.items():
         n, n_others = n_stories[emotion], max(len(texts) - n_stories[emotion], 1)
-        found[emotion] = {
+        distinctive[emotion] = {
             word
             for word, count in counts.items()
             if count >= _SHARE * n
@@ -58,13 +100,13 @@ def distinctive_words(
             and count / n >= _TIMES * (everywhere[word] - count) / n_others
             and not leaks(word, emotion)
         }
-    return found
+    return distinctive
 
 
 def leak(text: str, distinctive: set[str]) -> float:
     """Share of a text's words that are distinctive; 0 for a text without words."""
-    found = words(text)
-    return sum(word in distinctive for word in found) / len(found) if found else 0.0
+    used = words(text)
+    return sum(word in distinctive for word in used) / len(used) if used else 0.0
 
 
 def leaked(
@@ -73,11 +115,13 @@ def leaked(
     random: Sequence[Sequence[str]],
     emotions: Sequence[str],
     distinctive: dict[str, set[str]],
-    seed: int,
-) -> dict[str, Any]:
+    in_stories: float,
+    resampling: Resampling,
+) -> ContentLeak:
     """Compare leaks; texts are [condition][prompt], those of `steered` in the order of `emotions`.
 
-    Intervals draw emotions, prompts and random directions anew.
+    Intervals draw emotions, prompts and random directions anew. `in_stories` is the leak of the
+    emotions' own stories.
     """
 
     def rates(conditions: Sequence[Sequence[str]]) -> Float[Tensor, "condition prompt emotion"]:
@@ -94,25 +138,25 @@ def leaked(
     every = rates(steered)
     own = rearrange(every.diagonal(dim1=0, dim2=2), "prompt emotion -> emotion prompt")
     elsewhere = (float(every.sum()) - float(own.sum())) / max(n * (n - 1) * own.shape[1], 1)
-    found: dict[str, Any] = {
-        "n_words": sum(len(distinctive[name]) for name in emotions),
-        "steered": float(own.mean()),
-        "unsteered": float(plain.mean()),
-        "elsewhere": elsewhere if n > 1 else None,
-        "excess": float((own - plain).mean()),
-        "excess_interval": crossed_interval(own - plain, seed),
-        "random": None,
-        "excess_over_random": None,
-        "excess_over_random_interval": None,
-        "words": _most_frequent(steered, emotions, distinctive),
-    }
+    beside, over_random = None, None
     if random:
         beside = rearrange(rates(random), "direction prompt emotion -> emotion prompt direction")
-        apart = repeat(own, "emotion prompt -> emotion prompt 1") - beside
-        found["random"] = float(beside.mean())
-        found["excess_over_random"] = float(apart.mean())
-        found["excess_over_random_interval"] = crossed_interval(apart, seed)
-    return found
+        over_random = repeat(own, "emotion prompt -> emotion prompt 1") - beside
+    return ContentLeak(
+        n_words=sum(len(distinctive[name]) for name in emotions),
+        steered=float(own.mean()),
+        unsteered=float(plain.mean()),
+        elsewhere=elsewhere if n > 1 else None,
+        excess=float((own - plain).mean()),
+        excess_interval=crossed_interval(own - plain, resampling),
+        random=None if beside is None else float(beside.mean()),
+        excess_over_random=None if over_random is None else float(over_random.mean()),
+        excess_over_random_interval=None
+        if over_random is None
+        else crossed_interval(over_random, resampling),
+        words=_most_frequent(steered, emotions, distinctive),
+        in_stories=in_stories,
+    )
 
 
 def _most_frequent(

@@ -5,8 +5,15 @@ import torch
 
 from hooks.errors import DataError, InvalidInput
 from probes.analysis.geometry import adjusted_rand_index, kmeans_labels
-from probes.analysis.intervals import estimate_from_draws, estimate_from_spread, mean_of_draws
-from probes.analysis.statistics import bootstrap_indices, spread_interval
+from probes.analysis.intervals import (
+    binomial_interval,
+    estimate_from_draws,
+    estimate_from_spread,
+    mean_of_draws,
+    percentile_interval,
+    spread_interval,
+)
+from probes.analysis.resampling import resample
 
 FAMILY = torch.arange(16) % 4
 N_TOPICS = 10
@@ -32,7 +39,7 @@ def experiments():
     made = []
     for seed in range(40):
         rows = stories(truth, generator)
-        again = [agreement_of(rows[draw].mean(0)) for draw in bootstrap_indices(N_TOPICS, 15, seed)]
+        again = [agreement_of(rows[draw].mean(0)) for draw in resample(N_TOPICS, 15, seed)]
         drawn = torch.tensor(again, dtype=torch.float64)
         made.append((agreement_of(rows.mean(dim=0)), drawn))
     return made
@@ -61,7 +68,7 @@ def test_a_difference_in_the_same_topics_lies_in_its_interval(experiments):
 
 def test_the_interval_of_a_mean_is_students():
     data = torch.randn(12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    means = data[bootstrap_indices(12, 20000, seed=0)].mean(dim=1)
+    means = data[resample(12, 20000, seed=0)].mean(dim=1)
     found = estimate_from_spread(float(data.mean()), means, 12)
     half = 2.201 * float(data.std(correction=0)) / 12**0.5
     assert found.high - found.value == pytest.approx(half, rel=0.02)
@@ -93,3 +100,40 @@ def test_one_topic_has_no_spread():
         spread_interval(torch.tensor(0.0), torch.zeros(1), 5)
     with pytest.raises(DataError, match="NaN"):
         spread_interval(torch.tensor(0.0), torch.tensor([0.0, float("nan")]), 5)
+
+
+def normal(n):
+    return torch.randn(n, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+class TestPercentiles:
+    def test_interval_of_a_bootstrapped_mean_matches_theory(self):
+        data = normal(100)
+        means = data[resample(100, 4000, seed=0)].mean(dim=1)
+        low, high = percentile_interval(means)
+        half = 1.96 * data.std(correction=0).item() / 10
+        assert low.item() == pytest.approx(data.mean().item() - half, abs=0.02)
+        assert high.item() == pytest.approx(data.mean().item() + half, abs=0.02)
+
+    def test_interval_is_taken_per_statistic(self):
+        values = torch.stack([torch.arange(101.0), -torch.arange(101.0)], dim=1)
+        low, high = percentile_interval(values, level=0.8)
+        torch.testing.assert_close(low, torch.tensor([10.0, -90.0]))
+        torch.testing.assert_close(high, torch.tensor([90.0, -10.0]))
+
+    def test_impossible_requests_are_refused(self):
+        with pytest.raises(InvalidInput, match="level"):
+            percentile_interval(normal(5), level=95.0)
+        with pytest.raises(DataError, match="NaN"):
+            percentile_interval(torch.tensor([1.0, float("nan")]))
+
+
+class TestShares:
+    def test_no_success_bounds_the_share_by_the_rule_of_three(self):
+        low, high = binomial_interval(0, 100)
+        assert low == 0.0
+        assert high == pytest.approx(1 - 0.025 ** (1 / 100))
+
+    def test_more_successes_than_trials_are_refused(self):
+        with pytest.raises(InvalidInput, match="got 4 of 3"):
+            binomial_interval(4, 3)

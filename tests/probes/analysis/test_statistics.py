@@ -7,13 +7,11 @@ from scipy import stats
 
 from hooks.errors import DataError, InvalidInput
 from probes.analysis.statistics import (
-    benjamini_hochberg,
-    bootstrap_indices,
+    correlate,
     partial_correlation,
     pearson,
-    percentile_interval,
-    permutation_p_value,
     search_components,
+    standard_ranks,
 )
 
 
@@ -180,76 +178,27 @@ class TestSearchComponents:
             search_components(noise(12, 0), noise(12), seed=0)
 
 
-class TestPermutationPValue:
-    null = torch.tensor([-2.0, -1.0, 0.0, 1.0])
+class TestRanks:
+    def test_products_of_standard_ranks_are_scipys_rank_correlations(self):
+        first, second = noise(3, 40).round(decimals=1), noise(3, 40, seed=1).round(decimals=1)
+        ours = standard_ranks(first) @ standard_ranks(second).T
+        both = stats.spearmanr(first.numpy(), second.numpy(), axis=1).statistic
+        torch.testing.assert_close(ours, torch.from_numpy(both[:3, 3:]))
 
-    @pytest.mark.parametrize(
-        ("alternative", "p"), [("greater", 2 / 5), ("less", 1.0), ("two-sided", 4 / 5)]
-    )
-    def test_counts_the_observed_order_and_ties(self, alternative, p):
-        assert permutation_p_value(1.0, self.null, alternative) == pytest.approx(p)
-
-    def test_is_never_zero(self):
-        assert permutation_p_value(9.0, self.null, "greater") == pytest.approx(1 / 5)
-        assert permutation_p_value(-9.0, self.null, "two-sided") == pytest.approx(2 / 5)
-
-    def test_tie_up_to_rounding_is_a_tie(self):
-        null = torch.tensor([0.1 + 0.2], dtype=torch.float64)
-        assert permutation_p_value(0.3, null, "less") == 1.0
-        assert permutation_p_value(0.1 + 0.2, null - 1e-16, "greater") == 1.0
-
-    @pytest.mark.parametrize("alternative", ["greater", "less"])
-    def test_null_data_give_uniform_p_values(self, alternative):
-        p = []
-        for dataset in range(200):
-            draws = noise(100, seed=dataset)
-            p.append(permutation_p_value(float(draws[0]), draws[1:], alternative))
-        assert stats.kstest(p, "uniform").pvalue > 0.01
-
-    def test_empty_null_and_nan_are_refused(self):
-        with pytest.raises(InvalidInput, match="at least one permutation"):
-            permutation_p_value(1.0, torch.zeros(0), "greater")
-        with pytest.raises(DataError, match="NaN"):
-            permutation_p_value(float("nan"), self.null, "greater")
+    def test_a_constant_series_has_no_rank_correlation(self):
+        assert standard_ranks(torch.full((2, 5), 0.1)).isnan().all()
 
 
-class TestResampling:
-    def test_indices_cover_the_units_and_follow_the_seed(self):
-        indices = bootstrap_indices(10, 500, seed=0)
-        assert indices.shape == (500, 10)
-        assert indices.unique().tolist() == list(range(10))
-        assert torch.equal(indices, bootstrap_indices(10, 500, seed=0))
-        assert not torch.equal(indices, bootstrap_indices(10, 500, seed=1))
+class TestCorrelate:
+    def test_series_are_correlated_one_by_one(self):
+        first, second = noise(4, 30), noise(4, 30, seed=1)
+        expected = [pearson(x, y).r for x, y in zip(first, second, strict=True)]
+        torch.testing.assert_close(correlate(first, second), torch.tensor(expected).double())
 
-    def test_interval_of_a_bootstrapped_mean_matches_theory(self):
-        data = noise(100)
-        means = data[bootstrap_indices(100, 4000, seed=0)].mean(dim=1)
-        low, high = percentile_interval(means)
-        half = 1.96 * data.std(correction=0).item() / 10
-        assert low.item() == pytest.approx(data.mean().item() - half, abs=0.02)
-        assert high.item() == pytest.approx(data.mean().item() + half, abs=0.02)
+    def test_one_series_meets_every_other(self):
+        many, one = noise(4, 30), noise(30, seed=1)
+        expected = [pearson(row, one).r for row in many]
+        torch.testing.assert_close(correlate(many, one), torch.tensor(expected).double())
 
-    def test_interval_is_taken_per_statistic(self):
-        values = torch.stack([torch.arange(101.0), -torch.arange(101.0)], dim=1)
-        low, high = percentile_interval(values, level=0.8)
-        torch.testing.assert_close(low, torch.tensor([10.0, -90.0]))
-        torch.testing.assert_close(high, torch.tensor([90.0, -10.0]))
-
-    def test_impossible_requests_are_refused(self):
-        with pytest.raises(InvalidInput):
-            bootstrap_indices(0, 10, seed=0)
-        with pytest.raises(InvalidInput, match="level"):
-            percentile_interval(noise(5), level=95.0)
-        with pytest.raises(DataError, match="NaN"):
-            percentile_interval(torch.tensor([1.0, float("nan")]))
-
-
-class TestFalseDiscovery:
-    def test_textbook_adjustment(self):
-        adjusted = benjamini_hochberg(torch.tensor([0.01, 0.04, 0.03, 0.005]))
-        torch.testing.assert_close(adjusted, torch.tensor([0.02, 0.04, 0.04, 0.02]))
-
-    @pytest.mark.parametrize("p", [[], [0.5, 1.5], [float("nan")]])
-    def test_what_is_not_a_p_value_is_refused(self, p):
-        with pytest.raises(InvalidInput, match="p-values"):
-            benjamini_hochberg(torch.tensor(p))
+    def test_a_constant_series_has_none(self):
+        assert correlate(torch.zeros(5), noise(5)).isnan()

@@ -55,17 +55,17 @@ def test_kl_and_perplexity_are_those_of_the_steered_model(model, gauge, vector):
 def test_the_largest_dose_is_within_the_budget_and_a_little_more_is_not(gauge, vector):
     # A random model's perplexity may fall under steering: the budget that binds is KL.
     budget = Budget(max_kl=0.05, max_perplexity_ratio=1e9)
-    found = gauge.largest(vector, budget, layers=[2], residual_norm=NORMS)
-    assert found.cost.within(budget)
-    assert not found.capped
-    more = gauge.cost(vector, found.cost.dose * 1.2, layers=[2], residual_norm=NORMS)
+    search = gauge.largest(vector, budget, layers=[2], residual_norm=NORMS)
+    assert search.cost.within(budget)
+    assert not search.capped
+    more = gauge.cost(vector, search.cost.dose * 1.2, layers=[2], residual_norm=NORMS)
     assert not more.within(budget)
 
 
 def test_a_search_that_the_budget_does_not_end_says_so(gauge, vector):
-    found = gauge.largest(vector, Budget(1e9, 1e9), layers=[2], residual_norm=NORMS)
-    assert found.capped
-    assert found.cost.dose == 1.6
+    search = gauge.largest(vector, Budget(1e9, 1e9), layers=[2], residual_norm=NORMS)
+    assert search.capped
+    assert search.cost.dose == 1.6
 
 
 def test_a_clamp_that_costs_less_at_a_larger_dose_is_searched_beyond_the_first_past(model):
@@ -78,32 +78,32 @@ def test_a_clamp_that_costs_less_at_a_larger_dose_is_searched_beyond_the_first_p
     costs = {dose: gauge.cost(direction, dose, **how).kl for dose in (0.05, 0.8, 1.6)}
     assert costs[0.8] < costs[0.05]
     budget = Budget(max_kl=(costs[0.8] + costs[0.05]) / 2, max_perplexity_ratio=1e9)
-    found = gauge.largest(direction, budget, **how)
-    assert found.cost.dose >= 0.8
-    assert found.cost.within(budget)
+    search = gauge.largest(direction, budget, **how)
+    assert search.cost.dose >= 0.8
+    assert search.cost.within(budget)
 
 
 def test_directions_that_take_turns_cost_what_each_costs_on_its_texts(model, vector):
     gauge = SteeringCost(model, TEXTS)
     both = torch.stack([vector, -vector.roll(3)])
-    found = gauge.mean_cost(both, 0.3, layer=2, residual_norm=10.0)
+    mean = gauge.mean_cost(both, 0.3, layer=2, residual_norm=10.0)
     apart = [
         SteeringCost(model, [text]).cost(direction, 0.3, layers=[2], residual_norm=NORMS)
         for text, direction in zip(TEXTS, both, strict=True)
     ]
     ends = sorted(cost.kl for cost in apart)
-    assert ends[0] < found.kl < ends[1]
-    assert found.kl_interval == pytest.approx(tuple(ends), rel=1e-4)
-    low, high = found.perplexity_interval
-    assert low <= found.perplexity_ratio <= high
+    assert ends[0] < mean.kl < ends[1]
+    assert mean.kl_interval == pytest.approx(tuple(ends), rel=1e-4)
+    low, high = mean.perplexity_interval
+    assert low <= mean.perplexity_ratio <= high
 
 
 def test_only_the_tokens_that_stand_for_the_prompt_are_steered(gauge, vector):
     how = {"layers": [0], "residual_norm": NORMS}
     full = gauge.cost(vector, 0.5, **how)
     prompt, _ = on_texts("prompt")
-    last, said = on_texts("last")
-    assert said.startswith("1 token before")
+    last, words = on_texts("last")
+    assert words.startswith("1 token before")
     costs = [gauge.cost(vector, 0.5, positions=it, **how).kl for it in (last, prompt)]
     assert 0 < costs[0] < costs[1] < full.kl
     assert on_texts("generated")[0] == on_texts("all")[0] == "all"
@@ -119,3 +119,12 @@ def test_the_usable_range_ends_before_the_first_dose_past_the_budget():
     costs = [Cost(0.1, 0.2, 1.1), Cost(0.2, 0.9, 2.5), Cost(0.3, 0.5, 1.5)]
     assert usable_dose(costs, budget) == 0.1
     assert usable_dose(costs[1:], budget) is None
+
+
+def test_intervals_draw_as_often_as_is_asked_for(model, vector):
+    few, many = (
+        SteeringCost(model, TEXTS, n_bootstrap=n).cost(vector, 0.5, layers=[2], residual_norm=NORMS)
+        for n in (2, 2000)
+    )
+    assert few.kl == many.kl
+    assert few.kl_interval != many.kl_interval

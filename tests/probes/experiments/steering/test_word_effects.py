@@ -1,4 +1,4 @@
-"""Steering words: finds what was planted, and nothing in noise."""
+"""Words as next tokens: which layers are swept, and what is read after a sentence."""
 
 import pytest
 import torch
@@ -6,11 +6,13 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from hooks import InvalidInput
-from probes.experiments.steering import word_effects as steering_words
-from probes.experiments.steering.controls import Controls
-
-# Single letters follow a sentence as words of their own in a byte-level vocabulary.
-WORDS = ["angry", "sad", "calm", "joyful", "proud"]
+from probes.experiments.steering.word_effects import (
+    first_tokens,
+    last_residuals,
+    log_probs,
+    steered_log_probs,
+    swept_layers,
+)
 
 
 @pytest.fixture(scope="module")
@@ -18,144 +20,28 @@ def model():
     return hooks.load(tiny_model("llama"), tokenizer=tiny_tokenizer(), backend="huggingface")
 
 
-@pytest.fixture(scope="module")
-def words(model):
-    """Words whose first tokens differ in the tiny vocabulary."""
-    heads = [ids[0] for ids in steering_words.first_tokens(model, WORDS)]
-    found = [word for word, head in zip(WORDS, heads, strict=True) if heads.count(head) == 1]
-    if len(found) < 3:
-        found = ["hill", "rain", "window", "letter", "train"]
-    return found
+def test_layers_are_the_target_and_its_surroundings_unless_asked_for():
+    assert swept_layers(range(18), 12, 18, None) == [9, 12, 15]
+    assert swept_layers([12], 12, 18, None) == [12]
+    assert swept_layers(range(18), 12, 18, [7, 3]) == [3, 7]
+    with pytest.raises(InvalidInput, match="no vectors at layer 5"):
+        swept_layers([1, 2], 2, 18, [5])
 
 
-def _run(model, vectors, words, **changes):
-    last = model.n_layers - 1
-    options = {
-        "layers": [last],
-        "target": last,
-        "residual_norm": torch.tensor([10.0]),
-        "controls": Controls(),
-        "doses": [0.5],
-        "n_random": 20,
-        "seed": 0,
-    }
-    stacked = vectors if vectors.ndim == 3 else vectors[None]
-    return steering_words.run(model, stacked, words, **{**options, **changes})
+def test_a_words_tokens_are_those_that_follow_a_sentence(model):
+    [tokens] = first_tokens(model, ["rain"])
+    assert model.tokenizer.decode(tokens) == " rain"
 
 
-def _planted(model, words):
-    """Directions that the unembedding reads as each word, and as no other one."""
-    ids = [tokens[0] for tokens in steering_words.first_tokens(model, words)]
-    columns = model.W_U.T[ids].float()
-    return columns - columns.mean(dim=0)
-
-
-def test_planted_directions_raise_their_own_word_and_beat_every_random_one(model, words):
-    result = _run(model, _planted(model, words), words)
-    [dose] = result.doses
-    assert dose.matching > dose.other
-    assert dose.matching_interval[0] > dose.other_interval[1]
-    assert dose.top_3 == 1.0
-    assert sorted(dose.random.beats_all) == sorted(words)
-
-
-def test_noise_does_not_beat_the_random_directions(model, words):
-    beaten = 0
-    for seed in range(5):
-        noise = torch.randn(
-            len(words), model.d_model, generator=torch.Generator().manual_seed(100 + seed)
-        )
-        beaten += len(_run(model, noise, words).doses[0].random.beats_all)
-    # One in 21 by chance for each of 5 times the words.
-    assert beaten <= 5
-
-
-def test_the_matrix_is_vector_by_word(model, words):
-    vectors = _planted(model, words)
-    matrix = torch.tensor(_run(model, vectors, words).doses[0].matrix)
-    swapped = torch.tensor(_run(model, vectors.flip(0), words).doses[0].matrix)
-    assert torch.allclose(matrix.flip(0), swapped, atol=1e-5)
-
-
-def test_the_change_is_that_of_the_models_own_next_token(model, words):
-    vectors = _planted(model, words)
-    result = _run(model, vectors, words)
-    ids = [tokens[0] for tokens in steering_words.first_tokens(model, words)]
-    changes = []
-    for carrier in steering_words.CARRIERS:
-        tokens = torch.tensor([model.encode(carrier)])
-        plain = model.hf(tokens).logits[0, -1].log_softmax(dim=-1)
-        with hooks.steer(
-            model, vectors[0], layers=[model.n_layers - 1], dose=0.5, residual_norm=10.0
-        ):
-            steered = model.hf(tokens).logits[0, -1].log_softmax(dim=-1)
-        changes.append((steered - plain)[ids])
-    expected = torch.stack(changes)
-    assert torch.allclose(torch.tensor(result.doses[0].matrix[0]), expected.mean(dim=0), atol=1e-4)
-    [layer] = result.layers
-    by_carrier = torch.tensor(layer.doses[0].effects)[:, 0]
-    assert torch.allclose(by_carrier, expected, atol=2e-4)
-    own = result.doses[0].by_carrier
-    assert list(own) == list(steering_words.CARRIERS)
-    for number, carrier in enumerate(steering_words.CARRIERS):
-        matrix = torch.tensor(layer.doses[0].effects[number])
-        assert own[carrier].matching.value == pytest.approx(
-            float(matrix.diagonal().mean()), abs=1e-3
-        )
-        assert own[carrier].matching.low <= own[carrier].matching.value
-
-
-def test_every_layer_and_dose_is_kept_and_each_layer_uses_its_own_vectors(model, words):
-    planted = _planted(model, words)
-    last = model.n_layers - 1
-    stacked = torch.stack([planted.flip(0), planted])
-    layers = {"layers": [0, last], "residual_norm": torch.tensor([3.0, 10.0])}
-    result = _run(model, stacked, words, doses=[0.2, 0.5], **layers)
-    assert [(entry.layer, [d.dose for d in entry.doses]) for entry in result.layers] == [
-        (0, [0.2, 0.5]),
-        (last, [0.2, 0.5]),
-    ]
-    for entry, vectors, norm in zip(result.layers, stacked, (3.0, 10.0), strict=True):
-        alone = _run(
-            model,
-            vectors,
-            words,
-            layers=[entry.layer],
-            target=entry.layer,
-            residual_norm=torch.tensor([norm]),
-        )
-        kept, found = (torch.tensor(it.doses[-1].effects) for it in (entry, alone.layers[0]))
-        assert torch.allclose(kept, found, atol=1e-3)
-
-
-def test_controls_are_reported_and_counted(model, words):
-    vectors = _planted(model, words)
-    controls = Controls(
-        matched=torch.randn(5, model.d_model, generator=torch.Generator().manual_seed(9)),
-        shuffled=vectors.roll(1, dims=0),
-        valence={words[0]: vectors[0] + vectors[1], words[1]: vectors[0] - vectors[1]},
+def test_unsteered_and_steered_are_the_models_own_next_token(model):
+    text = "The old man felt"
+    plain = log_probs(model, last_residuals(model, [text]))
+    logits = model.hf(torch.tensor([model.encode(text)])).logits[0, -1]
+    assert torch.allclose(plain[0], logits.log_softmax(dim=-1), atol=1e-4)
+    directions = torch.randn(2, model.d_model, generator=torch.Generator().manual_seed(0))
+    how = {"layer": 1, "residual_norm": 10.0}
+    assert torch.allclose(
+        steered_log_probs(model, directions, text, dose=0.0, **how), plain, atol=1e-4
     )
-    seen = []
-    result = _run(model, vectors, words, controls=controls, progress=seen.append)
-    [dose] = result.doses
-    assert dose.shuffled.matching < dose.matching
-    assert dose.shuffled.n_directions == len(words)
-    assert len(dose.matched.effects) == 5
-    # The second word's axis pushes it down, the first one's up: own vectors do better on both.
-    assert dose.valence.beats == words[:2]
-    assert dose.valence.excess == pytest.approx(dose.valence.own - dose.valence.rival, abs=1e-5)
-    assert dose.other_vectors.excess_interval[0] > 0
-    assert sum(seen) == steering_words.n_conditions(len(words), 1, controls, [0.5], 20)
-
-
-def test_words_that_share_a_first_token_are_left_out(model, words):
-    vectors = _planted(model, [*words, words[0]][:-1])
-    twice = torch.cat([vectors, vectors[:1]])
-    result = _run(model, twice, [*words, words[0] + words[0]])
-    assert words[0] in result.left_out
-    assert len(result.emotions) == len(words) - 1
-
-
-def test_too_few_words_are_refused(model, words):
-    with pytest.raises(InvalidInput, match="at least two words"):
-        _run(model, torch.ones(1, model.d_model), words[:1])
+    steered = steered_log_probs(model, directions, text, dose=0.5, **how)
+    assert not torch.allclose(steered[0], steered[1], atol=1e-2)

@@ -1,0 +1,77 @@
+"""Whether answers to both orders of a pair agree: without that, there is no preference to speak of.
+
+A model that leans to one letter makes opposite choices of the same pair, one that leans to
+activities the same; so the chance of the same choice is what orders of different pairs give.
+
+Contract: pure; answers are log-odds for the first of each pair, as `forced_choice` gives them.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from probes.analysis.statistics import pearson, permutation_p_value
+
+
+@dataclass(frozen=True)
+class OrderAgreement:
+    """How far the two orders of a pair agree.
+
+    Attributes
+    ----------
+    r, low, high
+        Correlation of the answers over pairs, with its 95% interval; None where it is undefined.
+    same_choice, same_choice_by_chance, same_choice_p
+        Share of pairs of which both orders choose the same, what a model with the same lean to a
+        letter and no preferences would reach, and the permutation test against it.
+    says_a
+        Lean to the letter A, in nats.
+    spread
+        Standard deviation of preferences, in nats.
+    """
+
+    r: float | None
+    low: float | None
+    high: float | None
+    same_choice: float
+    same_choice_by_chance: float
+    same_choice_p: float
+    says_a: float
+    spread: float
+
+    @property
+    def beyond_chance(self) -> bool:
+        """Whether answers to both orders go together: if not, no preference was met."""
+        return self.r is not None and self.low is not None and self.low > 0
+
+    @property
+    def leans(self) -> bool:
+        """Whether the model leans to a letter by more than its preferences differ."""
+        return abs(self.says_a) > self.spread
+
+
+def compare_orders(
+    answers: Float[Tensor, "order pair"], *, n_permutations: int, seed: int
+) -> OrderAgreement:
+    """Compare the answers of both orders."""
+    as_a, as_b = answers.double()
+    agree = pearson(as_a, as_b) if len(as_a) >= 3 and as_a.std() > 0 and as_b.std() > 0 else None
+    first, second = (as_a > 0).double(), (as_b > 0).double()
+    keys = torch.rand(
+        n_permutations, len(second), generator=torch.Generator().manual_seed(seed)
+    ).argsort(dim=1)
+    permuted = (first == second[keys]).double().mean(dim=1)
+    same = float((first == second).double().mean())
+    share = first.mean(), second.mean()
+    return OrderAgreement(
+        r=None if agree is None else agree.r,
+        low=None if agree is None else agree.low,
+        high=None if agree is None else agree.high,
+        same_choice=same,
+        same_choice_by_chance=float(share[0] * share[1] + (1 - share[0]) * (1 - share[1])),
+        same_choice_p=permutation_p_value(same, permuted, "greater"),
+        says_a=float((as_a - as_b).mean() / 2),
+        spread=float(answers.double().mean(dim=0).std(correction=0)),
+    )

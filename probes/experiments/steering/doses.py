@@ -1,0 +1,23 @@
+"""The dose that a run is judged by, and the one at which the paper steered.
+
+Contract: plain numbers; a dose is a fraction of the mean residual norm. Imports no torch.
+"""
+
+import math
+from collections.abc import Sequence
+
+JUDGED_DOSE = 0.1
+PAPER_DOSE = 0.5
+"""How strongly the paper steered."""
+
+
+def judged_dose(doses: Sequence[float]) -> float:
+    """Return the dose that the project promises to judge, where it was tried, or the middle one."""
+    return JUDGED_DOSE if JUDGED_DOSE in doses else doses[len(doses) // 2]
+
+
+def compare_with_paper(dose: float, note: str = "") -> tuple[str, bool]:
+    """Return a note that begins with our dose where it is not the paper's, and whether it is."""
+    same = math.isclose(dose, PAPER_DOSE)
+    ours = "" if same else f"ours at dose {dose:g}, the paper's at {PAPER_DOSE:g}"
+    return "; ".join(filter(None, [ours, note])), same
