@@ -21,6 +21,8 @@ from statistics import NormalDist
 from typing import Any, Protocol, runtime_checkable
 
 from probes.analysis.findings import RunNumber
+from probes.analysis.results import read_result
+from probes.experiments import NotMeasured
 from probes.stimuli import paper_numbers
 
 FILE = "analysis/scorecard.json"
@@ -89,7 +91,10 @@ def scorecard(results: Mapping[str, HasPaperNumbers]) -> list[Line]:
     results
         ``geometry``, and the experiments that were run by name.
     """
-    ours = {name: result.paper_numbers() for name, result in results.items()}
+    ours = {
+        name: result.not_measured if isinstance(result, NotMeasured) else result.paper_numbers()
+        for name, result in results.items()
+    }
     return [
         _line(f"{section}.{name}", entry, _our_number(section, name, ours))
         for section, entries in paper_numbers().items()
@@ -103,8 +108,14 @@ def to_json(lines: Sequence[Line]) -> dict[str, Any]:
 
 
 def from_json(lines: Sequence[Mapping[str, Any]]) -> list[Line]:
-    """Return the lines of a file."""
-    return [Line(**line) for line in lines]
+    """Return the lines of a file.
+
+    Raises
+    ------
+    DataError
+        When they are damaged, or of an earlier version.
+    """
+    return [read_result(Line, line, FILE, "validate") for line in lines]
 
 
 def table(lines: Sequence[Line]) -> list[tuple[str, str]]:
@@ -192,7 +203,7 @@ def _flat(entries: Any, prefix: str = "") -> list[tuple[str, Mapping[str, Any]]]
 
 
 def _our_number(
-    section: str, name: str, ours: Mapping[str, Mapping[str, RunNumber | str]]
+    section: str, name: str, ours: Mapping[str, Mapping[str, RunNumber | str] | str]
 ) -> RunNumber | str:
     """Return ours, or why there is none."""
     if section not in _MEASURED_BY:
@@ -201,9 +212,12 @@ def _our_number(
     if source not in ours:
         what = "analyze" if source == "geometry" else f"experiment {source}"
         return f"{what} was not run"
+    measured = ours[source]
+    if isinstance(measured, str):
+        return measured
     # Every replication reports the same two numbers.
     key = name.rpartition(".")[2] if section == "replications" else name
-    return ours[source].get(f"{section}.{key}", "this run has too little for it")
+    return measured[f"{section}.{key}"]
 
 
 def _line(name: str, entry: Mapping[str, Any], ours: RunNumber | str) -> Line:
