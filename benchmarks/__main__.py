@@ -1,7 +1,7 @@
 """``python -m benchmarks [SECTION ...] [--quick]``: print RESULTS.md, ratios first.
 
-Sections: reading, writing, plan, emotions, memory, corpus; none named means all. Lines on what is
-going on go to standard error.
+Sections: reading, writing, plan, emotions, memory, corpus, materials; none named means all. Lines
+on what is going on go to standard error.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import big_corpus, plans, reading, small_runs, writing
+from benchmarks import big_corpus, materials, plans, reading, small_runs, writing
 from benchmarks.measure import Company
 from benchmarks.tables import table
 
@@ -38,8 +38,8 @@ def _writing(quick: bool) -> Iterator[Part]:
 
 
 def _plan(quick: bool) -> Iterator[Part]:
-    found = plans.measure(*((4, 40) if quick else (16, 96)))
-    yield plans.ratios(found), plans.section(found)
+    planned = plans.measure(*((4, 40) if quick else (16, 96)))
+    yield plans.ratios(planned), plans.section(planned)
 
 
 def _emotions(quick: bool) -> Iterator[Part]:
@@ -58,6 +58,12 @@ def _corpus(quick: bool) -> Iterator[Part]:
     yield [], big_corpus.section(big_corpus.measure(2 if quick else 100))
 
 
+def _materials(quick: bool) -> Iterator[Part]:
+    size = materials.QUICK if quick else materials.WHOLE
+    costs = materials.measure(size)
+    yield materials.ratios(costs, size), materials.section(costs, size)
+
+
 SECTIONS: dict[str, Callable[..., Iterator[Part]]] = {
     "reading": _reading,
     "writing": _writing,
@@ -65,6 +71,7 @@ SECTIONS: dict[str, Callable[..., Iterator[Part]]] = {
     "emotions": _emotions,
     "memory": _memory,
     "corpus": _corpus,
+    "materials": _materials,
 }
 
 

@@ -21,7 +21,7 @@ from probes.runs.reporting import Silent
 
 Kind = Literal["reading", "writing"]
 FEW, MANY = 200, 5000
-_TOPICS = 10
+TOPICS = 10
 _STAGES = {
     "reading": ("generate-stories", "generate-neutral", "extract-activations"),
     "writing": ("generate-stories", "generate-neutral"),
@@ -69,7 +69,7 @@ def prepare(folder: str, kind: Kind, n_texts: int) -> Callable[..., dict[str, fl
     root = Path(folder)
     reads = kind == "reading"
     model = small_model.save(root / "model", _N_LAYERS if reads else 1)
-    corpus = write_corpus(root, n_texts // _TOPICS) if reads else {}
+    corpus = write_corpus(root, n_texts // TOPICS) if reads else {}
     run = _run(root, model, n_texts // _WRITTEN_CELLS, corpus)
     models = Models(run.config)
     models.subject()
@@ -107,7 +107,7 @@ def _run(root: Path, model: Path, per_topic: int, corpus: dict[str, str]) -> Run
         "batch_size": 96,
     }
     if not corpus:
-        generation |= {"emotions_subset": _WRITTEN_CELLS // _TOPICS, "topics_subset": _TOPICS}
+        generation |= {"emotions_subset": _WRITTEN_CELLS // TOPICS, "topics_subset": TOPICS}
     values = {
         "model": {
             "name": str(model),
@@ -140,20 +140,31 @@ def do(run: Run, models: Models, names: Sequence[str]) -> dict[str, float]:
     return seconds
 
 
-def write_corpus(root: Path, n_emotions: int) -> dict[str, str]:
-    """Write a story per cell and neutral texts, and return the config's section."""
+def write_corpus(
+    root: Path, emotions: int | Sequence[str], n_stories: int = 1, n_neutral: int = 2
+) -> dict[str, str]:
+    """Write stories per cell and neutral texts per topic, and return the config's section.
+
+    Emotions are named, or numbered where only their number is given.
+    """
+    names = [f"emotion {i}" for i in range(emotions)] if isinstance(emotions, int) else emotions
 
     def text(number: int) -> str:
         words = small_model.WORDS
         return " ".join(words[(number + n * n) % len(words)] for n in range(10 + number % 20))
 
-    topics = [f"topic {number}" for number in range(_TOPICS)]
+    topics = [f"topic {number}" for number in range(TOPICS)]
     stories = [
-        {"emotion": f"emotion {i}", "topic": topic, "text": text(7 * i + 3 * j)}
+        {"emotion": name, "topic": topic, "text": text(7 * i + 3 * j + 11 * k)}
         for j, topic in enumerate(topics)
-        for i in range(n_emotions)
+        for i, name in enumerate(names)
+        for k in range(n_stories)
     ]
-    neutral = [{"topic": t, "text": text(n + k)} for n, t in enumerate(topics) for k in (0, 1)]
+    neutral = [
+        {"topic": topic, "text": text(n + k)}
+        for n, topic in enumerate(topics)
+        for k in range(n_neutral)
+    ]
     section = {}
     for name, rows in (("stories", stories), ("neutral", neutral)):
         path = root / f"{name}.jsonl"
@@ -162,30 +173,30 @@ def write_corpus(root: Path, n_emotions: int) -> dict[str, str]:
     return section
 
 
-def ratios(found: Sequence[Held]) -> list[tuple[str, str, str]]:
+def ratios(held: Sequence[Held]) -> list[tuple[str, str, str]]:
     """Return the lines that come first: what, how many times, how many were meant."""
     return [
         (
-            f"memory of {h.kind}: {max(h.peak_bytes):,} / {min(h.peak_bytes)} texts",
-            f"{h.ratio:.2f}x",
+            f"memory of {each.kind}: {max(each.peak_bytes):,} / {min(each.peak_bytes)} texts",
+            f"{each.ratio:.2f}x",
             "0.9x to 1.1x",
         )
-        for h in found
+        for each in held
     ]
 
 
-def memory_section(found: Sequence[Held]) -> str:
+def memory_section(held: Sequence[Held]) -> str:
     """Return the table of peaks."""
     rows = [
         (
-            held.kind,
+            each.kind,
             f"{n:,}",
-            gigabytes(held.peak_bytes[n]),
-            gigabytes(held.peak_bytes[n] - held.ready_bytes),
-            f"{held.seconds[n]:.0f}",
+            gigabytes(each.peak_bytes[n]),
+            gigabytes(each.peak_bytes[n] - each.ready_bytes),
+            f"{each.seconds[n]:.0f}",
         )
-        for held in found
-        for n in sorted(held.peak_bytes)
+        for each in held
+        for n in sorted(each.peak_bytes)
     ]
     head = ("work", "texts", "peak memory", "above the loaded model", "seconds")
     return f"""## Memory against texts
@@ -195,15 +206,15 @@ The real stages with a random model. What is read of a text is {_N_LAYERS} x 512
 {table(head, rows)}"""
 
 
-def emotions_section(found: dict[int, dict[str, float]]) -> str:
+def emotions_section(measured: dict[int, dict[str, float]]) -> str:
     """Return the table of seconds by number of emotions."""
     names = ("extract-activations", *LOOKING)
     rows = [
         (str(n), f"{seconds['texts']:,.0f}", *(f"{seconds[name]:.1f}" for name in names))
-        for n, seconds in found.items()
+        for n, seconds in measured.items()
     ]
     return f"""## Seconds of the stages against emotions
 
-The same random model; {_TOPICS} texts of each emotion.
+The same random model; {TOPICS} texts of each emotion.
 
 {table(("emotions", "texts", *names), rows)}"""

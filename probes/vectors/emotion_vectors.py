@@ -11,8 +11,10 @@ Contract
   forced.
 """
 
+import contextlib
+import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -30,9 +32,13 @@ from hooks import (
     InvalidInput,
     LanguageModel,
     StaleArtifact,
+    Steering,
     pooled_resid_post,
     resid_post,
+    steer,
 )
+from hooks.steering.directions import Operation
+from hooks.steering.selection import Rule, Where
 from probes.storage import write_bytes
 from probes.vectors import hub
 from probes.vectors.activations import read_metadata
@@ -106,8 +112,10 @@ class EmotionVectors:
     def __getitem__(self, emotion: str) -> Float[Tensor, "layer d_model"]:
         """Return one emotion's denoised vector at every layer."""
         if emotion not in self.emotions:
+            close = difflib.get_close_matches(emotion, self.emotions, n=3)
+            meant = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
             raise InvalidInput(
-                f"no vector for {emotion!r}; these vectors have: {', '.join(self.emotions)}."
+                f"no vector for {emotion!r}{meant}; these vectors have: {', '.join(self.emotions)}."
             )
         return self.vectors[:, self.emotions.index(emotion)]
 
@@ -125,7 +133,7 @@ class EmotionVectors:
         return self.vectors[self.layer_index(layer)]
 
     def layer_index(self, layer: int) -> int:
-        """Return the place of a layer of the model on the layer axis."""
+        """Return the position of a layer of the model on the layer axis."""
         if layer not in self.layers:
             raise InvalidInput(f"no vectors at layer {layer}; expected one of {self.layers}.")
         return self.layers.index(layer)
@@ -241,6 +249,111 @@ class EmotionVectors:
         pooled = pooled_resid_post(model, texts, FromToken(token_offset), layers=[chosen])
         return self.cosine(rearrange(pooled.mean, "text 1 d_model -> text d_model"), chosen)
 
+    def nearest(
+        self,
+        model: LanguageModel,
+        text: str,
+        n: int = 5,
+        *,
+        layer: int | None = None,
+        force: bool = False,
+    ) -> list[tuple[str, float]]:
+        """Name the emotions that a text lies closest to, the closest first.
+
+        Parameters
+        ----------
+        model, layer
+            As for `score`.
+        text
+            A plain text, all of whose tokens count.
+        n
+            How many emotions; at most as many as there are vectors.
+
+        Returns
+        -------
+        list of (emotion, score)
+            The score is the cosine that `score` gives, in -1..1.
+
+        Raises
+        ------
+        InvalidInput
+            When the text has no token, or `n` is below one.
+        StaleArtifact
+            For another model than the one the vectors were made from, unless `force`.
+        """
+        if n < 1:
+            raise InvalidInput(f"n: expected at least one emotion, got {n}.")
+        [scores] = self.score(model, [text], layer=layer, force=force)
+        if bool(scores.isnan().any()):
+            raise InvalidInput(f"text: expected one with a token to read, got {text!r}.")
+        best = scores.topk(min(n, len(self.emotions)))
+        names = [self.emotions[index] for index in best.indices.tolist()]
+        return list(zip(names, best.values.tolist(), strict=True))
+
+    @contextlib.contextmanager
+    def steer(
+        self,
+        model: LanguageModel,
+        emotion: str | Mapping[str, float],
+        *,
+        dose: float | None = None,
+        layers: Sequence[int] | None = None,
+        positions: Where | Rule = "all",
+        operation: Operation = "add",
+        force: bool = False,
+    ) -> Iterator[dict[str, Steering]]:
+        """Steer a model with these vectors while the context is open; see `hooks.steer`.
+
+        ``with vectors.steer(model, "sad", dose=0.1): model.generate(...)``
+
+        Parameters
+        ----------
+        emotion
+            One emotion's name, or several with the dose of each: ``{"sad": 0.1, "calm": -0.05}``.
+        dose
+            Coefficient as a fraction of the mean residual norm at each steered layer; only of a
+            single emotion, and not for ``"project"``.
+        layers
+            Layers of the model; None is the run's target layer alone.
+        positions, operation
+            As for `hooks.steer`.
+
+        Yields
+        ------
+        dict of str to Steering
+            By emotion: coefficients, and how many tokens were changed at each layer.
+
+        Raises
+        ------
+        InvalidInput
+            For an emotion or a layer without a vector, a dose beside a mapping, and whatever
+            `hooks.steer` refuses.
+        StaleArtifact
+            For another model than the one the vectors were made from, unless `force`.
+        """
+        self.check_model(model, force=force)
+        if isinstance(emotion, Mapping) and dose is not None:
+            raise InvalidInput(
+                f"dose: expected the doses in the mapping alone, got dose={dose} as well."
+            )
+        doses = emotion if isinstance(emotion, Mapping) else {emotion: dose}
+        directions = {name: self.by_layer(name) for name in doses}
+        with contextlib.ExitStack() as stack:
+            yield {
+                name: stack.enter_context(
+                    steer(
+                        model,
+                        directions[name],
+                        layers=[self.provenance.target_layer] if layers is None else layers,
+                        dose=amount,
+                        residual_norm=None if amount is None else self.norm_by_layer,
+                        operation=operation,
+                        positions=positions,
+                    )
+                )
+                for name, amount in doses.items()
+            }
+
     def score_tokens(
         self, model: LanguageModel, text: str, *, layer: int | None = None, force: bool = False
     ) -> tuple[list[str], Float[Tensor, "position emotion"]]:
@@ -255,12 +368,12 @@ class EmotionVectors:
         self, residual: Float[Tensor, "sample d_model"], layer: int
     ) -> Float[Tensor, "sample emotion"]:
         """Cosine of centered residuals at a layer of the model with each emotion's vector."""
-        place = self.layer_index(layer)
-        centered = residual - self.global_mean[place]
+        position = self.layer_index(layer)
+        centered = residual - self.global_mean[position]
         lengths = rearrange(centered.norm(dim=1), "sample -> sample 1")
         return einsum(
             centered / lengths,
-            normalize(self.vectors[place]),
+            normalize(self.vectors[position]),
             "sample d_model, emotion d_model -> sample emotion",
         )
 

@@ -62,8 +62,8 @@ class TestFiles:
     def test_a_round_trip_changes_no_bit(self, tmp_path):
         made = bundle()
         path = made.save(tmp_path / "run" / "vectors")
-        for place in (path, path.parent, path.parent.parent, str(path)):
-            again = EmotionVectors.load(place)
+        for source in (path, path.parent, path.parent.parent, str(path)):
+            again = EmotionVectors.load(source)
             for name in ("vectors", "raw", "global_mean", "residual_norm"):
                 assert torch.equal(getattr(again, name), getattr(made, name))
             assert again.provenance == made.provenance
@@ -224,16 +224,165 @@ class TestScore:
         n_content = len(model.encode(TEXTS[0])) - 1
         last = vectors.score(model, TEXTS[:1], layer=3, token_offset=n_content - 1)
         torch.testing.assert_close(scores[-1:], last, atol=1e-5, rtol=0)
-        place = vectors.layer_index(3)
+        index = vectors.layer_index(3)
         for position in (1, 4):
             window = hooks.Span(position - 1, position)  # the first token is the beginning's mark
             pooled = hooks.pooled_resid_post(model, TEXTS[:1], window, layers=[3]).mean[0, 0]
-            centered = pooled - vectors.global_mean[place]
-            expected = torch.cosine_similarity(centered[None], vectors.vectors[place], dim=1)
+            centered = pooled - vectors.global_mean[index]
+            expected = torch.cosine_similarity(centered[None], vectors.vectors[index], dim=1)
             torch.testing.assert_close(scores[position], expected, atol=1e-5, rtol=0)
+
+
+class TestNearest:
+    def test_names_the_emotions_with_the_largest_scores_in_their_order(self, model):
+        vectors = bundle(model.fingerprint)
+        [scores] = vectors.score(model, TEXTS[:1])
+        nearest = vectors.nearest(model, TEXTS[0])
+        assert [emotion for emotion, _ in nearest] == [
+            EMOTIONS[index] for index in scores.argsort(descending=True).tolist()
+        ]
+        for emotion, score in nearest:
+            assert score == pytest.approx(float(scores[EMOTIONS.index(emotion)]), abs=1e-6)
+        assert vectors.nearest(model, TEXTS[0], n=1) == nearest[:1]
+
+    def test_another_layer_may_be_read(self, model):
+        vectors = bundle(model.fingerprint)
+        [scores] = vectors.score(model, TEXTS[:1], layer=3)
+        [(_, score)] = vectors.nearest(model, TEXTS[0], 1, layer=3)
+        assert score == pytest.approx(float(scores.max()), abs=1e-6)
+
+    def test_what_has_no_answer_is_refused(self, model):
+        vectors = bundle(model.fingerprint)
+        with pytest.raises(InvalidInput, match="expected at least one emotion, got 0"):
+            vectors.nearest(model, TEXTS[0], 0)
+        with pytest.raises(InvalidInput, match="with a token to read, got ''"):
+            vectors.nearest(model, "")
+        with pytest.raises(StaleArtifact):
+            bundle().nearest(model, TEXTS[0])
+
+
+class TestSteer:
+    def read(self, model):
+        return hooks.resid_post(model, TEXTS[0], LAYERS).resid
+
+    def test_is_that_of_hooks_at_the_target_layer_with_the_bundles_norms(self, model):
+        vectors = bundle(model.fingerprint)
+        with vectors.steer(model, "sad", dose=0.1) as steered:
+            ours = self.read(model)
+        by_layer, norms = vectors.by_layer("sad"), vectors.norm_by_layer
+        with hooks.steer(model, by_layer, layers=[2], dose=0.1, residual_norm=norms) as expected:
+            assert torch.equal(ours, self.read(model))
+        assert steered["sad"].coefficients == expected.coefficients == {2: pytest.approx(0.2)}
+
+    @pytest.mark.parametrize("operation", ["add", "clamp", "rotate"])
+    def test_layers_positions_and_operation_are_passed_on(self, model, operation):
+        vectors = bundle(model.fingerprint)
+        options = {"layers": [0, 3], "positions": hooks.Last(2), "operation": operation}
+        with vectors.steer(model, "happy", dose=0.4, **options):
+            ours = self.read(model)
+        by_layer, norms = vectors.by_layer("happy"), vectors.norm_by_layer
+        with hooks.steer(model, by_layer, dose=0.4, residual_norm=norms, **options):
+            assert torch.equal(ours, self.read(model))
+        assert not torch.equal(ours, self.read(model))
+
+    def test_projecting_out_takes_no_dose(self, model):
+        vectors = bundle(model.fingerprint)
+        with vectors.steer(model, "sad", operation="project"):
+            residual = self.read(model)[1]
+        along = residual @ torch.nn.functional.normalize(vectors.at(2)[0], dim=0)
+        torch.testing.assert_close(along, torch.zeros_like(along), atol=1e-5, rtol=0)
+
+    def test_several_emotions_add_up(self, model):
+        vectors = bundle(model.fingerprint)
+        with vectors.steer(model, {"sad": 0.1, "happy": -0.2}) as steered:
+            ours = self.read(model)
+        with vectors.steer(model, "sad", dose=0.1), vectors.steer(model, "happy", dose=-0.2):
+            assert torch.equal(ours, self.read(model))
+        assert list(steered) == ["sad", "happy"]
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_nothing_stays_after_the_block(self, model, fails):
+        vectors, plain = bundle(model.fingerprint), self.read(model)
+        try:
+            with vectors.steer(model, {"sad": 0.3, "happy": 0.3}):
+                assert not torch.equal(self.read(model), plain)
+                if fails:
+                    raise RuntimeError("in the block")
+        except RuntimeError:
+            assert fails
+        assert torch.equal(self.read(model), plain)
+
+    def test_an_unknown_emotion_is_refused_with_the_nearest_names(self, model):
+        vectors = bundle(model.fingerprint)
+        for wrong in ("hapy", {"sad": 0.1, "hapy": 0.1}):
+            with (
+                pytest.raises(InvalidInput, match=r"'hapy' \(did you mean 'happy'\?\); these"),
+                vectors.steer(model, wrong),
+            ):
+                pytest.fail("entered")
+
+    def test_another_model_and_a_second_dose_are_refused(self, model):
+        with pytest.raises(StaleArtifact), bundle().steer(model, "sad", dose=0.1):
+            pytest.fail("entered")
+        with bundle().steer(model, "sad", dose=0.1, force=True):
+            assert self.read(model).isfinite().all()
+        with (
+            pytest.raises(InvalidInput, match="in the mapping alone, got dose=0.2"),
+            bundle(model.fingerprint).steer(model, {"sad": 0.1}, dose=0.2),
+        ):
+            pytest.fail("entered")
+
+    def test_a_layer_without_vectors_is_refused(self, model):
+        with (
+            pytest.raises(InvalidInput, match="nothing for layer 1; there is something for"),
+            bundle(model.fingerprint).steer(model, "sad", dose=0.1, layers=[1]),
+        ):
+            pytest.fail("entered")
+
+
+@pytest.mark.embedded
+def test_a_real_model_says_more_of_the_emotion_it_is_steered_to():
+    model = hooks.load("embedded:smollm2-135m-instruct", dtype="float32", device="cpu")
+    words = {"sad": " sad", "happy": " happy"}
+    texts = {
+        "sad": ["She wept beside the grave.", "He sat alone and cried.", "The loss broke him."],
+        "happy": ["She laughed and danced.", "He grinned at the good news.", "They cheered aloud."],
+    }
+    layers = [10, 20]
+    pooled = {
+        name: hooks.pooled_resid_post(model, group, layers=layers) for name, group in texts.items()
+    }
+    means = torch.stack([pooled[name].mean.mean(dim=0) for name in words], dim=1)
+    center = means.mean(dim=1)
+    norms = torch.cat([pooled[name].norm for name in words]).mean(dim=0)
+    made_from = provenance(
+        model.fingerprint, emotions=list(words), layers=layers, n_neutral_components=[0, 0],
+        n_stories=[3, 3], target_layer=20,
+    )  # fmt: skip
+    raw = means - center[:, None]
+    vectors = EmotionVectors(raw, raw, center, norms, made_from)
+
+    for name, text in (("sad", "Tears ran down her face."), ("happy", "They won and celebrated!")):
+        assert vectors.nearest(model, text, n=1)[0][0] == name
+
+    def lean():
+        """Log-odds of the word sad against happy after a neutral beginning."""
+        beginning = "At the end of the day the man felt very"
+        residual = hooks.resid_post(model, beginning, [model.n_layers - 1]).resid[0, -1]
+        logits = model.unembed(residual)
+        sad, happy = (model.encode(word)[-1] for word in words.values())
+        return float(logits[sad] - logits[happy])
+
+    plain = lean()
+    with vectors.steer(model, "sad", dose=0.2):
+        sadder = lean()
+    with vectors.steer(model, {"happy": 0.2}):
+        happier = lean()
+    assert happier < plain < sadder
+    assert lean() == plain
 
 
 def test_mean_residual_norm_counts_every_token_once():
     norm = torch.tensor([[1.0, 10.0], [4.0, 40.0]])
-    found = mean_residual_norm(norm, torch.tensor([2, 1]))
-    torch.testing.assert_close(found, torch.tensor([2.0, 20.0]))
+    mean = mean_residual_norm(norm, torch.tensor([2, 1]))
+    torch.testing.assert_close(mean, torch.tensor([2.0, 20.0]))
