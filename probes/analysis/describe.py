@@ -4,17 +4,16 @@ Contract: pure functions from tensors to the plain values of `results`; no files
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from einops import einsum, rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probes.analysis import geometry, logit_lens
 from probes.analysis.agreement import N_SEARCHED, match_component, rating_table
-from probes.analysis.intervals import mean_of_draws
+from probes.analysis.intervals import binomial_interval, mean_of_draws, spread_interval
+from probes.analysis.resampling import resample
 from probes.analysis.results import (
     MIN_UMAP,
     EmotionTokens,
@@ -27,17 +26,7 @@ from probes.analysis.results import (
     Ratings,
     ScaleMatch,
 )
-from probes.analysis.statistics import binomial_interval, bootstrap_indices, spread_interval
-from probes.vectors.denoising import project_out
-
-
-@dataclass(frozen=True)
-class CellSums:
-    """Pooled activations of one layer, summed per cell, for resampling topics."""
-
-    sums: Float[Tensor, "emotion topic d_model"]
-    n_stories: Float[Tensor, "emotion topic"]
-    neutral_components: Float[Tensor, "component d_model"]
+from probes.vectors.denoising import CellSums, fit_vectors
 
 
 def match_scales(
@@ -70,6 +59,7 @@ def describe_geometry(
     vectors: Float[Tensor, "emotion d_model"],
     emotions: Sequence[str],
     cells: CellSums,
+    basis: Float[Tensor, "component d_model"],
     *,
     n_components: int,
     n_clusters: int,
@@ -81,14 +71,19 @@ def describe_geometry(
 ) -> Geometry:
     """Describe one layer: cosine, PCA, ratings, k-means with stability, UMAP.
 
-    `about` are ``model``, ``layer`` and ``n_layers`` of `Geometry`.
+    Parameters
+    ----------
+    cells, basis
+        Sums of the stories in float64, and neutral components, to resample topics.
+    about
+        ``model``, ``layer`` and ``n_layers`` of `Geometry`.
     """
     n_emotions = len(emotions)
     components = geometry.principal_components(
         vectors, min(n_components, n_emotions - 1, vectors.shape[1]), unit_norm
     )
     cosine = geometry.cosine_matrix(vectors)
-    again = topic_bootstrap(cells, n_bootstrap, seed)
+    again, n_topics = topic_bootstrap(cells, basis, n_bootstrap, seed), len(cells.sums)
     human = {word: Rated(**ratings) for word, ratings in rating_table(emotions).items()}
     return Geometry(
         emotions=list(emotions),
@@ -97,14 +92,14 @@ def describe_geometry(
         pca=Pca(
             components.coordinates.tolist(),
             components.explained_variance_ratio.tolist(),
-            _share_interval(components, again, cells.sums.shape[1], unit_norm),
+            _share_interval(components, again, n_topics, unit_norm),
             unit_norm,
         ),
         ratings=match_scales(
             components.coordinates, emotions, n_permutations=n_permutations, seed=seed
         ),
         human=human,
-        kmeans=_clusters(vectors, again, n_clusters, cells.sums.shape[1], unit_norm, seed),
+        kmeans=_clusters(vectors, again, n_clusters, n_topics, unit_norm, seed),
         umap=None if n_emotions < MIN_UMAP else _points(geometry.umap_layout(vectors, seed)),
         **about,
     )
@@ -158,23 +153,19 @@ def _clusters(
 
 
 def topic_bootstrap(
-    cells: CellSums, n_resamples: int, seed: int
+    cells: CellSums, basis: Float[Tensor, "component d_model"], n_resamples: int, seed: int
 ) -> list[Float[Tensor, "emotion d_model"]]:
     """Recompute vectors from topics drawn with replacement.
 
     Resamples that leave an emotion without a story are left out.
     """
-    n_topics = cells.sums.shape[1]
-    vectors = []
-    for draw in bootstrap_indices(n_topics, n_resamples, seed):
-        weight = torch.bincount(draw, minlength=n_topics).double()
-        counts = einsum(cells.n_stories, weight, "emotion topic, topic -> emotion")
-        if (counts == 0).any():
-            continue
-        sums = einsum(cells.sums, weight, "emotion topic d_model, topic -> emotion d_model")
-        means = sums / rearrange(counts, "emotion -> emotion 1")
-        vectors.append(project_out(means - means.mean(dim=0), cells.neutral_components))
-    return vectors
+    n_topics = len(cells.sums)
+    weights = (
+        torch.bincount(draw, minlength=n_topics).double()
+        for draw in resample(n_topics, n_resamples, seed)
+    )
+    fitted = (fit_vectors(cells, weight, basis) for weight in weights)
+    return [each.vectors for each in fitted if each.present.all()]
 
 
 def describe_layers(

@@ -7,28 +7,22 @@
 
 Contract
 --------
-* Jinja escapes every value; characters without a shape are written as escapes (`figures.text`).
-* JSON cannot end the element it stands in: ``<``, ``>`` and ``&`` are written as escapes.
+* Texts and JSON stay what they are (`figures.pages`).
 * The same contents give the same bytes under the same plotly.
 """
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from probes.figures import palette
+from probes.figures import pages, palette
 from probes.figures.description import Bars, Figure, Heatmap, Lines, Scatter, TokenTable
 from probes.figures.text import visible
 from probes.report.contents import Contents, HeatedStory
 from probes.report.stories import scale_of
 
+_PACKAGE = "probes.report"
 _CROWD = 60
 _FITS = 1100  # pixels, width of the page's column on a desktop
 _NARROW = 320  # pixels, below which no scatter can be read
@@ -46,20 +40,20 @@ _MAP_COLORS = {
 
 def render(contents: Contents) -> str:
     """Write the page."""
-    scripts = {"plotly": _plotly(), "report": _resource("report.js")}
-    policy = " ".join(f"'sha256-{_digest(script)}'" for script in scripts.values())
+    scripts = {"plotly": _plotly(), "report": pages.resource(_PACKAGE, "report.js")}
+    policy = " ".join(f"'sha256-{pages.digest(script)}'" for script in scripts.values())
     figures = dict(contents.pictures)
     for trial in contents.all_trials:
         figures |= {f"{trial.name}-{it.name}": it.figure for it in trial.pictures}
     drawn = {name: it for name, it in figures.items() if name not in _IN_THE_MAP and not _text(it)}
     return (
-        _environment()
+        pages.environment(_PACKAGE)
         .get_template("report.html")
         .render(
             contents=contents,
             is_table=_text,
             heat=_heat(contents.stories),
-            style=Markup(_resource("report.css")),
+            style=Markup(pages.resource(_PACKAGE, "report.css")),
             scripts={name: Markup(script) for name, script in scripts.items()},
             policy=Markup(policy),
             map=for_script({**_visible(contents.map), "colors": _MAP_COLORS}),
@@ -75,10 +69,7 @@ def _text(figure: Figure) -> bool:
 
 def for_script(value: Any) -> Markup:
     """JSON for a script element."""
-    text = json.dumps(_short(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
+    return pages.for_script(_short(value))
 
 
 def plot(figure: Figure) -> dict[str, Any]:
@@ -152,35 +143,8 @@ def _visible(value: Any) -> Any:
     return value
 
 
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("probes.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if type(value) is str else value,
-    )
-    environment.filters["running"] = _running
-    return environment
-
-
-def _running(text: str) -> Markup:
-    """Text that keeps its line breaks."""
-    return Markup("\n").join(visible(line) for line in text.split("\n"))
-
-
-def _resource(name: str) -> str:
-    return (files("probes.report") / "templates" / name).read_text(encoding="utf-8")
-
-
 def _plotly() -> str:
     from plotly.offline import get_plotlyjs
 
     # As an HTML parser reads it: a digest is over what the element holds.
     return get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

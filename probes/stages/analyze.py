@@ -4,7 +4,7 @@ import csv
 import io
 from typing import Any
 
-from probes.analysis.describe import CellSums, describe_geometry, describe_layers
+from probes.analysis.describe import describe_geometry, describe_layers
 from probes.analysis.results import Geometry, plain_values
 from probes.runs.folder import Run
 from probes.runs.materials import Materials
@@ -21,7 +21,6 @@ def analyze(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     materials = Materials(run, models, reporter)
     bundle, index, target = materials.vectors, materials.index, materials.layer
     settings = run.config.analysis
-    sums, counts = materials.cell_sums()
     shared: dict[str, Any] = {
         "n_components": settings.n_components,
         "unit_norm": settings.unit_norm,
@@ -31,7 +30,8 @@ def analyze(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     geometry = describe_geometry(
         bundle.at(target),
         bundle.emotions,
-        CellSums(sums, counts, materials.neutral_components()),
+        materials.cell_sums(),
+        materials.neutral_components(),
         n_clusters=run.n_clusters,
         n_bootstrap=settings.n_bootstrap,
         model=index["model"],

@@ -5,7 +5,6 @@ import torch
 
 from probes.analysis.describe import (
     MIN_UMAP,
-    CellSums,
     describe_geometry,
     describe_layers,
     describe_lens,
@@ -13,7 +12,7 @@ from probes.analysis.describe import (
     topic_bootstrap,
 )
 from probes.stimuli import human_ratings
-from probes.vectors.denoising import project_out
+from probes.vectors.denoising import CellSums, project_out
 
 RATED = sorted(human_ratings())[:20]
 D_MODEL = 16
@@ -36,18 +35,18 @@ def planted(names: list[str], scale: float = 1.0) -> torch.Tensor:
     return vectors - vectors.mean(dim=0)
 
 
+NO_BASIS = torch.zeros(0, D_MODEL, dtype=torch.float64)
+
+
 def cells_of(vectors: torch.Tensor, n_topics: int = 6, noise: float = 0.0) -> CellSums:
-    shape = (len(vectors), n_topics, vectors.shape[1])
-    sums = vectors[:, None].double() + noise * torch.randn(
-        shape, generator=generator(3), dtype=torch.float64
-    )
-    counts = torch.ones(shape[:2], dtype=torch.float64)
-    return CellSums(sums, counts, torch.zeros(0, vectors.shape[1], dtype=torch.float64))
+    drawn = torch.randn(len(vectors), n_topics, D_MODEL, generator=generator(3)).double()
+    sums = (vectors[:, None].double() + noise * drawn).transpose(0, 1)
+    return CellSums(sums, torch.ones(sums.shape[:2], dtype=torch.float64))
 
 
 def geometry_of(vectors, names, cells=None, **changes):
     options = {**OPTIONS, **ABOUT, "n_clusters": 2, "n_bootstrap": 4, **changes}
-    return describe_geometry(vectors, names, cells or cells_of(vectors), **options)
+    return describe_geometry(vectors, names, cells or cells_of(vectors), NO_BASIS, **options)
 
 
 class TestGeometry:
@@ -148,23 +147,23 @@ class TestStability:
 class TestTopicBootstrap:
     def test_without_noise_every_resample_is_the_vectors(self):
         vectors = planted(RATED)
-        for again in topic_bootstrap(cells_of(vectors), 3, seed=0):
+        for again in topic_bootstrap(cells_of(vectors), NO_BASIS, 3, seed=0):
             torch.testing.assert_close(again.float(), vectors, atol=1e-5, rtol=1e-5)
 
     def test_topics_weigh_by_their_stories_and_neutral_components_are_removed(self):
-        sums = torch.randn(3, 1, D_MODEL, generator=generator(), dtype=torch.float64)
-        counts = torch.tensor([[1.0], [2.0], [4.0]], dtype=torch.float64)
+        sums = torch.randn(1, 3, D_MODEL, generator=generator(), dtype=torch.float64)
+        counts = torch.tensor([[1.0, 2.0, 4.0]], dtype=torch.float64)
         neutral = torch.eye(2, D_MODEL, dtype=torch.float64)
-        [again] = topic_bootstrap(CellSums(sums, counts, neutral), 1, seed=0)
-        means = sums[:, 0] / counts
+        [again] = topic_bootstrap(CellSums(sums, counts), neutral, 1, seed=0)
+        means = sums[0] / counts[0, :, None]
         expected = project_out(means - means.mean(dim=0), neutral)
         torch.testing.assert_close(again, expected)
         assert again[:, :2].abs().max() < 1e-12
 
     def test_a_resample_without_an_emotion_is_left_out(self):
         cells = cells_of(planted(RATED[:3]), n_topics=2)
-        cells.n_stories[0, 1] = 0
-        kept = topic_bootstrap(cells, 40, seed=0)
+        cells.counts[1, 0] = 0
+        kept = topic_bootstrap(cells, NO_BASIS, 40, seed=0)
         assert 20 < len(kept) < 40
         assert all(vectors.isfinite().all() for vectors in kept)
 
