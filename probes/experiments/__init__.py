@@ -79,6 +79,8 @@ class NotMeasured(Result):
 
 
 ResultT = TypeVar("ResultT", bound=Result)
+_BESIDE = {"experiment", "question", "seconds", "rows", "paragraph", "limits"}
+"""What stands beside the fields of a result in its file."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,10 @@ class Experiment(Generic[ResultT]):
         DataError
             When it is damaged, or was made by an earlier version that measured otherwise.
         """
+        if [content[field] for field in content.keys() - _BESIDE] == [None]:
+            # What earlier versions left where a run had too little: one empty field, and words.
+            name, _, why = content["paragraph"].removesuffix(".").partition(": ")
+            return NotMeasured(name, why)
         kind = NotMeasured if "not_measured" in content else self.result
         return read_result(kind, content, content.get("experiment", kind.__name__), "validate")
 

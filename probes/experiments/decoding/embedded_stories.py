@@ -39,7 +39,7 @@ def embedded_stories(materials: Materials, model: LanguageModel, folds: TopicFol
     share of variance.
     """
     positions = FromToken(materials.config.activation.token_offset)
-    stories = materials.stories(materials.layers[0])
+    stories = materials.rows
     texts = list(read_corpus(materials.run.root, materials.run.story_cells))
     embedded = mean_input_embedding(model, [text.text for text in texts], positions)
     by_cell = materials.index["per_cell"]

@@ -30,7 +30,7 @@ from probes.analysis.held_out import (
     whitened,
 )
 from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top_k
-from probes.analysis.statistics import permutation_p_value
+from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.experiments.folds import TopicFolds
@@ -40,7 +40,6 @@ from probes.figures.estimates import line_of
 from probes.runs.materials import Materials
 
 _NAME = "Held-out topics"
-_FEW_TOPICS = 10
 
 
 @dataclass(frozen=True)
@@ -189,10 +188,6 @@ class HeldOutTopics(StoryResult):
             limits.append(
                 f"{_NAME}: activations were kept per cell, so means of several stories are named, "
                 "which is easier than naming single stories."
-            )
-        if self.n_topics < _FEW_TOPICS:
-            limits.append(
-                f"{_NAME}: {self.n_topics} topics are few; the interval over topics is rough."
             )
         return limits
 

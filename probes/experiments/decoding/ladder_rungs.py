@@ -27,7 +27,6 @@ from probes.analysis.agreement import (
 )
 from probes.analysis.findings import Estimate
 from probes.analysis.held_out import (
-    FittedVectors,
     NeutralBasis,
     Rows,
     held_out_ranks,
@@ -42,6 +41,7 @@ from probes.experiments.decoding.embedded_stories import embedded_stories, name_
 from probes.experiments.decoding.robustness import Headline, Outcome, choice_of_run, sample_of
 from probes.experiments.folds import TopicFolds
 from probes.runs.materials import Materials
+from probes.vectors.denoising import FittedVectors
 from probes.vectors.normalize import normalize
 
 EMBEDDINGS, EARLY, CHOSEN = "input embeddings", "early layer", "analyzed layer"

@@ -87,12 +87,11 @@ class NullLadder(StoryResult):
             "shown" if all(above) else verdict,
             spec="+.1f",
             unit="points",
-            n=self.n,
+            n=f"of held-out accuracy, {self.n}",
             note="; ".join(f"{_STATISTICS[key]} {gain:+.2f}" for key, gain in gains.items()),
             rule="What the model's layers add to vectors made in the same way from its input "
-            "embeddings, which know the words and nothing else: held-out accuracy first. Called "
-            "shown when the intervals of all these numbers lie above zero, in part when those of "
-            "some do.",
+            "embeddings, which know the words and nothing else. Called shown when the intervals of "
+            "all these numbers lie above zero, in part when those of some do.",
             headline=True,
             section="ladder",
         )

@@ -38,7 +38,6 @@ from probes.analysis.findings import Estimate
 from probes.analysis.held_out import (
     CellSums,
     Design,
-    FittedVectors,
     NeutralBasis,
     bootstrap_vectors,
     centered,
@@ -50,6 +49,7 @@ from probes.analysis.intervals import estimate_from_spread, mean_by_topics
 from probes.experiments.decoding.choice_table import Line, Statistics
 from probes.experiments.folds import NeutralKind, TopicFolds, basis_of
 from probes.runs.materials import Materials
+from probes.vectors.denoising import FittedVectors, fit_vectors
 
 Readout = Literal["centered cosine", "cosine", "dot", "z"]
 
@@ -162,7 +162,7 @@ class Headline:
         design, basis = self.sample.design, self.basis(choice)
         scored = torch.zeros(len(self.rows), design.n_emotions, dtype=torch.float64)
         for held in range(design.n_folds):
-            trained = self._cells.train((design.fold_of_topic != held).float(), basis(held))
+            trained = fit_vectors(self._cells, design.fold_of_topic != held, basis(held))
             members = design.fold == held
             scored[members] = self._read(choice.readout, trained, members)
         return self.outcome_of(choice, rank_of(scored, design.emotion) == 0)
@@ -179,7 +179,7 @@ class Headline:
         clusters, n_topics = None, self.sample.design.n_topics
         if (it := outcome.clusters) is not None:
             clusters = estimate_from_spread(it.ari, it.resampled, n_topics, least=-1.0, most=1.0)
-        return self._statistics(ratings, outcome.hits, clusters)
+        return self._over_topics(ratings, outcome.hits, clusters)
 
     def change(self, before: Outcome, after: Outcome) -> Statistics:
         """Return what a change of method did, the same emotions and topics resampled in both."""
@@ -193,7 +193,7 @@ class Headline:
         if old is not None and new is not None:
             drawn, n_topics = new.resampled - old.resampled, self.sample.design.n_topics
             clusters = estimate_from_spread(new.ari - old.ari, drawn, n_topics)
-        return self._statistics(gains, after.hits - before.hits, clusters)
+        return self._over_topics(gains, after.hits - before.hits, clusters)
 
     def line(self, name: str, outcome: Outcome, before: Outcome | None) -> Line:
         """Return one line of a table; `before` is the run's own outcome, None for its own line."""
@@ -214,7 +214,7 @@ class Headline:
             self._bases[key] = basis_of(samples, topics, self.sample.excluded, choice.threshold)
         return self._bases[key]
 
-    def _statistics(
+    def _over_topics(
         self,
         ratings: Mapping[str, Estimate],
         hits: Float[Tensor, "row"],

@@ -1,8 +1,8 @@
 """Sample size: how reliable each vector is, and how many stories it takes.
 
-`reliability` measures it; this module says what was found, per emotion and as a curve. The curve's
-band is over emotions; every other interval is over topics. What is needed is reckoned in topics, as
-many stories on each as here.
+`probes.analysis.reliability` measures it; this module says it per emotion and as a curve. The
+curve's band is over emotions; every other interval is over topics. What is needed is reckoned in
+topics, as many stories on each as here.
 """
 
 import math
@@ -12,12 +12,13 @@ from typing import Any
 
 import torch
 
-from probes.analysis.findings import Control, Estimate, Finding
+from probes.analysis.findings import Estimate, Finding
 from probes.analysis.held_out import CellSums
 from probes.analysis.intervals import estimate_from_draws
 from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
-from probes.analysis.statistics import bootstrap_indices
+from probes.analysis.resampling import resample
 from probes.experiments import Experiment, NotMeasured, Result
+from probes.experiments.decoding.story_result import too_few_topics
 from probes.experiments.folds import TopicFolds
 from probes.figures import Figure
 from probes.figures.description import Bars, Line, Lines, Panel, Part
@@ -84,12 +85,15 @@ class SampleSize(Result):
         """Reliability over all emotions."""
         return Estimate(self.mean_reliability, *self.mean_reliability_interval)
 
+    def known(self) -> dict[str, float]:
+        """Return the reliability of every emotion whose stories are on enough topics."""
+        return {name: value for name, value in self.reliability.items() if value is not None}
+
     def findings(self) -> list[Finding]:
         """Say how reliable the vectors are and how many stories they need."""
-        known = {name: r for name, r in self.reliability.items() if r is not None}
+        known = self.known()
         weakest = min(known, key=lambda name: known[name])
-        interval = self.reliability_interval[weakest]
-        lowest = Estimate(known[weakest], *(interval or (None, None)))
+        lowest = Estimate(known[weakest], *(self.reliability_interval[weakest] or ()))
         needed = "; ".join(f"for {wanted}: {stories}" for wanted, stories in self.needed.items())
         return [
             Finding(
@@ -97,8 +101,8 @@ class SampleSize(Result):
                 self.mean,
                 "described",
                 n=f"{self.n_topics} topics left out in turn, {len(known)} emotions",
-                control=Control("other emotions", Estimate(self.other_emotions[-1])),
-                note=f"cosine of halves {self.half}; weakest: {weakest} {lowest}",
+                note=f"cosine of halves {self.half}, of different emotions "
+                f"{self.other_emotions[-1]:+.2f}; weakest: {weakest} {lowest}",
                 rule="How far vectors from other topics would agree with these; 1 is wholly.",
             ),
             Finding(
@@ -142,11 +146,10 @@ class SampleSize(Result):
 
 def measure(materials: Materials) -> SampleSize | NotMeasured:
     """Split topics in halves, and in smaller disjoint parts."""
-    n_topics = len(materials.topics)
-    if n_topics < _MIN_TOPICS:
-        why = f"needs {_MIN_TOPICS} topics or more, this run has {n_topics}"
-        return NotMeasured(_NAME, why)
-    settings, layer = materials.config.validation, materials.layer
+    if (too_few := too_few_topics(_NAME, materials, _MIN_TOPICS)) is not None:
+        return too_few
+    n_topics, layer = len(materials.topics), materials.layer
+    settings = materials.config.validation
     folds = TopicFolds(materials, 2)
     cells, basis = CellSums(folds.rows(layer), folds.design), folds.basis(layer)()
     topics = list(range(n_topics))
@@ -157,9 +160,9 @@ def measure(materials: Materials) -> SampleSize | NotMeasured:
     options: dict[str, Any] = {"n_splits": settings.n_refits, "seed": materials.seed}
     with materials.reporter.task("sample size", len(sizes) + 1, "sizes") as advance:
         for size in sizes:
-            own, other = half_cosines(cells, basis, topics, size, **options)
-            curve.append(_over_emotions(own.nanmean(dim=0), materials))
-            control.append(float(other.nanmean()))
+            same, different = half_cosines(cells, basis, topics, size, **options)
+            curve.append(_over_emotions(same.nanmean(dim=0), materials))
+            control.append(float(different.nanmean()))
             advance(1)
         if not all(map(math.isfinite, control)):
             return NotMeasured(_NAME, "no two emotions are on the same topics")
@@ -200,7 +203,7 @@ EXPERIMENT = Experiment(SampleSize, measure)
 def _over_emotions(cosine: torch.Tensor, materials: Materials) -> Estimate:
     """Mean over emotions, with an interval from emotions drawn again."""
     there = cosine[cosine.isfinite()].double()
-    draws = bootstrap_indices(len(there), materials.config.validation.n_bootstrap, materials.seed)
+    draws = resample(len(there), materials.config.validation.n_bootstrap, materials.seed)
     return estimate_from_draws(float(there.mean()), there[draws].mean(dim=1))
 
 
@@ -238,7 +241,7 @@ def _curve(result: SampleSize) -> Lines:
 
 def _by_emotion(result: SampleSize) -> Bars:
     """Describe each emotion's reliability, the lowest first."""
-    known = {emotion: value for emotion, value in result.reliability.items() if value is not None}
+    known = result.known()
     order = sorted(known, key=lambda emotion: known[emotion])
     return Bars(
         title="How reliable each emotion's vector is",

@@ -54,7 +54,7 @@ def fields_of(materials: Materials) -> dict[str, Any]:
         "model": materials.index["model"],
         "layer": materials.layer,
         "emotions": materials.emotions,
-        "n_rows": len(materials.stories(materials.layer).emotion),
+        "n_rows": len(materials.rows.emotion),
         "n_topics": len(materials.topics),
         "rows_are": "cell means" if materials.index["per_cell"] else "stories",
     }

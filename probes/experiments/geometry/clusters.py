@@ -32,7 +32,7 @@ from probes.analysis.held_out import (
     permuted_vectors,
 )
 from probes.analysis.intervals import estimate_from_spread, mean_of_draws
-from probes.analysis.statistics import permutation_p_value
+from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.folds import TopicFolds
 from probes.figures import Figure

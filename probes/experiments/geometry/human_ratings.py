@@ -19,7 +19,6 @@ fewer would give another p for them.
 Norms beyond the shipped ones (Russell & Mehrabian 1977) are read from ``validation.norms``.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +31,11 @@ from torch import Tensor
 from probes.analysis.agreement import MIN_RATED, N_SEARCHED, rating_table
 from probes.analysis.findings import SIGNIFICANT, Estimate, Finding
 from probes.analysis.geometry import principal_components
+from probes.analysis.resampling import permutation_p_value, permute_within
 from probes.analysis.statistics import (
+    correlate,
     partial_correlation,
     pearson,
-    permutation_p_value,
     search_components,
 )
 from probes.experiments import Experiment, Result
@@ -50,8 +50,6 @@ CEILING = {"valence": 0.95, "arousal": 0.80}
 SHIPPED = "Russell & Mehrabian 1977"
 MIN_PERMUTATIONS = 2000
 """Permutations behind every p-value of ratings, whatever the settings: they cost nothing."""
-_NAME = "Human ratings"
-_FEW_WORDS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,14 +196,6 @@ class HumanRatings(Result):
                 )
         return " ".join(parts)
 
-    def limits(self) -> list[str]:
-        """Say which ratings are few."""
-        return [
-            f"{_NAME}: only {compared.n} of the emotions are rated in {name}."
-            for name, compared in self.norms.items()
-            if compared.n < _FEW_WORDS
-        ]
-
     def figures(self) -> dict[str, Figure]:
         """Describe ratings against components, for the first set that could be compared."""
         for name, compared in self.norms.items():
@@ -281,10 +271,9 @@ class _Search:
         component = self._free.pop(best.component)
         coordinate = here[:, component] * best.sign
         given = None
-        if scale == "arousal" and len(self._words) >= 4:
-            partial = partial_correlation(coordinate, target, valence, n_searched=len(searched))
-            ends = {"low": _finite(partial.low), "high": _finite(partial.high)}
-            given = GivenValence(r=partial.r, **ends, p_corrected=partial.p)
+        if scale == "arousal":
+            it = partial_correlation(coordinate, target, valence, n_searched=len(searched))
+            given = GivenValence(r=it.r, low=it.low, high=it.high, p_corrected=it.p)
         return Match(
             component=component,
             p_corrected=best.p_corrected,
@@ -304,9 +293,10 @@ class _Search:
 
     def _everywhere(self, scale: str) -> Everywhere:
         """Find the best of all layers and components, paying for that search."""
-        target = self._ratings[scale]
+        target, valence = self._ratings[scale], self._ratings["valence"]
         if scale == "arousal":
-            target = _residual(target, self._ratings["valence"])
+            slope, intercept = np.polyfit(valence.numpy(), target.numpy(), 1)
+            target = target - slope * valence - intercept
         best = search_components(self._by_layer, target, **self._options)
         return Everywhere(
             layer=self._materials.layers[best.layer or 0],
@@ -320,43 +310,22 @@ class _Search:
         """Correlate each rating with its prediction from components that never saw the emotion."""
         vectors = self._materials.vectors.vectors.double()[layer_index]
         target, valence = self._ratings[scale], self._ratings["valence"]
-        generator = torch.Generator().manual_seed(self._options["seed"])
-        keys = torch.rand(self._options["n_permutations"], len(target), generator=generator)
-        ratings = torch.cat([target[None], target[keys.argsort(dim=1)]])
+        permuted = permute_within(target, None, **self._options, keys=torch.float32)
+        ratings = torch.cat([target[None], permuted])
         points = normalize(vectors) if self._unit_norm else vectors
         exclude = [] if scale == "valence" else [valence]
         guesses = predict_left_out(points, self._rated, ratings, exclude)
-        r, *permuted = _row_correlations(guesses, ratings)
-        null, low, high = torch.stack(permuted), None, None
-        if float(guesses[0].std()) > 0:
-            interval = pearson(guesses[0], target)
-            low, high = _finite(interval.low), _finite(interval.high)
+        # Where nothing varies nothing is predicted.
+        r, *null = correlate(guesses, ratings).nan_to_num(nan=0.0)
+        interval = None if float(guesses[0].std()) == 0 else pearson(guesses[0], target)
         return LeftOut(
             r=float(r),
-            low=low,
-            high=high,
+            low=interval and interval.low,
+            high=interval and interval.high,
             n=len(target),
-            p=permutation_p_value(float(r), null, "greater"),
-            dealt=float(null.mean()),
+            p=permutation_p_value(float(r), torch.stack(null), "greater"),
+            dealt=float(torch.stack(null).mean()),
         )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _residual(y: Float[Tensor, "word"], x: Float[Tensor, "word"]) -> Float[Tensor, "word"]:
-    slope, intercept = np.polyfit(x.numpy(), y.numpy(), 1)
-    return y - slope * x - intercept
-
-
-def _row_correlations(
-    x: Float[Tensor, "draw word"], y: Float[Tensor, "draw word"]
-) -> Float[Tensor, "draw"]:
-    """Correlate row with row; 0 where a row is flat."""
-    x, y = (each - each.mean(dim=1, keepdim=True) for each in (x, y))
-    length = x.norm(dim=1) * y.norm(dim=1)
-    return torch.where(length > 0, (x * y).sum(dim=1) / length.clamp(min=1e-300), 0.0)
 
 
 def predict_left_out(
@@ -373,40 +342,31 @@ def predict_left_out(
         count = min(N_SEARCHED, len(others) - 1, points.shape[1])
         components = principal_components(points[others], count, unit_norm=False)
         coordinates = components.coordinates[[others.index(rated[row]) for row in kept]]
+        level = coordinates.mean(dim=0)
+        length = torch.linalg.vector_norm(coordinates - level, dim=0).clamp(min=1e-12)
+        unit = (coordinates - level) / length
+        position = (points[emotion] - points[others].mean(dim=0)) @ components.directions.T
         free = list(range(count))
-        for other in exclude:
-            free.remove(_best(coordinates, other[kept], free))
-        level = coordinates[:, free].mean(dim=0)
-        inside = coordinates[:, free] - level
-        length = torch.linalg.vector_norm(inside, dim=0).clamp(min=1e-12)
-        position = (points[emotion] - points[others].mean(dim=0)) @ components.directions[free].T
-        mean = ratings[:, kept].mean(dim=1, keepdim=True)
         # Along components of length one a slope is a covariance, and the largest the best r.
-        slopes = (ratings[:, kept] - mean) @ (inside / length)
+        for other in exclude:
+            slopes = (other[kept] - other[kept].mean()) @ unit[:, free]
+            free.pop(int(slopes.abs().argmax()))
+        mean = ratings[:, kept].mean(dim=1, keepdim=True)
+        slopes = (ratings[:, kept] - mean) @ unit[:, free]
         best = slopes.abs().argmax(dim=1)
-        step = ((position - level) / length)[best]
+        step = ((position - level) / length)[free][best]
         predicted[:, out] = mean[:, 0] + slopes.gather(1, best[:, None])[:, 0] * step
     return predicted
-
-
-def _best(
-    coordinates: Float[Tensor, "word component"],
-    target: Float[Tensor, "word"],
-    free: Sequence[int],
-) -> int:
-    return max(free, key=lambda component: abs(pearson(coordinates[:, component], target).r))
 
 
 def _without_one(
     coordinate: Float[Tensor, "word"], target: Float[Tensor, "word"], words: Sequence[str]
 ) -> WithoutOne:
     """Smallest correlation when any one emotion is dropped: does one word carry it."""
-    without = {}
-    for out, word in enumerate(words):
-        kept = [row for row in range(len(words)) if row != out]
-        without[word] = pearson(coordinate[kept], target[kept]).r
-    weakest = min(without, key=lambda word: without[word])
-    return WithoutOne(word=weakest, r=without[weakest])
+    kept = [[row for row in range(len(words)) if row != out] for out in range(len(words))]
+    left = [pearson(coordinate[rows], target[rows]).r for rows in kept]
+    weakest = left.index(min(left))
+    return WithoutOne(word=words[weakest], r=left[weakest])
 
 
 def _scatter(result: HumanRatings, name: str, scale: str, match: Match) -> Scatter:

@@ -61,3 +61,11 @@ def test_two_topics_are_said_to_be_too_few(reading_run):
         assert "this run has 2" in content["rows"][0][1]
         assert "not measured" in content["limits"][0]
         assert experiment.read(content).figures() == {}
+
+
+def test_a_file_of_an_earlier_version_that_measured_nothing_still_says_so():
+    why = "Held-out topics: needs 3 topics or more, this run has 2."
+    kept = {"experiment": "held-out-topics", "layers": None, "paragraph": why, "limits": [why]}
+    measured = find_experiment("held-out-topics").read(kept)
+    assert measured == NotMeasured("Held-out topics", "needs 3 topics or more, this run has 2")
+    assert measured.figures() == {}
