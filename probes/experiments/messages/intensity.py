@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis.findings import SIGNIFICANT, Finding, RunNumber
-from probes.analysis.statistics import binomial_interval
+from probes.analysis.intervals import binomial_interval
 from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.messages.reading import (
     N_PERMUTATIONS,
@@ -71,7 +71,7 @@ class Intensity(Trends, Result):
     expectations: list[JudgedExpectation]
     stand_ins: list[str]
     n_stand_ins: int
-    numbers: Mapping[str, list[float]]
+    numbers: Mapping[str, list[int]]
     scores: list[list[float]]
     control_scores: list[list[float]]
 

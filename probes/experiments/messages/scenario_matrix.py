@@ -4,7 +4,7 @@ With c[s, e] the cosine of message s with the vector of emotion e, and o(s) its 
 
 1. contrast(s) = c[s, o(s)] - mean over the battery's other emotions of c[s, e]
 2. rank(s) = 1 + how many of *all* emotions have a larger cosine than o(s)
-3. p: how often as large a mean of c[s, pi(o(s))] when the battery's emotions are dealt out anew;
+3. p: how often as large a mean of c[s, pi(o(s))] when the battery's emotions are permuted;
    and the same when they change places only within pleasant and within unpleasant ones, so that
    telling pleasant from unpleasant is no longer enough.
 
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from hooks.errors import InvalidInput
 from probes.analysis.findings import Estimate
-from probes.analysis.statistics import permutation_p_value
+from probes.analysis.resampling import permutation_p_value, permute_within
 from probes.experiments.steering.nulls import Resampling, mean_interval
 
 
@@ -142,18 +142,19 @@ def _column_free(square: Float[Tensor, "message emotion"]) -> Float[Tensor, "mes
     return own - (level.sum(dim=1) - own) / (len(square) - 1)
 
 
-def deal_within(
+def permute_in_groups(
     groups: Sequence[int], n_permutations: int, seed: int
 ) -> Int[Tensor, "permutation message"]:
     """Permutations that move nothing from one group to another."""
     generator = torch.Generator().manual_seed(seed)
     group = torch.tensor(groups)
-    dealt = rearrange(torch.arange(len(groups)), "message -> 1 message").repeat(n_permutations, 1)
+    order = torch.empty(n_permutations, len(groups), dtype=torch.long)
     for name in sorted(set(groups)):
         members = (group == name).nonzero()[:, 0]
-        keys = torch.rand(n_permutations, len(members), generator=generator)
-        dealt[:, members] = members[keys.argsort(dim=1)]
-    return dealt
+        order[:, members] = permute_within(
+            members, None, n_permutations, generator, keys=torch.float32
+        )
+    return order
 
 
 def _p_value(
@@ -162,8 +163,8 @@ def _p_value(
     n_permutations: int,
     seed: int,
 ) -> float:
-    dealt = deal_within(groups, n_permutations, seed)
+    order = permute_in_groups(groups, n_permutations, seed)
     null = reduce(
-        square[torch.arange(len(square)), dealt], "permutation message -> permutation", "mean"
+        square[torch.arange(len(square)), order], "permutation message -> permutation", "mean"
     )
     return permutation_p_value(float(square.diagonal().mean()), null, "greater")

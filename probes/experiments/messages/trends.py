@@ -25,7 +25,7 @@ from torch import Tensor
 from hooks.errors import InvalidInput
 from probes.analysis.findings import Control, Estimate
 from probes.analysis.intervals import mean_by_topics
-from probes.analysis.statistics import permutation_p_value
+from probes.analysis.resampling import permutation_p_value, permute_within
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,9 @@ def _scrambled(
     scrambled = torch.empty(n_permutations, len(scores), dtype=torch.float64)
     for template in sorted(set(templates)):
         rows = [row for row, other in enumerate(templates) if other == template]
-        keys = torch.rand(n_permutations, scores.shape[1], generator=generator)
-        dealt = ranks[rows][:, keys.argsort(dim=1)]
+        order = permute_within(
+            torch.arange(scores.shape[1]), None, n_permutations, generator, keys=torch.float32
+        )
+        dealt = ranks[rows][:, order]
         scrambled[:, rows] = rearrange(_with_order(dealt), "e permutation -> permutation e")
     return scrambled

@@ -4,11 +4,11 @@ With z[e, i] the cosine of activity i with the vector of emotion e, E_i the acti
 D[e, k] the change of log-odds when e is added to the steered activity of pair k:
 
 1. r(e) = Pearson(z[e, :], E), with its interval; p corrected for having looked at every emotion
-   (largest |r| over emotions when Elo is dealt out anew).
+   (largest |r| over emotions when Elo is permuted).
 2. push(e) = mean over k of D[e, k], in Elo points: in a Bradley-Terry model, adding c to an item's
    strength adds c to the log-odds of each of its comparisons.
 3. coupling = Pearson over emotions of r(e) and push(e): do vectors that lie where the model likes
-   things also make it like things. p by dealing out the emotions' pushes.
+   things also make it like things. p by permuting the emotions' pushes.
 
 The same three for directions that are no emotions (shuffled-label vectors) is the control: any
 direction that moves with Elo may also move the model's choice.
@@ -19,16 +19,13 @@ Contract: pure.
 from dataclasses import dataclass
 
 import torch
-from einops import einsum, rearrange, reduce
+from einops import einsum, reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.analysis.statistics import (
-    bootstrap_indices,
-    pearson,
-    percentile_interval,
-    permutation_p_value,
-)
+from probes.analysis.intervals import percentile_interval
+from probes.analysis.resampling import permutation_p_value, permute_within, resample
+from probes.analysis.statistics import pearson, standard_scores
 from probes.experiments.preferences.bradley_terry import ELO
 
 MIN_DIRECTIONS = 4
@@ -70,15 +67,15 @@ def links(
 ) -> list[Link]:
     """Link every direction with Elo and with the change of choices."""
     correlations = [pearson(row.double(), elo.double()) for row in probe]
-    generator = torch.Generator().manual_seed(seed)
-    keys = torch.rand(n_permutations, len(elo), generator=generator)
+    scores = standard_scores(elo.double())
+    permuted = permute_within(scores, None, n_permutations, seed, keys=torch.float32)
     null = einsum(
-        _standard(elo.double())[keys.argsort(dim=1)],
-        _standard(probe.double()),
+        permuted,
+        standard_scores(probe.double()),
         "permutation activity, direction activity -> permutation direction",
     )
     strongest = reduce(null.abs(), "permutation direction -> permutation", "max")
-    draws = bootstrap_indices(change.shape[1], n_bootstrap, seed)
+    draws = resample(change.shape[1], n_bootstrap, seed)
     pushes = change.double() * ELO
     means = reduce(pushes[:, draws], "direction resample pair -> resample direction", "mean")
     low, high = percentile_interval(means)
@@ -103,15 +100,9 @@ def coupling(of: list[Link], *, n_permutations: int, seed: int) -> Coupling | No
     read = torch.tensor([link.r for link in of], dtype=torch.float64)
     pushed = torch.tensor([link.push for link in of], dtype=torch.float64)
     observed = pearson(read, pushed)
-    generator = torch.Generator().manual_seed(seed)
-    keys = torch.rand(n_permutations, len(of), generator=generator)
-    null = einsum(
-        _standard(pushed)[keys.argsort(dim=1)], _standard(read), "permutation d, d -> permutation"
+    permuted = permute_within(
+        standard_scores(pushed), None, n_permutations, seed, keys=torch.float32
     )
+    null = einsum(permuted, standard_scores(read), "permutation d, d -> permutation")
     p = permutation_p_value(observed.r, null, "greater")
     return Coupling(observed.r, observed.low, observed.high, observed.n, p)
-
-
-def _standard(values: Float[Tensor, "*batch sample"]) -> Float[Tensor, "*batch sample"]:
-    centered = values - reduce(values, "... sample -> ... 1", "mean")
-    return centered / rearrange(torch.linalg.vector_norm(centered, dim=-1), "... -> ... 1")

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.analysis.statistics import pearson, permutation_p_value
+from probes.analysis.resampling import permutation_p_value, permute_within
+from probes.analysis.statistics import pearson
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,8 @@ def compare_orders(
     as_a, as_b = answers.double()
     agree = pearson(as_a, as_b) if len(as_a) >= 3 and as_a.std() > 0 and as_b.std() > 0 else None
     first, second = (as_a > 0).double(), (as_b > 0).double()
-    keys = torch.rand(
-        n_permutations, len(second), generator=torch.Generator().manual_seed(seed)
-    ).argsort(dim=1)
-    permuted = (first == second[keys]).double().mean(dim=1)
+    permuted = permute_within(second, None, n_permutations, seed, keys=torch.float32)
+    null = (first == permuted).double().mean(dim=1)
     same = float((first == second).double().mean())
     share = first.mean(), second.mean()
     return OrderAgreement(
@@ -71,7 +70,7 @@ def compare_orders(
         high=None if agree is None else agree.high,
         same_choice=same,
         same_choice_by_chance=float(share[0] * share[1] + (1 - share[0]) * (1 - share[1])),
-        same_choice_p=permutation_p_value(same, permuted, "greater"),
+        same_choice_p=permutation_p_value(same, null, "greater"),
         says_a=float((as_a - as_b).mean() / 2),
         spread=float(answers.double().mean(dim=0).std(correction=0)),
     )

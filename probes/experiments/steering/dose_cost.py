@@ -27,7 +27,8 @@ from hooks import InvalidInput, LanguageModel
 from hooks.reading.scoring import next_tokens
 from hooks.steering.directions import Directions, Norms, Operation
 from hooks.steering.selection import Rule, Where
-from probes.analysis.statistics import bootstrap_indices, percentile_interval
+from probes.analysis.intervals import estimate_from_draws
+from probes.analysis.resampling import resample
 
 SKIPPED_TOKENS = 8
 """The first tokens of a text are hard for any model, steered or not."""
@@ -179,11 +180,11 @@ class SteeringCost:
         text, values = self._baseline.text, values.double()
         sums = torch.zeros(len(self.texts), dtype=torch.float64).index_add_(0, text, values)
         counts = torch.bincount(text, minlength=len(self.texts)).double()
-        draws = bootstrap_indices(len(sums), self.n_bootstrap, seed=0)
+        draws = resample(len(sums), self.n_bootstrap, seed=0)
         drawn = counts[draws].sum(dim=1)
         means = sums[draws].sum(dim=1)[drawn > 0] / drawn[drawn > 0]
-        low, high = percentile_interval(means)
-        return float(values.mean()), (float(low), float(high))
+        mean = float(values.mean())
+        return mean, estimate_from_draws(mean, means).ends
 
     def largest(
         self,

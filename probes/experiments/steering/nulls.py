@@ -23,7 +23,8 @@ from torch import Tensor
 
 from hooks.errors import InvalidInput
 from probes.analysis.findings import Control, Estimate
-from probes.analysis.statistics import bootstrap_indices, percentile_interval
+from probes.analysis.intervals import estimate_from_draws
+from probes.analysis.resampling import resample
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,9 @@ class RivalComparison:
 
 def mean_interval(values: Float[Tensor, "unit"], resampling: Resampling) -> tuple[float, float]:
     """95% bootstrap interval of the mean, resampling units."""
-    draws = bootstrap_indices(len(values), resampling.n, resampling.seed)
+    draws = resample(len(values), resampling.n, resampling.seed)
     means = reduce(values.double()[draws], "resample unit -> resample", "mean")
-    low, high = percentile_interval(means)
-    return float(low), float(high)
+    return estimate_from_draws(float(values.mean()), means).ends
 
 
 def crossed_interval(values: Float[Tensor, "*axes"], resampling: Resampling) -> tuple[float, float]:
@@ -126,13 +126,12 @@ def crossed_interval(values: Float[Tensor, "*axes"], resampling: Resampling) -> 
             table,
             "draw n, draw n rest -> draw rest",
         )
-    low, high = percentile_interval(rearrange(means, "draw 1 -> draw"))
-    return float(low), float(high)
+    return estimate_from_draws(float(values.mean()), rearrange(means, "draw 1 -> draw")).ends
 
 
 def _shares(n: int, resampling: Resampling) -> Float[Tensor, "draw unit"]:
     """How much of each bootstrap draw is each unit."""
-    draws = bootstrap_indices(n, resampling.n, resampling.seed)
+    draws = resample(n, resampling.n, resampling.seed)
     counts = torch.zeros(resampling.n, n, dtype=torch.float64)
     return counts.scatter_add_(1, draws, torch.ones_like(draws, dtype=torch.float64)) / n
 

@@ -101,3 +101,12 @@ class TestFailure:
         only = find_entries(["steering"])
         with pytest.raises(EmotionLensError, match="the weights are gone"):
             stages.run_stage(run, stage, Models(run.config), Silent(), only=only)
+
+
+def test_validate_ends_with_the_scorecard(finished):
+    lines = read_json(finished.folder / "analysis" / "scorecard.json")["lines"]
+    by_name = {line["name"]: line for line in lines}
+    assert by_name["geometry.pc1_variance_share"]["ours"] is not None
+    assert by_name["intensity.expected_signs"]["why"] == "experiment intensity was not run"
+    [validate] = find_stages(["validate"])
+    assert "analysis/scorecard.json" in validate.leaves

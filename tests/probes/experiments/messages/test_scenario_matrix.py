@@ -1,18 +1,18 @@
-"""Judging a battery: a planted diagonal is found, noise is not, valence alone is not enough."""
+"""Judging a battery: a planted diagonal is battery, noise is not, valence alone is not enough."""
 
 import pytest
 import torch
 from scipy import stats
 
 from hooks import InvalidInput
-from probes.experiments.messages.scenario_matrix import deal_within, judge
+from probes.experiments.messages.scenario_matrix import judge, permute_in_groups
 
 OWN = list(range(8))
 SIDES = [1, 1, 1, 1, -1, -1, -1, -1]
 
 
 def _judge(cosine, sides=SIDES, own=OWN, n_permutations=500, seed=0):
-    return judge(cosine, own, sides, n_permutations=n_permutations, seed=seed)
+    return judge(cosine, own, sides, n_permutations=n_permutations, n_bootstrap=2000, seed=seed)
 
 
 def _noise(seed, n=8, columns=8):
@@ -20,24 +20,24 @@ def _noise(seed, n=8, columns=8):
 
 
 def test_a_planted_diagonal_is_found():
-    found = _judge(_noise(0, columns=20) + 10 * torch.eye(8, 20))
-    assert found.p < 0.01
-    assert found.p_within is not None
-    assert found.p_within < 0.01
-    assert found.top_1 == 8
-    assert found.mean_rank == 1.0
-    assert found.chance_rank == 10.5
-    assert found.contrast_interval[0] > 5
-    assert 5 < found.own_interval[0] <= found.own <= found.own_interval[1]
+    battery = _judge(_noise(0, columns=20) + 10 * torch.eye(8, 20))
+    assert battery.p < 0.01
+    assert battery.p_within is not None
+    assert battery.p_within < 0.01
+    assert battery.top_1 == 8
+    assert battery.mean_rank == 1.0
+    assert battery.chance_rank == 10.5
+    assert battery.contrast_interval[0] > 5
+    assert 5 < battery.own_interval[0] <= battery.own <= battery.own_interval[1]
 
 
 def test_knowing_only_pleasant_from_unpleasant_fails_within_sides():
     sides = torch.tensor(SIDES).float()
     alone = torch.outer(sides, sides) + 0.1 * _noise(1)
-    found = _judge(alone)
-    assert found.p < 0.05
-    assert found.p_within is not None
-    assert found.p_within > 0.05
+    battery = _judge(alone)
+    assert battery.p < 0.05
+    assert battery.p_within is not None
+    assert battery.p_within > 0.05
 
 
 def test_rows_and_columns_that_are_high_as_a_whole_change_nothing():
@@ -55,7 +55,7 @@ def test_p_values_of_noise_are_uniform():
 
 
 def test_dealing_within_groups_never_mixes_them():
-    dealt = deal_within([0, 1, 0, 1, 1], 200, seed=0)
+    dealt = permute_in_groups([0, 1, 0, 1, 1], 200, seed=0)
     groups = torch.tensor([0, 1, 0, 1, 1])
     assert (groups[dealt] == groups).all()
     assert (dealt.sort(dim=1).values == torch.arange(5)).all()

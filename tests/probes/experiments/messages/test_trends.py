@@ -1,4 +1,4 @@
-"""Trends with a number: planted ones are found, those of the numbers alone are not credited."""
+"""Trends with a number: planted ones are trends, those of the numbers alone are not credited."""
 
 import pytest
 import torch
@@ -16,7 +16,15 @@ def _noise(seed, n=12, steps=10):
 
 
 def _judge(scores, control, n_permutations=300, seed=0):
-    return judge(scores, control, SIGNS, TEMPLATES, n_permutations=n_permutations, seed=seed)
+    return judge(
+        scores,
+        control,
+        SIGNS,
+        TEMPLATES,
+        n_permutations=n_permutations,
+        n_bootstrap=2000,
+        seed=seed,
+    )
 
 
 def _rising():
@@ -24,20 +32,20 @@ def _rising():
 
 
 def test_planted_trends_are_found_and_the_neutral_sentences_are_not():
-    found = _judge(_noise(0) + _rising(), _noise(1))
-    assert found.n_expected == 12
-    assert found.p < 0.01
-    assert found.p_count < 0.01
-    assert found.gain_interval[0] > 0.5
-    assert abs(found.scrambled_count - 6) < 0.5
+    trends = _judge(_noise(0) + _rising(), _noise(1))
+    assert trends.n_expected == 12
+    assert trends.p < 0.01
+    assert trends.p_count < 0.01
+    assert trends.gain_interval[0] > 0.5
+    assert abs(trends.scrambled_count - 6) < 0.5
 
 
 def test_a_trend_that_the_numbers_alone_have_too_gains_nothing():
     both = _noise(2) + _rising()
-    found = _judge(both, both)
-    assert found.n_expected == found.n_control_expected == 12
-    assert found.gain == 0.0
-    assert found.gain_interval == (0.0, 0.0)
+    trends = _judge(both, both)
+    assert trends.n_expected == trends.n_control_expected == 12
+    assert trends.gain == 0.0
+    assert trends.gain_interval == (0.0, 0.0)
 
 
 def test_the_rank_correlation_is_scipys():

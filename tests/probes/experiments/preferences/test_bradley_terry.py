@@ -16,8 +16,10 @@ def _fit(pairs, share, n):
 
 
 def test_two_items_have_the_log_odds_of_their_one_comparison():
-    found = _fit([(0, 1)], [0.8], 2)
-    assert float(found.elo[0] - found.elo[1]) == pytest.approx(ELO * math.log(4.0), rel=1e-4)
+    strengths = _fit([(0, 1)], [0.8], 2)
+    assert float(strengths.elo[0] - strengths.elo[1]) == pytest.approx(
+        ELO * math.log(4.0), rel=1e-4
+    )
 
 
 def test_known_strengths_are_recovered_from_exact_shares():
@@ -25,10 +27,10 @@ def test_known_strengths_are_recovered_from_exact_shares():
     strength = strength - strength.mean()
     pairs = list(itertools.combinations(range(6), 2))
     shares = [float(torch.sigmoid(strength[i] - strength[j])) for i, j in pairs]
-    found = _fit(pairs, shares, 6)
-    assert torch.allclose(found.elo, (strength * ELO).double(), atol=0.5)
+    strengths = _fit(pairs, shares, 6)
+    assert torch.allclose(strengths.elo, (strength * ELO).double(), atol=0.5)
     # Strengths explain exact shares wholly: nothing is uncertain.
-    assert torch.allclose(found.low, found.high, atol=1.0)
+    assert torch.allclose(strengths.low, strengths.high, atol=1.0)
 
 
 @pytest.mark.parametrize(
@@ -45,16 +47,16 @@ def test_intervals_hold_the_truth_as_often_as_they_say(n_items, n_pairs):
         pairs = balanced_pairs(n_items, n_pairs, seed)
         logits = torch.tensor([float(strength[i] - strength[j]) for i, j in pairs])
         noisy = logits + 0.4 * torch.randn(len(pairs), generator=generator)
-        found = _fit(pairs, torch.sigmoid(noisy).tolist(), n_items)
-        held += int(((found.low <= ELO * strength) & (ELO * strength <= found.high)).sum())
+        strengths = _fit(pairs, torch.sigmoid(noisy).tolist(), n_items)
+        held += int(((strengths.low <= ELO * strength) & (ELO * strength <= strengths.high)).sum())
         total += n_items
     assert 0.91 <= held / total <= 0.999
 
 
 def test_a_fit_that_leaves_nothing_over_knows_no_interval():
-    found = _fit([(0, 1), (1, 2), (2, 3)], [0.8, 0.3, 0.5], 4)
-    assert found.elo.isfinite().all()
-    assert found.high.isinf().all()
+    strengths = _fit([(0, 1), (1, 2), (2, 3)], [0.8, 0.3, 0.5], 4)
+    assert strengths.elo.isfinite().all()
+    assert strengths.high.isinf().all()
 
 
 def test_every_ordered_comparison_is_there_when_none_is_left_out():
@@ -73,11 +75,11 @@ def test_whole_rounds_use_every_item_equally_often():
 
 def reached(pairs):
     """Items that comparisons lead to from the first item."""
-    found, new = {0}, {0}
+    items, new = {0}, {0}
     while new:
-        new = {j for pair in pairs for i, j in (pair, pair[::-1]) if i in new} - found
-        found |= new
-    return found
+        new = {j for pair in pairs for i, j in (pair, pair[::-1]) if i in new} - items
+        items |= new
+    return items
 
 
 @pytest.mark.parametrize("n_pairs", [63, 64, 96])

@@ -33,11 +33,11 @@ def _log_odds(model, first, second):
 
 
 def test_preferences_are_the_models_own_next_token_in_both_orders(model):
-    found = preferences(model, ACTIVITIES, PAIRS)
+    measured = preferences(model, ACTIVITIES, PAIRS)
     for place, (i, j) in enumerate(PAIRS):
         as_a = _log_odds(model, ACTIVITIES[i], ACTIVITIES[j])
         as_b = -_log_odds(model, ACTIVITIES[j], ACTIVITIES[i])
-        assert found[:, place].tolist() == pytest.approx([as_a, as_b], abs=1e-3)
+        assert measured[:, place].tolist() == pytest.approx([as_a, as_b], abs=1e-3)
 
 
 def test_the_span_holds_the_activity_and_nothing_else(model):
@@ -50,7 +50,7 @@ def test_the_span_holds_the_activity_and_nothing_else(model):
 def test_steering_changes_the_first_activity_wherever_it_stands(model):
     vector = torch.randn(2, model.d_model, generator=torch.Generator().manual_seed(1))
     how = Steer(layer=1, dose=0.5, residual_norm=4.0)
-    found = steered_changes(model, ACTIVITIES, PAIRS, vector, how)
+    measured = steered_changes(model, ACTIVITIES, PAIRS, vector, how)
     expected = torch.zeros(2, len(PAIRS))
     for number, direction in enumerate(vector):
         for place, (i, j) in enumerate(PAIRS):
@@ -68,18 +68,18 @@ def test_steering_changes_the_first_activity_wherever_it_stands(model):
                 ):
                     steered = _log_odds(model, *names)
                 expected[number, place] += sign * (steered - plain) / 2
-    assert torch.allclose(found, expected, atol=1e-3)
-    assert float(found.abs().max()) > 0.01
+    assert torch.allclose(measured, expected, atol=1e-3)
+    assert float(measured.abs().max()) > 0.01
 
 
 def test_activity_residuals_are_those_of_its_own_tokens(model):
-    found, counts = activity_residuals(model, ACTIVITIES, layer=2)
+    measured, counts = activity_residuals(model, ACTIVITIES, layer=2)
     tokens = prompt(model, ACTIVITIES[2], "nobody came")
     start, stop = span(model, tokens, prompt(model, "#", "nobody came"))
     hidden = model.hf(torch.tensor([tokens]), output_hidden_states=True).hidden_states[3][0]
     content = [place for place, token in enumerate(tokens) if token not in model.special_ids]
     expected = hidden[content[start:stop]].mean(dim=0)
-    assert torch.allclose(found[2], expected, atol=1e-4)
+    assert torch.allclose(measured[2], expected, atol=1e-4)
     assert counts[2] == stop - start
 
 
@@ -91,6 +91,6 @@ def test_the_question_ends_where_the_answers_part(model):
 
 
 def test_a_lean_to_one_letter_cancels(model):
-    found = preferences(model, ACTIVITIES, [(0, 1), (1, 0)])
-    mean = found.mean(dim=0)
+    measured = preferences(model, ACTIVITIES, [(0, 1), (1, 0)])
+    mean = measured.mean(dim=0)
     assert float(mean[0]) == pytest.approx(-float(mean[1]), abs=1e-4)
