@@ -12,7 +12,7 @@ from hooks.errors import InvalidInput
 from probes.commands.call import Call, listed
 from probes.commands.terminal import Terminal
 from probes.export import hub
-from probes.export.formats import FORMATS, Choice, Export, choose
+from probes.export.formats import FORMATS, ExportChoice, ExportFiles, choose
 from probes.export.source import Source, find_source
 from probes.storage import write_bytes
 from probes.vectors.hub import check_repo
@@ -80,7 +80,7 @@ def _dose(value: Any) -> float | None:
     return float(value)
 
 
-def _show(export: Export, folder: Path, terminal: Terminal, *, dry_run: bool) -> None:
+def _show(export: ExportFiles, folder: Path, terminal: Terminal, *, dry_run: bool) -> None:
     rows = [(name, _size(len(content))) for name, content in export.files.items()]
     rows.append(("together", _size(sum(map(len, export.files.values())))))
     terminal.table("what would be written" if dry_run else "written", rows)
@@ -110,8 +110,8 @@ def _size(n_bytes: int) -> str:
 def _push(
     source: Source,
     folder: Path,
-    export: Export,
-    choice: Choice,
+    export: ExportFiles,
+    choice: ExportChoice,
     terminal: Terminal,
     *,
     public: bool,

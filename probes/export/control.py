@@ -17,7 +17,7 @@ Contract
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -89,16 +89,9 @@ class ControlVector:
     def only(self, layers: Sequence[int]) -> "ControlVector":
         """Keep some of the layers, in ascending order."""
         kept = sorted(layers)
-        places = [self.layers.index(layer) for layer in kept]
-        norms = self.residual_norm
-        return ControlVector(
-            self.emotion,
-            kept,
-            self.tensors[places],
-            self.dose,
-            None if norms is None else norms[places],
-            self.made_from,
-        )
+        rows = [self.layers.index(layer) for layer in kept]
+        norms = None if self.residual_norm is None else self.residual_norm[rows]
+        return replace(self, layers=kept, tensors=self.tensors[rows], residual_norm=norms)
 
 
 def control_vector(
@@ -133,31 +126,31 @@ def control_vector(
     chosen = [provenance.target_layer] if layers is None else sorted(set(layers))
     if not chosen:
         raise InvalidInput("layers: expected at least one layer, got none.")
-    places = [vectors.layer_index(layer) for layer in chosen]
-    directions = vectors[emotion][places].double()
+    rows = [vectors.layer_index(layer) for layer in chosen]
+    directions = vectors[emotion][rows].double()
     lengths = torch.linalg.vector_norm(directions, dim=1)
-    if not (lengths.isfinite() & (lengths > 0)).all():
-        bad = chosen[int((~(lengths.isfinite() & (lengths > 0))).nonzero()[0, 0])]
-        raise InvalidInput(f"the vector of {emotion!r} at layer {bad} is zero or not finite.")
-    norms = vectors.residual_norm[places]
+    for layer, length in zip(chosen, lengths.tolist(), strict=True):
+        if not 0 < length < float("inf"):
+            raise InvalidInput(f"the vector of {emotion!r} at layer {layer} is zero or not finite.")
+    norms = vectors.residual_norm[rows]
     scaled = einsum(
         directions / rearrange(lengths, "layer -> layer 1"),
         dose * norms.double(),
         "layer d_model, layer -> layer d_model",
     )
     return ControlVector(
-        emotion, chosen, scaled.float(), dose, norms.clone(), _made_from(vectors, emotion, places)
+        emotion, chosen, scaled.float(), dose, norms.clone(), _made_from(vectors, emotion, rows)
     )
 
 
-def _made_from(vectors: EmotionVectors, emotion: str, places: Sequence[int]) -> dict[str, Any]:
-    """Provenance of one emotion at some layers; of a local folder only its name is told."""
+def _made_from(vectors: EmotionVectors, emotion: str, rows: Sequence[int]) -> dict[str, Any]:
+    """Provenance of one emotion at some layers; of a local folder only its name stays."""
     provenance = vectors.provenance
     return {
         **asdict(provenance),
         "emotions": [emotion],
-        "layers": [provenance.layers[place] for place in places],
-        "n_neutral_components": [provenance.n_neutral_components[place] for place in places],
+        "layers": [provenance.layers[row] for row in rows],
+        "n_neutral_components": [provenance.n_neutral_components[row] for row in rows],
         "n_stories": [provenance.n_stories[vectors.emotions.index(emotion)]],
         "model": public_name(provenance.model),
         "model_type": local_config(provenance.model, provenance.revision).get("model_type"),
@@ -166,7 +159,7 @@ def _made_from(vectors: EmotionVectors, emotion: str, places: Sequence[int]) -> 
 
 def check(vectors: EmotionVectors, dose: float) -> None:
     """Refuse what no format can say; see `control_vector`."""
-    if not (dose > 0 and dose < float("inf")):
+    if not 0 < dose < float("inf"):
         raise InvalidInput(
             f"dose: expected a positive fraction of the residual norm, e.g. 0.1, got {dose!r}."
         )

@@ -22,7 +22,7 @@ from probes.vectors.emotion_vectors import EmotionVectors
 
 
 @dataclass(frozen=True)
-class Choice:
+class ExportChoice:
     """What is exported; None is the format's own default. `repo` is where a hub's cards point."""
 
     emotions: Sequence[str] | None = None
@@ -32,7 +32,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Export:
+class ExportFiles:
     """Files in memory.
 
     Attributes
@@ -53,7 +53,7 @@ def choose(
     layers: Sequence[str],
     dose: float | None,
     repo: str | None = None,
-) -> Choice:
+) -> ExportChoice:
     """Check what was asked for against what there is.
 
     Parameters
@@ -87,11 +87,11 @@ def choose(
         vectors.layer_index(layer)
     if dose is not None:
         check(vectors, dose)
-    return Choice(
+    return ExportChoice(
         list(dict.fromkeys(emotions)) or None,
         sorted(set(numbers)) if layers else None,
         dose,
-        repo or Choice.repo,
+        repo or ExportChoice.repo,
     )
 
 
@@ -103,47 +103,44 @@ def _layer(text: str) -> int:
     return int(text)
 
 
-def _controls(source: Source, choice: Choice) -> list[ControlVector]:
-    emotions = choice.emotions or source.vectors.emotions
-    dose = DOSE if choice.dose is None else choice.dose
-    return [
-        control_vector(source.vectors, emotion, layers=choice.layers, dose=dose)
-        for emotion in emotions
-    ]
-
-
-def _strength_notice(control: ControlVector) -> str:
-    layers = ", ".join(map(str, control.layers))
-    return (
-        f"strength s is dose s * {control.dose:g} at each of the layers {layers} (0-based blocks, "
-        "added to their output)."
-    )
-
-
-def gguf(source: Source, choice: Choice) -> Export:
+def gguf(source: Source, choice: ExportChoice) -> ExportFiles:
     """One ``EMOTION.gguf`` per emotion, for llama.cpp and repeng."""
     controls = _controls(source, choice)
     files = {f"{slug(control.emotion)}.gguf": gguf_bytes(control) for control in controls}
     kept = controls[0].only(held(controls[0]))
-    notices = [_strength_notice(kept)]
+    notices = [
+        _strength_notice(kept),
+        f"use: llama-cli -m MODEL.gguf --control-vector-scaled {next(iter(files))}:1",
+    ]
     if kept.layers != controls[0].layers:
         notices.insert(0, "block 0 was left out: GGUF control vectors have no slot for it.")
-    example = next(iter(files))
-    notices.append(f"use: llama-cli -m MODEL.gguf --control-vector-scaled {example}:1")
-    return Export(files, notices)
+    return ExportFiles(files, notices)
 
 
-def safetensors(source: Source, choice: Choice) -> Export:
+def safetensors(source: Source, choice: ExportChoice) -> ExportFiles:
     """One ``EMOTION.safetensors`` per emotion, a tensor per layer."""
     controls = _controls(source, choice)
-    files = {
-        f"{slug(control.emotion)}.safetensors": safetensors_bytes(control) for control in controls
-    }
+    files = {f"{slug(it.emotion)}.safetensors": safetensors_bytes(it) for it in controls}
     names = ", ".join(f"resid_post.{layer}" for layer in controls[0].layers)
-    return Export(files, [_strength_notice(controls[0]), f"tensors in each file: {names}"])
+    return ExportFiles(files, [_strength_notice(controls[0]), f"tensors in each file: {names}"])
 
 
-def parquet(source: Source, choice: Choice) -> Export:
+def _controls(source: Source, choice: ExportChoice) -> list[ControlVector]:
+    dose = DOSE if choice.dose is None else choice.dose
+    return [
+        control_vector(source.vectors, emotion, layers=choice.layers, dose=dose)
+        for emotion in choice.emotions or source.vectors.emotions
+    ]
+
+
+def _strength_notice(control: ControlVector) -> str:
+    return (
+        f"strength s is dose s * {control.dose:g} at each of the layers "
+        f"{', '.join(map(str, control.layers))} (0-based blocks, added to their output)."
+    )
+
+
+def parquet(source: Source, choice: ExportChoice) -> ExportFiles:
     """Vectors of all layers, and the corpus."""
     vectors = source.vectors
     emotions = choice.emotions or vectors.emotions
@@ -156,19 +153,19 @@ def parquet(source: Source, choice: Choice) -> Export:
         notices.append(f"{source.root} has no stories: only the vectors are exported.")
     if source.has("neutral"):
         files["neutral.parquet"] = texts_parquet(source.texts("neutral"), emotion=False)
-    return Export(files, notices)
+    return ExportFiles(files, notices)
 
 
-def hub(source: Source, choice: Choice) -> Export:
+def hub(source: Source, choice: ExportChoice) -> ExportFiles:
     """Vectors and corpus with their cards, as two repositories."""
-    return Export(hub_files(source, choice.repo))
+    return ExportFiles(hub_files(source, choice.repo))
 
 
 @dataclass(frozen=True)
 class Format:
     """One format: what makes it, and which flags it takes."""
 
-    make: Callable[[Source, Choice], Export]
+    make: Callable[[Source, ExportChoice], ExportFiles]
     takes: tuple[str, ...]
 
 

@@ -54,14 +54,8 @@ def _files(source: Source, repo: str) -> dict[str, bytes]:
     shared = dataclasses.replace(
         vectors, provenance=dataclasses.replace(provenance, model=public_name(provenance.model))
     )
-    card = model_card(
-        record,
-        summary,
-        provenance,
-        repo=repo,
-        dataset=bool(kinds),
-        picture=picture.is_file(),
-    )
+    made = (record, summary, provenance)
+    card = model_card(*made, repo=repo, dataset=bool(kinds), picture=picture.is_file())
     files = {
         "model/README.md": _without_folders(card, record["config"]).encode(),
         f"model/{FILE_NAME}": shared.to_bytes(),
@@ -71,7 +65,7 @@ def _files(source: Source, repo: str) -> dict[str, bytes]:
         files[f"model/{PICTURE}"] = picture.read_bytes()
     if kinds:
         counts = {kind: len(rows) for kind, rows in kinds.items()}
-        told = dataset_card(record, summary, provenance, repo=repo, counts=counts)
+        told = dataset_card(*made, repo=repo, counts=counts)
         files["dataset/README.md"] = _without_folders(told, record["config"]).encode()
         for kind, rows in kinds.items():
             files[f"dataset/{kind}.parquet"] = texts_parquet(rows, emotion=kind == "stories")

@@ -2,7 +2,8 @@
 
 Contract
 --------
-* A file appears whole or not at all (`storage.write_bytes`).
+* A file appears whole or not at all (`storage.write_bytes`); missing folders are made, an older
+  file is replaced, and its path is returned.
 * Interactive pages load plotly.js from their own folder: it is written there once, for all of them.
 * matplotlib and plotly are imported here, at the moment of drawing.
 """
@@ -15,23 +16,11 @@ from probes.storage import write_bytes
 
 
 def to_png(figure: Figure, path: Path) -> Path:
-    """Write a description as a PNG of 200 dots per inch.
-
-    Parameters
-    ----------
-    figure : Figure
-        One of the five kinds of description.
-    path : pathlib.Path
-        Where to write; missing folders are made, an older file is replaced.
-
-    Returns
-    -------
-    pathlib.Path
-        `path`.
-    """
+    """Write a description as a PNG of 200 dots per inch."""
     from probes.figures import png
 
-    return _write(path, png.render(figure))
+    write_bytes(path, png.render(figure))
+    return path
 
 
 def to_html(figure: Figure, path: Path) -> Path:
@@ -39,36 +28,18 @@ def to_html(figure: Figure, path: Path) -> Path:
 
     Two files: the page, and beside it ``plotly.min.js``, which pages of one folder share and which
     has to go along where the page goes.
-
-    Parameters
-    ----------
-    figure : Figure
-        One of the five kinds of description.
-    path : pathlib.Path
-        Where to write; missing folders are made, an older file is replaced.
-
-    Returns
-    -------
-    pathlib.Path
-        `path`.
     """
     from probes.figures import webpage
 
     shared, library = path.parent / webpage.LIBRARY, webpage.library()
     if not shared.is_file() or shared.read_bytes() != library:
-        _write(shared, library)
-    return _write(path, webpage.render(figure).encode("utf-8"))
+        write_bytes(shared, library)
+    write_bytes(path, webpage.render(figure).encode("utf-8"))
+    return path
 
 
 def draw_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
-    """Draw every figure as NAME.png and NAME.html; pages share the folder's ``plotly.min.js``.
-
-    Parameters
-    ----------
-    figures : mapping of str to Figure
-        Descriptions by file name, without a suffix.
-    folder : pathlib.Path
-        Where the files go; made if missing.
+    """Draw every figure, by file name without a suffix, as NAME.png and NAME.html.
 
     Returns
     -------
@@ -80,8 +51,3 @@ def draw_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
         paths.append(to_png(figure, folder / f"{name}.png"))
         paths.append(to_html(figure, folder / f"{name}.html"))
     return paths
-
-
-def _write(path: Path, content: bytes) -> Path:
-    write_bytes(path, content)
-    return path

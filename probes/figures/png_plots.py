@@ -43,7 +43,7 @@ from probes.figures.palette import (
 from probes.figures.text import escaped, shorten, visible
 
 _MARKERS = "osD^vP"
-_DASHES = (0, (4, 3))
+_DASHED: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 3)), "zorder": 1}
 _ROW = 0.27  # inches per row of a token table
 _COLUMNS = (0.0, 0.15, 0.52, 0.9)  # where the columns of a token table begin
 
@@ -69,17 +69,10 @@ def size(figure: Figure) -> tuple[float, float]:
 
 def draw(figure: Figure, page: Canvas) -> None:
     """Draw a description on a page whose layout engine knows the room that is left."""
-    match figure:
-        case Heatmap():
-            _heatmap(figure, page)
-        case Scatter():
-            _scatter(figure, page)
-        case Lines():
-            _lines(figure, page)
-        case Bars():
-            _bars(figure, page)
-        case TokenTable():
-            _token_table(figure, page)
+    kinds = {
+        Heatmap: _heatmap, Scatter: _scatter, Lines: _lines, Bars: _bars, TokenTable: _token_table
+    }  # fmt: skip
+    kinds[type(figure)](figure, page)
 
 
 def drawable(text: str) -> str:
@@ -251,16 +244,9 @@ def _lines(figure: Lines, page: Canvas) -> None:
     for axes, panel in zip(grid[:, 0], figure.panels, strict=True):
         _panel(panel, axes)
         axes.set_ylabel(drawable(panel.y_label))
-    for axes in grid[:, 0]:
         if figure.mark is not None:
-            axes.axvline(
-                figure.mark,
-                color=INK,
-                linewidth=0.9,
-                linestyle=_DASHES,
-                zorder=1,
-                label=drawable(figure.mark_label) if axes is grid[0, 0] else None,
-            )
+            name = drawable(figure.mark_label) if axes is grid[0, 0] else None
+            axes.axvline(figure.mark, label=name, **_DASHED)
     _legend_above(grid[0, 0], ncols=4)
     grid[-1, 0].set_xlabel(drawable(figure.x_label))
     if figure.x_ticks is not None:
@@ -307,7 +293,7 @@ def _with_gaps(heights: Sequence[float | None]) -> Float[np.ndarray, "point"]:
 
 
 def _level(panel: Panel, level: float, axes: Axes) -> None:
-    axes.axhline(level, color=INK, linewidth=0.9, linestyle=_DASHES, zorder=1)
+    axes.axhline(level, **_DASHED)
     axes.annotate(
         drawable(panel.level_label),
         xy=(0, level),
@@ -331,18 +317,20 @@ def _bars(figure: Bars, page: Canvas) -> None:
         else:
             axes.bar(positions, part.values, bottom=base, width=0.74, **look)
         base = base + np.asarray(part.values)
-    _intervals(figure, axes)
+    for position, interval in enumerate(figure.intervals or ()):
+        if interval is not None:
+            draw_line = axes.hlines if figure.horizontal else axes.vlines
+            draw_line(position, *interval, color=INK, linewidth=1.1, zorder=4)
     names = _names(figure.categories)
     if figure.horizontal:
         axes.set_yticks(positions, names)
         axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.grid(axis="x")
         _axis_labels(axes, figure.value_label, figure.category_label)
     else:
         axes.set_xticks(positions, names, rotation=90 if max(map(len, names), default=0) > 3 else 0)
         axes.set_xlim(-0.7, len(names) - 0.3)
-        axes.grid(axis="y")
         _axis_labels(axes, figure.category_label, figure.value_label)
+    axes.grid(axis="x" if figure.horizontal else "y")
     axes.tick_params(axis="y" if figure.horizontal else "x", length=0)
     if figure.line is not None:
         axes.plot(
@@ -351,13 +339,6 @@ def _bars(figure: Bars, page: Canvas) -> None:
         )  # fmt: skip
     if len(figure.parts) + (figure.line is not None) > 1:
         _legend_above(axes, ncols=5, handlelength=1.2, columnspacing=1.2)
-
-
-def _intervals(figure: Bars, axes: Axes) -> None:
-    for position, interval in enumerate(figure.intervals or ()):
-        if interval is not None:
-            draw_line = axes.hlines if figure.horizontal else axes.vlines
-            draw_line(position, *interval, color=INK, linewidth=1.1, zorder=4)
 
 
 # Token tables ----------------------------------------------------------------------------------

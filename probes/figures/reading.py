@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hooks.errors import DataError
+from probes.figures.text import correlation, share
+
+__all__ = ["correlation", "interval", "matrix", "need", "number", "numbers", "pair", "share"]
 
 
 def need(part: Mapping[str, Any], key: str, where: str) -> Any:
@@ -26,15 +29,15 @@ def need(part: Mapping[str, Any], key: str, where: str) -> Any:
 def number(value: Any, where: str) -> float:
     """Return one finite number."""
     try:
-        found = float(value)
+        finite = float(value)
     except (TypeError, ValueError):
-        found = math.nan
-    if not math.isfinite(found):
+        finite = math.nan
+    if not math.isfinite(finite):
         raise DataError(
             f"{where}: expected a finite number, found {value!r}. "
             "Find the text or layer that produced it and repeat the analysis."
         )
-    return found
+    return finite
 
 
 def numbers(values: Iterable[Any], where: str) -> tuple[float, ...]:
@@ -48,23 +51,13 @@ def pair(values: Iterable[Any], where: str) -> tuple[float, float]:
     return low, high
 
 
-def interval(found: Mapping[str, Any], where: str) -> tuple[float, float] | None:
+def interval(estimate: Mapping[str, Any], where: str) -> tuple[float, float] | None:
     """Return ``low`` and ``high`` of an estimate; None for one that has no interval."""
-    if found["low"] is None or found["high"] is None:
+    if estimate["low"] is None or estimate["high"] is None:
         return None
-    return pair((found["low"], found["high"]), where)
+    return pair((estimate["low"], estimate["high"]), where)
 
 
 def matrix(rows: Iterable[Iterable[Any]], where: str) -> tuple[tuple[float, ...], ...]:
     """Return rows of finite numbers."""
     return tuple(numbers(row, f"{where}[{index}]") for index, row in enumerate(rows))
-
-
-def correlation(value: float) -> str:
-    """Write a correlation the way papers do: two decimals, no leading zero."""
-    return f"{value:.2f}".replace("0.", ".", 1)
-
-
-def share(value: float) -> str:
-    """Write a fraction as a whole percentage."""
-    return f"{value:.0%}"

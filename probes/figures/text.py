@@ -1,4 +1,4 @@
-r"""Text as data, made safe for the two things that draw it.
+r"""Text as data, made safe for the two things that draw it; and numbers as papers write them.
 
 Emotions, topics and tokens may contain anything: markup, dollar signs, control characters,
 scripts that no font here has. All of it must appear as text.
@@ -37,3 +37,13 @@ def for_plotly(text: str) -> str:
 def shorten(text: str, length: int = 32) -> str:
     """Cut a label to at most `length` characters, with an ellipsis in place of the rest."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def correlation(value: float) -> str:
+    """Write a correlation the way papers do: two decimals, no leading zero."""
+    return f"{value:.2f}".replace("0.", ".", 1)
+
+
+def share(value: float) -> str:
+    """Write a fraction as a whole percentage."""
+    return f"{value:.0%}"

@@ -11,7 +11,7 @@ from typing import Any
 from hooks.errors import DataError, InvalidInput
 from probes.analysis.results import Geometry
 from probes.figures.description import Bars, Heatmap, Part, Scatter
-from probes.figures.reading import correlation
+from probes.figures.text import correlation
 
 _SCREE_COMPONENTS = 30
 

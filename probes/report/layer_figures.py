@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from probes.analysis.results import Layers, ScaleMatch
 from probes.figures.description import Heatmap, Line, Lines, Panel
-from probes.figures.reading import correlation
+from probes.figures.text import correlation
 
 
 def layer_sweep(layers: Layers) -> Lines:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from probes.analysis import geometry
 from probes.analysis.results import Geometry, Layers, Lens, ScaleMatch
-from probes.figures.reading import correlation
+from probes.figures.text import correlation
 
 N_NEIGHBORS = 5
 N_TOKENS = 5

@@ -7,7 +7,7 @@
 
 Contract
 --------
-* Texts and JSON stay what they are (`figures.pages`).
+* Every value is escaped, and no JSON can end the element it stands in (`figures.pages`).
 * The same contents give the same bytes under the same plotly.
 """
 
@@ -22,7 +22,6 @@ from probes.figures.text import visible
 from probes.report.contents import Contents, HeatedStory
 from probes.report.stories import scale_of
 
-_PACKAGE = "probes.report"
 _CROWD = 60
 _FITS = 1100  # pixels, width of the page's column on a desktop
 _NARROW = 320  # pixels, below which no scatter can be read
@@ -40,24 +39,24 @@ _MAP_COLORS = {
 
 def render(contents: Contents) -> str:
     """Write the page."""
-    scripts = {"plotly": _plotly(), "report": pages.resource(_PACKAGE, "report.js")}
+    scripts = {"plotly": _plotly(), "report": pages.resource("probes.report", "report.js")}
     policy = " ".join(f"'sha256-{pages.digest(script)}'" for script in scripts.values())
     figures = dict(contents.pictures)
     for trial in contents.all_trials:
         figures |= {f"{trial.name}-{it.name}": it.figure for it in trial.pictures}
     drawn = {name: it for name, it in figures.items() if name not in _IN_THE_MAP and not _text(it)}
     return (
-        pages.environment(_PACKAGE)
+        pages.environment("probes.report")
         .get_template("report.html")
         .render(
             contents=contents,
             is_table=_text,
             heat=_heat(contents.stories),
-            style=Markup(pages.resource(_PACKAGE, "report.css")),
+            style=Markup(pages.resource("probes.report", "report.css")),
             scripts={name: Markup(script) for name, script in scripts.items()},
             policy=Markup(policy),
-            map=for_script({**_visible(contents.map), "colors": _MAP_COLORS}),
-            plots=for_script({name: plot(figure) for name, figure in drawn.items()}),
+            map=pages.for_script(_short({**_visible(contents.map), "colors": _MAP_COLORS})),
+            plots=pages.for_script(_short({name: plot(it) for name, it in drawn.items()})),
         )
     )
 
@@ -65,11 +64,6 @@ def render(contents: Contents) -> str:
 def _text(figure: Figure) -> bool:
     """Whether a figure is written in HTML rather than drawn."""
     return isinstance(figure, TokenTable)
-
-
-def for_script(value: Any) -> Markup:
-    """JSON for a script element."""
-    return pages.for_script(_short(value))
 
 
 def plot(figure: Figure) -> dict[str, Any]:

@@ -109,9 +109,13 @@ class Microscope:
 
     def combined_dose(self, doses: Mapping[str, float], layer: int) -> float:
         """Length of all pushes together, as a fraction of the mean residual norm at a layer."""
-        place = self.vectors.layer_index(layer)
-        pushes = [dose * normalize(self.vectors[emotion][place]) for emotion, dose in doses.items()]
-        return float(torch.stack(pushes).sum(dim=0).norm()) if pushes else 0.0
+        return float(self._push(doses, layer).norm())
+
+    def _push(self, doses: Mapping[str, float], layer: int) -> Float[Tensor, "d_model"]:
+        """Sum of all pushes, in mean residual norms of a layer."""
+        units = normalize(self.vectors.vectors[self.vectors.layer_index(layer)])
+        weights = torch.tensor([doses.get(emotion, 0.0) for emotion in self.vectors.emotions])
+        return einsum(weights, units, "emotion, emotion d_model -> d_model")
 
     def reply(
         self,
@@ -165,17 +169,12 @@ class Microscope:
             "top_k": 50,
             "seed": seed,
         }
-        with self._one_at_a_time, contextlib.ExitStack() as steering:
-            for emotion, dose in pushes:
-                assert layer is not None
-                place = self.vectors.layer_index(layer)
-                steering.enter_context(
-                    hooks.steer(
-                        self.model,
-                        self.vectors[emotion][place],
-                        layers=[layer],
-                        dose=dose,
-                        residual_norm=float(self.vectors.residual_norm[place]),
-                    )
-                )
+        steering = contextlib.nullcontext()
+        if layer is not None:
+            push = self._push(dict(pushes), layer)
+            norm = self.vectors.norm_by_layer[layer]
+            steering = hooks.steer(
+                self.model, push, layers=[layer], dose=float(push.norm()), residual_norm=norm
+            )
+        with self._one_at_a_time, steering:
             return self.model.generate([list(ids)], **sampling)[0].text.strip()

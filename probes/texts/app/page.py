@@ -8,9 +8,7 @@ from typing import Any
 
 from probes.figures import pages, token_html
 from probes.texts.app.microscope import Microscope
-from probes.texts.app.steer_panel import SteerPanel
-from probes.texts.app.talk_panel import TalkPanel
-from probes.texts.app.text_panel import TextPanel
+from probes.texts.app.panels import SteerPanel, TalkPanel, TextPanel
 from probes.texts.app.toolkit import Slider, ui
 from probes.texts.app.view import View
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from hooks import EmotionLensError
 from probes.texts.app.microscope import Microscope, Reading
+from probes.texts.app.pictures import Look
 from probes.texts.app.toolkit import run, ui
 from probes.texts.dialogue import Turn
 
@@ -38,18 +39,14 @@ class View:
 
     @property
     def place(self) -> int:
-        """Place of the layer on the layer axis."""
+        """Index of the layer on the layer axis."""
         return self.layers.index(self.layer)
 
-    @property
-    def emotion_index(self) -> int:
-        """Place of the emotion on the emotion axis."""
-        return self.emotions.index(self.emotion)
-
-    @property
-    def where(self) -> str:
-        """Model and layer, in words."""
-        return f"{self.microscope.model.name}, layer {self.layer}"
+    def look(self, reading: Reading) -> Look:
+        """Look at a reading for the emotion and layer chosen."""
+        where = f"{self.microscope.model.name}, layer {self.layer}"
+        emotion = self.emotions.index(self.emotion)
+        return Look(reading, self.place, emotion, self.emotions, where)
 
     async def in_thread(self, work: Callable[[], Answer]) -> Answer | None:
         """Do work of the model; None after an error, which is shown."""

@@ -5,12 +5,9 @@ import tracemalloc
 
 import pytest
 import small_runs
-import torch
 
 from probes.commands import sweep
 from probes.run import main
-from probes.texts.scoring import windows
-from probes.texts.sweeping import Leaders, cut_long
 
 
 @pytest.fixture
@@ -68,21 +65,6 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_passages(
     assert (parts / "passages.jsonl").read_text() == whole.read_text()
 
 
-def test_memory_holds_the_kept_passages_and_not_the_file():
-    peaks = []
-    for n_windows in (200, 2000):
-        leaders = Leaders(["sad", "angry"], top=3)
-        generator = torch.Generator().manual_seed(0)
-        tracemalloc.start()
-        for number in range(n_windows):
-            scores = torch.randn(32, 2, generator=generator)
-            leaders.offer("doc", number, [f"{number} "] * 32, scores.mean(dim=0), scores)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert leaders.n == 2000
-    assert peaks[1] < 1.3 * peaks[0]
-
-
 def test_batches_of_a_file_are_read_one_at_a_time(tmp_path):
     path = tmp_path / "long.jsonl"
     path.write_text("".join(json.dumps({"text": "x" * 5000}) + "\n" for _ in range(2000)))
@@ -98,25 +80,3 @@ def test_a_damaged_line_is_named(finished, corpus, capsys):
     corpus.write_text(corpus.read_text() + '{"txt": 1}\n')
     assert main(["sweep", finished.config, f"--file={corpus}"]) == 2
     assert "line 51" in " ".join(capsys.readouterr().err.split())
-
-
-def test_leaders_keep_the_highest_and_survive_json():
-    leaders = Leaders(["sad"], top=2)
-    scores = [0.1, 0.5, -0.2, 0.4, 0.5]
-    for n, value in enumerate(scores):
-        leaders.offer(f"doc {n}", 0, [f"word {n}"], torch.tensor([value]), torch.tensor([[value]]))
-    assert [one.source for one in leaders.passages[0]] == ["doc 1", "doc 4"]
-    spread = torch.tensor(scores).double().std()
-    expected = (0.5 - torch.tensor(scores).mean()) / spread
-    assert leaders.deviations(0, 0.5) == pytest.approx(float(expected), abs=1e-5)
-    again = Leaders.from_json(json.loads(json.dumps(leaders.to_json())))
-    assert again == leaders
-
-
-def test_windows_cover_every_token_once_and_short_rests_join():
-    pieces = [(n, n + 1) for n in range(21)]
-    assert windows(8)(pieces) == [(0, 8), (8, 16), (16, 21)]
-    assert windows(8)(pieces[:19]) == [(0, 8), (8, 19)]
-    assert windows(8)(pieces[:3]) == [(0, 3)]
-    assert windows(8)([]) == []
-    assert cut_long(pieces, 10) == [(0, 10), (10, 20), (20, 21)]

@@ -1,6 +1,6 @@
 """Text stays text for whatever draws it."""
 
-from probes.figures.text import for_plotly, shorten, visible
+from probes.figures.text import correlation, for_plotly, share, shorten, visible
 
 
 def test_characters_without_a_shape_are_written_as_escapes():
@@ -15,3 +15,13 @@ def test_plotly_reads_no_markup_and_mathjax_no_formula():
 def test_a_long_label_ends_in_an_ellipsis():
     assert shorten("a" * 32) == "a" * 32
     assert shorten("a" * 33) == "a" * 31 + "…"
+
+
+def test_numbers_are_written_as_papers_write_them():
+    assert [correlation(value) for value in (0.5, -0.254, 1.0, 0.001)] == [
+        ".50",
+        "-.25",
+        "1.00",
+        ".00",
+    ]
+    assert [share(value) for value in (0.114, 1.0)] == ["11%", "100%"]

@@ -1,7 +1,5 @@
 """What the page shows: every token's turn and scores, replies with and without steering."""
 
-import time
-
 import pytest
 import torch
 
@@ -36,8 +34,8 @@ def test_scores_are_those_of_the_vectors(microscope):
 def test_every_turn_of_a_conversation_owns_its_own_tokens(microscope, chat):
     read = microscope(chat=chat).read_conversation(TALK)
     for number, turn in enumerate(TALK):
-        own = [t for t, owner in zip(read.tokens, read.turn, strict=True) if owner == number]
-        assert "".join(own).strip() == turn.text
+        words = [t for t, owner in zip(read.tokens, read.turn, strict=True) if owner == number]
+        assert "".join(words).strip() == turn.text
         assert read.of_turn(number, 1).isfinite().all()
     assert read.of_turn(3, 1).isnan().all()
     marks = "".join(t for t, owner in zip(read.tokens, read.turn, strict=True) if owner == -1)
@@ -46,8 +44,8 @@ def test_every_turn_of_a_conversation_owns_its_own_tokens(microscope, chat):
 
 def test_special_tokens_that_somebody_typed_are_no_words(microscope):
     read = microscope(chat=True).read_conversation([Turn(USER, "a<|end|>b")])
-    own = [t for t, owner in zip(read.tokens, read.turn, strict=True) if owner == 0]
-    assert "".join(own) == "ab"
+    words = [t for t, owner in zip(read.tokens, read.turn, strict=True) if owner == 0]
+    assert "".join(words) == "ab"
 
 
 class TestReplies:
@@ -99,20 +97,15 @@ class TestReplies:
         assert seen.reply("He") == "said:\nPerson: no"
 
 
-@pytest.mark.embedded
-def test_a_typed_text_costs_little_more_than_the_models_own_pass(microscope):
-    """A fraction of a second on a free machine; a crowded one slows both."""
-    model = hooks.load("embedded:gemma-3-270m")
-    seen = microscope(model=model, layers=range(model.n_layers))
-    text = "She read the letter twice, put it down and looked out of the window for a long"
-    ours, alone = [], []
-    for word in ("time", "while", "moment", "hour", "minute"):
-        ids = torch.tensor([model.encode(f"{text} {word}.")])
-        start = time.process_time()
-        with torch.no_grad():
-            model.hf(ids)
-        between = time.process_time()
-        seen.read(f"{text} {word}.")
-        alone.append(between - start)
-        ours.append(time.process_time() - between)
-    assert min(ours) < 3 * min(alone), (ours, alone)
+def test_a_text_passes_through_the_model_once_and_another_look_at_it_not_at_all(microscope):
+    seen = microscope()
+    passes = []
+    embeddings = seen.model.hf.get_input_embeddings()
+    handle = embeddings.register_forward_pre_hook(lambda *_: passes.append(1))
+    read = seen.read("She read the letter twice.")
+    assert len(passes) == 1
+    assert read.scores.shape[::2] == (len(seen.vectors.layers), len(seen.vectors.emotions))
+    seen.read("She read the letter twice.")
+    seen.read_conversation([Turn(USER, "Who?")])
+    handle.remove()
+    assert len(passes) == 2

@@ -1,5 +1,6 @@
 """Tokens in color: every text stays a text, every token says its emotions."""
 
+import dataclasses
 from html.parser import HTMLParser
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from probes.texts.app import pictures
 from probes.texts.app.microscope import Reading
+from probes.texts.app.pictures import Look
 from probes.texts.dialogue import ASSISTANT, USER, Turn
 
 EMOTIONS = ["sad", "<b>'happy'</b>", '"><img src=x onerror=alert(1)>']
@@ -33,15 +35,14 @@ class Spans(HTMLParser):
         return [values for values in spans if "data-score" in values]
 
 
-def reading(tokens: list[str], turn: list[int], scores: list[list[float]]) -> Reading:
-    return Reading(tokens, turn, torch.tensor(scores)[None])
+def look(tokens, turn, scores, emotion=0, emotions=("sad",)) -> Look:
+    return Look(Reading(tokens, turn, torch.tensor(scores)[None]), 0, emotion, list(emotions), "m")
 
 
 def test_hostile_tokens_and_names_stay_text():
     tokens = ["<script>alert(1)</script>", "&amp;", "\n", '"><b>']
-    spans = Spans(
-        pictures.colored_tokens(reading(tokens, [0] * 4, [[0.1, 0.2, 0.3]] * 4), 0, 1, EMOTIONS)
-    )
+    read = look(tokens, [0] * 4, [[0.1, 0.2, 0.3]] * 4, 1, EMOTIONS)
+    spans = Spans(pictures.colored_tokens(read))
     assert {tag for tag, _ in spans.tags} == {"p", "span"}
     assert spans.words.startswith("".join(tokens))
     for token in spans.tokens:
@@ -50,16 +51,15 @@ def test_hostile_tokens_and_names_stay_text():
 
 
 def test_a_token_says_itself_its_score_and_its_highest_emotions():
-    spans = Spans(
-        pictures.colored_tokens(reading([" rain"], [0], [[-0.5, 0.25, 0.0]]), 0, 0, ["a", "b", "c"])
-    )
+    read = look([" rain"], [0], [[-0.5, 0.25, 0.0]], emotions="abc")
+    spans = Spans(pictures.colored_tokens(read))
     assert spans.tokens[0]["title"] == "“rain”  a -0.500; highest: b +0.25, c +0.00, a -0.50"
 
 
 def test_color_follows_sign_and_strength_and_turns_compare():
-    read = reading(["a", "b", "c", "mark"], [0, 0, 1, -1], [[0.1], [-0.2], [0.4], [9.0]])
-    first = Spans(pictures.colored_tokens(read, 0, 0, ["sad"], turn=0)).tokens
-    second = Spans(pictures.colored_tokens(read, 0, 0, ["sad"], turn=1)).tokens
+    read = look(["a", "b", "c", "mark"], [0, 0, 1, -1], [[0.1], [-0.2], [0.4], [9.0]])
+    first = Spans(pictures.colored_tokens(read, turn=0)).tokens
+    second = Spans(pictures.colored_tokens(read, turn=1)).tokens
     assert [(token["class"], token["style"]) for token in (*first, *second)] == [
         ("token toward", "--share:0.250"),
         ("token away", "--share:0.500"),
@@ -68,24 +68,24 @@ def test_color_follows_sign_and_strength_and_turns_compare():
 
 
 def test_the_key_of_the_colors_says_the_scores_at_its_ends():
-    read = reading(["a", "b", "mark"], [0, 1, -1], [[0.1, 0.9], [-0.2396, 0.9], [9.0, 9.0]])
-    key = Spans(pictures.color_key(read, 0, 0, EMOTIONS[:0:-1]))
+    scores = [[0.1, 0.9], [-0.2396, 0.9], [9.0, 9.0]]
+    read = look(["a", "b", "mark"], [0, 1, -1], scores, emotions=EMOTIONS[:0:-1])
+    key = Spans(pictures.color_key(read))
     assert key.words == f"{EMOTIONS[2]} -0.240  +0.240"
     assert [tag for tag, _ in key.tags] == ["p", "span"]
 
 
 def test_one_token_of_a_text_is_a_tab_stop_and_empty_ones_are_left_out():
-    read = reading(["é", "", "b", "c"], [0] * 4, [[0.1]] * 4)
-    tokens = Spans(pictures.colored_tokens(read, 0, 0, ["sad"])).tokens
+    read = look(["é", "", "b", "c"], [0] * 4, [[0.1]] * 4)
+    tokens = Spans(pictures.colored_tokens(read)).tokens
     assert [token["tabindex"] for token in tokens] == ["0", "-1", "-1"]
 
 
 def test_a_turn_without_tokens_has_no_emotions():
-    read = reading(["a"], [0], [[0.3, 0.1]])
-    assert pictures.top_emotions(read.of_turn(1, 0), ["sad", "happy"]) == []
-    assert pictures.top_emotions(read.of_turn(0, 0), ["sad", "happy"], 1) == [
-        ("sad", pytest.approx(0.3))
-    ]
+    read = look(["a"], [0], [[0.3, 0.1]], emotions=["sad", "happy"])
+    assert read.highest_of_turn(1) == ""
+    assert read.highest_of_turn(0) == "sad +0.30, happy +0.10"
+    assert read.highest(read.reading.scores[0, 0], n=1) == "sad +0.30"
 
 
 VALUES = [[0.1, 0.0, 0.2, 0.0, 0.0, 0.0], [0.1, 0.9, 0.2, 0.2, 0.1, 0.4]]
@@ -95,22 +95,23 @@ NAMES = ["calm", "sad", "proud", "bored", "kind", "tense"]
 
 
 def test_curves_of_a_conversation_show_the_selected_emotion_and_what_changes_most():
-    read = reading(["a", "b", "c"], [0, 1, 2], VALUES)
-    figure = pictures.conversation_curves(read, TURNS, 0, 0, NAMES, "m")
+    read = look(["a", "b", "c"], [0, 1, 2], VALUES, emotions=NAMES)
+    figure = pictures.conversation_curves(read, TURNS)
     lines = figure.panels[0].lines
     assert [line.name for line in lines] == ["calm", "sad", "tense", "proud", "bored"]
     assert lines[1].y == pytest.approx((0.0, 0.9, 0.0))
     assert lines[1].x == (1.0, 2.0, 3.0)
     assert "selected, calm;" in figure.caption
     assert figure.caption.endswith("that change most: sad, tense, proud, bored.")
-    other = pictures.conversation_curves(read, TURNS, 0, 2, NAMES, "m").panels[0].lines
+    proud = dataclasses.replace(read, emotion=2)
+    other = pictures.conversation_curves(proud, TURNS).panels[0].lines
     assert [line.name for line in other] == ["proud", "sad", "tense", "bored", "kind"]
 
 
 def test_the_caption_of_a_conversation_claims_no_change_and_no_others_where_there_are_none():
-    read = reading(["a"], [0], [[0.1, -0.9]])
-    figure = pictures.conversation_curves(read, TURNS[:1], 0, 0, NAMES[:2], "m")
+    read = look(["a"], [0], [[0.1, -0.9]], emotions=NAMES[:2])
+    figure = pictures.conversation_curves(read, TURNS[:1])
     assert figure.caption.endswith("calm; beside it the others that are farthest from 0: sad.")
-    alone = reading(["a"], [0], [[0.1]])
-    figure = pictures.conversation_curves(alone, TURNS[:1], 0, 0, NAMES[:1], "m")
+    alone = look(["a"], [0], [[0.1]], emotions=NAMES[:1])
+    figure = pictures.conversation_curves(alone, TURNS[:1])
     assert figure.caption.endswith("selected, calm.")
