@@ -13,7 +13,6 @@ from typing import Any
 from hooks.errors import DataError, InvalidInput
 from probes.commands.call import Call, listed, load
 from probes.figures.description import Heatmap
-from probes.figures.reading import matrix
 
 _MEASURES = {
     "rsa": "RSA (Spearman of cosines)",
@@ -203,7 +202,7 @@ def layers_alike(pair: Mapping[str, Any]) -> Heatmap:
         ),
         rows=tuple(map(str, layers[0])),
         columns=tuple(map(str, layers[1])),
-        values=matrix(pair["rsa_by_layer"], "RSA by layer"),
+        values=tuple(map(tuple, pair["rsa_by_layer"])),
         value_label="RSA (Spearman)",
         x_label=f"layer of {pair['second']}",
         y_label=f"layer of {pair['first']}",

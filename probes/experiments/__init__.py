@@ -106,10 +106,8 @@ class Experiment(Generic[ResultT]):
         return read_result(kind, content, content.get("experiment", kind.__name__), "validate")
 
 
-def to_json(result: Any) -> dict[str, Any]:
+def to_json(result: Result) -> dict[str, Any]:
     """Return the fields of a result as plain values, and what it says in words beside them."""
-    if not isinstance(result, Result):
-        return result.to_json()
     findings = result.findings()
     derived = [finding.limit for finding in findings]
     return {

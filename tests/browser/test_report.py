@@ -247,9 +247,9 @@ class TestNamedPoints:
 
     def test_take_the_room_they_have_and_scroll_nowhere(self, phone, desktop):
         for page in (phone, desktop):
-            found = widths_of(page, self.SCATTERS)
-            assert found
-            assert all(own <= room for own, room in found)
+            widths = widths_of(page, self.SCATTERS)
+            assert widths
+            assert all(width <= room for width, room in widths)
         assert widths_of(desktop, self.SCATTERS)[0][0] > 2 * widths_of(phone, self.SCATTERS)[0][0]
 
     @pytest.mark.parametrize("window", ["desktop", "phone"])
@@ -327,9 +327,9 @@ class TestForEveryone:
     def test_words_can_be_told_from_what_is_behind_them(self, request, window):
         page = request.getfixturevalue(window)
         for selector in (".story span", ".token bdi", ".token small", ".verdict", "main p"):
-            found = page.evaluate(CONTRAST, selector)
-            assert found
-            assert min(found) >= 4.5, selector
+            contrasts = page.evaluate(CONTRAST, selector)
+            assert contrasts
+            assert min(contrasts) >= 4.5, selector
 
     def test_numbers_of_a_story_s_words_need_no_pointer(self, phone):
         phone.locator(".numbers summary").first.focus()
