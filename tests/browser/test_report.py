@@ -208,16 +208,16 @@ class TestMap:
             assert [marker["symbol"][place], marker["color"][place]] == key[cluster]
 
     def test_the_pointer_tells_cluster_neighbors_and_words(self, desktop):
-        told = made_up_report.contents(EMOTIONS).map
+        shown_map = made_up_report.contents(EMOTIONS).map
         shown = point_at(desktop, 15)
         near = ", ".join(
             f"{visible(EMOTIONS[other])} ({cosine:.2f})"
-            for other, cosine in told["neighbors"][12][15]
+            for other, cosine in shown_map["neighbors"][12][15]
         )
         assert visible(EMOTIONS[15]) in shown
-        assert f"Cluster: {told['clusters'][15] + 1}" in shown
+        assert f"Cluster: {shown_map['clusters'][15] + 1}" in shown
         assert f"Nearest at layer 12: {near}" in shown
-        words = ", ".join(visible(token) for token in told["tokens"][15])
+        words = ", ".join(visible(token) for token in shown_map["tokens"][15])
         assert f"Words it points to: {words}" in shown
 
     @pytest.mark.parametrize("window", ["desktop", "phone"])
