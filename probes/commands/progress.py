@@ -16,16 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Literal
 
-from hooks.errors import StaleArtifact
 from probes.corpus.cells import Cell
 from probes.corpus.writing import plan_units
 from probes.runs.folder import Run
-from probes.stages import STAGES, Stage, experiments_of, is_complete
+from probes.runs.record import State
+from probes.stages import STAGES, Stage, experiments_of, state_of
 from probes.storage import read_json
-
-State = Literal["done", "stale", "begun", "missing"]
 
 
 @dataclass(frozen=True)
@@ -79,8 +76,8 @@ def progress_of(run: Run) -> list[Progress]:
 
 def _progress(run: Run, stage: Stage) -> Progress:
     record = run.record(stage.name)
-    state = _state(run, stage)
-    seconds = record["seconds"] if record and record["complete"] else None
+    state = state_of(run, stage)
+    seconds = record.seconds if record and record.complete else None
     if stage.name == "generate-stories":
         per_cell = 1 if run.brings_corpus else run.config.generation.stories_per_topic
         return _writing(run, stage.name, state, seconds, run.story_cells, per_cell)
@@ -93,17 +90,6 @@ def _progress(run: Run, stage: Stage) -> Progress:
         return _validating(run, state, seconds)
     done = int(state == "done")
     return Progress(stage.name, state, done, 1, "stage", seconds, seconds)
-
-
-def _state(run: Run, stage: Stage) -> State:
-    record = run.record(stage.name)
-    if record is None:
-        return "missing"
-    try:
-        run.check_unchanged(stage.name, stage.settings(run), run.input_digests(stage.upstream))
-    except StaleArtifact:
-        return "stale"
-    return "done" if is_complete(run, stage) else "begun"
 
 
 def _times(folder: Path) -> dict[str, float]:
@@ -136,7 +122,7 @@ def _writing(
     rate = max(rates, default=None)  # a copied folder's times and a last sitting's are too short
     done, total = len(written) * per_cell, len(cells) * per_cell
     if state == "done" and (record := run.record(name)):
-        done, total = record["counts"]["accepted"], record["counts"]["requested"]
+        done, total = record.counts["accepted"], record.counts["requested"]
     return Progress(name, state, done, total, "texts", rate, seconds)
 
 
@@ -160,9 +146,9 @@ def _reading(run: Run, state: State, seconds: float | None) -> Progress:
     accepted = [run.record(name) for name in ("generate-stories", "generate-neutral")]
     if state == "done":
         total = len(times)
-    elif all(record and record["complete"] for record in accepted):
+    elif all(record and record.complete for record in accepted):
         size = run.config.activation.shard_size
-        texts = [record["counts"]["accepted"] for record in accepted if record]
+        texts = [record.counts["accepted"] for record in accepted if record]
         total = max(len(times), sum(-(-count // size) for count in texts))
     per_shard = _between(times)
     rates = [] if per_shard is None else [per_shard]

@@ -9,7 +9,7 @@ from typing import Any
 from probes.analysis.results import GeometryInShort, Layers, LensInShort, read_result
 from probes.experiments import Entry, find_entries, read_words
 from probes.report import scorecard
-from probes.runs.folder import Run, has_failed
+from probes.runs.folder import Run
 from probes.storage import read_json, write_json
 
 Row = tuple[str, str]
@@ -27,13 +27,11 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
         stages = sorted(path.stem for path in run.record_path("any").parent.glob("*.json"))
     records = {stage: run.record(stage) for stage in stages}
     done = {
-        name: record
-        for name, record in records.items()
-        if record and (record["complete"] or has_failed(record))
+        name: record for name, record in records.items() if record is not None and record.has_ended
     }
     summary: dict[str, Any] = {
         "output_dir": str(run.root),
-        "seconds": {name: record["seconds"] for name, record in done.items()},
+        "seconds": {name: record.seconds for name, record in done.items()},
     }
     _add_texts(summary, run, done)
     if "extract-activations" in done:
@@ -41,13 +39,13 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
         keys = ("model", "fingerprint", "dtype", "backend", "n_layers")
         summary["subject"] = {key: index[key] for key in keys}
     if "compute-vectors" in done:
-        target = done["compute-vectors"]["counts"]["target_layer"]
+        target = done["compute-vectors"].counts["target_layer"]
         summary["subject"] |= {
             "target_layer": target["layer"],
             "target_layer_rule": target["rule"],
         }
     if "analyze" in done:
-        counts = done["analyze"]["counts"]
+        counts = done["analyze"].counts
         summary |= {"layer": counts["layer"], **counts["ratings"], "kmeans": counts["kmeans"]}
         summary["umap"] = read_json(run.root / "analysis" / "geometry.json")["umap"] is not None
         layers = read_result(
@@ -59,10 +57,10 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
                 for layer, match in zip(layers.layers, matches, strict=True)
             }
     if "logit-lens" in done:
-        counts = done["logit-lens"]["counts"]
+        counts = done["logit-lens"].counts
         summary["logit_lens"] = {key: counts[key] for key in counts if key != "files"}
     if "validate" in done:
-        counts = done["validate"]["counts"]
+        counts = done["validate"].counts
         summary["experiments"] = {
             entry.name: _in_words(run, entry) for entry in find_entries(list(counts["experiments"]))
         }
@@ -78,9 +76,9 @@ def _add_texts(summary: dict[str, Any], run: Run, done: Mapping[str, Any]) -> No
         if stage in done:
             kept = ("accepted", "requested", "missing", "rejected", "rejected_by_reason")
             more = ("first_attempt_leak_share", "trimmed", "duplicates")
-            summary[key] = {name: done[stage]["counts"][name] for name in (*kept, *more)}
+            summary[key] = {name: done[stage].counts[name] for name in (*kept, *more)}
     if stories := summary.get("stories"):
-        by_emotion = done["generate-stories"]["counts"]["emotions"].values()
+        by_emotion = done["generate-stories"].counts["emotions"].values()
         stories |= {
             "fewest": min((counts["accepted"] for counts in by_emotion), default=0),
             "topics": len({cell.topic for cell in run.story_cells}),

@@ -1,13 +1,13 @@
 """A run's folder: which stages are done, under which settings, from which inputs.
 
-``stages/NAME.json`` says of each stage that was begun: its settings, the digests of its inputs, and
-when it is complete the digest of its outputs, counts and seconds. ``run.json`` gathers them all.
+``stages/NAME.json`` holds what is known of each stage that was begun (`record`), and ``run.json``
+gathers them all.
 
 Contract
 --------
 * A complete stage is skipped. A stage whose settings or inputs are not those it was begun with is
   refused, with the differences and the command that cures it; nothing is overwritten. Only what is
-  in `MAY_GROW` may be raised: what is there is then gone on with.
+  in `record.MAY_GROW` may be raised: what is there is then gone on with.
 * ``auto`` is what it was when the stage was begun: other weights, numbers of another precision and
   another kind of device are refused.
 * `restart` deletes a stage's outputs and those of every later stage, and nothing else.
@@ -20,7 +20,7 @@ import importlib.metadata
 import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,20 +28,19 @@ from typing import Any
 from hooks.errors import InvalidInput, StaleArtifact
 from probes.config import Config
 from probes.corpus.cells import Cell, OwnTexts, neutral_cells, read_jsonl, story_cells
+from probes.runs import record
+from probes.runs.record import StageRecord, differences
 from probes.stimuli.rating_files import read_norms
 from probes.storage import (
     StorageError,
     digest_files,
     digest_of,
-    read_json,
     remove_leftovers,
     stamp_of,
     write_json,
 )
 
 _FOLDERS = ("stories", "neutral", "activations", "vectors", "analysis", "figures", "stages")
-MAY_GROW = ("generation.max_attempts",)
-"""Settings under whose larger value everything made under a smaller one stays as it is."""
 _PINNED = ("fingerprint", "dtype", "device", "backend")
 """What is resolved when a model is loaded, and decides the numbers."""
 PACKAGES = ("emotion-lens", "torch", "transformers", "transformer-lens", "numpy", "scikit-learn")
@@ -56,42 +55,6 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One setting that is not what it was."""
-
-    key: str
-    before: Any
-    now: Any
-
-    @property
-    def grew(self) -> bool:
-        """Whether a setting that may be raised was raised."""
-        return self.key in MAY_GROW and self.now > self.before
-
-    def __str__(self) -> str:
-        return f"  {self.key}: was {self.before!r}, now {self.now!r}"
-
-
-def differences(before: Any, now: Any, prefix: str = "") -> list[Difference]:
-    """List the leaves in which two nested mappings differ."""
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        keys = sorted({*before, *now})
-        return [
-            difference
-            for key in keys
-            for difference in differences(
-                before.get(key), now.get(key), f"{prefix}.{key}" if prefix else str(key)
-            )
-        ]
-    return [] if before == now else [Difference(prefix, before, now)]
-
-
-def has_failed(record: Mapping[str, Any]) -> bool:
-    """Whether a stage ended with parts that failed."""
-    return bool(record.get("counts", {}).get("failed"))
 
 
 class Run:
@@ -199,10 +162,9 @@ class Run:
         """Where a stage's record lies."""
         return self.root / "stages" / f"{stage}.json"
 
-    def record(self, stage: str) -> dict[str, Any] | None:
+    def record(self, stage: str) -> StageRecord | None:
         """Return a stage's record, or None when it was never begun."""
-        path = self.record_path(stage)
-        return read_json(path) if path.exists() else None
+        return record.read(self.record_path(stage))
 
     def input_digests(self, upstream: Sequence[str]) -> dict[str, str]:
         """Digests of the outputs of earlier stages.
@@ -214,50 +176,38 @@ class Run:
         """
         digests = {}
         for stage in upstream:
-            record = self.record(stage)
-            if record is None or not (record["complete"] or has_failed(record)):
+            earlier = self.record(stage)
+            if earlier is None or not earlier.has_ended:
                 raise StaleArtifact(
                     f"stage {stage} is not complete in {self.root}. Run it first: "
                     f"python -m probes.run {self.source} {stage}"
                 )
-            digests[stage] = record["output_digest"]
+            digests[stage] = earlier.output_digest or ""
         return digests
 
-    def check_unchanged(self, stage: str, settings: Mapping[str, Any], inputs: Any) -> None:
+    def check_unchanged(
+        self, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, str]
+    ) -> None:
         """Refuse to go on with a stage begun under other settings or from other inputs."""
-        record = self.record(stage)
-        if record is None:
+        begun = self.record(stage)
+        if begun is None or not (changed := record.refusals(begun, settings, inputs)):
             return
-        changed = [found for found in self.changes(stage, settings) if not found.grew]
-        changed += differences(record["inputs"], inputs, "input")
-        if changed:
-            listed = "\n".join(str(difference) for difference in changed)
-            raise StaleArtifact(
-                f"stage {stage} in {self.root} was made under other settings:\n{listed}\n"
-                f"Nothing was changed. To make it again (and what follows from it): "
-                f"python -m probes.run {self.source} --restart {stage}\n"
-                "To keep both, choose another folder with --output_dir=FOLDER."
-            )
+        listed = "\n".join(str(difference) for difference in changed)
+        raise StaleArtifact(
+            f"stage {stage} in {self.root} was made under other settings:\n{listed}\n"
+            f"Nothing was changed. To make it again (and what follows from it): "
+            f"python -m probes.run {self.source} --restart {stage}\n"
+            "To keep both, choose another folder with --output_dir=FOLDER."
+        )
 
-    def changes(self, stage: str, settings: Mapping[str, Any]) -> list[Difference]:
-        """List the settings that are not those a stage was begun with.
-
-        ``auto`` and what it was resolved to then are the same.
-        """
-        record = self.record(stage) or {"settings": dict(settings)}
-        pinned = record.get("model", {})
-        return [
-            found
-            for found in differences(record["settings"], dict(settings))
-            if {found.before, found.now} != {"auto", pinned.get(found.key.rpartition(".")[2])}
-        ]
-
-    def begin(self, stage: str, settings: Mapping[str, Any], inputs: Any) -> None:
+    def begin(self, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
         """Record under which settings a stage was begun, or is gone on with."""
-        record = self.record(stage) or {"settings": dict(settings), "inputs": inputs}
-        if "complete" not in record or any(c.grew for c in self.changes(stage, settings)):
-            record |= {"settings": dict(settings), "complete": False}
-            write_json(self.record_path(stage), record)
+        begun = self.record(stage)
+        if begun is None:
+            begun = StageRecord(dict(settings), inputs)
+        elif any(it.grew for it in record.changes(begun, settings)):
+            begun = replace(begun, settings=dict(settings), complete=False)
+        begun.write(self.record_path(stage))
 
     def pin_model(self, stage: str, section: str, about: Mapping[str, Any]) -> None:
         """Record which model a stage was begun with and how it was loaded, and refuse another.
@@ -277,20 +227,18 @@ class Run:
         StaleArtifact
             With what it was and what it is.
         """
-        record = self.record(stage) or {}
-        now = {key: about[key] for key in _PINNED if key in about}
-        before = record.get("model")
-        if before is None:
-            write_json(self.record_path(stage), {**record, "model": now})
+        begun, now = self._begun(stage), {key: about[key] for key in _PINNED if key in about}
+        if begun.model is None:
+            replace(begun, model=now).write(self.record_path(stage))
             return
-        changed = differences(before, now)
+        changed = differences(begun.model, now)
         if not changed:
             return
         listed = "\n".join(str(difference) for difference in changed)
-        if before["fingerprint"] != now["fingerprint"]:
+        if begun.model["fingerprint"] != now["fingerprint"]:
             cure = "Put the weights back"
         else:
-            flags = " ".join(f"--{section}.{found.key}={found.before}" for found in changed)
+            flags = " ".join(f"--{section}.{it.key}={it.before}" for it in changed)
             cure = f"Go on as it was begun, with {flags}"
         raise StaleArtifact(
             f"stage {stage} in {self.root} was begun with {about['name']} loaded otherwise:\n"
@@ -302,29 +250,31 @@ class Run:
         """Delete the record of a stage that has made nothing."""
         self.record_path(stage).unlink(missing_ok=True)
 
-    def keep(self, stage: str, name: str, make: Callable[[], Any]) -> Any:
-        """Return a value that a stage was begun with; make and record it the first time."""
-        record = self.record(stage) or {}
-        if name not in record:
-            record[name] = make()
-            write_json(self.record_path(stage), record)
-        return record[name]
+    def keep_batch_tokens(self, stage: str, measure: Callable[[], int]) -> int:
+        """Return the size of a pass that a stage was begun with; measure it the first time."""
+        begun = self._begun(stage)
+        if begun.batch_tokens is None:
+            begun = replace(begun, batch_tokens=measure())
+            begun.write(self.record_path(stage))
+        return begun.batch_tokens or 0
+
+    def _begun(self, stage: str) -> StageRecord:
+        return self.record(stage) or StageRecord({}, {})
 
     def finish(self, stage: str, files: Sequence[Path], counts: Any, seconds: float) -> None:
         """Record that a stage is complete; seconds of earlier, killed sittings are not known.
 
         Where ``counts["failed"]`` names anything it has ended and is not complete.
         """
-        record = self.record(stage) or {}
-        record |= {
-            "complete": not counts.get("failed"),
-            "output_digest": digest_files(files, self.root),
-            "stamp": stamp_of(files, self.root),
-            "counts": {**counts, "files": len(files)},
-            "seconds": round(seconds, 2),
-            "versions": versions(),
-        }
-        write_json(self.record_path(stage), record)
+        replace(
+            self._begun(stage),
+            complete=not counts.get("failed"),
+            output_digest=digest_files(files, self.root),
+            stamp=stamp_of(files, self.root),
+            counts={**counts, "files": len(files)},
+            seconds=round(seconds, 2),
+            versions=versions(),
+        ).write(self.record_path(stage))
 
     def check_intact(self, stage: str, files: Sequence[Path]) -> None:
         """Refuse files that are not those a finished stage has left.
@@ -336,16 +286,15 @@ class Run:
         StaleArtifact
             With the names of those that changed since.
         """
-        record = self.record(stage) or {}
-        if stamp_of(files, self.root) == record.get("stamp"):
+        ended, stamp = self._begun(stage), stamp_of(files, self.root)
+        if stamp == ended.stamp:
             return
-        if digest_files(files, self.root) == record.get("output_digest"):
-            stamp = stamp_of(files, self.root)  # a copied folder
-            write_json(self.record_path(stage), {**record, "stamp": stamp})
+        if digest_files(files, self.root) == ended.output_digest:
+            replace(ended, stamp=stamp).write(self.record_path(stage))  # a copied folder
             return
-        ended = self.record_path(stage).stat().st_mtime_ns
-        later = [p.relative_to(self.root).as_posix() for p in files if p.stat().st_mtime_ns > ended]
-        before = record["counts"]["files"]
+        when = self.record_path(stage).stat().st_mtime_ns
+        later = [p.relative_to(self.root).as_posix() for p in files if p.stat().st_mtime_ns > when]
+        before = ended.counts["files"]
         again = stage if len(files) < before and not later else f"--restart {stage}"
         raise StaleArtifact(
             f"the files of stage {stage} in {self.root} are not those it left: {before} then, "
@@ -380,7 +329,7 @@ class Run:
                 "config": config,
                 "config_hash": self.settings_hash(),
                 "versions": versions(),
-                "stages": {name: record for name, record in records.items() if record},
+                "stages": {name: it.to_json() for name, it in records.items() if it is not None},
                 **({"failed": dict(failed)} if failed else {}),
             },
         )

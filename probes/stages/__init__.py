@@ -20,6 +20,7 @@ from probes.experiments import EXPERIMENTS, Entry, find_entries
 from probes.experiments import NAMES as EXPERIMENT_NAMES
 from probes.runs.folder import Run
 from probes.runs.models import Models
+from probes.runs.record import State, state
 from probes.runs.reporting import Reporter
 from probes.stages.settings import SETTINGS
 
@@ -147,17 +148,27 @@ def outputs(run: Run, stage: Stage) -> list[Path]:
     return sorted(files)
 
 
+def state_of(run: Run, stage: Stage) -> State:
+    """Tell where a stage of a run stands, and why it would be skipped, gone on with or refused."""
+    record = run.record(stage.name)
+    try:
+        inputs = run.input_digests(stage.upstream)
+    except StaleArtifact:
+        inputs = None
+    now = state(record, stage.settings(run), inputs, len(outputs(run, stage)))
+    return "begun" if now == "done" and _lacks_experiments(run, stage) else now
+
+
 def is_complete(run: Run, stage: Stage) -> bool:
     """Whether a stage is complete and its files are still there."""
-    record = run.record(stage.name)
-    if record is None or not record["complete"] or run.changes(stage.name, stage.settings(run)):
-        return False
+    return state_of(run, stage) == "done"
+
+
+def _lacks_experiments(run: Run, stage: Stage) -> bool:
     # A config may ask for more experiments than yesterday: those that are done stay done.
-    if stage.name == "validate" and any(
+    return stage.name == "validate" and any(
         not (run.root / entry.file).exists() for entry in experiments_of(run)
-    ):
-        return False
-    return len(outputs(run, stage)) == record["counts"]["files"]
+    )
 
 
 def following(stage: Stage) -> list[str]:
@@ -199,7 +210,8 @@ def drop_what_followed(run: Run, stage: Stage) -> list[str]:
 
 def failed_in(run: Run, stage: Stage) -> dict[str, str]:
     """Return the experiments that failed when a stage last ended, and what they said."""
-    return (run.record(stage.name) or {}).get("counts", {}).get("failed", {})
+    record = run.record(stage.name)
+    return {} if record is None else dict(record.failed)
 
 
 def run_stage(
@@ -223,7 +235,7 @@ def run_stage(
     settings = stage.settings(run)
     inputs = run.input_digests(stage.upstream)
     record = run.record(stage.name)
-    if record is not None and not record["complete"] and not outputs(run, stage):
+    if record is not None and not record.complete and not outputs(run, stage):
         run.forget(stage.name)  # nothing was made under its settings
     run.check_unchanged(stage.name, settings, inputs)
     if is_complete(run, stage):

@@ -84,8 +84,8 @@ def _read(
         "per_cell": per_cell,
         "made_from": _origin(run, model),
     }
-    batch_tokens = settings.batch_tokens or run.keep(
-        "extract-activations", "batch_tokens", lambda: _tuned(readers, max(layers))
+    batch_tokens = settings.batch_tokens or run.keep_batch_tokens(
+        "extract-activations", lambda: _tuned(readers, max(layers))
     )
     kinds: list[tuple[Kind, _Corpus]] = [("stories", stories), ("neutral", neutral)]
     for kind, corpus in kinds:
@@ -110,9 +110,9 @@ def _tuned(readers: Workers, last_layer: int) -> int:
 
 def _origin(run: Run, model: dict[str, Any]) -> dict[str, str]:
     """Say what this run's shards are made from: model, settings, texts."""
-    record = run.record("extract-activations") or {}
+    record = run.record("extract-activations")
     loaded = {key: model[key] for key in ("fingerprint", "dtype", "backend")}
-    made_from = {key: digest_of(record.get(key)) for key in ("settings", "inputs")}
+    made_from = {key: digest_of(getattr(record, key, None)) for key in ("settings", "inputs")}
     return {**loaded, **made_from}
 
 

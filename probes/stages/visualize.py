@@ -19,9 +19,8 @@ def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  
     described = pictures.figures_of(**read_analysis(run))
     for entry in EXPERIMENTS:
         if (run.root / entry.file).is_file():
-            described |= (
-                find_experiment(entry.name).read(read_json(run.root / entry.file)).figures()
-            )
+            content = read_json(run.root / entry.file)
+            described |= find_experiment(entry.name).read(content).figures()
     with reporter.task("drawing figures", 1, "set") as advance:
         paths = draw_all(described, run.root / "figures")
         advance(1)
@@ -30,9 +29,10 @@ def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  
 
 def read_analysis(run: Run) -> dict[str, Any]:
     """Return what `pictures.figures_of` takes, as the earlier stages left it."""
+    written = run.record("generate-stories")
     return {
         "geometry": read_result(Geometry, read_json(run.root / GEOMETRY), GEOMETRY, "analyze"),
         "layers": read_result(Layers, read_json(run.root / LAYERS), LAYERS, "analyze"),
         "lens": read_result(Lens, read_json(run.root / LENS), LENS, "logit-lens"),
-        "counts": (run.record("generate-stories") or {})["counts"],
+        "counts": written and written.counts,
     }

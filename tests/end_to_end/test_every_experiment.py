@@ -64,7 +64,7 @@ def test_the_report_has_a_section_for_every_experiment(validated, results):
     for name in NAMES:
         title = name.replace("-", " ").capitalize()
         assert f"Results: {title}" in page, name
-    claims = validated.run().record("report")["counts"]["claims"]
+    claims = validated.run().record("report").counts["claims"]
     assert set(claims) == {
         "Human valence",
         "Human arousal",

@@ -99,7 +99,7 @@ def test_stories_are_written_and_their_tokens_counted(asking, served, capsys):
     assert main([asking.config, "generate-stories"]) == 0
     run = asking.run()
     contents = [read_cell(run.root, cell) for cell in run.story_cells]
-    counts = run.record("generate-stories")["counts"]
+    counts = run.record("generate-stories").counts
     stories = [text["text"] for content in contents for text in content["texts"]]
     assert counts["requested"] == 4
     assert len(stories) == len(set(stories)) == counts["accepted"] >= 2

@@ -41,7 +41,7 @@ def took(made) -> dict[str, float]:
     run = made.run()
     model = Models(run.config).subject()
     texts = list(read_corpus(run.root, [*run.story_cells, *run.neutral_cells]))
-    written = [run.record(name)["counts"]["usage"]["completion_tokens"] for name in STAGES[:2]]
+    written = [run.record(name).counts["usage"]["completion_tokens"] for name in STAGES[:2]]
     return {
         "tokens_written": sum(written),
         "tokens_read": sum(len(model.encode(text.text)) for text in texts),

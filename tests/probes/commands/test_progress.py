@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from test_run import main, python
+from command_line import main, python
 
 from probes.commands.progress import progress_of
 from probes.stages import NAMES
@@ -52,7 +52,7 @@ def test_what_is_left_costs_what_finished_units_took(small_run, tiny_writer):
     assert made.stage("generate-stories")
     paths = [run.root / cell.path for cell in run.story_cells]
     run.record_path("generate-stories").write_text(
-        json.dumps({**run.record("generate-stories"), "complete": False})
+        json.dumps({**run.record("generate-stories").to_json(), "complete": False})
     )
     for path in paths[5:]:
         path.unlink()

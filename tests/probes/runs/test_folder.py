@@ -40,15 +40,15 @@ class TestRecords:
         assert run.record("analyze") is None
         run.begin("analyze", {"seed": 1}, UPSTREAM)
         run.begin("analyze", {"seed": 2}, UPSTREAM)
-        assert run.record("analyze")["settings"] == {"seed": 1}
-        assert run.record("analyze")["complete"] is False
+        assert run.record("analyze").settings == {"seed": 1}
+        assert run.record("analyze").complete is False
         (tmp_path / "made").write_text("x")
         run.finish("analyze", [tmp_path / "made"], {"n": 3}, 1.23456)
         record = run.record("analyze")
-        assert (record["complete"], record["seconds"]) == (True, 1.23)
-        assert record["counts"] == {"files": 1, "n": 3}
-        assert record["output_digest"] == digest_files([tmp_path / "made"], tmp_path)
-        assert "torch" in record["versions"]
+        assert (record.complete, record.seconds) == (True, 1.23)
+        assert record.counts == {"files": 1, "n": 3}
+        assert record.output_digest == digest_files([tmp_path / "made"], tmp_path)
+        assert "torch" in record.versions
 
     def test_a_stage_begun_with_other_weights_is_refused_with_both_fingerprints(self, tmp_path):
         run = run_in(tmp_path)
@@ -58,7 +58,7 @@ class TestRecords:
         with pytest.raises(StaleArtifact, match=r"(?s)aaaa.*bbbb.*--restart extract-activations"):
             run.pin_model("extract-activations", "model", {"name": "gpt2", "fingerprint": "bbbb"})
         run.finish("extract-activations", [], {}, 1.0)
-        assert run.record("extract-activations")["model"] == {"fingerprint": "aaaa"}
+        assert run.record("extract-activations").model == {"fingerprint": "aaaa"}
 
     def test_a_stage_goes_on_in_the_dtype_on_the_device_it_was_begun_with(self, tmp_path):
         run = run_in(tmp_path)
@@ -85,7 +85,7 @@ class TestRecords:
         run.finish("generate-stories", [], {}, 1.0)
         run.check_unchanged("generate-stories", more, {})
         run.begin("generate-stories", more, {})
-        assert run.record("generate-stories")["complete"] is False
+        assert run.record("generate-stories").complete is False
         with pytest.raises(StaleArtifact, match=r"generation\.max_attempts: was 5, now 2"):
             run.check_unchanged("generate-stories", few, {})
 

@@ -90,7 +90,7 @@ class TestHostileServer:
         assert len(texts) == len(set(texts)) == N_TEXTS
         assert set(texts) <= set(hostile.told)
         assert all(text.strip() for text in texts)
-        counts = made.run().record("generate-stories")["counts"]
+        counts = made.run().record("generate-stories").counts
         assert (counts["accepted"], counts["missing"]) == (N_TEXTS, 0)
         answered = len(hostile.told) - 1 + fired["empty"]  # the greeting is not counted
         assert counts["usage"]["requests"] <= answered
@@ -164,7 +164,7 @@ class TestAnswers:
         with StoryServer(blunt) as server:
             made = asking_run(server, generation={"batch_size": 100})
             made.stage("generate-stories")
-        counts = made.run().record("generate-stories")["counts"]
+        counts = made.run().record("generate-stories").counts
         assert counts["rejected_by_reason"]["leak"] >= 1
         assert counts["accepted"] == N_TEXTS
 

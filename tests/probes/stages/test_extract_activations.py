@@ -18,6 +18,7 @@ from probes.corpus.cells import read_corpus
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.stages import extract_activations as reading
+from probes.stages.compute_vectors import compute_vectors
 from probes.storage import read_json, write_json
 from probes.vectors.activations import load_shard, load_shards, save_shard
 
@@ -138,7 +139,7 @@ class TestShortTexts:
         made.stages(*READING[:2])
         heard = Heard()
         made.stage("extract-activations", heard)
-        counts = made.run().record("extract-activations")["counts"]
+        counts = made.run().record("extract-activations").counts
         assert (counts["stories"]["dropped"], counts["stories"]["n_texts"]) == (1, 18)
         assert any("1 texts had no token after the first 3" in note for note in heard.notes)
         made.stage("compute-vectors")
@@ -231,7 +232,7 @@ class TestBrokenModels:
         with pytest.raises(DataError, match="angry / 'a lost key' / text 0 are not finite"):
             made.stage("extract-activations")
         assert not (made.folder / "activations").exists()
-        assert made.run().record("extract-activations")["complete"] is False
+        assert made.run().record("extract-activations").complete is False
 
     def test_other_weights_in_the_same_folder_are_refused_by_their_fingerprint(
         self, reading_run, own_subject, tmp_path
@@ -283,7 +284,7 @@ class TestDamage:
         save_shard(path, replace(shard, rows=rows), index_of(finished.folder)["made_from"])
         run = finished.run()
         with pytest.raises(DataError, match=r"expected activations of angry, happy, sad.*bored"):
-            reading.compute_vectors(run, Models(run.config), Heard())
+            compute_vectors(run, Models(run.config), Heard())
 
     def test_reading_again_after_deleting_it_gives_the_same_bytes(self, finished):
         shard = finished.folder / "activations" / "stories-00000.safetensors"

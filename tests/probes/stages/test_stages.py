@@ -81,7 +81,7 @@ class TestSkipping:
 
     def test_a_stage_that_was_begun_and_not_finished_goes_on(self, finished):
         run = finished.run()
-        record = run.record("compute-vectors") | {"complete": False}
+        record = run.record("compute-vectors").to_json() | {"complete": False}
         write_json(run.record_path("compute-vectors"), record)
         with pytest.raises(StaleArtifact, match="compute-vectors is not complete"):
             finished.stage("analyze")

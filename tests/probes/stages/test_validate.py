@@ -21,7 +21,7 @@ def test_a_done_experiment_is_not_run_again(finished):
     run = finished.run()
     run.record_path("validate").unlink()
     assert finished.stage("validate")
-    assert run.record("validate")["counts"]["experiments"] == {"steering": 77.0}
+    assert run.record("validate").counts["experiments"] == {"steering": 77.0}
 
 
 def test_only_runs_what_is_named_and_leaves_the_stage_open(finished):
@@ -66,7 +66,7 @@ class TestFailure:
         assert "steering failed: the weights are gone" in heard.notes
         assert (broken.folder / "analysis" / "clusters.json").is_file()
         assert (broken.folder / "analysis" / "scorecard.json").is_file()
-        assert not broken.run().record("validate")["complete"]
+        assert not broken.run().record("validate").complete
         monkeypatch.undo()
         assert broken.stages("visualize", "report", **self.BOTH) == [True, True]
         said = "A test failed and shows nothing: steering (the weights are gone)"
@@ -85,7 +85,7 @@ class TestFailure:
         again = broken.stages("validate", "visualize", "report", **self.BOTH)
         assert again == [True, True, True]
         assert kept.stat().st_mtime_ns == before
-        assert broken.run().record("validate")["complete"]
+        assert broken.run().record("validate").complete
         assert "failed" not in (broken.folder / "report.md").read_text()
 
     def test_the_command_ends_with_1_and_says_how_to_try_again(self, broken, capsys):

@@ -30,7 +30,7 @@ def written(small_run, tiny_writer):
 class TestWriting:
     def test_every_cell_has_its_stories_and_says_how_they_were_made(self, written, tiny_writer):
         run = written.run()
-        counts = run.record("generate-stories")["counts"]
+        counts = run.record("generate-stories").counts
         contents = [read_cell(run.root, cell) for cell in run.story_cells]
         assert len(stories_of(written)) == len(contents) == N_CELLS == counts["files"]
         assert counts["accepted"] == sum(len(content["texts"]) for content in contents)
@@ -90,7 +90,7 @@ class TestWriting:
         base = small_runs.save_tiny_writer(tmp_path / "base", chat=False)
         made = small_run(writer={"name": str(base), "system": "Be brief."})
         made.stage("generate-stories")
-        assert made.run().record("generate-stories")["counts"]["accepted"] > N_CELLS
+        assert made.run().record("generate-stories").counts["accepted"] > N_CELLS
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ class TestNamedEmotions:
         generation = {"suppress_banned": how, "max_attempts": 2}
         made = small_run(writer={"name": str(blunt_writer)}, generation=generation)
         made.stage("generate-stories")
-        return made, made.run().record("generate-stories")["counts"]
+        return made, made.run().record("generate-stories").counts
 
     def test_are_rejected_when_nothing_prevents_them(self, small_run, blunt_writer):
         made, counts = self.counts(small_run, blunt_writer, "never")
@@ -143,7 +143,7 @@ class TestMoreAttempts:
     def short(self, small_run, blunt_writer):
         made = small_run(writer={"name": str(blunt_writer)}, generation=self.GENERATION)
         made.stage("generate-stories", generation__max_attempts=1)
-        assert made.run().record("generate-stories")["counts"]["missing"] > 0
+        assert made.run().record("generate-stories").counts["missing"] > 0
         return made
 
     def test_fill_what_is_short_and_leave_the_rest_as_in_a_fresh_run(self, short, tmp_path):
@@ -159,7 +159,7 @@ class TestMoreAttempts:
             for cell in again.story_cells
         }
         assert stories_of(short) != before  # so what was made from the stories is refused
-        counts = [run.record("generate-stories")["counts"] for run in (short.run(), again)]
+        counts = [run.record("generate-stories").counts for run in (short.run(), again)]
         assert counts[0] == counts[1]
         full = [path for path in times if json.loads(path.read_text())["attempts"] == 1]
         assert all(path.stat().st_mtime_ns == times[path] for path in full)
@@ -170,7 +170,7 @@ class TestMoreAttempts:
         short.stage("generate-stories", generation__max_attempts=6)
         after = stories_of(short)
         (short.folder / cell.path).write_bytes(first)
-        record = short.run().record("generate-stories") | {"complete": False}
+        record = short.run().record("generate-stories").to_json() | {"complete": False}
         write_json(short.run().record_path("generate-stories"), record)
         assert short.stage("generate-stories", generation__max_attempts=6)
         assert stories_of(short) == after
@@ -197,7 +197,7 @@ class TestFailing:
         )
         heard = Heard()
         made.stage("generate-stories", heard)
-        counts = made.run().record("generate-stories")["counts"]
+        counts = made.run().record("generate-stories").counts
         assert (counts["accepted"], counts["missing"]) == (0, 18)
         assert counts["rejected"] == 36
         assert any("18 of 18 stories could not be filled within 2" in note for note in heard.notes)
@@ -229,7 +229,7 @@ def test_a_story_that_stands_above_in_any_cell_is_counted(reading_run, moved):
     (made.folder.parent / "stories.jsonl").write_text("\n".join(lines))
     made.stage("generate-stories")
     different = {json.loads(line)["text"] for line in lines}
-    counts = made.run().record("generate-stories")["counts"]
+    counts = made.run().record("generate-stories").counts
     assert counts["duplicates"] == len(lines) - len(different) >= 1
 
 
@@ -242,13 +242,13 @@ class TestOwnTexts:
             small_runs.story_text("sad", small_runs.TOPICS[1], index) for index in range(2)
         ]
         assert content["source"] == "user"
-        counts = made.run().record("generate-neutral")["counts"]
+        counts = made.run().record("generate-neutral").counts
         assert (counts["accepted"], counts["missing"]) == (6, 0)
 
     def test_texts_below_the_writers_limits_are_kept(self, reading_run):
         made = reading_run(generation={"min_words": 500})
         made.stage("generate-stories")
-        assert made.run().record("generate-stories")["counts"]["accepted"] == 18
+        assert made.run().record("generate-stories").counts["accepted"] == 18
 
     def test_hostile_names_stay_inside_the_folder(self, reading_run, tmp_path):
         names = ["../../escape", "at ease", "at_ease"]

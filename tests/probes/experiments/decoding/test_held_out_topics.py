@@ -100,7 +100,7 @@ def test_target_layer_held_out_selects_the_planted_layer_and_says_so(planted):
     [limit] = [limit for limit in measured.limits() if "chosen by its own accuracy" in limit]
     assert f"{measured.here.top_1.value:.1%}" in limit
     assert claim.number in limit
-    counts = materials.run.record("compute-vectors")["counts"]
+    counts = materials.run.record("compute-vectors").counts
     assert (
         max(counts["target_layer"]["accuracy"], key=counts["target_layer"]["accuracy"].get) == "2"
     )

@@ -1,0 +1,175 @@
+"""What is known of one stage of a run: its settings, what it was made from, what it has left.
+
+``stages/NAME.json`` holds it: of a stage that was begun its settings and the digests of its inputs,
+of one that has ended the digest of its outputs, counts and seconds too.
+
+Contract: `state` and `changes` are pure, and they alone decide what is skipped, gone on with,
+refused or shown; `read` and `StageRecord.write` alone touch files.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from hooks.errors import DataError
+from probes.storage import read_json, write_json
+
+State = Literal["missing", "begun", "stale", "done"]
+MAY_GROW = ("generation.max_attempts",)
+"""Settings under whose larger value everything made under a smaller one stays as it is."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One setting that is not what it was."""
+
+    key: str
+    before: Any
+    now: Any
+
+    @property
+    def grew(self) -> bool:
+        """Whether a setting that may be raised was raised."""
+        return self.key in MAY_GROW and self.now > self.before
+
+    def __str__(self) -> str:
+        return f"  {self.key}: was {self.before!r}, now {self.now!r}"
+
+
+def differences(before: Any, now: Any, prefix: str = "") -> list[Difference]:
+    """List the leaves in which two nested mappings differ."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        return [
+            difference
+            for key in sorted({*before, *now})
+            for difference in differences(
+                before.get(key), now.get(key), f"{prefix}.{key}" if prefix else str(key)
+            )
+        ]
+    return [] if before == now else [Difference(prefix, before, now)]
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One stage.
+
+    Attributes
+    ----------
+    settings, inputs
+        Those it was begun with; of each earlier stage the digest of what it left.
+    complete
+        Whether it has ended, and without parts that failed.
+    model
+        Fingerprint, dtype, device and backend of the model that it was begun with.
+    batch_tokens
+        Padded tokens of a forward pass, kept so that resumed work gives the same bytes.
+    output_digest, stamp
+        Digest of its outputs, and their names, sizes and times.
+    counts
+        What it made; ``files`` is their number, ``failed`` what went wrong, by name.
+    """
+
+    settings: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    complete: bool = False
+    model: Mapping[str, Any] | None = None
+    batch_tokens: int | None = None
+    output_digest: str | None = None
+    stamp: str | None = None
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
+    versions: Mapping[str, str] | None = None
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Parts that failed when it last ended, and what they said."""
+        return self.counts.get("failed") or {}
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether later stages may go on from what it left."""
+        return self.complete or bool(self.failed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; what is not known is left out."""
+        values = {it.name: getattr(self, it.name) for it in fields(self)}
+        return {name: value for name, value in values.items() if value is not None and value != {}}
+
+    def write(self, path: Path) -> None:
+        """Write the record, whole or not at all."""
+        write_json(path, {"settings": {}, "inputs": {}, **self.to_json()})
+
+
+def read(path: Path) -> StageRecord | None:
+    """Read a record; None where the stage was never begun.
+
+    Raises
+    ------
+    DataError
+        When it is damaged.
+    """
+    if not path.exists():
+        return None
+    content = read_json(path)
+    known = {it.name for it in fields(StageRecord)}
+    try:
+        return StageRecord(**{key: value for key, value in content.items() if key in known})
+    except (AttributeError, TypeError) as error:
+        raise DataError(
+            f"{path}: expected the record of a stage, got something else ({error}). Put it back, "
+            "or delete it: the stage is then made again."
+        ) from error
+
+
+def changes(record: StageRecord, settings: Mapping[str, Any]) -> list[Difference]:
+    """List the settings that are not those a stage was begun with.
+
+    ``auto`` and what it was resolved to then are the same.
+    """
+    pinned = record.model or {}
+    return [
+        difference
+        for difference in differences(record.settings, dict(settings))
+        if {difference.before, difference.now}
+        != {"auto", pinned.get(difference.key.rpartition(".")[2])}
+    ]
+
+
+def state(
+    record: StageRecord | None,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, str] | None,
+    n_files: int,
+) -> State:
+    """Tell where a stage stands.
+
+    Parameters
+    ----------
+    settings, inputs
+        As they are now; no inputs where an earlier stage has not ended.
+    n_files
+        How many of its outputs are there.
+
+    Returns
+    -------
+    str
+        ``stale`` when it was begun with other settings or from other inputs (a setting of
+        `MAY_GROW` that was raised only makes it ``begun``), ``done`` when it is complete and its
+        outputs are there.
+    """
+    if record is None:
+        return "missing"
+    changed = changes(record, settings)
+    if inputs is None or record.inputs != inputs or any(not it.grew for it in changed):
+        return "stale"
+    whole = record.complete and not changed and n_files == record.counts.get("files")
+    return "done" if whole else "begun"
+
+
+def refusals(
+    record: StageRecord, settings: Mapping[str, Any], inputs: Mapping[str, str]
+) -> Sequence[Difference]:
+    """List why a stage is stale."""
+    changed = [it for it in changes(record, settings) if not it.grew]
+    return [*changed, *differences(record.inputs, inputs, "input")]
