@@ -217,8 +217,8 @@ def describe_lens(
     `synonyms` are all words that no story of the emotion may contain; `about` are ``model`` and
     ``layer`` of `Lens`.
     """
-    own = logit_lens.family_token_ids(tokens, families)
-    ranks = logit_lens.own_word_rank(logits, readable, own).tolist()
+    own_words = logit_lens.family_token_ids(tokens, families)
+    ranks = logit_lens.own_word_rank(logits, readable, own_words).tolist()
 
     def shares(name: str, ids: list[list[int]]) -> dict[str, Any]:
         ranks = logit_lens.own_word_rank(logits, readable, ids)
@@ -248,7 +248,7 @@ def describe_lens(
             )
             for row, (emotion, rank) in enumerate(zip(emotions, ranks, strict=True))
         },
-        **shares("own_word", own),
+        **shares("own_word", own_words),
         **shares("named", logit_lens.family_token_ids(tokens, synonyms)),
         n_emotions=len(emotions),
         **about,
