@@ -48,13 +48,13 @@ PACKAGES = ("emotion-lens", "torch", "transformers", "transformer-lens", "numpy"
 
 def versions() -> dict[str, str]:
     """Versions of python and of the packages that decide the numbers."""
-    found = {"python": platform.python_version()}
+    known = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            known[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            known[package] = "not installed"
+    return known
 
 
 class Run:
@@ -76,16 +76,16 @@ class Run:
 
     def _check_own_emotions(self) -> None:
         subset = self.config.generation.emotions_subset
-        found = sorted({cell.emotion or "" for cell in self._own["stories"]})
+        named = sorted({cell.emotion or "" for cell in self._own["stories"]})
         for name in subset if isinstance(subset, list) else []:
-            if name not in found:
+            if name not in named:
                 raise InvalidInput(
                     f"generation.emotions_subset: {name!r} is not in {self.config.corpus.stories}; "
-                    f"it has: {', '.join(found)}."
+                    f"it has: {', '.join(named)}."
                 )
-        if isinstance(subset, int) and subset > len(found):
+        if isinstance(subset, int) and subset > len(named):
             raise InvalidInput(
-                f"generation.emotions_subset: expected at most {len(found)}, as many as there are "
+                f"generation.emotions_subset: expected at most {len(named)}, as many as there are "
                 f"in {self.config.corpus.stories}, got {subset}. null takes all."
             )
         if len(self.emotions) < 2:
@@ -108,11 +108,11 @@ class Run:
         """The run's emotions; of a user's corpus, those of its file, in its order."""
         if not self.brings_corpus:
             return self.config.emotions
-        found = list(dict.fromkeys(cell.emotion or "" for cell in self._own["stories"]))
+        named = list(dict.fromkeys(cell.emotion or "" for cell in self._own["stories"]))
         subset = self.config.generation.emotions_subset
         if isinstance(subset, int):
-            return tuple(found[:subset])
-        return tuple(name for name in found if subset is None or name in subset)
+            return tuple(named[:subset])
+        return tuple(name for name in named if subset is None or name in subset)
 
     @property
     def story_cells(self) -> list[Cell]:

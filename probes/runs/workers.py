@@ -160,8 +160,8 @@ class RayWorkers:
     def notes(self) -> list[str]:
         """See `Workers`; machines that round differently are said."""
         with _ray_errors():
-            found = _ray().get([actor.machine.remote() for actor in self._actors])
-        kinds = sorted(set(found))
+            machines = _ray().get([actor.machine.remote() for actor in self._actors])
+        kinds = sorted(set(machines))
         if len(kinds) == 1:
             return []
         return [
@@ -318,11 +318,11 @@ def _connect(settings: ComputeSettings) -> None:
         _started_here = True
     total = ray.cluster_resources()
     for kind, each in (("CPU", settings.cpus_per_worker), ("GPU", settings.gpus_per_worker)):
-        wanted, found = settings.workers * each, total.get(kind, 0.0)
-        if wanted > found:
+        wanted, present = settings.workers * each, total.get(kind, 0.0)
+        if wanted > present:
             raise InvalidInput(
                 f"compute.workers={settings.workers} with {each:g} {kind} each want {wanted:g}, "
-                f"and the cluster has {found:g}. Lower compute.workers or "
+                f"and the cluster has {present:g}. Lower compute.workers or "
                 f"compute.{kind.lower()}s_per_worker, or add machines first."
             )
 

@@ -173,11 +173,11 @@ def _lacks_experiments(run: Run, stage: Stage) -> bool:
 
 def following(stage: Stage) -> list[str]:
     """Return the names of a stage and of all that follow from it."""
-    found = {stage.name}
+    affected = {stage.name}
     for later in STAGES:
-        if found & set(later.upstream):
-            found.add(later.name)
-    return [name for name in NAMES if name in found]
+        if affected & set(later.upstream):
+            affected.add(later.name)
+    return [name for name in NAMES if name in affected]
 
 
 def restart(run: Run, stage: Stage) -> list[str]:
