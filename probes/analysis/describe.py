@@ -1,35 +1,32 @@
 """What the vectors look like: geometry at the target layer, the sweep over layers, the logit lens.
 
-Contract: pure functions from tensors to plain values that go into JSON files and figures; no files,
-no models.
+Contract: pure functions from tensors to the plain values of `results`; no files, no models.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from einops import einsum, rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probes.analysis import geometry, logit_lens
 from probes.analysis.agreement import N_SEARCHED, match_component, rating_table
-from probes.analysis.intervals import mean_of_draws
-from probes.analysis.statistics import binomial_interval, bootstrap_indices, spread_interval
-from probes.vectors.denoising import project_out
-
-MIN_UMAP = 8
-"""Emotions below which a map of neighborhoods is not made: nearly all would be neighbors."""
-
-
-@dataclass(frozen=True)
-class CellSums:
-    """Pooled activations of one layer, summed per cell, for resampling topics."""
-
-    sums: Float[Tensor, "emotion topic d_model"]
-    n_stories: Float[Tensor, "emotion topic"]
-    neutral_components: Float[Tensor, "component d_model"]
+from probes.analysis.intervals import binomial_interval, mean_of_draws, spread_interval
+from probes.analysis.resampling import resample
+from probes.analysis.results import (
+    MIN_UMAP,
+    EmotionTokens,
+    Geometry,
+    KMeans,
+    Layers,
+    Lens,
+    Pca,
+    Rated,
+    Ratings,
+    ScaleMatch,
+)
+from probes.vectors.denoising import CellSums, fit_vectors
 
 
 def match_scales(
@@ -38,23 +35,31 @@ def match_scales(
     *,
     n_permutations: int,
     seed: int,
-) -> dict[str, dict[str, Any] | None]:
+) -> Ratings:
     """Match components with valence, then another one with arousal."""
-    options: dict[str, Any] = {
-        "n_searched": N_SEARCHED,
-        "n_permutations": n_permutations,
-        "seed": seed,
-    }
-    valence = match_component(coordinates, emotions, "valence", **options)
-    taken = () if valence is None else (valence["component"],)
-    arousal = match_component(coordinates, emotions, "arousal", exclude=taken, **options)
-    return {"valence": valence, "arousal": arousal}
+
+    def match(scale: str, *taken: int) -> ScaleMatch | None:
+        best = match_component(
+            coordinates,
+            emotions,
+            scale,
+            n_searched=N_SEARCHED,
+            exclude=taken,
+            n_permutations=n_permutations,
+            seed=seed,
+        )
+        return None if best is None else ScaleMatch(**best)
+
+    valence = match("valence")
+    taken = () if valence is None else (valence.component,)
+    return Ratings(valence, match("arousal", *taken))
 
 
 def describe_geometry(
     vectors: Float[Tensor, "emotion d_model"],
     emotions: Sequence[str],
     cells: CellSums,
+    basis: Float[Tensor, "component d_model"],
     *,
     n_components: int,
     n_clusters: int,
@@ -62,48 +67,61 @@ def describe_geometry(
     n_permutations: int,
     n_bootstrap: int,
     seed: int,
-) -> dict[str, Any]:
-    """Describe one layer: cosine, PCA, ratings, k-means with stability, UMAP."""
+    **about: Any,
+) -> Geometry:
+    """Describe one layer: cosine, PCA, ratings, k-means with stability, UMAP.
+
+    Parameters
+    ----------
+    cells, basis
+        Sums of the stories in float64, and neutral components, to resample topics.
+    about
+        ``model``, ``layer`` and ``n_layers`` of `Geometry`.
+    """
     n_emotions = len(emotions)
     components = geometry.principal_components(
         vectors, min(n_components, n_emotions - 1, vectors.shape[1]), unit_norm
     )
     cosine = geometry.cosine_matrix(vectors)
-    again = topic_bootstrap(cells, n_bootstrap, seed)
-    return {
-        "emotions": list(emotions),
-        "cosine": cosine.tolist(),
-        "order": geometry.hierarchical_order(cosine),
-        "pca": {
-            "coordinates": components.coordinates.tolist(),
-            "explained_variance_ratio": components.explained_variance_ratio.tolist(),
-            "explained_variance_ratio_interval": _share_interval(
-                components, again, cells.sums.shape[1], unit_norm
-            ),
-            "unit_norm": unit_norm,
-        },
-        "ratings": match_scales(
+    again, n_topics = topic_bootstrap(cells, basis, n_bootstrap, seed), len(cells.sums)
+    human = {word: Rated(**ratings) for word, ratings in rating_table(emotions).items()}
+    return Geometry(
+        emotions=list(emotions),
+        cosine=cosine.tolist(),
+        order=geometry.hierarchical_order(cosine),
+        pca=Pca(
+            components.coordinates.tolist(),
+            components.explained_variance_ratio.tolist(),
+            _share_interval(components, again, n_topics, unit_norm),
+            unit_norm,
+        ),
+        ratings=match_scales(
             components.coordinates, emotions, n_permutations=n_permutations, seed=seed
         ),
-        "human": rating_table(emotions),
-        "kmeans": _clusters(vectors, again, n_clusters, cells.sums.shape[1], unit_norm, seed),
-        "umap": geometry.umap_layout(vectors, seed).tolist() if n_emotions >= MIN_UMAP else None,
-    }
+        human=human,
+        kmeans=_clusters(vectors, again, n_clusters, n_topics, unit_norm, seed),
+        umap=None if n_emotions < MIN_UMAP else _points(geometry.umap_layout(vectors, seed)),
+        **about,
+    )
+
+
+def _points(layout: Float[Tensor, "emotion 2"]) -> list[tuple[float, float]]:
+    return [(x, y) for x, y in layout.tolist()]
 
 
 def _share_interval(
-    found: geometry.PrincipalComponents,
+    components: geometry.PrincipalComponents,
     again: Sequence[Float[Tensor, "emotion d_model"]],
     n_topics: int,
     unit_norm: bool,
-) -> list[list[float]] | None:
+) -> tuple[list[float], list[float]] | None:
     """Return both ends of the 95% interval of each share of variance, over topics drawn again.
 
     Topics drawn again make noisier vectors, all of whose shares are smaller (`spread_interval`).
     """
     if len(again) < 2 or n_topics < 2:
         return None
-    shares = found.explained_variance_ratio.double()
+    shares = components.explained_variance_ratio.double()
     drawn = torch.stack(
         [
             geometry.principal_components(vectors, len(shares), unit_norm).explained_variance_ratio
@@ -111,7 +129,7 @@ def _share_interval(
         ]
     )
     low, high = spread_interval(shares, drawn, n_topics)
-    return [low.clamp(min=0).tolist(), high.clamp(max=1).tolist()]
+    return low.clamp(min=0).tolist(), high.clamp(max=1).tolist()
 
 
 def _clusters(
@@ -121,7 +139,7 @@ def _clusters(
     n_topics: int,
     unit_norm: bool,
     seed: int,
-) -> dict[str, Any] | None:
+) -> KMeans | None:
     """k-means with silhouette, and its stability: mean and central 95% over topics drawn again."""
     if n_clusters >= len(vectors):
         return None
@@ -129,35 +147,25 @@ def _clusters(
     resampled = [geometry.kmeans_labels(one, n_clusters, seed, unit_norm) for one in again]
     agreements = torch.tensor([geometry.adjusted_rand_index(labels, one) for one in resampled])
     stable = mean_of_draws(agreements) if len(resampled) >= 2 and n_topics >= 2 else None
-    return {
-        "k": n_clusters,
-        "labels": labels.tolist(),
-        "silhouette": geometry.silhouette(vectors, labels),
-        "stability": None if stable is None else stable.value,
-        "stability_low": None if stable is None else stable.low,
-        "stability_high": None if stable is None else stable.high,
-        "n_bootstrap": len(resampled),
-    }
+    ends = (None, None, None) if stable is None else (stable.value, stable.low, stable.high)
+    silhouette = geometry.silhouette(vectors, labels)
+    return KMeans(n_clusters, labels.tolist(), silhouette, *ends, n_bootstrap=len(resampled))
 
 
 def topic_bootstrap(
-    cells: CellSums, n_resamples: int, seed: int
+    cells: CellSums, basis: Float[Tensor, "component d_model"], n_resamples: int, seed: int
 ) -> list[Float[Tensor, "emotion d_model"]]:
     """Recompute vectors from topics drawn with replacement.
 
     Resamples that leave an emotion without a story are left out.
     """
-    n_topics = cells.sums.shape[1]
-    vectors = []
-    for draw in bootstrap_indices(n_topics, n_resamples, seed):
-        weight = torch.bincount(draw, minlength=n_topics).double()
-        counts = einsum(cells.n_stories, weight, "emotion topic, topic -> emotion")
-        if (counts == 0).any():
-            continue
-        sums = einsum(cells.sums, weight, "emotion topic d_model, topic -> emotion d_model")
-        means = sums / rearrange(counts, "emotion -> emotion 1")
-        vectors.append(project_out(means - means.mean(dim=0), cells.neutral_components))
-    return vectors
+    n_topics = len(cells.sums)
+    weights = (
+        torch.bincount(draw, minlength=n_topics).double()
+        for draw in resample(n_topics, n_resamples, seed)
+    )
+    fitted = (fit_vectors(cells, weight, basis) for weight in weights)
+    return [each.vectors for each in fitted if each.present.all()]
 
 
 def describe_layers(
@@ -169,21 +177,26 @@ def describe_layers(
     unit_norm: bool,
     n_permutations: int,
     seed: int,
-) -> dict[str, Any]:
-    """Describe every layer: variance shares, match with human ratings, and RSA between layers."""
+    **about: Any,
+) -> Layers:
+    """Describe every layer: variance shares, match with human ratings, and RSA between layers.
+
+    `about` are the fields of `Layers` that are not measured here.
+    """
     keep = min(n_components, len(emotions) - 1, vectors.shape[2])
     rows = [geometry.principal_components(layer, keep, unit_norm) for layer in vectors]
     matches = [
         match_scales(row.coordinates, emotions, n_permutations=n_permutations, seed=seed)
         for row in rows
     ]
-    return {
-        "layers": list(layers),
-        "valence": [match["valence"] for match in matches],
-        "arousal": [match["arousal"] for match in matches],
-        "explained_variance_ratio": [row.explained_variance_ratio.tolist() for row in rows],
-        "rsa": geometry.rsa(vectors).tolist() if len(emotions) >= 3 else None,
-    }
+    return Layers(
+        layers=list(layers),
+        valence=[match.valence for match in matches],
+        arousal=[match.arousal for match in matches],
+        explained_variance_ratio=[row.explained_variance_ratio.tolist() for row in rows],
+        rsa=geometry.rsa(vectors).tolist() if len(emotions) >= 3 else None,
+        **about,
+    )
 
 
 def describe_lens(
@@ -197,27 +210,24 @@ def describe_lens(
     top_k: int,
     n_shuffles: int,
     seed: int,
-) -> dict[str, Any]:
+    **about: Any,
+) -> Lens:
     """Describe the logit lens: top and bottom tokens, and the rank of each emotion's own word.
 
-    ``own_word_share`` is the share of emotions with a form of their own word among the top `top_k`
-    readable tokens, with its interval over emotions; ``own_word_share_shuffled`` the same when
-    names are dealt out at random. ``named_share`` and the others count a form of the word or of a
-    direct synonym: `synonyms` are all words that no story of the emotion may contain.
+    `synonyms` are all words that no story of the emotion may contain; `about` are ``model`` and
+    ``layer`` of `Lens`.
     """
-    own = logit_lens.family_token_ids(tokens, families)
-    ranks = logit_lens.own_word_rank(logits, readable, own)
+    own_words = logit_lens.family_token_ids(tokens, families)
+    ranks = logit_lens.own_word_rank(logits, readable, own_words).tolist()
 
     def shares(name: str, ids: list[list[int]]) -> dict[str, Any]:
-        found = logit_lens.own_word_rank(logits, readable, ids)
+        ranks = logit_lens.own_word_rank(logits, readable, ids)
         shuffled = logit_lens.shuffled_own_word_share(
             logits, readable, ids, top_k, n_shuffles, seed
         )
         return {
-            f"{name}_share": logit_lens.own_word_share(found, top_k),
-            f"{name}_share_interval": list(
-                binomial_interval(int((found < top_k).sum()), len(found))
-            ),
+            f"{name}_share": logit_lens.own_word_share(ranks, top_k),
+            f"{name}_share_interval": binomial_interval(int((ranks < top_k).sum()), len(ranks)),
             f"{name}_share_shuffled": shuffled.mean,
             f"{name}_share_shuffled_95": shuffled.upper,
         }
@@ -225,22 +235,21 @@ def describe_lens(
     top = logit_lens.top_tokens(logits, readable, top_k)
     bottom = logit_lens.bottom_tokens(logits, readable, top_k)
 
-    def listed(ranking: logit_lens.TokenRanking, row: int) -> list[list[Any]]:
+    def listed(ranking: logit_lens.TokenRanking, row: int) -> list[tuple[str, float]]:
         pairs = zip(ranking.ids[row].tolist(), ranking.values[row].tolist(), strict=True)
-        return [[tokens[index], value] for index, value in pairs]
+        return [(tokens[int(index)], float(value)) for index, value in pairs]
 
     n_vocab = logits.shape[1]
-    return {
-        "top_k": top_k,
-        "emotions": {
-            emotion: {
-                "top": listed(top, row),
-                "bottom": listed(bottom, row),
-                "own_word_rank": rank if (rank := int(ranks[row])) < n_vocab else None,
-            }
-            for row, emotion in enumerate(emotions)
+    return Lens(
+        top_k=top_k,
+        emotions={
+            emotion: EmotionTokens(
+                listed(top, row), listed(bottom, row), rank if rank < n_vocab else None
+            )
+            for row, (emotion, rank) in enumerate(zip(emotions, ranks, strict=True))
         },
-        **shares("own_word", own),
+        **shares("own_word", own_words),
         **shares("named", logit_lens.family_token_ids(tokens, synonyms)),
-        "n_emotions": len(emotions),
-    }
+        n_emotions=len(emotions),
+        **about,
+    )

@@ -17,7 +17,6 @@ from probes.commands.call import Call
 from probes.config import load_config
 from probes.figures import draw_all
 from probes.figures.description import Heatmap
-from probes.figures.reading import matrix
 from probes.storage import write_json
 from probes.vectors.emotion_vectors import EmotionVectors
 
@@ -167,7 +166,7 @@ def layers_alike(pair: Mapping[str, Any]) -> Heatmap:
         ),
         rows=tuple(map(str, layers[0])),
         columns=tuple(map(str, layers[1])),
-        values=matrix(pair["rsa_by_layer"], "RSA by layer"),
+        values=tuple(map(tuple, pair["rsa_by_layer"])),
         value_label="RSA (Spearman)",
         x_label=f"layer of {pair['second']}",
         y_label=f"layer of {pair['first']}",

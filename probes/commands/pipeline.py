@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from hooks.errors import InvalidInput
 from probes import stages
+from probes.analysis.results import Lens, read_result
 from probes.commands import Pipeline
 from probes.commands.call import Call, run_of
 from probes.commands.terminal import Terminal
-from probes.experiments import Entry, find_entries
+from probes.experiments import Entry, find_entries, read_words
 from probes.report import scorecard, summary
 from probes.runs import workers
 from probes.runs.folder import Run
@@ -134,19 +135,20 @@ def _show(
     """Print the tables that belong to the stages asked for."""
     lens = run.root / "analysis" / "logit_lens.json"
     if lens.is_file() and (names == ["logit-lens"] or emotions):
-        read = read_json(lens)["emotions"]
-        tops = {name: read[name]["top"] for name in (emotions or read)}
-        rows = [(name, " ".join(token.strip() for token, _ in top)) for name, top in tops.items()]
+        by_emotion = read_result(Lens, read_json(lens), lens.name, "logit-lens").emotions
+        top = {name: by_emotion[name].top for name in emotions or by_emotion}
+        rows = [(name, " ".join(token.strip() for token, _ in top[name])) for name in top]
         terminal.table("top tokens of each emotion vector", rows)
-        terminal.result({"logit_lens": tops})
+        terminal.result({"logit_lens": top})
     for entry in only:
-        result = read_json(run.root / entry.file)
-        terminal.table(f"{entry.name}: {entry.question}", [(a, b) for a, b in result["rows"]])
-        terminal.result({entry.name: result})
+        content = read_json(run.root / entry.file)
+        words = read_words(entry.name, content)
+        terminal.table(f"{entry.name}: {entry.question}", words.rows)
+        terminal.result({entry.name: content})
     card = run.root / scorecard.FILE
     if names == ["validate"] and not only and card.is_file():
         lines = read_json(card)["lines"]
-        terminal.table("this run beside the paper", scorecard.table(lines))
+        terminal.table("this run beside the paper", scorecard.table(scorecard.from_json(lines)))
         terminal.result({"scorecard": lines})
     if not names:
         numbers = summary.write_summary(run, stages.NAMES)

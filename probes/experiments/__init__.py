@@ -17,8 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from hooks.errors import DataError, InvalidInput
+from hooks.errors import InvalidInput
 from probes.analysis.findings import Finding, RunNumber
+from probes.analysis.results import plain_values, read_result
 
 if TYPE_CHECKING:
     from probes.figures import Figure
@@ -97,39 +98,40 @@ class Experiment(Generic[ResultT]):
         DataError
             When it is damaged, or was made by an earlier version that measured otherwise.
         """
-        from pydantic import TypeAdapter, ValidationError
-
         if [content[field] for field in content.keys() - _BESIDE] == [None]:
             # What earlier versions left where a run had too little: one empty field, and words.
             name, _, why = content["paragraph"].removesuffix(".").partition(": ")
             return NotMeasured(name, why)
         kind = NotMeasured if "not_measured" in content else self.result
-        try:
-            return TypeAdapter(kind).validate_python(dict(content))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise DataError(
-                f"{content.get('experiment', kind.__name__)}: expected a result of this version, "
-                f"got a file in which {where or 'something'} is wrong ({first['msg']}). Measure "
-                "again: --restart=validate"
-            ) from error
+        return read_result(kind, content, content.get("experiment", kind.__name__), "validate")
 
 
-def to_json(result: Any) -> dict[str, Any]:
+def to_json(result: Result) -> dict[str, Any]:
     """Return the fields of a result as plain values, and what it says in words beside them."""
-    from pydantic import TypeAdapter
-
-    if not isinstance(result, Result):
-        return result.to_json()
     findings = result.findings()
     derived = [finding.limit for finding in findings]
     return {
-        **TypeAdapter(type(result)).dump_python(result, mode="json"),
+        **plain_values(result),
         "rows": [[finding.name, finding.line] for finding in findings],
         "paragraph": result.paragraph(),
         "limits": [*(limit for limit in derived if limit is not None), *result.limits()],
     }
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a file says in words, beside its numbers; lines of a table are (what, value)."""
+
+    rows: Sequence[tuple[str, str]]
+    paragraph: str
+    limits: Sequence[str]
+    question: str = ""
+    seconds: float = 0.0
+
+
+def read_words(name: str, content: Mapping[str, Any]) -> Words:
+    """Return what an experiment's file says in words; raises as `Experiment.read`."""
+    return read_result(Words, content, name, "validate")
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,15 @@
-"""Figures of one analysis: a description, drawn once as PNG and once as interactive HTML.
+"""Figures: a description, drawn once as PNG and once as interactive HTML.
 
 Contract
 --------
-* `description` holds what a figure says (numbers, labels, title), frozen and checked; `catalog`
-  builds descriptions from the plain dictionaries that an analysis leaves on disk.
+* `description` holds what a figure says (numbers, labels, title), frozen and checked; who measured
+  something describes it, and nothing here knows what an emotion is.
 * `to_png` and `to_html` draw the same description; nothing that is drawn is decided anywhere
   else.
 * The same description gives the same bytes. Both files work without a network.
 * matplotlib and plotly are imported when something is drawn, not when this package is imported.
 """
 
-from probes.figures.catalog import figures_of
 from probes.figures.description import Bars, Figure, Heatmap, Lines, Scatter, TokenTable
 from probes.figures.draw import draw_all, to_html, to_png
 
@@ -22,7 +21,6 @@ __all__ = [
     "Scatter",
     "TokenTable",
     "draw_all",
-    "figures_of",
     "to_html",
     "to_png",
 ]

@@ -42,8 +42,3 @@ def shorten(text: str, length: int = 32) -> str:
 def correlation(value: float) -> str:
     """Write a correlation the way papers do: two decimals, no leading zero."""
     return f"{value:.2f}".replace("0.", ".", 1)
-
-
-def share(value: float) -> str:
-    """Write a fraction as a whole percentage."""
-    return f"{value:.0%}"

@@ -1,7 +1,8 @@
 """The report of a run: one page for people, one text for a repository.
 
 1. `contents` is what both say, as plain values: no drawing, no markup.
-2. `maps`, `stories`, `headline`, `limits` work out its parts.
+2. `claims`, `limits`, `maps`, `stories` and `pictures` work out its parts; `summary` and
+   `scorecard` are shown by other commands too.
 3. `page` writes ``report.html``, one file that opens without a network; `markdown` writes
    ``report.md``, which shows the figures of the run's folder.
 

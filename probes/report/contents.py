@@ -7,38 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from probes.analysis.findings import Estimate, Finding
 from probes.figures import Figure
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One headline number.
-
-    Attributes
-    ----------
-    name
-        What was measured.
-    number
-        The number itself, as people read it.
-    detail
-        Its interval, n and control.
-    verdict
-        ``shown``, ``shown in part`` or ``not shown``, by a rule that `meaning` states.
-    meaning
-        What it means for a reader who has not seen the method, and the rule.
-    section
-        Id of the section that shows more.
-    rungs
-        What the rungs of the null ladder reach in the same statistic: name, number.
-    """
-
-    name: str
-    number: str
-    detail: str
-    verdict: str
-    meaning: str
-    section: str
-    rungs: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -102,8 +72,8 @@ class HeatedStory:
     @property
     def strongest(self) -> list[str]:
         """The five pieces with the highest scores among those of three letters or more."""
-        order = sorted(range(len(self.pieces)), key=lambda place: -self.scores[place])
-        words = [self.pieces[place].strip() for place in order]
+        order = sorted(range(len(self.pieces)), key=lambda index: -self.scores[index])
+        words = [self.pieces[index].strip() for index in order]
         return list(dict.fromkeys(word for word in words if sum(map(str.isalpha, word)) > 2))[:5]
 
 
@@ -116,7 +86,9 @@ class Contents:
     title, study
         Title and the paragraph that says what was studied.
     claims
-        Headline numbers.
+        Findings that the report opens with.
+    rungs
+        What each rung of the null ladder reaches, by statistic.
     rows
         The table of the run: what, value.
     ladder
@@ -135,13 +107,14 @@ class Contents:
 
     title: str
     study: Sequence[str]
-    claims: Sequence[Claim]
+    claims: Sequence[Finding]
     rows: Sequence[tuple[str, str]]
     map: Mapping[str, Any]
     pictures: Mapping[str, Figure]
     stories: Sequence[HeatedStory]
     limits: Sequence[str]
     facts: Sequence[tuple[str, str]]
+    rungs: Mapping[str, Sequence[tuple[str, Estimate]]] = field(default_factory=dict)
     ladder: Trial | None = None
     scorecard: Trial | None = None
     steering: Trial | None = None
@@ -150,5 +123,12 @@ class Contents:
     @property
     def all_trials(self) -> list[Trial]:
         """Every experiment that was run."""
-        own = [self.ladder, self.scorecard, self.steering]
-        return [*(trial for trial in own if trial is not None), *self.trials]
+        in_sections = [self.ladder, self.scorecard, self.steering]
+        return [*(trial for trial in in_sections if trial is not None), *self.trials]
+
+    def rungs_beside(self, claim: Finding) -> list[tuple[str, str]]:
+        """Write what the rungs of the null ladder reach in the statistic of a claim."""
+        return [
+            (name, f"{estimate:{claim.spec}}")
+            for name, estimate in self.rungs.get(claim.statistic, ())
+        ]

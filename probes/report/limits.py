@@ -1,21 +1,22 @@
 """What was missing or weak in a run, one sentence each, by rules that are the same for every run.
 
+What the analysis found comes from its findings (`Finding.limit`), the rules about texts and about
+what was not done stand here.
+
 Contract: pure; the sentences say the number that made the rule fire. What an experiment says of its
-own limits is added elsewhere, and so are limits that every run has.
+own limits is added elsewhere.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from probes.analysis.describe import MIN_UMAP
 from probes.experiments import NAMES
-from probes.report.claims import SIGNIFICANT, display_name
+from probes.report.claims import display_name
+from probes.report.summary import analysis_of
 
 FEW_STORIES = 100
 FEW_TOPICS = 30
-FEW_RATED = 30
 MANY_LEAKS = 0.2
-STABLE = 0.75
 PAPER_STORIES = 1200
 ALWAYS_OF_TEXTS = (
     "Whether a story conveys its emotion was not judged by people here.",
@@ -35,9 +36,9 @@ def weaknesses(summary: Mapping[str, Any]) -> list[str]:
     Parameters
     ----------
     summary
-        What `summary.summarize` gives; what a run has not come to yet may be absent, and is told.
+        What `summary.summarize` gives; what a run has not come to yet may be absent: a limit, too.
     """
-    return [*_texts(summary), *_numbers(summary), *_tests(summary), *ALWAYS]
+    return [*_texts(summary), *_analysis(summary), *_tests(summary), *ALWAYS]
 
 
 def text_weaknesses(summary: Mapping[str, Any]) -> list[str]:
@@ -48,98 +49,71 @@ def text_weaknesses(summary: Mapping[str, Any]) -> list[str]:
 def _texts(summary: Mapping[str, Any]) -> list[str]:
     if not (stories := summary.get("stories")):
         return []
-    found, writer = [], stories["writer"]
+    limits, writer = [], stories["writer"]
     if stories["fewest"] < FEW_STORIES:
-        found.append(
+        limits.append(
             f"Few stories: {stories['fewest']} for the emotion with the fewest; the paper had "
             f"{PAPER_STORIES:,} per emotion. Fewer stories make noisier vectors."
         )
     if stories["topics"] < FEW_TOPICS:
-        found.append(
+        limits.append(
             f"Few topics: {stories['topics']}; what the topics have in common may pass for emotion."
         )
     for key, what in (("stories", "stories"), ("neutral", "neutral texts")):
         texts = summary.get(key) or {}
         if texts.get("missing"):
-            found.append(
+            limits.append(
                 f"Missing texts: {texts['missing']} of {texts['requested']} {what} could not be "
                 "filled."
             )
     if writer is None:
-        found.append("The stories were brought by the user and not searched for named emotions.")
+        limits.append("The stories were brought by the user and not searched for named emotions.")
     elif writer != (summary.get("subject") or {}).get("model", writer):
-        found.append(
+        limits.append(
             f"The stories were written by {display_name(writer)}, not by the model under study: "
             "the vectors say how it reads emotions, not how it writes them."
         )
     if (stories["first_attempt_leak_share"] or 0) > MANY_LEAKS:
-        found.append(
+        limits.append(
             f"A weak writer: {stories['first_attempt_leak_share']:.0%} of its first drafts named "
             "the emotion or a synonym. Those were rejected; what was kept may still hint at it."
         )
     if stories.get("duplicates"):
-        found.append(
+        limits.append(
             f"Repeated stories: {stories['duplicates']} of {stories['accepted']} stand in an "
             "earlier cell too, word for word; they count twice."
         )
     if stories.get("trimmed"):
-        found.append(
+        limits.append(
             f"Cut stories: {stories['trimmed']} of {stories['accepted']} ran into the limit of "
             "tokens and were cut back to their last full sentence."
         )
-    return found
+    return limits
 
 
-def _numbers(summary: Mapping[str, Any]) -> list[str]:
-    if "umap" not in summary:
+def _analysis(summary: Mapping[str, Any]) -> list[str]:
+    geometry, lens = analysis_of(summary)
+    if geometry is None:
         return ["The geometry of the vectors was not analyzed."]
-    found = []
-    for scale in ("valence", "arousal"):
-        match = summary.get(scale)
-        if match is None:
-            found.append(f"Too few of the words were rated by people to compare {scale}.")
-            continue
-        if match["n"] < FEW_RATED:
-            found.append(
-                f"Small n: {scale} is compared on {match['n']} rated words (95% interval "
-                f"{match['low']:.2f} to {match['high']:.2f})."
-            )
-        if match["p_corrected"] >= SIGNIFICANT:
-            found.append(
-                f"{scale.capitalize()} is not shown: a search as wide as ours finds as strong a "
-                f"match in shuffled ratings with probability {match['p_corrected']:.2f}."
-            )
-    clusters = summary.get("kmeans")
-    if clusters and clusters["stability"] is not None and clusters["stability"] < STABLE:
-        found.append(
-            f"Unstable clusters: drawn again, topics give clusters that agree at ARI "
-            f"{clusters['stability']:.2f}. Do not read much into which emotion is in which."
-        )
-    lens = summary.get("logit_lens")
+    limits = [finding.limit for finding in geometry.findings()] + list(geometry.limits())
     if lens is None:
-        found.append("The vectors were not read through the unembedding.")
-    elif lens["own_word_share_interval"][0] <= lens["own_word_share_shuffled_95"]:
-        found.append(
-            "Own words: the interval of their share does not lie above what 95% of shuffles reach."
-        )
-    if not summary["umap"]:
-        found.append(
-            f"No UMAP: of fewer than {MIN_UMAP} emotions nearly all are everybody's neighbors."
-        )
-    return found
+        limits.append("The vectors were not read through the unembedding.")
+    else:
+        limits += [finding.limit for finding in lens.findings()]
+    return [limit for limit in limits if limit is not None]
 
 
 def _tests(summary: Mapping[str, Any]) -> list[str]:
     run, failed = summary.get("experiments") or {}, summary.get("failed") or {}
     if not run and not failed:
         return ["Nothing was validated: whether the vectors do anything is not known."]
-    found = [f"A test failed and shows nothing: {name} ({why})" for name, why in failed.items()]
+    limits = [f"A test failed and shows nothing: {name} ({why})" for name, why in failed.items()]
     not_run = [name for name in NAMES if name not in run and name not in failed]
     if not_run:
-        found.append(f"Tests that were not run: {', '.join(not_run)}.")
+        limits.append(f"Tests that were not run: {', '.join(not_run)}.")
     if "null-ladder" not in run:
-        found.append(
+        limits.append(
             "How far less than a vector gets (the name's own embedding, random directions, an "
             "early layer) was not measured, so no claim here is set beside such a null."
         )
-    return found
+    return limits

@@ -10,7 +10,7 @@ Contract: pure; tensors and plain values in, plain values out that go into JSON.
 that does not exist (two emotions) is zero.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,7 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis import geometry
-from probes.figures.reading import correlation, share
+from probes.analysis.results import Geometry, Layers, Lens, ScaleMatch
+from probes.figures.text import correlation
 
 N_NEIGHBORS = 5
 N_TOKENS = 5
@@ -28,9 +29,9 @@ _DIGITS = 4
 def describe_map(
     vectors: Float[Tensor, "layer emotion d_model"],
     layers: Sequence[int],
-    described: Mapping[str, Any],
-    sweep: Mapping[str, Any],
-    lens: Mapping[str, Any],
+    described: Geometry,
+    sweep: Layers,
+    lens: Lens,
 ) -> dict[str, Any]:
     """Gather what the interactive map shows.
 
@@ -40,46 +41,42 @@ def describe_map(
         Denoised vectors.
     layers
         The model's numbers of the layers.
-    described, sweep, lens
-        ``analysis/geometry.json``, ``layers.json`` and ``logit_lens.json``.
 
     Returns
     -------
     dict
-        ``emotions``, ``layers``, ``target`` (place of the target layer), per layer ``x``, ``y``,
-        ``x_label``, ``y_label`` and ``neighbors`` (pairs of a place and a cosine), ``umap`` or
+        ``emotions``, ``layers``, ``target`` (index of the target layer), per layer ``x``, ``y``,
+        ``x_label``, ``y_label`` and ``neighbors`` (pairs of an index and a cosine), ``umap`` or
         None, ``clusters`` or None, ``valence`` and ``arousal`` (None where nobody rated),
         ``tokens``.
     """
-    emotions = list(described["emotions"])
-    target = list(layers).index(described["layer"])
-    unit_norm = described["pca"].get("unit_norm", True)
+    emotions = list(described.emotions)
+    target = list(layers).index(described.layer)
+    unit_norm = described.pca.unit_norm
     anchor, _ = _components(vectors[target], unit_norm)
-    anchor = anchor * torch.tensor([_sign(sweep, target, place) for place in range(2)])
+    anchor = anchor * torch.tensor([_sign(sweep, target, component) for component in range(2)])
     rows: dict[str, list[Any]] = {key: [] for key in ("x", "y", "x_label", "y_label", "neighbors")}
-    for place in range(len(layers)):
-        points, ratios = _components(vectors[place], unit_norm)
+    for index in range(len(layers)):
+        points, ratios = _components(vectors[index], unit_norm)
         # At the target layer itself this gives back the anchor.
         agreement = (points * anchor).sum(dim=0)
         points = points * torch.where(agreement < 0, -1.0, 1.0)
         for key, column in (("x", 0), ("y", 1)):
             rows[key].append(_rounded(points[:, column]))
-            rows[f"{key}_label"].append(_label(sweep, place, column, ratios[column]))
-        rows["neighbors"].append(_neighbors(vectors[place]))
-    clusters, human = described.get("kmeans"), described.get("human") or {}
+            rows[f"{key}_label"].append(_label(sweep, index, column, ratios[column]))
+        rows["neighbors"].append(_neighbors(vectors[index]))
+    human = [described.human.get(emotion) for emotion in emotions]
     return {
         "emotions": emotions,
         "layers": list(layers),
         "target": target,
         **rows,
-        "umap": described["umap"] and [[round(v, _DIGITS) for v in p] for p in described["umap"]],
-        "clusters": clusters and list(clusters["labels"]),
-        **{
-            scale: [human.get(emotion, {}).get(scale) for emotion in emotions]
-            for scale in ("valence", "arousal")
-        },
+        "umap": described.umap and [[round(v, _DIGITS) for v in p] for p in described.umap],
+        "clusters": described.kmeans and list(described.kmeans.labels),
+        "valence": [rating and rating.valence for rating in human],
+        "arousal": [rating and rating.arousal for rating in human],
         "tokens": [
-            [token.strip() for token, _ in lens["emotions"][emotion]["top"][:N_TOKENS]]
+            [token.strip() for token, _ in lens.emotions[emotion].top[:N_TOKENS]]
             for emotion in emotions
         ],
     }
@@ -89,32 +86,26 @@ def _components(
     vectors: Float[Tensor, "emotion d_model"], unit_norm: bool
 ) -> tuple[Float[Tensor, "emotion 2"], list[float]]:
     keep = min(2, len(vectors) - 1, vectors.shape[1])
-    found = geometry.principal_components(vectors, keep, unit_norm)
+    components = geometry.principal_components(vectors, keep, unit_norm)
     points = torch.zeros(len(vectors), 2)
-    points[:, :keep] = found.coordinates
-    return points, [*found.explained_variance_ratio.tolist(), 0.0][:2]
+    points[:, :keep] = components.coordinates
+    return points, [*components.explained_variance_ratio.tolist(), 0.0][:2]
 
 
-def _matches(
-    sweep: Mapping[str, Any], place: int, component: int
-) -> list[tuple[str, Mapping[str, Any]]]:
-    found = [(scale, (sweep.get(scale) or {})) for scale in ("valence", "arousal")]
-    return [
-        (scale, rows[place])
-        for scale, rows in found
-        if rows and rows[place] is not None and rows[place]["component"] == component
-    ]
+def _matches(sweep: Layers, index: int, component: int) -> list[tuple[str, ScaleMatch]]:
+    by_scale = sweep.ratings(index).by_scale
+    return [(scale, match) for scale, match in by_scale if match.component == component]
 
 
-def _sign(sweep: Mapping[str, Any], place: int, component: int) -> float:
-    matches = _matches(sweep, place, component)
-    return float(matches[0][1]["sign"]) if matches else 1.0
+def _sign(sweep: Layers, index: int, component: int) -> float:
+    matches = _matches(sweep, index, component)
+    return float(matches[0][1].sign) if matches else 1.0
 
 
-def _label(sweep: Mapping[str, Any], place: int, component: int, ratio: float) -> str:
-    notes = [f"{share(ratio)} of variance"]
-    for scale, match in _matches(sweep, place, component):
-        notes.append(f"{scale} |r| = {correlation(abs(match['r']))}")
+def _label(sweep: Layers, index: int, component: int, ratio: float) -> str:
+    notes = [f"{ratio:.0%} of variance"]
+    for scale, match in _matches(sweep, index, component):
+        notes.append(f"{scale} |r| = {correlation(abs(match.r))}")
     return f"PC{component + 1} ({'; '.join(notes)})"
 
 

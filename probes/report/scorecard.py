@@ -3,7 +3,7 @@
 1. Every number of ``paper_scorecard.yaml`` becomes a line.
 2. Its interval is the one the paper's n gives: Fisher's z for a correlation, Clopper & Pearson for
    a count; a value read off a chart has the +-20% that reading allows. Others have none.
-3. Ours is what `own_numbers` takes from what `analyze` and the experiments left, with its own n and
+3. Ours is what the geometry and the experiments say (`Result.paper_numbers`), with its own n and
    interval.
 4. Verdict: whether our value lies inside the paper's interval. No threshold is chosen here, and a
    number without an interval, or measured otherwise, is not comparable and says so.
@@ -13,15 +13,16 @@ no scipy: a finished run shows its table without them. An experiment that is abs
 "not comparable" and its name.
 """
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from probes.report.scorecard_readers import Interval, Reader, exact_interval, reader_of
+from probes.analysis.findings import RunNumber
+from probes.analysis.results import read_result
+from probes.experiments import NotMeasured
 from probes.stimuli import paper_numbers
 
 FILE = "analysis/scorecard.json"
@@ -32,7 +33,17 @@ NOT_COMPARABLE = "not comparable"
 READ_OFF = 0.2
 """Relative error of a value read off a chart."""
 
+Interval = tuple[float, float]
 _READ_OFF_CHARTS = ("steering_words.", "behaviour.reward_hacking.")
+_MEASURED_BY = {
+    "geometry": "geometry",
+    "replications": "geometry",
+    "scenarios": "scenarios",
+    "intensity": "intensity",
+    "steering_words": "steering",
+    "preferences": "preferences",
+}
+"""What speaks to the numbers of a section: ``geometry``, or an experiment."""
 _UNMEASURED = {
     "reply_token": "it takes conversations with replies; this project reads stories and messages",
     "speakers": "it takes dialogues in which each speaker's emotion is known",
@@ -41,7 +52,15 @@ _UNMEASURED = {
     "behaviour": "it takes the paper's long scenarios of an agent at work",
 }
 """Why nothing here measures the numbers of a section."""
-Results = Mapping[str, Mapping[str, Any] | None]
+
+
+@runtime_checkable
+class HasPaperNumbers(Protocol):
+    """A geometry or an experiment's result."""
+
+    def paper_numbers(self) -> Mapping[str, RunNumber | str]:
+        """Return numbers by the paper's names, or why there is none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -58,84 +77,93 @@ class Line:
     verdict: str
     why: str
 
+    @property
+    def section(self) -> str:
+        """The paper's section."""
+        return self.name.partition(".")[0]
 
-def scorecard(results: Results) -> list[Line]:
+
+def scorecard(results: Mapping[str, HasPaperNumbers]) -> list[Line]:
     """Compare a run with the paper.
 
     Parameters
     ----------
     results
-        What the files of a run hold: ``geometry`` and experiments by name; None or absent where a
-        file is missing.
+        ``geometry``, and the experiments that were run by name.
     """
-    paper = paper_numbers()
-    lines = []
-    for section, entries in paper.items():
-        for name, entry in _flat(entries):
-            full = f"{section}.{name}"
-            lines.append(_line(full, entry, reader_of(full), results))
-    return lines
+    ours = {
+        name: result.not_measured if isinstance(result, NotMeasured) else result.paper_numbers()
+        for name, result in results.items()
+    }
+    return [
+        _line(f"{section}.{name}", entry, _our_number(section, name, ours))
+        for section, entries in paper_numbers().items()
+        for name, entry in _flat(entries)
+    ]
 
 
-def to_json(lines: list[Line]) -> list[dict[str, Any]]:
-    """Return plain values."""
-    return [asdict(line) for line in lines]
+def to_json(lines: Sequence[Line]) -> dict[str, Any]:
+    """Return what the file holds."""
+    return {"lines": [asdict(line) for line in lines]}
 
 
-def table(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def from_json(lines: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """Return the lines of a file.
+
+    Raises
+    ------
+    DataError
+        When they are damaged, or of an earlier version.
+    """
+    return [read_result(Line, line, FILE, "validate") for line in lines]
+
+
+def table(lines: Sequence[Line]) -> list[tuple[str, str]]:
     """Return (what, value) rows: each number that an experiment speaks to, then the others."""
-    rows = [(f"paper: {line['name']}", _sentence(line)) for line in lines if _speaks(line)]
-    silent = [line for line in lines if not _speaks(line)]
-    for section, found in groupby(silent, key=_section):
-        names = ", ".join(line["name"].removeprefix(f"{section}.") for line in found)
+    rows = [(f"paper: {it.name}", _sentence(it)) for it in lines if it.section in _MEASURED_BY]
+    silent = [line for line in lines if line.section not in _MEASURED_BY]
+    for section, group in groupby(silent, key=lambda line: line.section):
+        names = ", ".join(line.name.removeprefix(f"{section}.") for line in group)
         rows.append((f"paper: {section}", f"{names}: {NOT_COMPARABLE}: {_UNMEASURED[section]}"))
     return rows
 
 
-def in_short(lines: Sequence[Mapping[str, Any]]) -> str:
+def in_short(lines: Sequence[Line]) -> str:
     """Count the verdicts; where the numbers stand."""
     counts = {INSIDE: 0, OUTSIDE: 0, NOT_COMPARABLE: 0}
     for line in lines:
-        counts[line["verdict"]] += 1
-    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return f"of {len(lines)} numbers {told} ({FILE})"
+        counts[line.verdict] += 1
+    listed = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return f"of {len(lines)} numbers {listed} ({FILE})"
 
 
 COLUMNS = ("number", "paper", "its interval", "its n", "ours", "interval", "n", "verdict")
 
 
-def grid(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+def grid(lines: Sequence[Line]) -> list[tuple[str, ...]]:
     """Return one row per number of the paper, with the cells of `COLUMNS`."""
     return [
         (
-            line["name"],
-            _number(line["paper"]),
-            _ends(line["paper_interval"]),
-            _number(line["paper_n"]),
-            _number(line["ours"]),
-            _ends(line["interval"]),
-            _number(line["n"]),
-            f"{line['verdict']}: {line['why']}" if line["why"] else line["verdict"],
+            line.name,
+            _number(line.paper),
+            _ends(line.paper_interval),
+            _number(line.paper_n),
+            _number(line.ours),
+            _ends(line.interval),
+            _number(line.n),
+            f"{line.verdict}: {line.why}" if line.why else line.verdict,
         )
         for line in lines
     ]
 
 
-def _section(line: Mapping[str, Any]) -> str:
-    return line["name"].split(".")[0]
-
-
-def _speaks(line: Mapping[str, Any]) -> bool:
-    return _section(line) not in _UNMEASURED
-
-
-def _sentence(line: Mapping[str, Any]) -> str:
-    paper = f"paper {_number(line['paper'])}{_between(line['paper_interval'], line['paper_n'])}"
-    if line["ours"] is None:
-        return f"{paper}; {line['verdict']}: {line['why']}"
-    ours = f"ours {_number(line['ours'])}{_between(line['interval'], line['n'])}"
-    why = f" ({line['why']})" if line["why"] else ""
-    return f"{ours}; {paper}: {line['verdict']}{why}"
+def _sentence(line: Line) -> str:
+    paper = f"paper {_number(line.paper)}{_between(line.paper_interval, line.paper_n)}"
+    if line.ours is None:
+        return f"{paper}; {line.verdict}: {line.why}"
+    ours = f"ours {_number(line.ours)}{_between(line.interval, line.n)}"
+    why = f" ({line.why})" if line.why else ""
+    return f"{ours}; {paper}: {line.verdict}{why}"
 
 
 def _number(value: Any) -> str:
@@ -160,57 +188,55 @@ _LEAVES = ("value", "r", "ci", "n", "norms", "note", "strength")
 
 def _flat(entries: Any, prefix: str = "") -> list[tuple[str, Mapping[str, Any]]]:
     """Return (name, {value, n, ci, ...}) of every number below a section."""
-    found: list[tuple[str, Mapping[str, Any]]] = []
+    flat: list[tuple[str, Mapping[str, Any]]] = []
     for name, entry in entries.items():
         full = f"{prefix}{name}"
         if not isinstance(entry, Mapping):
-            found.append((full, {"value": entry}))
+            flat.append((full, {"value": entry}))
         elif "value" in entry or "r" in entry:
-            found.append((full, entry))
+            flat.append((full, entry))
         else:
             shared = {key: entry[key] for key in ("n", "strength") if key in entry}
             inner = {key: part for key, part in entry.items() if key not in _LEAVES}
-            found += [(below, {**shared, **part}) for below, part in _flat(inner, f"{full}.")]
-    return found
+            flat += [(below, {**shared, **part}) for below, part in _flat(inner, f"{full}.")]
+    return flat
 
 
-def _line(
-    name: str,
-    entry: Mapping[str, Any],
-    reader: Reader | None,
-    results: Results,
-) -> Line:
+def _our_number(
+    section: str, name: str, ours: Mapping[str, Mapping[str, RunNumber | str] | str]
+) -> RunNumber | str:
+    """Return ours, or why there is none."""
+    if section not in _MEASURED_BY:
+        return _UNMEASURED[section]
+    source = _MEASURED_BY[section]
+    if source not in ours:
+        what = "analyze" if source == "geometry" else f"experiment {source}"
+        return f"{what} was not run"
+    measured = ours[source]
+    if isinstance(measured, str):
+        return measured
+    # Every replication reports the same two numbers.
+    key = name.rpartition(".")[2] if section == "replications" else name
+    return measured[f"{section}.{key}"]
+
+
+def _line(name: str, entry: Mapping[str, Any], ours: RunNumber | str) -> Line:
     value = entry.get("r", entry.get("value"))
-    known = _known().get(name)
-    if known is not None:
-        value, interval = known
+    if name in _STATED:
+        value, interval = _STATED[name]
     else:
         interval = _paper_interval(name, value, entry)
-    shared: dict[str, Any] = {
-        "name": name,
-        "paper": value,
-        "paper_interval": interval,
-        "paper_n": entry.get("n"),
-    }
-    if reader is None:
-        why = _UNMEASURED[name.split(".")[0]]
-        return Line(**shared, ours=None, interval=None, n=None, verdict=NOT_COMPARABLE, why=why)
-    source = results.get(reader.source)
-    if source is None:
-        what = "analyze was" if reader.source == "geometry" else f"experiment {reader.source} was"
-        why = f"{what} not run"
-        return Line(**shared, ours=None, interval=None, n=None, verdict=NOT_COMPARABLE, why=why)
-    ours = reader.read(source)
+    paper = (name, value, interval, entry.get("n"))
     if isinstance(ours, str):
-        return Line(**shared, ours=None, interval=None, n=None, verdict=NOT_COMPARABLE, why=ours)
-    mine: dict[str, Any] = {"ours": ours.value, "interval": ours.interval, "n": ours.n}
+        return Line(*paper, None, None, None, NOT_COMPARABLE, ours)
+    here = (ours.value, ours.interval, ours.n)
     if not ours.comparable:
-        return Line(**shared, **mine, verdict=NOT_COMPARABLE, why=ours.note)
+        return Line(*paper, *here, NOT_COMPARABLE, ours.note)
     if interval is None:
         why = "; ".join(filter(None, ["the paper's value has no interval", ours.note]))
-        return Line(**shared, **mine, verdict=NOT_COMPARABLE, why=why)
+        return Line(*paper, *here, NOT_COMPARABLE, why)
     inside = interval[0] <= ours.value <= interval[1]
-    return Line(**shared, **mine, verdict=INSIDE if inside else OUTSIDE, why=ours.note)
+    return Line(*paper, *here, INSIDE if inside else OUTSIDE, ours.note)
 
 
 def _paper_interval(name: str, value: Any, entry: Mapping[str, Any]) -> Interval | None:
@@ -233,10 +259,9 @@ def _read_off(value: float) -> Interval:
     return value - around, value + around
 
 
-@functools.cache
-def _known() -> dict[str, tuple[float, Interval]]:
-    """Entries that the file states in words."""
-    return {
-        "scenarios.diagonal": (0.10, _read_off(0.10)),
-        "intensity.expected_signs": (12.0, exact_interval(12, 12)),
-    }
+_STATED: dict[str, tuple[float, Interval]] = {
+    "scenarios.diagonal": (0.10, _read_off(0.10)),
+    # Of 12 of 12 the exact interval (Clopper & Pearson) begins where all 12 have p = .025.
+    "intensity.expected_signs": (12.0, (12 * 0.025 ** (1 / 12), 12.0)),
+}
+"""Entries that the file states in words."""

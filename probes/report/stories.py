@@ -33,13 +33,13 @@ def choose(
 ) -> list[list[Cell]]:
     """Choose emotions, and for each the cells in which to look for a story, the best first."""
     n = min(n_stories, len(order))
-    places = [(2 * number + 1) * len(order) // (2 * n) for number in range(n)]
+    spread = [(2 * number + 1) * len(order) // (2 * n) for number in range(n)]
     topics = list(dict.fromkeys(cell.topic for cell in cells))
     known = set(cells)
     chosen = []
-    for number, place in enumerate(places):
+    for number, rank in enumerate(spread):
         turned = [*topics[number % len(topics) :], *topics[: number % len(topics)]]
-        wanted = [Cell(emotions[order[place]], topic) for topic in turned]
+        wanted = [Cell(emotions[order[rank]], topic) for topic in turned]
         chosen.append([cell for cell in wanted if cell in known])
     return chosen
 
@@ -55,10 +55,10 @@ def heat(model: "LanguageModel", vectors: "EmotionVectors", cell: Cell, text: st
     _, scores = vectors.score_tokens(model, text)
     ids = model.encode(text)
     kept = content_places(ids, model.special_ids)
-    pieces, owners = split(model.tokenizer, [ids[place] for place in kept])
-    own = scores[kept, vectors.emotions.index(cell.emotion or "")].tolist()
+    pieces, owners = split(model.tokenizer, [ids[position] for position in kept])
+    of_emotion = scores[kept, vectors.emotions.index(cell.emotion or "")].tolist()
     members: dict[int, list[float]] = {}
-    for owner, score in zip(owners, own, strict=True):
+    for owner, score in zip(owners, of_emotion, strict=True):
         members.setdefault(owner, []).append(score)
     mean = scores[kept].mean(dim=0)
     best = mean.topk(min(N_NEAREST, len(vectors.emotions)))
@@ -66,16 +66,16 @@ def heat(model: "LanguageModel", vectors: "EmotionVectors", cell: Cell, text: st
         emotion=cell.emotion or "",
         topic=cell.topic,
         pieces=pieces,
-        scores=[sum(found) / len(found) for _, found in sorted(members.items())],
+        scores=[sum(several) / len(several) for _, several in sorted(members.items())],
         nearest=[
-            (vectors.emotions[place], value)
-            for place, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+            (vectors.emotions[index], value)
+            for index, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ],
     )
 
 
 def split(tokenizer: Any, ids: Sequence[int]) -> tuple[list[str], list[int]]:
-    """Cut a text where its tokens end; returns the pieces and each token's place among them."""
+    """Cut a text where its tokens end; returns the pieces and each token's index among them."""
     pieces, owners, before = [], [], ""
     for end in range(1, len(ids) + 1):
         now = tokenizer.decode(ids[:end], clean_up_tokenization_spaces=False)

@@ -3,16 +3,16 @@
 Contract: every number is read from what the stages left; a stage that is not done leaves no row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from probes.report.scorecard import FILE as SCORECARD
-from probes.report.scorecard import in_short
+from probes.analysis.results import GeometryInShort, Layers, LensInShort, read_result
+from probes.experiments import Entry, find_entries, read_words
+from probes.report import scorecard
 from probes.runs.folder import Run
 from probes.storage import read_json, write_json
 
 Row = tuple[str, str]
-_SHARE = ("", "_interval", "_shuffled", "_shuffled_95")
 
 
 def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
@@ -33,18 +33,7 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
         "output_dir": str(run.root),
         "seconds": {name: record.seconds for name, record in done.items()},
     }
-    for stage, key in (("generate-stories", "stories"), ("generate-neutral", "neutral")):
-        if stage in done:
-            kept = ("accepted", "requested", "missing", "rejected", "rejected_by_reason")
-            more = ("first_attempt_leak_share", "trimmed", "duplicates")
-            summary[key] = {name: done[stage].counts[name] for name in (*kept, *more)}
-    if stories := summary.get("stories"):
-        by_emotion = done["generate-stories"].counts["emotions"].values()
-        stories |= {
-            "fewest": min((found["accepted"] for found in by_emotion), default=0),
-            "topics": len({cell.topic for cell in run.story_cells}),
-            "writer": None if run.brings_corpus else run.config.writer_model.name,
-        }
+    _add_texts(summary, run, done)
     if "extract-activations" in done:
         index = read_json(run.root / "activations" / "index.json")
         keys = ("model", "fingerprint", "dtype", "backend", "n_layers")
@@ -58,29 +47,66 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
     if "analyze" in done:
         counts = done["analyze"].counts
         summary |= {"layer": counts["layer"], **counts["ratings"], "kmeans": counts["kmeans"]}
-        layers = read_json(run.root / "analysis" / "layers.json")
         summary["umap"] = read_json(run.root / "analysis" / "geometry.json")["umap"] is not None
-        for scale in ("valence", "arousal"):
+        layers = read_result(
+            Layers, read_json(run.root / "analysis" / "layers.json"), "layers.json", "analyze"
+        )
+        for scale, matches in (("valence", layers.valence), ("arousal", layers.arousal)):
             summary[f"{scale}_r_by_layer"] = {
-                str(layer): match and round(match["r"], 4)
-                for layer, match in zip(layers["layers"], layers[scale], strict=True)
+                str(layer): match and round(match.r, 4)
+                for layer, match in zip(layers.layers, matches, strict=True)
             }
     if "logit-lens" in done:
         counts = done["logit-lens"].counts
         summary["logit_lens"] = {key: counts[key] for key in counts if key != "files"}
     if "validate" in done:
-        results = {
-            name: read_json(run.root / f"analysis/{name.replace('-', '_')}.json")
-            for name in done["validate"].counts["experiments"]
-        }
+        counts = done["validate"].counts
         summary["experiments"] = {
-            name: {key: result[key] for key in ("rows", "limits", "seconds")}
-            for name, result in results.items()
+            entry.name: _in_words(run, entry) for entry in find_entries(list(counts["experiments"]))
         }
-        summary["failed"] = done["validate"].counts["failed"]
-        if (run.root / SCORECARD).is_file():
-            summary["scorecard"] = read_json(run.root / SCORECARD)["lines"]
+        summary["failed"] = counts["failed"]
+        if (run.root / scorecard.FILE).is_file():
+            summary["scorecard"] = read_json(run.root / scorecard.FILE)["lines"]
     return summary
+
+
+def _add_texts(summary: dict[str, Any], run: Run, done: Mapping[str, Any]) -> None:
+    """Add what was written, and by whom."""
+    for stage, key in (("generate-stories", "stories"), ("generate-neutral", "neutral")):
+        if stage in done:
+            kept = ("accepted", "requested", "missing", "rejected", "rejected_by_reason")
+            more = ("first_attempt_leak_share", "trimmed", "duplicates")
+            summary[key] = {name: done[stage].counts[name] for name in (*kept, *more)}
+    if stories := summary.get("stories"):
+        by_emotion = done["generate-stories"].counts["emotions"].values()
+        stories |= {
+            "fewest": min((counts["accepted"] for counts in by_emotion), default=0),
+            "topics": len({cell.topic for cell in run.story_cells}),
+            "writer": None if run.brings_corpus else run.config.writer_model.name,
+        }
+
+
+def _in_words(run: Run, entry: Entry) -> dict[str, Any]:
+    words = read_words(entry.name, read_json(run.root / entry.file))
+    rows = [list(row) for row in words.rows]
+    return {"rows": rows, "limits": words.limits, "seconds": words.seconds}
+
+
+def analysis_of(
+    summary: Mapping[str, Any],
+) -> tuple[GeometryInShort | None, LensInShort | None]:
+    """Return what a summary holds of the geometry and of the logit lens; None is not done."""
+    geometry, lens = None, None
+    if "valence" in summary:
+        content = {
+            "ratings": {scale: summary.get(scale) for scale in ("valence", "arousal")},
+            "kmeans": summary.get("kmeans"),
+            "umap": summary.get("umap", True),
+        }
+        geometry = read_result(GeometryInShort, content, "summary.json", "analyze")
+    if summary.get("logit_lens"):
+        lens = read_result(LensInShort, summary["logit_lens"], "summary.json", "logit-lens")
+    return geometry, lens
 
 
 def write_summary(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
@@ -92,8 +118,8 @@ def write_summary(run: Run, stages: Sequence[str] | None = None) -> dict[str, An
 
 def experiment_rows(summary: dict[str, Any]) -> list[Row]:
     """Return what each experiment found as (what, value) rows for people."""
-    found = summary.get("experiments", {}).values()
-    return [(label, value) for experiment in found for label, value in experiment["rows"]]
+    experiments = summary.get("experiments", {}).values()
+    return [(label, value) for words in experiments for label, value in words["rows"]]
 
 
 def rows(summary: dict[str, Any], *, experiments: bool = True) -> list[Row]:
@@ -112,41 +138,15 @@ def rows(summary: dict[str, Any], *, experiments: bool = True) -> list[Row]:
         if "target_layer" in subject:
             layer = f"{subject['target_layer']} of 0 to {subject['n_layers'] - 1}"
             table.append(("layer", f"{layer} ({subject['target_layer_rule']})"))
-    for scale in ("valence", "arousal"):
-        if scale in summary:
-            table.append((f"|r| with human {scale}", _match(summary[scale])))
-    if lens := summary.get("logit_lens"):
-        for name, label in (("own_word", "own word"), ("named", "own word or a synonym")):
-            share = {key: lens[f"{name}_share{key}"] for key in _SHARE}
-            low, high = share["_interval"]
-            table.append(
-                (
-                    f"{label} in the lens' top {lens['top_k']}",
-                    f"{share['']:.0%} of emotions [{low:.0%}, {high:.0%}], "
-                    f"n={lens['n_emotions']}; {share['_shuffled']:.0%} with shuffled "
-                    f"names (95%: {share['_shuffled_95']:.0%})",
-                )
-            )
+    for result in analysis_of(summary):
+        if result is not None:
+            table += [(finding.name, finding.line) for finding in result.findings()]
     table += experiment_rows(summary) if experiments else []
-    table += [(f"FAILED: {name}", said) for name, said in summary.get("failed", {}).items()]
-    if (clusters := summary.get("kmeans")) and clusters["stability"] is not None:
-        interval = f"[{clusters['stability_low']:.2f}, {clusters['stability_high']:.2f}]"
-        value = f"ARI {clusters['stability']:.2f} {interval} when topics are drawn again"
-        table.append((f"stability of {clusters['k']} clusters", value))
+    table += [(f"FAILED: {name}", why) for name, why in summary.get("failed", {}).items()]
     if lines := summary.get("scorecard"):
-        table.append(("beside the paper", in_short(lines)))
+        table.append(("beside the paper", scorecard.in_short(scorecard.from_json(lines))))
     for stage, seconds in summary["seconds"].items():
         table.append((f"seconds: {stage}", f"{seconds:.1f}"))
     if summary["seconds"]:
         table.append(("seconds: all stages", f"{sum(summary['seconds'].values()):.1f}"))
     return table
-
-
-def _match(match: dict[str, Any] | None) -> str:
-    if match is None:
-        return "not compared: too few rated words"
-    return (
-        f"{match['r']:.2f} (PC{match['component'] + 1}, n={match['n']}, 95% CI "
-        f"[{match['low']:.2f}, {match['high']:.2f}], p={match['p_corrected']:.4f} corrected for "
-        f"{match['n_searched']} components)"
-    )

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
-from einops import einsum, rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -32,6 +31,7 @@ from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.storage import read_json
 from probes.vectors.activations import Kind, ShardRows, load_layer, load_rows, shard_paths
+from probes.vectors.denoising import CellSums
 from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.neutral import NeutralComponents, neutral_components
 
@@ -242,23 +242,12 @@ class Materials:
         except DataError as error:
             raise DataError(f"neutral text at layer {layer}: {error}") from error
 
-    def cell_sums(
-        self, layer: int | None = None
-    ) -> tuple[Float[Tensor, "emotion topic d_model"], Float[Tensor, "emotion topic"]]:
+    def cell_sums(self, layer: int | None = None) -> CellSums:
         """Return sums and story counts of every cell at one layer, in float64."""
         stories = self.stories(layer)
-        n_emotions, n_topics = len(self.emotions), len(self.topics)
-        cell = stories.emotion * n_topics + stories.topic
-        weight = stories.n_texts.double()
-        sums = torch.zeros(n_emotions * n_topics, stories.mean.shape[1], dtype=torch.float64)
-        counts = torch.zeros(n_emotions * n_topics, dtype=torch.float64)
-        weighted = einsum(stories.mean.double(), weight, "row d_model, row -> row d_model")
-        sums.index_add_(0, cell, weighted)
-        counts.index_add_(0, cell, weight)
-        return (
-            rearrange(sums, "(emotion topic) d_model -> emotion topic d_model", topic=n_topics),
-            rearrange(counts, "(emotion topic) -> emotion topic", topic=n_topics),
-        )
+        shape = len(self.topics), len(self.emotions)
+        cell = stories.topic, stories.emotion
+        return CellSums.of(stories.mean.double(), cell, stories.n_texts, shape)
 
     def _read_rows(self, kind: Kind) -> list[ShardRows]:
         return [load_rows(path) for path in self._shards(kind)]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hooks.errors import EmotionLensError, InvalidInput
+from hooks.errors import EmotionLensError, InvalidInput, StaleArtifact
 from probes.experiments import EXPERIMENTS, Entry, find_entries
 from probes.experiments import NAMES as EXPERIMENT_NAMES
 from probes.runs.folder import Run

@@ -4,7 +4,8 @@ import csv
 import io
 from typing import Any
 
-from probes.analysis.describe import CellSums, describe_geometry, describe_layers
+from probes.analysis.describe import describe_geometry, describe_layers
+from probes.analysis.results import Geometry, plain_values
 from probes.runs.folder import Run
 from probes.runs.materials import Materials
 from probes.runs.models import Models
@@ -20,7 +21,6 @@ def analyze(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     materials = Materials(run, models, reporter)
     bundle, index, target = materials.vectors, materials.index, materials.layer
     settings = run.config.analysis
-    sums, counts = materials.cell_sums()
     shared: dict[str, Any] = {
         "n_components": settings.n_components,
         "unit_norm": settings.unit_norm,
@@ -30,43 +30,47 @@ def analyze(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     geometry = describe_geometry(
         bundle.at(target),
         bundle.emotions,
-        CellSums(sums, counts, materials.neutral_components()),
+        materials.cell_sums(),
+        materials.neutral_components(),
         n_clusters=run.n_clusters,
         n_bootstrap=settings.n_bootstrap,
+        model=index["model"],
+        layer=target,
+        n_layers=index["n_layers"],
         **shared,
     )
-    geometry |= {"model": index["model"], "layer": target, "n_layers": index["n_layers"]}
-    layers = describe_layers(bundle.vectors, bundle.layers, bundle.emotions, **shared)
-    layers |= {
-        "model": index["model"],
-        "target_layer": target,
-        "n_neutral_components": bundle.provenance.n_neutral_components,
-        "residual_norm": bundle.residual_norm.tolist(),
-    }
-    write_json(run.root / GEOMETRY, geometry)
-    write_json(run.root / LAYERS, layers)
+    layers = describe_layers(
+        bundle.vectors,
+        bundle.layers,
+        bundle.emotions,
+        model=index["model"],
+        target_layer=target,
+        n_neutral_components=bundle.provenance.n_neutral_components,
+        residual_norm=bundle.residual_norm.tolist(),
+        **shared,
+    )
+    described = plain_values(geometry)
+    write_json(run.root / GEOMETRY, described)
+    write_json(run.root / LAYERS, plain_values(layers))
     write_text(run.root / "analysis" / "pca.csv", _table(geometry))
-    return {"layer": target, "ratings": geometry["ratings"], "kmeans": geometry["kmeans"]}
+    return {"layer": target, "ratings": described["ratings"], "kmeans": described["kmeans"]}
 
 
-def _table(geometry: dict[str, Any]) -> str:
+def _table(geometry: Geometry) -> str:
     """One line per emotion: components, cluster, UMAP, human ratings."""
-    coordinates = geometry["pca"]["coordinates"]
-    names = [f"pc{number + 1}" for number in range(len(coordinates[0]))]
-    clusters, layout = geometry["kmeans"], geometry["umap"]
+    names = [f"pc{number + 1}" for number in range(len(geometry.pca.coordinates[0]))]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["emotion", *names, "cluster", "umap_x", "umap_y", "valence", "arousal"])
-    for row, emotion in enumerate(geometry["emotions"]):
-        human = geometry["human"].get(emotion, {})
+    for row, emotion in enumerate(geometry.emotions):
+        human = geometry.human.get(emotion)
         writer.writerow(
             [
                 emotion,
-                *coordinates[row],
-                "" if clusters is None else clusters["labels"][row],
-                *(("", "") if layout is None else layout[row]),
-                human.get("valence", ""),
-                human.get("arousal", ""),
+                *geometry.pca.coordinates[row],
+                "" if geometry.kmeans is None else geometry.kmeans.labels[row],
+                *(("", "") if geometry.umap is None else geometry.umap[row]),
+                *(("", "") if human is None else (human.valence, human.arousal)),
             ]
         )
     return buffer.getvalue()

@@ -1,9 +1,11 @@
 """Vectors of the target layer through the unembedding."""
 
+from dataclasses import fields
 from typing import Any
 
 from probes.analysis.describe import describe_lens
 from probes.analysis.logit_lens import readable_tokens
+from probes.analysis.results import LensInShort, plain_values
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
@@ -23,7 +25,7 @@ def logit_lens(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]: 
     logits = model.direction_logits(bundle.at(layer)).float().cpu()
     tokens = model.token_strings()
     settings = run.config.logit_lens
-    described = describe_lens(
+    lens = describe_lens(
         logits,
         tokens,
         readable_tokens(tokens, model.special_ids),
@@ -33,9 +35,9 @@ def logit_lens(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]: 
         top_k=settings.top_k,
         n_shuffles=settings.n_shuffles,
         seed=run.config.seed,
+        model=model.name,
+        layer=layer,
     )
-    described |= {"model": model.name, "layer": layer}
+    described = plain_values(lens)
     write_json(run.root / LENS, described)
-    return {key: value for key, value in described.items() if "share" in key} | {
-        key: described[key] for key in ("top_k", "n_emotions")
-    }
+    return {field.name: described[field.name] for field in fields(LensInShort)}

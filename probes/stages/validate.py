@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hooks.errors import EmotionLensError
+from probes.analysis.results import Geometry, read_result
 from probes.experiments import EXPERIMENTS, Entry, find_experiment, to_json
 from probes.report import scorecard
 from probes.runs.folder import Run
@@ -35,10 +36,12 @@ def validate(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
         for entry in entries
         if entry.name not in failed
     }
-    found = {"geometry": read_json(run.root / GEOMETRY), **done}
-    write_json(run.root / scorecard.FILE, {"lines": scorecard.to_json(scorecard.scorecard(found))})
+    results = {name: find_experiment(name).read(content) for name, content in done.items()}
+    geometry = read_result(Geometry, read_json(run.root / GEOMETRY), GEOMETRY, "analyze")
+    lines = scorecard.scorecard({"geometry": geometry, **results})
+    write_json(run.root / scorecard.FILE, scorecard.to_json(lines))
     return {
-        "experiments": {name: result["seconds"] for name, result in done.items()},
+        "experiments": {name: content["seconds"] for name, content in done.items()},
         "failed": failed,
     }
 

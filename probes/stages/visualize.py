@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from probes import figures
+from probes.analysis.results import Geometry, Layers, Lens, read_result
 from probes.experiments import EXPERIMENTS, find_experiment
+from probes.figures import draw_all
+from probes.report import pictures
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
@@ -14,19 +16,23 @@ from probes.storage import read_json
 
 def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  # noqa: ARG001
     """Every figure as PNG and HTML; leaves ``figures/``."""
-    record = run.record("generate-stories")
-    analysis = {
-        "geometry": read_json(run.root / GEOMETRY),
-        "layers": read_json(run.root / LAYERS),
-        "lens": read_json(run.root / LENS),
-        "counts": record and record.counts,
-    }
-    described = figures.figures_of(analysis)
-    for experiment in EXPERIMENTS:
-        result = run.root / experiment.file
-        if result.is_file():
-            described |= find_experiment(experiment.name).read(read_json(result)).figures()
+    described = pictures.figures_of(**read_analysis(run))
+    for entry in EXPERIMENTS:
+        if (run.root / entry.file).is_file():
+            content = read_json(run.root / entry.file)
+            described |= find_experiment(entry.name).read(content).figures()
     with reporter.task("drawing figures", 1, "set") as advance:
-        paths = figures.draw_all(described, run.root / "figures")
+        paths = draw_all(described, run.root / "figures")
         advance(1)
     return {"figures": sorted(path.name for path in paths)}
+
+
+def read_analysis(run: Run) -> dict[str, Any]:
+    """Return what `pictures.figures_of` takes, as the earlier stages left it."""
+    written = run.record("generate-stories")
+    return {
+        "geometry": read_result(Geometry, read_json(run.root / GEOMETRY), GEOMETRY, "analyze"),
+        "layers": read_result(Layers, read_json(run.root / LAYERS), LAYERS, "analyze"),
+        "lens": read_result(Lens, read_json(run.root / LENS), LENS, "logit-lens"),
+        "counts": written and written.counts,
+    }

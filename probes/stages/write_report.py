@@ -1,13 +1,12 @@
 """Stage that tells people what a run found: ``report.html`` and ``report.md``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from probes import figures
+from probes.analysis.findings import Estimate
 from probes.corpus.cells import read_cell
-from probes.experiments import EXPERIMENTS, Entry, find_experiment
-from probes.report import claims as headline
-from probes.report import limits, markdown, page, scorecard, stories
+from probes.experiments import EXPERIMENTS, Entry, Result, find_experiment, read_words
+from probes.report import claims, limits, markdown, page, pictures, scorecard, stories
 from probes.report.contents import Contents, HeatedStory, Picture, Trial
 from probes.report.maps import describe_map
 from probes.report.summary import rows, summarize
@@ -16,13 +15,13 @@ from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.stages import NAMES
-from probes.stages.analyze import GEOMETRY, LAYERS
-from probes.stages.logit_lens import LENS
+from probes.stages.visualize import read_analysis
 from probes.storage import read_json, write_text
 
 HTML = "report.html"
 MARKDOWN = "report.md"
 _OWN_SECTIONS = ("null-ladder", "steering")
+_ON_THE_LADDER = ("valence", "accuracy", "clusters")
 
 
 def report(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -41,43 +40,31 @@ def gather(materials: Materials) -> Contents:
     """Read what the earlier stages left, and score a few stories token by token."""
     run = materials.run
     summary = summarize(run, NAMES)
-    written = run.record("generate-stories")
-    analysis = {
-        "geometry": read_json(run.root / GEOMETRY),
-        "layers": read_json(run.root / LAYERS),
-        "lens": read_json(run.root / LENS),
-        "counts": written and written.counts,
-    }
-    results = {
-        entry.name: read_json(run.root / entry.file)
-        for entry in EXPERIMENTS
-        if (run.root / entry.file).is_file()
-    }
-    trials = {
-        entry.name: _trial(entry, results[entry.name])
-        for entry in EXPERIMENTS
-        if entry.name in results
-    }
+    analysis = read_analysis(run)
+    geometry, lens = analysis["geometry"], analysis["lens"]
+    entries = [entry for entry in EXPERIMENTS if (run.root / entry.file).is_file()]
+    contents = {entry.name: read_json(run.root / entry.file) for entry in entries}
+    results = {name: find_experiment(name).read(it) for name, it in contents.items()}
+    trials = {it.name: _trial(it, results[it.name], contents[it.name]) for it in entries}
     writer = None if run.brings_corpus else run.config.writer_model.name
     emotions, n_topics = materials.emotions, len(materials.topics)
-    found = limits.weaknesses(summary)
     return Contents(
-        title=f"Emotion vectors of {headline.display_name(summary['subject']['model'])}",
-        study=headline.paragraphs(
+        title=f"Emotion vectors of {claims.display_name(summary['subject']['model'])}",
+        study=claims.paragraphs(
             summary, emotions, n_topics, writer, run.config.activation.token_offset
         ),
-        claims=headline.claims(summary, results),
+        claims=claims.headlines([geometry, lens, *results.values()]),
+        rungs=_rungs(results),
         rows=[row for row in rows(summary) if not row[0].startswith("seconds")],
         map=describe_map(
-            materials.vectors.vectors,
-            materials.vectors.layers,
-            analysis["geometry"],
-            analysis["layers"],
-            analysis["lens"],
+            materials.vectors.vectors, materials.vectors.layers, geometry, analysis["layers"], lens
         ),
-        pictures=figures.figures_of(analysis),
-        stories=_stories(materials, analysis["geometry"]["order"]),
-        limits=[*found, *(limit for trial in trials.values() for limit in trial.limits)],
+        pictures=pictures.figures_of(**analysis),
+        stories=_stories(materials, geometry.order),
+        limits=[
+            *limits.weaknesses(summary),
+            *(limit for trial in trials.values() for limit in trial.limits),
+        ],
         facts=_facts(run, materials, writer),
         ladder=trials.get("null-ladder"),
         scorecard=_scorecard(run),
@@ -86,25 +73,35 @@ def gather(materials: Materials) -> Contents:
     )
 
 
-def _trial(entry: Entry, result: Mapping[str, Any]) -> Trial:
-    described = find_experiment(entry.name).read(result).figures()
+def _trial(entry: Entry, result: Result, content: Mapping[str, Any]) -> Trial:
+    words = read_words(entry.name, content)
     return Trial(
         name=entry.name,
-        question=result.get("question", entry.question),
-        rows=[(label, value) for label, value in result["rows"]],
-        paragraph=result["paragraph"],
-        limits=result["limits"],
-        pictures=[Picture(name, figure) for name, figure in described.items()],
+        question=words.question or entry.question,
+        rows=words.rows,
+        paragraph=words.paragraph,
+        limits=words.limits,
+        pictures=[Picture(name, figure) for name, figure in result.figures().items()],
     )
+
+
+def _rungs(results: Mapping[str, Result]) -> dict[str, list[tuple[str, Estimate]]]:
+    """Return what the rungs of the null ladder reach, by statistic."""
+    from probes.experiments.decoding.null_ladder import NullLadder
+
+    ladder = results.get("null-ladder")
+    if not isinstance(ladder, NullLadder):
+        return {}
+    return {statistic: ladder.rungs_of(statistic) for statistic in _ON_THE_LADDER}
 
 
 def _scorecard(run: Run) -> Trial | None:
     path = run.root / scorecard.FILE
     if not path.is_file():
         return None
-    lines = read_json(path)["lines"]
-    met = [line for line in lines if line["verdict"] != scorecard.NOT_COMPARABLE]
-    inside = [line for line in met if line["verdict"] == scorecard.INSIDE]
+    lines = scorecard.from_json(read_json(path)["lines"])
+    met = [line for line in lines if line.verdict != scorecard.NOT_COMPARABLE]
+    inside = [line for line in met if line.verdict == scorecard.INSIDE]
     return Trial(
         name="scorecard",
         question="how do these numbers compare with the paper's?",
@@ -119,17 +116,17 @@ def _scorecard(run: Run) -> Trial | None:
     )
 
 
-def _stories(materials: Materials, order: list[int]) -> list[HeatedStory]:
+def _stories(materials: Materials, order: Sequence[int]) -> list[HeatedStory]:
     chosen = stories.choose(materials.emotions, order, materials.run.story_cells)
-    found = []
+    heated = []
     with materials.reporter.task("coloring example stories", len(chosen), "stories") as advance:
         for cells in chosen:
             kept = ((cell, read_cell(materials.run.root, cell)["texts"]) for cell in cells)
             first = next(((cell, texts[0]["text"]) for cell, texts in kept if texts), None)
             if first is not None:
-                found.append(stories.heat(materials.subject(), materials.vectors, *first))
+                heated.append(stories.heat(materials.subject(), materials.vectors, *first))
             advance(1)
-    return found
+    return heated
 
 
 def _facts(run: Run, materials: Materials, writer: str | None) -> list[tuple[str, str]]:

@@ -1,9 +1,12 @@
 """Pages of figures in a folder, as a person opens them."""
 
+import dataclasses
+
 import pytest
 from made_up_analysis import HOSTILE, TOKENS, synthetic_geometry, synthetic_lens
 
-from probes.figures import catalog, draw_all
+from probes.figures import draw_all
+from probes.report import pictures
 
 EMOTIONS = [*HOSTILE, "happy", "angry"]
 
@@ -11,9 +14,9 @@ EMOTIONS = [*HOSTILE, "happy", "angry"]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("figures")
-    geometry = {**synthetic_geometry(EMOTIONS, clusters=3), "model": HOSTILE[0]}
+    geometry = dataclasses.replace(synthetic_geometry(EMOTIONS, clusters=3), model=HOSTILE[0])
     lens = synthetic_lens(EMOTIONS, (*HOSTILE, *TOKENS))
-    draw_all(catalog.figures_of({"geometry": geometry, "lens": lens}), folder)
+    draw_all(pictures.figures_of(geometry, lens=lens), folder)
     return folder
 
 

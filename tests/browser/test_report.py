@@ -208,16 +208,16 @@ class TestMap:
             assert [marker["symbol"][place], marker["color"][place]] == key[cluster]
 
     def test_the_pointer_tells_cluster_neighbors_and_words(self, desktop):
-        told = made_up_report.contents(EMOTIONS).map
+        shown_map = made_up_report.contents(EMOTIONS).map
         shown = point_at(desktop, 15)
         near = ", ".join(
             f"{visible(EMOTIONS[other])} ({cosine:.2f})"
-            for other, cosine in told["neighbors"][12][15]
+            for other, cosine in shown_map["neighbors"][12][15]
         )
         assert visible(EMOTIONS[15]) in shown
-        assert f"Cluster: {told['clusters'][15] + 1}" in shown
+        assert f"Cluster: {shown_map['clusters'][15] + 1}" in shown
         assert f"Nearest at layer 12: {near}" in shown
-        words = ", ".join(visible(token) for token in told["tokens"][15])
+        words = ", ".join(visible(token) for token in shown_map["tokens"][15])
         assert f"Words it points to: {words}" in shown
 
     @pytest.mark.parametrize("window", ["desktop", "phone"])
@@ -247,9 +247,9 @@ class TestNamedPoints:
 
     def test_take_the_room_they_have_and_scroll_nowhere(self, phone, desktop):
         for page in (phone, desktop):
-            found = widths_of(page, self.SCATTERS)
-            assert found
-            assert all(own <= room for own, room in found)
+            widths = widths_of(page, self.SCATTERS)
+            assert widths
+            assert all(width <= room for width, room in widths)
         assert widths_of(desktop, self.SCATTERS)[0][0] > 2 * widths_of(phone, self.SCATTERS)[0][0]
 
     @pytest.mark.parametrize("window", ["desktop", "phone"])
@@ -327,9 +327,9 @@ class TestForEveryone:
     def test_words_can_be_told_from_what_is_behind_them(self, request, window):
         page = request.getfixturevalue(window)
         for selector in (".story span", ".token bdi", ".token small", ".verdict", "main p"):
-            found = page.evaluate(CONTRAST, selector)
-            assert found
-            assert min(found) >= 4.5, selector
+            contrasts = page.evaluate(CONTRAST, selector)
+            assert contrasts
+            assert min(contrasts) >= 4.5, selector
 
     def test_numbers_of_a_story_s_words_need_no_pointer(self, phone):
         phone.locator(".numbers summary").first.focus()

@@ -1,4 +1,4 @@
-"""A made-up analysis with planted valence and arousal, in the format that the figures read."""
+"""A made-up analysis with planted valence and arousal, of the classes that the stages leave."""
 
 import csv
 from pathlib import Path
@@ -7,10 +7,21 @@ from typing import Any
 import numpy as np
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
-from sklearn.cluster import KMeans
+from sklearn import cluster
 from sklearn.decomposition import PCA
 
-from probes import figures
+from probes import stimuli
+from probes.analysis.results import (
+    EmotionTokens,
+    Geometry,
+    KMeans,
+    Layers,
+    Lens,
+    Pca,
+    Rated,
+    Ratings,
+    ScaleMatch,
+)
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -24,28 +35,28 @@ HOSTILE = (
     "line\nfeed\x00\u202e\ud800",
     "<br>broken<a href='https://x'>y</a>",
 )
-_STIMULI = Path(figures.__file__).parents[1] / "stimuli" / "data"
+_STIMULI = Path(stimuli.__file__).parent / "data"
 
 
 def words_171() -> list[str]:
     return (_STIMULI / "emotions_171.txt").read_text(encoding="utf-8").split("\n")[:171]
 
 
-def human_ratings() -> dict[str, dict[str, float]]:
+def human_ratings() -> dict[str, Rated]:
     with (_STIMULI / "norms_russell_mehrabian_1977.csv").open(encoding="utf-8") as file:
         return {
-            row["word"]: {"valence": float(row["pleasure"]), "arousal": float(row["arousal"])}
+            row["word"]: Rated(float(row["pleasure"]), float(row["arousal"]))
             for row in csv.DictReader(file)
         }
 
 
-def synthetic_geometry(emotions: list[str], *, clusters: int, seed: int = 0) -> dict[str, Any]:
+def synthetic_geometry(emotions: list[str], *, clusters: int, seed: int = 0) -> Geometry:
     """Vectors that are valence, arousal and noise; unrated words get random ratings."""
     generator = np.random.default_rng(seed)
     human = human_ratings()
     planted = np.array(
         [
-            [human[word]["valence"], human[word]["arousal"]]
+            [human[word].valence, human[word].arousal]
             if word in human
             else generator.uniform(-0.8, 0.8, size=2)
             for word in emotions
@@ -59,64 +70,68 @@ def synthetic_geometry(emotions: list[str], *, clusters: int, seed: int = 0) -> 
     pca = PCA().fit(vectors)
     coordinates = pca.transform(vectors)
     sign = [1 if np.corrcoef(coordinates[:, i], planted[:, i])[0, 1] > 0 else -1 for i in (0, 1)]
-    rating = {"n": 24, "low": 0.9, "high": 0.98, "p_corrected": 0.001}
-    labels = KMeans(clusters, n_init=3, random_state=seed).fit_predict(vectors)
-    return {
-        "model": "gemma-3-270m",
-        "layer": 12,
-        "n_layers": 18,
-        "emotions": emotions,
-        "cosine": cosine.tolist(),
-        "order": leaves_list(tree).tolist(),
-        "pca": {
-            "coordinates": coordinates.tolist(),
-            "explained_variance_ratio": pca.explained_variance_ratio_.tolist(),
-        },
-        "ratings": {
-            "valence": {"component": 0, "sign": sign[0], "r": 0.95, **rating},
-            "arousal": {"component": 1, "sign": sign[1], "r": 0.62, **rating},
-        },
-        "human": {word: human[word] for word in emotions if word in human},
-        "kmeans": {"k": clusters, "labels": labels.tolist(), "silhouette": 0.3, "stability": 0.8},
-        "umap": (3 * planted + generator.normal(scale=0.4, size=planted.shape)).tolist(),
-    }
+    labels = cluster.KMeans(clusters, n_init=3, random_state=seed).fit_predict(vectors)
+
+    def rating(component: int, r: float) -> ScaleMatch:
+        return ScaleMatch(component, sign[component], r, 24, 0.9, 0.98, 0.001, 5)
+
+    umap = 3 * planted + generator.normal(scale=0.4, size=planted.shape)
+    return Geometry(
+        model="gemma-3-270m",
+        layer=12,
+        n_layers=18,
+        emotions=emotions,
+        cosine=cosine.tolist(),
+        order=leaves_list(tree).tolist(),
+        pca=Pca(coordinates.tolist(), pca.explained_variance_ratio_.tolist()),
+        ratings=Ratings(rating(0, 0.95), rating(1, 0.62)),
+        human={word: human[word] for word in emotions if word in human},
+        kmeans=KMeans(clusters, labels.tolist(), 0.3, 0.8, 0.7, 0.9, 20),
+        umap=[(x, y) for x, y in umap.tolist()],
+    )
 
 
-def synthetic_layers(n_layers: int = 18) -> dict[str, Any]:
-    def rating(layer: int, best: float, component: int) -> dict[str, float] | None:
-        r = best * (1 - np.exp(-(layer + 1) / 4)) * (-1) ** layer
+def synthetic_layers(n_layers: int = 18) -> Layers:
+    def rating(layer: int, best: float, component: int) -> ScaleMatch | None:
+        r = float(best * (1 - np.exp(-(layer + 1) / 4)) * (-1) ** layer)
         low, high = sorted((r - 0.12, r + 0.05) if r > 0 else (r + 0.12, r - 0.05))
-        sign = 1 if r > 0 else -1
-        found = {"component": component, "sign": sign, "r": r, "n": 24, "low": low, "high": high}
-        return None if layer in (0, 5) else found
+        match = ScaleMatch(component, 1 if r > 0 else -1, r, 24, low, high)
+        return None if layer in (0, 5) else match
 
     distance = np.abs(np.subtract.outer(np.arange(n_layers), np.arange(n_layers)))
-    return {
-        "layers": list(range(n_layers)),
-        "target_layer": 12,
-        "valence": [rating(layer, 0.95, 0) for layer in range(n_layers)],
-        "arousal": [rating(layer, 0.6, 1 + layer % 2) for layer in range(n_layers)],
-        "explained_variance_ratio": [[0.3, 0.2, 0.1]] * n_layers,
-        "n_neutral_components": [1 + max(0, layer - 9) for layer in range(n_layers)],
-        "residual_norm": np.geomspace(190, 36_000, n_layers).tolist(),
-        "rsa": np.exp(-distance / 6).tolist(),
-    }
+    return Layers(
+        layers=list(range(n_layers)),
+        target_layer=12,
+        valence=[rating(layer, 0.95, 0) for layer in range(n_layers)],
+        arousal=[rating(layer, 0.6, 1 + layer % 2) for layer in range(n_layers)],
+        explained_variance_ratio=[[0.3, 0.2, 0.1]] * n_layers,
+        n_neutral_components=[1 + max(0, layer - 9) for layer in range(n_layers)],
+        residual_norm=np.geomspace(190, 36_000, n_layers).tolist(),
+        rsa=np.exp(-distance / 6).tolist(),
+    )
 
 
-def synthetic_lens(emotions: list[str], tokens: tuple[str, ...]) -> dict[str, Any]:
-    def entry(index: int) -> dict[str, Any]:
+def synthetic_lens(emotions: list[str], tokens: tuple[str, ...]) -> Lens:
+    def entry(index: int) -> EmotionTokens:
         names = [tokens[(index + step) % len(tokens)] for step in range(10)]
-        top = [[name, 3.1 - step / 10] for step, name in enumerate(names)]
-        bottom = [[name, -2.9 + step / 10] for step, name in enumerate(reversed(names))]
-        return {"top": top, "bottom": bottom, "own_word_rank": None if index % 5 == 4 else index**3}
+        top = [(name, 3.1 - step / 10) for step, name in enumerate(names)]
+        bottom = [(name, -2.9 + step / 10) for step, name in enumerate(reversed(names))]
+        return EmotionTokens(top, bottom, None if index % 5 == 4 else index**3)
 
-    return {
-        "layer": 12,
-        "emotions": {emotion: entry(index) for index, emotion in enumerate(emotions)},
-        "own_word_share": 0.62,
-        "own_word_share_shuffled": 0.04,
-        "top_k": 10,
-    }
+    return Lens(
+        layer=12,
+        emotions={emotion: entry(index) for index, emotion in enumerate(emotions)},
+        n_emotions=len(emotions),
+        own_word_share=0.62,
+        own_word_share_interval=(0.4, 0.8),
+        own_word_share_shuffled=0.04,
+        own_word_share_shuffled_95=0.1,
+        named_share=0.7,
+        named_share_interval=(0.5, 0.9),
+        named_share_shuffled=0.1,
+        named_share_shuffled_95=0.2,
+        top_k=10,
+    )
 
 
 def synthetic_counts(emotions: list[str]) -> dict[str, Any]:
@@ -136,3 +151,13 @@ TOKENS = (
     " sobbing", " bereaved", " wept", "grief", " mourning", "▁tears", " sorrow", "哭", " печаль",
     "<b>", "\n\n", "$x$", " lonely", "😭", " inconsolable", "حزن", "</script>", " sad",
 )  # fmt: skip
+
+
+def analysis_of(emotions: list[str], tokens: tuple[str, ...] = TOKENS) -> dict[str, Any]:
+    """What `pictures.figures_of` takes, all of it."""
+    return {
+        "geometry": synthetic_geometry(emotions, clusters=4),
+        "layers": synthetic_layers(),
+        "lens": synthetic_lens(emotions, tokens),
+        "counts": synthetic_counts(emotions),
+    }

@@ -5,12 +5,13 @@ from typing import Any
 
 import made_up_analysis
 import torch
-from made_up_analysis import HOSTILE, TOKENS
+from made_up_analysis import HOSTILE
 
-from probes import figures
+from probes.analysis.findings import Estimate
+from probes.experiments.decoding import held_out_topics, ladder_rungs, null_ladder
+from probes.experiments.geometry import clusters
 from probes.figures.description import Bars, Heatmap, Line, Lines, Panel, Part, Scatter
-from probes.report import claims as headline
-from probes.report import limits
+from probes.report import claims, limits, pictures
 from probes.report.contents import Contents, HeatedStory, Picture, Trial
 from probes.report.maps import describe_map
 
@@ -34,7 +35,8 @@ def summary(emotions: list[str]) -> dict[str, Any]:
         "first_attempt_leak_share": 0.1,
         "trimmed": 0,
     }
-    rating = {"r": -0.9, "low": -0.95, "high": -0.77, "n": 24, "n_searched": 5, "component": 0}
+    rating = {"r": -0.9, "low": -0.95, "high": -0.77, "n": 24, "n_searched": 5}
+    rating |= {"component": 0, "sign": -1}
     return {
         "stories": {**texts, "fewest": 12, "topics": 12, "writer": "embedded:writer"},
         "neutral": {**texts, "missing": 0},
@@ -45,6 +47,8 @@ def summary(emotions: list[str]) -> dict[str, Any]:
         "arousal": {**rating, "r": 0.4, "low": -0.01, "high": 0.7, "p_corrected": 0.19},
         "kmeans": {
             "k": 4,
+            "labels": [0] * len(emotions),
+            "silhouette": 0.2,
             "stability": 0.8,
             "stability_low": 0.7,
             "stability_high": 0.9,
@@ -66,84 +70,70 @@ def summary(emotions: list[str]) -> dict[str, Any]:
     }
 
 
-def steering(emotions: list[str], **dose: Any) -> dict[str, Any]:
-    """What `validate` leaves, as far as the headline reads it."""
-
-    def beside(excess: float) -> dict[str, Any]:
-        return {"excess": excess, "excess_interval": [excess - 0.2, excess + 0.2]}
-
-    found = {
-        "dose": 0.1,
-        "matching": 1.2,
-        "matching_interval": [1.0, 1.4],
-        "random": beside(5.2),
-        "matched": beside(1.3),
-        "shuffled": beside(1.4),
-        "other_vectors": beside(1.7),
-        "valence": beside(0.5),
-    }
-    given = {key: beside(it) if isinstance(it, float) else it for key, it in dose.items()}
-    return {"emotions": emotions, "doses": [{**found, **given}]}
+def around(value: float, half: float = 0.1) -> Estimate:
+    return Estimate(value, value - half, value + half)
 
 
-def rung(name: str, value: float) -> dict[str, Any]:
-    around = {"value": value, "low": value - 0.1, "high": value + 0.1}
-    return {"name": name, "valence": around, "accuracy": around, "clusters": around}
+def ladder(emotions: list[str]) -> null_ladder.NullLadder:
+    def rung(name: str, value: float) -> ladder_rungs.Rung:
+        valence = ladder_rungs.Valence(value, value - 0.1, value + 0.1, component=0)
+        return ladder_rungs.Rung(name, valence, around(value), around(value))
+
+    return null_ladder.NullLadder(
+        **STUDY,
+        emotions=emotions,
+        early_layer=4,
+        n_folds=4,
+        n_rated=24,
+        n_clustered=24,
+        n_refits=20,
+        rungs=[
+            rung(ladder_rungs.RANDOM, 0.1),
+            rung(ladder_rungs.EMBEDDINGS, 0.3),
+            rung("analyzed layer (12)", 0.5),
+        ],
+        gain=ladder_rungs.Gain(around(0.2), around(0.2), around(0.2)),
+    )
 
 
-def ladder(**gain: Any) -> dict[str, Any]:
-    """What the null ladder leaves, as far as the headline reads it."""
-    above = {"value": 0.2, "low": 0.1, "high": 0.3}
-    return {
-        "n_topics": 12,
-        "rungs": [rung("random directions", 0.1), rung("analyzed layer (12)", 0.5)],
-        "gain": {"valence": above, "accuracy": above, "clusters": above, **gain},
-    }
+def accuracy(emotions: list[str]) -> held_out_topics.HeldOutTopics:
+    null = held_out_topics.Null(mean=0.05, upper=0.1, p=0.01, n=100)
+    nulls = held_out_topics.Nulls(mean=0.05, upper=0.1, p=0.01, n=100, top_3=null, balanced=null)
+    right = held_out_topics.Accuracies(around(0.4), around(0.6), around(0.4))
+    return held_out_topics.HeldOutTopics(
+        **STUDY,
+        emotions=emotions,
+        layer_rule="2/3 of depth",
+        layers=[12],
+        n_folds=4,
+        n_permutations=100,
+        n_bootstrap=200,
+        nearest=[right],
+        logistic=[right],
+        permuted=[nulls],
+        logistic_permuted=null,
+        nested=held_out_topics.Nested(around(0.3), [12] * 4, 0.4, 0.02, 20, 0.02),
+    )
 
 
-def accuracy(emotions: list[str], **changes: Any) -> dict[str, Any]:
-    """What the test on held-out topics leaves, as far as the headline reads it."""
-    return {
-        "emotions": emotions,
-        "layer": 12,
-        "layer_rule": "2/3 of depth",
-        "layers": [11, 12],
-        "n_rows": 288,
-        "rows_are": "stories",
-        "n_topics": 12,
-        "chance": 1 / len(emotions),
-        "nearest": [{"top_1": {"value": 0.4, "low": 0.3, "high": 0.5}}] * 2,
-        "permuted": [{"mean": 0.05, "upper": 0.1, "p": 0.01}] * 2,
-        "nested": {"top_1": {"value": 0.2, "low": 0.15, "high": 0.25}, "p": 0.02},
-        **changes,
-    }
+def paper_clusters(emotions: list[str]) -> clusters.Clusters:
+    index = clusters.Index(0.4, 0.2, 0.6, permuted=0.0, p=0.01, shuffled=0.0, shuffled_upper=0.15)
+    kmeans = clusters.Clustering([0] * len(emotions), index, index, clusters.Stability(0.5))
+    return clusters.Clusters("gemma", 12, emotions, 4, 100, 20, {"k-means": kmeans})
 
 
-def clusters(emotions: list[str], **changes: Any) -> dict[str, Any]:
-    """What the test of the paper's clusters leaves, as far as the headline reads it."""
-    ari = {"value": 0.4, "low": 0.2, "high": 0.6, "p": 0.01, "shuffled": 0.0}
-    ari |= {"shuffled_upper": 0.15, **changes}
-    return {"emotions": emotions, "k": 4, "methods": {"k-means": {"ari": ari}}}
-
-
-def results(emotions: list[str]) -> dict[str, dict[str, Any]]:
-    return {
-        "steering": steering(emotions),
-        "null-ladder": ladder(),
-        "held-out-topics": accuracy(emotions),
-        "clusters": clusters(emotions),
-    }
+STUDY = {"model": "gemma", "layer": 12, "n_rows": 288, "n_topics": 12}
 
 
 def trial(name: str, emotions: list[str], *, every_kind: bool = False) -> Trial:
-    said = {
+    words = {
         "title": f"{name} in a figure",
         "subtitle": "made up",
         "caption": "No more than a test.",
     }
-    numbers = tuple(float(place % 7) for place in range(len(emotions)))
+    numbers = tuple(float(index % 7) for index in range(len(emotions)))
     heat = Heatmap(
-        **said,
+        **words,
         rows=tuple(emotions),
         columns=tuple(emotions),
         values=tuple(numbers for _ in emotions),
@@ -154,17 +144,17 @@ def trial(name: str, emotions: list[str], *, every_kind: bool = False) -> Trial:
     )
     others = {
         "points": Scatter(
-            **said, labels=tuple(emotions), x=numbers, y=numbers[::-1], x_label="x", y_label="y"
+            **words, labels=tuple(emotions), x=numbers, y=numbers[::-1], x_label="x", y_label="y"
         ),
         "lines": Lines(
-            **said,
+            **words,
             x_label="dose",
             panels=(
                 Panel(y_label="y", lines=(Line(name=HOSTILE[0], x=(0.0, 1.0), y=(2.0, 1.0)),)),
             ),
         ),
         "bars": Bars(
-            **said,
+            **words,
             categories=tuple(emotions),
             parts=(Part(name="part", values=numbers),),
             category_label="",
@@ -192,32 +182,32 @@ def grid(name: str, emotions: list[str]) -> Trial:
 def contents(
     emotions: list[str], *, story: str = HOSTILE_STORY, every_section: bool = True
 ) -> Contents:
-    geometry = made_up_analysis.synthetic_geometry(emotions, clusters=4)
-    layers = made_up_analysis.synthetic_layers()
-    lens = made_up_analysis.synthetic_lens(emotions, TOKENS)
-    counts = made_up_analysis.synthetic_counts(emotions)
-    analysis = {"geometry": geometry, "layers": layers, "lens": lens, "counts": counts}
+    analysis = made_up_analysis.analysis_of(emotions)
+    geometry, lens = analysis["geometry"], analysis["lens"]
     generator = torch.Generator().manual_seed(0)
     vectors = torch.randn(18, len(emotions), 64, generator=generator)
     pieces = [f"{word} " for word in story.split(" ")]
-    found = summary(emotions)
+    of_run, climbed = summary(emotions), ladder(emotions)
+    measured = [accuracy(emotions), climbed, paper_clusters(emotions)] if every_section else []
+    rungs = {key: climbed.rungs_of(key) for key in ("valence", "accuracy", "clusters")}
     return Contents(
         title=f"Emotion vectors of {emotions[0]}",
-        study=headline.paragraphs(found, emotions, 12, "embedded:writer", 50),
-        claims=headline.claims(found, results(emotions) if every_section else {}),
+        study=claims.paragraphs(of_run, emotions, 12, "embedded:writer", 50),
+        claims=claims.headlines([geometry, lens, *measured]),
+        rungs=rungs if every_section else {},
         rows=[("stories kept", "288 of 288"), ("steering at dose 0.1", "own word +1.20 nats")],
-        map=describe_map(vectors, list(range(18)), geometry, layers, lens),
-        pictures=figures.figures_of(analysis),
+        map=describe_map(vectors, list(range(18)), geometry, analysis["layers"], lens),
+        pictures=pictures.figures_of(**analysis),
         stories=[
             HeatedStory(
                 emotion=emotions[0],
                 topic=HOSTILE[2],
                 pieces=pieces,
-                scores=[(-1) ** place * place / len(pieces) for place in range(len(pieces))],
+                scores=[(-1) ** index * index / len(pieces) for index in range(len(pieces))],
                 nearest=[(emotions[0], 0.2), (emotions[1], 0.1)],
             )
         ],
-        limits=limits.weaknesses(found),
+        limits=limits.weaknesses(of_run),
         facts=[("model under study", "gemma"), ("writer", HOSTILE[1])],
         ladder=trial("null-ladder", emotions) if every_section else None,
         scorecard=grid("scorecard", emotions) if every_section else None,

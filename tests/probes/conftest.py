@@ -1,15 +1,18 @@
-"""One finished run, made once, that tests copy and damage."""
+"""One finished run, made once, that tests copy and damage; a made-up analysis to draw and tell."""
 
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import made_up_analysis
+import made_up_report
 import pytest
 import small_runs
 import yaml
 from small_runs import SmallRun
 
+from probes.analysis.results import Geometry
 from probes.stages import NAMES
 
 
@@ -72,3 +75,15 @@ def finished(finished_original: SmallRun, tmp_path: Path) -> SmallRun:
         tmp_path / "c.yaml", {**values, "output_dir": str(tmp_path / "out")}
     )
     return SmallRun(config, tmp_path / "out")
+
+
+@pytest.fixture(scope="session")
+def analysis() -> dict[str, Any]:
+    """A made-up analysis of 24 rated emotions: what `pictures.figures_of` takes."""
+    return made_up_analysis.analysis_of(made_up_report.emotions_with(()))
+
+
+@pytest.fixture(scope="session")
+def geometry(analysis: dict[str, Any]) -> Geometry:
+    """Its vectors at one layer."""
+    return analysis["geometry"]

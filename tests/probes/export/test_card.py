@@ -52,17 +52,17 @@ class TestNumbers:
     def test_intervals_come_along(self, source):
         rated = {**source.summary, "valence": {**MATCH, "p_corrected": 0.001, "low": 0.3}}
         model, _ = cards(source, told=rated)
-        assert r"95% CI \[0.30, 0.70\], p=0.0010 corrected for 4 components" in model
+        assert r"shown: 0.41 \[0.30, 0.70\] (24 rated words; p = 0.001)" in model
 
 
 class TestLimits:
     def test_they_are_those_of_the_report(self, source):
         rated = {**source.summary, "arousal": MATCH, "umap": True}
         model, dataset = cards(source, told=rated)
-        assert "Arousal is not shown: a search as wide as ours" in model
+        assert "with human arousal: not shown (0.41; 95% interval -0.02 to 0.70" in model
         assert "Few stories: 6 for the emotion with the fewest" in model
         assert "Few stories: 6 for the emotion with the fewest" in dataset
-        assert "Arousal is not shown" not in dataset
+        assert "with human arousal" not in dataset
 
     def test_what_was_not_done_is_said(self, source):
         said = limits({"seconds": {}})

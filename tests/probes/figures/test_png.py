@@ -1,15 +1,15 @@
 """The page around a plot as a PNG: its own style, no pyplot, every name as text."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-from probes.figures import catalog, png
+from probes.figures import png
+from probes.report import pictures
 
 
 def test_hostile_names_are_text_in_the_picture(hostile):
-    figures = catalog.figures_of(hostile)
+    figures = pictures.figures_of(**hostile)
     for figure in figures.values():
         assert png.render(figure).startswith(b"\x89PNG")  # a missing glyph would be a warning
     axes = png.matplotlib_figure(figures["cosine_heatmap"]).axes[0]
@@ -22,22 +22,23 @@ def test_a_reader_s_style_and_pyplot_are_left_alone(geometry):
     import matplotlib
 
     with matplotlib.rc_context({"font.size": 31.0, "text.usetex": False, "axes.grid": True}):
-        ours = png.render(catalog.scree(geometry))
+        ours = png.render(pictures.scree(geometry))
         assert matplotlib.rcParams["font.size"] == 31.0
-    assert ours == png.render(catalog.scree(geometry))
+    assert ours == png.render(pictures.scree(geometry))
 
 
-def test_drawing_never_loads_pyplot(geometry, tmp_path):
+def test_drawing_never_loads_pyplot(tmp_path):
     code = (
-        "import sys, json, pathlib\n"
-        "from probes.figures import catalog, to_png\n"
-        "to_png(catalog.pca_scatter(json.load(sys.stdin)), pathlib.Path(sys.argv[1]))\n"
+        "import sys, pathlib\n"
+        "from probes.figures import Scatter, to_png\n"
+        "words = dict.fromkeys(['title', 'subtitle', 'caption', 'x_label', 'y_label'], 'w')\n"
+        "figure = Scatter(labels=('a', 'b'), x=(0.0, 1.0), y=(1.0, 0.0), **words)\n"
+        "to_png(figure, pathlib.Path(sys.argv[1]))\n"
         "print('matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "map.png")],
         cwd=Path(png.__file__).parents[2],
-        input=json.dumps(geometry),
         capture_output=True,
         text=True,
         check=True,
@@ -46,5 +47,5 @@ def test_drawing_never_loads_pyplot(geometry, tmp_path):
 
 
 def test_the_same_description_gives_the_same_bytes(analysis):
-    for figure in catalog.figures_of(analysis).values():
+    for figure in pictures.figures_of(**analysis).values():
         assert png.render(figure) == png.render(figure)

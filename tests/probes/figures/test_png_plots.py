@@ -1,13 +1,15 @@
 """The plot area of a PNG: names that can be read, none over another."""
 
+import dataclasses
 from itertools import combinations
 
 import pytest
 from matplotlib.text import Annotation
 
-from probes.figures import catalog, png
+from probes.figures import png
 from probes.figures.description import Heatmap
 from probes.figures.png_plots import drawable
+from probes.report import pictures
 
 
 def names_drawn(figure):
@@ -25,22 +27,22 @@ def overlaps(texts):
     ]
 
 
-@pytest.mark.parametrize("draw", [catalog.pca_scatter, catalog.umap_scatter])
+@pytest.mark.parametrize("draw", [pictures.pca_scatter, pictures.umap_scatter])
 def test_twenty_four_names_are_all_there_and_none_overlaps(geometry, draw):
     texts = names_drawn(draw(geometry))
-    assert sorted(text.get_text() for text in texts) == sorted(geometry["emotions"])
+    assert sorted(text.get_text() for text in texts) == sorted(geometry.emotions)
     assert overlaps(texts) == []
 
 
 def test_171_names_are_nearly_all_there_and_none_overlaps(large_geometry):
-    texts = names_drawn(catalog.pca_scatter(large_geometry))
+    texts = names_drawn(pictures.pca_scatter(large_geometry))
     assert len(texts) >= 0.95 * 171
     assert overlaps(texts) == []
 
 
 def test_a_name_without_room_is_counted_in_the_picture(geometry):
-    stacked = {**geometry, "umap": [[0.0, 0.0]] * 23 + [[1.0, 1.0]]}
-    axes = png.matplotlib_figure(catalog.umap_scatter(stacked)).axes[0]
+    stacked = dataclasses.replace(geometry, umap=[(0.0, 0.0)] * 23 + [(1.0, 1.0)])
+    axes = png.matplotlib_figure(pictures.umap_scatter(stacked)).axes[0]
     notes = [text.get_text() for text in axes.texts if isinstance(text, Annotation)]
     names = [text for text in axes.texts if not isinstance(text, Annotation)]
     assert overlaps(names) == []

@@ -1,6 +1,6 @@
 """Text stays text for whatever draws it."""
 
-from probes.figures.text import correlation, for_plotly, share, shorten, visible
+from probes.figures.text import correlation, for_plotly, shorten, visible
 
 
 def test_characters_without_a_shape_are_written_as_escapes():
@@ -24,4 +24,3 @@ def test_numbers_are_written_as_papers_write_them():
         "1.00",
         ".00",
     ]
-    assert [share(value) for value in (0.114, 1.0)] == ["11%", "100%"]

@@ -6,10 +6,11 @@ import re
 from figure_pages import own_markup, traces_in
 from markupsafe import escape
 
-from probes.figures import catalog, png, webpage
+from probes.figures import png, webpage
 from probes.figures.description import Scatter
 from probes.figures.png_plots import drawable
 from probes.figures.text import for_plotly, visible
+from probes.report import pictures
 
 
 def test_a_page_says_how_many_names_have_no_room():
@@ -26,7 +27,7 @@ def test_a_page_says_how_many_names_have_no_room():
 
 
 def test_hostile_names_are_text_on_the_page(hostile):
-    plain = catalog.figures_of(hostile)
+    plain = pictures.figures_of(**hostile)
     for name, figure in plain.items():
         page = webpage.render(figure)
         markup = own_markup(page)
@@ -39,13 +40,13 @@ def test_hostile_names_are_text_on_the_page(hostile):
             assert not re.search(r"<(script|img|a |br>broken)", data)
             assert "$" not in data, "MathJax, where a page has it, would read it"
     names = traces_in(webpage.render(plain["cosine_heatmap"]))[0]["y"]
-    assert set(names) == {for_plotly(emotion) for emotion in hostile["geometry"]["emotions"]}
+    assert set(names) == {for_plotly(emotion) for emotion in hostile["geometry"].emotions}
     table = webpage.render(plain["logit_lens_table"])
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in table
 
 
 def test_two_figures_can_share_a_page(analysis):
-    figures = catalog.figures_of(analysis)
+    figures = pictures.figures_of(**analysis)
     del figures["logit_lens_table"]
     pages = [webpage.render(figure) for figure in figures.values()]
     ids = [re.findall(r'id="(figure-[0-9a-f]+)"', page) for page in pages]
@@ -54,7 +55,7 @@ def test_two_figures_can_share_a_page(analysis):
 
 
 def test_a_page_needs_the_library_beside_it_and_nothing_else(geometry):
-    page = webpage.render(catalog.scree(geometry))
+    page = webpage.render(pictures.scree(geometry))
     assert re.findall(r"<[^>]+\b(?:src|href)\s*=[^>]*>", page) == ['<script src="plotly.min.js">']
     assert len(page) < 50_000
     [policy] = re.findall(r'Content-Security-Policy" content="([^"]+)"', page)
@@ -64,7 +65,7 @@ def test_a_page_needs_the_library_beside_it_and_nothing_else(geometry):
 
 
 def test_the_table_shows_the_same_tokens_and_the_page_their_values(analysis):
-    figure = catalog.logit_lens_table(analysis["lens"])
+    figure = pictures.logit_lens_table(analysis["lens"])
     drawn = {text.get_text() for text in png.matplotlib_figure(figure).axes[0].texts}
     page = webpage.render(figure)
     assert {row.label for row in figure.rows} <= drawn
@@ -79,5 +80,5 @@ def test_the_table_shows_the_same_tokens_and_the_page_their_values(analysis):
 
 
 def test_the_same_description_gives_the_same_bytes(analysis):
-    for figure in catalog.figures_of(analysis).values():
+    for figure in pictures.figures_of(**analysis).values():
         assert webpage.render(figure) == webpage.render(figure)

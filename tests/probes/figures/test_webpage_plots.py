@@ -4,12 +4,13 @@ import pytest
 from figure_pages import traces_in
 
 from hooks.errors import InvalidInput
-from probes.figures import TokenTable, catalog, png, webpage, webpage_plots
+from probes.figures import TokenTable, png, webpage, webpage_plots
 from probes.figures.description import Bars, Part
+from probes.report import pictures
 
 
 def test_one_description_drives_both_drawings_of_a_heat_map(geometry):
-    figure = catalog.cosine_heatmap(geometry)
+    figure = pictures.cosine_heatmap(geometry)
     axes = png.matplotlib_figure(figure).axes[0]
     (trace,) = traces_in(webpage.render(figure))
     assert [tick.get_text() for tick in axes.get_yticklabels()] == list(figure.rows) == trace["y"]
@@ -18,7 +19,7 @@ def test_one_description_drives_both_drawings_of_a_heat_map(geometry):
 
 
 def test_one_description_drives_both_drawings_of_a_scatter(geometry):
-    figure = catalog.pca_scatter(geometry)
+    figure = pictures.pca_scatter(geometry)
     axes = png.matplotlib_figure(figure).axes[0]
     drawn = {tuple(point) for cloud in axes.collections for point in cloud.get_offsets().tolist()}
     traces = traces_in(webpage.render(figure))
@@ -30,7 +31,7 @@ def test_one_description_drives_both_drawings_of_a_scatter(geometry):
 
 
 def test_one_description_drives_both_drawings_of_lines_and_bars(analysis):
-    sweep = catalog.layer_sweep(analysis["layers"])
+    sweep = pictures.layer_sweep(analysis["layers"])
     axes = png.matplotlib_figure(sweep).axes[0]
     valence = sweep.panels[0].lines[0]
     on_page = next(t for t in traces_in(webpage.render(sweep)) if t.get("name") == "valence")
@@ -39,7 +40,7 @@ def test_one_description_drives_both_drawings_of_lines_and_bars(analysis):
     heights = [None if height != height else float(height) for height in in_png.get_ydata()]
     assert heights == list(valence.y)
 
-    stories = catalog.stories_written(analysis["counts"])
+    stories = pictures.stories_written(analysis["counts"])
     bars = png.matplotlib_figure(stories).axes[0].containers
     for part, container, trace in zip(
         stories.parts, bars, traces_in(webpage.render(stories)), strict=True
@@ -69,7 +70,7 @@ def test_intervals_are_lines_over_their_bars_in_both(horizontal):
 
 
 def test_most_of_24_names_have_a_side_on_the_page(geometry):
-    traces = webpage_plots.draw(catalog.pca_scatter(geometry)).data
+    traces = webpage_plots.draw(pictures.pca_scatter(geometry)).data
     shown = [name for trace in traces for name in trace["text"] if name]
     assert len(shown) >= 22
 

@@ -5,15 +5,16 @@ import pytest
 
 from probes.experiments import NAMES
 from probes.report.limits import ALWAYS, ALWAYS_OF_TEXTS, text_weaknesses, weaknesses
+from probes.report.summary import analysis_of
 
 DONE = {name: {} for name in NAMES}
 
 
-def told(**changes):
+def limits_with(**changes):
     summary = made_up_report.summary(["happy", "sad"])
     summary["stories"] |= {"fewest": 1200, "topics": 100, "writer": "embedded:gemma-3-270m"}
     for scale in ("valence", "arousal"):
-        summary[scale] = {**summary[scale], "n": 45, "p_corrected": 0.001}
+        summary[scale] = {**summary[scale], "n": 45, "p_corrected": 0.001, "low": 0.1, "r": 0.4}
     summary |= {"experiments": DONE, "failed": {}}
     for key, change in changes.items():
         mapping = isinstance(change, dict) and key not in ("experiments", "failed")
@@ -26,7 +27,7 @@ def without(*names):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "words"),
     [
         ({"stories": {"fewest": 11}}, "Few stories: 11 "),
         ({"stories": {"topics": 12}}, "Few topics: 12;"),
@@ -42,36 +43,52 @@ def without(*names):
         ({"stories": {"duplicates": 7}}, "Repeated stories: 7 of "),
         ({"stories": {"trimmed": 7}}, "Cut stories: 7 of 24"),
         ({"valence": {"n": 24}}, "valence is compared on 24 rated words"),
-        ({"arousal": {"p_corrected": 0.39}}, "Arousal is not shown"),
-        ({"arousal": None}, "to compare arousal"),
+        ({"arousal": {"p_corrected": 0.39}}, "human arousal: not shown (0.40; 95% interval"),
+        ({"arousal": {"low": -0.01}}, "human arousal: not shown"),
+        ({"arousal": None}, "human arousal: not measured (too few of the words were rated"),
         ({"kmeans": {"stability": 0.21}}, "agree at ARI 0.21"),
-        ({"logit_lens": {"own_word_share_interval": [0.04, 0.2]}}, "what 95% of shuffles reach"),
+        (
+            {"logit_lens": {"own_word_share_interval": [0.04, 0.2]}},
+            "Own word in the lens' top 10: not shown (50%; 95% interval 4% to 20%",
+        ),
     ],
 )
-def test_what_is_weak_is_said_with_its_number(changes, said):
-    [limit] = told(**changes)
-    assert said in limit
+def test_what_is_weak_is_said_with_its_number(changes, words):
+    [limit] = limits_with(**changes)
+    assert words in limit
 
 
 def test_a_test_that_failed_is_not_called_not_run():
-    [limit] = told(experiments=without("clusters"), failed={"clusters": "no memory"})
+    [limit] = limits_with(experiments=without("clusters"), failed={"clusters": "no memory"})
     assert limit == "A test failed and shows nothing: clusters (no memory)"
 
 
 def test_the_null_that_every_claim_needs_is_missed():
-    assert any("beside such a null" in limit for limit in told(experiments=without("null-ladder")))
+    assert any(
+        "beside such a null" in limit for limit in limits_with(experiments=without("null-ladder"))
+    )
 
 
 def test_what_was_not_come_to_is_said():
-    said = weaknesses({"seconds": {}})
-    assert "Nothing was validated: whether the vectors do anything is not known." in said
-    assert "The geometry of the vectors was not analyzed." in said
+    limits = weaknesses({"seconds": {}})
+    assert "Nothing was validated: whether the vectors do anything is not known." in limits
+    assert "The geometry of the vectors was not analyzed." in limits
 
 
 def test_readers_of_the_texts_are_told_what_the_texts_lack_alone():
     summary = made_up_report.summary(["happy", "sad"])
-    said = text_weaknesses(summary)
-    assert set(said) <= set(weaknesses(summary))
-    assert any("Few stories: 12 " in limit for limit in said)
-    assert not any("valence" in limit or "validated" in limit for limit in said)
-    assert set(ALWAYS_OF_TEXTS) <= set(said)
+    limits = text_weaknesses(summary)
+    assert set(limits) <= set(weaknesses(summary))
+    assert any("Few stories: 12 " in limit for limit in limits)
+    assert not any("valence" in limit or "validated" in limit for limit in limits)
+    assert set(ALWAYS_OF_TEXTS) <= set(limits)
+
+
+def test_a_limit_of_the_analysis_is_what_its_finding_says():
+    summary = made_up_report.summary(["happy", "sad"])
+    geometry, lens = analysis_of(summary)
+    assert geometry is not None and lens is not None
+    findings = [*geometry.findings(), *lens.findings()]
+    assert [finding.verdict for finding in findings].count("not shown") == 1
+    of_findings = {finding.limit for finding in findings} - {None}
+    assert of_findings < set(weaknesses(summary))

@@ -1,5 +1,7 @@
 """The map shows each layer's own components, turned so that layers can be compared."""
 
+from dataclasses import replace
+
 import made_up_analysis
 import made_up_report
 import pytest
@@ -21,42 +23,42 @@ def vectors():
 
 
 def described(vectors, n=12, **changes):
-    emotions = EMOTIONS[:n]
-    found = made_up_analysis.synthetic_geometry(EMOTIONS, clusters=3)
-    found |= {"emotions": emotions, **changes}
+    geometry = made_up_analysis.synthetic_geometry(EMOTIONS, clusters=3)
+    geometry = replace(geometry, emotions=EMOTIONS[:n], **changes)
     lens = made_up_analysis.synthetic_lens(EMOTIONS, made_up_analysis.TOKENS)
     sweep = made_up_analysis.synthetic_layers()
-    return describe_map(vectors[:, :n], LAYERS, found, sweep, lens)
+    return describe_map(vectors[:, :n], LAYERS, geometry, sweep, lens)
 
 
 def test_the_coordinates_are_the_layer_s_components_up_to_their_sign(vectors):
-    found = described(vectors)
+    shown = described(vectors)
     for layer in (0, 12, 17):
         expected = geometry.principal_components(vectors[layer], 2).coordinates
         for column, key in enumerate("xy"):
-            own = torch.tensor(found[key][layer])
-            torch.testing.assert_close(own.abs(), expected[:, column].abs(), atol=1e-4, rtol=0)
+            drawn = torch.tensor(shown[key][layer])
+            torch.testing.assert_close(drawn.abs(), expected[:, column].abs(), atol=1e-4, rtol=0)
 
 
 def test_no_axis_runs_against_the_target_layer_s(vectors):
-    found = described(vectors)
+    shown = described(vectors)
     for key in "xy":
-        rows = torch.tensor(found[key])
-        assert ((rows * rows[found["target"]]).sum(dim=1) >= 0).all()
+        rows = torch.tensor(shown[key])
+        assert ((rows * rows[shown["target"]]).sum(dim=1) >= 0).all()
 
 
 def test_at_the_target_layer_the_sign_is_that_of_the_ratings(vectors):
-    sweep = made_up_analysis.synthetic_layers()["valence"][12]
-    assert sweep["component"] == 0
+    match = made_up_analysis.synthetic_layers().valence[12]
+    assert match is not None
+    assert match.component == 0
     points = geometry.principal_components(vectors[12], 2).coordinates[:, 0]
-    found = torch.tensor(described(vectors)["x"][12])
-    torch.testing.assert_close(found, sweep["sign"] * points, atol=1e-4, rtol=0)
+    drawn = torch.tensor(described(vectors)["x"][12])
+    torch.testing.assert_close(drawn, match.sign * points, atol=1e-4, rtol=0)
 
 
 def test_neighbors_are_the_nearest_by_cosine_and_never_oneself(vectors):
-    found = described(vectors)["neighbors"]
+    neighbors = described(vectors)["neighbors"]
     cosine = geometry.cosine_matrix(vectors[5])
-    for emotion, near in enumerate(found[5]):
+    for emotion, near in enumerate(neighbors[5]):
         values = [value for _, value in near]
         assert emotion not in [other for other, _ in near]
         assert values == sorted(values, reverse=True)
@@ -64,8 +66,8 @@ def test_neighbors_are_the_nearest_by_cosine_and_never_oneself(vectors):
 
 
 def test_two_emotions_lie_on_a_line_and_nobody_is_rated_is_no_error(vectors):
-    found = described(vectors, n=2, human={}, umap=None, kmeans=None)
-    assert found["y"][12] == [0.0, 0.0]
-    assert found["valence"] == [None, None]
-    assert found["umap"] is None
-    assert found["clusters"] is None
+    shown = described(vectors, n=2, human={}, umap=None, kmeans=None)
+    assert shown["y"][12] == [0.0, 0.0]
+    assert shown["valence"] == [None, None]
+    assert shown["umap"] is None
+    assert shown["clusters"] is None

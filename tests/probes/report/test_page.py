@@ -4,9 +4,9 @@ import made_up_analysis
 import made_up_report
 from made_up_analysis import HOSTILE
 
-from probes import figures
+from probes.figures import Scatter
 from probes.figures.text import visible
-from probes.report import page
+from probes.report import page, pictures
 
 EMOTIONS = made_up_report.emotions_with(HOSTILE)
 
@@ -31,9 +31,10 @@ def test_the_ladder_stands_once_and_its_rungs_beside_the_claims_they_belong_to()
     whole = page.render(made_up_report.contents(EMOTIONS)).partition("<script type=")[0]
     cards = {card.split("<")[0].strip(): card for card in whole.split("<h3>")[1:]}
     beside = [name for name, card in cards.items() if 'class="rungs"' in card]
-    assert beside == ["Human valence", "Held-out accuracy", "Paper&#39;s clusters"]
-    for name in beside:
-        assert '<th scope="row">random directions</th><td>0.10 [0.00, 0.20]</td>' in cards[name]
+    assert beside == ["|r| with human valence", "Held-out accuracy", "Paper&#39;s clusters"]
+    values = ["0.10 [0.00, 0.20]", "10.0% [0.0%, 20.0%]", "0.100 [0.000, 0.200]"]
+    for name, value in zip(beside, values, strict=True):
+        assert f'<th scope="row">random directions</th><td>{value}</td>' in cards[name]
     assert whole.count("Results: Null ladder") == 1
 
 
@@ -46,7 +47,7 @@ def test_171_emotions_make_a_page_of_a_few_megabytes():
 
 def test_a_crowded_heat_map_fits_the_page_and_shows_the_names_there_is_room_for():
     geometry = made_up_analysis.synthetic_geometry(made_up_analysis.words_171(), clusters=10)
-    layout = page.plot(figures.figures_of({"geometry": geometry})["cosine_heatmap"])["layout"]
+    layout = page.plot(pictures.figures_of(geometry)["cosine_heatmap"])["layout"]
     assert layout["height"] < 1000
     assert "dtick" not in layout["xaxis"]
     assert "width" not in layout
@@ -63,7 +64,7 @@ def test_hostile_names_are_escaped_in_the_source():
 
 def test_a_scatter_grows_to_its_own_width_and_leaves_its_names_to_the_script():
     names = (HOSTILE[0], "calm", "sad")
-    figure = figures.Scatter(
+    figure = Scatter(
         title="t", subtitle="s", caption="c", labels=names, x=(0.0, 0.0, 1.0), y=(0.5, 0.5, 1.0),
         x_label="x", y_label="y", shades=(None, 0.5, -0.5),
     )  # fmt: skip
@@ -75,5 +76,5 @@ def test_a_scatter_grows_to_its_own_width_and_leaves_its_names_to_the_script():
     assert drawn["names"]["x"] == figure.x
     assert {trace["mode"] for trace in drawn["data"]} == {"markers"}
     assert not any("text" in trace for trace in drawn["data"])
-    bars = figures.figures_of({"counts": made_up_analysis.synthetic_counts(["calm", "sad"])})
+    bars = pictures.figures_of(counts=made_up_analysis.synthetic_counts(["calm", "sad"]))
     assert page.plot(bars["stories_written"])["names"] is None

@@ -1,14 +1,27 @@
 """The scorecard: every number of the paper has a line, and a verdict only where one is fair."""
 
+import json
 import re
+from dataclasses import dataclass, replace
 
+import made_up_analysis
 import pytest
 
+from hooks.errors import DataError
+from probes.analysis.findings import RunNumber
+from probes.analysis.results import Geometry, Pca, Rated
+from probes.analysis.statistics import Correlation
+from probes.experiments import NotMeasured
+from probes.experiments.messages.intensity import Intensity
+from probes.experiments.preferences.links import Coupling, Link
+from probes.experiments.preferences.orders import OrderAgreement
+from probes.experiments.preferences.preferences import Preferences
 from probes.report.scorecard import (
     COLUMNS,
     INSIDE,
     NOT_COMPARABLE,
     OUTSIDE,
+    from_json,
     grid,
     in_short,
     scorecard,
@@ -19,29 +32,58 @@ from probes.report.scorecard import (
 RATED = {"happy": 0.9, "sad": -0.7, "angry": -0.5, "proud": 0.7, "bored": -0.6, "kind": 0.6}
 
 
-def _geometry(sign=1.0, noise=0.0):
+def _geometry(sign=1.0, noise=0.0) -> Geometry:
     bumps = [0.3, -0.2, 0.25, -0.3, 0.2, -0.25]
     coordinates = [
         [sign * valence + noise * bump, bump]
         for valence, bump in zip(RATED.values(), bumps, strict=True)
     ]
-    return {
-        "emotions": list(RATED),
-        "human": {
-            name: {"valence": valence, "arousal": place * 0.1}
-            for place, (name, valence) in enumerate(RATED.items())
+    return replace(
+        made_up_analysis.synthetic_geometry(list(RATED), clusters=2),
+        human={
+            name: Rated(valence, index * 0.1) for index, (name, valence) in enumerate(RATED.items())
         },
-        "pca": {
-            "coordinates": coordinates,
-            "explained_variance_ratio": [0.3, 0.2],
-            "explained_variance_ratio_interval": [[0.25, 0.15], [0.35, 0.25]],
-        },
-        "kmeans": None,
-    }
+        pca=Pca(coordinates, [0.3, 0.2], ([0.25, 0.15], [0.35, 0.25])),
+        kmeans=None,
+    )
 
 
-def _intensity(found, n):
-    return {"expectations": [{}] * n, "n_expected": found, "n": n, "n_stand_ins": 3}
+def _intensity(n_expected, n) -> Intensity:
+    return Intensity(
+        trend=[0.5] * n,
+        control=[0.0] * n,
+        n_expected=n_expected,
+        n_control_expected=6,
+        mean=0.5,
+        mean_interval=(0.4, 0.6),
+        control_mean=0.0,
+        gain=0.5,
+        gain_interval=(0.4, 0.6),
+        p=0.01,
+        p_count=0.01,
+        scrambled_count=6.0,
+        model="m",
+        layer=12,
+        read="at the last token",
+        n_asked=12,
+        n=n,
+        expectations=[],
+        stand_ins=["grateful for calm"],
+        n_stand_ins=3,
+        numbers={},
+        scores=[],
+        control_scores=[],
+    )
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A result that has these of the paper's numbers."""
+
+    numbers: dict[str, RunNumber | str]
+
+    def paper_numbers(self):
+        return self.numbers
 
 
 def _lines(**results):
@@ -90,12 +132,18 @@ def test_a_value_without_an_interval_is_shown_and_not_judged():
     assert "no interval" in line.why
 
 
-@pytest.mark.parametrize(("found", "verdict"), [(12, INSIDE), (9, INSIDE), (8, OUTSIDE)])
-def test_twelve_signs_of_twelve_have_the_exact_binomial_interval(found, verdict):
-    line = _lines(intensity=_intensity(found, 12))["intensity.expected_signs"]
+@pytest.mark.parametrize(("n_expected", "verdict"), [(12, INSIDE), (9, INSIDE), (8, OUTSIDE)])
+def test_twelve_signs_of_twelve_have_the_exact_binomial_interval(n_expected, verdict):
+    line = _lines(intensity=_intensity(n_expected, 12))["intensity.expected_signs"]
     assert "in 3 a near emotion stands in" in line.why
     assert line.paper_interval == pytest.approx((12 * 0.025 ** (1 / 12), 12.0), abs=1e-6)
     assert line.verdict == verdict
+
+
+def test_fewer_expectations_are_scaled_to_the_papers_twelve():
+    line = _lines(intensity=_intensity(6, 8))["intensity.expected_signs"]
+    assert (line.ours, line.n) == (9.0, 8)
+    assert "6 of 8 testable expectations, scaled to 12" in line.why
 
 
 def test_intervals_of_the_papers_correlations_follow_from_n():
@@ -104,26 +152,40 @@ def test_intervals_of_the_papers_correlations_follow_from_n():
     assert line.paper_interval == pytest.approx((0.562, 0.814), abs=0.001)
 
 
+def _preferences(dose, **changes) -> Preferences:
+    coupling = Coupling(r=0.8, low=0.7, high=0.9, n=24, p=0.01)
+    made = Preferences(
+        model="m",
+        layer=12,
+        chat=True,
+        dose=dose,
+        n_activities=64,
+        n_pairs=96,
+        n_pairs_all=2016,
+        n_steered_pairs=8,
+        activities=[],
+        orders=OrderAgreement(0.5, 0.3, 0.7, 0.8, 0.5, 0.01, 0.1, 1.0),
+        n_directions=8.0,
+        emotions={"blissful": Link(0.6, 0.4, 0.7, 0.01, 200.0, 150.0, 250.0)},
+        coupling=coupling,
+        coupling_shuffled=None,
+        length_r=None,
+        valence=Correlation(r=0.8, n=24, low=0.7, high=0.9, p=0.01),
+    )
+    return replace(made, **changes)
+
+
 def test_an_emotion_that_the_run_lacks_is_named():
-    preferences = {"emotions": {}, "coupling": None, "valence": None, "dose": 0.1}
+    preferences = _preferences(0.1, emotions={}, coupling=None, valence=None)
     line = _lines(preferences=preferences)["preferences.probe_vs_elo_r.hostile"]
     assert line.verdict == NOT_COMPARABLE
     assert "'hostile'" in line.why
 
 
-def _preferences(dose):
-    found = {"r": 0.8, "low": 0.7, "high": 0.9, "n": 24, "p": 0.01}
-    link = {"r": 0.6, "low": 0.4, "high": 0.7, "push": 200.0, "push_low": 150.0, "push_high": 250.0}
-    return {
-        "emotions": {"blissful": link},
-        "coupling": found,
-        "valence": found,
-        "dose": dose,
-        "n_activities": 64,
-        "n_pairs": 96,
-        "n_pairs_all": 2016,
-        "n_steered_pairs": 8,
-    }
+def test_what_a_run_has_too_little_for_is_told_in_its_words():
+    why = "needs two of its twelve emotions"
+    lines = _lines(scenarios=NotMeasured("Implicit scenarios", why))
+    assert lines["scenarios.diagonal"].why == why
 
 
 def test_what_steering_did_is_judged_at_the_papers_dose_alone():
@@ -146,59 +208,48 @@ def test_few_rated_words_are_not_set_against_all_171():
     assert "171" in line.why
 
 
-def test_each_prefill_has_its_own_number():
-    effects = {
-        carrier: {
-            "matching": {"value": value, "low": value - 1, "high": value + 1},
-            "other": {"value": -value, "low": -value - 1, "high": -value + 1},
-        }
-        for carrier, value in (("He feels", 2.1), ("I feel", 12.0))
-    }
-    doses = [{"dose": 0.1, "by_carrier": {}}, {"dose": 0.5, "by_carrier": effects}]
-    steering = {"emotions": list(RATED), "doses": doses}
-    lines = _lines(steering=steering)
-    assert lines["steering_words.he_feels.matching"].ours == 2.1
+def test_a_value_read_off_a_chart_has_the_interval_that_reading_allows():
+    names = ["he_feels.matching", "i_feel.matching", "he_feels.other", "i_feel.other"]
+    numbers = {f"steering_words.{name}": RunNumber(2.1) for name in names}
+    lines = _lines(steering=Measured(numbers))
     assert lines["steering_words.he_feels.matching"].paper_interval == pytest.approx((1.6, 2.4))
     assert lines["steering_words.he_feels.matching"].verdict == INSIDE
-    assert lines["steering_words.i_feel.matching"].ours == 12.0
     assert lines["steering_words.he_feels.other"].paper_interval == pytest.approx((-5.16, -3.44))
     assert lines["steering_words.he_feels.other"].verdict == OUTSIDE
-    del effects["I feel"]
-    assert "'I feel'" in _lines(steering=steering)["steering_words.i_feel.other"].why
 
 
 def test_a_replication_stands_beside_ours():
     lines = _lines(geometry=_geometry(noise=2.0))
-    for scale, own in (("valence", "pc1_vs_human_valence"), ("arousal", "pc2_vs_human_arousal")):
+    for scale, ours in (("valence", "pc1_vs_human_valence"), ("arousal", "pc2_vs_human_arousal")):
         line = lines[f"replications.Gemma-4-31B base.{scale}"]
-        assert line.ours == lines[f"geometry.{own}"].ours
+        assert line.ours == lines[f"geometry.{ours}"].ours
         assert line.interval is not None
         assert line.verdict == NOT_COMPARABLE
 
 
 def test_the_table_shows_both_sides_and_names_the_rest():
-    lines = to_json(scorecard({"geometry": _geometry(noise=2.0)}))
+    lines = scorecard({"geometry": _geometry(noise=2.0)})
     rows = dict(table(lines))
     shown = rows["paper: geometry.pc1_vs_human_valence"]
     assert shown.startswith("ours 0.")
     assert "paper 0.81 [0.68, 0.89], n=45" in shown
-    told = " ".join([*rows, *rows.values()])
-    assert all(line["name"].partition(".")[2] in told for line in lines)
+    words = " ".join([*rows, *rows.values()])
+    assert all(line.name.partition(".")[2] in words for line in lines)
     assert table([]) == []
 
 
 def test_in_short_every_number_is_counted_once():
-    lines = to_json(scorecard({"geometry": _geometry(noise=2.0)}))
+    lines = scorecard({"geometry": _geometry(noise=2.0)})
     counted = [int(n) for n in re.findall(r"(\d+) (?:inside|outside|not)", in_short(lines))]
     assert len(counted) == 3
     assert sum(counted) == len(lines)
-    assert counted[0] + counted[1] == sum(line["verdict"] != NOT_COMPARABLE for line in lines)
+    assert counted[0] + counted[1] == sum(line.verdict != NOT_COMPARABLE for line in lines)
 
 
 def test_the_grid_has_a_row_for_every_number_and_all_of_its_sides():
-    lines = to_json(scorecard({"geometry": _geometry(noise=2.0)}))
+    lines = scorecard({"geometry": _geometry(noise=2.0)})
     rows = {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in grid(lines)}
-    assert list(rows) == [line["name"] for line in lines]
+    assert list(rows) == [line.name for line in lines]
     row = rows["geometry.pc1_vs_human_valence"]
     assert (row["paper"], row["its interval"], row["its n"], row["n"]) == (
         "0.81",
@@ -211,3 +262,12 @@ def test_the_grid_has_a_row_for_every_number_and_all_of_its_sides():
         verdict, _, why = row["verdict"].partition(": ")
         assert verdict in (INSIDE, OUTSIDE, NOT_COMPARABLE)
         assert why or verdict != NOT_COMPARABLE
+
+
+def test_lines_go_to_their_file_and_back():
+    lines = scorecard({"geometry": _geometry(noise=2.0)})
+    content = json.loads(json.dumps(to_json(lines)))
+    assert json.loads(json.dumps(to_json(from_json(content["lines"])))) == content
+    del content["lines"][0]["verdict"]
+    with pytest.raises(DataError, match="verdict is wrong"):
+        from_json(content["lines"])

@@ -52,15 +52,15 @@ def test_scores_are_the_cosines_with_the_story_s_own_vector(finished, tiny_model
     vectors = EmotionVectors.load(finished.folder)
     model = tiny_model("gpt2", backend="huggingface")
     text = "Rain ran down the glass. She waited."
-    found = stories.heat(model, vectors, Cell("sad", "a lost key"), text)
-    assert "".join(found.pieces) == text
+    heated = stories.heat(model, vectors, Cell("sad", "a lost key"), text)
+    assert "".join(heated.pieces) == text
     _, scores = vectors.score_tokens(model, text)
     content = [i for i, token in enumerate(model.encode(text)) if token not in model.special_ids]
     expected = scores[content, vectors.emotions.index("sad")]
-    assert len(found.scores) == len(found.pieces) == len(content)
-    torch.testing.assert_close(torch.tensor(found.scores), expected)
+    assert len(heated.scores) == len(heated.pieces) == len(content)
+    torch.testing.assert_close(torch.tensor(heated.scores), expected)
     best = scores[content].mean(dim=0).max().item()
-    assert found.nearest[0][1] == pytest.approx(best)
+    assert heated.nearest[0][1] == pytest.approx(best)
 
 
 def test_the_strongest_words_are_words():

@@ -11,16 +11,16 @@ def rows_of(made, **overrides) -> dict[str, str]:
 
 
 def test_every_number_of_a_finished_run_is_read_from_its_stages(finished):
-    found = summary.summarize(finished.run(), stages.NAMES)
+    numbers = summary.summarize(finished.run(), stages.NAMES)
     lens = json.loads((finished.folder / "analysis" / "logit_lens.json").read_text())
     layers = json.loads((finished.folder / "analysis" / "layers.json").read_text())
-    assert found["stories"]["accepted"] == found["stories"]["requested"] == 18
-    assert found["neutral"]["accepted"] == 6
-    assert found["subject"]["target_layer"] == found["layer"] == 3
-    assert found["logit_lens"]["own_word_share"] == lens["own_word_share"]
-    assert list(found["valence_r_by_layer"]) == [str(layer) for layer in layers["layers"]]
-    assert found["valence"] is None
-    assert list(found["seconds"]) == list(stages.NAMES)
+    assert numbers["stories"]["accepted"] == numbers["stories"]["requested"] == 18
+    assert numbers["neutral"]["accepted"] == 6
+    assert numbers["subject"]["target_layer"] == numbers["layer"] == 3
+    assert numbers["logit_lens"]["own_word_share"] == lens["own_word_share"]
+    assert list(numbers["valence_r_by_layer"]) == [str(layer) for layer in layers["layers"]]
+    assert numbers["valence"] is None
+    assert list(numbers["seconds"]) == list(stages.NAMES)
 
 
 def test_the_table_is_for_people(finished):
@@ -29,11 +29,11 @@ def test_the_table_is_for_people(finished):
     assert table["stories rejected"] == "0 (none)"
     assert "stories naming the emotion" not in table  # texts that were brought were not searched
     assert table["layer"] == "3 of 0 to 3 (2/3 of depth)"
-    assert table["|r| with human valence"] == "not compared: too few rated words"
-    assert table["own word in the lens' top 5"].startswith(
-        "0% of emotions [0%, 71%], n=3; 0% with shuffled"
+    assert table["|r| with human valence"] == (
+        "not measured: too few of the words were rated by people"
     )
-    assert table["stability of 2 clusters"].startswith("ARI ")
+    assert table["Own word in the lens' top 5"].startswith("not shown: 0% [0%, 71%] (3 emotions;")
+    assert table["stability of 2 clusters"].endswith(" ARI; when topics are resampled")
     assert "seconds: all stages" in table
 
 
@@ -48,10 +48,11 @@ def test_a_match_with_ratings_is_told_with_its_search():
         "p_corrected": 0.0005,
         "n_searched": 5,
     }
-    [(name, value)] = summary.rows({"seconds": {}, "valence": match})
-    assert name == "|r| with human valence"
-    expected = "0.81 (PC2, n=24, 95% CI [0.60, 0.90], p=0.0005 corrected for 5 components)"
-    assert value == expected
+    rows = dict(summary.rows({"seconds": {}, "valence": match}))
+    assert rows["|r| with human valence"] == (
+        "shown: 0.81 [0.60, 0.90] (24 rated words; p = 0.0005); PC2, best of 5 components; "
+        "interval and p pay for the search"
+    )
 
 
 def test_a_stage_that_is_not_done_leaves_no_row(finished):

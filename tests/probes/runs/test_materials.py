@@ -177,14 +177,14 @@ class TestDamage:
 
 class TestSums:
     def test_cells_hold_the_sums_of_their_stories(self, materials):
-        sums, counts = materials.cell_sums(1)
+        cells = materials.cell_sums(1)
         stories = materials.stories(1)
         for emotion in range(len(EMOTIONS)):
             for topic in range(len(TOPICS)):
                 members = (stories.emotion == emotion) & (stories.topic == topic)
                 expected = stories.mean[members].double().sum(dim=0)
-                torch.testing.assert_close(sums[emotion, topic], expected)
-                assert counts[emotion, topic] == members.sum()
+                torch.testing.assert_close(cells.sums[topic, emotion], expected)
+                assert cells.counts[topic, emotion] == members.sum()
 
 
 class TestTexts:

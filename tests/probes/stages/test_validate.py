@@ -108,5 +108,5 @@ def test_validate_ends_with_the_scorecard(finished):
     by_name = {line["name"]: line for line in lines}
     assert by_name["geometry.pc1_variance_share"]["ours"] is not None
     assert by_name["intensity.expected_signs"]["why"] == "experiment intensity was not run"
-    [validate] = find_stages(["validate"])
+    [validate] = stages.find_stages(["validate"])
     assert "analysis/scorecard.json" in validate.leaves

@@ -57,7 +57,7 @@ def test_example_stories_are_whole_and_colored_by_their_own_emotion(finished):
 
 def test_the_record_holds_the_verdicts(finished):
     counts = finished.run().record("report").counts
-    assert set(counts["claims"]) == {"Own word", "Steering"}
+    assert set(counts["claims"]) == {"Own word in the lens' top 5", "Steering"}
     assert set(counts["claims"].values()) <= {"shown", "not shown"}
     assert counts["experiments"] == ["scorecard", "steering"]
 

@@ -90,9 +90,10 @@ def test_the_headline_prints_the_same_component_correlation_interval_and_p(run):
         seed=run.seed,
     )
     for scale, match in EXPERIMENT.measure(run).norms[SHIPPED].matches().items():
-        assert match.component == headline[scale]["component"]
+        known = dict(headline.by_scale)[scale]
+        assert match.component == known.component
         for key in ("r", "low", "high", "p_corrected"):
-            assert getattr(match, key) == pytest.approx(headline[scale][key], abs=1e-4)
+            assert getattr(match, key) == pytest.approx(getattr(known, key), abs=1e-4)
 
 
 def test_arousal_beyond_valence_pays_for_the_components_it_was_picked_from(run):

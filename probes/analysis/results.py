@@ -1,0 +1,424 @@
+"""What `analyze` and `logit-lens` leave, and what it says: `Geometry`, `Layers` and `Lens`.
+
+`describe` makes them. Fields are called as in ``analysis/geometry.json``, ``layers.json`` and
+``logit_lens.json``; what both the files and a run's summary hold is a class of its own, so that the
+summary's table is written from the same findings.
+
+Contract: plain values; importing it imports neither torch nor scipy, so that the table of a
+finished run is shown at once.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from hooks.errors import DataError
+from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding, RunNumber
+
+MIN_UMAP = 8
+"""Emotions below which a map of neighborhoods is not made: nearly all would be neighbors."""
+_FEW_RATED = 30
+_STABLE = 0.75
+_PLAIN = {"valence": ("pleasant", "unpleasant"), "arousal": ("excited", "calm")}
+_REACH = {
+    "valence": "Groups of people agree with each other at r = .94 to .97 on this.",
+    "arousal": "Groups of people agree with each other at only r = .63 to .82 on this.",
+}
+ResultT = TypeVar("ResultT")
+
+
+def read_result(kind: type[ResultT], content: Mapping[str, Any], what: str, stage: str) -> ResultT:
+    """Make a result of what its file holds; keys that it does not know are left alone.
+
+    Parameters
+    ----------
+    what, stage
+        Its name, and the stage that makes it again, for the error.
+
+    Raises
+    ------
+    DataError
+        When the file is damaged, or was made by an earlier version that measured otherwise.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(dict(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "something"
+        raise DataError(
+            f"{what}: expected a result of this version, got a file in which {where} is wrong "
+            f"({first['msg']}). Measure again: --restart={stage}"
+        ) from error
+
+
+def plain_values(result: Any) -> dict[str, Any]:
+    """Return the fields of a result as JSON holds them."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(type(result)).dump_python(result, mode="json")
+
+
+@dataclass(frozen=True)
+class ScaleMatch:
+    """The principal component that follows a scale of human ratings best.
+
+    Attributes
+    ----------
+    component
+        0-based.
+    sign
+        What the component is multiplied with to rise with the ratings.
+    r, low, high
+        Its |r| with the 95% interval, and `p_corrected`: both pay for the search.
+    n
+        Rated words.
+    n_searched
+        Components among which it was found.
+    """
+
+    component: int
+    sign: int
+    r: float
+    n: int
+    low: float
+    high: float
+    p_corrected: float = 1.0
+    n_searched: int = 1
+
+    @property
+    def estimate(self) -> Estimate:
+        """Correlation turned so that it is not negative: the sign of an axis is arbitrary."""
+        if self.r < 0:
+            return Estimate(-self.r, -self.high, -self.low)
+        return Estimate(self.r, self.low, self.high)
+
+    def finding(self, scale: str) -> Finding:
+        """Say how well the axis follows the ratings."""
+        shown = self.p_corrected < SIGNIFICANT and self.estimate.above_zero
+        up, down = _PLAIN[scale]
+        return Finding(
+            f"|r| with human {scale}",
+            self.estimate,
+            "shown" if shown else "not shown",
+            n=f"{self.n} rated words",
+            p=self.p_corrected,
+            note=f"PC{self.component + 1}, best of {self.n_searched} components; interval and p "
+            "pay for the search",
+            rule=f"How well an axis of the vectors follows people's ratings of the words from "
+            f"{down} to {up}. {_REACH[scale]} Called shown when p < .05 after correction and the "
+            "interval keeps clear of zero.",
+            headline=True,
+            statistic=scale if scale == "valence" else "",
+            section="map",
+        )
+
+    def limits(self, scale: str) -> list[str]:
+        """Say when few words stand behind it."""
+        if self.n >= _FEW_RATED:
+            return []
+        return [f"Small n: {scale} is compared on {self.n} rated words."]
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """The components that follow human ratings; None where too few words are rated."""
+
+    valence: ScaleMatch | None = None
+    arousal: ScaleMatch | None = None
+
+    @property
+    def by_scale(self) -> list[tuple[str, ScaleMatch]]:
+        """The scales that could be compared."""
+        both = (("valence", self.valence), ("arousal", self.arousal))
+        return [(scale, match) for scale, match in both if match is not None]
+
+    def findings(self) -> list[Finding]:
+        """Say how well each scale is followed, or that it could not be compared."""
+        too_few = "too few of the words were rated by people"
+        known = dict(self.by_scale)
+        return [
+            known[scale].finding(scale)
+            if scale in known
+            else Finding(f"|r| with human {scale}", None, "not measured", note=too_few)
+            for scale in _PLAIN
+        ]
+
+
+@dataclass(frozen=True)
+class KMeans:
+    """Clusters of the vectors.
+
+    Attributes
+    ----------
+    labels
+        Of every emotion, numbered as they first appear.
+    stability, stability_low, stability_high
+        Adjusted Rand index with the clusters of resampled topics: mean and central 95%; None with
+        too few topics.
+    """
+
+    k: int
+    labels: Sequence[int]
+    silhouette: float
+    stability: float | None
+    stability_low: float | None = None
+    stability_high: float | None = None
+    n_bootstrap: int = 0
+
+    def findings(self) -> list[Finding]:
+        """Say how far other topics give the same clusters."""
+        if self.stability is None:
+            return []
+        stability = Estimate(self.stability, self.stability_low, self.stability_high)
+        name, when = f"stability of {self.k} clusters", "when topics are resampled"
+        return [Finding(name, stability, "described", unit="ARI", note=when)]
+
+    def limits(self) -> list[str]:
+        """Say when they depend on the topics."""
+        if self.stability is None or self.stability >= _STABLE:
+            return []
+        return [
+            "Unstable clusters: resampled topics give clusters that agree at ARI "
+            f"{self.stability:.2f}. Do not read much into which emotion is in which."
+        ]
+
+
+@dataclass(frozen=True)
+class GeometryInShort:
+    """What a summary keeps of a geometry; `umap` says whether a map of neighborhoods was made."""
+
+    ratings: Ratings
+    kmeans: KMeans | None
+    umap: Any
+
+    def findings(self) -> list[Finding]:
+        """Say how the axes follow human ratings, and how stable the clusters are."""
+        return [*self.ratings.findings(), *(self.kmeans.findings() if self.kmeans else [])]
+
+    def limits(self) -> list[str]:
+        """Say what is weak and no finding."""
+        limits = [limit for scale, it in self.ratings.by_scale for limit in it.limits(scale)]
+        limits += self.kmeans.limits() if self.kmeans else []
+        if not self.umap:
+            limits.append(
+                f"No UMAP: of fewer than {MIN_UMAP} emotions nearly all are everybody's neighbors."
+            )
+        return limits
+
+
+@dataclass(frozen=True)
+class Pca:
+    """Principal components.
+
+    Attributes
+    ----------
+    coordinates
+        By emotion and component.
+    explained_variance_ratio
+        Share of the variance per component; its interval holds all lower and all upper ends.
+    unit_norm
+        Whether vectors had length one.
+    """
+
+    coordinates: Sequence[Sequence[float]]
+    explained_variance_ratio: Sequence[float]
+    explained_variance_ratio_interval: tuple[Sequence[float], Sequence[float]] | None = None
+    unit_norm: bool = True
+
+
+@dataclass(frozen=True)
+class Rated:
+    """What people said of a word, each in -1..1."""
+
+    valence: float
+    arousal: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry(GeometryInShort):
+    """The vectors of one layer.
+
+    Attributes
+    ----------
+    cosine
+        By emotion and emotion.
+    order
+        Indices of the emotions in clustered order.
+    human
+        Ratings of the words that people have rated.
+    umap
+        Two coordinates of every emotion.
+    """
+
+    model: str
+    layer: int
+    n_layers: int
+    emotions: Sequence[str]
+    cosine: Sequence[Sequence[float]]
+    order: Sequence[int]
+    pca: Pca
+    human: Mapping[str, Rated] = field(default_factory=dict)
+    umap: Sequence[tuple[float, float]] | None = None
+    ratings: Ratings = Ratings()
+    kmeans: KMeans | None = None
+
+    def paper_numbers(self) -> dict[str, RunNumber | str]:
+        """Return shares of variance, correlations with ratings and k, as the paper has them."""
+        replicated = "which words the replication used, and how many, is not recorded"
+        return {
+            "geometry.pc1_variance_share": self._share(0),
+            "geometry.pc2_variance_share": self._share(1),
+            "geometry.pc1_vs_human_valence": self._correlation(0, "valence"),
+            "geometry.pc2_vs_human_arousal": self._correlation(1, "arousal"),
+            "geometry.kmeans_k": self._k(),
+            "replications.valence": self._correlation(0, "valence", replicated),
+            "replications.arousal": self._correlation(1, "arousal", replicated),
+        }
+
+    def _share(self, component: int) -> RunNumber | str:
+        shares = self.pca.explained_variance_ratio
+        ends = self.pca.explained_variance_ratio_interval
+        if len(shares) <= component:
+            return "too few components"
+        interval = None if ends is None else (ends[0][component], ends[1][component])
+        return RunNumber(shares[component], interval, len(self.emotions))
+
+    def _correlation(self, component: int, scale: str, note: str = "") -> RunNumber | str:
+        """Correlate the component that the paper names, found by no search, with the ratings."""
+        rated = [row for row, emotion in enumerate(self.emotions) if emotion in self.human]
+        if len(rated) < 4 or len(self.pca.coordinates[0]) <= component:
+            return f"{len(rated)} of this run's emotions have human ratings"
+        import torch
+
+        from probes.analysis.statistics import pearson
+
+        coordinates = [self.pca.coordinates[row][component] for row in rated]
+        x = torch.tensor(coordinates, dtype=torch.float64)
+        y = torch.tensor([getattr(self.human[self.emotions[row]], scale) for row in rated])
+        match = pearson(x, y.double())
+        ends = (match.low, match.high) if match.r >= 0 else (-match.high, -match.low)
+        notes = "; ".join(filter(None, [f"|r| of PC{component + 1}", note]))
+        return RunNumber(abs(match.r), ends, match.n, notes)
+
+    def _k(self) -> RunNumber | str:
+        if self.kmeans is None:
+            return "too few emotions for clusters"
+        note = "a setting, not a finding"
+        return RunNumber(float(self.kmeans.k), n=len(self.emotions), note=note, comparable=False)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The same measures at every layer; lists are in order of `layers`.
+
+    Attributes
+    ----------
+    layers
+        The model's numbers of the layers.
+    valence, arousal
+        None where too few words are rated.
+    rsa
+        Correlation of the similarity matrices of two layers; None with fewer than three emotions.
+    residual_norm
+        Mean norm of the residual stream, in the model's unit.
+    """
+
+    layers: Sequence[int]
+    target_layer: int
+    valence: Sequence[ScaleMatch | None]
+    arousal: Sequence[ScaleMatch | None]
+    explained_variance_ratio: Sequence[Sequence[float]]
+    n_neutral_components: Sequence[int]
+    residual_norm: Sequence[float]
+    rsa: Sequence[Sequence[float]] | None = None
+    model: str = ""
+
+    def ratings(self, index: int) -> Ratings:
+        """Return the matches at one layer, by its index in `layers`."""
+        return Ratings(self.valence[index], self.arousal[index])
+
+
+@dataclass(frozen=True)
+class LensInShort:
+    """What a summary keeps of the logit lens: how often a vector names its emotion.
+
+    Attributes
+    ----------
+    own_word_share, own_word_share_interval
+        Emotions with a form of their own word among the top `top_k` readable tokens.
+    own_word_share_shuffled, own_word_share_shuffled_95
+        Mean and 95% quantile with shuffled names.
+    named_share, ...
+        The same of the word or a direct synonym.
+    """
+
+    top_k: int
+    n_emotions: int
+    own_word_share: float
+    own_word_share_interval: tuple[float, float]
+    own_word_share_shuffled: float
+    own_word_share_shuffled_95: float
+    named_share: float
+    named_share_interval: tuple[float, float]
+    named_share_shuffled: float
+    named_share_shuffled_95: float
+
+    def findings(self) -> list[Finding]:
+        """Say how often a vector names its emotion, or a synonym."""
+        own_word = self._finding(
+            "Own word",
+            Estimate(self.own_word_share, *self.own_word_share_interval),
+            self.own_word_share_shuffled,
+            self.own_word_share_shuffled_95,
+            headline=True,
+            section="tokens",
+            rule="Whether a vector, read through the model's own output layer, names its emotion. "
+            "Called shown when the interval lies above 95% of shuffles of the names.",
+        )
+        synonym = self._finding(
+            "own word or a synonym",
+            Estimate(self.named_share, *self.named_share_interval),
+            self.named_share_shuffled,
+            self.named_share_shuffled_95,
+        )
+        return [own_word, synonym]
+
+    def _finding(
+        self, name: str, share: Estimate, shuffled: float, upper: float, **more: Any
+    ) -> Finding:
+        return Finding(
+            f"{name} in the lens' top {self.top_k}",
+            share,
+            "shown" if share.ends[0] > upper else "not shown",
+            spec=".0%",
+            n=f"{self.n_emotions} emotions",
+            control=Control("95% of shuffled names at most", Estimate(upper)),
+            note=f"shuffled names {shuffled:.0%} on average",
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class EmotionTokens:
+    """Tokens and logits that a vector promotes and suppresses most, the strongest first.
+
+    Attributes
+    ----------
+    own_word_rank
+        0-based rank of the best token that names the emotion; None where no token does.
+    """
+
+    top: Sequence[tuple[str, float]]
+    bottom: Sequence[tuple[str, float]]
+    own_word_rank: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lens(LensInShort):
+    """The vectors of the target layer through the unembedding."""
+
+    layer: int
+    emotions: Mapping[str, EmotionTokens]
+    model: str = ""

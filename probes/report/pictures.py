@@ -1,0 +1,45 @@
+"""The figures of the analysis, by the names of their files.
+
+Contract: pure; typed results in, descriptions out. A figure whose input is absent is absent. The
+figures of an experiment belong to the experiment (`probes.experiments`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from probes.analysis.results import Geometry, Layers, Lens
+from probes.figures import Figure
+from probes.report.corpus_figures import logit_lens_table, stories_written
+from probes.report.geometry_figures import cosine_heatmap, pca_scatter, scree, umap_scatter
+from probes.report.layer_figures import layer_sweep, rsa_heatmap
+
+
+def figures_of(
+    geometry: Geometry | None = None,
+    layers: Layers | None = None,
+    lens: Lens | None = None,
+    counts: Mapping[str, Any] | None = None,
+) -> dict[str, Figure]:
+    """Describe every figure whose input is given.
+
+    Parameters
+    ----------
+    counts
+        What the writing of the stories recorded.
+    """
+    figures: dict[str, Figure] = {}
+    if geometry is not None:
+        figures["cosine_heatmap"] = cosine_heatmap(geometry)
+        figures["pca_scatter"] = pca_scatter(geometry)
+        if geometry.umap is not None:
+            figures["umap_scatter"] = umap_scatter(geometry)
+        figures["scree"] = scree(geometry)
+    if layers is not None:
+        figures["layer_sweep"] = layer_sweep(layers)
+        if layers.rsa is not None:
+            figures["rsa_heatmap"] = rsa_heatmap(layers)
+    if lens is not None:
+        figures["logit_lens_table"] = logit_lens_table(lens)
+    if counts is not None:
+        figures["stories_written"] = stories_written(counts)
+    return figures

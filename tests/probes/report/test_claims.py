@@ -1,0 +1,55 @@
+"""What a report opens with: the study in words, and the findings that are headlines."""
+
+from dataclasses import replace
+
+import made_up_analysis
+import made_up_report
+
+from probes.analysis.results import Ratings
+from probes.experiments import NotMeasured
+from probes.report import claims
+
+EMOTIONS = ["happy", "sad", "angry"]
+
+
+def test_a_report_opens_with_the_headlines_of_what_was_measured(analysis):
+    measured = [
+        analysis["geometry"],
+        analysis["lens"],
+        made_up_report.accuracy(EMOTIONS),
+        made_up_report.ladder(EMOTIONS),
+        made_up_report.paper_clusters(EMOTIONS),
+    ]
+    assert [finding.name for finding in claims.headlines(measured)] == [
+        "|r| with human valence",
+        "|r| with human arousal",
+        "Own word in the lens' top 10",
+        "Held-out accuracy",
+        "Gain over input embeddings",
+        "Paper's clusters",
+    ]
+
+
+def test_every_claim_states_the_rule_of_its_verdict_and_where_more_stands(analysis):
+    made = made_up_report.contents(made_up_report.emotions_with(()))
+    for claim in made.claims:
+        assert "Called shown when" in claim.rule
+        assert claim.section
+        assert claim.number
+
+
+def test_what_was_not_measured_is_not_claimed():
+    geometry = made_up_analysis.synthetic_geometry(EMOTIONS, clusters=2)
+    unrated = replace(geometry, ratings=Ratings())
+    too_few = NotMeasured("Clusters", "needs 6 emotions or more, this run has 3")
+    assert claims.headlines([unrated, too_few]) == []
+
+
+def test_the_study_is_told_without_paths():
+    summary = made_up_report.summary(EMOTIONS)
+    study = " ".join(claims.paragraphs(summary, EMOTIONS, 12, "/home/me/models/writer", 50))
+    assert "Another model, writer, wrote short stories: 36 that convey one of 3 emotions" in study
+    assert "/home" not in study
+    assert "embedded:" not in study
+    brought = " ".join(claims.paragraphs(summary, EMOTIONS, 12, None, 50))
+    assert "Stories were brought by the user" in brought
