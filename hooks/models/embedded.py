@@ -226,14 +226,14 @@ def _fast_gguf_reader() -> Iterator[None]:
 
     stock = gguf.GGUFReader
 
-    class Reader(stock):
+    class StateReader(stock):
         @no_type_check  # called millions of times
         def _get(self, offset: int, dtype: Any, count: int = 1, override_order: Any = None) -> Any:
             view = np.frombuffer(self.data.data, dtype, int(count), int(offset))
             order = self.byte_order if override_order is None else override_order
             return view if order == "I" else view.view(view.dtype.newbyteorder(order))
 
-    gguf.GGUFReader = functools.cache(Reader)
+    gguf.GGUFReader = functools.cache(StateReader)
     try:
         yield
     finally:

@@ -49,7 +49,7 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Design:
+class RunDesign:
     """What a run asks for."""
 
     config: Config
@@ -74,7 +74,7 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What the run will take."""
 
     stories: int
@@ -104,13 +104,13 @@ class Plan:
 
 
 def plan(
-    design: Design,
+    design: RunDesign,
     writer: Size | None,
     subject: Size,
     seen: Seen,
     rates: Rates,
     seen_neutral: Seen | None = None,
-) -> Plan:
+) -> RunPlan:
     """Work out what a run will take; `writer` is None where no model writes here.
 
     A reading rate that is not known is taken to be the writing rate at equal FLOPs per second,
@@ -136,7 +136,7 @@ def plan(
     per_cell = _keeps_cells(config, design.stories.texts * width)
     rows, dialogues = design.stories.cells if per_cell else stories.kept, design.neutral.texts
     row_bytes = width + 4 * n_layers + 16 + _ROW
-    return Plan(
+    return RunPlan(
         stories=design.stories.texts,
         dialogues=design.neutral.texts,
         tokens_written=written,
@@ -177,7 +177,7 @@ def _keeps_cells(config: Config, story_bytes: int) -> bool:
     return keep == "cell" or (keep == "auto" and story_bytes > limit * 1e9)
 
 
-def _writing_memory(design: Design, size: Size) -> float:
+def _writing_memory(design: RunDesign, size: Size) -> float:
     batch, sizes = design.config.generation.batch_size, size.architecture
     prompt_tokens = design.stories.prompt_tokens
     length = prompt_tokens + max(design.stories.new_tokens, design.neutral.new_tokens)
@@ -187,7 +187,7 @@ def _writing_memory(design: Design, size: Size) -> float:
     return (size.weight_bytes + cache + max(logits, prompt)) / design.gpus
 
 
-def _reading_memory(design: Design, size: Size) -> float:
+def _reading_memory(design: RunDesign, size: Size) -> float:
     tokens = design.config.activation.batch_tokens or DEFAULT_BATCH_TOKENS
     working = tokens * size.architecture.d_model * _WIDTHS * size.number_bytes
     return (size.weight_bytes + working) / design.gpus

@@ -23,7 +23,7 @@ from hooks.models.precision import resolve_device, resolve_dtype
 from hooks.tokens.encoding import encode_prompt, encode_text, is_chat
 from probes.commands import Plan as Flags
 from probes.commands.call import Call
-from probes.commands.cost import Design, Plan, Rates, Size, plan
+from probes.commands.cost import Rates, RunDesign, RunPlan, Size, plan
 from probes.commands.terminal import file_size
 from probes.config import Config, ModelSettings, WriterSettings
 from probes.corpus.cells import Text
@@ -55,7 +55,7 @@ def main(call: Call[Flags]) -> int:
 class Forecast:
     """A plan and what it rests on."""
 
-    plan: Plan
+    plan: RunPlan
     seen: Seen | None
     rates: Rates
     source: str
@@ -125,14 +125,14 @@ def _load_tokenizer(name: str, revision: str | None) -> Any:
         raise ModelError(f"could not load the tokenizer of {name!r}: {error}") from error
 
 
-def _design(run: Run, ruled: Rules) -> Design:
+def _design(run: Run, ruled: Rules) -> RunDesign:
     config, n_emotions = run.config, len(run.emotions)
     if run.brings_corpus:
         stories, neutral = (_brought(run, kind) for kind in ("stories", "neutral"))
-        return Design(config, n_emotions, stories, neutral, prompt_tokens_read=0.0)
+        return RunDesign(config, n_emotions, stories, neutral, prompt_tokens_read=0.0)
     prompts = _prompts(run, ruled)
     length = sum(map(len, prompts)) / len(prompts)
-    return Design(
+    return RunDesign(
         config,
         n_emotions,
         asked_for(config, "stories", len(run.story_cells), ruled, length),

@@ -1,10 +1,30 @@
-"""``emotion-probes status``: what is done, what is missing, how long the rest may take."""
+"""``emotion-probes status``: what is done, what is missing, how long the rest may take.
 
-from dataclasses import asdict
+1. Of each stage: its record, and the files it has left, counted.
+2. Its unit is what it stores whole: a unit of cells for writing, a shard for reading, a file for an
+   experiment; the other stages are one unit.
+3. Seconds per unit are the median time between neighboring finished units of this run (the times
+   of their files), so that pauses between sittings do not count. Where no unit is finished, the
+   neutral texts take the stories' seconds per text and the other way round.
+
+Contract: reads names and times of files and the stages' records; no model, no torch, no text is
+read. What was never measured is None, not a guess.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
 
 from probes.commands.call import Call
-from probes.commands.progress import Progress, progress_of
+from probes.corpus.cells import Cell
+from probes.corpus.writing import plan_units
+from probes.runs.folder import Run
+from probes.runs.record import State
 from probes.runs.reporting import duration
+from probes.stages import STAGES, Stage, experiments_of, state_of
+from probes.storage import read_json
 
 UNFINISHED = 3
 _WORDS = {
@@ -15,12 +35,158 @@ _WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class Progress:
+    """One stage of a run.
+
+    Attributes
+    ----------
+    state
+        ``stale`` when its settings or inputs are no longer those it was begun with.
+    done, total
+        In `unit`; the total is None where an earlier stage decides it. A finished stage of writing
+        has fewer than its total where texts could not be filled.
+    seconds_per_unit
+        As measured in this run; None before anything was.
+    seconds_left
+        What is left at that rate; 0 when nothing is.
+    seconds
+        What a finished stage took in its last sitting.
+    """
+
+    stage: str
+    state: State
+    done: int
+    total: int | None
+    unit: str
+    seconds_per_unit: float | None = None
+    seconds: float | None = None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate of the time that is left; None when it is not known."""
+        if self.state == "done":
+            return 0.0
+        if self.total is None or self.seconds_per_unit is None:
+            return None
+        done = 0 if self.state == "stale" else self.done
+        return (self.total - done) * self.seconds_per_unit
+
+
+def progress_of(run: Run) -> list[Progress]:
+    """Return the progress of every stage, in the order of the pipeline."""
+    by_stage = {stage.name: _progress(run, stage) for stage in STAGES}
+    stories, neutral = by_stage["generate-stories"], by_stage["generate-neutral"]
+    if stories.seconds_per_unit is None or neutral.seconds_per_unit is None:
+        known = stories.seconds_per_unit or neutral.seconds_per_unit
+        for part in (stories, neutral):
+            by_stage[part.stage] = Progress(**{**vars(part), "seconds_per_unit": known})
+    return list(by_stage.values())
+
+
+def _progress(run: Run, stage: Stage) -> Progress:
+    record = run.record(stage.name)
+    state = state_of(run, stage)
+    seconds = record.seconds if record and record.complete else None
+    if stage.name == "generate-stories":
+        per_cell = 1 if run.brings_corpus else run.config.generation.stories_per_topic
+        return _writing(run, stage.name, state, seconds, run.story_cells, per_cell)
+    if stage.name == "generate-neutral":
+        per_cell = 1 if run.brings_corpus else run.config.neutral.dialogues_per_topic
+        return _writing(run, stage.name, state, seconds, run.neutral_cells, per_cell)
+    if stage.name == "extract-activations":
+        return _reading(run, state, seconds)
+    if stage.name == "validate":
+        return _validating(run, state, seconds)
+    done = int(state == "done")
+    return Progress(stage.name, state, done, 1, "stage", seconds, seconds)
+
+
+def _times(folder: Path) -> dict[str, float]:
+    """Return the times of the files of one folder, by name."""
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.stat().st_mtime for entry in entries}
+    except OSError:
+        return {}
+
+
+def _writing(
+    run: Run, name: str, state: State, seconds: float | None, cells: Sequence[Cell], per_cell: int
+) -> Progress:
+    paths = _paths(cells)
+    names = {folder for folder, _ in paths.values()}
+    folders = {folder: _times(run.root / folder) for folder in names}
+    written = {
+        cell: folders[folder][file]
+        for cell, (folder, file) in paths.items()
+        if file in folders[folder]
+    }
+    units = plan_units(cells, per_cell, run.config.generation.batch_size)
+    ends = [
+        max(written[cell] for cell in unit) for unit in units if all(c in written for c in unit)
+    ]
+    per_unit = _between(ends)
+    rates = [] if per_unit is None else [per_unit / (len(units[0]) * per_cell)]
+    rates += [seconds / (len(written) * per_cell)] if seconds is not None and written else []
+    rate = max(rates, default=None)  # a copied folder's times and a last sitting's are too short
+    done, total = len(written) * per_cell, len(cells) * per_cell
+    if state == "done" and (record := run.record(name)):
+        done, total = record.counts["accepted"], record.counts["requested"]
+    return Progress(name, state, done, total, "texts", rate, seconds)
+
+
+def _paths(cells: Sequence[Cell]) -> dict[Cell, tuple[str, str]]:
+    """Folder and file name of every cell: each emotion's and each topic's part is made once."""
+    folders: dict[str | None, str] = {}
+    files: dict[str, str] = {}
+    paths = {}
+    for cell in cells:
+        if cell.emotion not in folders or cell.topic not in files:
+            path = cell.path
+            folders[cell.emotion], files[cell.topic] = path.parent.as_posix(), path.name
+        paths[cell] = (folders[cell.emotion], files[cell.topic])
+    return paths
+
+
+def _reading(run: Run, state: State, seconds: float | None) -> Progress:
+    shards = _times(run.root / "activations")
+    times = [time for name, time in shards.items() if name.endswith(".safetensors")]
+    total = None
+    accepted = [run.record(name) for name in ("generate-stories", "generate-neutral")]
+    if state == "done":
+        total = len(times)
+    elif all(record and record.complete for record in accepted):
+        size = run.config.activation.shard_size
+        texts = [record.counts["accepted"] for record in accepted if record]
+        total = max(len(times), sum(-(-count // size) for count in texts))
+    per_shard = _between(times)
+    rates = [] if per_shard is None else [per_shard]
+    rates += [seconds / len(times)] if seconds is not None and times else []
+    rate = max(rates, default=None)
+    return Progress("extract-activations", state, len(times), total, "shards", rate, seconds)
+
+
+def _validating(run: Run, state: State, seconds: float | None) -> Progress:
+    paths = [run.root / entry.file for entry in experiments_of(run)]
+    took = [read_json(path)["seconds"] for path in paths if path.is_file()]
+    rate = sum(took) / len(took) if took else None
+    return Progress("validate", state, len(took), len(paths), "experiments", rate, seconds)
+
+
+def _between(times: Sequence[float]) -> float | None:
+    """Median time between neighbors; the first has no beginning that is known."""
+    ordered = sorted(times)
+    gaps = [late - early for early, late in zip(ordered, ordered[1:], strict=False)]
+    return median(gaps) if gaps else None
+
+
 def main(call: Call) -> int:
     """Show every stage; 0 when all are done, else 3."""
     run = call.run()
-    found = progress_of(run)
-    call.terminal.table(f"status of {run.root}", [(stage.stage, _words(stage)) for stage in found])
-    left = [stage for stage in found if stage.state != "done"]
+    stages = progress_of(run)
+    call.terminal.table(f"status of {run.root}", [(stage.stage, _words(stage)) for stage in stages])
+    left = [stage for stage in stages if stage.state != "done"]
     seconds = [stage.seconds_left for stage in left]
     known = sum(second for second in seconds if second is not None)
     unknown = [stage.stage for stage in left if stage.seconds_left is None]
@@ -42,7 +208,7 @@ def main(call: Call) -> int:
             "complete": not left,
             "seconds_left_known": known,
             "not_measured": unknown,
-            "stages": [{**asdict(s), "seconds_left": s.seconds_left} for s in found],
+            "stages": [{**asdict(s), "seconds_left": s.seconds_left} for s in stages],
         }
     )
     return UNFINISHED if left else 0

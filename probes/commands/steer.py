@@ -15,8 +15,8 @@ from probes.commands import Steer
 from probes.commands.call import Call
 from probes.commands.steered_page import render
 from probes.commands.steered_text import (
-    Request,
     Steered,
+    SteeringRequest,
     explained,
     on_carriers,
     shared_first_tokens,
@@ -70,7 +70,7 @@ def main(call: Call[Steer]) -> int:
     return 0
 
 
-def _plain_request(request: Request) -> dict[str, Any]:
+def _plain_request(request: SteeringRequest) -> dict[str, Any]:
     """Return the request, and what stood for its positions where nothing is generated."""
     return {
         **asdict(request),
@@ -98,7 +98,7 @@ def _warnings(conditions: list[Steered], budget: Budget) -> list[str]:
     return warnings
 
 
-def read_request(flags: Steer, vectors: EmotionVectors) -> Request:
+def read_request(flags: Steer, vectors: EmotionVectors) -> SteeringRequest:
     """Check what was asked for against the run's vectors.
 
     Raises
@@ -122,7 +122,7 @@ def read_request(flags: Steer, vectors: EmotionVectors) -> Request:
             raise InvalidInput("--operation=project removes the direction; it takes no dose.")
     elif flags.auto == bool(flags.dose):
         raise InvalidInput("expected either --dose, e.g. --dose 0.05,0.1, or --auto.")
-    return Request(
+    return SteeringRequest(
         prompt=flags.prompt,
         emotions=list(dict.fromkeys(flags.emotion)),
         doses=list(flags.dose),
@@ -151,7 +151,7 @@ def _positions(spelled: str) -> Where | Rule:
     )
 
 
-def _about(model: str, request: Request) -> str:
+def _about(model: str, request: SteeringRequest) -> str:
     layers = ", ".join(map(str, request.layers))
     many = "" if len(request.layers) == 1 else (", split" if request.split else ", at each")
     return (
@@ -160,7 +160,9 @@ def _about(model: str, request: Request) -> str:
     )
 
 
-def _rows(request: Request, conditions: list[Steered], shared: list[str]) -> list[tuple[str, str]]:
+def _rows(
+    request: SteeringRequest, conditions: list[Steered], shared: list[str]
+) -> list[tuple[str, str]]:
     rows = []
     for condition in conditions:
         steered = condition.emotion is not None

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from probes.commands.steered_text import Request, Steered, explained
+from probes.commands.steered_text import Steered, SteeringRequest, explained
 from probes.figures import pages
 
 
 def render(
-    request: Request,
+    request: SteeringRequest,
     about: str,
     conditions: Sequence[Steered],
     budget: str,
@@ -69,7 +69,7 @@ def _pieces(text: str) -> list[str]:
 
 
 def _facts(
-    condition: Steered, request: Request, shared: Sequence[str]
+    condition: Steered, request: SteeringRequest, shared: Sequence[str]
 ) -> list[tuple[str, str, float]]:
     """Name and value of each number, and the change that colors it."""
     steered, perplexity, cost = (

@@ -41,7 +41,7 @@ _SAMPLING = ("max_new_tokens", "temperature", "top_k", "seed")
 
 
 @dataclass(frozen=True)
-class Request:
+class SteeringRequest:
     """What was asked for; see `commands.steer`."""
 
     prompt: str
@@ -126,7 +126,7 @@ def write_conditions(
     vectors: EmotionVectors,
     neutral_texts: Sequence[str],
     budget: Budget,
-    request: Request,
+    request: SteeringRequest,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> list[Steered]:
     """Continue the prompt under every condition; the unsteered one is first."""
@@ -201,7 +201,7 @@ def shared_first_tokens(model: LanguageModel, emotions: Sequence[str]) -> list[s
     return [name for name, head in zip(emotions, heads, strict=True) if heads.count(head) > 1]
 
 
-def explained(request: Request, shared: Sequence[str]) -> str:
+def explained(request: SteeringRequest, shared: Sequence[str]) -> str:
     """Say what the words and the cost stand for, and which words cannot be told apart."""
     words = (
         f"Words: after sentences that end before a feeling is named, "

@@ -64,7 +64,7 @@ class HasPaperNumbers(Protocol):
 
 
 @dataclass(frozen=True)
-class Line:
+class ScorecardLine:
     """One number of the paper and ours."""
 
     name: str
@@ -83,7 +83,7 @@ class Line:
         return self.name.partition(".")[0]
 
 
-def scorecard(results: Mapping[str, HasPaperNumbers]) -> list[Line]:
+def scorecard(results: Mapping[str, HasPaperNumbers]) -> list[ScorecardLine]:
     """Compare a run with the paper.
 
     Parameters
@@ -102,12 +102,12 @@ def scorecard(results: Mapping[str, HasPaperNumbers]) -> list[Line]:
     ]
 
 
-def to_json(lines: Sequence[Line]) -> dict[str, Any]:
+def to_json(lines: Sequence[ScorecardLine]) -> dict[str, Any]:
     """Return what the file holds."""
     return {"lines": [asdict(line) for line in lines]}
 
 
-def from_json(lines: Sequence[Mapping[str, Any]]) -> list[Line]:
+def from_json(lines: Sequence[Mapping[str, Any]]) -> list[ScorecardLine]:
     """Return the lines of a file.
 
     Raises
@@ -115,10 +115,10 @@ def from_json(lines: Sequence[Mapping[str, Any]]) -> list[Line]:
     DataError
         When they are damaged, or of an earlier version.
     """
-    return [read_result(Line, line, FILE, "validate") for line in lines]
+    return [read_result(ScorecardLine, line, FILE, "validate") for line in lines]
 
 
-def table(lines: Sequence[Line]) -> list[tuple[str, str]]:
+def table(lines: Sequence[ScorecardLine]) -> list[tuple[str, str]]:
     """Return (what, value) rows: each number that an experiment speaks to, then the others."""
     rows = [(f"paper: {it.name}", _sentence(it)) for it in lines if it.section in _MEASURED_BY]
     silent = [line for line in lines if line.section not in _MEASURED_BY]
@@ -128,7 +128,7 @@ def table(lines: Sequence[Line]) -> list[tuple[str, str]]:
     return rows
 
 
-def in_short(lines: Sequence[Line]) -> str:
+def in_short(lines: Sequence[ScorecardLine]) -> str:
     """Count the verdicts; where the numbers stand."""
     counts = {INSIDE: 0, OUTSIDE: 0, NOT_COMPARABLE: 0}
     for line in lines:
@@ -140,7 +140,7 @@ def in_short(lines: Sequence[Line]) -> str:
 COLUMNS = ("number", "paper", "its interval", "its n", "ours", "interval", "n", "verdict")
 
 
-def grid(lines: Sequence[Line]) -> list[tuple[str, ...]]:
+def grid(lines: Sequence[ScorecardLine]) -> list[tuple[str, ...]]:
     """Return one row per number of the paper, with the cells of `COLUMNS`."""
     return [
         (
@@ -157,7 +157,7 @@ def grid(lines: Sequence[Line]) -> list[tuple[str, ...]]:
     ]
 
 
-def _sentence(line: Line) -> str:
+def _sentence(line: ScorecardLine) -> str:
     paper = f"paper {_number(line.paper)}{_between(line.paper_interval, line.paper_n)}"
     if line.ours is None:
         return f"{paper}; {line.verdict}: {line.why}"
@@ -220,7 +220,7 @@ def _our_number(
     return measured[f"{section}.{key}"]
 
 
-def _line(name: str, entry: Mapping[str, Any], ours: RunNumber | str) -> Line:
+def _line(name: str, entry: Mapping[str, Any], ours: RunNumber | str) -> ScorecardLine:
     value = entry.get("r", entry.get("value"))
     if name in _STATED:
         value, interval = _STATED[name]
@@ -228,15 +228,15 @@ def _line(name: str, entry: Mapping[str, Any], ours: RunNumber | str) -> Line:
         interval = _paper_interval(name, value, entry)
     paper = (name, value, interval, entry.get("n"))
     if isinstance(ours, str):
-        return Line(*paper, None, None, None, NOT_COMPARABLE, ours)
+        return ScorecardLine(*paper, None, None, None, NOT_COMPARABLE, ours)
     here = (ours.value, ours.interval, ours.n)
     if not ours.comparable:
-        return Line(*paper, *here, NOT_COMPARABLE, ours.note)
+        return ScorecardLine(*paper, *here, NOT_COMPARABLE, ours.note)
     if interval is None:
         why = "; ".join(filter(None, ["the paper's value has no interval", ours.note]))
-        return Line(*paper, *here, NOT_COMPARABLE, why)
+        return ScorecardLine(*paper, *here, NOT_COMPARABLE, why)
     inside = interval[0] <= ours.value <= interval[1]
-    return Line(*paper, *here, INSIDE if inside else OUTSIDE, ours.note)
+    return ScorecardLine(*paper, *here, INSIDE if inside else OUTSIDE, ours.note)
 
 
 def _paper_interval(name: str, value: Any, entry: Mapping[str, Any]) -> Interval | None:

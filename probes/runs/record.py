@@ -92,13 +92,16 @@ class StageRecord:
         return self.complete or bool(self.failed)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values; what is not known is left out."""
+        """Return plain values; what is not known yet is left out."""
         values = {it.name: getattr(self, it.name) for it in fields(self)}
-        return {name: value for name, value in values.items() if value is not None and value != {}}
+        begun_with = ("settings", "inputs")
+        return {
+            name: it for name, it in values.items() if name in begun_with or it not in (None, {})
+        }
 
     def write(self, path: Path) -> None:
         """Write the record, whole or not at all."""
-        write_json(path, {"settings": {}, "inputs": {}, **self.to_json()})
+        write_json(path, self.to_json())
 
 
 def read(path: Path) -> StageRecord | None:

@@ -3,7 +3,7 @@
 import pytest
 
 from probes.commands.steered_page import render
-from probes.commands.steered_text import Request, Steered
+from probes.commands.steered_text import Steered, SteeringRequest
 from probes.experiments.steering.dose_cost import Cost
 
 LONG = "He sat down and " + "looked at the unexpectedlylonghyphenlesswordthatgoeson " * 12
@@ -16,7 +16,7 @@ def page(tmp_path):
     conditions += [
         Steered(f"emotion{n}", 0.1, LONG, {"sad": 1.0}, 20.0, 0.3, cost, n > 0) for n in range(3)
     ]
-    request = Request("He came in.", ["sad"], [0.1], [3])
+    request = SteeringRequest("He came in.", ["sad"], [0.1], [3])
     path = tmp_path / "page.html"
     path.write_text(render(request, "a model", conditions, "budget"), encoding="utf-8")
     return path

@@ -66,15 +66,15 @@ def test_the_report_has_a_section_for_every_experiment(validated, results):
         assert f"Results: {title}" in page, name
     claims = validated.run().record("report").counts["claims"]
     assert set(claims) == {
-        "Human valence",
-        "Human arousal",
+        "|r| with human valence",
+        "|r| with human arousal",
         "Held-out accuracy",
         "Gain over input embeddings",
         "Paper's clusters",
-        "Own word",
+        "Own word in the lens' top 5",
         "Steering",
     }
     assert claims["Held-out accuracy"] == claims["Steering"] == "not shown"
-    for found in results.values():
-        for limit in found["limits"]:
+    for result in results.values():
+        for limit in result["limits"]:
             assert limit.split(":")[0] in text

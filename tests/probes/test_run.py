@@ -157,16 +157,14 @@ class TestJson:
     def test_an_error_that_nobody_expected_is_an_object_with_its_traceback_aside(
         self, finished, capsys
     ):
-        path = finished.folder / "stages" / "analyze.json"
-        record = json.loads(path.read_text())
-        del record["inputs"]  # nobody wrote it like this
-        path.write_text(json.dumps(record))
-        with pytest.raises(KeyError):
-            main(finished.config, "analyze")
+        path = finished.folder / "analysis" / "logit_lens.json"
+        path.write_text("7")  # nobody wrote it like this
+        with pytest.raises(TypeError):
+            main(finished.config, "logit-lens")
         capsys.readouterr()
-        assert main(finished.config, "analyze", "--json") == 1
+        assert main(finished.config, "logit-lens", "--json") == 1
         printed = capsys.readouterr()
-        assert json.loads(printed.out)["error"].startswith("KeyError: ")
+        assert json.loads(printed.out)["error"].startswith("Type")
         assert "Traceback" in printed.err
 
     @pytest.mark.parametrize("switch", ["--json=true", "--json=True"])

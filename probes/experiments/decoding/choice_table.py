@@ -38,7 +38,7 @@ class Statistics:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line(Statistics):
+class ChoiceLine(Statistics):
     """The statistics under one choice; `change` is None for the run's own."""
 
     name: str
@@ -57,7 +57,7 @@ class Line(Statistics):
 
 
 @dataclass(frozen=True)
-class Span:
+class ValueRange:
     """The least and the most that a statistic is, and under which choice."""
 
     low: float
@@ -69,24 +69,24 @@ class Span:
         return f"{self.low:.2f} ({self.lowest}) to {self.high:.2f} ({self.highest})"
 
 
-def spans(lines: Sequence[Line]) -> dict[str, Span | None]:
+def spans(lines: Sequence[ChoiceLine]) -> dict[str, ValueRange | None]:
     """Return the range of every statistic over choices."""
-    ranges: dict[str, Span | None] = dict.fromkeys(STATISTICS)
+    ranges: dict[str, ValueRange | None] = dict.fromkeys(STATISTICS)
     for key in STATISTICS:
         known = {line.name: line.known()[key].value for line in lines if key in line.known()}
         if known:
             low, high = (pick(known, key=lambda name: known[name]) for pick in (min, max))
-            ranges[key] = Span(known[low], low, known[high], high)
+            ranges[key] = ValueRange(known[low], low, known[high], high)
     return ranges
 
 
-def written(lines: Sequence[Line]) -> str:
+def written(lines: Sequence[ChoiceLine]) -> str:
     """Write the ranges of all statistics."""
     ranges = spans(lines).items()
     return "; ".join(f"{STATISTICS[key]} {span}" for key, span in ranges if span is not None)
 
 
-def choice_bars(lines: Sequence[Line], *, title: str, subtitle: str, caption: str) -> Bars:
+def choice_bars(lines: Sequence[ChoiceLine], *, title: str, subtitle: str, caption: str) -> Bars:
     """Describe one bar per choice and statistic, the run's own choice in another color."""
     kinds = ("this run", "another choice")
     bars = [

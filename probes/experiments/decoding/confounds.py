@@ -23,7 +23,13 @@ from probes.analysis.findings import SIGNIFICANT, Estimate, Finding
 from probes.analysis.held_out import held_out_scores
 from probes.analysis.variance_explained import TOPIC, Share, adjusted_r2, variance_explained
 from probes.experiments import Experiment, NotMeasured
-from probes.experiments.decoding.choice_table import STATISTICS, Line, choice_bars, spans, written
+from probes.experiments.decoding.choice_table import (
+    STATISTICS,
+    ChoiceLine,
+    choice_bars,
+    spans,
+    written,
+)
 from probes.experiments.decoding.robustness import Headline, choice_of_run, sample_of
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.experiments.decoding.story_traits import narrator, writers
@@ -104,7 +110,7 @@ class Confounds(StoryResult):
     d_model: int
     dimensions: Mapping[str, Largest]
     anisotropy: Anisotropy
-    robust: Sequence[Line]
+    robust: Sequence[ChoiceLine]
 
     def findings(self) -> list[Finding]:
         """Say what each factor explains, and how far the statistics rest on few dimensions."""
@@ -325,7 +331,7 @@ def _mean_cosine(rows: Float[Tensor, "row d_model"]) -> float:
     return float((together @ together - n) / (n * (n - 1)))
 
 
-def _robust(materials: Materials, folds: TopicFolds, stories: Stories) -> list[Line]:
+def _robust(materials: Materials, folds: TopicFolds, stories: Stories) -> list[ChoiceLine]:
     """Headline statistics before and after every robust option."""
     choice = choice_of_run(materials)
     sample = sample_of(materials, folds, materials.layer, [choice.neutral])

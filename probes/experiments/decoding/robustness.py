@@ -46,7 +46,7 @@ from probes.analysis.held_out import (
     vectors_of_all_topics,
 )
 from probes.analysis.intervals import estimate_from_spread, mean_by_topics
-from probes.experiments.decoding.choice_table import Line, Statistics
+from probes.experiments.decoding.choice_table import ChoiceLine, Statistics
 from probes.experiments.folds import NeutralKind, TopicFolds, basis_of
 from probes.runs.materials import Materials
 from probes.vectors.denoising import FittedVectors, fit_vectors
@@ -195,10 +195,10 @@ class Headline:
             clusters = estimate_from_spread(new.ari - old.ari, drawn, n_topics)
         return self._over_topics(gains, after.hits - before.hits, clusters)
 
-    def line(self, name: str, outcome: Outcome, before: Outcome | None) -> Line:
+    def line(self, name: str, outcome: Outcome, before: Outcome | None) -> ChoiceLine:
         """Return one line of a table; `before` is the run's own outcome, None for its own line."""
         change = None if before is None else self.change(before, outcome)
-        return Line(name=name, change=change, **vars(self.statistics(outcome)))
+        return ChoiceLine(name=name, change=change, **vars(self.statistics(outcome)))
 
     def by_topics(self, values: Float[Tensor, "row"]) -> Estimate:
         """Mean over stories, topics resampled."""

@@ -28,8 +28,8 @@ from probes.corpus.cells import read_corpus
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding.choice_table import (
     STATISTICS,
-    Line,
-    Span,
+    ChoiceLine,
+    ValueRange,
     choice_bars,
     spans,
     written,
@@ -80,20 +80,20 @@ class Sensitivity(StoryResult):
 
     n_folds: int
     token_offset: int
-    lines: Sequence[Line]
-    offsets: Sequence[Line]
+    lines: Sequence[ChoiceLine]
+    offsets: Sequence[ChoiceLine]
     about_offsets: ReadAgain
     no_tokens: bool
 
     @computed_field
     @property
-    def range(self) -> Mapping[str, Span | None]:
+    def range(self) -> Mapping[str, ValueRange | None]:
         """Range of every statistic over choices."""
         return spans(self.lines)
 
     @computed_field
     @property
-    def range_of_offsets(self) -> Mapping[str, Span | None]:
+    def range_of_offsets(self) -> Mapping[str, ValueRange | None]:
         """Range of every statistic over token offsets."""
         return spans(self.offsets)
 
@@ -228,7 +228,7 @@ def _name_of(choice: Choice) -> str:
     return f"{choice.neutral}s {choice.threshold:.0%}"
 
 
-def _offsets(materials: Materials) -> tuple[list[Line], ReadAgain]:
+def _offsets(materials: Materials) -> tuple[list[ChoiceLine], ReadAgain]:
     """Headline statistics by token offset on a part of the stories; why not, where not."""
     n_texts = materials.config.validation.sensitivity_texts
     if n_texts == 0:

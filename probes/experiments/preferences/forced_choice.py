@@ -35,7 +35,7 @@ _BATCH_TOKENS = 2048
 
 
 @dataclass(frozen=True)
-class Steer:
+class SteerChoice:
     """Where and how strongly a direction is added."""
 
     layer: int
@@ -112,7 +112,7 @@ def steered_changes(
     activities: Sequence[str],
     pairs: Sequence[Pair],
     directions: Float[Tensor, "direction d_model"],
-    how: Steer,
+    how: SteerChoice,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> Float[Tensor, "direction pair"]:
     """Change of each pair's preference when a direction is added to its first activity's tokens.

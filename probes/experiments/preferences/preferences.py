@@ -23,7 +23,7 @@ from probes.experiments.messages.reading import N_PERMUTATIONS, cosines
 from probes.experiments.preferences.bradley_terry import balanced_pairs, fit
 from probes.experiments.preferences.figures import activity_elo, preference_coupling
 from probes.experiments.preferences.forced_choice import (
-    Steer,
+    SteerChoice,
     activity_residuals,
     preferences,
     steered_changes,
@@ -270,7 +270,7 @@ def measure(materials: Materials) -> Preferences:
     directions = torch.cat([own, shuffled_vectors(materials)])
     dose = judged_dose(settings.doses)
     row = materials.vectors.layer_index(layer)
-    how = Steer(layer, dose, float(materials.vectors.residual_norm[row]))
+    how = SteerChoice(layer, dose, float(materials.vectors.residual_norm[row]))
     total = 2 * len(pairs) + 2 * len(steered) * len(directions)
     with materials.reporter.task("preferences", total, "questions") as advance:
         answers = preferences(model, texts, pairs, advance)

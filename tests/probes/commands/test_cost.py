@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hooks.models.architecture import Architecture
-from probes.commands.cost import Design, Rates, Size, plan
+from probes.commands.cost import Rates, RunDesign, Size, plan
 from probes.config import parse_config
 from probes.stages.cost_of_writing import Asked, Seen
 
@@ -24,7 +24,7 @@ def design(**sections):
     config = parse_config({"model": {"name": "m"}, "output_dir": "o", **sections})
     stories = Asked(17_100, 205_200, 205_200, prompt_tokens=60.0, new_tokens=256)
     neutral = Asked(100, 200, 200, prompt_tokens=60.0, new_tokens=256)
-    return Design(config, 171, stories, neutral, prompt_tokens_read=30.0)
+    return RunDesign(config, 171, stories, neutral, prompt_tokens_read=30.0)
 
 
 PAPER = design()

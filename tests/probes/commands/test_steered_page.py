@@ -4,7 +4,7 @@ import html
 import re
 
 from probes.commands import steered_page
-from probes.commands.steered_text import Request, Steered
+from probes.commands.steered_text import Steered, SteeringRequest
 from probes.experiments.steering.dose_cost import Cost
 
 
@@ -16,7 +16,7 @@ def _conditions(text):
 
 def test_words_that_differ_are_marked_and_every_text_is_text():
     page = steered_page.render(
-        Request("<b>prompt</b>", ["sad"], [0.4], [1]),
+        SteeringRequest("<b>prompt</b>", ["sad"], [0.4], [1]),
         "m",
         _conditions("He sat down and <script>wept</script>."),
         "budget",

@@ -17,7 +17,14 @@ from small_runs import Heard, SmallRun
 
 from hooks.errors import InvalidInput
 from probes.config import ComputeSettings
-from probes.runs.workers import ClusterError, LocalWorkers, RayWorkers, ThreadWorkers, workers
+from probes.runs.workers import (
+    ClusterError,
+    LocalWorkers,
+    RayWorkers,
+    ThreadWorkers,
+    disconnect,
+    workers,
+)
 
 ROOT = Path(__file__).parents[3]
 RAY = {"compute__engine": "ray", "compute__workers": 2}
@@ -102,7 +109,7 @@ def made(tmp_path_factory, tiny_folder, tiny_writer, one_thread) -> SmallRun:
 def ray_here(one_thread):
     """Ray is started by the first test that wants it and ended after the last."""
     yield
-    workers_module.disconnect()
+    disconnect()
     assert not ray_processes()
 
 

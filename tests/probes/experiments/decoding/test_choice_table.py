@@ -4,7 +4,7 @@ from pydantic import TypeAdapter
 
 from probes.analysis.findings import Estimate
 from probes.experiments.decoding.choice_table import (
-    Line,
+    ChoiceLine,
     Statistics,
     choice_bars,
     spans,
@@ -16,10 +16,12 @@ def statistics(valence, accuracy, arousal=None):
     return {"valence": valence, "arousal": arousal, "accuracy": accuracy, "clusters": None}
 
 
-OWN = Line(name="own", change=None, **statistics(Estimate(0.8, 0.6, 0.9), Estimate(0.4, 0.3, 0.5)))
+OWN = ChoiceLine(
+    name="own", change=None, **statistics(Estimate(0.8, 0.6, 0.9), Estimate(0.4, 0.3, 0.5))
+)
 FALL, MAYBE = Estimate(-0.2, -0.3, -0.1), Estimate(0.1, -0.1, 0.3)
 CHANGE = Statistics(**statistics(MAYBE, FALL))
-DOT = Line(
+DOT = ChoiceLine(
     name="dot", change=CHANGE, **statistics(Estimate(0.9, 0.7, 0.95), Estimate(0.2, 0.1, 0.3))
 )
 
@@ -39,9 +41,9 @@ def test_changes_are_those_whose_interval_keeps_clear_of_zero():
 
 
 def test_a_file_says_which_line_is_the_runs_own():
-    kept = [TypeAdapter(Line).dump_python(line) for line in (OWN, DOT)]
+    kept = [TypeAdapter(ChoiceLine).dump_python(line) for line in (OWN, DOT)]
     assert [line["own"] for line in kept] == [True, False]
-    assert TypeAdapter(Line).validate_python(kept[1]) == DOT
+    assert TypeAdapter(ChoiceLine).validate_python(kept[1]) == DOT
 
 
 def test_bars_color_the_runs_own_choice():

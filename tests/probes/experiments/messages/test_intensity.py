@@ -109,7 +109,7 @@ class TestAllTwelve:
             for emotion in set(EXPECTED[template.name]) & set(expectation.emotions)
         ]
         named = {f"{one} for {first}" for one, first in pairs if one != first}
-        assert measured.result.stand_ins == sorted(named)
+        assert result.stand_ins == sorted(named)
         limits = [limit for limit in result.limits() if "stands in" in limit]
         assert len(limits) == bool(named)
         assert all(name in limit for limit in limits for name in named)

@@ -9,7 +9,7 @@ from planted_runs import materials as materials_of
 from probes.experiments import to_json
 from probes.experiments.preferences.bradley_terry import balanced_pairs, fit
 from probes.experiments.preferences.forced_choice import (
-    Steer,
+    SteerChoice,
     activity_residuals,
     preferences,
     steered_changes,
@@ -113,7 +113,7 @@ class TestCoupling:
         steered = balanced_pairs(len(texts), self.PUSHED, materials.seed + 1)
         settings = materials.config.validation
         dose = judged_dose(settings.doses)
-        how = Steer(materials.layer, dose, float(materials.vectors.residual_norm[row]))
+        how = SteerChoice(materials.layer, dose, float(materials.vectors.residual_norm[row]))
         basis = torch.eye(len(read))
         up, down = (steered_changes(model, texts, steered, side * basis, how) for side in (1, -1))
         push = (up - down).double().mean(dim=1)

@@ -8,7 +8,7 @@ import time
 import pytest
 from command_line import main, python
 
-from probes.commands.progress import progress_of
+from probes.commands.status import progress_of
 from probes.stages import NAMES
 
 

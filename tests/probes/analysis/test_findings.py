@@ -1,0 +1,79 @@
+"""A finding is said once: line, detail and limit come from the same number."""
+
+import subprocess
+import sys
+
+import pytest
+
+from probes.analysis.findings import Control, Estimate, Finding, strongest
+
+SHARE = Estimate(0.107, 0.089, 0.125)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "spec", "text"),
+    [
+        (SHARE, ".0%", "11% [9%, 12%]"),
+        (Estimate(0.3, 0.13, 0.53), "+.2f", "+0.30 [+0.13, +0.53]"),
+        (Estimate(0.3), "+.2f", "+0.30"),
+        (SHARE, "", "0.11 [0.09, 0.12]"),
+    ],
+)
+def test_an_estimate_is_written_with_its_interval(estimate, spec, text):
+    assert format(estimate, spec) == text
+
+
+def test_the_strongest_control_comes_nearest_to_the_finding():
+    weak = Control("random", excess=Estimate(2.0, 1.5, 2.5))
+    strong = Control("valence axis", excess=Estimate(0.7, 0.4, 1.0))
+    assert strongest([weak, strong]) is strong
+    low, high = Control("chance", Estimate(0.04)), Control("words", Estimate(0.1))
+    assert strongest([low, high]) is high
+    assert strongest([]) is None
+
+
+def test_line_detail_and_limit_name_the_same_number_control_and_p():
+    finding = Finding(
+        "held-out accuracy",
+        SHARE,
+        "not shown",
+        spec=".0%",
+        n="24 emotions",
+        control=Control("shuffled labels", Estimate(0.04)),
+        p=1 / 101,
+        n_null=100,
+    )
+    assert finding.line == (
+        "not shown: 11% [9%, 12%] (24 emotions; strongest control: shuffled labels 4%; "
+        "p <= 0.0099 (the floor of 100 permutations))"
+    )
+    for said in (finding.detail, finding.limit):
+        assert "shuffled labels 4%" in said
+        assert "p <= 0.0099" in said
+    assert finding.number == "11%"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "limited"),
+    [("shown", False), ("described", False), ("not shown", True), ("shown in part", True)],
+)
+def test_what_is_not_shown_in_full_is_a_limit(verdict, limited):
+    assert (Finding("x", SHARE, verdict).limit is not None) == limited
+
+
+def test_a_number_alone_claims_no_verdict():
+    assert (
+        Finding("reliability", Estimate(0.39, 0.3, 0.46), "described").line == "0.39 [0.30, 0.46]"
+    )
+
+
+def test_no_interval_has_no_ends():
+    assert not Estimate(3.0).above_zero
+    with pytest.raises(ValueError, match="no interval"):
+        _ = Estimate(3.0).ends
+
+
+def test_findings_are_read_without_torch_and_scipy():
+    code = "import sys, probes.analysis.findings; print({'torch', 'scipy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

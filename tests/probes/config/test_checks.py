@@ -1,0 +1,60 @@
+"""What several settings have to agree on."""
+
+import pytest
+
+from hooks.errors import InvalidInput
+from probes.config import parse_config
+from probes.stimuli import emotions, topics
+
+MODEL = {"name": "gpt2"}
+
+
+def config(**values):
+    return parse_config({"model": MODEL, "output_dir": "out", **values})
+
+
+class TestSubsets:
+    def test_null_is_everything(self):
+        assert config().emotions == emotions()
+        assert config().topics == topics()
+
+    def test_an_integer_takes_the_first(self):
+        chosen = config(generation={"emotions_subset": 5, "topics_subset": 3})
+        assert chosen.emotions == emotions()[:5]
+        assert chosen.topics == topics()[:3]
+
+    @pytest.mark.parametrize(("key", "known"), [("emotions_subset", 171), ("topics_subset", 100)])
+    def test_more_than_there_are_is_refused(self, key, known):
+        config(generation={key: known})
+        with pytest.raises(InvalidInput, match=rf"{key}: expected at most {known}.*got 500"):
+            config(generation={key: 500})
+
+    def test_a_list_keeps_its_order_and_topics_may_be_new(self):
+        chosen = config(
+            generation={"emotions_subset": ["sad", "happy"], "topics_subset": ["a {new} topic"]}
+        )
+        assert chosen.emotions == ("sad", "happy")
+        assert chosen.topics == ("a {new} topic",)
+
+    def test_an_unknown_emotion_is_refused_with_the_nearest(self):
+        with pytest.raises(InvalidInput, match=r"'hapy'.*'happy'"):
+            config(generation={"emotions_subset": ["sad", "hapy"]})
+
+    def test_a_users_corpus_may_hold_other_emotions(self):
+        own = {"stories": "s.jsonl", "neutral": "n.jsonl"}
+        chosen = config(corpus=own, generation={"emotions_subset": ["homesick", "sad"]})
+        assert chosen.emotions == ("homesick", "sad")
+
+    @pytest.mark.parametrize("key", ["emotions_subset", "topics_subset"])
+    @pytest.mark.parametrize("subset", [0, -2, [], ["sad", "sad"]])
+    def test_empty_and_repeated_choices_are_refused(self, key, subset):
+        with pytest.raises(InvalidInput, match=rf"generation\.{key}"):
+            config(generation={key: subset})
+
+    def test_one_emotion_alone_is_refused(self):
+        with pytest.raises(InvalidInput, match="at least two emotions"):
+            config(generation={"emotions_subset": ["sad"]})
+
+    def test_an_empty_topic_is_refused(self):
+        with pytest.raises(InvalidInput, match="a topic is empty"):
+            config(generation={"topics_subset": ["a lost key", " "]})
