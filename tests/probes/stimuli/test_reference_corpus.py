@@ -1,0 +1,90 @@
+"""The reference corpus, as far as it is written: cards, topics, frames and endings fit together."""
+
+import json
+import re
+from collections import Counter, defaultdict
+from importlib.resources import files
+
+import pytest
+import yaml
+
+from probes.stimuli import emotions, leaks, named_emotions
+
+FOLDER = files("probes.stimuli") / "corpora" / "reference"
+
+
+def read(name):
+    return yaml.safe_load((FOLDER / name).read_text("utf-8"))
+
+
+TOPICS, CARDS, SAID = (read(f"{name}.yaml") for name in ("topics", "cards", "said"))
+STORIES = [json.loads(line) for line in (FOLDER / "stories.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_every_emotion_has_a_card_whose_neighbors_have_one():
+    assert list(CARDS) == list(emotions())
+    for emotion, card in CARDS.items():
+        assert set(card) == {
+            *("cause", "target", "certainty", "control", "body", "impulse", "course"),
+            *("apart", "inseparable"),
+        }
+        assert len(card["apart"]) >= 2, emotion
+        assert {*card["apart"], *card["inseparable"]} <= set(CARDS) - {emotion}
+        for twin in card["inseparable"]:
+            assert emotion in CARDS[twin]["inseparable"], (emotion, twin)
+
+
+@pytest.mark.parametrize("n", [4, 8, 12, 16])
+def test_the_first_topics_are_balanced_by_themselves(n):
+    assert Counter(topic["form"] for topic in TOPICS[:n]) == {"narrated": n // 2, "voiced": n // 2}
+    person = Counter(topic["person"] for topic in TOPICS[:n] if topic["form"] == "narrated")
+    assert abs(person["first"] - person["third"]) <= n // 8
+
+
+def test_openings_and_closings_name_no_emotion_and_fill_what_is_skipped():
+    for topic in TOPICS:
+        assert 45 <= len(topic["opening"].split()) <= 62, topic["id"]
+        assert 30 <= len(topic["closing"].split()) <= 48, topic["id"]
+        assert named_emotions(topic["opening"] + " " + topic["closing"]) == [], topic["id"]
+
+
+def test_frames_hold_one_phrase_and_are_balanced():
+    frames = SAID["frames"]
+    assert Counter(frame["form"] for frame in frames) == {"narrated": 12, "voiced": 12}
+    assert len({frame["id"] for frame in frames}) == len(frames) == len(SAID["neutral"]) == 24
+    for frame in frames:
+        assert len(re.findall(r"\{(feel|be)\}", frame["text"])) == 1
+        assert named_emotions(frame["text"].format(feel="", be="")) == []
+
+
+def test_endings_are_of_known_cells_and_none_is_there_twice():
+    known = {topic["id"] for topic in TOPICS}
+    cells = [(story["topic"], story["emotion"]) for story in STORIES]
+    assert cells
+    assert len(set(cells)) == len(cells)
+    assert {topic for topic, _ in cells} <= known
+    assert {emotion for _, emotion in cells} <= set(CARDS)
+
+
+def test_endings_have_their_length_and_name_no_emotion():
+    wrong = {
+        (story["topic"], story["emotion"]): problem
+        for story in STORIES
+        if (problem := _problem(story["ending"], story["emotion"]))
+    }
+    assert wrong == {}
+
+
+def _problem(ending, emotion):
+    n_words = len(ending.split())
+    named = [*leaks(ending, emotion), *named_emotions(ending)]
+    return named or (None if 60 <= n_words <= 85 else n_words)
+
+
+def test_no_five_words_in_a_row_are_in_more_than_two_endings():
+    owners = defaultdict(set)
+    for story in STORIES:
+        words = re.findall(r"[\w']+", story["ending"].lower())
+        for start in range(len(words) - 4):
+            owners[tuple(words[start : start + 5])].add((story["topic"], story["emotion"]))
+    assert [" ".join(words) for words, cells in owners.items() if len(cells) > 2] == []
