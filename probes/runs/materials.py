@@ -124,6 +124,12 @@ class Materials:
         """Layers of the model whose activations were kept."""
         return self.index["layers"]
 
+    @property
+    def batch_tokens(self) -> int | None:
+        """Padded tokens of a pass, as the run's texts were read: another size rounds otherwise."""
+        record = self.run.record("extract-activations")
+        return self.config.activation.batch_tokens or (record and record.batch_tokens)
+
     def subject(self) -> LanguageModel:
         """Return the model under study, checked to be the one the vectors were made from."""
         model = self.models.subject()

@@ -243,10 +243,11 @@ def _offsets(materials: Materials) -> tuple[list[ChoiceLine], ReadAgain]:
     model, own = materials.subject(), materials.config.activation.token_offset
     texts = materials.texts(stories)
     offsets = sorted({*OFFSETS, own})
-    read = _read(model, [texts[index] for index in chosen.tolist()], materials.layer, offsets)
+    how = {"layer": materials.layer, "offsets": offsets, "batch_tokens": materials.batch_tokens}
+    read = _read(model, [texts[index] for index in chosen.tolist()], **how)
     neutral = read_corpus(materials.run.root, materials.run.neutral_cells)
     neutral = [text for text in neutral if text.topic in topics]
-    documents = _read(model, [text.text for text in neutral], materials.layer, offsets)
+    documents = _read(model, [text.text for text in neutral], **how)
     usable, usable_neutral = _at_all_offsets(read), _at_all_offsets(documents)
     design, fold_of = _design(materials, stories, chosen[usable])
     if design.n_topics < MIN_TOPICS or len(design.emotion.unique()) < design.n_emotions:
@@ -304,14 +305,20 @@ def spread_out(stories: Stories, n_emotions: int, n_texts: int) -> Int[Tensor, "
 
 
 def _read(
-    model: LanguageModel, texts: Sequence[str], layer: int, offsets: Sequence[int]
+    model: LanguageModel,
+    texts: Sequence[str],
+    layer: int,
+    offsets: Sequence[int],
+    batch_tokens: int | None = None,
 ) -> dict[int, Float[Tensor, "text d_model"]]:
     """Mean residual from every offset on, each text read once; NaN where no token is left."""
     nothing = torch.full((len(texts), model.d_model), torch.nan)
     means = {offset: nothing.clone() for offset in offsets}
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         some = texts[start : start + _TEXTS_AT_ONCE]
-        pooled = pooled_resid_post(model, some, layers=[layer], keep=FromToken(0))
+        pooled = pooled_resid_post(
+            model, some, layers=[layer], keep=FromToken(0), batch_tokens=batch_tokens
+        )
         for number in range(len(some)):
             tokens = pooled.tokens[pooled.token_text == number, 0]
             for offset, rows in means.items():
