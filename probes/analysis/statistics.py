@@ -24,13 +24,7 @@ from scipy import stats
 from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
-from probes.analysis.intervals import (  # noqa: F401 - until callers import them from there
-    binomial_interval,
-    percentile_interval,
-    spread_interval,
-)
 from probes.analysis.resampling import permutation_p_value, permute_within
-from probes.analysis.resampling import resample as bootstrap_indices  # noqa: F401
 
 # Spread below this share of a series' magnitude is rounding, not variation (scipy's own limit).
 _CONSTANT = 1e-13
