@@ -19,6 +19,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from hooks.errors import EmotionLensError, InvalidInput
@@ -249,6 +250,10 @@ def workers(
     if settings.engine == "local":
         yield LocalWorkers(here())
         return
+    # `ray start` checks tokens wherever the user has one; whoever joins has to say so before the
+    # import, which is when Ray reads it.
+    if settings.address is not None and (Path.home() / ".ray" / "auth_token").is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     ray = _ray()
     _connect(settings)
     worker = ray.remote(_Worker).options(
