@@ -15,6 +15,7 @@ BESIDE = {
     "hooks": {"test_device_map", "test_hooked_transformer"},
     "probes/experiments": {"test_planted_behavior", "test_repeatability"},
     "probes/export": {"test_hub_round_trip"},
+    "probes/stimuli": {"test_reference_corpus"},
 }
 """Tests of several modules together, by folder."""
 

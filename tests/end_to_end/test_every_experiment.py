@@ -5,6 +5,7 @@ import json
 import pytest
 
 from probes.experiments import EXPERIMENTS, NAMES
+from probes.report.markdown import escape
 from probes.report.scorecard import INSIDE, NOT_COMPARABLE, OUTSIDE
 from probes.storage import read_json
 
@@ -77,4 +78,4 @@ def test_the_report_has_a_section_for_every_experiment(validated, results):
     assert claims["Held-out accuracy"] == claims["Steering"] == "not shown"
     for result in results.values():
         for limit in result["limits"]:
-            assert limit.split(":")[0] in text
+            assert escape(limit.split(":")[0]) in text
