@@ -131,12 +131,15 @@ def changes(record: StageRecord, settings: Mapping[str, Any]) -> list[Difference
     ``auto`` and what it was resolved to then are the same.
     """
     pinned = record.model or {}
-    return [
-        difference
-        for difference in differences(record.settings, dict(settings))
-        if {difference.before, difference.now}
-        != {"auto", pinned.get(difference.key.rpartition(".")[2])}
-    ]
+
+    def is_resolved(difference: Difference) -> bool:
+        resolved = pinned.get(difference.key.rpartition(".")[2])
+        # Compared as tuples: a setting may be a list, which no set can hold.
+        both = (difference.before, difference.now)
+        return both in (("auto", resolved), (resolved, "auto"))
+
+    listed = differences(record.settings, dict(settings))
+    return [difference for difference in listed if not is_resolved(difference)]
 
 
 def state(

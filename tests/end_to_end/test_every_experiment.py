@@ -17,21 +17,21 @@ def results(validated):
 
 def test_every_experiment_leaves_rows_a_paragraph_and_figures(validated, results):
     for entry in EXPERIMENTS:
-        found = results[entry.name]
-        assert found["rows"], entry.name
-        assert all(len(row) == 2 for row in found["rows"])
-        assert len(found["paragraph"]) > 100, entry.name
-        assert "not measured" not in found["paragraph"], entry.name
-        json.dumps(found, allow_nan=False)
+        result = results[entry.name]
+        assert result["rows"], entry.name
+        assert all(len(row) == 2 for row in result["rows"])
+        assert len(result["paragraph"]) > 100, entry.name
+        assert "not measured" not in result["paragraph"], entry.name
+        json.dumps(result, allow_nan=False)
     drawn = {path.stem for path in (validated.folder / "figures").glob("*.png")}
     assert {"null_ladder", "scenarios", "intensity", "steering_matrix"} <= drawn
 
 
 def test_random_weights_name_no_emotion_of_unseen_topics(results):
-    found = results["held-out-topics"]
-    place = found["layers"].index(found["layer"])
-    accuracy = found["nearest"][place]["top_1"]
-    assert accuracy["low"] <= found["permuted"][place]["upper"]
+    result = results["held-out-topics"]
+    row = result["layers"].index(result["layer"])
+    accuracy = result["nearest"][row]["top_1"]
+    assert accuracy["low"] <= result["permuted"][row]["upper"]
 
 
 def test_the_scorecard_reads_every_experiment_that_speaks_to_the_paper(validated):

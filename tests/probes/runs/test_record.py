@@ -46,6 +46,14 @@ def test_what_auto_was_resolved_to_is_no_change():
     ]
 
 
+@pytest.mark.parametrize("before", [[0.05, 0.1], None, "auto"])
+def test_a_setting_that_is_a_list_is_compared_as_any_other(before):
+    begun = replace(DONE, settings={**SETTINGS, "doses": before})
+    now = {**SETTINGS, "doses": [0.1]}
+    assert [(it.key, it.before, it.now) for it in changes(begun, now)] == [("doses", before, [0.1])]
+    assert state(begun, now, INPUTS, 2) == "stale"
+
+
 def test_a_refusal_lists_settings_and_inputs():
     refused = refusals(DONE, {**SETTINGS, "seed": 1}, {"generate-stories": "1" * 16})
     assert [it.key for it in refused] == ["seed", "input.generate-stories"]

@@ -200,12 +200,12 @@ def standing(one_thread) -> Iterator[tuple[str, psutil.Process]]:
 
 def at_work(head: psutil.Process) -> list[psutil.Process]:
     """Processes of a cluster that hold a worker of a run."""
-    found = []
+    busy = []
     for child in head.children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):
             if "_Worker" in " ".join(child.cmdline()):
-                found.append(child)
-    return found
+                busy.append(child)
+    return busy
 
 
 class TestStandingCluster:

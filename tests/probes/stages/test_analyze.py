@@ -35,7 +35,7 @@ class TestAnalyze:
             rows = list(csv.DictReader(file))
         described = read(finished, "geometry.json")
         assert [row["emotion"] for row in rows] == small_runs.EMOTIONS
-        found = [float(row["pc1"]) for row in rows]
-        assert found == [row[0] for row in described["pca"]["coordinates"]]
+        first = [float(row["pc1"]) for row in rows]
+        assert first == [row[0] for row in described["pca"]["coordinates"]]
         assert float(rows[1]["valence"]) > 0 > float(rows[2]["valence"])
         assert {row["umap_x"] for row in rows} == {""}
