@@ -12,7 +12,6 @@ from benchmarks.children import Child, Turn
 from benchmarks.recipes import ALONE, COMPILED, HIDDEN_STATES, OURS, RECIPES
 from benchmarks.tables import gigabytes, rate, table, times
 from benchmarks.texts import texts
-from hooks.reading.batching import tune
 
 SUBJECTS = ("embedded:gemma-3-270m", "embedded:smollm2-135m-instruct")
 GOALS = {
@@ -67,14 +66,12 @@ def prepare(name: str, recipe: str) -> Callable[..., Any]:
     through_lens = recipe in (OURS, COMPILED, "TransformerLens run_with_cache")
     model = hooks.load(name, backend="auto" if through_lens else "huggingface")
     read = RECIPES[recipe]
-    options = {"batch_tokens": tune(model, model.n_layers - 1)} if recipe in OWN else {}
 
     def job(n_texts: int, n_layers: int | None = None) -> dict[str, Any]:
         given = texts(n_texts)
         layers = {} if n_layers is None else {"layers": list(range(n_layers))}
-        read(model, given, **options, **layers)
+        read(model, given, **layers)
         return {
-            **options,
             "n_tokens": sum(len(model.encode(text)) for text in given),
             "n_layers": model.n_layers,
             "dtype": str(model.dtype).removeprefix("torch."),

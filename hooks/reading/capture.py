@@ -2,7 +2,7 @@
 
 1. Texts become token ids by the model's one tokenisation path.
 2. They are sorted by length and packed into batches of about `batch_tokens` padded tokens
-   (`batching`). A batch that runs out of memory is halved until it fits; no text is read twice.
+   (`memory`). A batch that runs out of memory is halved until it fits; no text is read twice.
 3. On a CPU several batches are read side by side (`side_by_side`).
 4. At every wanted layer a hook *selects* the positions that count (a NaN at a padded position
    cannot leak, as it would through multiplication by a mask), sums them in float32 and keeps

@@ -13,8 +13,8 @@ write nor read is left out.
 
 from dataclasses import dataclass
 
+from hooks.memory import DEFAULT_BATCH_TOKENS
 from hooks.models.architecture import Architecture
-from hooks.reading.batching import DEFAULT_BATCH_TOKENS
 from probes.config import Config
 from probes.stages.cost_of_writing import Asked, Seen, amount
 

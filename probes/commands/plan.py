@@ -17,6 +17,7 @@ from typing import Any
 
 from hooks.errors import DataError, InvalidInput, ModelError
 from hooks.generation.prefill import tokens_to_read
+from hooks.memory import DEFAULT_BATCH_TOKENS
 from hooks.models.architecture import describe
 from hooks.models.embedded import folder, is_embedded
 from hooks.models.precision import resolve_device, resolve_dtype
@@ -33,7 +34,7 @@ from probes.runs.models import Models
 from probes.runs.reporting import duration
 from probes.stages.checks import check_layers
 from probes.stages.cost_of_writing import Asked, Content, Seen, asked_for, cells_of, look, recorded
-from probes.stages.units import LocalWriter, Reader, ReadingUnit, TextKind, TuningUnit, rules
+from probes.stages.units import LocalWriter, Reader, ReadingUnit, TextKind, rules
 from probes.stages.units import plan as cut
 
 _SAMPLE = 64
@@ -215,9 +216,7 @@ def _reading_rate(run: Run, models: Models, texts: list[str]) -> float:
     """Return tokens per second, those before the offset too."""
     reader, subject = Reader(run.config, models), models.subject()
     layers = tuple(check_layers(run, subject.n_layers))
-    batch_tokens = run.config.activation.batch_tokens or reader.do(
-        TuningUnit(max(layers)), lambda _count: None
-    )
+    batch_tokens = run.config.activation.batch_tokens or DEFAULT_BATCH_TOKENS
 
     def read(texts: list[str]) -> None:
         rows = tuple(Text("trial", "trial", n, text) for n, text in enumerate(texts))

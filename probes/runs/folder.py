@@ -19,7 +19,7 @@ Contract
 import importlib.metadata
 import platform
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -249,14 +249,6 @@ class Run:
     def forget(self, stage: str) -> None:
         """Delete the record of a stage that has made nothing."""
         self.record_path(stage).unlink(missing_ok=True)
-
-    def keep_batch_tokens(self, stage: str, measure: Callable[[], int]) -> int:
-        """Return the size of a pass that a stage was begun with; measure it the first time."""
-        begun = self._begun(stage)
-        if begun.batch_tokens is None:
-            begun = replace(begun, batch_tokens=measure())
-            begun.write(self.record_path(stage))
-        return begun.batch_tokens or 0
 
     def _begun(self, stage: str) -> StageRecord:
         return self.record(stage) or StageRecord({}, {})

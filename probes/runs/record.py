@@ -63,7 +63,7 @@ class StageRecord:
     model
         Fingerprint, dtype, device and backend of the model that it was begun with.
     batch_tokens
-        Padded tokens of a forward pass, kept so that resumed work gives the same bytes.
+        Padded tokens of a forward pass, of a stage begun when they were still measured.
     output_digest, stamp
         Digest of its outputs, and their names, sizes and times.
     counts

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hooks import DataError
+from hooks.memory import DEFAULT_BATCH_TOKENS
 from probes.corpus.cells import Cell, count_texts, read_corpus
 from probes.runs.folder import Run
 from probes.runs.materials import INDEX
@@ -13,7 +14,7 @@ from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.runs.workers import Workers, workers
 from probes.stages.checks import check_layers
-from probes.stages.units import Reader, ReadingUnit, TuningUnit
+from probes.stages.units import Reader, ReadingUnit
 from probes.storage import digest_of, write_json
 from probes.vectors.activations import (
     Kind,
@@ -84,9 +85,9 @@ def _read(
         "per_cell": per_cell,
         "made_from": _origin(run, model),
     }
-    batch_tokens = settings.batch_tokens or run.keep_batch_tokens(
-        "extract-activations", lambda: _tuned(readers, max(layers))
-    )
+    begun = run.record("extract-activations")
+    # One begun when sizes were still measured goes on with its own: another would round otherwise.
+    batch_tokens = settings.batch_tokens or (begun and begun.batch_tokens) or DEFAULT_BATCH_TOKENS
     kinds: list[tuple[Kind, _Corpus]] = [("stories", stories), ("neutral", neutral)]
     for kind, corpus in kinds:
         shards = plan_shards(corpus.n_texts, settings.shard_size)
@@ -101,11 +102,6 @@ def _read(
         index[kind] = {"n_shards": len(shards)}
         index[kind] |= _totals(run, kind, index)
     return index
-
-
-def _tuned(readers: Workers, last_layer: int) -> int:
-    [(_, batch_tokens)] = readers.map([TuningUnit(last_layer)], lambda _count: None)
-    return batch_tokens
 
 
 def _origin(run: Run, model: dict[str, Any]) -> dict[str, str]:

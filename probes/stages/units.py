@@ -20,6 +20,7 @@ from probes.corpus.writing import Draft, Rules, plan_units, prompt_digest, write
 from probes.runs.models import Models
 from probes.runs.reporting import Advance
 from probes.stimuli import banned
+from probes.vectors.activations import Shard, make_shard
 
 TextKind = Literal["stories", "neutral"]
 
@@ -54,14 +55,6 @@ class ReadingUnit:
     def n_texts(self) -> int:
         """Texts to read."""
         return len(self.texts)
-
-
-@dataclass(frozen=True)
-class TuningUnit:
-    """How many padded tokens a pass up to a layer should take; no text is read."""
-
-    last_layer: int
-    n_texts: int = 0
 
 
 def rules(config: Config, kind: TextKind, *, chat: bool) -> Rules:
@@ -237,15 +230,11 @@ class Reader:
             "d_model": model.d_model,
         }
 
-    def do(self, unit: ReadingUnit | TuningUnit, advance: Advance) -> Any:
-        """See `cluster.Job`; a shard, or a number of tokens."""
+    def do(self, unit: ReadingUnit, advance: Advance) -> Shard:
+        """See `workers.Job`; the texts' shard."""
         from hooks import FromToken, Spaced, pooled_resid_post
-        from hooks.reading.batching import batch_tokens_for
         from hooks.reading.compilation import compiled
-        from probes.vectors.activations import make_shard
 
-        if isinstance(unit, TuningUnit):
-            return batch_tokens_for(self._model, unit.last_layer)
         settings = self._config.activation
         keep = None
         if unit.kind == "neutral" and settings.neutral_tokens_per_text:

@@ -11,6 +11,7 @@ from small_runs import Heard
 
 import hooks
 from hooks.errors import DataError, InvalidInput, StaleArtifact
+from hooks.memory import DEFAULT_BATCH_TOKENS
 from probes import EmotionVectors
 from probes.corpus import cells
 from probes.runs.models import Models
@@ -234,33 +235,12 @@ class TestBatchSize:
         made.stages(*READING)
         path = made.folder / "stages" / "extract-activations.json"
         record = read_json(path)
-        assert set(sizes) == {record["batch_tokens"]}
+        assert set(sizes) == {DEFAULT_BATCH_TOKENS}
         write_json(path, {**record, "batch_tokens": 77, "complete": False})
         (made.folder / "activations" / "stories-00001.safetensors").unlink()
         sizes.clear()
         assert made.stage("extract-activations")
         assert sizes == [77]
-
-    def test_a_size_that_was_measured_is_kept_whatever_is_measured_later(
-        self, reading_run, sizes, tmp_path, monkeypatch
-    ):
-        monkeypatch.setattr(
-            "hooks.reading.batching._TOO_SMALL", 0
-        )  # so that tiny models are measured too
-        monkeypatch.setattr("hooks.reading.batching._SIZES", (128, 256))
-        made = reading_run()
-        made.stages(*READING)
-        [size] = set(sizes)
-        assert size in (128, 256)
-        assert made.run().record("extract-activations").batch_tokens == size
-        shard = made.folder / "activations" / "stories-00001.safetensors"
-        before = shard.read_bytes()
-        shard.unlink()
-        monkeypatch.setattr("hooks.reading.batching._SIZES", (384 - size,))
-        sizes.clear()
-        assert made.stage("extract-activations")
-        assert sizes == [size]
-        assert shard.read_bytes() == before
 
     def test_a_size_that_is_asked_for_is_taken(self, reading_run, sizes):
         made = reading_run(activation={"batch_tokens": 40})
