@@ -1,13 +1,8 @@
 """A writer behind OpenAI-compatible servers: prompts in, answers out, whatever the network does.
 
-1. `connect` asks every server for one text: it tells whether the key and the model's name are
-   right, whether all servers serve the same model, and how long an answer takes.
-2. Each prompt is one request with a seed of its own, made from the batch's seed and its place.
-3. A server that is busy or gone is asked less often and later (`throttle`), until
-   `patience_seconds` have passed since the request was first sent; waiting for its turn does not
-   count. An answer that failed is asked for again, `attempts` times in all, with another seed, at
-   another server if there is one.
-4. What no repetition can cure (`exchange`) stops at once.
+A server that is busy or gone is asked less often and later (`throttle`) until `patience_seconds`
+have passed since a request was first sent. An answer that failed is asked for again, `attempts`
+times in all, at another server if there is one.
 
 Contract
 --------
@@ -15,8 +10,7 @@ Contract
 * A prompt that was answered without text to the last is an empty `Answer`, which no filter keeps;
   a batch of nothing else is an error.
 * The key is read from the environment, sent to the servers, and is in no message of ours.
-* Tokens of every answer are counted, those of failed answers too, where the server counts them.
-* Tokens cannot be suppressed here.
+* Tokens of failed answers are counted too. Tokens cannot be suppressed here.
 """
 
 import asyncio
@@ -30,22 +24,11 @@ from typing import Any
 
 from hooks.errors import EmotionLensError, InvalidInput
 from probes.config import EndpointSettings
-from probes.corpus.exchange import (
-    Answer,
-    Busy,
-    Empty,
-    EndpointError,
-    Exchange,
-    Failed,
-    Gone,
-    Sampling,
-    Usage,
-)
+from probes.corpus.exchange import Answer, EndpointError, Exchange, Failed, Sampling, Usage
 from probes.corpus.throttle import Throttle
 from probes.storage import digest_of, seed_of
 
 _LONGEST_PAUSE = 60.0
-_NO_KEY = "none"
 
 # Without a handler of the user's, logging would print every retry to the terminal.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -61,22 +44,15 @@ class Greeting:
 
 
 def read_key(variable: str | None, setting: str = "generation.api_key_env") -> str | None:
-    """Read the key from the environment.
-
-    Parameters
-    ----------
-    setting
-        Where the variable was named.
+    """Read the key from the environment; `setting` is where the variable was named.
 
     Raises
     ------
     InvalidInput
         When the variable is not set.
     """
-    if variable is None:
-        return None
-    key = os.environ.get(variable, "").strip()
-    if not key:
+    key = os.environ.get(variable or "", "").strip() or None
+    if variable is not None and key is None:
         # What was typed may be the key itself: it is not repeated.
         raise InvalidInput(
             f"{setting} names an environment variable that is not set. Set it to the key: export "
@@ -106,40 +82,31 @@ class Endpoint:
         self.name = model
         self.settings = settings
         self.base_urls = list(base_urls)
+        self.is_chat = settings.api == "chat"
+        self.throttle = Throttle(len(self.base_urls), settings.concurrency)
         self._key = key
         self._exchange = Exchange(model, key, settings)
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Endpoint":
+        import openai
         from anyio.from_thread import start_blocking_portal
 
         self._portal = self._stack.enter_context(start_blocking_portal())
-        try:
-            self._portal.call(self._open)
-        except BaseException:
-            self._stack.close()
-            raise
+        # Retries are ours: each with a seed of its own, and at another server.
+        self._clients = [
+            openai.AsyncOpenAI(
+                base_url=url, api_key=self._key or "none", max_retries=0, timeout=None
+            )
+            for url in self.base_urls
+        ]
         return self
 
     def __exit__(self, *error: Any) -> None:
         with contextlib.suppress(Exception):
-            self._portal.call(self._close)
+            for client in self._clients:
+                self._portal.call(client.close)
         self._stack.__exit__(*error)
-
-    async def _open(self) -> None:
-        import openai
-
-        self._clients = [
-            openai.AsyncOpenAI(
-                base_url=url, api_key=self._key or _NO_KEY, max_retries=0, timeout=None
-            )
-            for url in self.base_urls
-        ]
-        self.throttle = Throttle(len(self._clients), self.settings.concurrency)
-
-    async def _close(self) -> None:
-        for client in self._clients:
-            await client.close()
 
     @property
     def served_as(self) -> str:
@@ -149,17 +116,12 @@ class Endpoint:
         return self._exchange.served_as
 
     @property
-    def is_chat(self) -> bool:
-        """Whether prompts are messages."""
-        return self.settings.api == "chat"
-
-    @property
     def fingerprint(self) -> str:
         """Sixteen hex digits of the model that answers; the same at every address."""
         return digest_of({"served as": self.served_as})
 
     def connect(self, prompt: str, sampling: Sampling, system: str | None = None) -> Greeting:
-        """Ask every server for one text, and learn which model answers.
+        """Ask every server for one text, and learn which model answers and how long it takes.
 
         Raises
         ------
@@ -170,14 +132,11 @@ class Endpoint:
 
     async def _connect(self, prompt: str, sampling: Sampling, system: str | None) -> Greeting:
         begun = time.monotonic()
+        servers = range(len(self._clients))
         answers = await asyncio.gather(
-            *[
-                self._persist(prompt, sampling, 0, system, only=number)
-                for number in range(len(self._clients))
-            ]
+            *[self._persist(prompt, sampling, 0, system, only=number) for number in servers]
         )
-        seconds = time.monotonic() - begun
-        return Greeting(self.served_as, answers[0], seconds)
+        return Greeting(self.served_as, answers[0], time.monotonic() - begun)
 
     def generate(
         self,
@@ -251,22 +210,21 @@ class Endpoint:
 
         spent, faults, last = Usage(), 0, None
         sent: float | None = None
+        number: int | None = None
 
-        def again(error: BaseException) -> bool:  # a cancelled request comes here too
+        def may_ask_again(error: BaseException) -> bool:  # a cancelled request comes here too
             nonlocal faults
-            if not isinstance(error, Failed) or (only is not None and isinstance(error, Gone)):
+            if not isinstance(error, Failed) or (only is not None and error.kind == "gone"):
                 return False
+            # Patience is counted from the first sending: waiting for its turn uses up none.
             if sent is not None and time.monotonic() - sent >= self.settings.patience_seconds:
                 return False
-            if isinstance(error, Busy | Gone):
-                return True
-            faults += 1
+            faults += error.kind in ("failed", "empty")
             return faults < self.settings.attempts
 
-        number: int | None = None
         try:
             async for attempt in stamina.retry_context(
-                on=again,
+                on=may_ask_again,
                 attempts=None,
                 timeout=None,  # its clock would begin before there is a place
                 wait_initial=self.settings.wait_seconds,
@@ -276,29 +234,25 @@ class Endpoint:
                 with attempt:
                     async with self.throttle.place(avoid=number, only=only) as place:
                         number = place.server.number
-                        sent = time.monotonic() if sent is None else sent
+                        sent = sent or time.monotonic()
+                        client, draw = self._clients[number], seed_of(seed, faults)
                         try:
                             answer = await self._exchange.ask(
-                                self._clients[number],
-                                prompt,
-                                sampling,
-                                system,
-                                seed_of(seed, faults),
+                                client, prompt, sampling, system, draw
                             )
-                        except Busy as error:
-                            self.throttle.refused(place, error.pause)
-                            raise
                         except Failed as error:
                             spent.add(error.usage)
+                            if error.kind == "busy":
+                                self.throttle.refused(place, error.pause)
                             raise
                         self.throttle.answered(place)
                         spent.add(answer.usage)
                         return Answer(answer.text, answer.finished, spent)
         except Failed as error:
             last = error
-        if isinstance(last, Empty):
+        if last is not None and last.kind == "empty":
             return Answer("", False, spent)
-        if isinstance(last, Gone) and number is not None:
+        if last is not None and last.kind == "gone" and number is not None:
             raise EndpointError(
                 f"{self.base_urls[number]} cannot be reached: {last} Check that the server runs "
                 "and that the address is right (most end in /v1). Finished work is kept."

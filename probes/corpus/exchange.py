@@ -1,20 +1,18 @@
 """One request to an OpenAI-compatible server: an answer that can be used, or why there is none.
 
-1. Send a prompt with its own seed and a time limit for the whole exchange.
-2. Sort what went wrong: the server is *busy* (429, 503) or *gone*, the answer *failed* (error 500,
-   time-out, damaged JSON) or is *empty*; all these may be cured by asking again.
-3. What cannot be cured by that (a wrong key, an unknown model, another model answering) is an
-   `EndpointError` with what to do.
+What asking again may cure is `Failed`: the server is busy (429, 503) or gone, failed (500,
+time-out, damaged JSON) or gave an empty answer. What it cannot cure (a wrong key, an unknown model,
+another model answering) is an `EndpointError` with what to do.
 
-Contract: repeats nothing and waits for nobody. What a server or a library said is repeated without
-the key. Every exchange of a run must be answered by the same model.
+Contract: repeats nothing and waits for nobody. What a server or a library said is shown without the
+key. Every exchange of a run must be answered by the same model.
 """
 
 import asyncio
 import email.utils
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from hooks.errors import EmotionLensError
 from probes.config import EndpointSettings
@@ -26,14 +24,12 @@ class EndpointError(EmotionLensError, RuntimeError):
 
 @dataclass
 class Usage:
-    """What was asked and answered, in requests and tokens."""
+    """Answers (those without text too), their tokens, and answers whose tokens were not counted."""
 
     requests: int = 0
-    """Answers, those without text too."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     uncounted: int = 0
-    """Answers whose tokens the server did not count."""
 
     def add(self, other: "Usage") -> None:
         """Add another's counts to these."""
@@ -43,48 +39,40 @@ class Usage:
 
 @dataclass(frozen=True)
 class Answer:
-    """One text."""
+    """One text; `usage` is that of this answer and of those before it that failed."""
 
     text: str
     finished: bool
     """Whether the model ended it itself, rather than running into the limit."""
     usage: Usage = field(default_factory=Usage)
-    """Of this answer and of those before it that failed."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn."""
+    """How tokens are drawn; a `top_k` of None is not sent."""
 
     max_new_tokens: int
     temperature: float
     top_p: float
     top_k: int | None
-    """None when it is not sent."""
 
 
 class Failed(Exception):
-    """An answer that did not come or cannot be used."""
+    """An answer that did not come or cannot be used; asking again may help."""
 
-    def __init__(self, reason: str, *, usage: Usage | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        kind: Literal["failed", "busy", "gone", "empty"] = "failed",
+        *,
+        usage: Usage | None = None,
+        pause: float | None = None,
+    ) -> None:
         super().__init__(reason)
+        self.kind = kind
         self.usage = usage or Usage()
-
-
-class Busy(Failed):
-    """The server asks for less, and perhaps to wait."""
-
-    def __init__(self, reason: str, pause: float | None) -> None:
-        super().__init__(reason)
         self.pause = pause
-
-
-class Gone(Failed):
-    """The server cannot be reached."""
-
-
-class Empty(Failed):
-    """An answer without text."""
+        """Seconds that a busy server asks to wait."""
 
 
 class Exchange:
@@ -96,6 +84,7 @@ class Exchange:
         self.served_as: str | None = None
         """Name under which the servers answer; may say more than the name they are asked for."""
         self._key = key
+        self._is_chat = settings.api == "chat"
 
     async def ask(
         self, client: Any, prompt: str, sampling: Sampling, system: str | None, seed: int
@@ -105,7 +94,7 @@ class Exchange:
         Raises
         ------
         Failed
-            When asking again may help; its subclass says why.
+            When asking again may help.
         EndpointError
             When it cannot.
         """
@@ -120,9 +109,10 @@ class Exchange:
         except (TimeoutError, openai.APITimeoutError):
             failed = Failed(f"no answer within {self.settings.timeout_seconds:g} s.")
         except openai.APIConnectionError as error:
-            failed = Gone(f"connection failed ({self.clean(error.__cause__ or error)}).")
+            cause = self._clean(error.__cause__ or error)
+            failed = Failed(f"connection failed ({cause}).", "gone")
         except (openai.OpenAIError, ValueError) as error:
-            failed = Failed(f"damaged answer ({self.clean(error)}).")
+            failed = Failed(f"damaged answer ({self._clean(error)}).")
         else:
             return self._read(reply)
         raise failed  # here, so that what the library raised, with all it knows, is not its context
@@ -130,16 +120,15 @@ class Exchange:
     async def _send(
         self, client: Any, prompt: str, sampling: Sampling, system: str | None, seed: int
     ) -> Any:
+        # Beside the client's own arguments, which differ from one API to the other.
+        extra = {self.settings.token_limit: sampling.max_new_tokens, "top_k": sampling.top_k}
         options: dict[str, Any] = {
             "model": self.model,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": seed % 2**31,  # some servers take no more
-            # Beside the client's own arguments, which differ from one API to the other.
-            "extra_body": {self.settings.token_limit: sampling.max_new_tokens},
+            "extra_body": {name: value for name, value in extra.items() if value is not None},
         }
-        if sampling.top_k is not None:
-            options["extra_body"]["top_k"] = sampling.top_k
         if not self._is_chat:
             return await client.completions.create(prompt=prompt, **options)
         messages = [{"role": "system", "content": system}] if system is not None else []
@@ -147,19 +136,19 @@ class Exchange:
         return await client.chat.completions.create(messages=messages, **options)
 
     def _judge_status(self, error: Any) -> Failed | EndpointError:
-        status, said = error.status_code, self.clean(error.message)
-        exhausted = getattr(error, "code", None) == "insufficient_quota"
-        if status in (429, 503) and not exhausted:
+        status, message = error.status_code, self._clean(error.message)
+        is_exhausted = getattr(error, "code", None) == "insufficient_quota"
+        if status in (429, 503) and not is_exhausted:
             pause, patience = _retry_after(error.response.headers), self.settings.patience_seconds
-            if pause is not None and pause > patience:
-                return EndpointError(
-                    f"the server asks to come back in {pause:.0f} s, which is more than "
-                    f"endpoint.patience_seconds={patience:g}. Finished work is kept: run the same "
-                    "command then."
-                )
-            return Busy(f"the server is busy ({status}: {said}).", pause)
+            if pause is None or pause <= patience:
+                return Failed(f"the server is busy ({status}: {message}).", "busy", pause=pause)
+            return EndpointError(
+                f"the server asks to come back in {pause:.0f} s, which is more than "
+                f"endpoint.patience_seconds={patience:g}. Finished work is kept: run the same "
+                "command then."
+            )
         if status in (408, 409) or status >= 500:
-            return Failed(f"the server failed ({status}: {said}).")
+            return Failed(f"the server failed ({status}: {message}).")
         cures = {
             401: "Check the key that generation.api_key_env names.",
             403: "Check the key that generation.api_key_env names, and what it may use.",
@@ -168,13 +157,12 @@ class Exchange:
         }
         cure = cures.get(status, "Check writer.name, generation and endpoint settings.")
         return EndpointError(
-            f"the server refused a request for {self.model!r} ({status}: {said}). {cure}"
+            f"the server refused a request for {self.model!r} ({status}: {message}). {cure}"
         )
 
     def _read(self, reply: Any) -> Answer:
         """Check a reply and return its text."""
-        choices = getattr(reply, "choices", None)
-        served_as = getattr(reply, "model", None)
+        choices, served_as = getattr(reply, "choices", None), getattr(reply, "model", None)
         if not isinstance(choices, list) or not choices or not isinstance(served_as, str):
             raise Failed("damaged answer (no model and choices in it).")
         self._check_model(served_as)
@@ -182,38 +170,31 @@ class Exchange:
         holder = getattr(choices[0], "message", None) if self._is_chat else choices[0]
         text = getattr(holder, "content" if self._is_chat else "text", None)
         if not isinstance(text, str) or not text.strip():
-            raise Empty("an answer without text.", usage=usage)
+            raise Failed("an answer without text.", "empty", usage=usage)
         if self._key is not None and self._key in text:
             raise EndpointError("the server sent the key back as a text; nothing was stored.")
         if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
             raise Failed("damaged answer (half a character).", usage=usage)
         return Answer(text, getattr(choices[0], "finish_reason", None) == "stop", usage)
 
-    @property
-    def _is_chat(self) -> bool:
-        return self.settings.api == "chat"
-
     def _check_model(self, served_as: str) -> None:
-        """Refuse an answer of another model.
-
-        A server may add a version or a revision to the name it is asked for.
-        """
+        """Refuse another model; a server may add a version to the name it is asked for."""
         rest = served_as.removeprefix(self.model)
         if served_as != self.model and (rest == served_as or rest[0] not in "-@:."):
             raise EndpointError(
                 f"expected answers of {self.model!r}, the server answers as "
-                f"{self.clean(served_as)!r}. If that is the model you mean, set writer.name to it; "
-                "else start the server with the right model."
+                f"{self._clean(served_as)!r}. If that is the model you mean, set writer.name to "
+                "it; else start the server with the right model."
             )
         if self.served_as is None:
             self.served_as = served_as
         if served_as != self.served_as:
             raise EndpointError(
-                f"two models answer: {self.served_as!r} and {self.clean(served_as)!r}. All servers "
-                "in generation.base_urls must serve the same one, for the whole run."
+                f"two models answer: {self.served_as!r} and {self._clean(served_as)!r}. All "
+                "servers in generation.base_urls must serve the same one, for the whole run."
             )
 
-    def clean(self, message: object) -> str:
+    def _clean(self, message: object) -> str:
         """Shorten what a server or a library said, without the key."""
         text = " ".join(str(message).split()) or type(message).__name__
         if self._key is not None:
@@ -232,13 +213,11 @@ def _usage(reported: Any) -> Usage:
 def _retry_after(headers: Any) -> float | None:
     """Seconds a server asks to wait: a number or a date (RFC 9110, 10.2.3)."""
     value = headers.get("retry-after")
-    if value is None:
-        return None
     try:
         seconds = float(value)
-    except ValueError:
+    except (TypeError, ValueError):
         try:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-        except (TypeError, ValueError):
+        except (AttributeError, TypeError, ValueError):
             return None
     return max(0.0, seconds) if seconds == seconds else None  # not a number

@@ -1,19 +1,12 @@
 """Judge one raw text of the writer: clean it, or say why it cannot be used.
 
-1. Cut what is not the text: preambles, headings, labels, fences and quotes around it, closing
-   remarks, and a second text that a writer started unasked.
-2. Refuse refusals.
-3. A text that stops within a sentence (token limit, or by itself) is cut back to its last full
-   sentence or rejected, as asked.
-4. Refuse texts that are too short, repeat themselves, name the emotion, or were seen before.
+What stands around the text is cut (preambles, headings, fences, closing remarks, a second text); a
+text that stops within a sentence is cut back or rejected. Refusals and texts that are too short,
+repeat themselves, name the emotion or were seen before are rejected. Whether a story is good is not
+known here.
 
-Contract
---------
-* Pure functions of strings: the same text is judged the same way everywhere.
-* Every rule for a label or heading is anchored to the start of a line; nothing is replaced globally
-  ("AI:" is also the end of "OpenAI:").
-* A rejected text comes back as cleaned so far, for the leak report.
-* Not known here: whether a story is good, or whether it conveys its emotion; that is measured.
+Contract: pure functions of strings. Every rule for a label or heading is anchored to the start of a
+line ("AI:" is also the end of "OpenAI:"). A rejected text comes back as cleaned so far.
 """
 
 import re
@@ -33,25 +26,16 @@ MIN_DISTINCT_4_GRAMS = 0.5
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one raw text.
-
-    Attributes
-    ----------
-    text
-        The cleaned text.
-    rejected
-        None if the text can be used; else "empty", "refusal", "no dialogue", "truncated",
-        "too short", "repetitive", "leak: WORD, WORD" or "duplicate".
-    trimmed
-        Whether the end of the text itself was cut off (not counting closing remarks of a story).
-    named
-        Words of the text that name the emotion (of a dialogue: any), whatever it was rejected for.
-    """
+    """What became of one raw text."""
 
     text: str
     rejected: str | None
+    """None, "empty", "refusal", "no dialogue", "truncated", "too short", "repetitive",
+    "leak: WORD, WORD" or "duplicate"."""
     trimmed: bool
+    """Whether the end of the text itself was cut off (closing remarks do not count)."""
     named: tuple[str, ...] = ()
+    """Words that name the emotion (of a dialogue: any), whatever the text was rejected for."""
 
 
 def judge_story(
@@ -67,23 +51,14 @@ def judge_story(
 
     Parameters
     ----------
-    raw
-        The writer's answer, special tokens removed.
     finished
         Whether the writer stopped by itself (False: the token limit stopped it).
     emotion
         The emotion that the story must convey and not name.
-    min_words
-        Fewer words are too short.
     truncation
         What to do with a text that stops within a sentence or at the token limit.
     seen
         `fingerprint` of the texts accepted so far.
-
-    Raises
-    ------
-    InvalidInput
-        If the emotion is empty.
     """
     text = raw.replace("\r\n", "\n").strip()
     if _is_refusal(text):
@@ -115,7 +90,6 @@ def judge_dialogue(
     """Clean and judge one neutral dialogue; speakers are named Person and Assistant afterwards.
 
     Closing turns that name an emotion ("Thank you!") are cut off; elsewhere they are a leak.
-    Parameters are those of `judge_story`.
     """
     text = raw.replace("\r\n", "\n").strip()
     if not text:
@@ -127,16 +101,12 @@ def judge_dialogue(
         return Verdict(text, "no dialogue", False)
 
     speaker, last = turns[-1]
-    complete = (finished or followed) and (_ends_sentence(last) or _ends_block(last))
-    if not complete:
-        if truncation == "reject":
-            return Verdict(_rendered(turns), "truncated", False)
+    kept = turns
+    if not ((finished or followed) and (_ends_sentence(last) or _ends_block(last))):
         last_cut = last[: _last_sentence_end(last)]
         kept = turns[:-1] + ([(speaker, last_cut)] if last_cut else [])
-    else:
-        kept = turns
-    if not _both_speak(kept):
-        return Verdict(_rendered(turns), "truncated", False)
+        if truncation == "reject" or not _both_speak(kept):
+            return Verdict(_rendered(turns), "truncated", False)
     while named_emotions(kept[-1][1]) and _both_speak(kept[:-1]):
         kept = kept[:-1]
 
@@ -208,18 +178,20 @@ def _is_refusal(text: str) -> bool:
 
 # ---- what stands around the text ------------------------------------------------------------
 
-_RULE_OR_FENCE = re.compile(r"(?:`{3,}\w*|[-=*_#~]{3,})$")
+_YES = r"(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|alright|great|yes|no problem)"
+_NO_TEXT = re.compile(
+    r"(?:`{3,}\w*|[-=*_#~]{3,})$|[*_]{0,2}title[*_]{0,2}\s*[:\-–—]"
+    rf"|(?:story|chapter|part|paragraph)\s*#?\d+$|{_YES}\s*[!,.:]*$",
+    re.I,
+)
+"""First lines that are never the text: rules, fences, titles, numbers, "Sure!"."""
 _HEADING = re.compile(r"#{1,6}\s+\S")
 _BOLD_LINE = re.compile(r"(\*\*|__)(?P<words>[^*_]+)\1:?$")
-_TITLE = re.compile(r"[*_]{0,2}title[*_]{0,2}\s*[:\-–—]", re.I)
-_NUMBERED = re.compile(r"(?:story|chapter|part|paragraph)\s*#?\d+$", re.I)
 _LABEL = re.compile(
     r"[*_]{0,2}(?:(?:short )?story|paragraph|chapter|response|answer|assistant)(?:\s*#?\d+)?"
     r"[*_]{0,2}\s*:[*_]{0,2}\s*|[*_]{0,2}(?:story|chapter)\s*#?\d+[*_]{0,2}\s*[.)\-–—]\s*|\d{1,2}[.)]\s+",
     re.I,
 )
-_YES = r"(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|alright|great|yes|no problem)"
-_YES_LINE = re.compile(rf"{_YES}\s*[!,.:]*$", re.I)
 _KIND_OF_TEXT = r"\b(?:story|stories|paragraphs?|dialogues?|conversations?|version|example)\b"
 _HERE_IS = re.compile(
     rf"(?:{_YES}[!,.]*\s+)?(?:here(?:['’]s| is| are)|below (?:is|are))\b[^:.!?\n]*{_KIND_OF_TEXT}"
@@ -238,14 +210,13 @@ _CLOSING_LINE = re.compile(
     r"|(?:please )?let me know if\b.*\b(?:story|like|want|changes?|revis\w+|help)\b.*)$",
     re.I,
 )
+_MARKUP = r"^(?:#{1,6}[ \t]+)?[*_]{0,2}"
 _NEXT_STORY = re.compile(
-    r"^(?:#{1,6}[ \t]+)?[*_]{0,2}(?:topic|title|main character"
+    _MARKUP + r"(?:topic|title|main character"
     r"|(?:story|paragraph)(?:[ \t]*#?\d+|[ \t]+(?:told|in one)\b[^:\n]{0,40})?)[*_]{0,2}:",
     re.I | re.M,
 )
-_NEXT_DIALOGUE = re.compile(
-    r"^(?:#{1,6}[ \t]+)?[*_]{0,2}(?:topic|dialogue(?:[ \t]*#?\d+)?)[*_]{0,2}:", re.I | re.M
-)
+_NEXT_DIALOGUE = re.compile(_MARKUP + r"(?:topic|dialogue(?:[ \t]*#?\d+)?)[*_]{0,2}:", re.I | re.M)
 _MAX_HEADING_WORDS = 15
 
 
@@ -263,14 +234,12 @@ def _without_preamble(text: str) -> str:
 def _shortened(line: str, more_follows: bool) -> str:
     """Return the part of a first line that belongs to the text, perhaps nothing."""
     is_short = len(line.split()) <= _MAX_HEADING_WORDS
-    if any(rule.match(line) for rule in (_RULE_OR_FENCE, _TITLE, _NUMBERED, _YES_LINE)):
+    if _NO_TEXT.match(line) or (more_follows and _OFFER_LINE.match(line)):
         return ""
     if _HEADING.match(line):
         return "" if is_short else line.lstrip("# ")
     bold = _BOLD_LINE.match(line)
     if bold and is_short and not _ends_sentence(bold["words"]):
-        return ""
-    if more_follows and _OFFER_LINE.match(line):
         return ""
     label = _LABEL.match(line) or _HERE_IS.match(line)
     if label is None:

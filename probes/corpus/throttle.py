@@ -1,14 +1,8 @@
 """How many requests may be under way at each of several servers.
 
-1. A server begins with `ceiling` places.
-2. Each answer adds ``1 / places``, up to the ceiling; each refusal (429, 503) halves them, down to
-   one, and only once for requests that were under way together.
-3. A server that says how long to wait is left alone until then.
-4. A request goes to the open server with the largest share of free places; one sent again avoids
-   the server that failed it, if another is open.
-
-Additive increase and multiplicative decrease is what TCP does to share a line it does not know
-(Chiu and Jain 1989, https://doi.org/10.1016/0169-7552(89)90019-6).
+Each answer adds ``1 / places`` up to the ceiling; each refusal (429, 503) halves them, down to one.
+TCP shares a line it does not know in this way (Chiu and Jain 1989,
+https://doi.org/10.1016/0169-7552(89)90019-6).
 
 Contract: lives in one event loop; knows numbers of servers, not what is asked of them.
 """
@@ -22,18 +16,13 @@ from dataclasses import dataclass
 
 @dataclass
 class Server:
-    """State of one server."""
+    """State of one server; `closed_until` is when it asked to be asked again."""
 
     number: int
     places: float
     busy: int = 0
     closed_until: float = 0.0
     lowered_at: float = -math.inf
-
-    @property
-    def free(self) -> int:
-        """Places not taken."""
-        return int(self.places) - self.busy
 
 
 @dataclass(frozen=True)
@@ -57,7 +46,7 @@ class Throttle:
         self, avoid: int | None = None, only: int | None = None
     ) -> AsyncIterator[Place]:
         """Wait for a place and hold it; at another server than `avoid`, or only at one."""
-        server = await self._take(avoid, only)
+        server = await self._take(avoid, self.servers if only is None else [self.servers[only]])
         try:
             yield Place(server, _now())
         finally:
@@ -65,21 +54,19 @@ class Throttle:
             async with self._changed:
                 self._changed.notify_all()
 
-    async def _take(self, avoid: int | None, only: int | None) -> Server:
-        servers = self.servers if only is None else [self.servers[only]]
+    async def _take(self, avoid: int | None, servers: list[Server]) -> Server:
         async with self._changed:
             while True:
-                now = _now()
-                open_servers = [s for s in servers if s.free > 0 and s.closed_until <= now]
-                if open_servers:
+                closed = [s.closed_until for s in servers if s.closed_until > _now()]
+                free = [s for s in servers if s.busy < int(s.places) and s.closed_until <= _now()]
+                if free:
                     chosen = min(
-                        open_servers, key=lambda s: (s.number == avoid, s.busy / s.places, s.number)
+                        free, key=lambda s: (s.number == avoid, s.busy / s.places, s.number)
                     )
                     chosen.busy += 1
                     return chosen
-                reopen = [s.closed_until - now for s in servers if s.closed_until > now]
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(reopen, default=None)):
+                    async with asyncio.timeout_at(min(closed, default=None)):
                         await self._changed.wait()
 
     def answered(self, place: Place) -> None:
@@ -88,16 +75,13 @@ class Throttle:
         server.places = min(float(self.ceiling), server.places + 1 / server.places)
 
     def refused(self, place: Place, pause: float | None = None) -> None:
-        """Count a refusal: half as much is asked of this server, and nothing for `pause` seconds.
-
-        Requests that were under way together are refused for one and the same reason.
-        """
+        """Count a refusal: half as much is asked of this server, nothing for `pause` seconds."""
         server, now = place.server, _now()
+        # Requests that were under way together are refused for one and the same reason.
         if place.taken_at > server.lowered_at:
             server.places = max(1.0, server.places / 2)
             server.lowered_at = now
-        if pause is not None:
-            server.closed_until = max(server.closed_until, now + pause)
+        server.closed_until = max(server.closed_until, now + (pause or 0.0))
 
 
 def _now() -> float:
