@@ -1,9 +1,9 @@
 """Files: written whole or not at all, read with an error that says what is wrong.
 
-Contract: `write_*` writes a temporary file in the target's folder, flushes it to the disk and
-renames it. A reader, or a killed process, sees the old content or the new, never a part. There are
-no locks: two processes that write the same file write the same bytes. A temporary file's name says
-which process of which machine writes it, so that only those whose writer is dead are removed.
+Contract: `write_*` writes a temporary file in the target's folder, flushes it and renames it: a
+reader, or a killed process, sees the old content or the new. There are no locks: two processes that
+write one file write the same bytes. A temporary file's name says whose it is, so that only those
+whose writer is dead are removed.
 """
 
 import contextlib
@@ -36,10 +36,7 @@ class StorageError(EmotionLensError, OSError):
 def writing(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that appears under its name, whole, when the block ends without an error.
 
-    Raises
-    ------
-    StorageError
-        When the disk is full or the folder cannot be written; the old file is still there.
+    Raises StorageError when the disk refuses; the old file is still there.
     """
     temporary = ""
     try:
@@ -78,13 +75,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises
-    ------
-    DataError
-        When it is missing, unreadable, truncated or not JSON.
-    """
+    """Read a JSON file; DataError when it is missing, unreadable, truncated or not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -180,10 +171,7 @@ _WINDOWS_DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
 def slug(name: str) -> str:
     """Return the folder name that stands for this name and no other.
 
-    Raises
-    ------
-    InvalidInput
-        If the name is empty or only white space.
+    InvalidInput for an empty one.
     """
     if not name.strip():
         raise InvalidInput(f"expected a name with at least one visible character, got {name!r}")

@@ -1,13 +1,8 @@
 """Stories and neutral dialogues on disk: one file per cell.
 
-``stories/{emotion}/{topic_hash}.json`` and ``neutral/{topic_hash}.json``. A file holds the accepted
-texts, how each was made, why others were rejected, and how many were asked for.
-
-Contract
---------
-* Emotion names become folder names through `slugs.slug`; no name leads outside the run's folder.
-* `read_corpus` returns texts in one fixed order: emotions and topics as the config lists them.
-* Users' own texts (`read_jsonl`) come in the same form.
+``stories/{emotion}/{topic_hash}.json`` and ``neutral/{topic_hash}.json`` hold the accepted texts,
+how each was made, why others were rejected, and how many were asked for. Users' own texts
+(`read_jsonl`) come in the same form. No name leads outside the run's folder.
 """
 
 import hashlib
@@ -69,13 +64,7 @@ def write_cell(root: Path, cell: Cell, content: dict[str, Any]) -> None:
 
 
 def read_cell(root: Path, cell: Cell) -> dict[str, Any]:
-    """Read one cell's file, checked to be the cell's own.
-
-    Raises
-    ------
-    DataError
-        When the file is missing, damaged, or belongs to another cell.
-    """
+    """Read one cell's file; DataError when it is missing, damaged, or belongs to another cell."""
     path = root / cell.path
     content = read_json(path)
     try:
@@ -113,10 +102,7 @@ def count_texts(root: Path, cells: Iterable[Cell]) -> list[int]:
 
 
 class OwnTexts(Mapping[Cell, list[str]]):
-    """A user's texts by cell, in the file's order; a cell is read from the file when it is wanted.
-
-    What is kept in memory is where each text begins.
-    """
+    """A user's texts by cell, in the file's order; what is in memory is where each text begins."""
 
     def __init__(self, path: Path, places: dict[Cell, "array[int]"]) -> None:
         self._path = path
@@ -150,11 +136,8 @@ class OwnTexts(Mapping[Cell, list[str]]):
 def read_jsonl(path: str, *, emotion: bool) -> OwnTexts:
     """Check a user's own corpus: JSON lines with emotion (stories only), topic and text.
 
-    Raises
-    ------
-    InvalidInput
-        When the file is missing or unreadable, or a line lacks a field or has an empty text; the
-        line is named.
+    Raises InvalidInput when the file cannot be read, or a line (named) lacks a field or has an
+    empty text.
     """
     source = Path(path)
     if not source.is_file():

@@ -3,18 +3,16 @@
 1. Cells are cut into *units*: as many whole cells as fill one batch. A unit's seed depends on the
    run's seed and the unit's cells alone.
 2. Round 1 asks for every missing text of the unit in one batch; each answer is judged
-   (`filtering`).
-3. Rejected and missing texts are asked for again, with the round's own seed, up to `max_attempts`.
-   From the second round on, tokens that are a banned word may be suppressed (`Rules.suppress`),
-   since a small writer would name the emotion again.
-4. What is still missing is counted, not hidden. The unit's cells are returned together, with the
-   number of rounds; later they can be taken up after that round, as if nothing had been between.
+   (`filtering`). What was rejected is asked for again, with the round's own seed, up to
+   `max_attempts`. From the second round on, tokens that are a banned word may be suppressed
+   (`Rules.suppress`).
+3. What is still missing is counted. With the number of rounds, a unit can be taken up later as if
+   nothing had been between.
 
-The phrasing depends on the topic and the text's index, never on the emotion, so that no emotion is
-told apart by it. Two neighboring texts of a cell share a prompt, which is then read once.
+The phrasing depends on topic and index, never on the emotion, so that no emotion is told apart by
+it. Two neighboring texts of a cell share a prompt, which is then read once.
 
-Contract: knows prompts and judging; the model is a function from prompts to raw answers; it writes
-no files.
+Contract: the model is a function from prompts to raw answers; writes no files.
 """
 
 from collections import Counter
@@ -161,19 +159,11 @@ def write_unit(
     write: WriteFn,
     begun: Mapping[Cell, dict[str, Any]] | None = None,
 ) -> dict[Cell, dict[str, Any]]:
-    """Write all texts of a unit; see the module's text.
+    """Write all texts of a unit; `begun` is what an earlier call with fewer attempts returned.
 
-    Parameters
-    ----------
-    begun
-        What an earlier call with fewer attempts returned: it is gone on with.
-
-    Returns
-    -------
-    dict of Cell to content
-        ``texts`` (accepted, by index), ``rejected`` (index, attempt, reason, words that named the
-        emotion), ``requested`` and ``attempts`` (rounds of the whole unit); of answers that say
-        what they cost also ``usage``.
+    Returns the content of each cell's file: ``texts`` by index, ``rejected`` (index, attempt,
+    reason, words that named the emotion), ``requested``, ``attempts`` (rounds of the whole unit),
+    and ``usage`` of answers that say what they cost.
     """
     begun = begun or {cell: {"texts": [], "rejected": [], "attempts": 0} for cell in unit}
     accepted = {cell: {text["index"]: text for text in begun[cell]["texts"]} for cell in unit}

@@ -1,18 +1,15 @@
 """A run's folder: which stages are done, under which settings, from which inputs.
 
-``stages/NAME.json`` holds what is known of each stage that was begun (`record`), and ``run.json``
-gathers them all.
-
 Contract
 --------
 * A complete stage is skipped. A stage whose settings or inputs are not those it was begun with is
-  refused, with the differences and the command that cures it; nothing is overwritten. Only what is
-  in `record.MAY_GROW` may be raised: what is there is then gone on with.
-* ``auto`` is what it was when the stage was begun: other weights, numbers of another precision and
-  another kind of device are refused.
+  refused, with the differences and the command that cures it; only what is in `record.MAY_GROW` may
+  be raised.
+* ``auto`` is what it was when the stage was begun: other weights, precision or kind of device are
+  refused.
 * `restart` deletes a stage's outputs and those of every later stage, and nothing else.
-* A stage may end with parts that failed: later stages go on from what it left, and it stays
-  incomplete, so that it is tried again.
+* A stage may end with parts that failed: later stages go on from what it left, and it is tried
+  again.
 * No model is loaded to decide any of this.
 """
 
@@ -139,13 +136,7 @@ class Run:
         return digest_of(self.config.deciding())
 
     def prepare(self) -> None:
-        """Make the run's folder, before any work.
-
-        Raises
-        ------
-        StorageError
-            When the folder cannot be made or written.
-        """
+        """Make the run's folder, before any work; StorageError when it cannot be made."""
         try:
             self.root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -169,10 +160,7 @@ class Run:
     def input_digests(self, upstream: Sequence[str]) -> dict[str, str]:
         """Digests of the outputs of earlier stages.
 
-        Raises
-        ------
-        StaleArtifact
-            When one of them is not complete.
+        StaleArtifact when one of them is not complete.
         """
         digests = {}
         for stage in upstream:
@@ -213,19 +201,8 @@ class Run:
         """Record which model a stage was begun with and how it was loaded, and refuse another.
 
         A name or a folder can hold other weights than yesterday, and ``auto`` is another dtype on
-        another machine; one stage is never made by two.
-
-        Parameters
-        ----------
-        section
-            Of the config, in which the model's dtype and device can be set.
-        about
-            The model's name and fingerprint; of a model loaded here also dtype, device, backend.
-
-        Raises
-        ------
-        StaleArtifact
-            With what it was and what it is.
+        another machine. `section` is where the config sets dtype and device; `about` holds name and
+        fingerprint, of a model loaded here also dtype, device and backend. Raises StaleArtifact.
         """
         begun, now = self._begun(stage), {key: about[key] for key in _PINNED if key in about}
         if begun.model is None:
@@ -269,14 +246,9 @@ class Run:
         ).write(self.record_path(stage))
 
     def check_intact(self, stage: str, files: Sequence[Path]) -> None:
-        """Refuse files that are not those a finished stage has left.
+        """Raise StaleArtifact for files that are not those a finished stage has left.
 
         Files of the same names, sizes and times are not opened; the others are compared whole.
-
-        Raises
-        ------
-        StaleArtifact
-            With the names of those that changed since.
         """
         ended, stamp = self._begun(stage), stamp_of(files, self.root)
         if stamp == ended.stamp:
@@ -306,13 +278,7 @@ class Run:
             self.record_path(stage).unlink(missing_ok=True)
 
     def write_summary(self, stages: Sequence[str], failed: Mapping[str, str] | None = None) -> None:
-        """Write ``run.json``: resolved config, versions, and every stage's record.
-
-        Parameters
-        ----------
-        failed
-            The stage that stopped the last sitting, and what it said.
-        """
+        """Write ``run.json``: resolved config, versions, every stage's record, and what failed."""
         records = {stage: self.record(stage) for stage in stages}
         config = self.config.model_dump(mode="json")
         write_json(

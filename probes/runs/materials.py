@@ -1,16 +1,11 @@
 """What an experiment may use: a run's vectors, activations, texts and models.
 
-1. Rows (what each activation is of) are read once, from the shards' headers.
-2. Activations are read layer by layer; the target layer is kept, of the others the one read last.
-   So experiments that visit each layer once read each once, in the memory of two layers.
-3. Neutral components of all neutral text are taken once per layer and kept; those of some topics,
-   which held-out folds need, are kept as activations are.
+Activations are read layer by layer: the target layer is kept, of the others the one read last, so
+experiments that visit each layer once read each once, in the memory of two layers. Neutral
+components of all neutral text are fitted once per layer and kept.
 
-Contract
---------
-* Reads files and loads models when they are asked for; computes nothing but selection, sums and
-  neutral components.
-* Layers are the model's own numbers, not positions on the axis of what was kept.
+Contract: computes nothing but selection, sums and neutral components. Layers are the model's own
+numbers, not positions on the axis of what was kept.
 """
 
 from collections.abc import Callable, Collection, Hashable, Sequence
@@ -43,14 +38,9 @@ _Made = TypeVar("_Made")
 class StoryRows:
     """What every row of the stories' activations is; the same at all layers.
 
-    Attributes
-    ----------
-    emotion, topic
-        Index of each row's emotion and topic in `Materials.emotions` and `Materials.topics`, [row].
-    index
-        Index of the story in its cell, [row]; -1 where a row is the mean of a cell's stories.
-    n_tokens, n_texts
-        Tokens and stories that a row is the mean of, [row].
+    `emotion` and `topic` are indices in `Materials.emotions` and `topics`; `index` is the story's
+    in its cell, -1 where a row is the mean of a cell's stories; `n_tokens` and `n_texts` are how
+    many a row is the mean of.
     """
 
     emotion: Int[Tensor, "row"]
@@ -62,13 +52,7 @@ class StoryRows:
 
 @dataclass(frozen=True, kw_only=True)
 class Stories(StoryRows):
-    """Pooled activations of a run's stories at one layer.
-
-    Attributes
-    ----------
-    mean
-        Mean residual over each row's tokens, [row d_model].
-    """
+    """Pooled activations of a run's stories at one layer: the mean over each row's tokens."""
 
     mean: Float[Tensor, "row d_model"]
 
@@ -144,13 +128,7 @@ class Materials:
 
     @cached_property
     def rows(self) -> StoryRows:
-        """What every row of the stories' activations is.
-
-        Raises
-        ------
-        DataError
-            When no story has activations, or shards are damaged or missing.
-        """
+        """What every row of the stories' activations is; DataError where there are none."""
         emotions = {name: number for number, name in enumerate(self.emotions)}
         topics = {name: number for number, name in enumerate(self.topics)}
         rows = [row for shard in self._rows("stories") for row in shard.rows]
@@ -167,13 +145,7 @@ class Materials:
         return Stories(**vars(self.rows), mean=self._activations("stories", "mean", layer))
 
     def texts(self, stories: StoryRows) -> list[str]:
-        """Return the text of every row.
-
-        Raises
-        ------
-        DataError
-            When rows are means of cells: then no row has one text.
-        """
+        """Return the text of every row; DataError when rows are means of cells."""
         if (stories.index < 0).any():
             raise DataError(
                 "activations were kept per cell, not per story; set activation.keep=story and "
@@ -204,16 +176,8 @@ class Materials:
     ) -> Float[Tensor, "component d_model"]:
         """Return the components of neutral text at one layer that vectors are freed of, in float64.
 
-        Parameters
-        ----------
-        without
-            Topics whose neutral text is left out; without any it is what was removed from the
-            run's vectors.
-
-        Raises
-        ------
-        DataError
-            When there are fewer than two neutral samples to take components from.
+        `without` names topics whose neutral text is left out; without any it is what was removed
+        from the run's vectors. Raises DataError with fewer than two neutral samples.
         """
         layer = self.layer if layer is None else layer
         if not without:
@@ -293,10 +257,10 @@ class Materials:
 def samples_without(
     samples: Float[Tensor, "sample d_model"], topics: Sequence[str], held_out: Collection[str]
 ) -> Float[Tensor, "_chosen d_model"]:
-    """Select the samples on other topics than those held out.
+    """Select the samples on other topics than those held out; all where fewer than two are left.
 
-    Where fewer than two are left, all are returned: neutral text knows no emotion, so what leaks
-    through it is little, and removing nothing would change more.
+    Neutral text knows no emotion: what leaks through it is little, and removing nothing would
+    change more.
     """
     chosen = torch.tensor([topic not in held_out for topic in topics], dtype=torch.bool)
     return samples[chosen] if chosen.sum() >= 2 else samples

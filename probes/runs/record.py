@@ -1,10 +1,7 @@
 """What is known of one stage of a run: its settings, what it was made from, what it has left.
 
-``stages/NAME.json`` holds it: of a stage that was begun its settings and the digests of its inputs,
-of one that has ended the digest of its outputs, counts and seconds too.
-
 Contract: `state` and `changes` are pure, and they alone decide what is skipped, gone on with,
-refused or shown; `read` and `StageRecord.write` alone touch files.
+refused or shown; `read` and `StageRecord.write` alone touch files (``stages/NAME.json``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,32 +49,19 @@ def differences(before: Any, now: Any, prefix: str = "") -> list[Difference]:
 
 @dataclass(frozen=True)
 class StageRecord:
-    """One stage.
-
-    Attributes
-    ----------
-    settings, inputs
-        Those it was begun with; of each earlier stage the digest of what it left.
-    complete
-        Whether it has ended, and without parts that failed.
-    model
-        Fingerprint, dtype, device and backend of the model that it was begun with.
-    batch_tokens
-        Padded tokens of a forward pass, of a stage begun when they were still measured.
-    output_digest, stamp
-        Digest of its outputs, and their names, sizes and times.
-    counts
-        What it made; ``files`` is their number, ``failed`` what went wrong, by name.
-    """
+    """One stage: the settings and inputs it was begun with, and once it has ended what it left."""
 
     settings: Mapping[str, Any]
     inputs: Mapping[str, str]
     complete: bool = False
     model: Mapping[str, Any] | None = None
     batch_tokens: int | None = None
+    """Padded tokens of a pass, of a stage begun when they were still measured."""
     output_digest: str | None = None
     stamp: str | None = None
+    """Names, sizes and times of its outputs."""
     counts: Mapping[str, Any] = field(default_factory=dict)
+    """What it made; ``files`` is their number, ``failed`` what went wrong, by name."""
     seconds: float | None = None
     versions: Mapping[str, str] | None = None
 
@@ -105,13 +89,7 @@ class StageRecord:
 
 
 def read(path: Path) -> StageRecord | None:
-    """Read a record; None where the stage was never begun.
-
-    Raises
-    ------
-    DataError
-        When it is damaged.
-    """
+    """Read a record; None where the stage was never begun, DataError when it is damaged."""
     if not path.exists():
         return None
     content = read_json(path)
@@ -128,7 +106,7 @@ def read(path: Path) -> StageRecord | None:
 def changes(record: StageRecord, settings: Mapping[str, Any]) -> list[Difference]:
     """List the settings that are not those a stage was begun with.
 
-    ``auto`` and what it was resolved to then are the same.
+    ``auto`` equals what it resolved to.
     """
     pinned = record.model or {}
 
@@ -150,19 +128,9 @@ def state(
 ) -> State:
     """Tell where a stage stands.
 
-    Parameters
-    ----------
-    settings, inputs
-        As they are now; no inputs where an earlier stage has not ended.
-    n_files
-        How many of its outputs are there.
-
-    Returns
-    -------
-    str
-        ``stale`` when it was begun with other settings or from other inputs (a setting of
-        `MAY_GROW` that was raised only makes it ``begun``), ``done`` when it is complete and its
-        outputs are there.
+    ``stale`` when it was begun with other settings or from other inputs (None: an earlier stage has
+    not ended; a raised setting of `MAY_GROW` only makes it ``begun``), ``done`` when it is complete
+    and all of its `n_files` outputs are there.
     """
     if record is None:
         return "missing"

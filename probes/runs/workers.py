@@ -1,15 +1,13 @@
 """Where units of work are computed: in this process, in threads that wait for a server, or on Ray.
 
-A *job* holds a model and turns one unit into its result. Units are fixed before any work, and a
-result depends on its unit alone; so the three ways give the same results, in another order.
+A *job* holds a model and turns one unit into its result. Units are fixed before any work and a
+result depends on its unit alone, so the three ways give the same results, in another order; to the
+last bit where processors, package versions and compute threads (OMP_NUM_THREADS) are the same.
 
-On Ray, every worker is an actor that makes the job once. Ray schedules the actors, restarts one
-that died (elsewhere, if its machine is gone) and runs its unit again; results come back here, where
-the caller stores each as soon as it is whole.
+On Ray every worker is an actor that makes the job once. Ray starts one that died again, elsewhere
+if its machine is gone, and runs its unit again.
 
 Contract: knows neither models nor files nor what a unit is. Ray is imported when it is used.
-Floating-point results are the same to the last bit where processors, package versions and compute
-threads (OMP_NUM_THREADS; Ray sets it to `cpus_per_worker` where it is not set) are the same.
 """
 
 import contextlib
@@ -138,13 +136,7 @@ class RayWorkers:
         self._actors = actors
 
     def about(self) -> dict[str, Any]:
-        """See `Workers`.
-
-        Raises
-        ------
-        ClusterError
-            When the workers hold different models.
-        """
+        """See `Workers`; ClusterError when the workers hold different models."""
         with _ray_errors():
             first, *others = _ray().get([actor.about.remote() for actor in self._actors])
         for other in others:
@@ -233,19 +225,8 @@ def workers(
 ) -> Iterator[Workers]:
     """Open the workers that a run asks for.
 
-    Parameters
-    ----------
-    settings
-        ``compute`` of the config.
-    here
-        Makes the job in this process.
-    there
-        Makes the same job in another one; pickled.
-
-    Raises
-    ------
-    ClusterError
-        When Ray is not installed, cannot be reached, or has too little.
+    `here` makes the job in this process, `there` (pickled) the same job in another one. Raises
+    ClusterError when Ray is not installed, cannot be reached, or has too little.
     """
     if settings.engine == "local":
         yield LocalWorkers(here())

@@ -1,10 +1,7 @@
 """The stages of a run: their order, settings, inputs and outputs.
 
-Contract
---------
-* A stage is a function of a `Run`; it reads what earlier stages left in the folder and leaves
-  files of its own, whole. What it depends on is listed here, so that a change is noticed.
-* Importing this package does not import torch: a stage's code is loaded when it runs.
+Contract: a stage is a function of a `Run` that reads what earlier stages left and leaves files of
+its own. Importing this package does not import torch: a stage's code is loaded when it runs.
 """
 
 import importlib
@@ -190,10 +187,7 @@ def restart(run: Run, stage: Stage) -> list[str]:
 def experiments_of(run: Run) -> list[Entry]:
     """Return the experiments that a run's config asks for, in order.
 
-    Raises
-    ------
-    InvalidInput
-        When one is not known.
+    InvalidInput for an unknown one.
     """
     names = run.config.validation.experiments
     return find_entries(EXPERIMENT_NAMES if names is None else names)
@@ -219,18 +213,9 @@ def run_stage(
 ) -> bool:
     """Run one stage, or skip it when it is complete; returns whether it ran.
 
-    Parameters
-    ----------
-    only
-        Experiments to which `validate` is confined; the stage stays incomplete while others of
-        the config are missing.
-
-    Raises
-    ------
-    StaleArtifact
-        When its settings or inputs have changed, or an earlier stage is missing.
-    EmotionLensError
-        When an experiment of `only` fails.
+    `only` confines `validate` to some experiments; it stays incomplete while others of the config
+    are missing. Raises StaleArtifact when settings or inputs have changed or an earlier stage is
+    missing, EmotionLensError when an experiment of `only` fails.
     """
     settings = stage.settings(run)
     inputs = run.input_digests(stage.upstream)

@@ -55,12 +55,9 @@ def notes(
 
 
 def dry_run(run: Run, kind: TextKind) -> tuple[list[tuple[str, str]], bool]:
-    """Estimate a stage that writes; nothing is written.
+    """Estimate a stage that writes.
 
-    Returns
-    -------
-    rows, ok
-        What to print, and whether the servers could be asked.
+    Returns rows to print, and whether the servers could be asked.
     """
     units = plan(run.config, kind, cells_of(run, kind))
     todo = [] if run.brings_corpus else missing(run, units)
@@ -83,8 +80,8 @@ def _who_answers(run: Run, greeting: Greeting) -> str:
 def missing(run: Run, units: Sequence[WritingUnit]) -> list[WritingUnit]:
     """Return the units that are still to be written.
 
-    These are units of which a cell is not there, and those with too few texts that were tried less
-    often than `generation.max_attempts` says now; the latter carry what is there of them.
+    Units of which a cell is not there, and those with too few texts that were tried less often than
+    `generation.max_attempts` says now; the latter carry what is there of them.
     """
     undone = (_undone(run, unit) for unit in units)
     return [unit for unit in undone if unit is not None]

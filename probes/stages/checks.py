@@ -1,7 +1,4 @@
-"""Whether the subject and its layers can be had, found out before hours of writing.
-
-Contract: a model's config is read, never its weights; nothing is written.
-"""
+"""Whether the subject and its layers can be had, from a model's config, before hours of writing."""
 
 from collections.abc import Sequence
 
@@ -15,12 +12,8 @@ from probes.runs.folder import Run
 def check_subject(run: Run) -> None:
     """Check that the subject is known, can be loaded as asked, and has the layers asked for.
 
-    Raises
-    ------
-    ModelError
-        When it cannot be found, or needs a package that is not installed.
-    InvalidInput, DataError
-        See `check_layers`; also for a device that is not there.
+    Raises ModelError when it cannot be found or needs a missing package, InvalidInput for a device
+    that is not there, and what `check_layers` raises.
     """
     settings = run.config.model
     if run.config.compute.engine == "local":  # elsewhere the workers' machines decide
@@ -32,12 +25,8 @@ def check_subject(run: Run) -> None:
 def check_layers(run: Run, n_layers: int) -> list[int]:
     """Return the layers that a run reads of a model of some depth.
 
-    Raises
-    ------
-    InvalidInput
-        When a layer asked for is out of range.
-    DataError
-        When the target layer is not among those that are read.
+    Raises InvalidInput when a layer asked for is out of range, DataError when the target is not
+    read.
     """
     config = run.config
     wanted = {

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -14,9 +15,7 @@ from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.stages.checks import check_target
-from probes.vectors.activations import (
-    load_shards,
-)
+from probes.vectors.activations import load_shards
 from probes.vectors.denoising import MeanAccumulator, mean_difference, project_out
 from probes.vectors.emotion_vectors import EmotionVectors, Provenance, mean_residual_norm
 
@@ -34,18 +33,18 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
     index = materials.index
     target, chosen_by = _target_layer(materials)
     emotions = list(run.emotions)
-    place = {emotion: number for number, emotion in enumerate(emotions)}
+    position = {emotion: number for number, emotion in enumerate(emotions)}
     means: MeanAccumulator | None = None
     norms, tokens = [], []
     for shard in load_shards(run.root, "stories", index):
         if means is None:
             means = MeanAccumulator(len(emotions), *shard.mean.shape[1:])
-        if foreign := {row.emotion for row in shard.rows} - set(place):
+        if foreign := {row.emotion for row in shard.rows} - set(position):
             raise DataError(
                 f"expected activations of {', '.join(emotions)}, got {foreign} as well. Read the "
                 f"texts again: python -m probes.run {run.source} --restart extract-activations"
             )
-        owner = torch.tensor([place[row.emotion or ""] for row in shard.rows], dtype=torch.long)
+        owner = torch.tensor([position[row.emotion or ""] for row in shard.rows], dtype=torch.long)
         means.add(shard.mean, owner, shard.n_texts)
         norms.append(shard.norm)
         tokens.append(shard.n_tokens)
@@ -63,17 +62,8 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
         [project_out(vectors, rows) for vectors, rows in zip(raw, components, strict=True)]
     )
     provenance = Provenance(
+        **{field.name: index[field.name] for field in fields(Provenance) if field.name in index},
         emotions=emotions,
-        layers=index["layers"],
-        model=index["model"],
-        revision=index["revision"],
-        fingerprint=index["fingerprint"],
-        tokenizer_hash=index["tokenizer_hash"],
-        dtype=index["dtype"],
-        quantize=index["quantize"],
-        hook_name=index["hook_name"],
-        weight_processing=index["weight_processing"],
-        backend=index["backend"],
         corpus_hash=_cells_hash(run, [*run.story_cells, *run.neutral_cells]),
         config_hash=run.settings_hash(),
         token_offset=run.config.activation.token_offset,

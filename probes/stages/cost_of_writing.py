@@ -1,15 +1,8 @@
 """What writing will take: requests, tokens, time and money, before the start.
 
-    drafts     = prompts * drafts per prompt
-    new tokens = drafts * new tokens per draft
-    read       = texts kept * tokens per text
-    time       = new tokens / stated rate, or drafts * seconds of one / requests at once
-    cost       = tokens * stated prices
-
-1. Texts to write and their first prompts are counted, not guessed.
-2. What a draft is like, and how often one is asked for again, come from what this run's finished
-   cells recorded (`look`); before there are any, from one answer of the server; without a server,
-   from the rule of four letters per token and answers of full length.
+What a draft is like, and how often one is asked for again, come from this run's finished cells
+(`look`); before there are any from one answer of the server; without a server from four letters per
+token and answers of full length.
 
 Contract: writes nothing. No rejections are known before some were seen: `generation.max_attempts`
 gives the bound. Requests at once are taken not to slow each other down.
@@ -137,12 +130,7 @@ def look(
 ) -> Seen | None:
     """Count drafts, kept texts and lengths of cells; None when they have no text.
 
-    Parameters
-    ----------
-    texts_per_prompt
-        How many texts a prompt asked for.
-    n_tokens
-        Number of tokens of a text, as the subject counts them.
+    `n_tokens` counts a text's tokens as the subject does.
     """
     texts: list[str] = []
     asked = prompts = 0

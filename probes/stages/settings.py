@@ -1,8 +1,4 @@
-"""Which settings decide the outputs of each stage.
-
-Contract: a setting that cannot change a stage's output is not listed, so changing it costs
-nothing; one that can is, so it is never mixed with files made under another value.
-"""
+"""Which settings decide the outputs of each stage: those that can change them, and no others."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,6 @@
 """Stage that tests the vectors against controls which could beat them.
 
-Contract: an experiment that fails leaves no file and stops no other; what it said is returned, and
-the next sitting measures what is missing.
+Contract: an experiment that fails leaves no file and stops no other; the next sitting measures it.
 """
 
 import time
@@ -23,11 +22,10 @@ from probes.storage import read_json, write_json
 
 
 def validate(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
-    """Run every experiment of the config; each leaves ``analysis/NAME.json`` as soon as it is done.
+    """Run every experiment of the config that has left no file; each leaves ``analysis/NAME.json``.
 
-    An experiment whose file is there is not run again, so an interrupted validation goes on. At the
-    end ``analysis/scorecard.json`` holds all of it beside the paper's numbers. Counts name the
-    experiments that failed, with what they said.
+    At the end ``analysis/scorecard.json`` holds all of it beside the paper's numbers. Counts name
+    the experiments that failed, with what they said.
     """
     entries = experiments_of(run)
     failed = measure(run, models, reporter, entries)

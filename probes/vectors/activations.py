@@ -1,16 +1,16 @@
 """Pooled activations on disk, in shards.
 
 ``activations/stories-00000.safetensors`` holds, for the texts of one unit of work, ``mean`` [row
-layer d_model], ``norm`` [row layer], ``n_tokens`` [row] and ``n_texts`` [row]; a row is a story,
-or above the size budget the mean of a cell's stories. The header's metadata says which rows they
-are. ``neutral-*.safetensors`` also holds ``tokens`` [token layer d_model].
+layer d_model], ``norm`` [row layer], ``n_tokens`` [row] and ``n_texts`` [row]; a row is a story, or
+above the size budget the mean of a cell's stories. ``neutral-*.safetensors`` also holds ``tokens``
+[token layer d_model]. The header says which rows they are and what they were made from.
 
 Contract
 --------
-* A shard is written whole and atomically; the same texts and model give the same bytes. Its header
-  says what it was made from, and a shard made from anything else is refused.
+* A shard is written whole; the same texts and model give the same bytes; one made from anything
+  else is refused.
 * Texts with no token left are left out and counted. A value that is not finite is an error that
-  names the text; nothing of its shard is written.
+  names the text.
 * Knows files and tensors, not models.
 """
 
@@ -67,20 +67,7 @@ class Shard(ShardRows):
 
 
 def plan_shards(n_texts: Sequence[int], size: int) -> list[list[int]]:
-    """Group cells into shards of about `size` texts, never through a cell.
-
-    Parameters
-    ----------
-    n_texts
-        How many texts each cell has.
-    size
-        A shard is full when it holds this many.
-
-    Returns
-    -------
-    list of list of int
-        Numbers of the cells in each shard; cells without texts are in none.
-    """
+    """Group the numbers of cells into shards of about `size` texts, never through a cell."""
     shards: list[list[int]] = []
     held = size
     for cell, number in enumerate(n_texts):
@@ -102,10 +89,7 @@ def shard_path(root: Path, kind: Kind, number: int) -> Path:
 def make_shard(texts: Sequence[Text], pooled: Pooled, *, per_cell: bool) -> Shard:
     """Turn what the model read into a shard.
 
-    Raises
-    ------
-    DataError
-        When an activation is NaN or infinite; the text is named.
+    DataError names the text of a value that is not finite.
     """
     usable = pooled.n_tokens > 0
     bad = usable & ~pooled.mean.isfinite().all(dim=2).all(dim=1)
@@ -193,13 +177,7 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def load_shard(path: Path) -> Shard:
-    """Read a shard, all layers of it.
-
-    Raises
-    ------
-    DataError
-        When it is missing, damaged or truncated.
-    """
+    """Read a shard, all layers of it; DataError when it is missing, damaged or truncated."""
     with _reading(path):
         content = path.read_bytes()
         tensors = load_tensors(content)
@@ -209,13 +187,7 @@ def load_shard(path: Path) -> Shard:
 
 
 def load_rows(path: Path) -> ShardRows:
-    """Read what a shard's rows are; no activation is read.
-
-    Raises
-    ------
-    DataError
-        When the file is missing, damaged or truncated.
-    """
+    """Read what a shard's rows are and none of their activations; raises as `load_shard` does."""
     with _reading(path), safe_open(path, "pt") as file:
         about = json.loads(file.metadata()["shard"])
         counts = {name: file.get_tensor(name).clone() for name in ("n_tokens", "n_texts")}
@@ -225,19 +197,10 @@ def load_rows(path: Path) -> ShardRows:
 def load_layer(
     path: Path, name: Literal["mean", "tokens"], position: int
 ) -> Float[Tensor, "row d_model"]:
-    """Read one layer of a shard, and nothing of the others.
+    """Read one layer (by its position among those kept) of a shard, and nothing of the others.
 
-    Parameters
-    ----------
-    name
-        ``"mean"`` for a row per text or cell, ``"tokens"`` for a row per kept neutral token.
-    position
-        Position on the axis of the layers that were kept.
-
-    Raises
-    ------
-    DataError
-        When the file is missing, damaged or truncated, or holds no such layer.
+    ``"mean"`` has a row per text or cell, ``"tokens"`` one per kept neutral token. Raises as
+    `load_shard` does.
     """
     with _reading(path), safe_open(path, "pt") as file:
         # A slice is a view of the mapped file: only a copy lets go of it.
@@ -253,12 +216,7 @@ def read_metadata(content: bytes) -> dict[str, Any]:
 def check_origin(path: Path, made_from: Mapping[str, str]) -> None:
     """Refuse a shard that was made from anything else; only its header is read.
 
-    Raises
-    ------
-    StaleArtifact
-        With what differs.
-    DataError
-        When the file cannot be read.
+    Raises StaleArtifact with what differs, DataError when the file cannot be read.
     """
     with _reading(path), path.open("rb") as file:
         start = file.read(8)
@@ -276,15 +234,8 @@ def check_origin(path: Path, made_from: Mapping[str, str]) -> None:
 def shard_paths(root: Path, kind: Kind, index: Mapping[str, Any]) -> Iterator[Path]:
     """Return where a run's shards of one kind lie, each checked to be of this run.
 
-    Parameters
-    ----------
-    index
-        How many there are (``index[kind]["n_shards"]``), and from what (``index["made_from"]``).
-
-    Raises
-    ------
-    DataError, StaleArtifact
-        When one is missing, damaged, or of another run.
+    `index` says how many there are (``index[kind]["n_shards"]``) and from what (``made_from``).
+    Raises DataError or StaleArtifact when one is missing, damaged, or of another run.
     """
     for number in range(index[kind]["n_shards"]):
         path = shard_path(root, kind, number)

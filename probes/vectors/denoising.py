@@ -46,12 +46,8 @@ _STORIES_AT_ONCE = 256
 class OutlierDimensions:
     """The dimensions of the residual stream that hold most of its mean squared norm.
 
-    Attributes
-    ----------
-    share
-        Share of the layer's mean squared norm that the listed dimensions hold together, in 0..1.
-    dimensions
-        Their indices, the largest first.
+    `share` is what they hold of it together, in 0..1; `dimensions` are their indices, largest
+    first.
     """
 
     share: Float[Tensor, "layer"]
@@ -59,13 +55,7 @@ class OutlierDimensions:
 
 
 class MeanAccumulator:
-    """Running means of pooled activations per emotion, in float64 on the CPU.
-
-    Parameters
-    ----------
-    n_emotions, n_layers, d_model
-        The shape of the means.
-    """
+    """Running means of pooled activations per emotion, in float64 on the CPU."""
 
     def __init__(self, n_emotions: int, n_layers: int, d_model: int):
         self._sums = torch.zeros(n_emotions, n_layers, d_model, dtype=torch.float64)
@@ -96,7 +86,7 @@ class MeanAccumulator:
         Raises
         ------
         InvalidInput
-            When layers or d_model differ from the accumulator's, or an emotion index is outside it.
+            When layers, d_model or an emotion index do not fit.
         DataError
             When a story holds NaN or infinity; the index counts all stories added so far.
         """
@@ -124,10 +114,7 @@ class MeanAccumulator:
     def means(self) -> Float[Tensor, "emotion layer d_model"]:
         """Mean per emotion of everything added so far, in float64.
 
-        Raises
-        ------
-        DataError
-            When an emotion has no story.
+        DataError for one without a story.
         """
         empty = torch.nonzero(self._counts == 0).flatten().tolist()
         if empty:
@@ -151,14 +138,12 @@ def emotion_means(
         Pooled activations of each story.
     emotion
         Index of each story's emotion, in 0..n_emotions-1.
-    n_emotions
-        Number of emotions; each needs at least one story.
 
     Returns
     -------
     Tensor
-        The means in float64: rounded to float32 they could not be subtracted from each other any
-        more where the residual stream has a large common offset.
+        In float64: rounded to float32 they could not be subtracted from each other any more where
+        the residual stream has a large common offset.
 
     Raises
     ------
@@ -179,15 +164,10 @@ def mean_difference(
 ) -> tuple[Float[Tensor, "layer emotion d_model"], Float[Tensor, "layer d_model"]]:
     """Subtract the unweighted mean over emotions.
 
-    Parameters
-    ----------
-    means
-        Mean activation per emotion, as `emotion_means` gives it.
-
     Returns
     -------
     raw, global_mean
-        The raw vectors, which sum to zero over emotions, and the mean that was subtracted; both in
+        The raw vectors, which sum to zero over emotions, and the mean that was subtracted, both in
         the dtype of `means`.
 
     Raises
@@ -208,15 +188,7 @@ def mean_difference(
 
 @dataclass(frozen=True)
 class CellSums:
-    """One layer's activations summed per cell: all that any choice of topics needs.
-
-    Attributes
-    ----------
-    sums
-        Sum over the stories of each cell.
-    counts
-        Stories of each cell.
-    """
+    """One layer's activations summed per cell: all that any choice of topics needs."""
 
     sums: Float[Tensor, "topic emotion d_model"]
     counts: Float[Tensor, "topic emotion"]
@@ -231,16 +203,8 @@ class CellSums:
     ) -> "CellSums":
         """Sum rows in the order given, in their own dtype.
 
-        Parameters
-        ----------
-        rows
-            Pooled activations of one layer.
-        cell
-            Index of each row's topic, and of its emotion.
-        weight
-            How many stories each row is the mean of.
-        shape
-            Number of topics, and of emotions.
+        `cell` holds the index of each row's topic and of its emotion, `weight` how many stories it
+        is the mean of, `shape` the number of topics and of emotions.
         """
         topic, emotion = cell
         n_topics, n_emotions = shape
@@ -260,14 +224,7 @@ class CellSums:
 class FittedVectors:
     """Vectors from the topics of one training set.
 
-    Attributes
-    ----------
-    vectors
-        Denoised; a row of an emotion without a story is zero.
-    center
-        Mean over emotions.
-    present
-        Emotions that had a story.
+    Denoised, zero for an emotion without a story (`present`); `center` is the mean over emotions.
     """
 
     vectors: Float[Tensor, "emotion d_model"]
@@ -307,22 +264,10 @@ def outlier_dimensions(
 ) -> OutlierDimensions:
     """Share of the mean squared norm that the `k` largest dimensions hold, layer by layer.
 
-    Evenly spread activations give about k / d_model. A share far above that says that a few
-    massive dimensions own the norm, and with it every dot product that is not centered or scaled.
-
-    Parameters
-    ----------
-    activations
-        Activations, or vectors, of any kind of sample.
-    k
-        Number of dimensions to report per layer, in 1..d_model.
-
-    Raises
-    ------
-    InvalidInput
-        When `k` is outside 1..d_model or there is no sample.
-    DataError
-        When a sample holds NaN or infinity, or a layer is all zeros.
+    Evenly spread activations give about k / d_model. A share far above says that a few massive
+    dimensions own the norm, and with it every dot product that is not centered or scaled. Raises
+    InvalidInput for a `k` outside 1..d_model or no sample, DataError for NaN, infinity or all
+    zeros.
     """
     n_samples, _, d_model = activations.shape
     if not 1 <= k <= d_model or n_samples == 0:

@@ -202,13 +202,7 @@ class EmotionVectors:
             ) from error
 
     def check_model(self, model: LanguageModel, *, force: bool = False) -> None:
-        """Refuse a model other than the one these vectors were made from.
-
-        Raises
-        ------
-        StaleArtifact
-            With both fingerprints, unless `force`.
-        """
+        """Raise StaleArtifact for another model than these were made from, unless `force`."""
         if model.fingerprint != self.provenance.fingerprint and not force:
             raise StaleArtifact(
                 f"these vectors were made from {self.provenance.model} "
@@ -241,7 +235,7 @@ class EmotionVectors:
         Returns
         -------
         Tensor
-            [text emotion], in -1..1; NaN for a text with no token left.
+            In -1..1; NaN for a text with no token left.
         """
         self.check_model(model, force=force)
         chosen = self.provenance.target_layer if layer is None else layer
@@ -258,21 +252,12 @@ class EmotionVectors:
         layer: int | None = None,
         force: bool = False,
     ) -> list[tuple[str, float]]:
-        """Name the emotions that a text lies closest to, the closest first.
-
-        Parameters
-        ----------
-        model, layer
-            As for `score`.
-        text
-            A plain text, all of whose tokens count.
-        n
-            How many emotions; at most as many as there are vectors.
+        """Name the `n` emotions that a text lies closest to, the closest first.
 
         Returns
         -------
         list of (emotion, score)
-            The score is the cosine that `score` gives, in -1..1.
+            The score is the cosine that `score` gives over all tokens, in -1..1.
 
         Raises
         ------

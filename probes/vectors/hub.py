@@ -1,7 +1,6 @@
 """Files of the Hugging Face hub, and how a repository is named; `probes.export.hub` pushes.
 
-Contract: `huggingface_hub` does the work: its cache, its login, its ``HF_ENDPOINT`` and
-``HF_HUB_OFFLINE``.
+Contract: `huggingface_hub` does the work, with its cache, login and environment variables.
 """
 
 import re
@@ -25,10 +24,7 @@ def is_hub(path: object) -> TypeGuard[str]:
 def parse(uri: str) -> tuple[str, str | None]:
     """Split ``hf://user/repo@revision`` into repository and revision.
 
-    Raises
-    ------
-    InvalidInput
-        For anything else.
+    InvalidInput for anything else.
     """
     parts = re.fullmatch(r"hf://([^/@\s]+/[^/@\s]+)(?:@(\S+))?", uri)
     if parts is None:
@@ -37,13 +33,7 @@ def parse(uri: str) -> tuple[str, str | None]:
 
 
 def check_repo(repo: str) -> str:
-    """Return a repository's id, checked.
-
-    Raises
-    ------
-    InvalidInput
-        When it is not ``user/name``.
-    """
+    """Return a repository's id; InvalidInput when it is not ``user/name``."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
@@ -57,23 +47,10 @@ def check_repo(repo: str) -> str:
 
 
 def fetch(uri: str, file: str) -> Path:
-    """Download one file of a model repository, or find it in the hub's cache.
+    """Download one file of a model repository (`hf://user/repo@revision`), or find it in the cache.
 
-    Parameters
-    ----------
-    uri
-        ``hf://user/repo``, with ``@revision`` for a branch, tag or commit.
-    file
-        Its path in the repository.
-
-    Raises
-    ------
-    InvalidInput
-        When the address is none.
-    DataError
-        When repository, revision or file is not there.
-    HubError
-        When the hub was not reached.
+    Raises InvalidInput for no address, DataError when repository, revision or file is not there,
+    HubError when the hub was not reached.
     """
     import httpx
     from huggingface_hub import errors, hf_hub_download

@@ -1,9 +1,7 @@
 """Principal components of neutral activations, and their removal from vectors.
 
-Contract
---------
-* Decompositions run in float64 on the CPU; the same input gives the same output, signs included.
-* Does not know whether a sample is a token or a document: that is the caller's choice.
+Contract: decompositions run in float64 on the CPU; the same input gives the same output, signs
+included. Whether a sample is a token or a document is the caller's choice.
 """
 
 from typing import NamedTuple
@@ -23,13 +21,8 @@ _RATIO_ROUNDING = 1e-12
 class NeutralComponents(NamedTuple):
     """Principal components of one layer's neutral activations.
 
-    Attributes
-    ----------
-    directions
-        Orthonormal float64 rows, by falling variance. The entry of largest magnitude of each row is
-        positive.
-    explained_variance_ratio
-        Share of the layer's neutral variance that each row explains, in 0..1.
+    `directions` are orthonormal float64 rows by falling variance, whose entry of largest magnitude
+    is positive; the ratio is the share of the layer's neutral variance that each explains, in 0..1.
     """
 
     directions: Float[Tensor, "component d_model"]
@@ -92,21 +85,17 @@ def project_out(
 
     Parameters
     ----------
-    vectors
-        Vectors of one layer.
     components
         Directions to remove; no rows remove nothing.
     orthonormal
-        Whether the components are known to be orthonormal up to the rounding of `vectors`: then
-        they are used as they are, in that dtype, which is what thousands of resamples can afford.
-        Otherwise they need not be (components stored as float32 are not exactly), and all is done
-        in float64.
+        Whether the components are known to be so up to the rounding of `vectors`: then they are
+        used as they are, in that dtype, which is what thousands of resamples can afford. Otherwise
+        they need not be (components stored as float32 are not exactly), and all is done in float64.
 
     Returns
     -------
     Tensor
-        What is left, in the dtype of `vectors`. Orthogonal to the components up to the rounding of
-        that dtype; projecting again changes nothing beyond it.
+        In the dtype of `vectors`; orthogonal to the components up to its rounding.
 
     Raises
     ------

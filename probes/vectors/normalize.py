@@ -1,7 +1,4 @@
-"""Vectors of length one, whose products are cosines.
-
-Apart from the geometry: most of what needs a cosine needs nothing of scikit-learn and scipy.
-"""
+"""Vectors of length one, whose products are cosines; without scikit-learn and scipy."""
 
 import torch
 from jaxtyping import Float
@@ -11,13 +8,7 @@ from hooks.errors import DataError
 
 
 def normalize(vectors: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
-    """Scale each vector to length one.
-
-    Raises
-    ------
-    DataError
-        When a vector is zero or not finite.
-    """
+    """Scale each vector to length one; DataError when one is zero or not finite."""
     wide = vectors.double()
     norm = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
     if not bool((torch.isfinite(norm) & (norm > 0)).all()):
