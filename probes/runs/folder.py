@@ -157,6 +157,11 @@ class Run:
         """Return a stage's record, or None when it was never begun."""
         return record.read(self.record_path(stage))
 
+    def left_by(self, stage: str) -> str | None:
+        """Return the digest of what a stage left, or None where it has not ended."""
+        ended = self.record(stage)
+        return (ended.output_digest or "") if ended is not None and ended.has_ended else None
+
     def input_digests(self, upstream: Sequence[str]) -> dict[str, str]:
         """Digests of the outputs of earlier stages.
 
@@ -164,13 +169,13 @@ class Run:
         """
         digests = {}
         for stage in upstream:
-            earlier = self.record(stage)
-            if earlier is None or not earlier.has_ended:
+            digest = self.left_by(stage)
+            if digest is None:
                 raise StaleArtifact(
                     f"stage {stage} is not complete in {self.root}. Run it first: "
                     f"python -m probes.run {self.source} {stage}"
                 )
-            digests[stage] = earlier.output_digest or ""
+            digests[stage] = digest
         return digests
 
     def check_unchanged(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hooks.errors import EmotionLensError, InvalidInput, StaleArtifact
+from hooks.errors import EmotionLensError, InvalidInput
 from probes.experiments import EXPERIMENTS, Entry, find_entries
 from probes.experiments import NAMES as EXPERIMENT_NAMES
 from probes.runs.folder import Run
@@ -42,6 +42,11 @@ class Stage:
 
 
 _CELL_NAMES = r"[0-9a-f]{12}\.json"
+_TEXTS = ("generate-stories", "generate-neutral")
+_BEFORE_REPORT = (
+    *(*_TEXTS, "extract-activations", "compute-vectors"),
+    *("analyze", "logit-lens", "validate", "visualize"),
+)
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -63,7 +68,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "extract-activations",
         "extract_activations:extract_activations",
-        ("generate-stories", "generate-neutral"),
+        _TEXTS,
         ("activations",),
         "read resid_post and average it over each text's tokens",
         r"(stories|neutral)-\d+\.safetensors|index\.json",
@@ -108,16 +113,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "report",
         "write_report:report",
-        (
-            "generate-stories",
-            "generate-neutral",
-            "extract-activations",
-            "compute-vectors",
-            "analyze",
-            "logit-lens",
-            "validate",
-            "visualize",
-        ),
+        _BEFORE_REPORT,
         ("report.html", "report.md"),
         "one page that says what was found and how far to trust it",
     ),
@@ -147,13 +143,13 @@ def outputs(run: Run, stage: Stage) -> list[Path]:
 
 def state_of(run: Run, stage: Stage) -> State:
     """Tell where a stage of a run stands, and why it would be skipped, gone on with or refused."""
-    record = run.record(stage.name)
-    try:
-        inputs = run.input_digests(stage.upstream)
-    except StaleArtifact:
-        inputs = None
-    now = state(record, stage.settings(run), inputs, len(outputs(run, stage)))
-    return "begun" if now == "done" and _lacks_experiments(run, stage) else now
+    left = {earlier: run.left_by(earlier) for earlier in stage.upstream}
+    inputs = {earlier: digest for earlier, digest in left.items() if digest is not None}
+    whole = inputs if len(inputs) == len(left) else None
+    now = state(run.record(stage.name), stage.settings(run), whole, len(outputs(run, stage)))
+    # A config may ask for more experiments than yesterday: those that are done stay done.
+    lacks = stage.name == "validate" and _are_missing(run, experiments_of(run))
+    return "begun" if now == "done" and lacks else now
 
 
 def is_complete(run: Run, stage: Stage) -> bool:
@@ -161,11 +157,8 @@ def is_complete(run: Run, stage: Stage) -> bool:
     return state_of(run, stage) == "done"
 
 
-def _lacks_experiments(run: Run, stage: Stage) -> bool:
-    # A config may ask for more experiments than yesterday: those that are done stay done.
-    return stage.name == "validate" and any(
-        not (run.root / entry.file).exists() for entry in experiments_of(run)
-    )
+def _are_missing(run: Run, entries: Sequence[Entry]) -> bool:
+    return any(not (run.root / entry.file).exists() for entry in entries)
 
 
 def following(stage: Stage) -> list[str]:
@@ -179,8 +172,11 @@ def following(stage: Stage) -> list[str]:
 
 def restart(run: Run, stage: Stage) -> list[str]:
     """Delete the outputs of a stage and of all that follow from it; return their names."""
-    names = following(stage)
-    run.restart(names, {s.name: s.leaves for s in STAGES})
+    return _delete(run, following(stage))
+
+
+def _delete(run: Run, names: list[str]) -> list[str]:
+    run.restart(names, {stage.name: stage.leaves for stage in STAGES})
     return names
 
 
@@ -197,9 +193,7 @@ def drop_what_followed(run: Run, stage: Stage) -> list[str]:
     """Delete what was made from a stage in which something failed; return the stages' names."""
     if not failed_in(run, stage):
         return []
-    later = [name for name in following(stage)[1:] if run.record(name) is not None]
-    run.restart(later, {s.name: s.leaves for s in STAGES})
-    return later
+    return _delete(run, [name for name in following(stage)[1:] if run.record(name) is not None])
 
 
 def failed_in(run: Run, stage: Stage) -> dict[str, str]:
@@ -231,12 +225,12 @@ def run_stage(
     run.begin(stage.name, settings, inputs)
     if dropped := drop_what_followed(run, stage):
         reporter.note(f"made without what failed, so to be made again: {', '.join(dropped)}")
-    if only and any(not (run.root / entry.file).exists() for entry in only):
+    if only and _are_missing(run, only):
         failed = load_code("validate:measure")(run, models, reporter, only)
         if failed:
             said = "; ".join(f"{name}: {error}" for name, error in failed.items())
             raise EmotionLensError(f"{len(failed)} of {len(only)} experiments failed: {said}")
-    if only and any(not (run.root / entry.file).exists() for entry in experiments_of(run)):
+    if only and _are_missing(run, experiments_of(run)):
         return True
     start = time.monotonic()
     counts = dict(load_code(stage.code)(run, models, reporter))
