@@ -4,13 +4,11 @@
    the same with the best of the other components.
 2. Clusters: adjusted Rand index of k-means against the paper's clusters, k being the number of
    those clusters that the run's emotions fall into.
-3. Accuracy on held-out topics comes from `holdout`.
 
-Contract: pure. The search for a component is part of the statistic, so a null that is to be
-compared must search too; that is what these functions do for every set they are given. Intervals
-pay for it: that of |r| holds for all components that might have been the best
-(`statistics.interval_of_best`); that of a gain adds by how much, in rated emotions drawn again, the
-best component of each draw exceeds that of all emotions.
+Contract: pure. The search for a component is part of the statistic, so a null must search too.
+Intervals pay for it: that of |r| holds for all components that might have been the best
+(`statistics.interval_of_best`); that of a gain adds by how much the best component of each draw of
+emotions exceeds that of all emotions.
 """
 
 from collections.abc import Collection, Sequence
@@ -41,18 +39,10 @@ MIN_CLUSTERED = 6
 
 @dataclass(frozen=True)
 class Reference:
-    """What is known of the emotions from elsewhere.
+    """What is known of the emotions from elsewhere: human ratings, and the paper's clusters.
 
-    Attributes
-    ----------
-    rated
-        Places of the emotions with a human rating.
-    valence, arousal
-        Their ratings; None when there are too few, or all are equal.
-    clustered
-        Places of the emotions that the paper clustered.
-    clusters
-        Their clusters; None when there are too few.
+    `rated` and `clustered` are indices of the emotions that have them; `valence`, `arousal` and
+    `clusters` are None when there are too few.
     """
 
     rated: list[int]
@@ -71,18 +61,8 @@ class Reference:
 class RatingMatch:
     """The component that follows a rating best, turned so that it rises with it.
 
-    Attributes
-    ----------
-    r
-        Its correlation with the rating, at least 0.
-    component
-        Its number among all components.
-    coordinate
-        Where the rated emotions lie on it.
-    searched
-        Where they lie on every component that was searched.
-    rating
-        What it follows.
+    `coordinate` is where the rated emotions lie on it, `searched` on every component that was
+    searched.
     """
 
     r: float
@@ -159,8 +139,8 @@ def gain_in_rating(
 ) -> Estimate:
     """|r| of the first less |r| of the second, rated emotions drawn again in pairs.
 
-    The components are the best on all emotions; the interval also holds where it would lie less
-    what the two searches gain. Draws in which everything is equal are left out.
+    The interval also holds where it would lie less what the two searches gain. Draws in which
+    everything is equal are left out.
     """
     draws = resample(len(first.rating), n_resamples, seed)
     (one, best_one), (two, best_two) = (_drawn_again(match, draws) for match in (first, second))
@@ -210,26 +190,11 @@ def match_component(
     n_permutations: int,
     seed: int,
 ) -> dict[str, Any] | None:
-    """Find the principal component that follows a rating scale best.
+    """Find which of the `n_searched` leading components follows a rating scale best.
 
-    Parameters
-    ----------
-    coordinates
-        Of all emotions; only rated ones count.
-    scale
-        ``"valence"`` or ``"arousal"``.
-    n_searched
-        How many leading components to search.
-    exclude
-        Components already taken by another scale.
-    n_permutations
-        Shuffles of the ratings behind ``p_corrected``.
-
-    Returns
-    -------
-    dict or None
-        ``component, sign, r, n, low, high, p_corrected, n_searched``; None with too few rated
-        words.
+    Components of `exclude` are taken by another scale; `n_permutations` shuffles give
+    ``p_corrected``. Returns ``component, sign, r, n, low, high, p_corrected, n_searched``; None
+    with too few rated words.
     """
     rated = rated_words(emotions)
     if len(rated) < MIN_RATED:

@@ -1,7 +1,4 @@
-"""What the vectors look like: geometry at the target layer, the sweep over layers, the logit lens.
-
-Contract: pure functions from tensors to the plain values of `results`; no files, no models.
-"""
+"""What vectors look like: geometry at the target layer, the sweep over layers, the logit lens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -71,12 +68,7 @@ def describe_geometry(
 ) -> Geometry:
     """Describe one layer: cosine, PCA, ratings, k-means with stability, UMAP.
 
-    Parameters
-    ----------
-    cells, basis
-        Sums of the stories in float64, and neutral components, to resample topics.
-    about
-        ``model``, ``layer`` and ``n_layers`` of `Geometry`.
+    `cells` (float64) and `basis` are there to resample topics; `about` are fields of `Geometry`.
     """
     n_emotions = len(emotions)
     components = geometry.principal_components(
@@ -115,9 +107,9 @@ def _share_interval(
     n_topics: int,
     unit_norm: bool,
 ) -> tuple[list[float], list[float]] | None:
-    """Return both ends of the 95% interval of each share of variance, over topics drawn again.
+    """Return both ends of the 95% interval of each share of variance.
 
-    Topics drawn again make noisier vectors, all of whose shares are smaller (`spread_interval`).
+    `spread_interval` over topics.
     """
     if len(again) < 2 or n_topics < 2:
         return None
@@ -155,9 +147,9 @@ def _clusters(
 def topic_bootstrap(
     cells: CellSums, basis: Float[Tensor, "component d_model"], n_resamples: int, seed: int
 ) -> list[Float[Tensor, "emotion d_model"]]:
-    """Recompute vectors from topics drawn with replacement.
+    """Recompute vectors from resampled topics.
 
-    Resamples that leave an emotion without a story are left out.
+    Draws that leave an emotion without a story are left out.
     """
     n_topics = len(cells.sums)
     weights = (
@@ -179,10 +171,7 @@ def describe_layers(
     seed: int,
     **about: Any,
 ) -> Layers:
-    """Describe every layer: variance shares, match with human ratings, and RSA between layers.
-
-    `about` are the fields of `Layers` that are not measured here.
-    """
+    """Describe every layer: variance shares, match with human ratings, and RSA between layers."""
     keep = min(n_components, len(emotions) - 1, vectors.shape[2])
     rows = [geometry.principal_components(layer, keep, unit_norm) for layer in vectors]
     matches = [
@@ -214,8 +203,7 @@ def describe_lens(
 ) -> Lens:
     """Describe the logit lens: top and bottom tokens, and the rank of each emotion's own word.
 
-    `synonyms` are all words that no story of the emotion may contain; `about` are ``model`` and
-    ``layer`` of `Lens`.
+    `synonyms` are all words that no story of the emotion may contain.
     """
     own_words = logit_lens.family_token_ids(tokens, families)
     ranks = logit_lens.own_word_rank(logits, readable, own_words).tolist()

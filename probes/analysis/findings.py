@@ -1,10 +1,9 @@
 """What was measured, said once: a number with its interval, the strongest control, a verdict.
 
-A `Finding` is the only place where a statement is made. The line of a table, the claim of a report
-and the sentence about a run's limits are all written from it, so they can't tell three stories.
+A `Finding` is the only place where a statement is made: the line of a table, the claim of a report
+and the sentence about a run's limits are all written from it.
 
-Contract: plain values; imports neither torch nor scipy, so that the table of a finished run is
-shown at once. Numbers are as the analysis has them, and are rounded when they are written.
+Contract: plain values; imports neither torch nor scipy. Numbers are rounded when they are written.
 """
 
 from collections.abc import Sequence
@@ -18,10 +17,9 @@ Verdict = Literal["shown", "shown in part", "not shown", "not measured", "descri
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with a 95% interval; the ends are None where it has none.
+    """A number with a 95% interval, whose ends are None where it has none.
 
-    Written with a format of Python's for each of its numbers: ``f"{estimate:.0%}"`` is
-    ``11% [9%, 12%]``, ``f"{estimate:+.2f}"`` is ``+0.30 [+0.13, +0.53]``.
+    ``f"{estimate:.0%}"`` is ``11% [9%, 12%]``, ``f"{estimate:+.2f}"`` is ``+0.30 [+0.13, +0.53]``.
     """
 
     value: float
@@ -55,14 +53,7 @@ class Estimate:
 class Control:
     """What could have given the same number without an emotion vector.
 
-    Attributes
-    ----------
-    name
-        What was done instead.
-    reached
-        What it reached in the same statistic; None where only the difference was measured.
-    excess
-        The finding less this control, where both were measured on the same units.
+    `reached` is its own number; `excess` is the finding less this control, on the same units.
     """
 
     name: str
@@ -78,10 +69,10 @@ class Control:
 
 
 def strongest(controls: Sequence[Control]) -> Control | None:
-    """Return the control that comes nearest to the finding.
+    """Return the control that comes nearest to the finding; None of none.
 
     By the lower end of the excess over it, where differences were measured, else by what it
-    reached; None of none.
+    reached.
     """
     if not controls:
         return None
@@ -104,9 +95,7 @@ class Finding:
     name
         What was measured, as the head of a line.
     estimate
-        The number; None where a finding is words alone, or nothing could be measured.
-    verdict
-        By `rule`.
+        None where a finding is words alone, or nothing could be measured.
     spec, unit
         How the number is written: a format of Python's, and what follows it.
     n
@@ -121,11 +110,9 @@ class Finding:
         What it means to a reader who has not seen the method, and when it is called shown.
     headline
         Whether the report opens with it.
-    statistic
-        The statistic of the null ladder that this is (``valence``, ``accuracy``, ``clusters``):
-        the report sets the ladder's rungs beside it.
-    section
-        Id of the report's section that shows more.
+    statistic, section
+        Of the null ladder, whose rungs the report sets beside it; id of the section that shows
+        more.
     """
 
     name: str
@@ -199,12 +186,7 @@ class Finding:
 class RunNumber:
     """A number of this run that stands beside one of the paper's.
 
-    Attributes
-    ----------
-    note
-        How ours differs from the paper's in what was measured.
-    comparable
-        False where the note says why it cannot be set against the paper's.
+    `note` says how it differs from it.
     """
 
     value: float

@@ -2,16 +2,12 @@
 
 Contract
 --------
-* Vectors are scaled to unit norm before PCA and k-means unless the caller says otherwise. Norms
-  differ several-fold between emotions, and the first component of unscaled vectors follows the
-  norm instead of the meaning.
-* Results do not depend on hidden state: randomness enters through `seed`, the sign of a principal
-  component is fixed, and cluster labels are numbered in the order in which they first appear.
+* Vectors are scaled to unit norm before PCA and k-means unless the caller says otherwise: norms
+  differ several-fold between emotions, and the first component would follow the norm.
+* Randomness enters through `seed`, the sign of a component is fixed, and clusters are numbered in
+  the order in which they first appear.
 * Numbers are computed in float64; matrices come back in the dtype of the vectors.
-* A zero vector has no direction and is an error, never a silent NaN.
-
-Does not know what the axes mean: whether a component follows valence is for
-`probes.analysis.statistics.search_components` to say. Knows no emotion names, files or figures.
+* A zero vector has no direction and is a DataError, never a silent NaN.
 
 Source: "Emotion Concepts and their Function in a Large Language Model" (Anthropic, 2026), the
 section on the geometry of the vectors; Kriegeskorte, Mur & Bandettini 2008
@@ -48,16 +44,9 @@ _DECIMALS = 12
 
 @dataclass(frozen=True)
 class PrincipalComponents:
-    """Principal components of the vectors of one layer.
+    """Principal components of one layer's vectors: centered coordinates, orthonormal directions.
 
-    Attributes
-    ----------
-    coordinates
-        Position of each emotion on each component, centered.
-    directions
-        Orthonormal rows; the entry of largest magnitude of each row is positive.
-    explained_variance_ratio
-        Share of the variance per component, in 0..1, falling.
+    The entry of largest magnitude of each direction is positive; the shares of variance fall.
     """
 
     coordinates: Float[Tensor, "emotion component"]
@@ -73,13 +62,7 @@ class Agreement(NamedTuple):
 
 
 def cosine_matrix(vectors: Float[Tensor, "emotion d_model"]) -> Float[Tensor, "emotion emotion"]:
-    """Cosine between every two vectors, in -1..1; symmetric, with a diagonal of exactly one.
-
-    Raises
-    ------
-    DataError
-        When a vector is zero or not finite.
-    """
+    """Cosine between every two vectors, in -1..1; symmetric, with a diagonal of exactly one."""
     direction = normalize(vectors.double())
     cosine = einsum(direction, direction, "row d_model, column d_model -> row column")
     cosine = cosine.clamp(-1.0, 1.0).fill_diagonal_(1.0)
@@ -93,17 +76,13 @@ def principal_components(
 
     Parameters
     ----------
-    vectors
-        Vectors of one layer.
     n_components
-        In 1..min(emotions - 1, d_model): centered vectors span no more.
+        In 1..min(emotions - 1, d_model): centered vectors span no more (else InvalidInput).
     unit_norm
         Scale each vector to length one first (see the module's contract).
 
     Raises
     ------
-    InvalidInput
-        When `n_components` is outside its range.
     DataError
         When a vector is not finite, is zero (with `unit_norm`), or when all are identical.
     """
@@ -135,12 +114,7 @@ def kmeans_labels(
 ) -> Int[Tensor, "emotion"]:
     """Cluster labels 0..k-1 of the best of ten k-means runs, numbered by first appearance.
 
-    Raises
-    ------
-    InvalidInput
-        When there are fewer than `k` distinct vectors, or `k` is below one.
-    DataError
-        When a vector is not finite, or zero (with `unit_norm`).
+    Raises InvalidInput when there are fewer than `k` distinct vectors, or `k` is below one.
     """
     points = _points(vectors, unit_norm)
     n_distinct = len(np.unique(points.round(_DECIMALS), axis=0))
@@ -157,12 +131,7 @@ def kmeans_labels(
 def silhouette(vectors: Float[Tensor, "emotion d_model"], labels: Int[Tensor, "emotion"]) -> float:
     """Mean silhouette of a labeling under cosine distance, in -1..1 (1: tight, far apart).
 
-    Raises
-    ------
-    InvalidInput
-        When the number of distinct labels is outside 2..emotions-1, where it is undefined.
-    DataError
-        When a vector is zero or not finite.
+    Raises InvalidInput when the number of distinct labels is outside 2..emotions-1.
     """
     n_labels, n_emotions = len(labels.unique()), len(labels)
     if not 2 <= n_labels <= n_emotions - 1:
@@ -178,11 +147,6 @@ def hierarchical_order(cosine: Float[Tensor, "emotion emotion"]) -> list[int]:
     """Order of rows that puts similar emotions next to each other, for a heat map.
 
     Average linkage of 1 - cosine with optimal leaf ordering (Bar-Joseph et al. 2001).
-
-    Raises
-    ------
-    DataError
-        When the matrix holds NaN or infinity.
     """
     if not bool(torch.isfinite(cosine).all()):
         raise DataError(
@@ -200,15 +164,7 @@ def hierarchical_order(cosine: Float[Tensor, "emotion emotion"]) -> list[int]:
 def hierarchical_labels(
     vectors: Float[Tensor, "emotion d_model"], k: int
 ) -> Int[Tensor, "emotion"]:
-    """Cluster labels 0..k-1 of average linkage of cosine distance, by first appearance.
-
-    Raises
-    ------
-    InvalidInput
-        When `k` is outside 1..emotions.
-    DataError
-        When a vector is zero or not finite.
-    """
+    """Cluster labels 0..k-1 of average linkage of cosine distance, by first appearance."""
     if not 1 <= k <= len(vectors):
         raise InvalidInput(
             f"Expected k in 1..{len(vectors)}, the number of vectors, got {k}. Ask for fewer "
@@ -239,23 +195,10 @@ def umap_layout(
 
     Starts from the principal components, which keeps the global arrangement reproducible (Kobak &
     Linderman 2021, doi:10.1038/s41587-020-00809-z). Distances in the layout are not to be read.
-    The first call in a process compiles for seconds; later ones do not.
+    Same seed, same layout on the same machine. `n_neighbors` is lowered to emotions - 1 where that
+    is smaller.
 
-    Parameters
-    ----------
-    vectors
-        Vectors of one layer.
-    seed
-        Same seed, same layout on the same machine.
-    n_neighbors
-        Size of the neighborhood, in 2 or more; lowered to emotions - 1 where that is smaller.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than four emotions, fewer than two dimensions, or fewer than two neighbors.
-    DataError
-        When a vector is zero or not finite.
+    Raises InvalidInput with fewer than four emotions, two dimensions, or two neighbors.
     """
     n_emotions, d_model = vectors.shape
     if n_emotions < 4 or d_model < 2 or n_neighbors < 2:
@@ -289,14 +232,8 @@ def rsa(vectors: Float[Tensor, "layer emotion d_model"]) -> Float[Tensor, "layer
     """Similarity of the geometry of every two layers.
 
     Spearman correlation of the upper triangles of the layers' cosine matrices: it compares which
-    emotions lie close to which, whatever the basis of the layer.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than three emotions, which have fewer than two distances to rank.
-    DataError
-        When a vector is zero or not finite, or all cosines of a layer are equal.
+    emotions lie close to which, whatever the basis of the layer. Raises InvalidInput with fewer
+    than three emotions, DataError when all cosines of a layer are equal.
     """
     n_emotions = vectors.shape[1]
     if n_emotions < 3:

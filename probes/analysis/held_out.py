@@ -1,14 +1,14 @@
 r"""Telling the emotion of a story on a topic that no vector was made from.
 
-1. Topics are dealt into folds; a fold's stories are held out together, never a random part of them.
+1. Topics are dealt into folds; a fold's stories are held out together.
 2. From the other topics come the vectors :math:`v_e`: mean over the stories of emotion :math:`e`
    minus the mean over emotions :math:`\bar m`, minus the projection on neutral components that were
    themselves taken from neutral text on the other topics.
-3. A held-out story :math:`x` scores :math:`(x - \bar m) \cdot v_e / |v_e|` on every emotion. Its
-   own norm is the same for all of them, so the order is that of centered cosines.
-4. The rank of the story's own emotion (0 is best) is all that accuracies are made of.
-5. Null: emotions permuted within each topic, everything after that repeated.
-6. Choosing a layer is nested: for the stories of fold :math:`f` the layer is chosen by the accuracy
+3. A held-out story :math:`x` scores :math:`(x - \bar m) \cdot v_e / |v_e|` on every emotion: the
+   order is that of centered cosines. Accuracies are made of the rank of its own emotion (0 is
+   best).
+4. Null: emotions permuted within each topic, everything after that repeated.
+5. Choosing a layer is nested: for the stories of fold :math:`f` the layer is chosen by the accuracy
    on every other fold :math:`g` with vectors from topics in neither :math:`f` nor :math:`g`.
 
 Contract
@@ -16,8 +16,6 @@ Contract
 * Pure functions of one layer's rows. A row is a story, or the mean of a cell's stories.
 * An emotion without a story outside a fold cannot be named there: it scores minus infinity.
 * Ties count against the reader, so a reader that says the same of every emotion is never right.
-
-Does not know models, files, or which layer a row is from.
 """
 
 import math
@@ -45,18 +43,9 @@ _LOGISTIC_C = 0.1
 
 @dataclass(frozen=True)
 class Design:
-    """Which row is what, and which fold holds it out.
+    """Which row is what.
 
-    Attributes
-    ----------
-    emotion, topic
-        Place of each row's emotion and topic.
-    weight
-        Stories that a row is the mean of.
-    fold_of_topic
-        Fold of every topic, in 0..n_folds-1.
-    n_emotions
-        Number of emotions.
+    Index of emotion and topic, stories it is the mean of, and each topic's fold.
     """
 
     emotion: Int[Tensor, "row"]
@@ -84,10 +73,7 @@ class Design:
 def topic_folds(n_topics: int, n_folds: int, seed: int) -> Int[Tensor, "topic"]:
     """Deal topics into folds of sizes that differ by at most one.
 
-    Raises
-    ------
-    InvalidInput
-        With fewer than two topics or folds.
+    InvalidInput with fewer than two.
     """
     if n_topics < 2 or n_folds < 2:
         raise InvalidInput(
@@ -135,16 +121,10 @@ def held_out_scores(
     bases: Sequence[NeutralBasis],
     emotion: Int[Tensor, "row"] | None = None,
 ) -> Float[Tensor, "row emotion"]:
-    """Score every row with vectors from the folds it is not in.
+    """Score every row (`centered`) with vectors from the folds it is not in.
 
-    Parameters
-    ----------
-    rows
-        Pooled activations of one layer; give them through `centered`.
-    bases
-        Orthonormal neutral components for each held-out fold.
-    emotion
-        Labels to learn from instead of the design's (a permutation of them).
+    `bases` are orthonormal neutral components for each held-out fold; `emotion` are labels to learn
+    from instead of the design's.
     """
     cells = sum_cells(rows, design, emotion)
     fold = design.fold
@@ -194,12 +174,7 @@ def inner_hits(
 ) -> Float[Tensor, "outer inner"]:
     """Rows of fold `inner` named right by vectors from topics in neither `outer` nor `inner`.
 
-    Parameters
-    ----------
-    basis_without
-        Neutral components from the topics in neither of two folds.
-    emotion
-        Labels to learn from and judge by instead of the design's (a permutation of them).
+    `basis_without` gives the neutral components from the topics in neither of two folds.
     """
     label = design.emotion if emotion is None else emotion
     cells, fold = sum_cells(rows, design, label), design.fold
@@ -242,7 +217,7 @@ def logistic_ranks(
     """Rank of every row's own emotion by a multinomial logistic regression on the other folds.
 
     It sees what `whitened` gives, with an L2 penalty (C = 0.1): enough to see what a trained linear
-    reader gets, not tuned. Other labels to learn from and judge by are a permutation of the own.
+    reader gets, not tuned.
     """
     judged_by = design.emotion if emotion is None else emotion
     fold, label = design.fold, judged_by.numpy(force=True)

@@ -1,8 +1,7 @@
 """Intervals; numbers that carry one; accuracies, whose intervals draw topics again.
 
-An accuracy is a mean over rows that share topics, so rows are not independent: the interval draws
-whole topics with replacement and keeps the predictions as they are (what a reader trained on these
-topics does on other topics like them).
+An accuracy is a mean over rows that share topics: the interval draws whole topics with replacement
+and keeps the predictions (what a reader trained on these topics does on others like them).
 
 Contract: pure; a rank is how many other emotions scored at least as high as the right one.
 """
@@ -26,14 +25,9 @@ _CONFIDENCE = 0.95
 def percentile_interval(
     values: Float[Tensor, "resample *statistic"], level: float = _CONFIDENCE
 ) -> tuple[Float[Tensor, "*statistic"], Float[Tensor, "*statistic"]]:
-    """Lower and upper end of the central interval that holds `level` of the resampled values.
+    """Return the ends of the central interval that holds `level`.
 
-    Raises
-    ------
-    InvalidInput
-        When `level` is outside 0..1, or there is no resample.
-    DataError
-        When a value is NaN.
+    In 0..1 of the resampled values.
     """
     if not 0.0 < level < 1.0 or len(values) == 0:
         raise InvalidInput(
@@ -54,26 +48,12 @@ def spread_interval(
     """95% interval around a number, as wide as the number spreads when units are drawn again.
 
     For what is made of means in which noise biases it, such as agreement of clusters and shares of
-    variance. A draw holds fewer different units, so its means are noisier and what is made of them
-    lies to one side of `value`: where the draws lie says little, how far they spread does. The
-    interval holds what as many other units give on average, not what endless ones would; for
-    agreement of k-means, which jumps, the tests hold it to at least 87 of 100 simulated runs.
+    variance: a draw holds fewer different units, so its means are noisier and where the draws lie
+    says little, how far they spread does. The interval holds what as many other units give on
+    average, not what endless ones would; for agreement of k-means, which jumps, the tests hold it
+    to at least 87 of 100 simulated runs. Student's t with `n_units` - 1 degrees of freedom.
 
-    Parameters
-    ----------
-    value
-        The number, of all units.
-    draws
-        The same of each resample.
-    n_units
-        Units that were drawn from; Student's t with one less degree of freedom.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than two units or resamples.
-    DataError
-        When a value is NaN.
+    Raises InvalidInput with fewer than two units or resamples, DataError when a value is NaN.
     """
     if n_units < 2 or len(draws) < 2:
         raise InvalidInput(
@@ -86,13 +66,7 @@ def spread_interval(
 
 
 def binomial_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95% interval of the share of successes (Clopper & Pearson 1934).
-
-    Raises
-    ------
-    InvalidInput
-        When there is no trial, or successes are not among the trials.
-    """
+    """95% interval of the share of successes (Clopper & Pearson 1934)."""
     if trials < 1 or not 0 <= successes <= trials:
         raise InvalidInput(
             f"Expected successes among one or more trials, got {successes} of {trials}."
@@ -117,8 +91,8 @@ def estimate_from_spread(
 ) -> Estimate | None:
     """Return a number with an interval around it, as wide as its draws (`spread_interval`).
 
-    The ends are cut at the least and the most that it can be. None with fewer than two draws, or
-    than two units to draw from.
+    The ends are cut at the least and the most that it can be; none with fewer than two draws or
+    units.
     """
     if n_units < 2 or len(draws) < 2:
         return None

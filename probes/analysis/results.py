@@ -30,15 +30,8 @@ ResultT = TypeVar("ResultT")
 def read_result(kind: type[ResultT], content: Mapping[str, Any], what: str, stage: str) -> ResultT:
     """Make a result of what its file holds; keys that it does not know are left alone.
 
-    Parameters
-    ----------
-    what, stage
-        Its name, and the stage that makes it again, for the error.
-
-    Raises
-    ------
-    DataError
-        When the file is damaged, or was made by an earlier version that measured otherwise.
+    Raises DataError, naming the stage that makes it again, when the file is damaged or was made by
+    an earlier version that measured otherwise.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -62,20 +55,10 @@ def plain_values(result: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ScaleMatch:
-    """The principal component that follows a scale of human ratings best.
+    """The principal component (0-based) that follows a scale of human ratings best.
 
-    Attributes
-    ----------
-    component
-        0-based.
-    sign
-        What the component is multiplied with to rise with the ratings.
-    r, low, high
-        Its |r| with the 95% interval, and `p_corrected`: both pay for the search.
-    n
-        Rated words.
-    n_searched
-        Components among which it was found.
+    `sign` makes it rise with the ratings; `r`, `low`, `high` (|r|) and `p_corrected` pay for the
+    search among `n_searched`; `n` are the rated words.
     """
 
     component: int
@@ -148,15 +131,10 @@ class Ratings:
 
 @dataclass(frozen=True)
 class KMeans:
-    """Clusters of the vectors.
+    """Clusters of the vectors, numbered as they first appear.
 
-    Attributes
-    ----------
-    labels
-        Of every emotion, numbered as they first appear.
-    stability, stability_low, stability_high
-        Adjusted Rand index with the clusters of resampled topics: mean and central 95%; None with
-        too few topics.
+    Stability is the adjusted Rand index with the clusters of resampled topics: mean and central
+    95%; None with too few topics.
     """
 
     k: int
@@ -210,16 +188,10 @@ class GeometryInShort:
 
 @dataclass(frozen=True)
 class Pca:
-    """Principal components.
+    """Principal components: coordinates by emotion and component, and shares of the variance.
 
-    Attributes
-    ----------
-    coordinates
-        By emotion and component.
-    explained_variance_ratio
-        Share of the variance per component; its interval holds all lower and all upper ends.
-    unit_norm
-        Whether vectors had length one.
+    The shares' interval holds all lower and all upper ends; `unit_norm`: the vectors had length
+    one.
     """
 
     coordinates: Sequence[Sequence[float]]
@@ -240,16 +212,7 @@ class Rated:
 class Geometry(GeometryInShort):
     """The vectors of one layer.
 
-    Attributes
-    ----------
-    cosine
-        By emotion and emotion.
-    order
-        Indices of the emotions in clustered order.
-    human
-        Ratings of the words that people have rated.
-    umap
-        Two coordinates of every emotion.
+    `order` puts the emotions in clustered order, `human` has ratings.
     """
 
     model: str
@@ -311,18 +274,10 @@ class Geometry(GeometryInShort):
 
 @dataclass(frozen=True)
 class Layers:
-    """The same measures at every layer; lists are in order of `layers`.
+    """The same measures at every layer, in order of `layers` (the model's numbers).
 
-    Attributes
-    ----------
-    layers
-        The model's numbers of the layers.
-    valence, arousal
-        None where too few words are rated.
-    rsa
-        Correlation of the similarity matrices of two layers; None with fewer than three emotions.
-    residual_norm
-        Mean norm of the residual stream, in the model's unit.
+    `valence` and `arousal` are None where too few words are rated, `rsa` with fewer than three
+    emotions; `residual_norm` is in the model's unit.
     """
 
     layers: Sequence[int]
@@ -344,14 +299,8 @@ class Layers:
 class LensInShort:
     """What a summary keeps of the logit lens: how often a vector names its emotion.
 
-    Attributes
-    ----------
-    own_word_share, own_word_share_interval
-        Emotions with a form of their own word among the top `top_k` readable tokens.
-    own_word_share_shuffled, own_word_share_shuffled_95
-        Mean and 95% quantile with shuffled names.
-    named_share, ...
-        The same of the word or a direct synonym.
+    Shares of emotions with a form of their own word (``named``: or a direct synonym) among the top
+    `top_k` readable tokens; beside them the mean and 95% quantile with shuffled names.
     """
 
     top_k: int
@@ -404,10 +353,7 @@ class LensInShort:
 class EmotionTokens:
     """Tokens and logits that a vector promotes and suppresses most, the strongest first.
 
-    Attributes
-    ----------
-    own_word_rank
-        0-based rank of the best token that names the emotion; None where no token does.
+    `own_word_rank` is 0-based; None where no token names the emotion.
     """
 
     top: Sequence[tuple[str, float]]

@@ -44,19 +44,8 @@ FEWEST = 8
 class Comparison:
     """One measure of likeness with what is needed to judge it.
 
-    Attributes
-    ----------
-    value
-        The statistic of all shared emotions.
-    low, high
-        95% interval over emotions.
-    null_mean, null_bound
-        Mean of the statistic under permuted emotions, and the value that 5% of the permutations
-        reach or pass on the side of likeness.
-    p
-        Permutation p-value: so alike, or more, by chance.
-    n
-        Shared emotions.
+    A 95% interval over the `n` shared emotions; under permuted emotions the mean, the value that 5%
+    of the permutations reach or pass on the side of likeness, and p.
     """
 
     value: float
@@ -78,15 +67,7 @@ _CHUNK = 2_000_000
 
 
 def rsa(first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int) -> Comparison:
-    """Compare which emotions lie close to which; see the module's text.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than eight emotions, or unequal numbers of them.
-    DataError
-        When a vector is zero or not finite.
-    """
+    """Compare which emotions lie close to which; InvalidInput with fewer than eight emotions."""
     return _compare(_cosines(first), _cosines(second), _spearman, n_resamples, seed, like="greater")
 
 
@@ -96,7 +77,7 @@ def cka(first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int) -
 
 
 def procrustes(first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int) -> Comparison:
-    """Return what the best rotation leaves over, in 0..1; see `rsa`.
+    """Return what the best rotation leaves over, in 0..1.
 
     Its value under permuted emotions is far below 1 where there are more dimensions than emotions:
     read it beside its null.
@@ -107,13 +88,7 @@ def procrustes(first: Vectors, second: Others, *, n_resamples: int = 1000, seed:
 def mean_cosine(
     first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int
 ) -> Comparison:
-    """Return the mean over emotions of the cosine of an emotion's two vectors; see `rsa`.
-
-    Raises
-    ------
-    InvalidInput
-        When their dimensions differ.
-    """
+    """Return the mean over emotions of the cosine of an emotion's two vectors, in one basis."""
     cross = _cross(first, second)
 
     def mean(_: Grams, cosines: Grams) -> Float[Tensor, "sample"]:

@@ -2,15 +2,11 @@
 
 Contract
 --------
-* A correlation never travels alone: it comes with n, a 95% interval and a p-value.
-* Whoever searches pays for the search: `search_components` compares the best correlation with the
-  best correlations of shuffled targets (max-statistic permutation, Westfall & Young 1993), not
-  with the null distribution of one correlation chosen beforehand; `interval_of_best` holds for all
-  that might have been picked at once (Šidák 1967, doi:10.1080/01621459.1967.10482935).
-* Undefined results (constant or non-finite input) are errors; the one exception, documented at
-  `pearson`, is an interval for fewer than four points.
-
-Does not know what is correlated with what.
+* A correlation comes with n, a 95% interval and a p-value.
+* Whoever searches pays for it: `search_components` compares the best correlation with the best of
+  shuffled targets (max-statistic permutation, Westfall & Young 1993); `interval_of_best` holds for
+  all that might have been picked at once (Šidák 1967, doi:10.1080/01621459.1967.10482935).
+* Constant or non-finite input is a DataError; fewer than three samples are InvalidInput.
 """
 
 import math
@@ -35,18 +31,9 @@ _REACH = 4.0
 
 @dataclass(frozen=True)
 class Correlation:
-    """A correlation coefficient with what is needed to judge it.
+    """A correlation coefficient of `n` pairs with Fisher's 95% interval.
 
-    Attributes
-    ----------
-    r
-        The coefficient, in -1..1.
-    n
-        Number of pairs.
-    low, high
-        95% confidence interval after Fisher's z transformation; NaN where it is undefined.
-    p
-        Two-sided p-value against zero correlation of normal data.
+    NaN where undefined and p.
     """
 
     r: float
@@ -60,22 +47,9 @@ class Correlation:
 class ComponentMatch:
     """The component that follows a target best.
 
-    Attributes
-    ----------
-    component
-        Its 0-based index.
-    layer
-        Its 0-based index along the layer axis; None when one layer was searched.
-    correlation
-        Absolute correlation with the target.
-    low, high
-        95% interval that pays for the search (`interval_of_best`); NaN where it is undefined.
-    sign
-        1 or -1: multiply the component by it to make it rise with the target.
-    p_corrected
-        Probability of so large a correlation of *any* searched component with a shuffled target.
-    n_searched
-        Number of components, over all layers, among which this one was picked.
+    `component` and `layer` are 0-based (`layer` None when one was searched); times `sign` it rises
+    with the target. `correlation` is absolute; its interval and `p_corrected` pay for the
+    `n_searched`.
     """
 
     component: int
@@ -89,15 +63,7 @@ class ComponentMatch:
 
 
 def pearson(x: Float[Tensor, "sample"], y: Float[Tensor, "sample"]) -> Correlation:
-    """Pearson correlation; the interval is NaN for three samples, where it is undefined.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than three samples.
-    DataError
-        When a series is constant or not finite.
-    """
+    """Pearson correlation; the interval is NaN for three samples, where it is undefined."""
     _require_samples(len(x), minimum=3)
     first, second = _series(x, "x"), _series(y, "y")
     return _correlation(first, second, n_controls=0)
@@ -114,8 +80,6 @@ def partial_correlation(
 
     Parameters
     ----------
-    x, y
-        The two series.
     given
         One series to control for, or one per column. An intercept is added. The interval and the
         p-value count the degrees of freedom that the controls use up.
@@ -123,12 +87,8 @@ def partial_correlation(
         Of how many series `x` was picked, by whatever rule: interval and p-value hold for all of
         them at once.
 
-    Raises
-    ------
-    InvalidInput
-        With fewer than three samples more than there are controls.
-    DataError
-        When a series is not finite, or nothing of `x` or `y` is left after the regression.
+    Raises InvalidInput with fewer than three samples more than controls, DataError when nothing is
+    left.
     """
     controls = rearrange(given.double(), "sample ... -> sample (...)").numpy(force=True)
     n_controls = controls.shape[1]
@@ -157,13 +117,6 @@ def best_component(
     """Return which feature has the largest absolute correlation with a target, and every one's.
 
     The bare search, for nulls that search as well; `search_components` corrects for it.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than three words.
-    DataError
-        When the target or a feature is constant or not finite.
     """
     _require_samples(len(target), minimum=3)
     _series(target, "target")
@@ -180,25 +133,9 @@ def search_components(
     n_permutations: int = 2000,
     seed: int,
 ) -> ComponentMatch:
-    """Find the component with the largest absolute correlation, and correct for having searched.
+    """Find the component, of one layer or several, with the largest |r|, corrected for the search.
 
-    Parameters
-    ----------
-    coordinates
-        Coordinates of the words on the components of one layer, or of several.
-    target
-        Human ratings of the same words.
-    n_permutations
-        Shuffles of the target; the smallest possible p-value is 1 / (n_permutations + 1).
-    seed
-        Seed of the shuffles.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than three words, no component, no permutation, or more axes than three.
-    DataError
-        When the target or a component is constant or not finite.
+    The smallest possible p-value is 1 / (`n_permutations` + 1).
     """
     if coordinates.ndim > 3 or coordinates.numel() == 0 or n_permutations < 1:
         raise InvalidInput(
@@ -236,7 +173,7 @@ def correlate(
 def standard_scores(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*series sample"]:
     """Center each series and scale it to length one, so that a dot product is Pearson's r.
 
-    A constant series becomes NaN.
+    Else NaN.
     """
     centered = values - reduce(values, "... sample -> ... 1", "mean")
     return centered / torch.linalg.vector_norm(centered, dim=-1, keepdim=True)
@@ -254,17 +191,9 @@ def standard_ranks(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*s
 def interval_of_best(correlations: Float[Tensor, "candidate"], n: int) -> tuple[float, float]:
     """95% interval of the largest absolute correlation of several that were searched.
 
-    Fisher's, made to hold for several candidates at once: for as many as lie within four standard
-    errors of the best on his scale, each of which might have been picked instead. Where one stands
-    out it is Fisher's own. The tests hold it to the true |r| of the best candidate in at least 92
-    of 100 simulated searches, also where nothing is there.
-
-    Parameters
-    ----------
-    correlations
-        Of all candidates.
-    n
-        Samples behind each; below four both ends are NaN.
+    Fisher's, made to hold for as many candidates as lie within four standard errors of the best on
+    his scale, each of which might have been picked instead. The tests hold it to the true |r| of
+    the best candidate in at least 92 of 100 simulated searches, also where nothing is there.
     """
     if n < 4:
         return math.nan, math.nan

@@ -36,16 +36,9 @@ _CONSTANT = 1e-9
 
 @dataclass(frozen=True)
 class Share:
-    """What one factor explains.
+    """What one factor explains: adjusted R2 with an interval over topics, and a permutation p.
 
-    Attributes
-    ----------
-    value, low, high
-        Adjusted R2 alone, with a 95% interval over topics.
-    p
-        Permutation p-value of R2 alone.
-    beyond
-        Adjusted R2 that is gained when all other factors are known already.
+    `beyond` is what is gained when all other factors are known already.
     """
 
     value: float
@@ -100,8 +93,7 @@ def variance_explained(
     Raises
     ------
     InvalidInput
-        When there are too few stories for the number of emotions, topics and columns, or all scores
-        of each emotion are equal.
+        With too few stories for the groups and columns, or equal scores within each emotion.
     """
     y = within(score.double(), emotion)
     columns = {name: _varying(within(x.double(), emotion), x) for name, x in factors.items()}

@@ -1,15 +1,12 @@
 """Experiments that could prove a vector wrong: one module each, in wings by what they ask.
 
-Every experiment has the same shape: `Materials` in, a frozen dataclass out that is a `Result`. What
-it says (`Result.findings`), its one paragraph and its figures are methods of that class, so what
-the numbers are called is known in one module. Its module holds it as ``EXPERIMENT``; this page
-lists them in the order in which they are run. Each leaves one file, ``analysis/NAME.json``
-(underscores for hyphens): the fields of the result, and what it says in words beside them.
+`Materials` in, a frozen dataclass out that is a `Result`, whose findings, paragraph and figures are
+methods of that class. A module holds its experiment as ``EXPERIMENT``; this page lists them in the
+order in which they are run. Each leaves ``analysis/NAME.json``: the result's fields, and what it
+says in words beside them.
 
-Contract
---------
-* Importing this package imports no experiment and no torch.
-* What an experiment leaves can be read, shown and drawn without running anything again.
+Contract: importing this package imports no experiment and no torch; what an experiment leaves can
+be read, shown and drawn without running anything again.
 """
 
 import importlib
@@ -29,8 +26,8 @@ if TYPE_CHECKING:
 class Result:
     """What an experiment measured; a frozen dataclass of plain values is made from it.
 
-    Fields hold what JSON holds (numbers, texts, lists, mappings, other dataclasses): all that the
-    words and figures need, with n, intervals and controls. Tensors do not belong here.
+    Fields hold what JSON holds: all that the words and figures need, with n, intervals and
+    controls.
     """
 
     def findings(self) -> Sequence[Finding]:
@@ -56,15 +53,7 @@ class Result:
 
 @dataclass(frozen=True)
 class NotMeasured(Result):
-    """What an experiment leaves where a run has too little for it.
-
-    Attributes
-    ----------
-    name
-        The experiment's, as the head of a line.
-    why
-        What it needs and what the run has: ``needs 3 topics or more, this run has 2``.
-    """
+    """What an experiment leaves where a run has too little: what it needs, and what there is."""
 
     name: str
     not_measured: str
@@ -93,10 +82,7 @@ class Experiment(Generic[ResultT]):
     def read(self, content: Mapping[str, Any]) -> ResultT | NotMeasured:
         """Make the result of what `to_json` gave.
 
-        Raises
-        ------
-        DataError
-            When it is damaged, or was made by an earlier version that measured otherwise.
+        DataError when it is damaged or of an earlier version.
         """
         if [content[field] for field in content.keys() - _BESIDE] == [None]:
             # What earlier versions left where a run had too little: one empty field, and words.
@@ -209,13 +195,7 @@ NAMES = tuple(entry.name for entry in EXPERIMENTS)
 
 
 def find_entries(names: Sequence[str]) -> list[Entry]:
-    """Return entries by name, in the order of the list.
-
-    Raises
-    ------
-    InvalidInput
-        When a name is not an experiment's.
-    """
+    """Return entries by name, in the order of the list; InvalidInput for a name that is none."""
     for name in names:
         if name not in NAMES:
             raise InvalidInput(f"unknown experiment {name!r}; expected one of: {', '.join(NAMES)}.")

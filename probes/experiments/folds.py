@@ -1,9 +1,7 @@
 """A run's activations, ready to be read on topics that no vector was made from.
 
-Joins `Materials` with `held_out`: deals the run's topics into folds, and takes neutral components
-from neutral text on the topics outside a fold, in the way the run's own vectors were denoised.
-
-Contract: layers are read one at a time; nothing is written.
+Deals the run's topics into folds, and takes neutral components from neutral text on the topics
+outside a fold, in the way the run's own vectors were denoised.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,15 +29,7 @@ MIN_TOPICS = 3
 
 
 class TopicFolds:
-    """Topics of a run in folds.
-
-    Parameters
-    ----------
-    materials
-        The run.
-    n_folds
-        Number of folds, at most one per topic.
-    """
+    """Topics of a run in folds, at most one per topic."""
 
     def __init__(self, materials: Materials, n_folds: int) -> None:
         self._materials = materials

@@ -90,16 +90,8 @@ class Anisotropy:
 class Confounds(StoryResult):
     """What explains the scores, and what is left without the largest dimensions.
 
-    Attributes
-    ----------
-    factors
-        Share of the variance by factor; `by_emotion` has adjusted R2 alone, where it is known.
-    missing
-        Why other factors have none.
-    dimensions
-        By how many of the largest.
-    robust
-        The run as it is, then every robust option.
+    `by_emotion` has adjusted R2 alone; `missing` says why other factors have no share; `robust` has
+    the run as it is, then every robust option.
     """
 
     n_permutations: int

@@ -73,12 +73,8 @@ class Nulls(Null):
 class Nested:
     """Accuracy at layers that the other folds chose.
 
-    Attributes
-    ----------
-    largest
-        Accuracy of the best layer in hindsight; `p_of_largest` pays for having looked at all.
-    p
-        By `n_permutations` that choose their layers again.
+    `largest` is the accuracy of the best layer in hindsight (`p_of_largest` pays for the search);
+    `p` is by permutations that choose their layers again.
     """
 
     top_1: Estimate
@@ -200,14 +196,8 @@ class HeldOutTopics(StoryResult):
 class _Reading:
     """What is kept of one layer: ranks, and hits under shuffled labels.
 
-    Attributes
-    ----------
-    null
-        `_statistics` under every permutation.
-    hits, permuted_inner
-        For the first ``n_refits`` of them: whether rows are named right, and `inner_hits`.
-    logistic_null
-        Top-1 accuracy of the logistic reader for as many; of the analyzed layer alone.
+    `null` has `_statistics` under every permutation; `hits` and `permuted_inner` are of the first
+    ``n_refits`` of them, as `logistic_null` is (of the analyzed layer alone).
     """
 
     nearest: Int[Tensor, "row"]
@@ -348,11 +338,7 @@ def _nested(
 
 
 def _by_layer(result: HeldOutTopics) -> Lines:
-    """Describe top-1 accuracy of both readers beside shuffled labels.
-
-    The lines of shuffled labels are those of the nearest vector; logistic regression was tested
-    against its own at one layer, which the caption tells.
-    """
+    """Describe top-1 accuracy of both readers beside the nearest vector's shuffled labels."""
     x = tuple(map(float, result.layers))
     null, logistic = result.permuted, result.logistic_permuted
     lines = (

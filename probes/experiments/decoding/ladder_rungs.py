@@ -1,11 +1,5 @@
 """The rungs of the null ladder: one run's statistics with less and less of the model in them.
 
-Every rung is measured in the same way:
-
-* valence: |r| of the best of five components with human ratings (`probes.analysis.agreement`);
-* accuracy: share of stories on held-out topics whose own emotion comes first;
-* clusters: adjusted Rand index with the paper's clusters.
-
 Contract: plain values out, each with a 95% interval: over emotions (valence), over topics
 (accuracy; clusters by `spread_interval`), or the central 95% of directions or labels (the rungs
 that are chance).
@@ -77,17 +71,8 @@ class Gain:
 class Ladder:
     """What the rungs share: stories as three stages of the model hold them, folds, known answers.
 
-    Attributes
-    ----------
-    folds
-        The run's topics, in folds.
-    known
-        Human valence and the paper's clusters, for the run's emotions.
-    early
-        Layer of the early rung: a quarter of the way to the analyzed one; None where no layer
-        below it was kept.
-    n_refits
-        Draws of directions, labels and topics.
+    `early` is the layer a quarter of the way to the analyzed one; None where none below it was
+    kept.
     """
 
     def __init__(self, materials: Materials) -> None:

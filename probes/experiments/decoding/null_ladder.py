@@ -52,12 +52,8 @@ _SHORT = {RANDOM: "random", SHUFFLED: "shuffled", NAMES: "names"}
 class NullLadder(StoryResult):
     """The rungs from the lowest, and what the model adds to the words.
 
-    Attributes
-    ----------
-    n_rated, n_clustered
-        Emotions that people rated, and that the paper clustered; 0 where they are too few.
-    n_refits
-        Draws of directions and labels, and of topics behind the intervals of clusters.
+    `n_rated` and `n_clustered` are 0 where too few emotions are; `n_refits` counts draws of
+    directions, labels, and topics behind the intervals of clusters.
     """
 
     early_layer: int | None

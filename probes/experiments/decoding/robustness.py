@@ -66,17 +66,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Sample:
-    """Stories of one layer with the neutral samples that belong to them.
+    """Stories of one layer, not centered, with their neutral samples and the topics of these.
 
-    Attributes
-    ----------
-    mean
-        Activations as they were read, not centered.
-    neutral
-        Samples and the topic of each, by kind; not needed where only `basis` is used.
-    basis
-        Neutral components as the run itself takes them, by held-out folds, where they were taken
-        already.
+    `basis` gives neutral components as the run takes them, where they were taken already.
     """
 
     mean: Float[Tensor, "row d_model"]
@@ -132,15 +124,7 @@ def sample_of(
 
 
 class Headline:
-    """Computes outcomes of one sample; neutral components are fitted once per kind and share.
-
-    Attributes
-    ----------
-    rows
-        The sample's activations, centered.
-    known
-        Human ratings and the paper's clusters, for the run's emotions.
-    """
+    """Computes outcomes of one sample; neutral components are fitted once per kind and share."""
 
     def __init__(self, materials: Materials, sample: Sample) -> None:
         settings = materials.config.validation

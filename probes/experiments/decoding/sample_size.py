@@ -50,18 +50,9 @@ class StoriesNeeded:
 class SampleSize(Result):
     """Agreement of vectors from disjoint topics.
 
-    Attributes
-    ----------
-    sizes
-        Topics on each side.
-    cosine, other_emotions
-        Mean cosine of two vectors of one emotion, and of different emotions, for each size.
-    half
-        The same for halves of all topics.
-    reliability, reliability_interval
-        Of each emotion's vector from all topics; None where its stories are on too few.
-    needed
-        By the reliability that is wanted.
+    `sizes` are topics on each side; `cosine` and `other_emotions` the mean cosine of two vectors of
+    one emotion, and of different ones; `half` that of halves of all topics. `reliability` is that
+    of the vector from all topics, None where an emotion's stories are on too few.
     """
 
     model: str

@@ -1,12 +1,10 @@
 """Sensitivity: how far the headline statistics hang on choices of method that could be otherwise.
 
 1. Valence, arousal, held-out accuracy and agreement with the paper's clusters under the run's own
-   choices, then with one choice changed at a time: readout (centered cosine, cosine, dot, z),
-   neutral components (none; of documents or tokens, to 25, 50, 75 or 90% of the neutral variance),
-   unit norm before the components.
-2. Token offset (0, 20, 50): the same stories are read again at the target layer. That takes the
-   model, so a part of the stories is read (``validation.sensitivity_texts``), spread evenly over
-   emotions on as many topics as fit; offsets are compared with each other on this part alone.
+   choices, then with one changed at a time: readout, neutral components (none; of documents or
+   tokens, to 25, 50, 75 or 90% of the neutral variance), unit norm before the components.
+2. Token offset (0, 20, 50): a part of the stories (``validation.sensitivity_texts``), spread evenly
+   over emotions, is read again at the target layer; offsets are compared on this part alone.
 
 Contract: a readout does not touch the vectors and unit norm does not touch the accuracy; there the
 table repeats the run's own number.
@@ -66,16 +64,10 @@ class ReadAgain:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity(StoryResult):
-    """The headline statistics under other choices.
+    """The headline statistics under other choices: the run's own first, then one changed at a time.
 
-    Attributes
-    ----------
-    lines
-        The run's own choices first, then one changed at a time.
-    offsets
-        The same for token offsets, on the stories that `about_offsets` counts.
-    no_tokens
-        No single neutral tokens were kept to take components of.
+    `offsets` are of the stories that `about_offsets` counts; `no_tokens`: no single neutral tokens
+    were kept to take components of.
     """
 
     n_folds: int

@@ -1,7 +1,4 @@
-"""What every result about stories says of them: which model and layer, how many, on what topics.
-
-Contract: fields are plain values and keep the names they have in an experiment's JSON file.
-"""
+"""What every result about stories says of them: which model and layer, how many, on what topics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +13,7 @@ from probes.runs.materials import Materials
 
 @dataclass(frozen=True, kw_only=True)
 class StoryResult(Result):
-    """A result about the stories of one layer.
-
-    Attributes
-    ----------
-    n_rows, rows_are
-        How many of what: stories, or the means of cells where activations were kept so.
-    """
+    """A result about the stories of one layer, or the means of cells where these were kept."""
 
     model: str
     layer: int

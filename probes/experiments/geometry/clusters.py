@@ -50,12 +50,8 @@ Cluster = Callable[[Tensor], Tensor]
 class Index(Estimate):
     """Agreement with the paper's clusters beside its nulls.
 
-    Attributes
-    ----------
-    permuted, p
-        Mean over permutations of the labels among the emotions, and how many agree as much.
-    shuffled, shuffled_upper
-        Mean of vectors from shuffled labels, and what 95% of them reach at most.
+    `permuted` is the mean over permutations of the labels among the emotions; `shuffled` that of
+    vectors from shuffled labels, with what 95% of them reach at most.
     """
 
     permuted: float
@@ -85,15 +81,7 @@ class Clustering:
 
 @dataclass(frozen=True)
 class Clusters(Result):
-    """Agreement of several methods with the paper's clusters.
-
-    Attributes
-    ----------
-    emotions
-        Those that the paper clustered.
-    k
-        Number of the paper's clusters among them.
-    """
+    """Agreement of several methods with the paper's clusters, `k` of which hold the emotions."""
 
     model: str
     layer: int

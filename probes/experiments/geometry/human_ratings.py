@@ -2,20 +2,16 @@
 
 1. Principal components of every layer, turned so that they rise with the rating.
 2. At the analyzed layer the best of five components for valence, then the best of the others for
-   arousal, each with a permutation p-value of the largest |r| among those searched and an interval
-   that pays for the search (`statistics.search_components`).
-3. Over all layers and components at once, corrected in the same way for the whole search; arousal
-   there is what valence does not explain of it.
-4. Arousal with valence partialled out, for the component of step 2, with an interval and a p that
-   hold for all searched; correlations as a share of how well two groups of people agree (.95
-   valence, .80 arousal).
+   arousal, with p and interval that pay for the search (`statistics.search_components`).
+3. Over all layers and components at once, corrected for the whole search; arousal there is what
+   valence does not explain of it.
+4. Arousal with valence partialled out; correlations as a share of how well two groups of people
+   agree (.95 valence, .80 arousal).
 5. Leave one emotion out: components, choice and scale from all other emotions predict its rating.
-   Where nothing is there such predictions run against the ratings (the others' mean falls as the
+   Such predictions run against the ratings where nothing is there (the others' mean falls as the
    one left out rises), so p comes from permuted ratings, predicted in the same way.
 
-Ratings are permuted 2,000 times at least: `analyze` does, which prints the same correlations, and
-fewer would give another p for them.
-
+Ratings are permuted 2,000 times at least, as `analyze` does, which prints the same correlations.
 Norms beyond the shipped ones (Russell & Mehrabian 1977) are read from ``validation.norms``.
 """
 
@@ -103,15 +99,7 @@ class GivenValence(Correlated):
 
 @dataclass(frozen=True, kw_only=True)
 class Match(Correlated):
-    """The component that follows a rating best, turned so that it rises with it.
-
-    Attributes
-    ----------
-    n, n_searched
-        Rated words, and components among which this one was picked.
-    ratings, coordinates
-        Of the words.
-    """
+    """The component that follows a rating best, turned to rise with it, and the words' ratings."""
 
     component: int
     p_corrected: float
