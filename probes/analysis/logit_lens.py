@@ -1,22 +1,12 @@
 """Bookkeeping of the logit lens: which tokens a vector promotes, and whether they name its emotion.
 
-The logits come from elsewhere (`model.unembed`, or a vector through the final norm and `W_U`).
-
-1. `readable_tokens` leaves out tokens that no reader could take for a word or a piece of one.
-2. `top_tokens` and `bottom_tokens` list what a vector promotes and suppresses most.
-3. `family_token_ids` finds the tokens that spell a word of an emotion's family.
-4. `own_word_rank` ranks the best of those tokens; `own_word_share` is the share of emotions that
-   have one among their first k, and `shuffled_own_word_share` the share expected if the vectors had
-   been given each other's names.
+The logits come from elsewhere (`model.direction_logits`); the word families are an argument.
 
 Contract
 --------
 * Tokens are decoded text, indexed by token id: `" sad"`, not the tokenizer's internal spelling.
 * Every rank is 0-based and counts readable tokens only.
-* A tie counts against the emotion: logits that are all equal rank its word last, not first, and
-  the order of the vocabulary never decides.
-
-Does not know about models, tokenizers or emotion names; the word families are an argument.
+* A tie counts against the emotion: logits that are all equal rank its word last.
 
 Source: nostalgebraist 2020, "interpreting GPT: the logit lens"; "Emotion Concepts and their
 Function in a Large Language Model" (Anthropic, 2026), the table of top tokens per vector.
@@ -65,18 +55,6 @@ def readable_tokens(tokens: Sequence[str], special: AbstractSet[int]) -> Bool[Te
     Left out are special ids; tokens that are one piece of markup in angle or square brackets
     (`<unused123>`, `[multimodal]`, byte tokens `<0x0A>`, also HTML tags); tokens without a visible
     character; and tokens that do not decode by themselves (U+FFFD).
-
-    Parameters
-    ----------
-    tokens
-        Decoded text of each token id.
-    special
-        Ids of the tokenizer's special tokens.
-
-    Raises
-    ------
-    InvalidInput
-        When a special id is outside the vocabulary.
     """
     outside = sorted(index for index in special if not 0 <= index < len(tokens))
     if outside:
@@ -98,24 +76,7 @@ def readable_tokens(tokens: Sequence[str], special: AbstractSet[int]) -> Bool[Te
 def top_tokens(
     logits: Float[Tensor, "emotion d_vocab"], mask: Bool[Tensor, "d_vocab"], k: int
 ) -> TokenRanking:
-    """Find the `k` readable tokens that each vector promotes most.
-
-    Parameters
-    ----------
-    logits
-        Logits of each emotion's vector.
-    mask
-        Which tokens count, from `readable_tokens`.
-    k
-        Number of tokens, in 1..readable tokens.
-
-    Raises
-    ------
-    InvalidInput
-        When `k` is outside its range.
-    DataError
-        When a logit is not finite.
-    """
+    """Find the `k` readable tokens (`mask`) that each vector promotes most; DataError for NaN."""
     _require_reading(logits, mask, k)
     values, ids = logits.masked_fill(~mask, -torch.inf).topk(k, dim=-1)
     return TokenRanking(values, ids)
@@ -133,25 +94,13 @@ def bottom_tokens(
 def family_token_ids(
     tokens: Sequence[str], families: Sequence[AbstractSet[str]]
 ) -> list[list[int]]:
-    """Ids of the tokens that spell a word of each family, or the stem its words share.
+    """Ids of the tokens that spell a word of each family, or the stem its words share, by emotion.
 
     A token counts when, without surrounding space and case, it equals a word of the family, or
     equals the longest common beginning of all its words where that has at least five letters
-    ("excit" for excited, excitement). Nothing else counts: no other prefixes, no substrings. A
-    shorter stem is too often another word ("wear" for weary, weariness); a longer one can be one
-    too, so read the share next to that of `shuffled_own_word_share`.
-
-    Parameters
-    ----------
-    tokens
-        Decoded text of each token id.
-    families
-        Per emotion, the word and its inflections and derivations.
-
-    Returns
-    -------
-    list of list of int
-        Per emotion, rising ids; empty where the tokenizer has no such token.
+    ("excit" for excited, excitement). A shorter stem is too often another word ("wear" for weary,
+    weariness); a longer one can be one too, so read the share next to that of
+    `shuffled_own_word_share`.
     """
     wanted: dict[str, list[int]] = {}
     for index, family in enumerate(families):
@@ -175,27 +124,8 @@ def own_word_rank(
 ) -> Int[Tensor, "emotion"]:
     """Rank of the best of each emotion's own tokens among the readable tokens.
 
-    Parameters
-    ----------
-    logits
-        Logits of each emotion's vector.
-    mask
-        Which tokens count, from `readable_tokens`.
-    ids_of_own_words
-        Per emotion, the ids that name it, from `family_token_ids`.
-
-    Returns
-    -------
-    Tensor
-        Number of other readable tokens whose logit is as high or higher: 0 is the best rank, and
-        d_vocab stands for an emotion without a readable token of its own.
-
-    Raises
-    ------
-    InvalidInput
-        When there is not one list of ids per emotion, or an id is outside the vocabulary.
-    DataError
-        When a logit is not finite.
+    The number of other readable tokens whose logit is as high or higher: 0 is the best rank, and
+    d_vocab stands for an emotion without a readable token of its own.
     """
     _require_reading(logits, mask, k=1)
     own_tokens = _own_tokens(mask, ids_of_own_words, len(logits))
@@ -209,13 +139,7 @@ def own_word_rank(
 
 
 def own_word_share(ranks: Int[Tensor, "emotion"], k: int) -> float:
-    """Share of emotions whose own word is among the first `k`; one without a token is a miss.
-
-    Raises
-    ------
-    InvalidInput
-        When there is no emotion or `k` is below one.
-    """
+    """Share of emotions whose own word is among the first `k`; one without a token is a miss."""
     if len(ranks) == 0 or k < 1:
         raise InvalidInput(f"Expected at least one rank and k of 1 or more, got {len(ranks)}, {k}.")
     return float((ranks < k).double().mean())
@@ -229,26 +153,7 @@ def shuffled_own_word_share(
     n_shuffles: int,
     seed: int,
 ) -> ShuffledShare:
-    """Share of `own_word_share` when the emotions' names are dealt out at random.
-
-    Parameters
-    ----------
-    logits, mask, ids_of_own_words
-        As for `own_word_rank`.
-    k
-        As for `own_word_share`; at most the number of readable tokens.
-    n_shuffles
-        Number of random assignments; an emotion may draw its own name.
-    seed
-        Seed of the assignments.
-
-    Raises
-    ------
-    InvalidInput
-        As `own_word_rank`, and when `k` or `n_shuffles` is out of range.
-    DataError
-        When a logit is not finite.
-    """
+    """Shares of `own_word_share` when the emotions' names are permuted; one may draw its own."""
     if n_shuffles < 1:
         raise InvalidInput(f"Expected at least one shuffle, got {n_shuffles}.")
     _require_reading(logits, mask, k)

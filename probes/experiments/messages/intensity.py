@@ -1,12 +1,11 @@
 """Intensity: does a score follow how grave a number makes a message.
 
-1. Six messages, each with ten numbers put in; and the same numbers in a neutral sentence.
-2. All are read where the reply would begin; score = cosine of (residual - mean over stories) with
-   the emotion's vector, at the target layer.
-3. Two expectations for each message: an emotion, and whether its score should rise or fall with the
-   number. Where the run lacks an emotion, the nearest one that it has stands in, and both are
-   named.
-4. `trends` judges them beside the neutral sentences and beside scrambled numbers.
+1. Six messages, each with ten numbers put in, and the same numbers in a neutral sentence, are read
+   where the reply would begin; score = cosine of (residual - mean over stories) with the emotion's
+   vector, at the target layer.
+2. Two expectations for each message: an emotion, and whether its score should rise or fall. Where
+   the run lacks an emotion, the nearest one stands in, and both are named.
+3. `trends` judges them beside the neutral sentences and beside scrambled numbers.
 """
 
 from collections.abc import Mapping
@@ -48,19 +47,8 @@ class JudgedExpectation:
 class Intensity(Trends, Result):
     """Trends with the number in a message, beside those of the number alone.
 
-    Attributes
-    ----------
-    read
-        Where the stream was read, in words.
-    n_asked, n
-        Expectations of the messages, and those that the run has an emotion for.
-    stand_ins, n_stand_ins
-        ``this for that``: an emotion that stands in for one that the run lacks, and in how many
-        expectations one does.
-    numbers
-        Of each message.
-    scores, control_scores
-        Cosines [expectation][number] of the messages and of the neutral sentences.
+    Scores are [expectation][number]; `stand_ins` say ``this for that`` where the run lacks an
+    emotion.
     """
 
     model: str

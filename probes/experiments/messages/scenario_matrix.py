@@ -4,12 +4,10 @@ With c[s, e] the cosine of message s with the vector of emotion e, and o(s) its 
 
 1. contrast(s) = c[s, o(s)] - mean over the battery's other emotions of c[s, e]
 2. rank(s) = 1 + how many of *all* emotions have a larger cosine than o(s)
-3. p: how often as large a mean of c[s, pi(o(s))] when the battery's emotions are permuted;
-   and the same when they change places only within pleasant and within unpleasant ones, so that
-   telling pleasant from unpleasant is no longer enough.
+3. p: how often as large a mean of c[s, pi(o(s))] when the battery's emotions are permuted; and the
+   same when they change places only within pleasant and within unpleasant ones.
 
-Adding a number to a row or a column changes neither the contrast's order nor p: a message that is
-close to everything, or an emotion that everything is close to, gains nothing.
+Adding a number to a row or a column changes neither the contrast's order nor p.
 
 Contract: pure; a battery holds one message for each of its emotions.
 """
@@ -30,27 +28,9 @@ from probes.experiments.steering.nulls import Resampling, mean_interval
 
 @dataclass(frozen=True)
 class Battery:
-    """What one battery of messages shows.
+    """What one battery of messages shows, with intervals over messages.
 
-    Attributes
-    ----------
-    n
-        Messages.
-    own, other
-        Mean cosine with the own emotion, and with the battery's other emotions.
-    own_interval
-        95% bootstrap interval of `own`, over messages.
-    contrast, contrast_interval
-        Mean of own minus other, with a 95% bootstrap interval over messages (column means
-        subtracted first, which leaves the mean as it is).
-    ranks
-        Rank of the own emotion among all emotions of the run, per message; 1 is best.
-    mean_rank, mean_rank_interval, chance_rank
-        Their mean, and what guessing would give.
-    top_1, top_3
-        Messages whose own emotion is first, or among the first three, of all emotions.
-    p, p_within
-        See the module's text; `p_within` is None where no two emotions share a side.
+    `p_within` is None where no two emotions share a side.
     """
 
     n: int
@@ -83,23 +63,10 @@ def judge(
     n_bootstrap: int,
     seed: int,
 ) -> Battery:
-    """Judge one battery.
+    """Judge one battery by its cosines with every emotion of the run.
 
-    Parameters
-    ----------
-    cosine
-        Of every message with every emotion of the run.
-    own
-        Column of each message's own emotion.
-    sides
-        Group of each message's own emotion: pleasant, unpleasant, neither.
-    n_permutations, n_bootstrap
-        Behind every p-value and behind every interval.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than two messages, or an emotion that two messages share.
+    `own` is the column of each message's own emotion, `sides` that emotion's group. Raises
+    InvalidInput with fewer than two messages, or an emotion that two messages share.
     """
     if len(own) < 2 or len(set(own)) != len(own) or len(own) != len(cosine):
         raise InvalidInput(

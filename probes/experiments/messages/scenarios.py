@@ -2,12 +2,9 @@
 
 1. Two batteries of twelve first-person messages are read where the reply would begin; the second
    was held out: nothing was chosen by looking at it.
-2. Cosine of each with every emotion's vector, at the target layer: as it is (uncentered), and after
-   subtracting the mean residual of the battery's messages (centered).
-3. `scenario_matrix` judges each battery beside permutations; shuffled-label vectors are judged the
-   same way.
-
-Messages whose emotion the run has no vector of are left out, and counted.
+2. Cosine of each with every emotion's vector, at the target layer: as it is, and centered on the
+   battery's mean residual.
+3. `scenario_matrix` judges each battery beside permutations; shuffled-label vectors likewise.
 """
 
 from collections.abc import Mapping
@@ -40,15 +37,7 @@ _READINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedBattery(Battery):
-    """A battery read in one way.
-
-    Attributes
-    ----------
-    matrix
-        Cosines [message][emotion of the run].
-    shuffled_contrast
-        Contrast of vectors from stories with shuffled labels; None where there are none.
-    """
+    """A battery read in one way: cosines [message][emotion], and shuffled-label vectors' contrast."""
 
     matrix: list[list[float]]
     shuffled_contrast: float | None = None
@@ -65,17 +54,7 @@ class BatteryReadings:
 
 @dataclass(frozen=True)
 class Scenarios(Result):
-    """What the messages point to.
-
-    Attributes
-    ----------
-    read
-        Where the stream was read, in words.
-    emotions
-        All of the run, the columns of the matrices.
-    left_out
-        Implied emotions that the run has no vector of.
-    """
+    """What the messages point to; `left_out` are implied emotions that the run has no vector of."""
 
     model: str
     layer: int
@@ -203,12 +182,9 @@ def _side(emotion: str) -> int:
 
 
 def scenario_heatmap(result: Scenarios, reading: str = "centered") -> Heatmap:
-    """Describe the cosines of both batteries with the emotions that they imply.
+    """Describe the cosines.
 
-    Parameters
-    ----------
-    reading
-        ``centered`` or ``uncentered``.
+    ``centered`` or ``uncentered`` of both batteries with what they imply.
     """
     rows, values, ends, parts = [], [], [], []
     columns = tuple(result.batteries["first"].emotions)

@@ -5,11 +5,10 @@ For template t with numbers x_1 < ... < x_n, and the scores y of one emotion at 
 1. trend = expected sign * Spearman(x, y): 1 when the score moves all the way as expected.
 2. Number-only control: the same numbers in a neutral sentence, the same emotion, the same sign.
 3. Dose-scrambled control: within each template the messages are dealt out to other numbers (the
-   same dealing for all of its expectations, which share the messages); the distribution of the mean
-   trend and of the count of expected signs under it gives p.
+   same for all of its expectations, which share them); mean trend and count of expected signs give
+   p.
 
-Contract: pure. Templates are the units of the interval: two expectations of one template are two
-readings of the same messages.
+Contract: pure. Templates are the units of the interval.
 """
 
 from collections.abc import Sequence
@@ -30,25 +29,10 @@ from probes.analysis.resampling import permutation_p_value, permute_within
 
 @dataclass(frozen=True)
 class Trends:
-    """Trends of all expectations.
+    """Trends of all expectations, positive as expected; of messages and of number-only sentences.
 
-    Attributes
-    ----------
-    trend, control
-        Signed rank correlation of each expectation, in the messages and in the number-only
-        sentences; positive is as expected.
-    n_expected, n_control_expected
-        How many are positive.
-    mean, mean_interval
-        Mean trend with a 95% bootstrap interval over templates.
-    control_mean
-        Mean of the number-only control.
-    gain, gain_interval
-        Mean of trend minus control.
-    p, p_count
-        Dose-scrambled: as large a mean; as many expected signs.
-    scrambled_count
-        Expected signs under scrambling, on average.
+    Means have 95% bootstrap intervals over templates; `gain` is trend minus control; `p` and
+    `p_count` are of scrambled numbers.
     """
 
     trend: list[float]
@@ -94,23 +78,9 @@ def judge(
 ) -> Trends:
     """Judge all expectations together.
 
-    Parameters
-    ----------
-    scores
-        Score of the expectation's emotion at each of its template's numbers, in rising order.
-    control
-        The same in the number-only sentences.
-    signs
-        Expected sign of each.
-    templates
-        Template of each.
-    n_permutations, n_bootstrap
-        Behind every p-value and behind every interval.
-
-    Raises
-    ------
-    InvalidInput
-        With no expectation, or fewer than three numbers.
+    Scores of each expectation's emotion at its template's numbers in rising order, the same in the
+    number-only sentences, its expected sign and its template. Raises InvalidInput with no
+    expectation, or fewer than three numbers.
     """
     if not len(scores) or scores.shape[1] < 3:
         raise InvalidInput(

@@ -1,7 +1,6 @@
 """What a model would rather do, and how emotions' vectors go with it.
 
-Contract: pure; a result becomes a description. Where the two orders of a pair do not agree beyond
-chance, every caption says so.
+Where the two orders of a pair do not agree beyond chance, every caption says so.
 """
 
 from typing import TYPE_CHECKING

@@ -1,15 +1,13 @@
 """Ask a model which of two activities it would rather do, and steer one of them.
 
 1. A question offers activity A and activity B; the logits of the two letters are read where the
-   answer begins. A chat model is asked through its template, a base model in plain text.
+   answer begins.
 2. preference(i, j) = ((logit A - logit B) with i as A  +  (logit B - logit A) with i as B) / 2, in
-   nats of log-odds: whatever the model likes about a letter or a place cancels.
-3. `steered_changes` adds a direction to the tokens of activity i alone, wherever it stands, and
-   returns the change of preference(i, j).
+   nats of log-odds: whatever the model likes about a letter or a position cancels.
+3. `steered_changes` adds a direction to the tokens of activity i alone and returns the change.
 4. `activity_residuals` reads the activity's own tokens, standing as A: what follows cannot be seen.
 
-Contract: knows prompts and models, not strengths or emotions. An activity's tokens are those that
-change when it is replaced by a placeholder.
+An activity's tokens are those that change when it is replaced by a placeholder.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,10 +54,7 @@ def prompt(model: LanguageModel, first: str, second: str) -> list[int]:
 def letters(model: LanguageModel) -> tuple[int, int]:
     """Token ids that tell the answers A and B apart, right after the question.
 
-    Raises
-    ------
-    InvalidInput
-        When the model's tokens do not tell them apart.
+    InvalidInput where none do.
     """
     _, first, second = _answers(model)
     if not first or not second:
@@ -115,10 +110,7 @@ def steered_changes(
     how: SteerChoice,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> Float[Tensor, "direction pair"]:
-    """Change of each pair's preference when a direction is added to its first activity's tokens.
-
-    A pass holds one question under many directions; ``progress`` gets the number of them.
-    """
+    """Change of each pair's preference when a direction is added to its first activity's tokens."""
     questions = []
     for first, second in pairs:
         names = activities[first], activities[second]

@@ -1,9 +1,7 @@
 """Whether answers to both orders of a pair agree: without that, there is no preference to speak of.
 
-A model that leans to one letter makes opposite choices of the same pair, one that leans to
-activities the same; so the chance of the same choice is what orders of different pairs give.
-
-Contract: pure; answers are log-odds for the first of each pair, as `forced_choice` gives them.
+The chance of the same choice is what orders of different pairs give: a lean to one letter makes
+opposite choices of the same pair. Answers are log-odds for the first of each pair.
 """
 
 from dataclasses import dataclass
@@ -20,17 +18,9 @@ from probes.analysis.statistics import pearson
 class OrderAgreement:
     """How far the two orders of a pair agree.
 
-    Attributes
-    ----------
-    r, low, high
-        Correlation of the answers over pairs, with its 95% interval; None where it is undefined.
-    same_choice, same_choice_by_chance, same_choice_p
-        Share of pairs of which both orders choose the same, what a model with the same lean to a
-        letter and no preferences would reach, and the permutation test against it.
-    says_a
-        Lean to the letter A, in nats.
-    spread
-        Standard deviation of preferences, in nats.
+    The correlation is None where it is undefined; beside the share of pairs with the same choice
+    stands what a lean to a letter alone would reach. `says_a` and `spread` (standard deviation of
+    preferences) are in nats.
     """
 
     r: float | None

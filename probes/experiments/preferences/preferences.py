@@ -4,8 +4,8 @@
    ``validation.preference_pairs``): `forced_choice` asks, `bradley_terry` turns answers into Elo.
 2. Cosine of the activity's tokens with every emotion's vector, beside Elo.
 3. Each vector is added to one activity's tokens in ``validation.preference_steered_pairs`` pairs.
-4. `links` couples the two; shuffled-label vectors go the same way as a control, and the
-   number of an activity's tokens is correlated with Elo like a vector is.
+4. `links` couples the two; shuffled-label vectors, and the number of an activity's tokens, are
+   controls.
 """
 
 from collections.abc import Mapping
@@ -55,21 +55,8 @@ class RatedActivity:
 class Preferences(Result):
     """What the model would rather do, and how vectors go with it.
 
-    Attributes
-    ----------
-    chat
-        Whether the model was asked through a chat template.
-    n_directions
-        Directions that vary like the emotions' vectors and are independent (participation ratio).
-    emotions
-        Each vector's link with Elo.
-    coupling, coupling_shuffled
-        Reading beside pushing over emotions, and over vectors from shuffled labels; None with too
-        few of them.
-    length_r
-        Number of an activity's tokens beside its Elo; None where it does not vary.
-    valence
-        Human valence beside the vectors' r with Elo; None with too few rated emotions.
+    `n_directions`: the emotions' vectors vary like so many independent ones (participation ratio).
+    None where there are too few vectors or rated emotions, or an activity's length does not vary.
     """
 
     model: str

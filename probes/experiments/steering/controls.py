@@ -1,14 +1,11 @@
 """Directions that should not name an emotion, made from what a run has.
 
 * Matched random: the covariance of stories around their own emotion's mean, neutral components
-  projected out as they are from the vectors. Isotropic directions lie where the stream never goes
-  and are destructive; these lie where it goes.
-* Shuffled labels: vectors made as the run's are, from stories whose emotions were dealt out anew
-  within each topic. Each is from a dealing of its own, so that they are independent.
+  projected out. Isotropic directions lie where the stream never goes and are destructive.
+* Shuffled labels: vectors made as the run's are, from stories whose labels were shuffled within
+  each topic, each from a shuffle of its own.
 * Valence: for each rated emotion the axis from the vectors of the unpleasant emotions to those of
-  the pleasant ones, without the emotion's own vector, pointing to the emotion's side.
-
-Contract: reads a run's activations; runs no model.
+  the pleasant ones, without its own vector, pointing to the emotion's side.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,14 +26,7 @@ from probes.vectors.denoising import MeanAccumulator, mean_difference, project_o
 class Controls:
     """Directions that should not name the emotion.
 
-    Attributes
-    ----------
-    matched
-        Random directions with the covariance of the stories' activations; or None.
-    shuffled
-        Vectors made from stories whose labels were shuffled; or None.
-    valence
-        Emotion to its valence axis; only emotions that have one.
+    Valence axes by emotion, of those that have one.
     """
 
     matched: Float[Tensor, "direction d_model"] | None = None
@@ -63,8 +53,8 @@ def controls_of(materials: Materials) -> Controls:
 def story_residuals(materials: Materials, layer: int | None = None) -> Float[Tensor, "row d_model"]:
     """Stories' activations around the mean of their emotion, neutral components projected out.
 
-    Where stories of one emotion differ: variance of the stream that holds no emotion. Emotions of a
-    single row are left out.
+    Where stories of one emotion differ: variance that holds no emotion. Emotions of a single row
+    are left out.
     """
     stories = materials.stories(layer)
     residuals = []
@@ -84,10 +74,7 @@ def shuffled_vectors(materials: Materials) -> Float[Tensor, "emotion d_model"]:
 
 
 def independent_shuffled(materials: Materials, n: int) -> Float[Tensor, "direction d_model"]:
-    """Vectors from `n` dealings of the emotions to the stories, one from each.
-
-    After a dealing no name means anything: the vectors take turns at which name they stand for.
-    """
+    """Vectors from `n` shuffles of the labels, one of each, for the names in turn."""
     made = [raw[number % len(raw)] for number, raw in enumerate(_dealt(materials, n))]
     return project_out(torch.stack(made), materials.neutral_components()).float()
 

@@ -3,14 +3,12 @@
 On neutral texts, with P the unsteered and Q the steered distribution of the next token:
 
 * KL = mean over tokens of KL(Q || P), in nats: how far the model is from itself.
-* perplexity ratio = exp(steered loss - unsteered loss) on what the texts really say: how much
-  worse it has become at language.
+* perplexity ratio = exp(steered loss - unsteered loss) on what the texts really say.
 
 A dose is *usable* when it and every smaller dose tried stay within both limits.
 
-Contract: the model is run, nothing is written. Distributions are compared at tokens spread evenly
-over the beginning of each text; every token is steered unless `positions` say otherwise. Intervals
-draw texts anew.
+Contract: distributions are compared at tokens spread evenly over the beginning of each text; every
+token is steered unless `positions` say otherwise. Intervals draw texts anew.
 """
 
 import math
@@ -57,13 +55,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one dose costs.
-
-    Attributes
-    ----------
-    kl_interval, perplexity_interval
-        95% bootstrap intervals over texts.
-    """
+    """What one dose costs, with 95% bootstrap intervals over texts."""
 
     dose: float
     kl: float
@@ -78,13 +70,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class DoseSearch:
-    """The largest dose within a budget.
-
-    Attributes
-    ----------
-    capped
-        Whether the search ended there because it tries no larger dose: the budget allows more.
-    """
+    """The largest dose within a budget; `capped` where the search tries no larger one."""
 
     cost: Cost
     capped: bool
@@ -127,7 +113,7 @@ class SteeringCost:
     ) -> Cost:
         """Measure one dose; `project`, which has none, is measured whatever the dose.
 
-        `positions` are tokens of the texts: see `on_texts`.
+        `positions`: `on_texts`.
         """
         with hooks.steer(
             self.model,
@@ -199,13 +185,8 @@ class SteeringCost:
     ) -> DoseSearch:
         """Find the largest dose within a budget: doubling until it is past, then halving steps.
 
-        `clamp` may cost less at a larger dose, one nearer to what the stream holds: there every
-        doubling is tried, and the search goes on from the largest that is within.
-
-        Raises
-        ------
-        InvalidInput
-            When even a small dose is past it.
+        `clamp` may cost less at a larger dose, nearer to what the stream holds: there every
+        doubling is tried. Raises InvalidInput when even a small dose is past the budget.
         """
 
         def measured(dose: float) -> Cost:
@@ -248,7 +229,7 @@ def on_texts(positions: Where | Rule) -> tuple[Where | Rule, str]:
     """Return the tokens of a text that stand for a prompt's positions, and how to say so.
 
     A text's first `SKIPPED_TOKENS` stand for the prompt, the compared ones for what is generated.
-    What a speaker says, or some words of one prompt, have no counterpart: all tokens are steered.
+    What has no counterpart (a speaker, some words): all tokens are steered.
     """
     if positions == "prompt":
         return hooks.Span(0, SKIPPED_TOKENS), f"the first {SKIPPED_TOKENS} tokens steered"

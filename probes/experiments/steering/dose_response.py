@@ -1,14 +1,11 @@
 """Dose and response: how much a dose does, what it costs, and up to where it is usable.
 
-1. At a few layers and doses, each of some emotions' vectors is added to the carriers of
-   `word_effects`; its effect is the change of the log-probability of the emotion's own word.
-2. The same doses of random directions with the stories' covariance give the control.
-3. At every dose the model reads neutral texts, steered with the vectors in turn: KL and perplexity
-   (`dose_cost`).
-4. The usable range of a layer ends at the largest dose that stays, with all smaller ones, within
-   the budget on average.
-
-Source of the budget: `validation.max_kl` and `validation.max_perplexity_ratio`, which say why.
+1. At a few layers and doses, some emotions' vectors are added to the carriers of `word_effects`:
+   the change of the log-probability of the emotion's own word, beside that of random directions
+   with the stories' covariance.
+2. At every dose the model reads neutral texts, steered with the vectors in turn: KL and perplexity
+   (`dose_cost`). A layer's usable range ends at the largest dose that stays, with all smaller ones,
+   within the budget (`validation.max_kl`, `max_perplexity_ratio`) on average.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,14 +45,9 @@ _N_RANDOM = 20
 
 @dataclass(frozen=True, kw_only=True)
 class SweptDose(Cost):
-    """What one dose does at one layer, in nats, beside what it costs.
+    """What one dose does at one layer, in nats with intervals over emotions, and what it costs.
 
-    Attributes
-    ----------
-    own, own_interval
-        Mean effect of the vectors on their own words, with a 95% interval over emotions.
-    random, random_interval
-        The same of random directions; None where there are too few stories to make any.
+    `random` is None where there are too few stories to make random directions of their covariance.
     """
 
     own: float

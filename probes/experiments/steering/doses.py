@@ -1,7 +1,4 @@
-"""The dose that a run is judged by, and the one at which the paper steered.
-
-Contract: plain numbers; a dose is a fraction of the mean residual norm. Imports no torch.
-"""
+"""The dose that a run is judged by, and the one at which the paper steered."""
 
 import math
 from collections.abc import Sequence

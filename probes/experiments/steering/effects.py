@@ -46,22 +46,11 @@ class CarrierEffect:
 
 @dataclass(frozen=True)
 class LayerDose:
-    """What the vectors did at one layer and dose.
+    """What the vectors did at one layer and dose (a fraction of the mean residual norm there).
 
-    Attributes
-    ----------
-    dose
-        Fraction of the mean residual norm at that layer.
-    effects
-        Change of log-probability, in nats: [carrier][vector][word].
-    matching, other
-        Means over carriers of the diagonal and of the rest, with intervals over emotions.
-    by_carrier
-        The same for each carrier alone.
-    top_3
-        Share of vectors whose own word is among the three that rise the most.
-    kl
-        Mean KL divergence of the steered from the unsteered next token, in nats.
+    `effects` are changes of log-probability [carrier][vector][word]; `matching` and `other` the
+    means of the diagonal and of the rest, `by_carrier` the same of each carrier; `top_3` the share
+    of vectors whose own word is among the three that rise most; `kl` of the next token, in nats.
     """
 
     dose: float
@@ -85,25 +74,11 @@ class LayerEffects:
 class DoseResult:
     """What one dose did at the target layer, beside controls.
 
-    Attributes
-    ----------
-    matrix
-        Change of log-probability averaged over carriers, in nats: row = vector, column = word.
-    matching, matching_interval
-        Mean of the diagonal, with a 95% bootstrap interval over emotions.
-    other, other_interval
-        Mean off the diagonal.
-    by_carrier, top_3, kl
-        As in `LayerDose`.
-    other_vectors
-        Own effects beside the mean effect of the *other* emotions' vectors on the same word.
-    beats_all_others
-        Emotions whose vector raises its own word more than every other emotion's vector does.
-    random, matched, shuffled
-        Own effects beside isotropic directions, those with the stories' covariance, and vectors
-        from shuffled labels.
-    valence
-        Own effects beside that of the valence axis made without the emotion; rated emotions only.
+    `matrix` is averaged over carriers, row = vector, column = word; `other_vectors` sets own
+    effects beside the mean effect of the other emotions' vectors on the same word, of which
+    `beats_all_others` emotions beat every one. `random` directions are isotropic, `matched` ones
+    have the stories' covariance, `shuffled` are from shuffled labels; `valence` axes are of rated
+    emotions.
     """
 
     dose: float
@@ -184,12 +159,8 @@ def beside_controls(
 ) -> DoseResult:
     """Set the vectors' effects beside those of every control.
 
-    Parameters
-    ----------
-    nulls
-        ``random``, and ``matched`` and ``shuffled`` where there are any.
-    valence
-        Rated emotion to the effect of its valence axis on its word.
+    `nulls` are ``random``, and ``matched`` and ``shuffled`` where there are any; `valence` maps
+    rated emotions to the effect of their valence axis on their word.
     """
     matrix = effects.mean
     own, n = matrix.diagonal(), len(names)

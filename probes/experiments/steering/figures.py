@@ -1,7 +1,6 @@
 """What steering does to every emotion's word, what it costs, and what judges hear in steered texts.
 
-Contract: pure; a result becomes one description. Costs have logarithmic axes; a cost that is not
-above 0 is a gap.
+Costs have logarithmic axes; a cost that is not above 0 is a gap.
 """
 
 from collections.abc import Iterable
@@ -119,13 +118,7 @@ _OWN, _CONTROL, _EACH = "steered toward it", "other steering", "each emotion"
 
 
 def judged_gains(result: "FreeText", key: str, name: str, unit: str) -> Bars:
-    """Describe one judge's gains: over all emotions beside the controls, and of each emotion.
-
-    Parameters
-    ----------
-    key, name, unit
-        The judge's entry, what it is called, and in what it scores.
-    """
+    """Describe one judge's gains: over all emotions beside the controls, and of each emotion."""
     judged = result.judges[key]
     bars = [
         Bar("all: steered toward it", _OWN, judged.gain, judged.gain_interval),

@@ -1,16 +1,12 @@
 """Free text: do steered continuations convey the emotion, to judges that did not steer.
 
-1. Topics are dealt into two halves. Steering vectors come from one half, at the target layer.
-   Judges come from the other half, at another layer (`text_judges`), so that no judge is the vector
-   that steered, nor has seen its stories.
-2. Prompts of our own that promise no emotion are continued unsteered, under each of some emotions'
-   vectors, and under random directions with the stories' covariance, all with one dose and seed.
-3. A judge's gain for an emotion (`judged_texts`): mean score in the texts steered toward it minus
-   that in the unsteered ones. Beside it: the same emotion's gain in random-steered texts, and in
-   texts steered toward the other emotions.
+1. Topics are dealt into two halves: steering vectors come from one, at the target layer; judges
+   from the other, at another layer (`judges`), so that no judge has seen the vector or its stories.
+2. Prompts of our own that promise no emotion are continued unsteered, under some emotions' vectors,
+   and under random directions with the stories' covariance, with one dose and seed.
+3. A judge's gain (`judged_texts`): mean score in the texts steered toward an emotion minus that in
+   the unsteered ones; beside it the gain in random-steered texts, and in those of other emotions.
 4. Content leak (`story_leak`): do steered texts use the words of the emotion's own stories.
-
-Source of the prompts: written for this project.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,18 +75,8 @@ class Continuations:
 class FreeText(Result):
     """What judges hear in steered texts.
 
-    Attributes
-    ----------
-    n_choices
-        Emotions that a judge chooses among.
-    n_random
-        Random directions that were written with.
-    classifier_accuracy
-        On stories of topics that the classifier has not seen.
-    leak
-        None where activations were kept by cell, not by story.
-    judge_model
-        None where no judge model was asked.
+    A judge chooses among `n_choices` emotions; `classifier_accuracy` is on stories of unseen
+    topics; `leak` is None where activations were kept by cell, `judge_model` where none was asked.
     """
 
     model: str
@@ -273,13 +259,7 @@ EXPERIMENT = Experiment(FreeText, measure)
 
 
 def other_layer(layers: Sequence[int], target: int) -> int:
-    """Return a layer about a sixth of the depth away from the target.
-
-    Raises
-    ------
-    DataError
-        When activations of one layer only were kept.
-    """
+    """Return a layer about a sixth of the depth away from the target; DataError without another."""
     others = [layer for layer in layers if layer != target]
     if not others:
         raise DataError(

@@ -5,8 +5,8 @@
 * percentile: share of the other emotions that gain less in a text than its own; chance is a half.
 * hit: a judge that names one emotion names the one steered to.
 
-Contract: pure numbers. Every emotion meets the same prompts and the same random directions, so the
-95% bootstrap intervals draw emotions, prompts and directions anew, each on its own.
+Contract: pure numbers. Emotions, prompts and random directions are crossed, so the 95% bootstrap
+intervals draw each of them anew.
 """
 
 from collections.abc import Sequence
@@ -32,17 +32,10 @@ class EmotionGains:
 
 @dataclass(frozen=True)
 class JudgedGains:
-    """What a judge that scores every emotion says.
+    """What a judge that scores every emotion says; see the module's text.
 
-    Attributes
-    ----------
-    gain, percentile
-        See the module's text, with 95% intervals.
-    gain_in_random, gain_in_others
-        The same emotions' gain in random-steered texts (None without any), and in texts steered
-        toward the others.
-    excess
-        Gain less that in random-steered texts, where there are any, else less `gain_in_others`.
+    `gain_in_random` is None without random-steered texts; `excess` is the gain less that, or else
+    less `gain_in_others`, the gain in texts steered toward other emotions.
     """
 
     gain: float
@@ -76,21 +69,11 @@ class JudgedGains:
 
 @dataclass(frozen=True)
 class JudgedAnswers:
-    """What a judge that names one emotion says; shares of texts.
+    """What a judge that names one emotion says; shares of the `n` steered texts.
 
-    Attributes
-    ----------
-    model
-        The judge.
-    n
-        Steered texts.
-    right, right_unsteered, right_random
-        Answers that are the emotion steered to, and how often the same answer comes for unsteered
-        and for random-steered texts.
-    excess, excess_over_random
-        Of `right` over the unsteered and over the random-steered, with 95% intervals.
-    none, unreadable
-        Steered texts without an emotion, and without a readable answer.
+    `right` answers are the emotion steered to; beside them how often the same answer comes for
+    unsteered and random-steered texts, and the excess over these; `none`, `unreadable`: texts
+    without an emotion, and without a readable answer.
     """
 
     model: str
@@ -128,14 +111,9 @@ def judged_gains(
     n_prompts: int,
     resampling: Resampling,
 ) -> JudgedGains:
-    """Compare a judge's scores.
+    """Compare a judge's scores of texts in the order unsteered, steered, random, by condition.
 
-    Parameters
-    ----------
-    scores
-        Of texts in the order unsteered, steered, random; all prompts of a condition together.
-    columns
-        Number of each emotion steered to, in the order of the steered texts.
+    `columns` holds the number of each emotion steered to.
     """
     by_condition = rearrange(
         scores.double(), "(condition prompt) emotion -> condition prompt emotion", prompt=n_prompts
@@ -177,18 +155,10 @@ def judged_answers(
     judge: str,
     resampling: Resampling,
 ) -> JudgedAnswers:
-    """Count the hits of a judge that names one emotion.
+    """Count the hits of a judge that names one emotion; an answer that cannot be read is None.
 
-    Parameters
-    ----------
-    unsteered
-        Its answer to each prompt's text; None where it cannot be read.
-    steered, random
-        The same under each emotion's vector and under each random direction, one after another.
-    emotions
-        The emotions steered to.
-    judge
-        Name of the judge.
+    `unsteered` has its answer to each prompt's text, `steered` and `random` the same under each
+    direction, one after another.
     """
     n_prompts = len(unsteered)
 

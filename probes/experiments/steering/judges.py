@@ -5,10 +5,8 @@
 * `other_vectors`: cosine with vectors made from those same topics at that layer.
 * `ask_judge`: another model, asked through an OpenAI-compatible server.
 
-The first two read a text with the unsteered model.
-
-Contract: scores are [text emotion], larger for more of the emotion; only differences between texts
-mean something.
+The first two read a text with the unsteered model. Scores are [text emotion]; only differences
+between texts mean something.
 """
 
 import re
@@ -48,12 +46,9 @@ def vectors_of(
     n_emotions: int,
     components: Float[Tensor, "component d_model"],
 ) -> Float[Tensor, "emotion d_model"]:
-    """Make emotion vectors from some of the stories, as the pipeline does from all.
+    """Make emotion vectors from some of the stories.
 
-    Raises
-    ------
-    DataError
-        When an emotion has no story among them.
+    DataError for an emotion without one among them.
     """
     there = torch.bincount(stories.emotion[rows], minlength=n_emotions)
     if bool((there == 0).any()):
@@ -114,10 +109,7 @@ def other_vectors(
 class JudgeServer:
     """An OpenAI-compatible server that judges.
 
-    Attributes
-    ----------
-    api_key_env
-        Environment variable that holds the key; None for servers that want none.
+    `api_key_env` names the variable that holds its key.
     """
 
     base_url: str
@@ -125,12 +117,9 @@ class JudgeServer:
     api_key_env: str | None = None
 
     def key(self) -> str | None:
-        """Return the key; None for a server that wants none.
+        """Return the key, None for a server that wants none.
 
-        Raises
-        ------
-        InvalidInput
-            When the variable that should hold it is not set.
+        InvalidInput when the variable is not set.
         """
         return read_key(self.api_key_env, "validation.api_key_env")
 
@@ -138,12 +127,9 @@ class JudgeServer:
 def ask_judge(
     server: JudgeServer, texts: Sequence[str], emotions: Sequence[str]
 ) -> list[str | None]:
-    """Ask which emotion each text conveys; see `named` for what answers are read as.
+    """Ask which emotion each text conveys.
 
-    Raises
-    ------
-    EndpointError
-        When the server cannot be reached or refuses.
+    EndpointError when the server cannot be reached or refuses.
     """
     names = ", ".join(emotions)
     questions = [_QUESTION.format(emotions=names, text=text) for text in texts]
@@ -165,8 +151,8 @@ def ask_judge(
 def named(answer: str, emotions: Sequence[str]) -> str | None:
     """Return the emotion that an answer is, or `NONE`; None where it is more than one word of them.
 
-    "sad, not happy" names two emotions and is neither: it is not guessed at. What a model thinks
-    aloud before its answer, and marks around the word, do not count.
+    "sad, not happy" is not guessed at. What a model thinks aloud first, and marks around the word,
+    do not count.
     """
     spoken = re.sub(r"<think>.*?</think>", "", answer, flags=re.DOTALL).strip()
     word = re.sub(r"^answer:\s*", "", spoken.lower()).strip(" \t\n.!*_`'\"“”‘’")

@@ -1,17 +1,10 @@
 """An effect beside the effects of directions that should not have it.
 
 For each emotion, with `own` the effect of its vector on its word and n(1), n(2), ... the effects
-of the null's directions on the same word:
+of the null's directions on the same word: excess = own - mean n; z = excess / sd n; percentile =
+share of the null's effects below `own`. A rival has one effect per emotion (`compare_rival`).
 
-* excess = own - mean n
-* z = excess / sd n
-* percentile = share of the null's effects that are smaller than `own`
-
-A rival that has one effect per emotion (`compare_rival`) is compared emotion by emotion.
-
-Contract: pure numbers. Intervals are 95% bootstrap intervals. Those of a null draw emotions and
-directions anew, each on its own, so that they hold for other emotions and other directions of the
-same kind; those of a pair draw emotions.
+Contract: pure numbers. 95% bootstrap intervals draw emotions, and a null's directions, anew.
 """
 
 from dataclasses import dataclass
@@ -37,26 +30,10 @@ class Resampling:
 
 @dataclass(frozen=True)
 class NullComparison:
-    """Own effects beside a null.
+    """Own effects beside a null, in nats.
 
-    Attributes
-    ----------
-    n_directions
-        Directions of the null.
-    matching, matching_interval
-        Their mean effect on the words, in nats, with 95% interval.
-    excess, excess_interval
-        Mean over emotions of own minus mean null effect, in nats, with 95% interval.
-    z, percentile
-        See the module's text, one per emotion; z is None where the null does not vary.
-    mean_z
-        Mean z over emotions.
-    beats_all
-        Emotions whose own effect is larger than that of every direction.
-    kl
-        Mean KL divergence of the next token under the null's directions, in nats.
-    effects
-        Of every direction on every emotion's word, in nats: [direction][emotion].
+    `z` and `percentile` are per emotion (z None where the null does not vary); `beats_all` names
+    the emotions above every direction; `effects` are [direction][emotion].
     """
 
     n_directions: int
@@ -79,18 +56,9 @@ class NullComparison:
 
 @dataclass(frozen=True)
 class RivalComparison:
-    """Own effects beside a rival's, emotion by emotion.
+    """Own effects beside a rival's over `n` emotions, in nats.
 
-    Attributes
-    ----------
-    n
-        Emotions compared.
-    own, rival
-        Mean effects over them, in nats.
-    excess, excess_interval
-        Mean of own minus rival, with 95% interval over emotions.
-    beats
-        Emotions whose own effect is the larger.
+    `beats` names those where own is larger.
     """
 
     n: int
@@ -115,7 +83,7 @@ def mean_interval(values: Float[Tensor, "unit"], resampling: Resampling) -> tupl
 def crossed_interval(values: Float[Tensor, "*axes"], resampling: Resampling) -> tuple[float, float]:
     """95% bootstrap interval of the mean of a table, resampling each of its axes on its own.
 
-    For units that are crossed: every emotion meets the same directions, or the same prompts.
+    For crossed units: every emotion meets the same directions, or the same prompts.
     """
     first = _shares(values.shape[0], resampling)
     means = first @ rearrange(values.double(), "first ... -> first (...)")
@@ -144,13 +112,7 @@ def compare(
     kl: float,
     resampling: Resampling,
 ) -> NullComparison:
-    """Set effects beside a null's.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than two directions.
-    """
+    """Set effects beside a null's; InvalidInput with fewer than two directions."""
     if len(null) < 2:
         raise InvalidInput(f"a null needs at least two directions, got {len(null)}.")
     own, null = own.double(), null.double()
@@ -199,15 +161,7 @@ def compare_rival(
 def matched_directions(
     samples: Float[Tensor, "sample d_model"], n: int, seed: int
 ) -> Float[Tensor, "direction d_model"]:
-    """Random directions with the covariance of the samples around their mean.
-
-    Isotropic directions lie mostly where a residual stream never goes; these lie where it does.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than two samples.
-    """
+    """Random directions with the covariance of the samples around their mean."""
     if len(samples) < 2:
         raise InvalidInput(f"a covariance needs at least two samples, got {len(samples)}.")
     centered = samples.double() - reduce(samples.double(), "sample d_model -> 1 d_model", "mean")

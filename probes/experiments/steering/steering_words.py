@@ -2,16 +2,14 @@
 
 1. Carrier sentences that end before a feeling is named ("He feels") give the unsteered
    log-probability of every emotion's word as the next token (`word_effects`).
-2. Each emotion's vector is added at a few layers and doses, and the change of every word's
-   log-probability is taken: [carrier vector word] for each layer and dose.
-3. At the target layer the same is done with directions that should do nothing of the kind, at the
-   same coefficient: isotropic random ones, and those of `controls`. The other emotions' vectors are
-   a control too: a column of the matrix but its diagonal.
-4. An emotion's effect on its own word is set beside every control's effect on that word
+2. Each emotion's vector is added at a few layers and doses: the change of every word's
+   log-probability [carrier vector word]. At the target layer also directions that should do nothing
+   of the kind (`controls`), and the other emotions' vectors.
+3. An emotion's effect on its own word is set beside every control's effect on that word
    (`effects`); what all vectors share (any push changes text) cancels in diagonal against rest.
 
-One dose is judged (`doses`), in every line, paragraph and figure. How many words are a single token
-is reported, and words that share a first token are left out, since no vector could tell them apart.
+One dose is judged (`doses`). Words that share a first token are left out: no vector could tell them
+apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,20 +59,8 @@ _PREFILLS = {"he_feels": "He feels", "i_feel": "I feel"}
 class SteeringWords(Result):
     """What the vectors did to the words for emotions.
 
-    Attributes
-    ----------
-    layer
-        The target layer, where the controls were tried.
-    n_single_token
-        Words that are a single token.
-    left_out
-        Words whose first token is another's too.
-    baseline
-        Unsteered probability of each word, averaged over carriers.
-    doses
-        The target layer with its controls.
-    layers
-        Effects at every layer tried.
+    `doses` are of the target layer, with its controls, `layers` of every layer tried; `baseline` is
+    the unsteered probability of each word, averaged over carriers.
     """
 
     model: str
@@ -242,27 +228,9 @@ def run(
 ) -> SteeringWords:
     """Run the experiment; see the module's text.
 
-    Parameters
-    ----------
-    model
-        The model the vectors were made from.
-    vectors
-        One direction per emotion, of each of `layers`.
-    target
-        The one of `layers` at which the controls are tried.
-    residual_norm
-        Mean residual norm at each of `layers`; a dose is a fraction of it.
-    doses
-        Positive fractions.
-    n_random
-        Random directions, at least 2.
-    resampling
-        Its seed draws the random directions too.
-
-    Raises
-    ------
-    InvalidInput
-        When fewer than two words can be told apart by their first token.
+    `vectors` has one direction per emotion at each of `layers`, `residual_norm` the mean norm
+    there, of which `doses` are positive fractions. Raises InvalidInput when fewer than two words
+    can be told apart by their first token.
     """
     tokens = first_tokens(model, emotions)
     heads = [ids[0] if ids else -1 for ids in tokens]

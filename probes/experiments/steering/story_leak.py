@@ -2,15 +2,12 @@
 
 1. A word is *distinctive* of an emotion when at least a quarter of its stories use it, on two
    topics at least, that is three times the share among other emotions' stories. Words that name
-   the emotion or a direct synonym (`stimuli.lexicon`) are no leak and left out.
-2. The leak of a text toward an emotion is the share of its words that are distinctive of it.
-3. Texts steered toward the emotion are set beside the unsteered ones, the random-steered ones, and
-   those steered elsewhere, all counted with the same emotion's words.
+   the emotion or a direct synonym are no leak.
+2. The leak of a text is the share of its words that are distinctive of the emotion. Texts steered
+   toward it are set beside unsteered, random-steered, and those steered elsewhere.
 
-What it does not know: tears are both an event of sad stories and a way to say that someone is sad.
-So the words that occur are listed.
-
-Contract: pure text. Words are runs of at least four letters, in lower case.
+Tears are both an event of sad stories and a way to say that someone is sad: so the words that occur
+are listed. Words are runs of at least four letters, in lower case.
 """
 
 import re
@@ -35,18 +32,8 @@ _N_LISTED = 12
 class ContentLeak:
     """Shares of words that are distinctive of the emotion's own stories.
 
-    Attributes
-    ----------
-    n_words
-        Distinctive words of all emotions together.
-    steered, unsteered, random, elsewhere
-        In texts steered toward the emotion, in others; None where there are none of a kind.
-    excess, excess_over_random
-        Of the steered over the unsteered and the random-steered, with 95% intervals.
-    words
-        Emotion and word, those first that occur in the most texts steered toward it.
-    in_stories
-        In the emotion's own stories.
+    None where there are no texts of a kind; `words` lists emotion and word, those in most texts
+    first.
     """
 
     n_words: int
@@ -118,10 +105,9 @@ def leaked(
     in_stories: float,
     resampling: Resampling,
 ) -> ContentLeak:
-    """Compare leaks; texts are [condition][prompt], those of `steered` in the order of `emotions`.
+    """Compare leaks of texts [condition][prompt], those of `steered` in the order of `emotions`.
 
-    Intervals draw emotions, prompts and random directions anew. `in_stories` is the leak of the
-    emotions' own stories.
+    Intervals draw emotions, prompts and random directions anew.
     """
 
     def rates(conditions: Sequence[Sequence[str]]) -> Float[Tensor, "condition prompt emotion"]:
