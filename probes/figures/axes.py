@@ -1,7 +1,6 @@
 """Where an axis of `Lines` ends and where its ticks stand, the same in both drawings.
 
-Contract: pure; numbers of a description in, numbers and their texts out. None leaves the choice to
-the library that draws.
+None leaves the choice to the library that draws.
 """
 
 import math

@@ -1,16 +1,12 @@
-"""What a figure says, apart from how it is drawn.
-
-Five kinds: `Heatmap`, `Scatter`, `Lines`, `Bars` and `TokenTable`. Each is a frozen dataclass of
-tuples.
+"""What a figure says, apart from how it is drawn: frozen dataclasses of tuples, of five kinds.
 
 Contract
 --------
 * Every figure has a `title` (what it shows), a `subtitle` (model, layer, n) and a `caption` (how
   to read it). Axis labels carry their units.
 * Numbers are finite floats; a gap in a line or an unknown shade is `None`, never NaN. Lengths
-  agree. Both are checked when the description is made, so no half-drawn file can exist.
+  agree. Both are checked when the description is made.
 * Labels are raw text as the data has it. Escaping belongs to the two drawing modules.
-* Nothing here knows matplotlib, plotly, files, or what an emotion is.
 """
 
 import math
@@ -49,24 +45,11 @@ def _require_distinct(labels: tuple[str, ...], what: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """What all figures have in common.
+    """What all figures have in common: what is shown, where it comes from, how to read it.
 
-    Attributes
-    ----------
-    title : str
-        One line: what is shown.
-    subtitle : str
-        Where the numbers come from: model, layer, number of emotions.
-    caption : str
-        How to read the figure, in a sentence or two.
-
-    Raises
-    ------
-    InvalidInput
-        In every kind: lengths differ, labels that share an axis repeat, limits do not increase, a
-        logarithmic axis is asked for a number that is not above 0, or a part is missing.
-    DataError
-        In every kind: a number is not finite.
+    Every kind raises InvalidInput when lengths differ, labels that share an axis repeat, limits do
+    not increase, a logarithmic axis is asked for what is not above 0, or a part is missing;
+    DataError when a number is not finite.
     """
 
     title: str
@@ -76,22 +59,11 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Heatmap(Figure):
-    """A matrix of numbers as colors.
+    """A matrix of numbers as colors, one tuple per row, the first row at the top.
 
-    Attributes
-    ----------
-    rows, columns : tuple of str
-        Distinct labels; the first row is drawn at the top.
-    values : tuple of tuple of float
-        One tuple per row.
-    value_label, x_label, y_label : str
-        Names of the color scale and of the two axes, with units.
-    limits : tuple of float
-        Values at the two ends of the color scale.
-    palette : {"diverging", "sequential"}
-        Diverging is for a scale whose middle means "none".
-    boundaries : tuple of int
-        A line is drawn before each of these rows, and columns when the matrix is square.
+    `limits` are the values at the two ends of the color scale; a diverging palette is for a scale
+    whose middle means "none". A line is drawn before each row of `boundaries` (and column, when
+    square).
     """
 
     rows: tuple[str, ...]
@@ -119,24 +91,9 @@ class Heatmap(Figure):
 class Scatter(Figure):
     """Named points in a plane.
 
-    Attributes
-    ----------
-    labels : tuple of str
-        Name of each point.
-    x, y : tuple of float
-        Coordinates of each point.
-    x_label, y_label : str
-        Names of the axes, with units.
-    shades : tuple of (float or None), optional
-        A number in [-1, 1] per point that sets its color; None is gray.
-    shade_label : str
-        What the shade means.
-    groups : tuple of int, optional
-        A group per point that sets color and marker. Ignored where `shades` is given.
-    group_label : str
-        What a group is called in the legend, such as "cluster".
-    ticks : bool
-        False for coordinates without a unit or an origin (UMAP).
+    `shades` set a point's color by a number in [-1, 1] (None is gray); else `groups` set color and
+    marker, each a `group_label` in the legend. `ticks` is False for coordinates without unit or
+    origin.
     """
 
     labels: tuple[str, ...]
@@ -159,20 +116,9 @@ class Scatter(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of a panel, with an optional band.
+    """One line of a panel; a height of None leaves a gap.
 
-    Attributes
-    ----------
-    name : str
-        Name in the legend.
-    x : tuple of float
-        Positions.
-    y : tuple of (float or None)
-        Heights; None leaves a gap.
-    low, high : tuple of (float or None), optional
-        Edges of the band around `y`.
-    notes : tuple of str
-        One remark per point, shown when the pointer is over it.
+    `low` and `high` are the edges of a band, `notes` one remark per point, for the pointer.
     """
 
     name: str
@@ -193,24 +139,9 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One pair of axes of `Lines`.
+    """One pair of axes of `Lines`, of some height relative to the others.
 
-    Attributes
-    ----------
-    y_label : str
-        Name of the axis, with its unit.
-    lines : tuple of Line
-        Drawn in this order.
-    y_limits : tuple of float, optional
-        Ends of the axis.
-    height : float
-        Height relative to the other panels.
-    logarithmic : bool
-        Whether the axis is logarithmic.
-    level : float, optional
-        Height of a dashed horizontal line.
-    level_label : str
-        What that line means, written beside it.
+    `level` is the height of a dashed horizontal line, which means `level_label`.
     """
 
     y_label: str
@@ -235,20 +166,9 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Lines(Figure):
-    """Panels of lines over one shared horizontal axis.
+    """Panels of lines, from top to bottom, over one shared horizontal axis.
 
-    Attributes
-    ----------
-    x_label : str
-        Name of the shared axis.
-    panels : tuple of Panel
-        From top to bottom.
-    x_ticks : tuple of float, optional
-        Increasing positions of the ticks; without them, they are spread evenly.
-    mark : float, optional
-        Position of a dashed vertical line through all panels.
-    mark_label : str
-        What the dashed line means.
+    `mark` is the position of a dashed vertical line, which means `mark_label`.
     """
 
     x_label: str
@@ -264,16 +184,9 @@ class Lines(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One layer of stacked bars.
+    """One layer of stacked bars, a length per category.
 
-    Attributes
-    ----------
-    name : str
-        Name in the legend.
-    values : tuple of float
-        One length per category.
-    muted : bool
-        Draw in gray: what is absent rather than counted.
+    `muted` in gray: absent rather than counted.
     """
 
     name: str
@@ -285,22 +198,8 @@ class Part:
 class Bars(Figure):
     """Stacked bars, one per category, with an optional line over them.
 
-    Attributes
-    ----------
-    categories : tuple of str
-        Distinct labels; horizontal bars start at the top.
-    parts : tuple of Part
-        Stacked in this order from the axis outward.
-    category_label, value_label : str
-        Names of the two axes, with units.
-    horizontal : bool
-        True where labels are words.
-    line_name : str
-        Name of the line over the bars.
-    line : tuple of float, optional
-        Height of that line at each category, in the unit of the bars. Vertical bars only.
-    intervals : tuple of ((float, float) or None), optional
-        Ends of an interval around each whole bar, in the unit of the bars.
+    Parts are stacked in order from the axis outward. `line` and `intervals` (the ends of one around
+    each whole bar) are in the unit of the bars; a line needs vertical bars.
     """
 
     categories: tuple[str, ...]
@@ -332,17 +231,7 @@ class Bars(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRow:
-    """One row of a `TokenTable`.
-
-    Attributes
-    ----------
-    label : str
-        Name of the row.
-    up, down : tuple of (str, float)
-        Tokens with their values, the strongest first.
-    remark : str
-        Text of the last column.
-    """
+    """One row of a `TokenTable`: tokens with their values, the strongest first, and a remark."""
 
     label: str
     up: tuple[tuple[str, float], ...] = ()
@@ -352,15 +241,7 @@ class TokenRow:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenTable(Figure):
-    """A table of tokens: a label, tokens that go up, tokens that go down, a remark.
-
-    Attributes
-    ----------
-    header : tuple of str
-        Names of the four columns.
-    rows : tuple of TokenRow
-        From top to bottom.
-    """
+    """A table of tokens: a label, tokens that go up, tokens that go down, a remark."""
 
     header: tuple[str, str, str, str]
     rows: tuple[TokenRow, ...] = field(default=())

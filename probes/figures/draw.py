@@ -1,11 +1,7 @@
-"""From a description to a file.
+"""From a description to a file, whole or not at all.
 
-Contract
---------
-* A file appears whole or not at all (`storage.write_bytes`); missing folders are made, an older
-  file is replaced, and its path is returned.
-* Interactive pages load plotly.js from their own folder: it is written there once, for all of them.
-* matplotlib and plotly are imported here, at the moment of drawing.
+Interactive pages load plotly.js from their own folder: it is written there once, for all of them.
+matplotlib and plotly are imported here, at the moment of drawing.
 """
 
 from collections.abc import Mapping
@@ -24,11 +20,7 @@ def to_png(figure: Figure, path: Path) -> Path:
 
 
 def to_html(figure: Figure, path: Path) -> Path:
-    """Write a description as an interactive page that works without a network.
-
-    Two files: the page, and beside it ``plotly.min.js``, which pages of one folder share and which
-    has to go along where the page goes.
-    """
+    """Write a description as an interactive page, beside the ``plotly.min.js`` of its folder."""
     from probes.figures import webpage
 
     shared, library = path.parent / webpage.LIBRARY, webpage.library()
@@ -41,10 +33,7 @@ def to_html(figure: Figure, path: Path) -> Path:
 def draw_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
     """Draw every figure, by file name without a suffix, as NAME.png and NAME.html.
 
-    Returns
-    -------
-    list of pathlib.Path
-        The drawings, in the order of the mapping.
+    Return the drawings.
     """
     paths = []
     for name, figure in figures.items():

@@ -1,8 +1,6 @@
-"""Estimates with their intervals, as bars and lines.
+"""Estimates.
 
-Contract: an estimate is anything with ``value``, ``low`` and ``high``, as
-`probes.analysis.findings.Estimate` is; ``low`` is None where it has no interval. What is not finite
-is refused by the description that the bars and lines go into.
+Anything with ``value``, ``low`` and ``high`` with their intervals, as bars and lines.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,13 +12,7 @@ from probes.figures.description import Line, Part
 
 @dataclass(frozen=True)
 class Bar:
-    """One horizontal bar.
-
-    Attributes
-    ----------
-    kind
-        Decides its color, and its name in the legend.
-    """
+    """One horizontal bar; its kind decides its color and its name in the legend."""
 
     label: str
     kind: str
@@ -37,15 +29,7 @@ def bar_of(label: str, kind: str, estimate: Any) -> Bar:
 def bars_by_kind(
     bars: Sequence[Bar], kinds: Sequence[str], muted: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return what `Bars` is told of its bars, each colored by its kind.
-
-    Parameters
-    ----------
-    kinds
-        In the order of the legend.
-    muted
-        Kinds that are drawn in gray: what is there by chance.
-    """
+    """Return what `Bars` is told of its bars, each colored by its kind; `muted` kinds are gray."""
     return {
         "categories": tuple(bar.label for bar in bars),
         "parts": tuple(

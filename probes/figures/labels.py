@@ -4,10 +4,8 @@
 2. A name that has none goes farther away, ring by ring, with a line that leads back to its point.
 3. A name that is free nowhere is left out; its point stays.
 
-Free is what lies inside the area and shares no pixel with a point, a name or a line.
-
-Contract: pure; positions and sizes in pixels, y upward. Positions depend on the input alone. A name
-that stands is never moved for a later one.
+Free is what lies inside the area and shares no pixel with a point, a name or a line. Positions and
+sizes are in pixels, y upward, and depend on the input alone.
 """
 
 from dataclasses import dataclass
@@ -37,14 +35,9 @@ _RINGS = 12
 
 @dataclass(frozen=True)
 class Spot:
-    """Where one name stands.
+    """Where one name stands: its box (left, bottom, right, top) and plotly's name of its side.
 
-    Attributes
-    ----------
-    box
-        Left, bottom, right and top, in pixels.
-    side
-        Plotly's name of the side of the point; None for a name that a line leads to.
+    The side is None for a name that a line leads to.
     """
 
     box: tuple[float, float, float, float]
@@ -59,25 +52,10 @@ def place(
     gap: float,
     reach: float = 0.0,
 ) -> list[Spot | None]:
-    """Choose a place for every name.
+    """Choose where every name stands; None where it is free nowhere.
 
-    Parameters
-    ----------
-    points
-        Position of each point.
-    sizes
-        Width and height of each name.
-    area
-        Width and height of the plot.
-    gap
-        Radius around each point that names keep clear of.
-    reach
-        How far from its point a name may stand; 0 leaves out what has no side.
-
-    Returns
-    -------
-    list of (Spot or None)
-        None where a name is free nowhere.
+    `gap` is the radius around each point that names keep clear of, `reach` how far from its point a
+    name may stand; 0 leaves out what has no side.
     """
     spots: list[Spot | None] = [None] * len(points)
     taken = np.concatenate([points - gap, points + gap], axis=1)

@@ -1,12 +1,9 @@
 """HTML pages that open without a network: one shell, texts as text, and which scripts may run.
 
-1. Jinja fills a template that extends ``page.html``; every value is escaped, and characters without
-   a shape are written as escapes (`text.visible`).
-2. Numbers for a script lie in the page as JSON, which cannot end the element that it stands in.
-3. A content security policy names the digest of our own script and lets a library be loaded from
-   the page's own folder: whatever a text brings with it does not run, and nothing is fetched.
-
-Contract: equal values give equal bytes. Knows no figure and no text.
+Jinja fills a template that extends ``page.html``; every value is escaped (`text.visible`), and
+numbers lie in the page as JSON, which cannot end the element that it stands in. A content security
+policy names the digest of our own script and lets a library be loaded from the page's own folder:
+whatever a text brings with it does not run, and nothing is fetched. Equal values give equal bytes.
 """
 
 import base64
@@ -26,19 +23,10 @@ from probes.figures.text import visible
 
 
 def render(package: str, name: str, *, script: str | None = None, **values: Any) -> str:
-    """Fill a page.
+    """Fill a page: a template of a package, perhaps with a script that it runs at its end.
 
-    Parameters
-    ----------
-    package
-        Package in whose ``templates`` the page's own files are.
-    name
-        Template, which may extend ``page.html``.
-    script
-        File of a script that the page runs at its end; None runs none.
-    values
-        What the template speaks of: ``title``, and perhaps ``data`` for the script and
-        ``library``, a script in the same folder that is loaded first.
+    `values` are what the template speaks of: ``title``, and perhaps ``data`` for the script and
+    ``library``, a script in the same folder that is loaded first.
     """
     own = None if script is None else resource(package, script)
     # A file of the page's folder is 'self' on a server and, on a disk, some browsers' file: alone.
@@ -58,10 +46,7 @@ def render(package: str, name: str, *, script: str | None = None, **values: Any)
 def environment(package: str, write: Callable[[str], str] = visible) -> Environment:
     """Return where a package's templates are filled; ``page.html`` is there for all of them.
 
-    Parameters
-    ----------
-    write
-        What is done to a text before it is escaped; what it returns as markup stays.
+    `write` is done to a text before it is escaped; what it returns as markup stays.
     """
     made = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("probes.figures")]),

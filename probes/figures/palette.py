@@ -1,14 +1,9 @@
 """Colors shared by both drawings, as hexadecimal strings, and what of a figure has which.
 
-Contract
---------
-* A color scale is a tuple of evenly spaced stops from low to high; every scale stays readable for
-  color-blind readers. Categories never rely on color alone: markers and order change with them.
-* A marker is a number; each drawing has shapes of its own, `N_MARKERS` of them.
-
-Source: scales `RdBu`, `PuOr` and `YlGnBu` of colorbrewer2.org (C. Brewer); categories of Okabe &
-Ito (2008), "Color Universal Design", with yellow and black moved to the end and darkened for
-white paper.
+Scales are evenly spaced stops from low to high, readable for color-blind readers; categories never
+rely on color alone. Source: `RdBu`, `PuOr` and `YlGnBu` of colorbrewer2.org (C. Brewer); categories
+of Okabe & Ito (2008), "Color Universal Design", with yellow and black moved to the end and
+darkened.
 """
 
 from dataclasses import dataclass
@@ -68,18 +63,9 @@ def bar_colors(figure: Bars) -> list[str]:
 
 @dataclass(frozen=True)
 class PointSet:
-    """Points of a scatter that look alike.
+    """Points.
 
-    Attributes
-    ----------
-    name
-        In the legend; empty for none.
-    members
-        Indices of the points.
-    color
-        Of all of them, where `shades` is None.
-    shades
-        A number in [-1, 1] for each, on the scale `PLEASANTNESS`.
+    Indices of a scatter that look alike, by one color or by `shades` on `PLEASANTNESS`.
     """
 
     name: str

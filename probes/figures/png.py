@@ -2,12 +2,10 @@
 
 Contract
 --------
-* matplotlib's object-oriented interface with the Agg canvas: no pyplot, no window, no browser.
-  The reader's own matplotlib style is set aside while a figure is made, and restored.
+* matplotlib's object-oriented interface with the Agg canvas; the reader's own style is set aside.
 * Title and subtitle stand above the plot, the caption below it, each in room reserved for it.
-* Dollar signs are dollar signs (no mathtext). A character that DejaVu Sans cannot draw is written
-  as its escape, so no empty boxes appear and no font of the machine changes the result.
-* The same description gives the same bytes under the same matplotlib.
+* No mathtext. A character that DejaVu Sans cannot draw is written as its escape, so no font of the
+  machine changes the result: the same description gives the same bytes.
 """
 
 import textwrap

@@ -1,11 +1,6 @@
-"""The plot area of each kind of figure, drawn with matplotlib.
+"""The plot area of each kind of figure, drawn with matplotlib inside the style of `png`.
 
-Contract
---------
-* `size` gives the inches a plot needs so that every label can be read; `draw` fills that space.
-* Runs inside the style of `png`, which also reserves the room around the plot.
-* Each kind draws its own axes and decides nothing about the content: order, limits, colors by
-  value and wording come from the description.
+`size` gives the inches a plot needs so that every label can be read; `draw` fills that space.
 """
 
 from collections.abc import Sequence

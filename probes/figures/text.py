@@ -1,15 +1,7 @@
-r"""Text as data, made safe for the two things that draw it; and numbers as papers write them.
+"""Text as data, made safe for the two things that draw it; and numbers as papers write them.
 
-Emotions, topics and tokens may contain anything: markup, dollar signs, control characters,
-scripts that no font here has. All of it must appear as text.
-
-Contract
---------
-* `visible` writes characters that have no shape of their own (control, format, surrogate,
-  private) as escapes: a line feed becomes the two characters ``\n``.
-* `for_plotly` escapes HTML and hides dollar signs from MathJax; pages escape by themselves.
-* `shorten` cuts; it is used in the PNG only, where space is fixed.
-* What a font can draw is known by the PNG side alone.
+`visible` writes characters that have no shape of their own as escapes; `for_plotly` escapes HTML
+and hides dollar signs from MathJax; `shorten` cuts, in the PNG only, where space is fixed.
 """
 
 import html

@@ -2,8 +2,6 @@
 
 A token's color is its score's sign, its depth the score's share of the largest one: a class and a
 variable of `STYLE`, so that a page's script can give a token another score.
-
-Contract: a token is text, character by character as it is: what joins an emoji is not made visible.
 """
 
 from collections.abc import Sequence
@@ -27,12 +25,7 @@ def token_html(
 ) -> Markup:
     """Return tokens as spans, colored by their scores; the first of them is a tab stop.
 
-    Parameters
-    ----------
-    largest
-        The score, without its sign, that has the deepest color.
-    titles
-        What each token says under the pointer.
+    `largest` is the score, without its sign, of the deepest color; `titles` are for the pointer.
     """
     return Markup("").join(
         _TOKEN.format(

@@ -1,13 +1,7 @@
 """One description as an interactive page: plotly's figure, or a table, inside a small document.
 
-Contract
---------
-* The page loads plotly.js from its own folder (`LIBRARY`), where all pages share one; nothing else
-  is fetched, and a table needs no script at all.
-* Title, subtitle, caption and tables are HTML; the plot is `webpage_plots`. All show text as text,
-  whatever it contains.
-* The same description gives the same bytes under the same plotly: the id of the plot is derived
-  from the description, and plotly's changeable default template is not used.
+The page loads plotly.js from its own folder (`LIBRARY`). The same description gives the same bytes:
+the plot's id is derived from it, and plotly's changeable default template is not used.
 """
 
 import hashlib

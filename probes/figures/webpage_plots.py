@@ -1,13 +1,8 @@
 """The plot of each kind of figure but a table, drawn with plotly.
 
-Contract
---------
-* Shows the same points, labels, order and colors as `png_plots`, and under the pointer what the
-  PNG has no room for: every name, every value, every remark.
-* Every text that comes from data goes through `for_plotly`. Texts under the pointer are written
-  out here, never assembled by a template from data, so ``%{...}`` in a name is only a name.
-* Sizes are fixed in pixels: names beside points stay free of overlaps at the size they were
-  placed for.
+Shows what `png_plots` shows, and under the pointer what the PNG has no room for. Texts from data go
+through `for_plotly` and are written out here: ``%{...}`` in a name is only a name. Sizes are fixed
+in pixels: names beside points stay free of overlaps.
 """
 
 import math

@@ -1,9 +1,4 @@
-"""The top of a report: what was studied, in words, and the findings that it opens with.
-
-Each of them states the rule of its verdict, the same for every run (`Finding.rule`).
-
-Contract: pure; reads the summary of a run.
-"""
+"""The top of a report: what was studied, in words, and the findings that it opens with."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -39,14 +34,7 @@ def paragraphs(
 ) -> list[str]:
     """Say what was studied, for a reader who knows neither the method nor the paper.
 
-    Parameters
-    ----------
-    summary
-        What `summary.summarize` gives.
-    writer
-        The model that wrote the stories; None where the user brought them.
-    token_offset
-        Tokens of each story that were skipped.
+    `writer` is the model that wrote the stories; None where the user brought them.
     """
     subject, stories = summary["subject"], summary["stories"]
     name, layer = display_name(subject["model"]), summary["layer"]

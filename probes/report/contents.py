@@ -1,6 +1,6 @@
-"""What a report says, as plain values.
+"""What a report says, as plain values: no drawing, no markup, no files.
 
-Contract: no drawing, no markup, no files. Texts are raw, as the run holds them.
+Texts as the run holds them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,18 +21,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Trial:
-    """One experiment's result.
+    """One experiment's result, as it left it.
 
-    Attributes
-    ----------
-    name, question
-        As the list of experiments has them.
-    rows, paragraph, limits
-        As the experiment left them.
-    pictures
-        Its figures.
-    columns
-        Heads of the table, where `rows` are wider than (what, value).
+    `columns` head the table where rows are wider than two.
     """
 
     name: str
@@ -51,16 +42,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class HeatedStory:
-    """One story with a number for each of its tokens.
+    """One story cut into pieces where its tokens end, with the score of each piece.
 
-    Attributes
-    ----------
-    pieces
-        The text cut where the tokens end; joined they are the text.
-    scores
-        Cosine of each piece's residual with the vector of the story's emotion.
-    nearest
-        The emotions whose vectors are nearest to the story's mean, with their cosines.
+    A score is the cosine with the vector of the story's emotion; `nearest` are the emotions nearest
+    to the story's mean, with their cosines.
     """
 
     emotion: str
@@ -81,28 +66,8 @@ class HeatedStory:
 class Contents:
     """Everything a report says.
 
-    Attributes
-    ----------
-    title, study
-        Title and the paragraph that says what was studied.
-    claims
-        Findings that the report opens with.
-    rungs
-        What each rung of the null ladder reaches, by statistic.
-    rows
-        The table of the run: what, value.
-    ladder
-        How far less than a vector gets, if that was measured.
-    scorecard, steering
-        Experiments that have sections of their own, if they were run.
-    trials
-        All other experiments.
-    map
-        Coordinates for the interactive map; see `maps`.
-    pictures
-        Figures of the analysis by name.
-    facts
-        What the run was made with: what, value.
+    `rungs` are what each rung of the null ladder reaches, by statistic; `rows` and `facts` are
+    tables of (what, value); `map` is that of `maps`; `pictures` are the analysis' figures by name.
     """
 
     title: str

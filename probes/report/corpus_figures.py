@@ -1,7 +1,6 @@
 """Figures per emotion: the tokens its vector points to, and the stories written for it.
 
-Contract: pure functions to a description. Tokens are shown as they are, except that a space at
-either end becomes a visible sign: `` sad`` and ``sad`` are two tokens.
+A space at either end of a token becomes a visible sign: `` sad`` and ``sad`` are two tokens.
 """
 
 from collections import Counter
@@ -15,13 +14,7 @@ _SPACE = "␣"
 
 
 def logit_lens_table(lens: Lens) -> TokenTable:
-    """Describe the tokens that each emotion vector makes more and less likely.
-
-    Raises
-    ------
-    DataError
-        A logit is not finite.
-    """
+    """Describe the tokens that each emotion vector makes more and less likely."""
     where = f"layer {lens.layer}, {len(lens.emotions)} emotions"
     return TokenTable(
         title="What the emotion vectors say: tokens through the unembedding",
@@ -45,14 +38,7 @@ def logit_lens_table(lens: Lens) -> TokenTable:
 
 
 def stories_written(counts: Mapping[str, Any]) -> Bars:
-    """Describe how many stories per emotion were accepted, rejected and why, or are missing.
-
-    Parameters
-    ----------
-    counts
-        What the writing of the stories recorded: ``emotions`` maps each to ``accepted``,
-        ``rejected`` (reason to number) and ``missing``.
-    """
+    """Describe how many stories per emotion were accepted, rejected and why, or are missing."""
     emotions: Mapping[str, Any] = counts["emotions"]
     names = sorted(emotions, key=lambda name: (-emotions[name]["accepted"], name))
     totals = Counter[str]()

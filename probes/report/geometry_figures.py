@@ -1,8 +1,7 @@
 """Figures of the emotion vectors at one layer: who is near whom, and along which axes.
 
-Contract: pure functions from a `Geometry` to a description. Components are flipped by the sign that
-makes human ratings rise to the right and upward; which component carries a rating is read from the
-analysis, never assumed from its position.
+Components are flipped so that human ratings rise to the right and upward; which component carries a
+rating is read from the analysis, never assumed from its position.
 """
 
 from itertools import accumulate
@@ -17,13 +16,7 @@ _SCREE_COMPONENTS = 30
 
 
 def cosine_heatmap(geometry: Geometry) -> Heatmap:
-    """Describe the cosine similarity of all pairs of emotions, in clustered order.
-
-    Raises
-    ------
-    DataError
-        A cosine is not finite, or the order is not a permutation.
-    """
+    """Describe the cosine similarity of all pairs of emotions, in clustered order."""
     order, count = list(geometry.order), len(geometry.emotions)
     if sorted(order) != list(range(count)):
         raise DataError(f"geometry.order: expected every index below {count} once, got {order}.")
@@ -48,21 +41,9 @@ def cosine_heatmap(geometry: Geometry) -> Heatmap:
 
 
 def pca_scatter(geometry: Geometry, components: tuple[int, int] = (0, 1)) -> Scatter:
-    """Describe the emotions on two principal components, by default the first two.
+    """Describe the emotions on two principal components (0-based), by default the first two.
 
     Two emotions have one component: they lie on a line.
-
-    Parameters
-    ----------
-    components
-        0-based components of the horizontal and the vertical axis.
-
-    Raises
-    ------
-    InvalidInput
-        There is no such component.
-    DataError
-        A coordinate is not finite.
     """
     coordinates = geometry.pca.coordinates
     available = min((len(row) for row in coordinates), default=0)
@@ -95,13 +76,7 @@ def pca_scatter(geometry: Geometry, components: tuple[int, int] = (0, 1)) -> Sca
 
 
 def umap_scatter(geometry: Geometry) -> Scatter:
-    """Describe the emotions on their UMAP embedding.
-
-    Raises
-    ------
-    InvalidInput
-        The analysis has no UMAP embedding.
-    """
+    """Describe the emotions on their UMAP embedding."""
     if geometry.umap is None:
         raise InvalidInput("geometry.umap is absent: analyze with UMAP to draw its map.")
     return Scatter(
@@ -144,9 +119,9 @@ def _where(geometry: Geometry) -> str:
 
 
 def _cluster_boundaries(geometry: Geometry) -> tuple[int, ...]:
-    """Rows that start another k-means cluster, if clusters are contiguous in this order.
+    """Rows that start another k-means cluster.
 
-    Where the tree and k-means disagree, lines would cut the map into splinters: none are drawn.
+    None where clusters are not contiguous in this order.
     """
     if geometry.kmeans is None:
         return ()

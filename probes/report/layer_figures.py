@@ -1,7 +1,6 @@
 """Figures that compare the layers of one model.
 
-Contract: pure functions from `Layers` to a description. Correlations are shown with the sign that
-makes them positive, and their intervals likewise.
+Correlations have the sign that makes them positive.
 """
 
 from collections.abc import Sequence
@@ -12,13 +11,7 @@ from probes.figures.text import correlation
 
 
 def layer_sweep(layers: Layers) -> Lines:
-    """Describe how well each layer's components follow human ratings.
-
-    Raises
-    ------
-    DataError
-        A number is not finite.
-    """
+    """Describe how well each layer's components follow human ratings."""
     x = tuple(map(float, layers.layers))
     removed = tuple(map(float, layers.n_neutral_components))
     ratings = (_line("valence", x, layers.valence), _line("arousal", x, layers.arousal))
@@ -50,13 +43,7 @@ def layer_sweep(layers: Layers) -> Lines:
 
 
 def rsa_heatmap(layers: Layers) -> Heatmap:
-    """Describe how similar the geometry of emotions is between layers.
-
-    Raises
-    ------
-    DataError
-        A number is not finite.
-    """
+    """Describe how similar the geometry of emotions is between layers."""
     names, values = tuple(map(str, layers.layers)), tuple(map(tuple, layers.rsa or ()))
     return Heatmap(
         title="How alike the layers arrange the emotions",

@@ -1,10 +1,7 @@
 """What was missing or weak in a run, one sentence each, by rules that are the same for every run.
 
-What the analysis found comes from its findings (`Finding.limit`), the rules about texts and about
-what was not done stand here.
-
-Contract: pure; the sentences say the number that made the rule fire. What an experiment says of its
-own limits is added elsewhere.
+These are of texts and of what was not done; findings and experiments say their own
+(`Finding.limit`).
 """
 
 from collections.abc import Mapping
@@ -31,13 +28,7 @@ ALWAYS = (
 
 
 def weaknesses(summary: Mapping[str, Any]) -> list[str]:
-    """List what a reader has to keep in mind.
-
-    Parameters
-    ----------
-    summary
-        What `summary.summarize` gives; what a run has not come to yet may be absent: a limit, too.
-    """
+    """List what a reader has to keep in mind; what a run has not come to yet is a limit, too."""
     return [*_texts(summary), *_analysis(summary), *_tests(summary), *ALWAYS]
 
 

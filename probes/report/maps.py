@@ -1,13 +1,8 @@
 """Coordinates of the interactive map: the emotions at every layer.
 
-1. At each layer the vectors' first two principal components are taken, as `analyze` takes them.
-2. At the target layer a component is flipped so that human ratings rise with it, as in the figure.
-3. At any other layer it is flipped to run with the target layer's (positive correlation): a sign is
-   arbitrary, and points that jump to the other side would say nothing.
-4. The nearest neighbors of each emotion are taken at every layer, by cosine.
-
-Contract: pure; tensors and plain values in, plain values out that go into JSON. A second component
-that does not exist (two emotions) is zero.
+At the target layer a component is flipped so that human ratings rise with it, as in the figure; at
+any other layer it is flipped to run with the target layer's. A second component that does not exist
+(two emotions) is zero.
 """
 
 from collections.abc import Sequence
@@ -33,23 +28,7 @@ def describe_map(
     sweep: Layers,
     lens: Lens,
 ) -> dict[str, Any]:
-    """Gather what the interactive map shows.
-
-    Parameters
-    ----------
-    vectors
-        Denoised vectors.
-    layers
-        The model's numbers of the layers.
-
-    Returns
-    -------
-    dict
-        ``emotions``, ``layers``, ``target`` (index of the target layer), per layer ``x``, ``y``,
-        ``x_label``, ``y_label`` and ``neighbors`` (pairs of an index and a cosine), ``umap`` or
-        None, ``clusters`` or None, ``valence`` and ``arousal`` (None where nobody rated),
-        ``tokens``.
-    """
+    """Gather what the interactive map shows, as plain values for its script."""
     emotions = list(described.emotions)
     target = list(layers).index(described.layer)
     unit_norm = described.pca.unit_norm

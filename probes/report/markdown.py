@@ -1,9 +1,6 @@
 """``report.md``: the report for a repository, with the figures of the run's folder.
 
-Contract
---------
-* Every value is escaped: whatever a text holds, a reader of Markdown shows it as text.
-* Figures are linked relatively, as ``figures/NAME.png``; the page has what a picture cannot show.
+Every value is escaped; the page has what a picture cannot show.
 """
 
 import re

@@ -1,14 +1,8 @@
 """``report.html``: one file that opens without a network.
 
-1. The template says everything in HTML; numbers for the plots lie in it as JSON.
-2. plotly.js is in the file once; a short script of our own draws the figures and the map with it.
-3. A content security policy names the digests of these two scripts: no other script runs, whatever
-   a text brings with it, and nothing is fetched.
-
-Contract
---------
-* Every value is escaped, and no JSON can end the element it stands in (`figures.pages`).
-* The same contents give the same bytes under the same plotly.
+The template says everything in HTML; numbers for the plots lie in it as JSON. plotly.js is in the
+file once; a short script of our own draws the figures and the map with it. A content security
+policy names the digests of these two scripts (`figures.pages`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,13 +63,9 @@ def _text(figure: Figure) -> bool:
 def plot(figure: Figure) -> dict[str, Any]:
     """Give what the page's script draws: plotly's data and layout, and how narrow it may be.
 
-    Returns
-    -------
-    dict
-        ``data``, ``layout``, ``least`` (width in pixels below which the figure scrolls sideways),
-        ``wide`` (its one width, where it has only one; else None), ``most`` (the width above which
-        it grows no more, or None), ``names`` (what the script writes beside points, where the
-        width it found has room: ``text``, ``x``, ``y``, ``size``; or None).
+    ``least`` is the width in pixels below which the figure scrolls sideways, ``wide`` its one
+    width, ``most`` the width above which it grows no more, ``names`` what the script writes beside
+    points where there is room.
     """
     from probes.figures.webpage import plotly_figure
 

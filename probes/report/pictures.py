@@ -1,8 +1,4 @@
-"""The figures of the analysis, by the names of their files.
-
-Contract: pure; typed results in, descriptions out. A figure whose input is absent is absent. The
-figures of an experiment belong to the experiment (`probes.experiments`).
-"""
+"""The figures of the analysis, by the names of their files; one whose input is absent is absent."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,13 +16,7 @@ def figures_of(
     lens: Lens | None = None,
     counts: Mapping[str, Any] | None = None,
 ) -> dict[str, Figure]:
-    """Describe every figure whose input is given.
-
-    Parameters
-    ----------
-    counts
-        What the writing of the stories recorded.
-    """
+    """Describe every figure whose input is given."""
     figures: dict[str, Figure] = {}
     if geometry is not None:
         figures["cosine_heatmap"] = cosine_heatmap(geometry)

@@ -1,16 +1,11 @@
 """A run's numbers beside the paper's: inside its interval, outside, or not comparable and why.
 
-1. Every number of ``paper_scorecard.yaml`` becomes a line.
-2. Its interval is the one the paper's n gives: Fisher's z for a correlation, Clopper & Pearson for
-   a count; a value read off a chart has the +-20% that reading allows. Others have none.
-3. Ours is what the geometry and the experiments say (`Result.paper_numbers`), with its own n and
-   interval.
-4. Verdict: whether our value lies inside the paper's interval. No threshold is chosen here, and a
-   number without an interval, or measured otherwise, is not comparable and says so.
+The interval of a number of ``paper_scorecard.yaml`` is the one the paper's n gives: Fisher's z for
+a correlation, Clopper & Pearson for a count; a value read off a chart has the +-20% that reading
+allows. Ours is what the geometry and the experiments say (`Result.paper_numbers`). No threshold is
+chosen here.
 
-Contract: plain values in, plain values out; no files, no models. Importing it imports no torch and
-no scipy: a finished run shows its table without them. An experiment that is absent gives
-"not comparable" and its name.
+Contract: importing it imports no torch and no scipy: a finished run shows its table without them.
 """
 
 import math
@@ -84,13 +79,7 @@ class ScorecardLine:
 
 
 def scorecard(results: Mapping[str, HasPaperNumbers]) -> list[ScorecardLine]:
-    """Compare a run with the paper.
-
-    Parameters
-    ----------
-    results
-        ``geometry``, and the experiments that were run by name.
-    """
+    """Compare ``geometry`` and the experiments that were run with the paper."""
     ours = {
         name: result.not_measured if isinstance(result, NotMeasured) else result.paper_numbers()
         for name, result in results.items()
@@ -108,13 +97,7 @@ def to_json(lines: Sequence[ScorecardLine]) -> dict[str, Any]:
 
 
 def from_json(lines: Sequence[Mapping[str, Any]]) -> list[ScorecardLine]:
-    """Return the lines of a file.
-
-    Raises
-    ------
-    DataError
-        When they are damaged, or of an earlier version.
-    """
+    """Return the lines of a file; DataError when they are damaged, or of an earlier version."""
     return [read_result(ScorecardLine, line, FILE, "validate") for line in lines]
 
 

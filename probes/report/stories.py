@@ -1,11 +1,8 @@
 """Example stories, with a number for every token.
 
-1. `choose` takes a few emotions spread evenly over the clustered order and, of each, the first
-   story on another topic each time: nothing is picked for its effect.
-2. `heat` reads a story with the subject and takes, at every token, the cosine of the residual
-   (minus the mean over emotions) with the vector of the story's emotion.
-
-Contract: knows models and vectors, no files. Special tokens are left out. A character that spans
+`choose` takes a few emotions spread evenly over the clustered order and, of each, the first story
+on another topic each time: nothing is picked for its effect. `heat` takes, at every token, the
+cosine of the centered residual with the vector of the story's emotion. A character that spans
 several tokens is one piece, with the mean of their scores.
 """
 
@@ -45,13 +42,7 @@ def choose(
 
 
 def heat(model: "LanguageModel", vectors: "EmotionVectors", cell: Cell, text: str) -> HeatedStory:
-    """Score a story token by token.
-
-    Raises
-    ------
-    StaleArtifact
-        When the model is not the one that the vectors were made from.
-    """
+    """Score a story token by token; StaleArtifact for another model than the vectors'."""
     _, scores = vectors.score_tokens(model, text)
     ids = model.encode(text)
     kept = content_places(ids, model.special_ids)

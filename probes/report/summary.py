@@ -1,6 +1,6 @@
 """The table at the end of a run, and ``analysis/summary.json`` with the same numbers.
 
-Contract: every number is read from what the stages left; a stage that is not done leaves no row.
+Every number is read from what the stages left; a stage that is not done leaves no row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,7 @@ Row = tuple[str, str]
 
 
 def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
-    """Gather the headline numbers of a run from the records of its stages.
-
-    Parameters
-    ----------
-    stages
-        Names of the stages, in the order of the table; None is all that were begun, by name.
-    """
+    """Gather the headline numbers of a run from the records of its stages, or of those begun."""
     if stages is None:
         stages = sorted(path.stem for path in run.record_path("any").parent.glob("*.json"))
     records = {stage: run.record(stage) for stage in stages}

@@ -1,6 +1,6 @@
 """Emotions, topics, prompts, messages, human ratings and ban lists: all the pipeline starts from.
 
-Contract: small data files read on first use and cached; nothing here knows models or tensors.
+Small data files, read on first use and cached.
 """
 
 from probes.stimuli.lexicon import banned, leaks, named_emotions, word_family

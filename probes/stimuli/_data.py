@@ -1,8 +1,4 @@
-"""Read the data files that travel inside this package.
-
-Contract: a file is found through `importlib.resources`, so it works from a checkout, a wheel and a
-zip; it is UTF-8. What a file means is not known here.
-"""
+"""Read the data files that travel inside this package: from a checkout, a wheel or a zip."""
 
 from importlib.resources import files
 from typing import Any

@@ -1,16 +1,13 @@
-"""Guess the inflected forms of one English word.
+"""Guess the inflected forms of one English word, for ban lists.
 
 1. A phrase or compound ("fed-up") is returned as it is.
 2. A participle used as an adjective ("cornered") gets -ly and -ness, not its verb: "corner" is
    another word. `verb_bases` guesses the verb where that is wanted.
-3. A word with an adjective's ending ("fearless") gets -ly, -ness and the matching noun
-   (-ence, -ance, -ability).
-4. Any other word gets the endings of adjectives, verbs and nouns at once (y -> i, silent e,
-   doubled consonant).
+3. A word with an adjective's ending ("fearless") gets -ly, -ness and the matching noun.
+4. Any other word gets the endings of adjectives, verbs and nouns at once.
 
-Contract: deterministic, lower case; the word itself is always included. Made for ban lists, so a
-form that does not exist ("keened") is harmless and a missing one is not. Irregular words are not
-known here; they are listed in `data/lexicon.yaml`.
+A form that does not exist ("keened") is harmless and a missing one is not. Irregular words are
+listed in `data/lexicon.yaml`.
 """
 
 import re

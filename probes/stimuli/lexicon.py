@@ -1,19 +1,14 @@
 """Which words name an emotion, and where a text uses them.
 
-1. family(e): the forms of the emotion's own word ("sad", "sadly", "sadness", ...).
-2. banned(e) = family(e), joined with the families of its closest synonyms (one step, no further).
-3. leaks(text, e): the banned words that occur in the text as whole words.
-
-A story must convey its emotion without these words: otherwise the vector found is that of the word
-and not of the concept (the lexical leak).
+A family is the forms of the emotion's own word ("sad", "sadly", "sadness", ...); banned are also
+the families of its closest synonyms. A story must convey its emotion without these words: otherwise
+the vector found is that of the word and not of the concept.
 
 Contract
 --------
-* Case is ignored; hyphen, space and nothing between the parts of a compound are the same
-  ("self-confident", "self confident"); ' and ’ are the same; markup around a word does not hide it.
-* Any word is accepted. A form of a listed word ("sadness") stands for that word; for any other one
-  its inflections are guessed. Whether a word is one of the 171 is asked of `words.check_emotions`.
-* Not known here: sentences and meanings. "kind of" is no leak only because the data file says so.
+* Case, hyphens and spaces in compounds, and markup around a word do not hide it.
+* Any word is accepted: a form of a listed word stands for that word; of any other one the
+  inflections are guessed.
 
 Source: `data/lexicon.yaml`, our own selection; its header says what was left out and why.
 """
@@ -34,13 +29,7 @@ _JOINT = r"[\s\-\u2010-\u2015]*"
 
 
 def word_family(emotion: str) -> frozenset[str]:
-    """Return every form of the emotion's own word, lower case.
-
-    Raises
-    ------
-    InvalidInput
-        If the word is empty.
-    """
+    """Return every form of the emotion's own word, lower case."""
     listed = _listed(emotion)
     if listed is not None:
         return frozenset(_entries()[listed]["family"])
@@ -49,13 +38,7 @@ def word_family(emotion: str) -> frozenset[str]:
 
 
 def banned(emotion: str) -> frozenset[str]:
-    """Return every word and phrase that names the emotion or a direct synonym, lower case.
-
-    Raises
-    ------
-    InvalidInput
-        If the word is empty.
-    """
+    """Return every word and phrase that names the emotion or a direct synonym, lower case."""
     listed = _listed(emotion)
     if listed is None:
         return word_family(emotion)
@@ -63,21 +46,14 @@ def banned(emotion: str) -> frozenset[str]:
 
 
 def leaks(text: str, emotion: str) -> list[str]:
-    """Return the banned words that occur in the text, in order, as written there.
-
-    Raises
-    ------
-    InvalidInput
-        If the emotion is empty.
-    """
+    """Return the banned words that occur in the text, in order, as written there."""
     return _found(_banned_pattern(emotion), text)
 
 
 def named_emotions(text: str) -> list[str]:
     """Return the words of the text that name any of the 171 emotions, in order, as written.
 
-    Words that are ordinary in technical text ("content", "refresh", "load stress") do not count;
-    the data file lists them under `everyday`. Synonyms do not count either.
+    Words that are ordinary in technical text ("content", "refresh") do not count; synonyms neither.
     """
     return _found(_any_emotion_pattern(), text)
 

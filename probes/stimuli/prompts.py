@@ -1,13 +1,8 @@
 """What the writer is asked: story and neutral-dialogue prompts.
 
-Contract
---------
-* Templates are filled with `str.format`: {topic}, {emotion}; batch templates also {count} and
-  {marker}. No other placeholder occurs.
-* A chat template is one user turn. A plain template is for base models: it ends with a line break,
-  and the next thing written is the text itself.
-* Apart from {emotion}, no prompt contains a word that names an emotion (held by a test).
-* Not known here: chat templates of tokenizers, sampling, how answers are judged (`filtering`).
+Templates are filled with `str.format`: {topic}, {emotion}; batch templates also {count} and
+{marker}. A plain template is for base models: it ends with a line break, and the next thing written
+is the text. Apart from {emotion}, no prompt contains a word that names an emotion (held by a test).
 """
 
 from dataclasses import dataclass
@@ -22,20 +17,9 @@ STORY_MARKER = "=== next story ==="
 
 @dataclass(frozen=True)
 class StoryPrompt:
-    """One phrasing of the request for a story.
+    """One phrasing of the request for a story; its id is stored with each.
 
-    Attributes
-    ----------
-    id
-        Short name, unique and stable: it is stored with each story.
-    person
-        Who tells the story.
-    template
-        Chat turn for one story: {topic}, {emotion}.
-    plain_template
-        Text that a base model continues with the story: {topic}, {emotion}.
-    batch_template
-        Chat turn for several stories: {topic}, {emotion}, {count}, {marker}.
+    For one story of a chat model, one that a base model continues, and several at once.
     """
 
     id: str
@@ -47,18 +31,9 @@ class StoryPrompt:
 
 @dataclass(frozen=True)
 class NeutralPrompt:
-    """One phrasing of the request for an unemotional dialogue.
+    """One phrasing of the request for an unemotional dialogue; its id is stored with each.
 
-    Attributes
-    ----------
-    id
-        Short name, unique and stable: it is stored with each dialogue.
-    template
-        Chat turn: {topic}.
-    plain_template
-        Text that a base model continues with "Person: ...": {topic}.
-    question
-        What the Person asks when the writer is only asked for the Assistant's answer: {topic}.
+    `question` is what the Person asks when the writer is only asked for the Assistant's answer.
     """
 
     id: str

@@ -33,10 +33,7 @@ _WORD = ("word", "words", "term", "english word")
 def read_norms(path: str) -> tuple[str, Norms]:
     """Read a file of ratings; returns the format's name and the ratings.
 
-    Raises
-    ------
-    InvalidInput
-        When the file is missing, its columns are of no known format, or a rating is no number.
+    Raises InvalidInput when its columns are of no known format, or a rating is no number.
     """
     file = Path(path)
     if not file.is_file():

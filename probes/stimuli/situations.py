@@ -1,12 +1,7 @@
 """Messages and activities that experiments show a model: scenarios, intensity, preferences.
 
-Contract
---------
-* No scenario and no intensity text contains a word that names an emotion or a synonym of the one
-  it stands for (held by a test).
-* Not known here: how a message is put to a model, and what is read from it.
-
-Source: all written for this project; the themes of the intensity templates are the paper's.
+None of the scenarios and intensity texts contains a word that names its emotion or a synonym (held
+by a test). All written for this project; the themes of the intensity templates are the paper's.
 """
 
 from collections.abc import Mapping
@@ -28,14 +23,9 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Expectation:
-    """A trend that should be seen as a template's number rises.
+    """A trend that should be seen as a template's number rises (sign 1) or falls (-1).
 
-    Attributes
-    ----------
-    sign
-        1: rises with the number; -1: falls.
-    emotions
-        Emotions that may stand for it, in order of preference.
+    `emotions` may stand for it, in order of preference.
     """
 
     sign: int
@@ -44,15 +34,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class IntensityTemplate:
-    """A message in which one number decides how grave things are.
-
-    Attributes
-    ----------
-    text, neutral
-        The message, and a sentence where nothing hangs on the number; both hold {number}.
-    numbers
-        Rising.
-    """
+    """A message in which one number decides how grave things are, and a neutral sentence."""
 
     name: str
     text: str

@@ -1,10 +1,8 @@
 """One hundred story topics in ten areas, each open to a good or a bad turn.
 
-Contract
---------
-* A topic is a noun phrase in lower case that fits "Write a short story about {topic}".
-* `topics()` takes one topic of each area per round, so its first n cover the areas evenly.
-* No topic contains a word of `lexicon.banned` of any emotion (held by a test).
+A topic is a noun phrase that fits "Write a short story about {topic}" and contains no word of
+`lexicon.banned` of any emotion. `topics()` takes one of each area per round, so its first n cover
+the areas evenly.
 """
 
 from functools import cache

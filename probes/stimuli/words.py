@@ -1,13 +1,6 @@
-"""The 171 emotion words and two published tables about them.
+"""The 171 emotion words, in the order of the file, and two published tables about them.
 
-Contract
---------
-* Order is the order of the file; every result is cached and cannot be changed.
-* Words are identified by their exact spelling ("at ease", "grief-stricken").
-* Not known here: which forms or synonyms a word has (`lexicon`), how it becomes a folder name
-  (`probes.storage`).
-
-Sources are listed in `data/README.md`.
+Words are identified by their exact spelling ("at ease"). Sources are listed in `data/README.md`.
 """
 
 import csv
@@ -24,17 +17,7 @@ from probes.stimuli._data import read_text, read_yaml
 
 @dataclass(frozen=True)
 class Rating:
-    """How people rated a word, each scale from -1 to 1.
-
-    Attributes
-    ----------
-    pleasure
-        Unpleasant (-1) to pleasant (1): valence.
-    arousal
-        Sleepy (-1) to activated (1).
-    dominance
-        Controlled (-1) to in control (1).
-    """
+    """How people rated a word, each scale from -1 to 1: pleasure (valence), arousal, dominance."""
 
     pleasure: float
     arousal: float
@@ -81,13 +64,7 @@ def paper_numbers() -> Mapping[str, Any]:
 
 
 def check_emotions(names: Iterable[str]) -> None:
-    """Refuse names that are not among the 171.
-
-    Raises
-    ------
-    InvalidInput
-        If a name is unknown; the message names the nearest known word.
-    """
+    """Refuse names that are not among the 171, with the nearest known word."""
     known = emotions()
     for name in names:
         if name not in known:

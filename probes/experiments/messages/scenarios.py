@@ -37,7 +37,7 @@ _READINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedBattery(Battery):
-    """A battery read in one way: cosines [message][emotion], and shuffled-label vectors' contrast."""
+    """A battery read in one way: cosines [message][emotion], and shuffled labels' contrast."""
 
     matrix: list[list[float]]
     shuffled_contrast: float | None = None
