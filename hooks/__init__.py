@@ -1,7 +1,6 @@
 """Everything that touches a model: loading, reading and writing the residual stream, generating.
 
-Knows models and not science; imports nothing from `probes`. Names are loaded when first used, so
-that ``import hooks`` costs nothing.
+Knows models and not science. Names are loaded when first used: ``import hooks`` costs nothing.
 """
 
 import importlib

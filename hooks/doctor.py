@@ -1,19 +1,12 @@
 """`diagnose`: prove on this machine that a model is read as it should be, or say what is wrong.
 
-1. The model is loaded as asked for.
-2. What was loaded is described: size, dtype and why, backend and why, chat template.
-3. What the rest of the project relies on is measured on a few short texts: both backends give the
-   same residual stream, the unembedding gives the model's own logits, padding changes nothing, a
-   sequence has one beginning-of-sequence token.
-4. What will not work with this model is listed.
+Measured on a few short texts: both backends give the same residual stream, the unembedding gives
+the model's own logits, padding changes nothing, a sequence has one beginning-of-sequence token.
 
-Contract
---------
-* Differences are relative to the largest entry (of each layer); the tolerance is 1e-5 in float32
-  and 5e-2 elsewhere. Of residuals only content tokens are compared: the first token's are many
-  times larger and would hide the others.
-* A check that raises is a check that failed; the others still run.
-* Nothing is printed, written or changed.
+Contract: differences are relative to the largest entry (of each layer); the tolerance is 1e-5 in
+float32 and 5e-2 elsewhere. Of residuals only content tokens are compared: the first token's are
+many times larger and would hide the others. A check that raises is a check that failed; the others
+run.
 """
 
 import itertools
@@ -74,12 +67,7 @@ def diagnose(
     quantize: str | None = None,
     revision: str | None = None,
 ) -> Diagnosis:
-    """Load a model and examine it.
-
-    Parameters
-    ----------
-    name, backend, dtype, device, quantize, revision
-        As for `hooks.load`.
+    """Load a model, as `hooks.load` does, and examine it.
 
     Returns
     -------

@@ -1,10 +1,7 @@
 """One root class for everything this project raises on purpose.
 
-Contract
---------
-* An error says what was expected, what came, and what to do next.
-* Children keep the standard base a caller would catch (`ValueError`, `RuntimeError`, ...).
-* The command line prints the message of an `EmotionLensError` without a traceback.
+An error says what was expected, what came, and what to do next; the command line prints it without
+a traceback. Children keep the standard base a caller would catch.
 """
 
 

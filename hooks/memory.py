@@ -1,12 +1,8 @@
 """What fits into memory: texts in batches, and what happens when a batch does not fit.
 
-1. Texts are grouped by length, the longest first, so that a padded batch holds at most a given
-   number of tokens.
-2. Each device says in its own way that memory ran out (`is_out_of_memory`). Whoever is told halves
-   the work, and what fitted is the `limit` of all that the model does from then on in this process.
-
-Contract: pure, but for `limit`, which is remembered per model. Groups depend on lengths alone, so
-another machine makes the same batches.
+Whoever is told that memory ran out halves the work, and what fitted is the `limit` of all that the
+model does from then on in this process. Groups depend on lengths alone, so another machine makes
+the same batches.
 """
 
 from bisect import bisect_left
@@ -60,9 +56,9 @@ def rows_that_fit(order: Sequence[int], lengths: Sequence[int], batch_tokens: in
 
 
 def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Group text indices, longest first, so that a padded batch has at most `batch_tokens` tokens.
+    """Group text indices, longest first, into padded batches of at most `batch_tokens` tokens.
 
-    A text longer than `batch_tokens` makes a batch of its own.
+    A text longer than that makes a batch of its own.
     """
     order = largest_first(lengths)
     while order:

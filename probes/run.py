@@ -1,7 +1,6 @@
 """The command line: ``python -m probes.run`` and ``emotion-probes``.
 
-Contract: thin. Words and flags become a `Call`; every flag is checked before any work begins.
-``--help`` imports nothing but this file and the models of the flags.
+Thin: words and flags become a `Call`. ``--help`` imports nothing but the models of the flags.
 """
 
 import importlib

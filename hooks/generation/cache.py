@@ -2,14 +2,8 @@
 
 Hugging Face's `DynamicCache` joins the whole cache and one new position at each step, so its copies
 grow with the square of the text's length. `room_for` gives a `DynamicCache` whose layers of full
-attention own buffers of the final length and show the model the part that is filled.
-
-Contract
---------
-* The model sees the same keys and values, of the same shape, as with a `DynamicCache`: positions
-  that are not yet written are never shown.
-* Layers with a sliding window and recurrent layers stay Hugging Face's own.
-* Memory is taken when a row is written, and given back with the cache.
+attention own buffers of the final length and show the model the part that is filled. Layers with a
+sliding window and recurrent layers stay Hugging Face's own.
 """
 
 from typing import Any

@@ -1,11 +1,8 @@
-"""Writing in parts where a whole batch does not fit into memory.
+"""Writing in parts where a whole batch does not fit into memory: in halves, down to single prompts.
 
-1. The prompts are written at once, or in parts of the size that fitted before.
-2. A part that runs out of memory is written again in halves, down to single prompts.
-3. What fitted (rows times tokens of the cache) is the limit of all later batches (`memory`).
-
-Contract: `write` draws for each row what it would draw in the whole batch, so that parts give the
-texts of the whole, beyond rounding. An error that is not lack of memory is passed on.
+What fitted (rows times tokens of the cache) is the limit of all later batches (`memory`). `write`
+draws for each row what it would draw in the whole batch, so that parts give its texts, beyond
+rounding.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,13 +21,7 @@ Write = Callable[[Sequence[int]], list[Written]]
 def write_in_parts(
     model: "LanguageModel", n_prompts: int, tokens_per_prompt: int, write: Write[Written]
 ) -> list[Written]:
-    """Write all prompts; see the module's text.
-
-    Parameters
-    ----------
-    tokens_per_prompt
-        Tokens that a row takes in the cache at most: the longest prompt and its continuation.
-    """
+    """Write all prompts; a row takes at most `tokens_per_prompt` in the cache."""
     most = limit(model, "writing")
     rows = n_prompts if most is None else max(1, most // tokens_per_prompt)
     done: list[Written] = []

@@ -1,9 +1,6 @@
-"""Read `resid_post` where a prompt ends: at its very last token, whatever kind of token that is.
+"""Read `resid_post` where a prompt ends: at its very last token, from which a reply is written.
 
-This is the place from which a reply is written: the last token of a chat template's generation
-prompt, or the end of a plain text.
-
-Contract: a batch gives the same numbers as its prompts one by one; steering contexts are obeyed.
+A batch gives the same numbers as its prompts one by one; steering contexts are obeyed.
 """
 
 from collections.abc import Callable, Sequence
@@ -79,18 +76,9 @@ def next_token_logits(
     batch_size: int = 64,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> Float[Tensor, "prompt token"]:
-    """Return the logits of a few tokens after each prompt, float32 on the CPU.
+    """Return the logits of a few tokens (ids) after each prompt, float32 on the CPU.
 
     Beginnings that neighboring prompts share are read once, so related prompts belong together.
-
-    Parameters
-    ----------
-    prompts
-        Token ids, as `LanguageModel.encode` or `encode_prompt` give them.
-    tokens
-        Ids whose logits are wanted.
-    batch_size
-        Prompts per pass.
     """
     last = [model.n_layers - 1]
     _check(model, prompts, last)

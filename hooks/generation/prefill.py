@@ -1,13 +1,12 @@
 """Read prompts before anything is written: every beginning that prompts share is read once.
 
-1. Equal prompts are one prompt.
-2. Sorted prompts are cut into groups that share a beginning. The threshold of the cut is the one
-   that leaves the fewest (padded) tokens to read:
+Sorted prompts are cut into groups that share a beginning; the threshold of the cut is the one that
+leaves the fewest (padded) tokens to read:
 
-       n_groups * longest beginning + n_prompts * longest rest
+    n_groups * longest beginning + n_prompts * longest rest
 
-3. The beginnings are read as one batch, their cache rows are dealt out to the prompts, and the
-   rests are read on top of them. Both are padded on the left.
+The beginnings are read as one batch, their cache rows are dealt out to the prompts, and the rests
+are read on top of them.
 
 Contract: logits and cache are those of the prompts read one by one, beyond rounding. Nothing is
 shared where padding between beginning and rest would change the numbers (recurrent layers, short
@@ -155,7 +154,6 @@ def _head_of_dense_rows(hf: Any) -> Iterator[None]:
 
     The last positions of a batch are a strided view, which PyTorch multiplies row by row; in
     bfloat16 it first copies the whole unembedding for every row (21 GB for 64 rows of Gemma-3).
-    It goes by the strides, so a view of one row is as slow, though it counts as contiguous.
     """
 
     def dense(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -1,18 +1,11 @@
 """Batched sampling on a plain Hugging Face causal language model.
 
-1. The prompts are read, beginnings that several share only once (`prefill`).
-2. One token at a time for all rows, with a KV cache that is written in place (`cache`).
-3. Row `i`'s step `t` uses draw `[i, t]` of a matrix of uniform numbers made from the seed, and
-   inverts the cumulative distribution at it.
-4. Finished rows leave the batch, so the remaining ones go faster.
+Row `i`'s step `t` uses draw `[i, t]` of a matrix of uniform numbers made from the seed, and inverts
+the cumulative distribution at it. Finished rows leave the batch.
 
-Contract
---------
-* Global random state is neither read nor changed; the seed and the batch decide every token (with
-  a seed for each prompt, the others of the batch do not matter). A part of a batch that is written
-  alone has the draws of its rows in the batch (`parts`).
-* With `top_k`, only the `k` best logits are normalised; the vocabulary is sorted only for a
-  `top_p` below 1 without `top_k`.
+Contract: global random state is neither read nor changed; the seed and the batch decide every token
+(with a seed for each prompt, the others of the batch do not matter). With `top_k`, only the `k`
+best logits are normalised; the vocabulary is sorted only for a `top_p` below 1 without `top_k`.
 """
 
 import contextlib
@@ -118,9 +111,9 @@ def sample(
     seed: int | Sequence[int],
     suppress: Sequence[Collection[int]] | None = None,
 ) -> list[Generation]:
-    """Sample a continuation of every prompt, or of some; see the module's text for how.
+    """Sample a continuation of every prompt.
 
-    With `part`, the places of some prompts, these get the draws that they get in the whole batch.
+    With `part`, of some, with their draws in the whole batch.
     """
     check_sampling(max_new_tokens, temperature, top_p, top_k)
     if not prompts:

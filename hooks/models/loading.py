@@ -1,10 +1,9 @@
 """`load`: a name, a folder or a model object becomes a `LanguageModel`.
 
-1. ``embedded:NAME`` becomes a local folder.
-2. Hugging Face loads weights and tokenizer, raw: nothing is folded, nothing runs remote code.
-3. A second module tree over the same tensors is made; the first one stays plain Hugging Face.
-4. TransformerLens boots the second one. Where it has no adapter, `backend="auto"` reads through
-   plain forward hooks instead, and the model says so in `backend_reason`.
+Hugging Face loads weights and tokenizer, raw: nothing is folded, nothing runs remote code. A second
+module tree over the same tensors is what TransformerLens boots; where it has no adapter,
+`backend="auto"` reads through plain forward hooks instead, and the model says so in
+`backend_reason`.
 """
 
 import contextlib
@@ -185,8 +184,7 @@ def _boot(label: str, hf: Any, tokenizer: Any) -> Any:
 def _tokenizer_with_path(tokenizer: Any) -> Iterator[Any]:
     """Copy a tokenizer for TransformerLens, which changes it and loads it again from its path.
 
-    It does so to get one that prepends its BOS and has every special token. One that is so already,
-    and says it, is left as it is: nothing is loaded again, and a flat copy is enough.
+    It does so to get one that prepends its BOS; one that says it is so already is left as it is.
     """
     named = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
     if tokenizer.name_or_path and None not in named and tokenizer.encode("a")[:1] == [named[0]]:
@@ -208,8 +206,8 @@ def _tokenizer_with_path(tokenizer: Any) -> Iterator[Any]:
 def _nothing_installed() -> Iterator[None]:
     """Keep TransformerLens from running `pip install torchvision`, which may replace torch itself.
 
-    It does so while it boots a model of images and text whose image processor it cannot load. When
-    the installation fails it boots without the processor, which reading text does not need.
+    It does so while it boots a model of images and text whose image processor it cannot load;
+    without the installation it boots without the processor, which reading text does not need.
     """
 
     def refuse(command: Any, *_: Any, **__: Any) -> None:

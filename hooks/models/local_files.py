@@ -1,7 +1,4 @@
-"""A model's small files, where they are on this machine already: nothing is fetched.
-
-Contract: knows names and files; loads no weights and asks no network.
-"""
+"""A model's small files, where they are on this machine already: nothing is fetched."""
 
 import json
 from pathlib import Path
@@ -11,16 +8,9 @@ from hooks.models import embedded
 
 
 def local_file(name: str, file: str, revision: str | None = None) -> Path | None:
-    """Return a model's file if it is here.
+    """Return a model's file (``"config.json"``) if it is here.
 
-    Parameters
-    ----------
-    name
-        As for `hooks.load`: a Hugging Face id, a local folder, or ``"embedded:NAME"``.
-    file
-        Its name, e.g. ``"config.json"``.
-    revision
-        Branch, tag or commit of a Hugging Face id.
+    `name` and `revision` as for `hooks.load`.
     """
     if embedded.is_embedded(name):
         folder = embedded.converted_folder(name)

@@ -1,13 +1,8 @@
 """`LanguageModel`: the one interface to a model, whichever backend reads it.
 
-A model may hold two module trees over the same tensors:
-
-* `hf`, a plain Hugging Face model. Generation and bulk reading run on it.
-* `hooked`, a `TransformerBridge` or `HookedTransformer`, when the backend is TransformerLens.
-  Single texts are read through its hook points, and it is there for everything else
-  TransformerLens does.
-
-Contract: no science, no files; the tests hold that both trees give the same residual stream.
+A model may hold two module trees over the same tensors: `hf`, a plain Hugging Face model, on which
+generation and bulk reading run, and `hooked`, a `TransformerBridge` or `HookedTransformer`, through
+whose hook points single texts are read. The tests hold that both give the same residual stream.
 """
 
 import functools
@@ -29,9 +24,7 @@ BackendName = Literal["transformerlens", "huggingface"]
 
 
 class LanguageModel:
-    """A causal language model whose residual stream can be read and written.
-
-    Built by `hooks.load`; not meant to be constructed by hand.
+    """A causal language model whose residual stream can be read and written; built by `hooks.load`.
 
     Attributes
     ----------
@@ -173,10 +166,7 @@ class LanguageModel:
 
     @torch.no_grad()
     def unembed(self, residual: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_vocab"]:
-        """Turn residuals after the last block into logits, as the model itself does it.
-
-        Final norm, `W_U` and soft cap; float32, on the model's device.
-        """
+        """Turn residuals after the last block into the model's own logits, in float32."""
         flat = residual.reshape(-1, residual.shape[-1])
         return self.bulk.unembed(flat).reshape(*residual.shape[:-1], -1)
 
@@ -184,10 +174,7 @@ class LanguageModel:
     def direction_logits(
         self, vectors: Float[Tensor, "... d_model"]
     ) -> Float[Tensor, "... d_vocab"]:
-        """Logit lens of directions: `unembed(vector) - unembed(0)`.
-
-        The difference drops what the final norm's and the unembedding's biases give to any input.
-        """
+        """Logit lens of directions: `unembed(vector) - unembed(0)`, free of biases."""
         zero = torch.zeros(1, vectors.shape[-1])
         return self.unembed(vectors) - self.unembed(zero)[0]
 

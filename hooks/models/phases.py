@@ -1,10 +1,8 @@
 """What a forward pass is for: reading a prompt, or adding a token that was just drawn.
 
-Generation says it here, and what hangs on the model's hooks (steering) reads it. A pass nobody
-announced is a prompt, unless it adds single tokens to a cache. Whoever reads prompts in another
-order than they were given in, or in parts, says which prompt each row serves, and of how many.
-
-Contract: context variables, so concurrent threads and nested calls do not see each other's phase.
+Generation says it here, and steering reads it. A pass nobody announced is a prompt, unless it adds
+single tokens to a cache. Whoever reads prompts in another order, or in parts, says which prompt
+each row serves. Context variables: threads and nested calls do not see each other's phase.
 """
 
 import contextlib

@@ -1,11 +1,8 @@
 """Which floating-point type a device really computes in, and which quantisation was asked for.
 
-Contract
---------
-* `resolve_dtype("auto", device)` is bfloat16 only where the device multiplies bfloat16 matrices in
-  hardware: CUDA with bf16, CPUs with AVX512-BF16 or AMX. Elsewhere bfloat16 is emulated, many times
-  slower than float32, so `auto` is float32.
-* `quantization_config` names exactly what is loaded; there is no silent fall-back.
+`resolve_dtype("auto", device)` is bfloat16 only where the device multiplies bfloat16 matrices in
+hardware: CUDA with bf16, CPUs with AVX512-BF16 or AMX. Elsewhere it is emulated, many times slower
+than float32. What is quantized is exactly what was asked for; there is no silent fall-back.
 """
 
 import importlib.util

@@ -5,7 +5,7 @@
 3. The *final norm* is the one module outside the blocks that receives the last block's output; it
    is found by watching one forward pass of two tokens.
 
-Contract: nothing is changed on the model; a model that does not fit raises `ModelError`.
+Nothing is changed on the model; one that does not fit raises `ModelError`.
 """
 
 from dataclasses import dataclass

@@ -1,18 +1,12 @@
 """What goes into a model, told before each forward pass: token ids, mask, what is cached already.
 
-1. Models are nested: a trunk inside a causal language model, that perhaps inside a model of images
-   and text. Whoever is called first gets token ids; what is inside may get embeddings instead. So
-   every module on the way to the trunk is watched, and the outermost that is called tells.
-2. A library's own `generate` without a cache reads the whole text anew at each step. Its first pass
-   says where the prompt ends.
+Models are nested, and what is inside may get embeddings instead of ids: every module on the way to
+the trunk is watched, and the outermost that is called tells. A library's own `generate` without a
+cache reads the whole text anew at each step; its first pass says where the prompt ends.
 
-Contract
---------
-* One report for each forward pass, whichever module was called, and whether its arguments came by
-  name or by place.
-* Modules get a `forward` of their own instead of a hook: a library's generation goes around hooks,
-  and an interrupt goes around the hook that would tell that a pass is over.
-* Nothing stays on the modules, also after an exception.
+Contract: modules get a `forward` of their own instead of a hook (a library's generation goes around
+hooks, and an interrupt around the hook that would tell that a pass is over). Nothing stays on the
+modules, also after an exception.
 """
 
 import contextlib
@@ -31,21 +25,10 @@ from hooks.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Inputs:
-    """What one forward pass is given.
+    """What one forward pass is given: ids [text position], mask, number of cached tokens.
 
-    Attributes
-    ----------
-    ids
-        Token ids, [text position]; -1 where the model was given an embedding instead, as the
-        own generation of `HookedTransformer` does with the tokens it draws.
-    mask
-        Attention mask over what is cached and these tokens, or None.
-    n_cached
-        Number of tokens in the cache.
-    n_prompt
-        How many of these tokens are the prompt; the others were drawn, and are read again.
-    generating
-        Whether the pass is one of a library's own generation.
+    An id is -1 where the model was given an embedding instead. `n_prompt` of these tokens are the
+    prompt (the others were drawn, and are read again); `generating` is a library's own generation.
     """
 
     ids: Int[Tensor, "text position"]

@@ -1,13 +1,12 @@
 """Read `resid_post`: whole for one text, pooled inside the forward pass for many.
 
-1. Texts become token ids by the model's one tokenisation path.
-2. They are sorted by length and packed into batches of about `batch_tokens` padded tokens
+1. Texts are sorted by length and packed into batches of about `batch_tokens` padded tokens
    (`memory`). A batch that runs out of memory is halved until it fits; no text is read twice.
-3. On a CPU several batches are read side by side (`side_by_side`).
-4. At every wanted layer a hook *selects* the positions that count (a NaN at a padded position
+2. On a CPU several batches are read side by side (`side_by_side`).
+3. At every wanted layer a hook *selects* the positions that count (a NaN at a padded position
    cannot leak, as it would through multiplication by a mask), sums them in float32 and keeps
    nothing else.
-5. The forward pass stops after the last wanted layer; no logits are computed.
+4. The forward pass stops after the last wanted layer; no logits are computed.
 
 Contract: a batch gives the same numbers as its texts one by one; results are in the order given.
 """
@@ -114,10 +113,6 @@ def pooled_resid_post(
 
     Parameters
     ----------
-    model
-        What reads.
-    texts
-        Plain texts.
     positions
         Which content tokens count, e.g. ``FromToken(50)``.
     layers
@@ -276,9 +271,9 @@ class _HookState:
 
 @contextlib.contextmanager
 def _gathering(tree: Backend, layers: list[int]) -> Iterator[Callable[[_Batch], _BatchSums | None]]:
-    """Hang the hooks on the model once; give what runs a pass through them, in any thread.
+    """Hang the hooks on the model once.
 
-    It returns None for a pass that ran out of memory.
+    Give what runs a pass, or returns None when memory ran out.
     """
     own = threading.local()
 
@@ -314,8 +309,7 @@ def resid_post(
 ) -> Residuals:
     """Return the residual stream of one text at every token, special tokens included.
 
-    A text may be given as its token ids, such as `LanguageModel.encode_prompt` returns. It is read
-    through the backend's own hook points (TransformerLens where it has the model).
+    A text may be given as its token ids. It is read through the backend's own hook points.
 
     Returns
     -------

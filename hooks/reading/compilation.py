@@ -1,15 +1,9 @@
 """Read through compiled decoder blocks: the same numbers beyond rounding, sooner.
 
-Between its matrix products an uncompiled block writes every norm, rotation and activation to
-memory and reads it again. `torch.compile` joins them; its first pass takes some tens of seconds,
-so it pays for corpora, not for single texts.
-
-Contract
---------
-* A context manager: outside it the model is as it was. Entering it again compiles nothing again.
-* The blocks' hooks stay outside the compiled code: reading and steering see what they always see.
-* One compiled block serves all that are alike, at any batch size and length.
-* Without a C++ compiler (on a CPU) nothing is tried: the error says what to install.
+Between its matrix products an uncompiled block writes every norm, rotation and activation to memory
+and reads it again. `torch.compile` joins them; its first pass takes some tens of seconds, so it
+pays for corpora. The blocks' hooks stay outside the compiled code; one compiled block serves all
+that are alike, at any batch size and length.
 """
 
 import contextlib
@@ -32,10 +26,8 @@ _forwards: "WeakKeyDictionary[torch.nn.Module, Callable[..., Any]]" = WeakKeyDic
 def compiled(model: "LanguageModel") -> Iterator[None]:
     """Run the decoder blocks of the tree that reads in bulk through `torch.compile`.
 
-    Raises
-    ------
-    ModelError
-        When the model is on a CPU and there is no C++ compiler, or nothing that can be compiled.
+    Raises ModelError when the model is on a CPU and there is no C++ compiler, or nothing can be
+    compiled.
     """
     blocks = list(_tree(model).structure.blocks)
     own = [vars(block).get("forward") for block in blocks]

@@ -1,10 +1,7 @@
 """Mean input embedding of texts: what is known before any block has run.
 
-The rows of the input embedding of the tokens that a reader would pool, averaged. No forward pass:
-whatever can be read here was not computed by the model from context. Factors that a model puts on
+Whatever can be read here was not computed by the model from context. Factors that a model puts on
 its embeddings, and position embeddings, are left out; they change no direction between texts.
-
-Contract: tokens and positions are the same as in `capture`; a text with none left is NaN.
 """
 
 from collections.abc import Sequence
@@ -21,13 +18,7 @@ from hooks.tokens.positions import FromToken, Positions
 
 
 def input_embedding(model: LanguageModel) -> Float[Tensor, "d_vocab d_embedding"]:
-    """Return the matrix of input embeddings.
-
-    Raises
-    ------
-    InvalidInput
-        When it is quantized, so that its rows cannot be read.
-    """
+    """Return the matrix of input embeddings; InvalidInput when it is quantized."""
     if model.hf is not None:
         matrix = model.hf.get_input_embeddings().weight
     elif model.hooked is not None:
@@ -46,21 +37,9 @@ def input_embedding(model: LanguageModel) -> Float[Tensor, "d_vocab d_embedding"
 def mean_input_embedding(
     model: LanguageModel, texts: Sequence[str], positions: Positions = FromToken(0)
 ) -> Float[Tensor, "text d_embedding"]:
-    """Average the input embeddings of the selected tokens of each text.
+    """Average the input embeddings of the tokens that `hooks.pooled_resid_post` would select.
 
-    Parameters
-    ----------
-    model
-        Whose tokenizer and embedding are used.
-    texts
-        Plain texts.
-    positions
-        Which content tokens count, as in `hooks.pooled_resid_post`.
-
-    Returns
-    -------
-    Tensor
-        Float32, on the CPU; a row of NaN for a text with no selected token.
+    Float32, on the CPU; a row of NaN for a text with no selected token.
     """
     matrix = input_embedding(model)
     means = torch.full((len(texts), matrix.shape[1]), float("nan"))

@@ -1,10 +1,7 @@
 """How the model scores texts: log-probabilities of next tokens, under whatever steering is on.
 
-Contract
---------
-* One pass over the texts, the unembedding only at the tokens asked for: a vocabulary is wide.
-* A token is scored on its successor; the last token of a text has none and is never chosen.
-* Padding is masked and on the right: a batch scores as its texts one by one.
+A token is scored on its successor; the last token of a text has none and is never chosen. The
+unembedding is applied at the tokens asked for only: a vocabulary is wide.
 """
 
 from collections.abc import Sequence
@@ -25,17 +22,7 @@ _ROWS_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class NextTokens:
-    """Distributions over the next token.
-
-    Attributes
-    ----------
-    log_probs
-        In nats, on the CPU, [token d_vocab].
-    next_ids
-        The token that does come next, [token].
-    text
-        Which text each belongs to, [token].
-    """
+    """Distributions over the next token, in nats, on the CPU; the token that comes; its text."""
 
     log_probs: Float[Tensor, "token d_vocab"]
     next_ids: Int[Tensor, "token"]
@@ -56,10 +43,7 @@ def next_tokens(
 ) -> NextTokens:
     """Return the model's distributions over next tokens at chosen tokens of texts (or token ids).
 
-    Raises
-    ------
-    InvalidInput
-        When no chosen token has a successor.
+    Raises InvalidInput when no chosen token has a successor.
     """
     encoded = [
         model.encode(text) if isinstance(text, str) else [int(i) for i in text] for text in texts
@@ -81,12 +65,7 @@ def continuation_tokens(
 ) -> NextTokens:
     """Return the distributions over every token of a continuation, special ones among them.
 
-    The first is that at the prompt's very last token, whatever kind of token that is.
-
-    Raises
-    ------
-    InvalidInput
-        When prompt or continuation has no token.
+    The first is that at the prompt's very last token. Raises InvalidInput when either has no token.
     """
     if not prompt or not tokens:
         raise InvalidInput(

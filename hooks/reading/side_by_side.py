@@ -4,13 +4,10 @@ Threads that work on one pass wait for each other after every operation, and mos
 pass over a thousand tokens are short; passes on a thread each wait for nobody. What a pass computes
 does not depend on how many run beside it.
 
-Contract
---------
-* `ForwardPool` is a context manager: outside it torch uses as many threads as before.
-* Work sees the caller's context variables (`phases`), and gradients are off.
-* `passes_at_once` is 1 wherever two passes could disturb each other (on a device, in quantised
-  layers, under anybody's hooks, with rotary frequencies that follow the length of the text) and
-  inside contexts of torch that only their own thread sees (autocast, counters of operations).
+Contract: outside a `ForwardPool` torch uses as many threads as before. Work sees the caller's
+context variables (`phases`), and gradients are off. `passes_at_once` is 1 wherever two passes could
+disturb each other: on a device, in quantised layers, under anybody's hooks, with rotary frequencies
+that follow the length of the text, inside contexts of torch that only their own thread sees.
 """
 
 import contextvars

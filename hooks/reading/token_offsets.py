@@ -1,12 +1,8 @@
-"""Which characters of a text each of its tokens stands for.
+"""Which characters of a text each of its tokens stands for; the pieces, put together, are the text.
 
-1. The tokenizer's own offsets, where it has them: a token reaches from the end of the one before to
-   its own end, so that the pieces, put together, are the text.
-2. Else, the characters by which the decoded text grows with the token.
-
-Contract: one piece per token, in order: of every one that `LanguageModel.encode` gives, or of the
-content tokens alone, as `capture` counts them. Tokens that share one character (bytes of an emoji)
-are empty but for the first; so is a beginning-of-sequence token that the text does not spell.
+By the tokenizer's own offsets, where it has them; else the characters by which the decoded text
+grows with the token. Tokens that share one character (bytes of an emoji) are empty but for the
+first; so is a beginning-of-sequence token.
 """
 
 from typing import Any

@@ -1,11 +1,8 @@
 """What steering is asked for, as a unit vector and a coefficient at each layer.
 
-1. A direction is one for all layers, a matrix with a row for every layer of the model, or a mapping
-   from layers. A matrix with fewer rows does not say which layers they are of, and is refused.
-2. A coefficient is a strength, or a dose times the mean residual norm, which comes in the same
-   forms.
-
-Contract: everything is a finite number, or refused; nothing is known of models but their sizes.
+A direction, or a norm, is one for all layers, a matrix with a row for every layer of the model, or
+a mapping from layers. A matrix with fewer rows does not say which layers they are of, and is
+refused.
 """
 
 import math
@@ -40,10 +37,7 @@ def unit_vectors(
 ) -> dict[int, Float[Tensor, "d_model"]]:
     """Give each layer its direction, with norm 1.
 
-    Raises
-    ------
-    InvalidInput
-        For a direction of another width, of length zero, not finite, or of no known layer.
+    Raises InvalidInput for one of another width, of length zero, not finite, or of no known layer.
     """
     rows = vector.values() if isinstance(vector, Mapping) else [vector]
     wrong = next((row for row in rows if row.shape[-1] != d_model), None)
@@ -72,13 +66,7 @@ def coefficients(
     strength: float | None,
     split: bool,
 ) -> dict[int, float]:
-    """Give each layer the coefficient of its unit vector, in the stream's units.
-
-    Raises
-    ------
-    InvalidInput
-        For settings that have no meaning together, or are not finite.
-    """
+    """Give each layer the coefficient of its unit vector, in the stream's units."""
     if operation not in get_args(Operation):
         raise InvalidInput(
             f"operation: expected one of {', '.join(get_args(Operation))}, got {operation!r}."
@@ -109,10 +97,7 @@ def coefficients(
 def coefficient(dose: float, residual_norm: float | Float[Tensor, ""]) -> float:
     """Return a dose in the stream's units.
 
-    Raises
-    ------
-    InvalidInput
-        For a dose that is not finite, or a norm that is not a positive number.
+    InvalidInput for what is not finite, or no positive norm.
     """
     norm = finite("residual_norm", float(residual_norm))
     if norm <= 0:

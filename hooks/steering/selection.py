@@ -1,11 +1,9 @@
 """Which tokens of the pass that runs now are to be changed.
 
-1. Each pass is a prompt or adds tokens that were just drawn: generation announces it, and a pass
-   nobody announced adds tokens when it brings one token to a cache. Without a cache each step of a
-   library's generation is a pass over both, and chooses what the steps before it chose.
-2. A phase's name picks by that. A rule of `hooks.tokens.positions` counts content tokens of the
-   prompt. A rule of `hooks.tokens.text_positions` reads the text so far, which is known of prompts
-   given in one pass and of `LanguageModel.generate`.
+Generation announces each pass as a prompt or as tokens just drawn; one nobody announced adds tokens
+when it brings one token to a cache. Without a cache each step of a library's generation is a pass
+over both, and chooses what the steps before it chose. Rules count content tokens of the prompt
+(`positions`), or read the text so far (`text_positions`).
 
 Contract: padding is never selected, nor a row of a batch whose text has already ended. A rule that
 matches nothing in a prompt raises; only a speaker may be silent there and speak later.
@@ -53,10 +51,8 @@ def select(
 ) -> Bool[Tensor, "text position"]:
     """Return which tokens of this pass are chosen.
 
-    Raises
-    ------
-    InvalidInput
-        When a rule matches nothing in a prompt, or needs tokens that are already in the cache.
+    Raises InvalidInput when a rule matches nothing in a prompt, or needs tokens already in the
+    cache.
     """
     ids, width = inputs.ids, inputs.ids.shape[1]
     present = torch.ones_like(ids) if inputs.mask is None else inputs.mask

@@ -219,21 +219,8 @@ def steer_each(
     """Add to each prompt of a batch a vector of its own, at one layer and dose.
 
     One pass over many prompts is many times faster than a pass for each vector. Prompts are those
-    of a call inside the context (`LanguageModel.generate`, `pooled_resid_post`, `endings.at_end`),
-    however many of them a pass takes, or the rows of a plain forward pass.
-
-    Parameters
-    ----------
-    vectors
-        One direction per prompt, in the order of the prompts; lengths do not matter.
-    dose, residual_norm, positions
-        As in `steer`.
-
-    Raises
-    ------
-    InvalidInput
-        As `steer` does, and when there are not as many prompts as vectors; no prompts are looked at
-        at dose 0.
+    of a call inside the context, however many of them a pass takes, or the rows of a plain forward
+    pass. Options and errors are those of `steer`; there must be as many prompts as vectors.
     """
     norms = torch.linalg.vector_norm(vectors.float(), dim=-1, keepdim=True)
     if vectors.ndim != 2 or vectors.shape[1] != model.d_model or not len(vectors):

@@ -5,10 +5,9 @@ Contract
 * A sequence starts with exactly one beginning-of-sequence token where the tokenizer has one, and
   with none where it has none; a chat template that writes the token itself does not get a second.
 * Padding goes on the right unless asked otherwise, and is known from the attention mask alone.
-* *Special* are the tokenizer's special tokens and the added tokens it flags as special.
-* *Content* are the tokens that are neither padding nor special, nor the first of a sequence: where
-  there is no beginning-of-sequence token, a text's own first token is the attention sink, whose
-  residual norm is many times the others'.
+* *Content* are the tokens that are neither padding nor special (flagged so by the tokenizer), nor
+  the first of a sequence: where there is no beginning-of-sequence token, a text's own first token
+  is the attention sink, whose residual norm is many times the others'.
 """
 
 import operator
@@ -43,19 +42,9 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
 
 
 def plain_ids(ids: Any, n_ids: int, what: str) -> list[int]:
-    """Return token ids, of whatever integers they are, as Python's own.
+    """Return token ids, of whatever integers, as Python's own; InvalidInput for unknown ones.
 
-    Parameters
-    ----------
-    n_ids
-        How many tokens the model knows.
-    what
-        Whose ids, for the error.
-
-    Raises
-    ------
-    InvalidInput
-        For what is not a sequence of ids that the model knows.
+    `what` is whose ids they are, for the error.
     """
     try:
         if isinstance(ids, str | bytes):
@@ -69,13 +58,7 @@ def plain_ids(ids: Any, n_ids: int, what: str) -> list[int]:
 
 
 def several(texts: Any, what: str) -> list[Any]:
-    """Return texts as a list; a single one, which would be read letter by letter, is refused.
-
-    Raises
-    ------
-    InvalidInput
-        For a string.
-    """
+    """Return texts as a list; a single one, which would be read letter by letter, is refused."""
     if isinstance(texts, str | bytes):
         raise InvalidInput(f"{what}: expected a list of texts, got one text; give [text].")
     return list(texts)

@@ -1,11 +1,8 @@
 """Which tokens of a text count.
 
 A selection is computed from the attention mask and the special-token ids, never from the column
-numbers of a padded batch: left and right padding select the same tokens.
-
-*Content tokens* are the tokens that are neither padding nor special (beginning of sequence, turn
-markers, ...), nor the first of a sequence. Their residual norm is ordinary; the first token's is
-often many times larger.
+numbers of a padded batch. *Content tokens* are neither padding nor special nor the first of a
+sequence, whose residual norm is often many times larger.
 """
 
 from dataclasses import dataclass

@@ -1,17 +1,10 @@
 """Which tokens count, said in terms of the text: one speaker's words, a piece of the text.
 
-1. A rule names stretches of characters in the text that the tokens spell (markers included).
-2. A token counts when any of its characters lies in such a stretch; specials never count.
-
-`Speaker` finds turns of a chat by the marks that the model's own chat template puts around them,
-and turns of a base model's dialogue by its lines that begin with ``Person:`` or ``Assistant:``.
-
-Contract
---------
-* Nothing is assumed about a template but that it marks a turn's beginning with text of its own;
-  one that does not is refused.
-* A token written during generation belongs to the speaker whose turn it is in; a new speaker's
-  name is known once it is complete.
+A token counts when any of its characters lies in a stretch that the rule names; specials never do.
+`Speaker` finds turns of a chat by the marks that the model's own chat template puts around them (a
+template that does not mark them is refused), and turns of a base model's dialogue by its lines that
+begin with ``Person:`` or ``Assistant:``. A token written during generation belongs to the speaker
+whose turn it is in.
 """
 
 import itertools
@@ -75,10 +68,7 @@ class Speaker:
     def stretches(self, text: str, tokenizer: Any) -> list[Stretch]:
         """See `TextPositions.stretches`.
 
-        Raises
-        ------
-        InvalidInput
-            When the model's dialogues have no such speaker.
+        InvalidInput when the model's dialogues have no such speaker.
         """
         if is_chat(tokenizer):
             marks = turn_marks(tokenizer)
@@ -119,8 +109,7 @@ def _between(text: str, header: str, footer: str) -> list[Stretch]:
 def turn_marks(tokenizer: Any) -> dict[str, tuple[str, str]]:
     """Return what a chat template writes before and after each role's words.
 
-    Found by rendering messages whose words are known. A role whose beginning is not marked is
-    absent.
+    Unmarked roles are absent.
     """
     exchange = _render(
         tokenizer, [("user", _FIRST), ("assistant", _SECOND), ("user", _THIRD)], asks=False
@@ -189,8 +178,7 @@ def last_token_in(rule: TextPositions, tokenizer: Any, ids: Sequence[int]) -> bo
 def _inside(stretches: Sequence[Stretch], edges: Sequence[int]) -> list[bool]:
     """Tell which pieces between neighboring edges share a character with a stretch.
 
-    A character may take several tokens: what is spelled of it before it is whole may be longer than
-    it is, and the tokens that complete it add nothing. All of them belong to it.
+    A character may take several tokens; all of them belong to it.
     """
     final = list(itertools.accumulate(reversed(edges), min))[::-1]
     pieces = [(min(a, b - 1), b) for a, b in itertools.pairwise(final)]

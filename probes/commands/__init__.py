@@ -1,10 +1,7 @@
 """The pipeline and the commands beside it, and their flags.
 
-Contract
---------
-* Importing this package imports no command and no torch: ``--help`` reads it.
-* The code of a command is the function ``main`` of the module of its name; it takes a `Call`, whose
-  flags are checked, and returns the exit code.
+The code of a command is the function ``main`` of the module of its name; it takes a `Call` and
+returns the exit code. Importing this package imports no command and no torch.
 """
 
 from typing import Annotated, ClassVar, Literal

@@ -1,8 +1,4 @@
-"""What was typed: words, a command's own flags, settings of the config; and what they mean.
-
-Contract: knows shells and configs; does no work and writes nothing. Wrong flags are refused here,
-before any work.
-"""
+"""What was typed: words, a command's own flags, settings of the config; refused here if wrong."""
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,17 +19,7 @@ F = TypeVar("F", bound=Flags)
 
 @dataclass(frozen=True)
 class Call(Generic[F]):
-    """One call of a command.
-
-    Attributes
-    ----------
-    words
-        What stands after the command's name and is no flag.
-    flags
-        The command's own flags, checked.
-    settings
-        Other flags: dotted keys of the config and their values.
-    """
+    """One call of a command: what is no flag, its own flags, and settings by dotted key."""
 
     words: list[str]
     flags: F
@@ -41,13 +27,7 @@ class Call(Generic[F]):
     terminal: Terminal
 
     def run(self) -> Run:
-        """Return the run of the config that the first word or ``--config`` names.
-
-        Raises
-        ------
-        InvalidInput
-            When there is none or more than one, or a setting is wrong.
-        """
+        """Return the run of the config that the first word or ``--config`` names."""
         config = getattr(self.flags, "config", None)
         named = [*([config] if config else []), *self.words]
         if not named:
@@ -61,13 +41,7 @@ class Call(Generic[F]):
 
 
 def read_call(words: Sequence[str], terminal: Terminal) -> Call[Flags]:
-    """Read what was typed; the type of the flags says which command it is.
-
-    Raises
-    ------
-    InvalidInput
-        Naming a wrong flag and the nearest there is.
-    """
+    """Read what was typed; InvalidInput names a wrong flag and the nearest there is."""
     positional, values = _parse(words)
     kind = COMMANDS.get(positional[0], Pipeline) if positional else Pipeline
     known = kind.meanings()
@@ -79,11 +53,7 @@ def read_call(words: Sequence[str], terminal: Terminal) -> Call[Flags]:
 
 
 def _misspelled(settings: Mapping[str, Any], kind: type[Flags]) -> list[str]:
-    """Return what is neither a flag of a command nor like any setting of the config.
-
-    A flag like one of the command's own is taken for that, misspelled; the rest is left to the
-    config, which knows its settings.
-    """
+    """Return what is neither a flag of a command nor like any setting of the config."""
     words = [name for name in settings if "." not in name and name not in Config.model_fields]
     return [name for name in words if kind.nearest(name) is not None or nearest_key(name) is None]
 

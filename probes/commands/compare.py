@@ -1,7 +1,6 @@
 """``emotion-probes compare``: how alike the vectors of two or more runs are.
 
-A run is named by its folder, its config, or the file of its vectors. Every pair is compared at the
-target layer of each, over the emotions they share.
+Every pair is compared at the target layer of each, over the emotions they share.
 """
 
 import itertools

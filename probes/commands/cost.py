@@ -1,14 +1,12 @@
 """What a run will take, before it begins: texts, tokens, FLOPs, disk, memory, hours.
 
-    tokens written, read: see `stages.cost_of_writing`
     FLOPs          = 2 * parameters * tokens (attention over short texts is left out)
     activations    = texts * layers * d_model * 4 bytes (above the budget: cells instead of texts)
     memory per GPU = weights / GPUs per worker + the larger of writing's and reading's working space
     hours          = tokens / rate / workers
 
-Contract: pure arithmetic on what is asked for and what was seen; it knows no files and loads no
-models. Neutral texts are taken to be like stories until some were seen. Time of stages that neither
-write nor read is left out.
+Pure arithmetic; tokens are those of `stages.cost_of_writing`. Neutral texts are taken to be like
+stories until some were seen. Stages that neither write nor read are left out.
 """
 
 from dataclasses import dataclass
@@ -113,8 +111,8 @@ def plan(
 ) -> RunPlan:
     """Work out what a run will take; `writer` is None where no model writes here.
 
-    A reading rate that is not known is taken to be the writing rate at equal FLOPs per second,
-    which is slower than reading really is.
+    An unknown reading rate is taken to be the writing rate at equal FLOPs per second, which is
+    slower.
     """
     config, stories = design.config, amount(design.stories, seen)
     both = stories + amount(design.neutral, seen_neutral or seen)

@@ -1,8 +1,7 @@
 """``emotion-probes export``: a run's vectors and corpus for other tools, and for the hub.
 
-1. The run is found, and every flag checked against it, before any work.
-2. All files are made in memory; ``--dry-run`` shows them and stops.
-3. They are written one by one, each atomically; for the hub, pushed as one commit per repository.
+Every flag is checked first; all files are made in memory (``--dry-run`` stops there), written one
+by one, and for the hub pushed as one commit per repository.
 """
 
 from pathlib import Path

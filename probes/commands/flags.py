@@ -1,10 +1,7 @@
 """A command's flags as one pydantic model: types, limits, meanings, help and errors.
 
-Contract
---------
-* A command is a subclass of `Flags`; its name is the class's in small letters, its docstring the
-  summary, its fields the flags. They are read as Fire leaves them: numbers, text, tuples.
-* Imports nothing of the project but its errors, so that ``--help`` is quick.
+A command is a subclass of `Flags`; its name is the class's in small letters, its docstring the
+summary, its fields the flags, read as Fire leaves them: numbers, text, tuples.
 """
 
 import difflib
@@ -136,10 +133,7 @@ class Flags(BaseModel):
     def read(cls, values: Mapping[str, Any]) -> "Flags":
         """Check the flags of one call.
 
-        Raises
-        ------
-        InvalidInput
-            Naming every wrong flag, what was expected and what came.
+        InvalidInput names every wrong one, what was expected and what came.
         """
         try:
             return cls.model_validate(values)

@@ -1,15 +1,10 @@
 """Ctrl-C ends a command soon, whatever is running.
 
-Python raises `KeyboardInterrupt` in the main thread at the next bytecode. A long call into C, a
-pool of threads that is waited for, or a library's clean-up at exit can delay the end by minutes.
-So:
-
-1. The C part of Python's signal handler writes a byte to a socket, at once and from any thread.
-2. A thread that waits for it gives the main thread some time to end by itself.
-3. Then it ends the process. Files are written whole or not at all (`storage`), so nothing is
-   damaged; what was done is kept.
-
-Contract: acts only in the main thread of a process, and leaves no handler behind.
+Python raises `KeyboardInterrupt` in the main thread at the next bytecode; a long call into C, a
+pool of threads or a library's clean-up can delay the end by minutes. So the C part of the signal
+handler writes a byte to a socket, and a thread that waits for it ends the process when the main
+thread has not ended by itself in time. Files are written whole or not at all: what was done is
+kept.
 """
 
 import contextlib
@@ -28,12 +23,7 @@ _PATIENCE = 1.2  # seconds
 def ends_soon(say: Callable[[], object], patience: float = _PATIENCE) -> Iterator[None]:
     """End the process at most `patience` seconds after Ctrl-C.
 
-    Parameters
-    ----------
-    say
-        Called before a process is ended by force; what it prints is flushed.
-    patience
-        Seconds given to the main thread to end by itself.
+    `say` is called before force is used.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

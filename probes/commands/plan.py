@@ -1,12 +1,7 @@
 """``emotion-probes plan``: what a run will take, before it begins.
 
-No weights are loaded, unless ``--measure`` asks for one unit to be done for its measurements alone:
-
-1. The first unit of stories is written as the run would write it, with every round of drafts.
-2. What was kept of it, or a sample of the user's own texts, is read in passes of the run's size.
-
-Both are timed after a small pass that is not. Nothing is stored. A unit is one sample, of the first
-topics.
+No weights are loaded, unless ``--measure`` asks for one unit (a sample of the first topics) to be
+written, with every round of drafts, and read, for its measurements alone. Nothing is stored.
 """
 
 import functools
@@ -174,12 +169,7 @@ def _prompts(run: Run, ruled: Rules) -> list[list[int]]:
 def measure(run: Run) -> tuple[list[Content], Rates]:
     """Write one unit and read it back, with the models of the run; return its cells and rates.
 
-    Raises
-    ------
-    InvalidInput
-        When servers write: what they take is told by ``--dry-run``.
-    DataError
-        When no draft of the unit was kept.
+    Raises InvalidInput when servers write, DataError when no draft of the unit was kept.
     """
     models = Models(run.config)
     if run.brings_corpus:

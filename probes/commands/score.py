@@ -100,13 +100,7 @@ def _lines(path: Path) -> Iterator[Given]:
 
 
 def read_lines(file: Any, path: Path, line: int = 0) -> Iterator[tuple[Given, int]]:
-    """Yield the texts of the rest of a file of JSON lines, each with the number of its line.
-
-    Raises
-    ------
-    InvalidInput
-        Naming the line that is no text.
-    """
+    """Yield the texts of the rest of a file of JSON lines, each with the number of its line."""
     while content := file.readline():
         line += 1
         if content.strip():

@@ -1,7 +1,7 @@
 """Files of scores, written text by text as they are scored: tables, and a page of colored tokens.
 
-Contract: a table holds every text and grows on the disk, not in memory; it appears under its name
-when it is whole. A page is for looking at: it holds the first `PAGE_TEXTS` texts.
+A table grows on the disk, not in memory, and appears when it is whole; a page holds the first
+`PAGE_TEXTS` texts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

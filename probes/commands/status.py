@@ -1,14 +1,11 @@
 """``emotion-probes status``: what is done, what is missing, how long the rest may take.
 
-1. Of each stage: its record, and the files it has left, counted.
-2. Its unit is what it stores whole: a unit of cells for writing, a shard for reading, a file for an
-   experiment; the other stages are one unit.
-3. Seconds per unit are the median time between neighboring finished units of this run (the times
-   of their files), so that pauses between sittings do not count. Where no unit is finished, the
-   neutral texts take the stories' seconds per text and the other way round.
+A unit is what a stage stores whole: a unit of cells, a shard, an experiment's file. Seconds per
+unit are the median time between neighboring finished files of this run, so that pauses do not
+count. Without any, the neutral texts take the stories' seconds per text and the other way round.
 
-Contract: reads names and times of files and the stages' records; no model, no torch, no text is
-read. What was never measured is None, not a guess.
+Contract: reads names and times of files and the stages' records alone. What was never measured is
+None, not a guess.
 """
 
 import os
@@ -37,21 +34,9 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Progress:
-    """One stage of a run.
+    """One stage of a run, in its units; the total is None where an earlier stage decides it.
 
-    Attributes
-    ----------
-    state
-        ``stale`` when its settings or inputs are no longer those it was begun with.
-    done, total
-        In `unit`; the total is None where an earlier stage decides it. A finished stage of writing
-        has fewer than its total where texts could not be filled.
-    seconds_per_unit
-        As measured in this run; None before anything was.
-    seconds_left
-        What is left at that rate; 0 when nothing is.
-    seconds
-        What a finished stage took in its last sitting.
+    A finished stage of writing has fewer than its total where texts could not be filled.
     """
 
     stage: str

@@ -1,7 +1,4 @@
-"""``emotion-probes steer``: one prompt, unsteered and steered, side by side.
-
-Contract: a request that cannot be carried out is refused before a model is loaded.
-"""
+"""``emotion-probes steer``: one prompt, unsteered and steered, side by side."""
 
 import re
 from dataclasses import asdict
@@ -99,13 +96,7 @@ def _warnings(conditions: list[Steered], budget: Budget) -> list[str]:
 
 
 def read_request(flags: Steer, vectors: EmotionVectors) -> SteeringRequest:
-    """Check what was asked for against the run's vectors.
-
-    Raises
-    ------
-    InvalidInput
-        Naming the flag and what it may be.
-    """
+    """Check what was asked for against the run's vectors, before a model is loaded."""
     if not flags.emotion:
         raise InvalidInput(f"--emotion: expected one or more of: {', '.join(vectors.emotions)}.")
     for name in flags.emotion:

@@ -1,7 +1,6 @@
 """Continuations side by side as one HTML page, with the words marked that steering changed.
 
-Contract: pure; works without a network, needs no script, and shows every text as text. Narrow
-screens get one continuation below the other.
+Works without a network or a script. Narrow screens get one continuation below the other.
 """
 
 import difflib
@@ -22,10 +21,7 @@ def render(
 ) -> str:
     """Return the page; the unsteered condition comes first.
 
-    Parameters
-    ----------
-    shared
-        Words that begin with the same token as another one's.
+    `shared` are words that begin with the same token as another one's.
     """
     baseline = conditions[0].text
     return pages.render(

@@ -1,16 +1,9 @@
 """One prompt continued without steering and under several vectors and doses, with what it cost.
 
-For each condition:
-
-* the continuation, drawn with the same seed;
-* change of the log-probability of every emotion's word, averaged over `steering_words.CARRIERS`,
-  which stand for the prompt (`on_carriers`);
-* perplexity of the continuation under the *unsteered* model: how strange it finds it;
-* repetition: share of the continuation's word triples that occurred in it before;
-* KL and perplexity on neutral text, steered where the positions have a meaning there
-  (`dosing.on_texts`), and whether that is within the budget.
-
-Contract: runs models, writes nothing. Requests are checked before (`commands.steer`).
+Of each condition, drawn with the same seed: the change of the log-probability of every emotion's
+word over `word_effects.CARRIERS`; perplexity of the continuation under the unsteered model;
+repetition (share of its word triples that occurred before); KL and perplexity on neutral text, and
+whether these are within the budget.
 """
 
 import math
@@ -66,21 +59,12 @@ class SteeringRequest:
 
 @dataclass(frozen=True)
 class Steered:
-    """One condition.
+    """One condition; `emotion` is None without steering.
 
-    Attributes
-    ----------
-    emotion
-        None without steering.
-    word_changes
-        Every emotion to the change of its word's log-probability, in nats; of the unsteered
-        condition, the log-probability itself.
-    perplexity
-        Of the continuation under the unsteered model; None when it has no token.
-    coefficients
-        Layer to what was added along the unit vector there: dose times residual norm.
-    capped
-        Whether the search for the largest dose ended at the largest that it tries.
+    `word_changes` are in nats (of the unsteered condition the log-probability itself); `perplexity`
+    is that under the unsteered model, None without a token; `coefficients` are added along the unit
+    vector at each layer; `capped`: the search for the largest dose ended at the largest that it
+    tries.
     """
 
     emotion: str | None
@@ -187,8 +171,7 @@ def write_conditions(
 def on_carriers(positions: Where | Rule) -> tuple[Where | Rule, str]:
     """Return the tokens of a carrier sentence that stand for a prompt's positions, and a phrase.
 
-    Nothing is generated after a carrier, and no speaker nor other prompt's words are in it: then
-    all of its tokens are steered.
+    All of them where nothing in a carrier does: it has no speaker and nothing generated.
     """
     if positions in ("all", "prompt", "last") or positions == Last(1):
         return positions, f"positions {positions}"

@@ -1,10 +1,8 @@
 """The terminal: progress bars on a TTY, plain lines elsewhere, tables or JSON at the end.
 
-Contract
---------
-* Everything for people goes to standard error but tables, which go to standard output.
-* With `as_json`, standard output holds one JSON object and nothing else, also after an error:
-  ``exit_code``, ``error`` if there was one, and the command's `result`, or else its tables.
+Everything for people goes to standard error but tables. With `as_json`, standard output holds one
+JSON object and nothing else, also after an error: ``exit_code``, ``error`` if there was one, and
+the command's `result`, or else its tables.
 """
 
 import contextlib
@@ -27,13 +25,7 @@ _SECONDS_BETWEEN_LINES = 15.0
 
 
 def pace(per_second: float, unit: str) -> str:
-    """Spell a rate in whichever of units per second and seconds per unit is above 1.
-
-    Parameters
-    ----------
-    unit
-        The plural: ``"texts"``.
-    """
+    """Spell a rate in whichever of units (plural) per second and seconds per unit is above 1."""
     if per_second >= 1:
         return f"{per_second:.1f} {unit}/s"
     return f"{duration(1 / per_second)} per {unit.removesuffix('s')}"

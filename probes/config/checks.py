@@ -1,7 +1,4 @@
-"""What several settings of a config have to agree on, checked before any work.
-
-Contract: a config whose sections are valid comes in; nothing comes out but an error with the cure.
-"""
+"""What several settings of a config have to agree on, checked before any work."""
 
 from hooks.errors import InvalidInput
 from probes.config.whole import Config
@@ -9,13 +6,7 @@ from probes.stimuli import check_emotions, emotions, topics
 
 
 def check_values(config: Config, source: str) -> None:
-    """Refuse settings that do not fit together.
-
-    Raises
-    ------
-    InvalidInput
-        Naming the source, the setting and what was expected.
-    """
+    """Refuse settings that do not fit together, naming source, setting and what was expected."""
     generation = config.generation
     for key, subset, known in (
         ("emotions_subset", generation.emotions_subset, emotions()),

@@ -1,7 +1,4 @@
-"""From a config's name to its checked settings: find the file, read it, apply overrides.
-
-Contract: everything is checked here, before any work; see `load_config`.
-"""
+"""From a config's name to its checked settings: find the file, read it, apply overrides."""
 
 from collections.abc import Mapping
 from pathlib import Path

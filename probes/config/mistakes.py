@@ -1,6 +1,6 @@
-"""What a wrong setting is answered with: the nearest valid key, or what its value should have been.
+"""What a wrong setting is answered with: the nearest valid key, or what was expected.
 
-Contract: text in, text out. A value that may be a key of a server is never repeated.
+A value that may be a key of a server is never repeated.
 """
 
 import difflib

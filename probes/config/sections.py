@@ -1,11 +1,7 @@
 """The sections of a config: what may be set, of which type, within which limits.
 
-Contract
---------
-* Each section is frozen and refuses keys that it does not know.
-* A setting's default, range and meaning stand here and nowhere else; what several settings have to
-  agree on is checked in `checks`.
-* Importing this module does not import torch.
+A setting's default, range and meaning stand here and nowhere else; what several settings have to
+agree on is checked in `checks`.
 """
 
 import re

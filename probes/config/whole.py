@@ -1,7 +1,4 @@
-"""One run's settings, whole: its sections, and what follows from them.
-
-Contract: frozen; nothing here reads a file or touches a model.
-"""
+"""One run's settings, whole: its sections, and what follows from them."""
 
 from typing import Any
 
@@ -56,10 +53,7 @@ class Config(Section):
         return _subset(topics(), self.generation.topics_subset)
 
     def deciding(self) -> dict[str, Any]:
-        """Return the settings that decide the numbers, without those that say where and how fast.
-
-        What an endpoint is asked is a part of it only when one is asked.
-        """
+        """Return the settings that decide the numbers, not where and how fast."""
         values = self.model_dump(mode="json", exclude={"output_dir", "corpus", "compute"})
         values["generation"] = self.deciding_generation()
         values["validation"] = self.deciding_validation()
@@ -93,10 +87,7 @@ class Config(Section):
         return WriterSettings(name=self.model.name, system=self.writer.system, **values)
 
     def target_layer(self, n_layers: int) -> int | None:
-        """Return the layer that the analyses look at, checked against the model's depth.
-
-        None when it is to be chosen on held-out topics.
-        """
+        """Return the layer that the analyses look at; None when it is chosen on held-out topics."""
         layer = self.model.target_layer
         if layer == "held-out":
             return None

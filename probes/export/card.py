@@ -1,10 +1,8 @@
 """The cards of a shared run: what, how, numbers with intervals, limits, terms.
 
-Every number is read from ``run.json``, ``analysis/summary.json`` and the vectors' own provenance;
-the words are in ``templates/``. Names and texts that a user or a model wrote are escaped; of local
-folders only the name stays.
-
-Contract: pure functions of what was read; equal runs give equal cards.
+Every number is read from ``run.json``, ``analysis/summary.json`` and the vectors' provenance; the
+words are in ``templates/``. What a user or a model wrote is escaped; of local folders only the name
+stays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,18 +54,8 @@ def model_card(
 ) -> str:
     """Return the README of the vectors' repository.
 
-    Parameters
-    ----------
-    record, summary
-        Contents of ``run.json`` and ``analysis/summary.json``.
-    provenance
-        What the vectors were made from.
-    repo
-        Where they are going, ``user/name``.
-    dataset
-        Whether the corpus goes to a dataset of the same name.
-    picture
-        Whether the map of the vectors goes along.
+    `record` and `summary` are ``run.json`` and ``analysis/summary.json``; `repo` is where they go;
+    `dataset` and `picture` say whether corpus and map go along.
     """
     config, name = record["config"], public_name(provenance.model)
     subject, writer = license_of(provenance.model, provenance.revision), _writer(config)

@@ -4,15 +4,10 @@ With v_l the emotion's vector at block l, N_l the mean residual norm there and D
 
     direction_l = D * N_l * v_l / |v_l|
 
-so a tool that adds ``s * direction_l`` to the output of block l steers with dose ``s * D`` per
-layer, exactly as ``hooks.steer(..., dose=s * D, residual_norm=N)`` does.
-
-Contract
---------
-* Computed in float64, rounded once to float32.
-* Vectors of a model whose weights were folded live in another basis than the model that other
-  tools load; they are refused.
-* Knows vectors and no file format.
+so a tool that adds ``s * direction_l`` to the output of block l steers exactly as
+``hooks.steer(..., dose=s * D, residual_norm=N)`` does. Computed in float64, rounded once to
+float32. Vectors of folded weights live in another basis than what other tools load; they are
+refused.
 """
 
 import json
@@ -35,22 +30,10 @@ DOSE = 0.1
 
 @dataclass(frozen=True)
 class ControlVector:
-    """Directions of one emotion, as they are added at strength 1.
+    """Directions of one emotion, added at strength 1 after 0-based blocks, in ascending order.
 
-    Attributes
-    ----------
-    emotion
-        The emotion, or what a file from elsewhere calls itself.
-    layers
-        0-based blocks after which the directions are added, in ascending order.
-    tensors
-        What is added there at strength 1, [layer d_model].
-    dose
-        The dose that strength 1 stands for; None when a file from elsewhere does not say.
-    residual_norm
-        Mean residual norm at `layers`; None when a file from elsewhere does not say.
-    made_from
-        Model, fingerprints and settings behind the vectors.
+    `dose` is what strength 1 stands for; it and the mean residual norms are None when a file from
+    elsewhere does not say.
     """
 
     emotion: str
@@ -105,10 +88,6 @@ def control_vector(
 
     Parameters
     ----------
-    vectors
-        A run's bundle.
-    emotion
-        One of its emotions.
     layers
         Layers of the model; None is the run's target layer alone. A dose is per layer: the same
         dose at many layers pushes many times as hard.

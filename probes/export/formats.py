@@ -1,9 +1,6 @@
 """What each format makes of a run: file names and contents, in memory, and how to use them.
 
-Contract
---------
-* `choose` refuses what cannot be exported before anything is computed; no format writes a file.
-* Equal runs give equal bytes.
+`choose` refuses what cannot be exported before anything is computed. Equal runs give equal bytes.
 """
 
 import difflib
@@ -33,15 +30,7 @@ class ExportChoice:
 
 @dataclass(frozen=True)
 class ExportFiles:
-    """Files in memory.
-
-    Attributes
-    ----------
-    files
-        Path below the output folder to content.
-    notices
-        What a user should know: what was left out, and how the files are used.
-    """
+    """Contents of files by path below the output folder, and what a user should know of them."""
 
     files: dict[str, bytes]
     notices: list[str] = field(default_factory=list)
@@ -54,25 +43,9 @@ def choose(
     dose: float | None,
     repo: str | None = None,
 ) -> ExportChoice:
-    """Check what was asked for against what there is.
+    """Check what was asked for against what there is; InvalidInput with the nearest name.
 
-    Parameters
-    ----------
-    vectors
-        The run's vectors.
-    emotions
-        Names; none is all.
-    layers
-        Numbers, or ``["all"]``; none is the format's default.
-    dose
-        What strength 1 stands for; None is the default.
-    repo
-        Where it goes on the hub.
-
-    Raises
-    ------
-    InvalidInput
-        With the nearest name, or what there is.
+    No `emotions` are all; no `layers` the format's default, ``["all"]`` every one.
     """
     for emotion in emotions:
         if emotion not in vectors.emotions:

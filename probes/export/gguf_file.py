@@ -3,24 +3,17 @@
 What k means, read from both sources:
 
 * llama.cpp's loader (`common_control_vector_load`) puts ``direction.k`` at row k - 1 of a buffer
-  that begins with block 1, times the strength given on the command line. `llama_adapter_cvec` reads
-  row il - 1 for block il and adds it to that block's output, after the last residual addition,
-  just before the tensor it calls ``l_out``. The two shifts cancel: **``direction.k`` is added to
-  the output of block k**, counted from 0. That is `resid_post[k]`, so k is the layer itself.
-* Block 0 has no slot: a file with ``direction.0`` is refused whole. It is left out here, and
-  `write_gguf` returns what was left out.
-* Tensors must be F32, 1-D and of one length. The loader reads no metadata at all. Every position
-  is steered, the prompt and its beginning-of-sequence token too, as ``positions="all"`` of
-  `hooks.steer` does.
-* repeng wraps block k and adds ``directions[k]`` to its output: the same k. Its `import_gguf` wants
-  `general.architecture` ``controlvector`` and a `controlvector.model_hint`, and takes every tensor
-  named ``direction.``; `controlvector.layer_count` is the number of tensors.
+  that begins with block 1; `llama_adapter_cvec` reads row il - 1 for block il and adds it to that
+  block's output, after the last residual addition. The two shifts cancel: **``direction.k`` is
+  added to the output of block k**, counted from 0: `resid_post[k]`, at every position.
+* Block 0 has no slot: a file with ``direction.0`` is refused whole, so it is left out here.
+* Tensors must be F32, 1-D and of one length; llama.cpp reads no metadata at all.
+* repeng adds ``directions[k]`` to the output of block k: the same k. Its `import_gguf` wants
+  `general.architecture` ``controlvector`` and a `controlvector.model_hint`;
+  `controlvector.layer_count` is the number of tensors.
 
-Our own keys (``emotion_lens.emotion``, ``.dose``, ``.residual_norm``, ``.made_from``) are passed
-over by both.
-
-Contract: written whole or not at all; equal vectors give equal bytes; what is read back has the
-bits that were written.
+Our own keys (``emotion_lens.*``) are passed over by both. What is read back has the bits that were
+written.
 """
 
 import json
@@ -39,13 +32,7 @@ _OWN = "emotion_lens"
 
 
 def held(control: ControlVector) -> list[int]:
-    """Layers that the format has a slot for: all but block 0.
-
-    Raises
-    ------
-    InvalidInput
-        When none is left.
-    """
+    """Layers that the format has a slot for: all but block 0; InvalidInput when none is left."""
     layers = [layer for layer in control.layers if layer >= 1]
     if not layers:
         raise InvalidInput(
@@ -84,32 +71,18 @@ def gguf_bytes(control: ControlVector) -> bytes:
 def write_gguf(control: ControlVector, path: str | Path) -> list[int]:
     """Write a control vector for llama.cpp and repeng.
 
-    Returns
-    -------
-    list of int
-        Layers that the format could not hold and that were left out: block 0, or none.
-
-    Raises
-    ------
-    InvalidInput
-        When only block 0 was asked for.
+    Returns the layers that the format could not hold (block 0, or none); raises InvalidInput when
+    only that one was asked for.
     """
     write_bytes(Path(path), gguf_bytes(control))
     return [layer for layer in control.layers if layer not in held(control)]
 
 
 def read_gguf(path: str | Path) -> ControlVector:
-    """Read a control vector: ours, repeng's or llama.cpp's own.
+    """Read a control vector: ours, repeng's or llama.cpp's own, layers in ascending order.
 
-    Returns
-    -------
-    ControlVector
-        Layers in ascending order. Of a file from elsewhere, `dose` and `residual_norm` are None.
-
-    Raises
-    ------
-    DataError
-        When the file is missing, damaged, or no control vector.
+    Of a file from elsewhere, `dose` and `residual_norm` are None. Raises DataError when the file is
+    missing, damaged, or no control vector.
     """
     import gguf
 

@@ -1,7 +1,6 @@
 """A folder of files pushed to the Hugging Face hub, as one commit.
 
-Contract: `huggingface_hub` does the work. A new repository is private unless asked otherwise; one
-that exists keeps its visibility.
+A new repository is private unless asked otherwise; one that exists keeps its visibility.
 """
 
 import glob
@@ -23,28 +22,10 @@ def push(
     *,
     public: bool = False,
 ) -> str:
-    """Upload files of a folder as one commit, making the repository where there is none.
+    """Upload files of a folder as one commit; a repository (``user/name``) is made if missing.
 
-    Parameters
-    ----------
-    folder
-        Where the files are; whatever else lies there stays on this machine.
-    files
-        Their paths below the folder, which become those in the repository.
-    repo
-        ``user/name``.
-    public
-        Whether a new repository is public.
-
-    Returns
-    -------
-    str
-        The commit's address.
-
-    Raises
-    ------
-    HubError
-        When the hub refused or was not reached; nothing or everything is there.
+    Returns the commit's address. Raises HubError when the hub refused or was not reached; nothing
+    or everything is there.
     """
     import httpx
     from huggingface_hub import HfApi

@@ -1,11 +1,10 @@
 """A run as two repositories of the hub: ``model/`` with the vectors, ``dataset/`` with the corpus.
 
-* ``model/``: ``README.md``, ``emotion_vectors.safetensors`` (the bundle, which
-  ``EmotionVectors.load("hf://user/repo")`` reads), ``config.yaml`` (the settings, loadable again),
-  and the map of the vectors where it was drawn.
+* ``model/``: ``README.md``, ``emotion_vectors.safetensors`` (the bundle that
+  ``EmotionVectors.load("hf://user/repo")`` reads), ``config.yaml``, and the map of the vectors.
 * ``dataset/``: ``README.md``, ``stories.parquet``, ``neutral.parquet``.
 
-Contract: nothing tells of this machine: of local folders only the last part of the name is kept.
+Nothing tells of this machine: of local folders only the last part of the name is kept.
 """
 
 import dataclasses
@@ -31,10 +30,7 @@ ANY_SERVER = "http://localhost:8000/v1"
 def hub_files(source: Source, repo: str) -> dict[str, bytes]:
     """Return the files of both repositories, in memory.
 
-    Raises
-    ------
-    DataError
-        When ``run.json`` or ``analysis/summary.json`` is missing or of another version.
+    DataError when the run's summary is missing.
     """
     try:
         return _files(source, repo)

@@ -1,13 +1,10 @@
 """Vectors and corpus as parquet, for pandas, polars, DuckDB and the hub's viewer.
 
 * ``vectors.parquet``: a row per emotion and layer, with `vector` (denoised) and `raw_vector` as
-  lists of d_model float32, and the layer's `residual_norm`.
+  lists of d_model float32, and the layer's `residual_norm`; the schema says what they were made
+  from.
 * ``stories.parquet``, ``neutral.parquet``: a row per accepted text, with its emotion, topic and
-  index, and how it was made: writer, phrasing of the prompt, attempt, whether it was trimmed. A
-  user's own texts have no writer.
-
-Contract: float32 bits are kept; the schema's metadata says what the vectors were made from; equal
-content gives equal bytes.
+  index, and how it was made; a user's own texts have no writer.
 """
 
 import io

@@ -1,12 +1,8 @@
 """Control vectors as safetensors: one float32 tensor [d_model] per layer, ``resid_post.l``.
 
-For servers that steer through their own plug-ins (vLLM's, say): each tensor is what is added to the
-output of decoder block l (0-based) at strength 1. The header's metadata says which emotion, which
-layers, the dose that strength 1 stands for and the residual norms behind it, and what the vectors
-were made from; `description` has the formula in words.
-
-Contract: written whole or not at all; equal vectors give equal bytes; what is read back has the
-bits that were written.
+For servers that steer through their own plug-ins: each tensor is what is added to the output of
+decoder block l (0-based) at strength 1. The header says emotion, layers, dose, residual norms and
+what the vectors were made from; its `description` has the formula in words.
 """
 
 import json
@@ -50,12 +46,9 @@ def write_safetensors(control: ControlVector, path: str | Path) -> None:
 
 
 def read_safetensors(path: str | Path) -> ControlVector:
-    """Read a control vector that `write_safetensors` wrote.
+    """Read what `write_safetensors` wrote.
 
-    Raises
-    ------
-    DataError
-        When the file is missing, damaged, or something else.
+    DataError when it is missing, damaged, or something else.
     """
     try:
         content = Path(path).read_bytes()

@@ -1,6 +1,6 @@
 """The run that is exported: its folder, vectors, texts, and what it says of itself.
 
-Contract: reads; the folder may have been moved, and the models need not be there.
+The folder may have been moved, and the models need not be there.
 """
 
 from collections.abc import Iterator
@@ -19,13 +19,7 @@ from probes.vectors.emotion_vectors import FILE_NAME, EmotionVectors
 
 @dataclass(frozen=True)
 class Source:
-    """A run's folder.
-
-    Attributes
-    ----------
-    config
-        How a cure names its config: as the user did or, of a folder, as what the reader knows.
-    """
+    """A run's folder; `config` is how a cure names its config."""
 
     root: Path
     config: str
@@ -39,10 +33,7 @@ class Source:
     def record(self) -> dict[str, Any]:
         """What ``run.json`` says.
 
-        Raises
-        ------
-        DataError
-            When it is not there; with the command that makes it.
+        DataError, with the command that makes it, when it is not there.
         """
         return self._read("run.json")
 
@@ -95,13 +86,7 @@ class Source:
 
 
 def find_source(named: str) -> Source:
-    """Find a run by its folder, or by the config that says where its folder is.
-
-    Raises
-    ------
-    InvalidInput
-        When there is no such run, or it has no vectors yet; with the command that makes them.
-    """
+    """Find a run by its folder or config; InvalidInput when it has no vectors yet."""
     root = Path(named).expanduser()
     if not ((root / "run.json").is_file() or (root / "vectors").is_dir()):
         try:

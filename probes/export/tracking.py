@@ -1,8 +1,7 @@
 """A finished run's numbers and figures, sent to a tracker: one small adapter, for wandb.
 
-Contract: reads what the stages left and changes nothing in the run but the folder ``wandb``, where
-an offline record is kept until ``wandb sync``. Numbers keep the names of ``summary.json``, nested
-keys joined by slashes.
+Changes nothing in the run but the folder ``wandb``, where an offline record is kept. Numbers keep
+the names of ``summary.json``, nested keys joined by slashes.
 """
 
 import numbers
@@ -30,12 +29,9 @@ def flat_numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float
 def send(
     folder: Path, name: str, project: str, mode: Mode, config: Mapping[str, Any], metrics: Any
 ) -> tuple[str, int]:
-    """Send metrics and every PNG below ``figures/``; return the record's folder and their number.
+    """Send metrics and every PNG below ``figures/``.
 
-    Raises
-    ------
-    InvalidInput
-        When wandb is not installed.
+    Return the record's folder and their number.
     """
     try:
         import wandb

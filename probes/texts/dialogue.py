@@ -1,12 +1,9 @@
 """A conversation as one text, and which part of it each turn is.
 
-1. A chat model's text is what its template makes of the messages; a base model's has a line for
-   each turn, ``Person: ...`` and ``Assistant: ...``; other roles keep their names.
-2. The same template around marks in place of the words gives the frames between the turns.
-3. Going through the text, frame by frame, each turn has the characters of its own words.
-
-Contract: knows templates and lengths, no model. Words that look like a frame, like a role's name or
-like another turn's beginning stay with the turn that said them.
+A chat model's text is what its template makes of the messages; a base model's has a line for each
+turn, ``Person: ...`` and ``Assistant: ...``. The same template around marks in place of the words
+gives the frames between the turns; going through the text, frame by frame, each turn has its own
+words. Words that look like a frame stay with the turn that said them.
 """
 
 import re
@@ -35,12 +32,7 @@ class Turn:
 class Dialogue:
     """A conversation as the model reads it.
 
-    Attributes
-    ----------
-    text
-        All of it, with the marks between turns.
-    words
-        Start and stop of each turn's own words in it, in characters.
+    `words` are start and stop of each turn's own characters.
     """
 
     text: str
@@ -56,17 +48,9 @@ class Dialogue:
 
 
 def lay_out(tokenizer: Any, turns: Sequence[Turn], *, answering: bool = False) -> Dialogue:
-    """Write a conversation as one text.
+    """Write a conversation as one text; `answering` begins the assistant's next turn.
 
-    Parameters
-    ----------
-    answering
-        Whether the assistant's next turn is begun.
-
-    Raises
-    ------
-    InvalidInput
-        When there is no turn, or the chat template refuses or does not show one.
+    Raises InvalidInput when there is no turn, or the chat template refuses or does not show one.
     """
     if not turns:
         raise InvalidInput("expected at least one turn, got an empty conversation.")

@@ -1,14 +1,12 @@
 """Scores of a user's own texts: whole, in parts, and token by token, in one reading.
 
-1. Texts are read in batches at one layer; the residual of every content token is kept.
-2. A token's score is the cosine of its centered residual with each emotion's vector; a part's, or a
-   text's, is that of the mean residual of its tokens (`EmotionVectors.cosine`).
-3. Parts are stretches of characters: turns of a chat, windows of a long text. A part is read in the
-   context of what stands before it.
-4. A text longer than the model reads is read in stretches, each without what stands before it.
+A token's score is the cosine of its centered residual with each emotion's vector; that of a part (a
+stretch of characters, read in the context of what stands before it) or of a text is that of the
+mean residual of its tokens. A text longer than the model reads is read in stretches, each without
+what stands before it.
 
-Contract: a text or part without a token has NaN scores and 0 tokens, and is never left out. Texts
-are taken as they are needed: memory holds one batch.
+Contract: a text or part without a token has NaN scores and is never left out. Memory holds one
+batch.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,20 +33,10 @@ otherwise."""
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one text.
+    """Scores of one text, [emotion]: whole, of each content token, of each part.
 
-    Attributes
-    ----------
-    text
-        As it was read.
-    pieces
-        Characters of each content token.
-    whole, tokens, parts
-        Scores of the text, [emotion], of each token and of each part.
-    spans
-        Tokens of each part, (first, last + 1).
-    n_stretches
-        In how many stretches the text was read; one but for texts longer than the model reads.
+    `pieces` are the tokens' characters, `spans` the tokens of each part (first, last + 1),
+    `n_stretches` in how many stretches the text was read.
     """
 
     text: str
@@ -71,19 +59,10 @@ def score_texts(
     texts: Iterable[tuple[str, Cut | None]],
     layer: int,
 ) -> Iterator[Scores]:
-    """Yield the scores of every text, in order.
+    """Yield the scores of every text, in order, each given with how it is cut into parts.
 
-    Parameters
-    ----------
-    texts
-        Each with how it is cut into parts; None makes none.
-
-    Raises
-    ------
-    StaleArtifact
-        When the vectors were made from another model.
-    InvalidInput
-        For a layer without vectors.
+    Raises StaleArtifact when the vectors were made from another model, InvalidInput for a layer
+    without vectors.
     """
     vectors.check_model(model)
     vectors.layer_index(layer)
@@ -112,12 +91,9 @@ def score_texts(
 
 
 def readable(model: LanguageModel, text: str, limit: int | None = None) -> list[Stretch]:
-    """Return stretches of characters that the model can read, which cover the text.
+    """Return stretches of characters that the model can read.
 
-    Parameters
-    ----------
-    limit
-        Tokens of the longest stretch; None is as many as the model reads.
+    `limit` tokens, which cover the text.
     """
     if model.n_positions is not None:
         most = max(1, model.n_positions - _ROOM)

@@ -1,14 +1,11 @@
 """The passages of a large text file that activate each emotion most.
 
-1. A line is a text. Texts longer than the model reads are cut between tokens into pieces.
-2. Pieces are read in batches and cut into windows of tokens (`scoring`); each window has a score
-   for each emotion.
-3. Per emotion the `top` windows with the highest scores are kept, each text of a window once, with
-   the scores of its tokens. Mean and variance of all windows go along (Welford), so that a score
-   can be told in standard deviations of this file.
+A line is a text, cut into pieces that the model reads and windows of tokens (`scoring`). Per
+emotion the `top` windows are kept, each text of a window once, with the scores of its tokens; mean
+and variance of all windows go along (Welford).
 
-Contract: memory does not grow with the file: one batch and the kept passages. `Leaders` can be
-written as JSON and read back, so that a sweep goes on where it was.
+Contract: memory does not grow with the file. `Leaders` can be written as JSON and read back, so
+that a sweep goes on where it was.
 """
 
 from dataclasses import dataclass, field
@@ -21,19 +18,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Passage:
-    """One window of a text.
-
-    Attributes
-    ----------
-    score
-        Cosine of the window's mean residual with the emotion.
-    source
-        Name of the text it is from.
-    start
-        First character in that text.
-    tokens, scores
-        What each token spells, and its own score for the emotion.
-    """
+    """One window of a text: where it begins, and cosines of its mean residual and of each token."""
 
     score: float
     source: str

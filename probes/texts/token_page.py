@@ -1,7 +1,7 @@
 """A page of texts whose tokens are colored by a chosen emotion: one file, no network.
 
-Contract: whatever a text, a name or a token contains appears as text. The script gets it as JSON
-(`figures.pages`) and writes it with ``textContent`` alone. Scores travel as thousandths.
+Whatever a text contains appears as text: the script gets it as JSON and writes it with
+``textContent`` alone. Scores travel as thousandths.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,10 @@ from probes.figures.token_html import SCALE
 
 @dataclass(frozen=True)
 class Block:
-    """One text, turn or passage.
+    """One text, turn or passage: its tokens, their scores, its own score (NaN: none is shown).
 
-    Attributes
-    ----------
-    tokens
-        What each token spells; together, the text.
-    scores
-        Of each token for each shown emotion; one column when `emotion` is given.
-    score
-        Of the whole block; NaN is shown as no score.
-    emotion
-        Place of the only emotion under which the block is shown; None: under every one.
+    `emotion` is the only emotion under which it is shown, with one column of scores; None: every
+    one.
     """
 
     title: str

@@ -1,7 +1,6 @@
 """Sliders that say how strongly to steer toward which emotions.
 
-Contract: knows no reply. A number follows the finger while a slider is dragged; `on_release` is
-called once it is let go, so that a drag asks the model once.
+A number follows the finger while a slider is dragged; `on_release` is called once it is let go.
 """
 
 from collections.abc import Awaitable, Callable

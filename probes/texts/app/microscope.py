@@ -1,13 +1,11 @@
 """What the page shows, without the page: scores of every token, turns, replies with and without.
 
-1. A text, or a conversation as the model itself reads it, passes through the model once; every
-   token is scored against every emotion at every layer that has vectors (cosine, centered).
-2. Another emotion or layer costs nothing: the scores are there.
-3. A reply is sampled from one seed, unsteered or steered by any number of emotions at once: their
-   pushes add up.
+A text, or a conversation as the model reads it, passes through the model once; every token is
+scored against every emotion at every layer (cosine, centered). A reply is sampled from one seed,
+unsteered or steered by any number of emotions: their pushes add up.
 
-Contract: knows models and vectors, no page. Readings and replies are kept, the last few
-dozens of them; calls from several threads take turns.
+Contract: the last few dozens of readings and replies are kept; calls from several threads take
+turns.
 """
 
 import contextlib
@@ -36,17 +34,9 @@ _TRIES = 4
 
 @dataclass(frozen=True)
 class Reading:
-    """One text, read.
+    """One text, read: characters and turn of its tokens, scores [layer position emotion].
 
-    Attributes
-    ----------
-    tokens
-        The characters of each token; of the content tokens, put together, the text.
-    turn
-        Which turn each token belongs to; -1 for the marks between turns and for special tokens.
-    scores
-        Cosine of the centered residual with each emotion's vector,
-        [layer position emotion], in -1..1.
+    `turn` is -1 for the marks between turns and for special tokens.
     """
 
     tokens: list[str]
@@ -78,13 +68,7 @@ class Microscope:
         return self._read(Dialogue(text, [(0, len(text))]))
 
     def read_conversation(self, turns: Sequence[Turn]) -> Reading:
-        """Read a conversation: through the chat template, or as lines of a base model's dialogue.
-
-        Raises
-        ------
-        InvalidInput
-            When there is no turn.
-        """
+        """Read a conversation through the chat template, or as lines of a dialogue."""
         return self._read(lay_out(self.model.tokenizer, turns))
 
     def _read(self, dialogue: Dialogue) -> Reading:
@@ -128,18 +112,9 @@ class Microscope:
     ) -> str:
         """Continue a text or answer a conversation, steered toward emotions where some are given.
 
-        Parameters
-        ----------
-        doses
-            Of each emotion, a fraction of the mean residual norm at `layer`.
-        layer
-            Layer of the model; None is the target layer.
-
-        Returns
-        -------
-        str
-            One turn of a conversation; empty when the model has nothing to say under any of a few
-            seeds.
+        `doses` are fractions of the mean residual norm at `layer` (None: the target layer). Returns
+        one turn of a conversation; empty when the model has nothing to say under any of a few
+        seeds.
         """
         chosen = self.vectors.provenance.target_layer if layer is None else layer
         pushes = tuple((emotion, dose) for emotion, dose in (doses or {}).items() if dose != 0)

@@ -1,7 +1,6 @@
 """Of the work that waits, only the newest is done.
 
-Contract: everything that shares a lock takes turns; what is dropped is only older work of the same
-`Newest`, so that typing in one panel never drops what another panel asked for.
+Everything that shares a lock takes turns; what is dropped is only older work of the same `Newest`.
 """
 
 import asyncio

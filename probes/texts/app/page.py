@@ -1,6 +1,6 @@
 """The page, in NiceGUI: it asks the microscope and shows what it says.
 
-Contract: binds to one address, 127.0.0.1 by default. Nothing is fetched from anywhere else.
+Binds to one address, 127.0.0.1 by default. Nothing is fetched from anywhere else.
 """
 
 from collections.abc import Mapping
@@ -21,13 +21,7 @@ def serve(
     port: int = 8080,
     show: bool = True,
 ) -> None:
-    """Serve the page until interrupted.
-
-    Parameters
-    ----------
-    usable
-        Largest dose within the budget, for each layer at which the run measured it.
-    """
+    """Serve the page until interrupted; `usable` is the largest dose within the budget by layer."""
 
     @ui.page("/")
     def index() -> None:

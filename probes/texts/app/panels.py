@@ -1,7 +1,6 @@
 """The panels of the page: a text as it is typed, a conversation, a prompt steered and not.
 
-Contract: each keeps what it has read or written, and draws it again for another emotion or layer
-without asking the model.
+Each draws what it has again for another emotion or layer without asking the model.
 """
 
 from dataclasses import dataclass

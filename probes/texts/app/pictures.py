@@ -1,7 +1,4 @@
-"""Tokens as colored text, scores as curves: what the page draws.
-
-Contract: pure; readings in, HTML or figure descriptions out. Every text is escaped.
-"""
+"""Tokens as colored text, scores as curves: what the page draws; every text is escaped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,16 +20,9 @@ _INVITATION = "Click a token, or go along them with the arrow keys, to see its h
 
 @dataclass(frozen=True)
 class Look:
-    """A reading, looked at for one emotion at one layer.
+    """A reading, looked at for one emotion at one layer (indices).
 
-    Attributes
-    ----------
-    place
-        Index on the layer axis.
-    emotion
-        Index on the emotion axis.
-    where
-        Model and layer, in words.
+    `where` is model and layer in words.
     """
 
     reading: Reading
@@ -73,8 +63,8 @@ class Look:
 def colored_tokens(look: Look, turn: int = 0) -> Markup:
     """Return the tokens of one turn as HTML, colored by their scores.
 
-    The deepest color is the largest score of the whole reading, so that turns compare; `color_key`
-    says which. A line below them is there for what ``app.js`` says about the chosen token.
+    The deepest color is the largest score of the whole reading, so that turns compare. A line below
+    them is there for what ``app.js`` says about the chosen token.
     """
     reading = look.reading
     # The later bytes of a letter have no letter of their own.

@@ -1,7 +1,4 @@
-"""NiceGUI, and the few ways in which every panel uses it.
-
-Contract: HTML that is shown was escaped where it was made; nothing is fetched from anywhere else.
-"""
+"""NiceGUI, and the few ways in which every panel uses it."""
 
 import json
 import os
@@ -34,12 +31,7 @@ class Slider(ui.slider):
     """A slider that moves at once, however long the server takes to hear of it.
 
     NiceGUI's own moves when the server has answered: of two quick keys it would lose the second.
-
-    Attributes
-    ----------
-    at
-        Where the visitor has it. `value` may be a moment behind, and to set it would move the
-        slider under the visitor's hand.
+    `at` is where the visitor has it; `value` may be a moment behind.
     """
 
     LOOPBACK = False

@@ -1,7 +1,6 @@
 """What all panels share: the model, the emotion and layer looked at, and whose turn it is.
 
-Contract: models run in worker threads, one call at a time. An error is shown where it happened and
-ends nothing.
+Models run in worker threads, one call at a time. An error is shown where it happened.
 """
 
 import asyncio
@@ -18,15 +17,7 @@ Answer = TypeVar("Answer")
 
 
 class View:
-    """One visitor's view of a model.
-
-    Attributes
-    ----------
-    usable
-        Largest dose within the budget, for each layer at which the run measured it.
-    taking_turns
-        Held by whoever uses the model.
-    """
+    """One visitor's view of a model; `taking_turns` is held by whoever uses the model."""
 
     def __init__(self, microscope: Microscope, usable: Mapping[int, float]) -> None:
         self.microscope = microscope
