@@ -25,7 +25,7 @@ from probes.corpus.filtering import Verdict, fingerprint, judge_dialogue, judge_
 from probes.stimuli import STORY_MARKER, NeutralPrompt, StoryPrompt, neutral_prompts, story_prompts
 from probes.storage import digest_of, seed_of
 
-WriteFn = Callable[[Sequence[str], int, Sequence[str | None]], Sequence["Raw"]]
+WriteFn = Callable[[Sequence[str], int, Sequence[str | None]], Sequence["Draft"]]
 """(prompts, seed, emotion whose words to suppress or None for each prompt) -> answers, in order."""
 
 

@@ -11,6 +11,7 @@ Contract: knows neither models nor files nor what a unit is. Ray is imported whe
 """
 
 import contextlib
+import itertools
 import os
 import socket
 import sys
@@ -35,18 +36,8 @@ class ClusterError(EmotionLensError, RuntimeError):
 
 
 @runtime_checkable
-class Unit(Protocol):
-    """A fixed piece of work; sent to workers, so it holds no model and no open file."""
-
-    @property
-    def n_texts(self) -> int:
-        """How many texts it is about."""
-        ...
-
-
-@runtime_checkable
 class Job(Protocol):
-    """A model and what is done with it."""
+    """A model and what is done with a unit: a fixed piece of work about `n_texts` texts."""
 
     def about(self) -> dict[str, Any]:
         """Say which model it is; the same on every worker, or the run stops."""
@@ -111,10 +102,7 @@ class ThreadWorkers(LocalWorkers):
         running: dict[Future[Any], Any] = {}
         try:
             while True:
-                while len(running) < self._at_once:
-                    unit = next(waiting, None)
-                    if unit is None:
-                        break
+                for unit in itertools.islice(waiting, self._at_once - len(running)):
                     running[pool.submit(self._job.do, unit, _ignore)] = unit
                 if not running:
                     return
@@ -139,15 +127,13 @@ class RayWorkers:
         """See `Workers`; ClusterError when the workers hold different models."""
         with _ray_errors():
             first, *others = _ray().get([actor.about.remote() for actor in self._actors])
-        for other in others:
-            differing = [key for key in first if first[key] != other.get(key)]
-            if differing:
-                key = differing[0]
-                raise ClusterError(
-                    f"workers hold different models: {key} is {first[key]!r} on one and "
-                    f"{other.get(key)!r} on another. Put the same files and package versions on "
-                    "all machines."
-                )
+        differing = [(key, other) for other in others for key in first if first[key] != other[key]]
+        for key, other in differing[:1]:
+            raise ClusterError(
+                f"workers hold different models: {key} is {first[key]!r} on one and "
+                f"{other[key]!r} on another. Put the same files and package versions on all "
+                "machines."
+            )
         return first
 
     def notes(self) -> list[str]:
@@ -263,12 +249,9 @@ def _ray() -> Any:
     return ray
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> contextlib.AbstractContextManager[Any]:
     """Keep Ray's notices about its own future out of the terminal."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    return warnings.catch_warnings(action="ignore")
 
 
 _started_here = False
