@@ -69,15 +69,14 @@ def read_cell(root: Path, cell: Cell) -> dict[str, Any]:
     content = read_json(path)
     try:
         stored = Cell(content["emotion"], content["topic"])
-        texts = [story["text"] for story in content["texts"]]
-        indices = [story["index"] for story in content["texts"]]
-        counted = len(texts) <= content["requested"] and isinstance(content["rejected"], list)
+        texts = content["texts"]
+        whole = len(texts) <= content["requested"] and isinstance(content["rejected"], list)
+        whole &= all(isinstance(it["index"], int) and _is_text(it["text"]) for it in texts)
     except (TypeError, KeyError) as error:
         raise DataError(
             f"{path} is not a cell file (missing {error}). Delete it and run the stage again."
         ) from error
-    whole = counted and all(isinstance(index, int) for index in indices)
-    if stored != cell or not whole or not all(_is_text(text) for text in texts):
+    if stored != cell or not whole:
         raise DataError(
             f"{path}: expected non-empty texts for {cell}, got {len(texts)} for {stored}. "
             "Delete it and run the stage again."
@@ -104,15 +103,14 @@ def count_texts(root: Path, cells: Iterable[Cell]) -> list[int]:
 class OwnTexts(Mapping[Cell, list[str]]):
     """A user's texts by cell, in the file's order; what is in memory is where each text begins."""
 
-    def __init__(self, path: Path, places: dict[Cell, "array[int]"]) -> None:
-        self._path = path
-        self._places = places
+    def __init__(self, path: Path, begins: dict[Cell, "array[int]"]) -> None:
+        self._path, self._begins = path, begins
 
     def __getitem__(self, cell: Cell) -> list[str]:
         texts = []
         with self._path.open("rb") as file:
-            for place in self._places[cell]:
-                file.seek(place)
+            for begin in self._begins[cell]:
+                file.seek(begin)
                 read, text = _parse(file.readline(), cell.emotion is not None, str(self._path))
                 if read != cell:
                     raise DataError(
@@ -123,14 +121,14 @@ class OwnTexts(Mapping[Cell, list[str]]):
         return texts
 
     def __iter__(self) -> Iterator[Cell]:
-        return iter(self._places)
+        return iter(self._begins)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._begins)
 
     def count(self, cell: Cell) -> int:
         """Return the number of a cell's texts; nothing is read."""
-        return len(self._places[cell])
+        return len(self._begins[cell])
 
 
 def read_jsonl(path: str, *, emotion: bool) -> OwnTexts:
@@ -143,27 +141,27 @@ def read_jsonl(path: str, *, emotion: bool) -> OwnTexts:
     if not source.is_file():
         raise InvalidInput(f"corpus file {path!r} not found; expected a JSON-lines file.")
     try:
-        places = _places(source, emotion)
+        begins = _begins(source, emotion)
     except OSError as error:
         raise InvalidInput(
             f"corpus file {path!r} cannot be read: {error.strerror}. Check its permissions."
         ) from error
-    if not places:
+    if not begins:
         raise InvalidInput(f"{path} has no texts.")
-    return OwnTexts(source, places)
+    return OwnTexts(source, begins)
 
 
-def _places(source: Path, emotion: bool) -> dict[Cell, "array[int]"]:
-    """Find where each cell's texts begin, checking every line."""
-    places: dict[Cell, array[int]] = {}
-    place = 0
+def _begins(source: Path, emotion: bool) -> dict[Cell, "array[int]"]:
+    """Find the byte at which each of a cell's texts begins, checking every line."""
+    begins: dict[Cell, array[int]] = {}
+    begin = 0
     with source.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 cell, _ = _parse(line, emotion, f"{source}, line {number}")
-                places.setdefault(cell, array("Q")).append(place)
-            place += len(line)
-    return places
+                begins.setdefault(cell, array("Q")).append(begin)
+            begin += len(line)
+    return begins
 
 
 def _parse(line: bytes, emotion: bool, where: str) -> tuple[Cell, str]:

@@ -45,13 +45,9 @@ PACKAGES = ("emotion-lens", "torch", "transformers", "transformer-lens", "numpy"
 
 def versions() -> dict[str, str]:
     """Versions of python and of the packages that decide the numbers."""
-    known = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            known[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            known[package] = "not installed"
-    return known
+    installed = {it: next(iter(importlib.metadata.distributions(name=it)), None) for it in PACKAGES}
+    known = {name: it.version if it else "not installed" for name, it in installed.items()}
+    return {"python": platform.python_version(), **known}
 
 
 class Run:

@@ -124,15 +124,15 @@ def _totals(run: Run, kind: Kind, index: dict[str, Any]) -> dict[str, int]:
 
 
 def _require_texts(run: Run, stories: _Corpus, neutral: _Corpus) -> None:
-    cure = (
-        "Raise generation.max_attempts and write again: only what is missing is tried. Or raise "
-        "generation.max_new_tokens, lower generation.min_words or use a stronger writer, and write "
-        f"everything again: python -m probes.run {run.source} --restart generate-stories"
-    )
     held = zip(stories.cells, stories.n_texts, strict=True)
     empty = sorted(set(run.emotions) - {cell.emotion for cell, number in held if number})
     if empty:
-        raise DataError(f"no usable story for: {', '.join(empty)}. {cure}")
+        raise DataError(
+            f"no usable story for: {', '.join(empty)}. Raise generation.max_attempts and write "
+            "again: only what is missing is tried. Or raise generation.max_new_tokens, lower "
+            "generation.min_words or use a stronger writer, and write everything again: "
+            f"python -m probes.run {run.source} --restart generate-stories"
+        )
     if neutral.total < 2 and run.config.vectors.neutral_pca != "none":
         raise DataError(
             f"expected at least two neutral texts, got {neutral.total}: their components are "

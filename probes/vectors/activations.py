@@ -34,6 +34,8 @@ from probes.corpus.cells import Text
 from probes.storage import write_bytes
 
 Kind = Literal["stories", "neutral"]
+_DAMAGED = (KeyError, IndexError, TypeError, ValueError, OverflowError, MemoryError)
+"""What reading a file whose bytes are not a shard's may raise."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,13 @@ class Shard(ShardRows):
 def plan_shards(n_texts: Sequence[int], size: int) -> list[list[int]]:
     """Group the numbers of cells into shards of about `size` texts, never through a cell."""
     shards: list[list[int]] = []
-    held = size
-    for cell, number in enumerate(n_texts):
-        if number == 0:
-            continue
-        if held >= size:
+    n_held = size
+    for cell in (cell for cell, number in enumerate(n_texts) if number):
+        if n_held >= size:
             shards.append([])
-            held = 0
+            n_held = 0
         shards[-1].append(cell)
-        held += number
+        n_held += n_texts[cell]
     return shards
 
 
@@ -116,9 +116,9 @@ def make_shard(texts: Sequence[Text], pooled: Pooled, *, per_cell: bool) -> Shar
 
 def _by_cell(shard: Shard) -> Shard:
     """Average the stories of each cell."""
-    cells = list(dict.fromkeys((row.emotion, row.topic) for row in shard.rows))
-    place = {cell: index for index, cell in enumerate(cells)}
-    owner = torch.tensor([place[row.emotion, row.topic] for row in shard.rows], dtype=torch.long)
+    of_rows = [(row.emotion, row.topic) for row in shard.rows]
+    cells = list(dict.fromkeys(of_rows))
+    owner = torch.tensor([cells.index(cell) for cell in of_rows], dtype=torch.long)
     counts = torch.bincount(owner, minlength=len(cells))
     tokens = torch.zeros(len(cells), dtype=torch.long).index_add_(0, owner, shard.n_tokens)
     mean = shard.mean.new_zeros(len(cells), *shard.mean.shape[1:], dtype=torch.float64)
@@ -160,16 +160,7 @@ def _reading(path: Path) -> Iterator[None]:
     """Turn whatever a file that is no whole shard raises into one error with the cure."""
     try:
         yield
-    except (
-        OSError,
-        SafetensorError,
-        KeyError,
-        IndexError,
-        TypeError,
-        ValueError,
-        OverflowError,
-        MemoryError,
-    ) as error:
+    except (*_DAMAGED, OSError, SafetensorError) as error:
         raise DataError(
             f"{path} is missing, damaged or truncated ({error}). Delete it and run "
             "extract-activations again."

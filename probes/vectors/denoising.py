@@ -208,12 +208,12 @@ class CellSums:
         """
         topic, emotion = cell
         n_topics, n_emotions = shape
-        place = topic * n_emotions + emotion
+        owner = topic * n_emotions + emotion
         times = weight.to(rows.dtype)
         sums = rows.new_zeros(n_topics * n_emotions, rows.shape[1])
         counts = rows.new_zeros(n_topics * n_emotions)
-        sums.index_add_(0, place, rows * rearrange(times, "row -> row 1"))
-        counts.index_add_(0, place, times)
+        sums.index_add_(0, owner, rows * rearrange(times, "row -> row 1"))
+        counts.index_add_(0, owner, times)
         return cls(
             rearrange(sums, "(topic emotion) d -> topic emotion d", topic=n_topics),
             rearrange(counts, "(topic emotion) -> topic emotion", topic=n_topics),
