@@ -11,6 +11,7 @@ ROOT = TESTS.parent
 PACKAGES = ("hooks", "probes")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in MODULES}
+TEST_FILES = sorted(TESTS.rglob("*.py"))
 BESIDE = {
     "hooks": {"test_device_map", "test_hooked_transformer"},
     "probes/experiments": {"test_planted_behavior", "test_repeatability"},
@@ -76,7 +77,8 @@ def test_no_two_classes_share_a_name():
 
 def test_nothing_is_named_after_having_been_found():
     bound = []
-    for name, tree in TREES.items():
+    tests = {it.relative_to(ROOT).as_posix(): ast.parse(it.read_text("utf-8")) for it in TEST_FILES}
+    for name, tree in {**TREES, **tests}.items():
         for node in ast.walk(tree):
             names = {
                 ast.Name: lambda n: n.id if isinstance(n.ctx, ast.Store) else None,

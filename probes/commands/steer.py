@@ -19,7 +19,7 @@ from probes.commands.steered_text import (
     shared_first_tokens,
     write_conditions,
 )
-from probes.experiments.steering.dose_cost import Budget, on_texts
+from probes.experiments.steering.dose_cost import Budget, SteeringCost, on_texts
 from probes.experiments.steering.dose_response import neutral_texts
 from probes.runs.models import Models
 from probes.storage import write_bytes
@@ -42,7 +42,8 @@ def main(call: Call[Steer]) -> int:
     model = Models(run.config).subject()
     vectors.check_model(model)
     with call.terminal.task("steer", request.n_conditions, "continuations") as advance:
-        conditions = write_conditions(model, vectors, texts, budget, request, advance)
+        gauge = SteeringCost(model, texts, n_bootstrap=settings.n_bootstrap)
+        conditions = write_conditions(model, vectors, gauge, budget, request, advance)
     shared = shared_first_tokens(model, vectors.emotions)
     about = _about(model.name, request)
     page = render(request, about, conditions, str(budget), shared)

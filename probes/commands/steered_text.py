@@ -108,7 +108,7 @@ def repetition(text: str) -> float:
 def write_conditions(
     model: LanguageModel,
     vectors: EmotionVectors,
-    neutral_texts: Sequence[str],
+    gauge: SteeringCost,
     budget: Budget,
     request: SteeringRequest,
     progress: Callable[[int], None] = lambda _count: None,
@@ -118,7 +118,6 @@ def write_conditions(
     steer_carriers, _ = on_carriers(request.positions)
     steer_texts, _ = on_texts(request.positions)
     prompt = model.encode_prompt(request.prompt)
-    gauge = SteeringCost(model, neutral_texts)
     sampling = {name: getattr(request, name) for name in _SAMPLING}
 
     def word_log_probs() -> Float[Tensor, "word"]:

@@ -14,8 +14,8 @@ LOCAL = ("file:", "data:", "blob:", "about:", "http://127.0.0.1:", "ws://127.0.0
 def find_chromium() -> str | None:
     """Path of a Chromium on this machine; the variable CHROMIUM may name one."""
     named = os.environ.get("CHROMIUM")
-    found = [path for name in ([named] if named else NAMES) if (path := shutil.which(name))]
-    return found[0] if found else None
+    paths = [path for name in ([named] if named else NAMES) if (path := shutil.which(name))]
+    return paths[0] if paths else None
 
 
 @contextmanager

@@ -36,11 +36,11 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     """Fenced blocks of a page, in order."""
-    found, before = [], ""
+    tokens, before = [], ""
     for token in MarkdownIt().parse(page.read_text(encoding="utf-8")):
         if token.type == "fence":
             reason = _NOT_RUN.search(before)
-            found.append(
+            tokens.append(
                 Block(
                     token.info.split()[0] if token.info else "",
                     token.info,
@@ -50,7 +50,7 @@ def blocks(page: Path) -> list[Block]:
                 )
             )
         before = token.content if token.type == "html_block" else ""
-    return found
+    return tokens
 
 
 def execute(page: Path, folder: Path) -> int:

@@ -39,10 +39,10 @@ def library() -> str | None:
     """Path of the library; None without the wheel, or where its layouts are not known."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return None
-    found = importlib.util.find_spec("xllamacpp")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("xllamacpp")
+    if spec is None or spec.origin is None:
         return None
-    return next((str(path) for path in Path(found.origin).parent.glob("xllamacpp*.so")), None)
+    return next((str(path) for path in Path(spec.origin).parent.glob("xllamacpp*.so")), None)
 
 
 def write_model(hf, path: Path) -> None:

@@ -45,8 +45,8 @@ def start(config: str, folder: Path) -> int:
 
 def count_outputs(folder: Path) -> int:
     """Count the finished files of a run."""
-    found = [*folder.glob("*/*.safetensors"), *folder.glob("neutral/*.json")]
-    return len(found) + len(list(folder.glob("stories/*/*.json")))
+    files = [*folder.glob("*/*.safetensors"), *folder.glob("neutral/*.json")]
+    return len(files) + len(list(folder.glob("stories/*/*.json")))
 
 
 def current_stage(folder: Path) -> str:

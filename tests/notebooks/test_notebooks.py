@@ -42,7 +42,7 @@ def test_nothing_beside_the_notebooks_stands_in_for_the_package():
     # Jupyter looks into the notebook's own folder before it looks into installed packages.
     code = "import hooks, probes; print(hooks.__file__); print(probes.__file__)"
     command = [sys.executable, "-c", code]
-    found = subprocess.run(
+    result = subprocess.run(
         command,
         cwd=ROOT / "notebooks",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -51,7 +51,7 @@ def test_nothing_beside_the_notebooks_stands_in_for_the_package():
         check=True,
     )
     expected = [ROOT / name / "__init__.py" for name in ("hooks", "probes")]
-    assert [Path(line) for line in found.stdout.split()] == expected
+    assert [Path(line) for line in result.stdout.split()] == expected
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -19,12 +19,12 @@ def test_every_way_of_reading_gives_the_residual_of_the_last_token(tiny_model, a
     prompts = [model.encode(text) for text in TEXTS]
     layers = [1, model.n_layers - 1]
     expected = torch.stack([hooks.resid_post(model, text, layers).resid[:, -1] for text in TEXTS])
-    for found in (
+    for residuals in (
         at_end(model, prompts, layers),
         at_end(model, prompts, layers, batch_tokens=1),
         batch_at_end(model, prompts, layers),
     ):
-        assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
+        assert torch.allclose(residuals, expected, atol=1e-4 * float(expected.abs().max()))
 
 
 def test_the_last_token_counts_even_when_it_is_special(tiny_model):

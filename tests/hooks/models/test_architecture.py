@@ -12,18 +12,18 @@ from hooks.models.architecture import describe
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "gemma3", "qwen3"])
 def test_sizes_are_those_of_the_loaded_model(tiny_folder, architecture):
     model = hooks.load(tiny_folder(architecture), backend="huggingface", dtype="float32")
-    found = describe(str(tiny_folder(architecture)))
-    assert (found.n_layers, found.d_model, found.d_vocab) == (
+    sizes = describe(str(tiny_folder(architecture)))
+    assert (sizes.n_layers, sizes.d_model, sizes.d_vocab) == (
         model.n_layers,
         model.d_model,
         model.d_vocab,
     )
-    assert found.n_parameters == sum(p.numel() for p in model.hf.parameters())
-    assert found.head_parameters == model.W_U.numel()
+    assert sizes.n_parameters == sum(p.numel() for p in model.hf.parameters())
+    assert sizes.head_parameters == model.W_U.numel()
     blocks = [p for n, p in model.hf.named_parameters() if ".layers." in n or ".h." in n]
-    assert found.block_parameters == sum(p.numel() for p in blocks if p.dim() > 1)
-    assert found.reading_flops(2) == found.block_parameters  # half of the four layers
-    assert found.writing_flops() == 2 * (found.block_parameters + found.head_parameters)
+    assert sizes.block_parameters == sum(p.numel() for p in blocks if p.dim() > 1)
+    assert sizes.reading_flops(2) == sizes.block_parameters  # half of the four layers
+    assert sizes.writing_flops() == 2 * (sizes.block_parameters + sizes.head_parameters)
 
 
 def test_keys_and_values_of_a_token_are_counted(tiny_folder):

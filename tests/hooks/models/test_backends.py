@@ -34,15 +34,15 @@ def raw_residuals(folder: Path, ids: list[int]) -> tuple[torch.Tensor, tuple, to
 
 
 def read(tree, n_layers: int, ids: list[int]) -> torch.Tensor:
-    found = {}
+    residuals = {}
 
     def keep(residual, layer):
-        found[layer] = residual[0].clone()
+        residuals[layer] = residual[0].clone()
 
     batch = pad([ids], frozenset())
     with torch.no_grad(), tree.hooked(dict.fromkeys(range(n_layers), keep)):
         tree.run(batch.ids, batch.attention_mask, n_layers - 1)
-    return torch.stack([found[layer] for layer in range(n_layers)])
+    return torch.stack([residuals[layer] for layer in range(n_layers)])
 
 
 def forward_hooks(model) -> int:

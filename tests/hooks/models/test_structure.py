@@ -80,19 +80,19 @@ def build(kind: type[Strange]) -> Strange:
 @pytest.mark.parametrize("architecture", NAMES)
 def test_every_part_is_found(tiny_hf_model, architecture):
     hf = tiny_hf_model(architecture)
-    found = find_structure(hf)
+    structure = find_structure(hf)
     trunk, blocks, norm = (hf.get_submodule(name) for name in NAMES[architecture])
-    assert found.trunk is trunk
-    assert found.blocks is blocks
-    assert found.final_norm is norm
-    assert found.head is hf.get_output_embeddings()
+    assert structure.trunk is trunk
+    assert structure.blocks is blocks
+    assert structure.final_norm is norm
+    assert structure.head is hf.get_output_embeddings()
 
 
 def test_names_do_not_matter():
     hf = build(Strange)
-    found = find_structure(hf)
-    assert found.blocks is hf.tower
-    assert found.final_norm is hf.last_norm
+    structure = find_structure(hf)
+    assert structure.blocks is hf.tower
+    assert structure.final_norm is hf.last_norm
 
 
 def test_looking_leaves_no_hook(tiny_hf_model):

@@ -11,16 +11,16 @@ TEXTS = ["The old man sat by the window and watched.", "Nobody came.", ""]
 
 def test_the_mean_is_that_of_the_content_tokens_from_the_offset_on(tiny_model):
     model = tiny_model("llama")
-    found = mean_input_embedding(model, TEXTS, hooks.FromToken(3))
+    embedded = mean_input_embedding(model, TEXTS, hooks.FromToken(3))
     ids = [token for token in model.encode(TEXTS[0]) if token not in model.special_ids][3:]
     expected = reduce(input_embedding(model)[torch.tensor(ids)], "token d -> d", "mean")
-    torch.testing.assert_close(found[0], expected.detach())
+    torch.testing.assert_close(embedded[0], expected.detach())
 
 
 def test_a_text_without_a_token_left_is_nan(tiny_model):
-    found = mean_input_embedding(tiny_model("gpt2"), TEXTS, hooks.FromToken(0))
-    assert found[2].isnan().all()
-    assert found[:2].isfinite().all()
+    embedded = mean_input_embedding(tiny_model("gpt2"), TEXTS, hooks.FromToken(0))
+    assert embedded[2].isnan().all()
+    assert embedded[:2].isfinite().all()
 
 
 def test_it_is_what_the_blocks_are_given_up_to_positions(tiny_model):
@@ -32,5 +32,5 @@ def test_it_is_what_the_blocks_are_given_up_to_positions(tiny_model):
     model.hf(torch.tensor([model.encode(TEXTS[0])]))
     handle.remove()
     content = [i for i, t in enumerate(model.encode(TEXTS[0])) if t not in model.special_ids]
-    found = mean_input_embedding(model, TEXTS[:1])
-    torch.testing.assert_close(found[0], seen[0][0, content].mean(dim=0).detach())
+    embedded = mean_input_embedding(model, TEXTS[:1])
+    torch.testing.assert_close(embedded[0], seen[0][0, content].mean(dim=0).detach())

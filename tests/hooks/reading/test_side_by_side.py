@@ -50,11 +50,11 @@ def test_passes_side_by_side_give_the_bits_of_passes_in_turn(tiny_model, archite
     try:
         assert passes_at_once(model, model.bulk) == 3
         for _ in range(5):
-            found = hooks.pooled_resid_post(model, TEXTS, batch_tokens=48, keep=keep)
-            assert torch.equal(found.mean, alone.mean)
-            assert torch.equal(found.norm, alone.norm)
-            assert torch.equal(found.tokens, alone.tokens)
-            assert torch.equal(found.token_text, alone.token_text)
+            pooled = hooks.pooled_resid_post(model, TEXTS, batch_tokens=48, keep=keep)
+            assert torch.equal(pooled.mean, alone.mean)
+            assert torch.equal(pooled.norm, alone.norm)
+            assert torch.equal(pooled.tokens, alone.tokens)
+            assert torch.equal(pooled.token_text, alone.token_text)
     finally:
         torch.set_num_threads(1)
 
@@ -157,9 +157,11 @@ class TestLittleMemory:
                 raise torch.OutOfMemoryError
 
         with block_runs(model, refuse):
-            found = hooks.pooled_resid_post(model, TEXTS, batch_tokens=200, progress=counted.append)
+            pooled = hooks.pooled_resid_post(
+                model, TEXTS, batch_tokens=200, progress=counted.append
+            )
         assert sum(counted) == len(TEXTS)
-        assert torch.allclose(found.mean, whole.mean, atol=1e-5)
+        assert torch.allclose(pooled.mean, whole.mean, atol=1e-5)
 
     def test_a_text_that_fits_only_alone_is_read_alone(self, tiny_model, three_threads):
         model = tiny_model("llama", "huggingface")
@@ -173,6 +175,6 @@ class TestLittleMemory:
                 raise torch.OutOfMemoryError
 
         with block_runs(model, refuse_company):
-            found = hooks.pooled_resid_post(model, TEXTS[:9], batch_tokens=1)
+            pooled = hooks.pooled_resid_post(model, TEXTS[:9], batch_tokens=1)
         assert running == [1] * 3
-        assert torch.equal(found.mean, whole.mean)
+        assert torch.equal(pooled.mean, whole.mean)

@@ -22,16 +22,16 @@ def amounts(layers=(1, 2), operation="add", **settings):
 
 
 def test_one_direction_is_for_every_layer_and_its_length_does_not_matter():
-    found = units(5 * ROWS[0], [3, 1])
-    assert list(found) == [3, 1]
-    assert all(torch.allclose(unit, ROWS[0] / ROWS[0].norm()) for unit in found.values())
+    by_layer = units(5 * ROWS[0], [3, 1])
+    assert list(by_layer) == [3, 1]
+    assert all(torch.allclose(unit, ROWS[0] / ROWS[0].norm()) for unit in by_layer.values())
 
 
 @pytest.mark.parametrize("vector", [ROWS, {2: ROWS[2], 1: ROWS[1]}], ids=["rows", "mapping"])
 def test_each_layer_takes_the_direction_of_that_layer(vector):
-    found = units(vector, [1, 2])
+    by_layer = units(vector, [1, 2])
     for layer in (1, 2):
-        assert torch.allclose(found[layer], ROWS[layer] / ROWS[layer].norm())
+        assert torch.allclose(by_layer[layer], ROWS[layer] / ROWS[layer].norm())
 
 
 def test_rows_that_do_not_say_their_layers_are_refused_also_when_their_number_fits():

@@ -434,10 +434,10 @@ class TestEachPromptItsOwnVector:
                 expected.append(hooks.pooled_resid_post(model, [text], layers=[2]).mean[0])
         for batch_tokens in (16, 4096):
             with hooks.steer_each(model, vectors, layer=1, dose=0.5, residual_norm=8.0) as done:
-                found = hooks.pooled_resid_post(
+                pooled = hooks.pooled_resid_post(
                     model, self.PROMPTS, layers=[2], batch_tokens=batch_tokens
                 )
-            assert torch.allclose(found.mean, torch.stack(expected), atol=1e-4)
+            assert torch.allclose(pooled.mean, torch.stack(expected), atol=1e-4)
             assert done.n_tokens == {1: sum(len(model.encode(text)) for text in self.PROMPTS)}
 
     def test_texts_are_written_as_one_by_one_also_after_others_have_ended(self, model, vectors):
@@ -448,10 +448,10 @@ class TestEachPromptItsOwnVector:
             with hooks.steer(model, vector, layers=[1], dose=0.5, residual_norm=8.0):
                 expected += model.generate([text], seed=[seed], **options)
         with hooks.steer_each(model, vectors, layer=1, dose=0.5, residual_norm=8.0):
-            found = model.generate(self.PROMPTS, seed=seeds, **options)
-        assert [text.tokens for text in found] == [text.tokens for text in expected]
+            written = model.generate(self.PROMPTS, seed=seeds, **options)
+        assert [text.tokens for text in written] == [text.tokens for text in expected]
         plain = model.generate(self.PROMPTS, seed=seeds, **options)
-        assert [text.tokens for text in found] != [text.tokens for text in plain]
+        assert [text.tokens for text in written] != [text.tokens for text in plain]
 
     def test_rows_that_leave_the_batch_do_not_shift_the_vectors(self, model, vectors):
         """The first prompt ends at once: what remains is still steered by its own vectors."""
@@ -460,9 +460,9 @@ class TestEachPromptItsOwnVector:
         options = {"max_new_tokens": 8, "temperature": 0.0}
         with hooks.steer_each(model, vectors, layer=1, dose=0.5, residual_norm=8.0):
             whole = model.generate(self.PROMPTS, suppress=[ends] * 4, **options)
-            found = model.generate(self.PROMPTS, suppress=[others, ends, ends, ends], **options)
-        assert found[0].tokens == []
-        assert [text.tokens for text in found[1:]] == [text.tokens for text in whole[1:]]
+            written = model.generate(self.PROMPTS, suppress=[others, ends, ends, ends], **options)
+        assert written[0].tokens == []
+        assert [text.tokens for text in written[1:]] == [text.tokens for text in whole[1:]]
 
     @pytest.mark.parametrize("n_prompts", [1, 2, 4])
     @pytest.mark.parametrize("n_vectors", [1, 2, 4])

@@ -25,9 +25,9 @@ def age(paths, start, gap):
 def test_a_finished_run_is_done_and_says_what_it_took(finished, capsys):
     assert main("status", finished.config) == 0
     assert "done, 18 of 18 texts" in capsys.readouterr().out
-    found = by_stage(finished.run())
-    assert [stage.state for stage in found.values()] == ["done"] * len(NAMES)
-    assert all(stage.seconds_left == 0 for stage in found.values())
+    progress = by_stage(finished.run())
+    assert [stage.state for stage in progress.values()] == ["done"] * len(NAMES)
+    assert all(stage.seconds_left == 0 for stage in progress.values())
 
 
 def test_nothing_begun_is_nothing_known_and_exits_3(small_run, capsys):
@@ -58,12 +58,12 @@ def test_what_is_left_costs_what_finished_units_took(small_run, tiny_writer):
         path.unlink()
     age(paths[:3], time.time() - 9000, 10)  # then the night, then two more
     age(paths[3:5], time.time() - 100, 10)
-    found = by_stage(run)
-    stories = found["generate-stories"]
+    progress = by_stage(run)
+    stories = progress["generate-stories"]
     assert (stories.state, stories.done, stories.total) == ("begun", 10, 18)
     assert stories.seconds_per_unit == pytest.approx(5, abs=0.01)
     assert stories.seconds_left == pytest.approx(40, abs=0.1)
-    neutral = found["generate-neutral"]
+    neutral = progress["generate-neutral"]
     assert neutral.seconds_per_unit == stories.seconds_per_unit
 
 
@@ -91,9 +91,9 @@ def test_changed_settings_show_as_stale_and_the_command_to_go_on_is_taken(finish
         "--restart=compute-vectors",
     ]
     changed = finished.run(vectors__neutral_pca="none")
-    found = by_stage(changed)
-    assert found["compute-vectors"].state == "stale"
-    assert found["extract-activations"].state == "done"
+    progress = by_stage(changed)
+    assert progress["compute-vectors"].state == "stale"
+    assert progress["extract-activations"].state == "done"
     assert main(*cure.split(), "compute-vectors", "--quiet") == 0
     assert by_stage(changed)["compute-vectors"].state == "done"
 

@@ -119,25 +119,25 @@ class TestJsonLines:
     def test_cells_come_in_the_files_order_and_blank_lines_do_not_count(self, tmp_path):
         rows = [("sad", "x", "One."), ("glad", "x", "Two."), ("sad", "x", "Thrée.")]
         lines = [json.dumps({"emotion": e, "topic": t, "text": s}) for e, t, s in rows]
-        found = self.read(tmp_path, "\n\n".join(lines).encode())
-        assert found == {Cell("sad", "x"): ["One.", "Thrée."], Cell("glad", "x"): ["Two."]}
-        assert list(found) == [Cell("sad", "x"), Cell("glad", "x")]
+        texts = self.read(tmp_path, "\n\n".join(lines).encode())
+        assert texts == {Cell("sad", "x"): ["One.", "Thrée."], Cell("glad", "x"): ["Two."]}
+        assert list(texts) == [Cell("sad", "x"), Cell("glad", "x")]
 
     def test_texts_stay_in_the_file_until_their_cell_is_wanted(self, tmp_path):
         lines = [b'{"topic": "x", "text": "One."}', b'{"topic": "y", "text": "Two."}']
-        found = self.read(tmp_path, b"\n".join(lines), emotion=False)
-        assert [found.count(cell) for cell in found] == [1, 1]
+        texts = self.read(tmp_path, b"\n".join(lines), emotion=False)
+        assert [texts.count(cell) for cell in texts] == [1, 1]
         (tmp_path / "own.jsonl").write_bytes(b"\n".join(reversed(lines)))
         with pytest.raises(DataError, match=r"own\.jsonl was changed while it was used"):
-            found[Cell(None, "x")]
+            texts[Cell(None, "x")]
 
     def test_neutral_text_needs_no_emotion(self, tmp_path):
-        found = self.read(tmp_path, b'{"topic": "x", "text": "One."}', emotion=False)
-        assert found == {Cell(None, "x"): ["One."]}
+        texts = self.read(tmp_path, b'{"topic": "x", "text": "One."}', emotion=False)
+        assert texts == {Cell(None, "x"): ["One."]}
 
     def test_a_byte_order_mark_is_no_damage(self, tmp_path):
-        found = self.read(tmp_path, b'\xef\xbb\xbf{"topic": "x", "text": "One."}', emotion=False)
-        assert found == {Cell(None, "x"): ["One."]}
+        texts = self.read(tmp_path, b'\xef\xbb\xbf{"topic": "x", "text": "One."}', emotion=False)
+        assert texts == {Cell(None, "x"): ["One."]}
 
     @pytest.mark.parametrize(
         "line",

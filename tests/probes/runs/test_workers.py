@@ -124,18 +124,17 @@ def killed(made, ray_here, tmp_path_factory) -> tuple[Path, Killer]:
     return folder, killer
 
 
-def test_an_address_where_nobody_answers_is_told_at_once():
+def test_an_address_where_nobody_answers_is_told_at_once(monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # nobody listens
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         settings = ComputeSettings(engine="ray", address=address)
-        begun = time.monotonic()
+        monkeypatch.setattr("ray.init", None)  # it would try for minutes: it is not asked at all
         with (
             pytest.raises(ClusterError, match=f"could not reach Ray at {address}.*compute.address"),
             workers(settings, Counting, Counting),
         ):
             pass
-    assert time.monotonic() - begun < 30
 
 
 class TestRay:
@@ -307,11 +306,10 @@ class TestThreads:
         assert sorted(advanced) == [1, 2, 3, 4, 5, 6, 7]
 
     def test_an_error_stops_the_rest(self):
-        units = [Number(1), Number(2, fails=True), *[Number(3, 0.02) for _ in range(50)]]
-        begun = time.monotonic()
+        units = iter([Number(1), Number(2, fails=True), *[Number(3, 0.02) for _ in range(50)]])
         with pytest.raises(InvalidInput, match="this unit fails"):
             list(ThreadWorkers(Counting(), 2).map(units, lambda _count: None))
-        assert time.monotonic() - begun < 0.5
+        assert len(list(units)) > 40  # nobody took them
 
 
 class TestWithoutRay:

@@ -73,5 +73,5 @@ def test_a_batch_prompt_shows_the_marker_as_its_last_words():
 
 def test_no_prompt_names_an_emotion_of_its_own():
     texts = [template.replace("{emotion}", "") for template in all_templates()]
-    found = {text: words for text in texts for e in emotions() if (words := leaks(text, e))}
-    assert found == {}
+    leaked = {text: words for text in texts for e in emotions() if (words := leaks(text, e))}
+    assert leaked == {}

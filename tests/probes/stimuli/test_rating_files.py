@@ -20,8 +20,8 @@ FILES = {
 def test_each_format_gives_valence_and_arousal(tmp_path, name):
     path = tmp_path / "norms.csv"
     path.write_text(FILES[name], encoding="utf-8")
-    found, norms = read_norms(str(path))
-    assert found == name.split(",")[0]
+    kind, norms = read_norms(str(path))
+    assert kind == name.split(",")[0]
     assert norms == {
         "happy": {"valence": 1.0, "arousal": 0.7},
         "sad": {"valence": 0.1, "arousal": 0.3},
@@ -60,10 +60,10 @@ def test_a_missing_file_stops_a_run_before_any_work(reading_run):
 def test_the_files_content_decides_and_not_its_name(tmp_path, reading_run):
     from probes.stages.settings import SETTINGS
 
-    found = []
+    settings = []
     for name, content in (("a.csv", "NRC-VAD"), ("a.csv", "Warriner")):
         path = tmp_path / name
         path.write_text(FILES[content], encoding="utf-8")
         run = reading_run(validation={"norms": str(path)}).run()
-        found.append(SETTINGS["validate"](run))
-    assert found[0] != found[1]
+        settings.append(SETTINGS["validate"](run))
+    assert settings[0] != settings[1]

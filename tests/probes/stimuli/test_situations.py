@@ -25,7 +25,7 @@ def test_two_batteries_of_twelve_emotions():
     for scenario in scenarios():
         by_battery[scenario.battery].append(scenario.emotion)
     assert list(by_battery) == ["first", "held-out"]
-    assert all(sorted(found) == sorted(TWELVE) for found in by_battery.values())
+    assert all(sorted(implied) == sorted(TWELVE) for implied in by_battery.values())
     assert len({scenario.text for scenario in scenarios()}) == 24
 
 

@@ -24,5 +24,5 @@ def test_topics_are_short_phrases_that_continue_a_sentence():
 
 
 def test_no_topic_names_any_emotion():
-    found = {topic: words for topic in topics() for e in emotions() if (words := leaks(topic, e))}
-    assert found == {}
+    leaked = {topic: words for topic in topics() for e in emotions() if (words := leaks(topic, e))}
+    assert leaked == {}
