@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from planted_runs import materials
 from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
@@ -68,6 +69,15 @@ def test_noise_does_not_beat_the_random_directions(model, words):
         beaten += len(_run(model, noise, words).doses[0].random.beats_all)
     # One in 21 by chance for each of 5 times the words.
     assert beaten <= 5
+
+
+def test_intervals_are_drawn_as_often_as_the_config_says(finished):
+    few, many = (
+        find_experiment("steering").measure(materials(finished, validation__n_bootstrap=n)).doses[0]
+        for n in (20, 2000)
+    )
+    assert few.matching == many.matching
+    assert few.matching_interval != many.matching_interval
 
 
 def test_the_matrix_is_vector_by_word(model, words):
