@@ -25,7 +25,7 @@ from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.storage import read_json
-from probes.vectors.activations import Kind, ShardRows, load_layer, load_rows, shard_paths
+from probes.vectors.activations import Kind, load_layer, load_rows, shard_paths
 from probes.vectors.denoising import CellSums
 from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.neutral import NeutralComponents, neutral_components
@@ -64,7 +64,8 @@ class Materials:
         self.run = run
         self.models = models
         self.reporter = reporter
-        self._rows, self._shards = cache(self._read_rows), cache(self._check_shards)
+        self._shards = cache(self._check_shards)
+        self._rows = cache(lambda kind: [load_rows(path) for path in self._shards(kind)])
         self._by_layer: dict[int, dict[Any, Any]] = {}
         self._components: dict[int, NeutralComponents] = {}
 
@@ -218,9 +219,6 @@ class Materials:
         shape = len(self.topics), len(self.emotions)
         cell = stories.topic, stories.emotion
         return CellSums.of(stories.mean.double(), cell, stories.n_texts, shape)
-
-    def _read_rows(self, kind: Kind) -> list[ShardRows]:
-        return [load_rows(path) for path in self._shards(kind)]
 
     def _check_shards(self, kind: Kind) -> list[Path]:
         paths = list(shard_paths(self.run.root, kind, self.index))

@@ -1,14 +1,13 @@
 """Activations to vectors: mean difference, neutral components projected out."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
 import torch
 
 from hooks import DataError
-from probes.corpus.cells import Cell, read_corpus
+from probes.corpus.cells import read_corpus
 from probes.experiments.folds import TopicFolds, accuracy_by_layer, best_layer
 from probes.runs.folder import Run, versions
 from probes.runs.materials import Materials
@@ -18,13 +17,6 @@ from probes.stages.checks import check_target
 from probes.vectors.activations import load_shards
 from probes.vectors.denoising import MeanAccumulator, mean_difference, project_out
 from probes.vectors.emotion_vectors import EmotionVectors, Provenance, mean_residual_norm
-
-
-def _cells_hash(run: Run, cells: Sequence[Cell]) -> str:
-    digest = hashlib.sha256()
-    for text in read_corpus(run.root, cells):
-        digest.update(repr((text.emotion, text.topic, text.index, text.text)).encode())
-    return digest.hexdigest()[:16]
 
 
 def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -61,10 +53,13 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
     denoised = torch.stack(
         [project_out(vectors, rows) for vectors, rows in zip(raw, components, strict=True)]
     )
+    corpus_hash = hashlib.sha256()
+    for text in read_corpus(run.root, [*run.story_cells, *run.neutral_cells]):
+        corpus_hash.update(repr((text.emotion, text.topic, text.index, text.text)).encode())
     provenance = Provenance(
         **{field.name: index[field.name] for field in fields(Provenance) if field.name in index},
         emotions=emotions,
-        corpus_hash=_cells_hash(run, [*run.story_cells, *run.neutral_cells]),
+        corpus_hash=corpus_hash.hexdigest()[:16],
         config_hash=run.settings_hash(),
         token_offset=run.config.activation.token_offset,
         n_neutral_components=[len(rows) for rows in components],

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hooks import DataError
@@ -78,14 +79,17 @@ def _read(
             f"one mean per (emotion, topic) is kept: {n_bytes / 1e9:.1f} GB of single stories are "
             f"above activation.max_gigabytes={settings.max_gigabytes:g}."
         )
+    begun = run.record("extract-activations")
     index: dict[str, Any] = {
         "model": model["name"],
         **{key: model[key] for key in model if key not in ("name", "d_model")},
         "layers": layers,
         "per_cell": per_cell,
-        "made_from": _origin(run, model),
+        "made_from": {
+            **{key: model[key] for key in ("fingerprint", "dtype", "backend")},
+            **{key: digest_of(getattr(begun, key, None)) for key in ("settings", "inputs")},
+        },
     }
-    begun = run.record("extract-activations")
     # One begun when sizes were still measured goes on with its own: another would round otherwise.
     batch_tokens = settings.batch_tokens or (begun and begun.batch_tokens) or DEFAULT_BATCH_TOKENS
     kinds: list[tuple[Kind, _Corpus]] = [("stories", stories), ("neutral", neutral)]
@@ -97,19 +101,10 @@ def _read(
             "per_cell": per_cell and kind == "stories",
             "batch_tokens": batch_tokens,
         }
-        made_from = index["made_from"]
-        _read_shards(run, readers, reporter, kind, corpus, shards, how, made_from)
+        _read_shards(run, readers, reporter, corpus, shards, how, index["made_from"])
         index[kind] = {"n_shards": len(shards)}
         index[kind] |= _totals(run, kind, index)
     return index
-
-
-def _origin(run: Run, model: dict[str, Any]) -> dict[str, str]:
-    """Say what this run's shards are made from: model, settings, texts."""
-    record = run.record("extract-activations")
-    loaded = {key: model[key] for key in ("fingerprint", "dtype", "backend")}
-    made_from = {key: digest_of(getattr(record, key, None)) for key in ("settings", "inputs")}
-    return {**loaded, **made_from}
 
 
 def _totals(run: Run, kind: Kind, index: dict[str, Any]) -> dict[str, int]:
@@ -145,15 +140,16 @@ def _read_shards(
     run: Run,
     readers: Workers,
     reporter: Reporter,
-    kind: Kind,
     corpus: _Corpus,
     shards: Sequence[Sequence[int]],
     how: dict[str, Any],
     made_from: dict[str, str],
 ) -> None:
-    todo = [n for n in range(len(shards)) if not shard_path(run.root, kind, n).exists()]
-    for number in set(range(len(shards))) - set(todo):
-        check_origin(shard_path(run.root, kind, number), made_from)
+    kind: Kind = how["kind"]
+    paths = [shard_path(run.root, kind, number) for number in range(len(shards))]
+    todo = [number for number, path in enumerate(paths) if not path.exists()]
+    for path in filter(Path.exists, paths):
+        check_origin(path, made_from)
     left = sum(corpus.n_texts[cell] for number in todo for cell in shards[number])
 
     def units() -> Iterator[ReadingUnit]:
@@ -163,5 +159,5 @@ def _read_shards(
 
     with reporter.task(f"reading {kind}", corpus.total, "texts", corpus.total - left) as advance:
         for unit, shard in readers.map(units(), advance):
-            save_shard(shard_path(run.root, kind, unit.number), shard, made_from)
+            save_shard(paths[unit.number], shard, made_from)
             del unit, shard  # or they would be held while the next is read

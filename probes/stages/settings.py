@@ -16,12 +16,11 @@ def _texts(run: Run, section: str, own: str | None) -> Settings:
     if own is not None:
         path = Path(own)
         return {"corpus": {"file": digest_files([path], path.parent)}}
-    generation = config.deciding_generation()
     # A server has loaded its model its own way.
     asked = {"name", "system"} if config.generation.engine == "openai" else None
     settings: Settings = {
         "writer": config.writer_model.model_dump(mode="json", include=asked),
-        "generation": {**generation, "topics_subset": list(config.topics)},
+        "generation": {**config.deciding_generation(), "topics_subset": list(config.topics)},
         "prompts": prompt_digest(),
         "seed": config.seed,
     }
@@ -34,26 +33,26 @@ def _texts(run: Run, section: str, own: str | None) -> Settings:
     return settings
 
 
-def _stories(run: Run) -> Settings:
-    settings = _texts(run, "stories", run.config.corpus.stories)
-    return {**settings, "emotions": list(run.emotions)} if run.brings_corpus else settings
-
-
-def _neutral(run: Run) -> Settings:
-    return _texts(run, "neutral", run.config.corpus.neutral)
-
-
-def _activations(run: Run) -> Settings:
-    model = run.config.model.model_dump(mode="json", exclude={"target_layer"})
-    return {"model": model, "activation": run.config.activation.model_dump(mode="json")}
+def _dumped(run: Run, section: str) -> Settings:
+    return {section: getattr(run.config, section).model_dump(mode="json")}
 
 
 def _target(run: Run) -> Settings:
     return {"model": {"target_layer": run.config.model.target_layer}}
 
 
+def _stories(run: Run) -> Settings:
+    settings = _texts(run, "stories", run.config.corpus.stories)
+    return {**settings, "emotions": list(run.emotions)} if run.brings_corpus else settings
+
+
+def _activations(run: Run) -> Settings:
+    model = run.config.model.model_dump(mode="json", exclude={"target_layer"})
+    return {"model": model, **_dumped(run, "activation")}
+
+
 def _vectors(run: Run) -> Settings:
-    settings = {"vectors": run.config.vectors.model_dump(mode="json"), **_target(run)}
+    settings = {**_dumped(run, "vectors"), **_target(run)}
     if run.config.model.target_layer == "held-out":
         # What decides which layer is chosen.
         validation = run.config.validation
@@ -61,20 +60,8 @@ def _vectors(run: Run) -> Settings:
     return settings
 
 
-def _analysis(run: Run) -> Settings:
-    return {
-        "analysis": run.config.analysis.model_dump(mode="json"),
-        "seed": run.config.seed,
-        **_target(run),
-    }
-
-
-def _logit_lens(run: Run) -> Settings:
-    return {
-        "logit_lens": run.config.logit_lens.model_dump(mode="json"),
-        "seed": run.config.seed,
-        **_target(run),
-    }
+def _described(section: str) -> Callable[[Run], Settings]:
+    return lambda run: {**_dumped(run, section), "seed": run.config.seed, **_target(run)}
 
 
 def _validation(run: Run) -> Settings:
@@ -83,20 +70,16 @@ def _validation(run: Run) -> Settings:
     if run.config.validation.norms is not None:
         path = Path(run.config.validation.norms)
         validation["norms"] = digest_files([path], path.parent)
-    return {
-        "validation": validation,
-        "seed": run.config.seed,
-        **_target(run),
-    }
+    return {"validation": validation, "seed": run.config.seed, **_target(run)}
 
 
 SETTINGS: dict[str, Callable[[Run], Settings]] = {
     "generate-stories": _stories,
-    "generate-neutral": _neutral,
+    "generate-neutral": lambda run: _texts(run, "neutral", run.config.corpus.neutral),
     "extract-activations": _activations,
     "compute-vectors": _vectors,
-    "analyze": _analysis,
-    "logit-lens": _logit_lens,
+    "analyze": _described("analysis"),
+    "logit-lens": _described("logit_lens"),
     "validate": _validation,
     "visualize": lambda _run: {},
     "report": lambda _run: {},
