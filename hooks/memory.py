@@ -56,10 +56,7 @@ def rows_that_fit(order: Sequence[int], lengths: Sequence[int], batch_tokens: in
 
 
 def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Group text indices, longest first, into padded batches of at most `batch_tokens` tokens.
-
-    A text longer than that makes a batch of its own.
-    """
+    """Group text indices, longest first, into padded batches of `batch_tokens` or one text."""
     order = largest_first(lengths)
     while order:
         rows = rows_that_fit(order, lengths, batch_tokens)

@@ -34,10 +34,7 @@ class StorageError(EmotionLensError, OSError):
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that appears under its name, whole, when the block ends without an error.
-
-    Raises StorageError when the disk refuses; the old file is still there.
-    """
+    """Open a file that appears whole when the block ends without an error; else StorageError."""
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -169,10 +166,7 @@ _WINDOWS_DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
 
 
 def slug(name: str) -> str:
-    """Return the folder name that stands for this name and no other.
-
-    InvalidInput for an empty one.
-    """
+    """Return the folder name that stands for this name and no other; InvalidInput if empty."""
     if not name.strip():
         raise InvalidInput(f"expected a name with at least one visible character, got {name!r}")
     # surrogatepass: a half surrogate from a broken file is still a name of its own.

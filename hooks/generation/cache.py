@@ -80,10 +80,7 @@ def room_for(config: Any, length: int) -> Any:
 
 
 def overlooks_padding(cache: Any, length: int) -> bool:
-    """Whether padding between two parts of a text changes nothing.
-
-    A recurrent layer forgets over it, and it takes up room in a window shorter than the text.
-    """
+    """Whether padding within a text changes nothing: there is no recurrent layer, no window."""
     windows = [getattr(layer, "sliding_window", None) or length for layer in cache.layers]
     recurrent = any(hasattr(layer, "recurrent_states") for layer in cache.layers)
     return not recurrent and min(windows, default=length) >= length

@@ -1,7 +1,4 @@
-"""Read `resid_post` where a prompt ends: at its very last token, from which a reply is written.
-
-A batch gives the same numbers as its prompts one by one; steering contexts are obeyed.
-"""
+"""Read `resid_post` at the very last token of a prompt, from which a reply is written."""
 
 from collections.abc import Callable, Sequence
 
@@ -76,9 +73,9 @@ def next_token_logits(
     batch_size: int = 64,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> Float[Tensor, "prompt token"]:
-    """Return the logits of a few tokens (ids) after each prompt, float32 on the CPU.
+    """Return the logits of tokens (ids) after each prompt.
 
-    Beginnings that neighboring prompts share are read once, so related prompts belong together.
+    Beginnings of neighbors are read once.
     """
     last = [model.n_layers - 1]
     _check(model, prompts, last)

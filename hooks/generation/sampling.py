@@ -111,10 +111,7 @@ def sample(
     seed: int | Sequence[int],
     suppress: Sequence[Collection[int]] | None = None,
 ) -> list[Generation]:
-    """Sample a continuation of every prompt.
-
-    With `part`, of some, with their draws in the whole batch.
-    """
+    """Sample a continuation of every prompt, or of `part` with their draws in the whole batch."""
     check_sampling(max_new_tokens, temperature, top_p, top_k)
     if not prompts:
         return []

@@ -130,10 +130,7 @@ def folder(name: str) -> Path:
 
 
 def expected(name: str) -> str:
-    """Say what a model's name stands for, when it could not be loaded.
-
-    A cure for what is damaged.
-    """
+    """Say what a model's name stands for, and the cure, when it could not be loaded."""
     here = converted_folder(name) if is_embedded(name) else None
     if here is not None:
         return f"Its converted copy is damaged: delete the folder {here}, and it is fetched again."

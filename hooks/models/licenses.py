@@ -12,10 +12,7 @@ from hooks.models.local_files import local_file, public_name
 
 @dataclass(frozen=True)
 class License:
-    """A model's terms: as the Hugging Face hub spells them.
-
-    None when not known, and for people.
-    """
+    """A model's terms: as the Hugging Face hub spells them, if known, and for people."""
 
     identifier: str | None
     words: str

@@ -182,10 +182,7 @@ def _boot(label: str, hf: Any, tokenizer: Any) -> Any:
 
 @contextlib.contextmanager
 def _tokenizer_with_path(tokenizer: Any) -> Iterator[Any]:
-    """Copy a tokenizer for TransformerLens, which changes it and loads it again from its path.
-
-    It does so to get one that prepends its BOS; one that says it is so already is left as it is.
-    """
+    """Copy a tokenizer for TransformerLens, which loads it from its path if it lacks its BOS."""
     named = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
     if tokenizer.name_or_path and None not in named and tokenizer.encode("a")[:1] == [named[0]]:
         flat = copy.copy(tokenizer)

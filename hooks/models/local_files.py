@@ -8,10 +8,7 @@ from hooks.models import embedded
 
 
 def local_file(name: str, file: str, revision: str | None = None) -> Path | None:
-    """Return a model's file (``"config.json"``) if it is here.
-
-    `name` and `revision` as for `hooks.load`.
-    """
+    """Return a model's file (``"config.json"``) if it is here; arguments as for `hooks.load`."""
     if embedded.is_embedded(name):
         folder = embedded.converted_folder(name)
         path = None if folder is None else folder / file

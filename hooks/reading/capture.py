@@ -271,10 +271,7 @@ class _HookState:
 
 @contextlib.contextmanager
 def _gathering(tree: Backend, layers: list[int]) -> Iterator[Callable[[_Batch], _BatchSums | None]]:
-    """Hang the hooks on the model once.
-
-    Give what runs a pass, or returns None when memory ran out.
-    """
+    """Hang the hooks on the model once; give what runs a pass (None: memory ran out)."""
     own = threading.local()
 
     def reduce(residual: Tensor, layer: int) -> None:

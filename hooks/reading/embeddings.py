@@ -37,10 +37,7 @@ def input_embedding(model: LanguageModel) -> Float[Tensor, "d_vocab d_embedding"
 def mean_input_embedding(
     model: LanguageModel, texts: Sequence[str], positions: Positions = FromToken(0)
 ) -> Float[Tensor, "text d_embedding"]:
-    """Average the input embeddings of the tokens that `hooks.pooled_resid_post` would select.
-
-    Float32, on the CPU; a row of NaN for a text with no selected token.
-    """
+    """Average the input embeddings of each text's selected tokens; float32, NaN without any."""
     matrix = input_embedding(model)
     means = torch.full((len(texts), matrix.shape[1]), float("nan"))
     for row, text in enumerate(texts):

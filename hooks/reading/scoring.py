@@ -41,9 +41,9 @@ def next_tokens(
     texts: Sequence[str] | Sequence[Sequence[int]],
     positions: Positions = FromToken(0),
 ) -> NextTokens:
-    """Return the model's distributions over next tokens at chosen tokens of texts (or token ids).
+    """Return distributions over next tokens at chosen tokens of texts (or ids).
 
-    Raises InvalidInput when no chosen token has a successor.
+    InvalidInput for none.
     """
     encoded = [
         model.encode(text) if isinstance(text, str) else [int(i) for i in text] for text in texts

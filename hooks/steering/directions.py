@@ -95,10 +95,7 @@ def coefficients(
 
 
 def coefficient(dose: float, residual_norm: float | Float[Tensor, ""]) -> float:
-    """Return a dose in the stream's units.
-
-    InvalidInput for what is not finite, or no positive norm.
-    """
+    """Return a dose in the stream's units; InvalidInput where it is not finite."""
     norm = finite("residual_norm", float(residual_norm))
     if norm <= 0:
         raise InvalidInput(f"residual_norm: expected a mean of norms above 0, got {norm:g}.")

@@ -268,9 +268,9 @@ def _changing(
     changed: Callable[[Tensor, int, Tensor], Tensor],
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
-    """Replace selected tokens' residuals; `changed` gets them, the layer, and each one's row.
+    """Replace selected tokens' residuals (`changed`).
 
-    `check` is called before every forward pass, once its rows are counted.
+    `check` is called before every forward pass.
     """
     selected: list[Tensor] = []
     reached: set[int] = set()

@@ -42,10 +42,7 @@ def encode_text(tokenizer: Any, text: str) -> list[int]:
 
 
 def plain_ids(ids: Any, n_ids: int, what: str) -> list[int]:
-    """Return token ids, of whatever integers, as Python's own; InvalidInput for unknown ones.
-
-    `what` is whose ids they are, for the error.
-    """
+    """Return token ids as Python's own integers; InvalidInput for those of no token."""
     try:
         if isinstance(ids, str | bytes):
             raise TypeError

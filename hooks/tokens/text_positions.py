@@ -66,10 +66,7 @@ class Speaker:
     while_generating = True
 
     def stretches(self, text: str, tokenizer: Any) -> list[Stretch]:
-        """See `TextPositions.stretches`.
-
-        InvalidInput when the model's dialogues have no such speaker.
-        """
+        """See `TextPositions.stretches`; InvalidInput for a speaker that there is not."""
         if is_chat(tokenizer):
             marks = turn_marks(tokenizer)
             if self.name not in marks:
@@ -107,10 +104,7 @@ def _between(text: str, header: str, footer: str) -> list[Stretch]:
 
 
 def turn_marks(tokenizer: Any) -> dict[str, tuple[str, str]]:
-    """Return what a chat template writes before and after each role's words.
-
-    Unmarked roles are absent.
-    """
+    """Return what a chat template writes before and after each role's words, if it does."""
     exchange = _render(
         tokenizer, [("user", _FIRST), ("assistant", _SECOND), ("user", _THIRD)], asks=False
     )
@@ -176,10 +170,7 @@ def last_token_in(rule: TextPositions, tokenizer: Any, ids: Sequence[int]) -> bo
 
 
 def _inside(stretches: Sequence[Stretch], edges: Sequence[int]) -> list[bool]:
-    """Tell which pieces between neighboring edges share a character with a stretch.
-
-    A character may take several tokens; all of them belong to it.
-    """
+    """Tell which pieces between edges share a character, which may take several, with a stretch."""
     final = list(itertools.accumulate(reversed(edges), min))[::-1]
     pieces = [(min(a, b - 1), b) for a, b in itertools.pairwise(final)]
     return [any(start < b and a < stop for start, stop in stretches) for a, b in pieces]

@@ -107,10 +107,7 @@ def _share_interval(
     n_topics: int,
     unit_norm: bool,
 ) -> tuple[list[float], list[float]] | None:
-    """Return both ends of the 95% interval of each share of variance.
-
-    `spread_interval` over topics.
-    """
+    """Return both ends of each share's interval over topics (`spread_interval`)."""
     if len(again) < 2 or n_topics < 2:
         return None
     shares = components.explained_variance_ratio.double()
@@ -147,10 +144,7 @@ def _clusters(
 def topic_bootstrap(
     cells: CellSums, basis: Float[Tensor, "component d_model"], n_resamples: int, seed: int
 ) -> list[Float[Tensor, "emotion d_model"]]:
-    """Recompute vectors from resampled topics.
-
-    Draws that leave an emotion without a story are left out.
-    """
+    """Recompute vectors from resampled topics, without draws that leave an emotion out."""
     n_topics = len(cells.sums)
     weights = (
         torch.bincount(draw, minlength=n_topics).double()
@@ -201,7 +195,7 @@ def describe_lens(
     seed: int,
     **about: Any,
 ) -> Lens:
-    """Describe the logit lens: top and bottom tokens, and the rank of each emotion's own word.
+    """Describe the logit lens.
 
     `synonyms` are all words that no story of the emotion may contain.
     """

@@ -184,10 +184,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class RunNumber:
-    """A number of this run that stands beside one of the paper's.
-
-    `note` says how it differs from it.
-    """
+    """A number of this run beside one of the paper's; `note` says how it differs from it."""
 
     value: float
     interval: tuple[float, float] | None = None

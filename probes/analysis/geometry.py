@@ -112,10 +112,7 @@ def principal_components(
 def kmeans_labels(
     vectors: Float[Tensor, "emotion d_model"], k: int, seed: int, unit_norm: bool = True
 ) -> Int[Tensor, "emotion"]:
-    """Cluster labels 0..k-1 of the best of ten k-means runs, numbered by first appearance.
-
-    Raises InvalidInput when there are fewer than `k` distinct vectors, or `k` is below one.
-    """
+    """Cluster labels 0..k-1 of the best of ten k-means runs, numbered by first appearance."""
     points = _points(vectors, unit_norm)
     n_distinct = len(np.unique(points.round(_DECIMALS), axis=0))
     if not 1 <= k <= n_distinct:
@@ -129,9 +126,9 @@ def kmeans_labels(
 
 
 def silhouette(vectors: Float[Tensor, "emotion d_model"], labels: Int[Tensor, "emotion"]) -> float:
-    """Mean silhouette of a labeling under cosine distance, in -1..1 (1: tight, far apart).
+    """Mean silhouette of 2..emotions-1 clusters under cosine distance, in -1..1.
 
-    Raises InvalidInput when the number of distinct labels is outside 2..emotions-1.
+    1: tight, far apart.
     """
     n_labels, n_emotions = len(labels.unique()), len(labels)
     if not 2 <= n_labels <= n_emotions - 1:

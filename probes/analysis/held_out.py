@@ -43,10 +43,7 @@ _LOGISTIC_C = 0.1
 
 @dataclass(frozen=True)
 class Design:
-    """Which row is what.
-
-    Index of emotion and topic, stories it is the mean of, and each topic's fold.
-    """
+    """Index of each row's emotion and topic, stories it is the mean of, and each topic's fold."""
 
     emotion: Int[Tensor, "row"]
     topic: Int[Tensor, "row"]
@@ -71,10 +68,7 @@ class Design:
 
 
 def topic_folds(n_topics: int, n_folds: int, seed: int) -> Int[Tensor, "topic"]:
-    """Deal topics into folds of sizes that differ by at most one.
-
-    InvalidInput with fewer than two.
-    """
+    """Deal topics into folds (two or more) of sizes that differ by at most one."""
     if n_topics < 2 or n_folds < 2:
         raise InvalidInput(
             f"Expected at least two topics and two folds to hold topics out, got {n_topics} and "
@@ -172,10 +166,7 @@ def inner_hits(
     basis_without: Callable[[int, int], NeutralBasis],
     emotion: Int[Tensor, "row"] | None = None,
 ) -> Float[Tensor, "outer inner"]:
-    """Rows of fold `inner` named right by vectors from topics in neither `outer` nor `inner`.
-
-    `basis_without` gives the neutral components from the topics in neither of two folds.
-    """
+    """Rows of fold `inner` named right by vectors from topics in neither `outer` nor `inner`."""
     label = design.emotion if emotion is None else emotion
     cells, fold = sum_cells(rows, design, label), design.fold
     hits = torch.zeros(design.n_folds, design.n_folds, dtype=torch.float64)

@@ -25,10 +25,7 @@ _CONFIDENCE = 0.95
 def percentile_interval(
     values: Float[Tensor, "resample *statistic"], level: float = _CONFIDENCE
 ) -> tuple[Float[Tensor, "*statistic"], Float[Tensor, "*statistic"]]:
-    """Return the ends of the central interval that holds `level`.
-
-    In 0..1 of the resampled values.
-    """
+    """Return the ends of the central interval that holds a share `level` of the resamples."""
     if not 0.0 < level < 1.0 or len(values) == 0:
         raise InvalidInput(
             f"Expected a level between 0 and 1 and at least one resample, got {level} and "

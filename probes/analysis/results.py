@@ -210,10 +210,7 @@ class Rated:
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry(GeometryInShort):
-    """The vectors of one layer.
-
-    `order` puts the emotions in clustered order, `human` has ratings.
-    """
+    """The vectors of one layer; `order` puts them in clustered order, `human` are ratings."""
 
     model: str
     layer: int
@@ -351,9 +348,9 @@ class LensInShort:
 
 @dataclass(frozen=True)
 class EmotionTokens:
-    """Tokens and logits that a vector promotes and suppresses most, the strongest first.
+    """Tokens and logits that a vector changes most.
 
-    `own_word_rank` is 0-based; None where no token names the emotion.
+    Rank 0 is best, None for a word without tokens.
     """
 
     top: Sequence[tuple[str, float]]

@@ -31,10 +31,7 @@ _REACH = 4.0
 
 @dataclass(frozen=True)
 class Correlation:
-    """A correlation coefficient of `n` pairs with Fisher's 95% interval.
-
-    NaN where undefined and p.
-    """
+    """A correlation coefficient of `n` pairs with Fisher's 95% interval (or NaN) and p-value."""
 
     r: float
     n: int
@@ -114,9 +111,9 @@ def partial_correlation(
 def best_component(
     features: Float[Tensor, "feature word"], target: Float[Tensor, "word"]
 ) -> tuple[int, Float[Tensor, "feature"]]:
-    """Return which feature has the largest absolute correlation with a target, and every one's.
+    """Return which feature has the largest |r| with a target, and all of them.
 
-    The bare search, for nulls that search as well; `search_components` corrects for it.
+    P-values are not for it.
     """
     _require_samples(len(target), minimum=3)
     _series(target, "target")
@@ -133,10 +130,7 @@ def search_components(
     n_permutations: int = 2000,
     seed: int,
 ) -> ComponentMatch:
-    """Find the component, of one layer or several, with the largest |r|, corrected for the search.
-
-    The smallest possible p-value is 1 / (`n_permutations` + 1).
-    """
+    """Find the component, of one layer or several, with the largest |r|; p pays for the search."""
     if coordinates.ndim > 3 or coordinates.numel() == 0 or n_permutations < 1:
         raise InvalidInput(
             "Expected coordinates of (word, component) or (layer, word, component) and at least "
@@ -171,10 +165,7 @@ def correlate(
 
 
 def standard_scores(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*series sample"]:
-    """Center each series and scale it to length one, so that a dot product is Pearson's r.
-
-    Else NaN.
-    """
+    """Center each series and scale it to length one (else NaN): a dot product is Pearson's r."""
     centered = values - reduce(values, "... sample -> ... 1", "mean")
     return centered / torch.linalg.vector_norm(centered, dim=-1, keepdim=True)
 

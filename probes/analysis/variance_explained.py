@@ -36,10 +36,7 @@ _CONSTANT = 1e-9
 
 @dataclass(frozen=True)
 class Share:
-    """What one factor explains: adjusted R2 with an interval over topics, and a permutation p.
-
-    `beyond` is what is gained when all other factors are known already.
-    """
+    """Adjusted R2 of a factor with interval and p; `beyond`: what it adds to all other factors."""
 
     value: float
     low: float

@@ -131,10 +131,7 @@ class Flags(BaseModel):
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> "Flags":
-        """Check the flags of one call.
-
-        InvalidInput names every wrong one, what was expected and what came.
-        """
+        """Check the flags of one call; InvalidInput says what was expected and what came."""
         try:
             return cls.model_validate(values)
         except ValidationError as error:

@@ -21,10 +21,7 @@ _PATIENCE = 1.2  # seconds
 
 @contextlib.contextmanager
 def ends_soon(say: Callable[[], object], patience: float = _PATIENCE) -> Iterator[None]:
-    """End the process at most `patience` seconds after Ctrl-C.
-
-    `say` is called before force is used.
-    """
+    """End the process at most `patience` seconds after Ctrl-C; if by force, call `say` first."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

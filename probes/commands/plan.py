@@ -167,10 +167,7 @@ def _prompts(run: Run, ruled: Rules) -> list[list[int]]:
 
 
 def measure(run: Run) -> tuple[list[Content], Rates]:
-    """Write one unit and read it back, with the models of the run; return its cells and rates.
-
-    Raises InvalidInput when servers write, DataError when no draft of the unit was kept.
-    """
+    """Write one unit (DataError if none is kept) and read it back; return its cells and rates."""
     models = Models(run.config)
     if run.brings_corpus:
         contents, writing = _sample(run), None

@@ -1,7 +1,4 @@
-"""Continuations side by side as one HTML page, with the words marked that steering changed.
-
-Works without a network or a script. Narrow screens get one continuation below the other.
-"""
+"""Continuations side by side as one HTML page, with the words marked that steering changed."""
 
 import difflib
 from collections.abc import Sequence
@@ -19,10 +16,7 @@ def render(
     budget: str,
     shared: Sequence[str] = (),
 ) -> str:
-    """Return the page; the unsteered condition comes first.
-
-    `shared` are words that begin with the same token as another one's.
-    """
+    """Return the page, the unsteered condition first; words of `shared` get a star."""
     baseline = conditions[0].text
     return pages.render(
         "probes.commands",

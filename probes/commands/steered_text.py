@@ -168,10 +168,7 @@ def write_conditions(
 
 
 def on_carriers(positions: Where | Rule) -> tuple[Where | Rule, str]:
-    """Return the tokens of a carrier sentence that stand for a prompt's positions, and a phrase.
-
-    All of them where nothing in a carrier does: it has no speaker and nothing generated.
-    """
+    """Return which tokens of a carrier sentence stand for a prompt's positions, and a phrase."""
     if positions in ("all", "prompt", "last") or positions == Last(1):
         return positions, f"positions {positions}"
     return "all", "every token steered"

@@ -1,7 +1,4 @@
-"""What a wrong setting is answered with: the nearest valid key, or what was expected.
-
-A value that may be a key of a server is never repeated.
-"""
+"""What a wrong setting is answered with; a value that may be a key is never repeated."""
 
 import difflib
 from typing import Any

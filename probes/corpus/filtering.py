@@ -87,9 +87,9 @@ def judge_dialogue(
     truncation: Truncation,
     seen: AbstractSet[str],
 ) -> Verdict:
-    """Clean and judge one neutral dialogue; speakers are named Person and Assistant afterwards.
+    """Clean and judge one neutral dialogue; closing turns that name an emotion.
 
-    Closing turns that name an emotion ("Thank you!") are cut off; elsewhere they are a leak.
+    "Thanks!" are cut.
     """
     text = raw.replace("\r\n", "\n").strip()
     if not text:

@@ -80,10 +80,7 @@ class Experiment(Generic[ResultT]):
     measure: "Callable[[Materials], ResultT | NotMeasured]"
 
     def read(self, content: Mapping[str, Any]) -> ResultT | NotMeasured:
-        """Make the result of what `to_json` gave.
-
-        DataError when it is damaged or of an earlier version.
-        """
+        """Make the result of what `to_json` gave; DataError when it is damaged or too old."""
         if [content[field] for field in content.keys() - _BESIDE] == [None]:
             # What earlier versions left where a run had too little: one empty field, and words.
             name, _, why = content["paragraph"].removesuffix(".").partition(": ")

@@ -1,7 +1,4 @@
-"""A folder of files pushed to the Hugging Face hub, as one commit.
-
-A new repository is private unless asked otherwise; one that exists keeps its visibility.
-"""
+"""A folder of files pushed to the Hugging Face hub, as one commit; new repositories are private."""
 
 import glob
 from collections.abc import Sequence

@@ -28,10 +28,7 @@ ANY_SERVER = "http://localhost:8000/v1"
 
 
 def hub_files(source: Source, repo: str) -> dict[str, bytes]:
-    """Return the files of both repositories, in memory.
-
-    DataError when the run's summary is missing.
-    """
+    """Return the files of both repositories; DataError when the run's summary is missing."""
     try:
         return _files(source, repo)
     except KeyError as error:

@@ -46,10 +46,7 @@ def write_safetensors(control: ControlVector, path: str | Path) -> None:
 
 
 def read_safetensors(path: str | Path) -> ControlVector:
-    """Read what `write_safetensors` wrote.
-
-    DataError when it is missing, damaged, or something else.
-    """
+    """Read what `write_safetensors` wrote; DataError when it is missing or something else."""
     try:
         content = Path(path).read_bytes()
         metadata = read_metadata(content)

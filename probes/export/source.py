@@ -1,7 +1,4 @@
-"""The run that is exported: its folder, vectors, texts, and what it says of itself.
-
-The folder may have been moved, and the models need not be there.
-"""
+"""The run that is exported, though its folder may have been moved: vectors, texts, records."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,10 +28,7 @@ class Source:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """What ``run.json`` says.
-
-        DataError, with the command that makes it, when it is not there.
-        """
+        """What ``run.json`` says; DataError with the command that makes it."""
         return self._read("run.json")
 
     @cached_property
@@ -51,10 +45,7 @@ class Source:
         return read_json(self.root / file)
 
     def texts(self, kind: str) -> Iterator[dict[str, Any]]:
-        """Yield accepted texts with how they were made, ``"stories"`` or ``"neutral"``.
-
-        Emotions come in the order of the vectors, topics by name, texts by index.
-        """
+        """Yield accepted texts (``"stories"`` or ``"neutral"``) by emotion, topic, index."""
         order = {emotion: index for index, emotion in enumerate(self.vectors.emotions)}
         cells = [self._cell(path) for path in self._cell_files(kind)]
         for cell in sorted(cells, key=lambda c: (order.get(c.emotion or "", 0), c.topic)):

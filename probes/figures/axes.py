@@ -1,7 +1,4 @@
-"""Where an axis of `Lines` ends and where its ticks stand, the same in both drawings.
-
-None leaves the choice to the library that draws.
-"""
+"""Where an axis of `Lines` ends and where its ticks stand; None leaves it to the library."""
 
 import math
 from collections.abc import Sequence

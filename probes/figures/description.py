@@ -116,9 +116,9 @@ class Scatter(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of a panel; a height of None leaves a gap.
+    """One line of a panel.
 
-    `low` and `high` are the edges of a band, `notes` one remark per point, for the pointer.
+    None: a gap, with a band from `low` to `high` and a remark per point.
     """
 
     name: str
@@ -139,10 +139,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One pair of axes of `Lines`, of some height relative to the others.
-
-    `level` is the height of a dashed horizontal line, which means `level_label`.
-    """
+    """One pair of axes of `Lines`; a dashed horizontal line at `level` means `level_label`."""
 
     y_label: str
     lines: tuple[Line, ...]
@@ -166,9 +163,9 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Lines(Figure):
-    """Panels of lines, from top to bottom, over one shared horizontal axis.
+    """Panels of lines over one horizontal axis.
 
-    `mark` is the position of a dashed vertical line, which means `mark_label`.
+    A dashed vertical line at `mark` means `mark_label`.
     """
 
     x_label: str
@@ -184,10 +181,7 @@ class Lines(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One layer of stacked bars, a length per category.
-
-    `muted` in gray: absent rather than counted.
-    """
+    """One layer of stacked bars; `muted` in gray: absent rather than counted."""
 
     name: str
     values: tuple[float, ...]

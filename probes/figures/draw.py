@@ -31,10 +31,7 @@ def to_html(figure: Figure, path: Path) -> Path:
 
 
 def draw_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
-    """Draw every figure, by file name without a suffix, as NAME.png and NAME.html.
-
-    Return the drawings.
-    """
+    """Draw every figure as NAME.png and NAME.html, by name; return the drawings."""
     paths = []
     for name, figure in figures.items():
         paths.append(to_png(figure, folder / f"{name}.png"))

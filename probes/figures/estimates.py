@@ -1,7 +1,4 @@
-"""Estimates.
-
-Anything with ``value``, ``low`` and ``high`` with their intervals, as bars and lines.
-"""
+"""Estimates (``value``, ``low``, ``high``) with their intervals, as bars and lines."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

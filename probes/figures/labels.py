@@ -35,10 +35,7 @@ _RINGS = 12
 
 @dataclass(frozen=True)
 class Spot:
-    """Where one name stands: its box (left, bottom, right, top) and plotly's name of its side.
-
-    The side is None for a name that a line leads to.
-    """
+    """Where a name stands: left, bottom, right, top, and its side (None: a line leads to it)."""
 
     box: tuple[float, float, float, float]
     side: str | None

@@ -44,10 +44,7 @@ def render(package: str, name: str, *, script: str | None = None, **values: Any)
 
 @cache
 def environment(package: str, write: Callable[[str], str] = visible) -> Environment:
-    """Return where a package's templates are filled; ``page.html`` is there for all of them.
-
-    `write` is done to a text before it is escaped; what it returns as markup stays.
-    """
+    """Return where a package's templates are filled; `write` comes before escaping."""
     made = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("probes.figures")]),
         autoescape=True,

@@ -63,10 +63,7 @@ def bar_colors(figure: Bars) -> list[str]:
 
 @dataclass(frozen=True)
 class PointSet:
-    """Points.
-
-    Indices of a scatter that look alike, by one color or by `shades` on `PLEASANTNESS`.
-    """
+    """Points (indices) of a scatter that look alike, by color or by `shades` on `PLEASANTNESS`."""
 
     name: str
     members: list[int]

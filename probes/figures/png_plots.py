@@ -1,7 +1,4 @@
-"""The plot area of each kind of figure, drawn with matplotlib inside the style of `png`.
-
-`size` gives the inches a plot needs so that every label can be read; `draw` fills that space.
-"""
+"""The plot area of each kind of figure, by matplotlib: the inches it needs, and its drawing."""
 
 from collections.abc import Sequence
 from functools import cache

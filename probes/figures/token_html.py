@@ -23,10 +23,7 @@ _TOKEN = Markup(
 def token_html(
     tokens: Sequence[str], scores: Sequence[float], largest: float, titles: Sequence[str]
 ) -> Markup:
-    """Return tokens as spans, colored by their scores; the first of them is a tab stop.
-
-    `largest` is the score, without its sign, of the deepest color; `titles` are for the pointer.
-    """
+    """Return tokens as spans, colored by scores up to `largest`; the first is a tab stop."""
     return Markup("").join(
         _TOKEN.format(
             side="toward" if score > 0 else "away",

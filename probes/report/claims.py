@@ -32,10 +32,7 @@ def paragraphs(
     writer: str | None,
     token_offset: int,
 ) -> list[str]:
-    """Say what was studied, for a reader who knows neither the method nor the paper.
-
-    `writer` is the model that wrote the stories; None where the user brought them.
-    """
+    """Say what was studied, for a reader new to it; no `writer`: the user brought the stories."""
     subject, stories = summary["subject"], summary["stories"]
     name, layer = display_name(subject["model"]), summary["layer"]
     if writer is None:

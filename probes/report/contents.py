@@ -1,7 +1,4 @@
-"""What a report says, as plain values: no drawing, no markup, no files.
-
-Texts as the run holds them.
-"""
+"""What a report says, as plain values: no drawing, no markup, texts as the run holds them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +18,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Trial:
-    """One experiment's result, as it left it.
-
-    `columns` head the table where rows are wider than two.
-    """
+    """One experiment's result, as it left it; `columns` head rows wider than two."""
 
     name: str
     question: str

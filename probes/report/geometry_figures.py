@@ -41,10 +41,7 @@ def cosine_heatmap(geometry: Geometry) -> Heatmap:
 
 
 def pca_scatter(geometry: Geometry, components: tuple[int, int] = (0, 1)) -> Scatter:
-    """Describe the emotions on two principal components (0-based), by default the first two.
-
-    Two emotions have one component: they lie on a line.
-    """
+    """Describe the emotions on two principal components (0-based), or on a line."""
     coordinates = geometry.pca.coordinates
     available = min((len(row) for row in coordinates), default=0)
     on_a_line = available == 1 and components == (0, 1)
@@ -119,10 +116,7 @@ def _where(geometry: Geometry) -> str:
 
 
 def _cluster_boundaries(geometry: Geometry) -> tuple[int, ...]:
-    """Rows that start another k-means cluster.
-
-    None where clusters are not contiguous in this order.
-    """
+    """Rows that start another k-means cluster, where clusters are contiguous in this order."""
     if geometry.kmeans is None:
         return ()
     labels = [geometry.kmeans.labels[row] for row in geometry.order]

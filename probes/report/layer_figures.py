@@ -1,7 +1,4 @@
-"""Figures that compare the layers of one model.
-
-Correlations have the sign that makes them positive.
-"""
+"""Figures that compare the layers of one model; correlations are shown as positive."""
 
 from collections.abc import Sequence
 

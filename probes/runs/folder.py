@@ -159,10 +159,7 @@ class Run:
         return (ended.output_digest or "") if ended is not None and ended.has_ended else None
 
     def input_digests(self, upstream: Sequence[str]) -> dict[str, str]:
-        """Digests of the outputs of earlier stages.
-
-        StaleArtifact when one of them is not complete.
-        """
+        """Digests of the outputs of earlier stages; StaleArtifact when one is not complete."""
         digests = {}
         for stage in upstream:
             digest = self.left_by(stage)
@@ -232,10 +229,7 @@ class Run:
         return self.record(stage) or StageRecord({}, {})
 
     def finish(self, stage: str, files: Sequence[Path], counts: Any, seconds: float) -> None:
-        """Record that a stage is complete; seconds of earlier, killed sittings are not known.
-
-        Where ``counts["failed"]`` names anything it has ended and is not complete.
-        """
+        """Record that a stage has ended, complete unless ``counts["failed"]`` names anything."""
         replace(
             self._begun(stage),
             complete=not counts.get("failed"),

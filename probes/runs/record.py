@@ -104,10 +104,7 @@ def read(path: Path) -> StageRecord | None:
 
 
 def changes(record: StageRecord, settings: Mapping[str, Any]) -> list[Difference]:
-    """List the settings that are not those a stage was begun with.
-
-    ``auto`` equals what it resolved to.
-    """
+    """List settings that are not those a stage was begun with (``auto``: what it resolved to)."""
     pinned = record.model or {}
 
     def is_resolved(difference: Difference) -> bool:

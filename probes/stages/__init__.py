@@ -181,10 +181,7 @@ def _delete(run: Run, names: list[str]) -> list[str]:
 
 
 def experiments_of(run: Run) -> list[Entry]:
-    """Return the experiments that a run's config asks for, in order.
-
-    InvalidInput for an unknown one.
-    """
+    """Return the experiments that a run's config asks for, in order; InvalidInput if unknown."""
     names = run.config.validation.experiments
     return find_entries(EXPERIMENT_NAMES if names is None else names)
 

@@ -55,10 +55,7 @@ def notes(
 
 
 def dry_run(run: Run, kind: TextKind) -> tuple[list[tuple[str, str]], bool]:
-    """Estimate a stage that writes.
-
-    Returns rows to print, and whether the servers could be asked.
-    """
+    """Estimate a stage that writes: rows to print, and whether the servers could be asked."""
     units = plan(run.config, kind, cells_of(run, kind))
     todo = [] if run.brings_corpus else missing(run, units)
     if not todo:

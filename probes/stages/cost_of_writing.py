@@ -78,10 +78,7 @@ class Amount:
 
 
 def amount(asked: Asked, seen: Seen) -> Amount:
-    """Work out what is written and read of one kind of text.
-
-    Until something was seen, every draft is taken to be kept and of full length.
-    """
+    """Work out what is written and read; unseen drafts are taken to be kept and of full length."""
     drafts = asked.prompts * (seen.drafts_per_prompt or 1.0)
     kept = asked.texts * (1.0 if seen.kept_per_text is None else seen.kept_per_text)
     read = kept * (seen.tokens_per_text or asked.new_tokens * asked.prompts / asked.texts)
@@ -128,9 +125,9 @@ def look(
     texts_per_prompt: int,
     n_tokens: Callable[[str], int] | None = None,
 ) -> Seen | None:
-    """Count drafts, kept texts and lengths of cells; None when they have no text.
+    """Count drafts, kept texts and lengths (`n_tokens`: the subject's) of cells.
 
-    `n_tokens` counts a text's tokens as the subject does.
+    None without text.
     """
     texts: list[str] = []
     asked = prompts = 0

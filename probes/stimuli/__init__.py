@@ -1,7 +1,4 @@
-"""Emotions, topics, prompts, messages, human ratings and ban lists: all the pipeline starts from.
-
-Small data files, read on first use and cached.
-"""
+"""Emotions, topics, prompts, messages, ratings and ban lists: small files, read once."""
 
 from probes.stimuli.lexicon import banned, leaks, named_emotions, word_family
 from probes.stimuli.prompts import (

@@ -17,10 +17,7 @@ STORY_MARKER = "=== next story ==="
 
 @dataclass(frozen=True)
 class StoryPrompt:
-    """One phrasing of the request for a story; its id is stored with each.
-
-    For one story of a chat model, one that a base model continues, and several at once.
-    """
+    """One phrasing of the request for a story: of a chat model, a base model, several at once."""
 
     id: str
     person: Literal["first", "third"]
@@ -31,9 +28,9 @@ class StoryPrompt:
 
 @dataclass(frozen=True)
 class NeutralPrompt:
-    """One phrasing of the request for an unemotional dialogue; its id is stored with each.
+    """One phrasing of the request for a dialogue.
 
-    `question` is what the Person asks when the writer is only asked for the Assistant's answer.
+    `question` is the Person's, for an answer alone.
     """
 
     id: str

@@ -31,10 +31,7 @@ _WORD = ("word", "words", "term", "english word")
 
 
 def read_norms(path: str) -> tuple[str, Norms]:
-    """Read a file of ratings; returns the format's name and the ratings.
-
-    Raises InvalidInput when its columns are of no known format, or a rating is no number.
-    """
+    """Read a file of ratings; returns its format and the ratings; InvalidInput if unknown."""
     file = Path(path)
     if not file.is_file():
         raise InvalidInput(f"validation.norms: {path!r} not found; expected a file of ratings.")

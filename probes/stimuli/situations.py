@@ -23,9 +23,9 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Expectation:
-    """A trend that should be seen as a template's number rises (sign 1) or falls (-1).
+    """A trend as a template's number rises: of the first of `emotions` there is, up (1) or down.
 
-    `emotions` may stand for it, in order of preference.
+    -1.
     """
 
     sign: int

@@ -32,9 +32,9 @@ def emotions() -> tuple[str, ...]:
 
 @cache
 def human_ratings() -> Mapping[str, Rating]:
-    """Return the human ratings of 45 of the 171 words.
+    """Return ratings of 45 of the 171 words (Russell & Mehrabian 1977, J. Res.
 
-    Source: Russell and Mehrabian (1977), Journal of Research in Personality 11, 273-294.
+    Personality 11, 273).
     """
     rows = csv.DictReader(read_text("norms_russell_mehrabian_1977.csv").splitlines())
     return MappingProxyType(

@@ -30,10 +30,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Dialogue:
-    """A conversation as the model reads it.
-
-    `words` are start and stop of each turn's own characters.
-    """
+    """A conversation as the model reads it, and start and stop of each turn's own words."""
 
     text: str
     words: list[tuple[int, int]]

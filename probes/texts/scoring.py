@@ -91,10 +91,7 @@ def score_texts(
 
 
 def readable(model: LanguageModel, text: str, limit: int | None = None) -> list[Stretch]:
-    """Return stretches of characters that the model can read.
-
-    `limit` tokens, which cover the text.
-    """
+    """Return stretches of at most `limit` tokens, in characters, that cover the text."""
     if model.n_positions is not None:
         most = max(1, model.n_positions - _ROOM)
         limit = most if limit is None else min(limit, most)

@@ -87,10 +87,7 @@ def shard_path(root: Path, kind: Kind, number: int) -> Path:
 
 
 def make_shard(texts: Sequence[Text], pooled: Pooled, *, per_cell: bool) -> Shard:
-    """Turn what the model read into a shard.
-
-    DataError names the text of a value that is not finite.
-    """
+    """Turn what the model read into a shard; DataError names a text that is not finite."""
     usable = pooled.n_tokens > 0
     bad = usable & ~pooled.mean.isfinite().all(dim=2).all(dim=1)
     if bad.any():
@@ -205,10 +202,7 @@ def read_metadata(content: bytes) -> dict[str, Any]:
 
 
 def check_origin(path: Path, made_from: Mapping[str, str]) -> None:
-    """Refuse a shard that was made from anything else; only its header is read.
-
-    Raises StaleArtifact with what differs, DataError when the file cannot be read.
-    """
+    """Refuse (StaleArtifact) a shard made from anything else; only its header is read."""
     with _reading(path), path.open("rb") as file:
         start = file.read(8)
         header = start + file.read(int.from_bytes(start, "little"))

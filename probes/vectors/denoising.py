@@ -112,10 +112,7 @@ class MeanAccumulator:
         self._counts.index_add_(0, label, weight)
 
     def means(self) -> Float[Tensor, "emotion layer d_model"]:
-        """Mean per emotion of everything added so far, in float64.
-
-        DataError for one without a story.
-        """
+        """Mean per emotion so far, in float64; DataError for one without a story."""
         empty = torch.nonzero(self._counts == 0).flatten().tolist()
         if empty:
             raise DataError(

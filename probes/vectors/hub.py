@@ -1,7 +1,4 @@
-"""Files of the Hugging Face hub, and how a repository is named; `probes.export.hub` pushes.
-
-Contract: `huggingface_hub` does the work, with its cache, login and environment variables.
-"""
+"""Files of the Hugging Face hub, by `huggingface_hub`; `probes.export.hub` pushes."""
 
 import re
 from pathlib import Path
@@ -22,10 +19,7 @@ def is_hub(path: object) -> TypeGuard[str]:
 
 
 def parse(uri: str) -> tuple[str, str | None]:
-    """Split ``hf://user/repo@revision`` into repository and revision.
-
-    InvalidInput for anything else.
-    """
+    """Split ``hf://user/repo@revision`` into repository and revision, or InvalidInput."""
     parts = re.fullmatch(r"hf://([^/@\s]+/[^/@\s]+)(?:@(\S+))?", uri)
     if parts is None:
         raise InvalidInput(f"expected hf://user/repo or hf://user/repo@revision, got {uri!r}.")

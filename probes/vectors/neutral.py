@@ -115,9 +115,9 @@ def project_out(
 
 
 def _span(components: Float[Tensor, "component d_model"]) -> Float[Tensor, "_basis d_model"]:
-    """Orthonormal float64 rows that span what the components span.
+    """Orthonormal rows that span the components.
 
-    A row owed only to the rounding of the components' own dtype points anywhere and is left out.
+    Rows owed to their dtype's rounding are left out.
     """
     _, singular, basis = torch.linalg.svd(components.double(), full_matrices=False)
     rounding = singular[0] * max(components.shape) * torch.finfo(components.dtype).eps

@@ -28,10 +28,7 @@ from probes.experiments.steering.nulls import Resampling, mean_interval
 
 @dataclass(frozen=True)
 class Battery:
-    """What one battery of messages shows, with intervals over messages.
-
-    `p_within` is None where no two emotions share a side.
-    """
+    """What one battery of messages shows; `p_within` is None where no two emotions share a side."""
 
     n: int
     own: float
@@ -100,10 +97,7 @@ def judge(
 
 
 def _column_free(square: Float[Tensor, "message emotion"]) -> Float[Tensor, "message"]:
-    """Contrast of each message after subtracting each column's mean; their mean is the same.
-
-    Otherwise an emotion that everything is close to would widen the interval of all.
-    """
+    """Contrast without column means: an emotion close to everything widens no interval."""
     level = square - reduce(square, "message emotion -> 1 emotion", "mean")
     own = level.diagonal()
     return own - (level.sum(dim=1) - own) / (len(square) - 1)

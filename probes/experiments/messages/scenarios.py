@@ -182,10 +182,7 @@ def _side(emotion: str) -> int:
 
 
 def scenario_heatmap(result: Scenarios, reading: str = "centered") -> Heatmap:
-    """Describe the cosines.
-
-    ``centered`` or ``uncentered`` of both batteries with what they imply.
-    """
+    """Describe the cosines, ``centered`` or ``uncentered``, of both batteries."""
     rows, values, ends, parts = [], [], [], []
     columns = tuple(result.batteries["first"].emotions)
     order = [result.emotions.index(emotion) for emotion in columns]

@@ -52,10 +52,7 @@ def prompt(model: LanguageModel, first: str, second: str) -> list[int]:
 
 
 def letters(model: LanguageModel) -> tuple[int, int]:
-    """Token ids that tell the answers A and B apart, right after the question.
-
-    InvalidInput where none do.
-    """
+    """Token ids that tell the answers A and B apart, right after the question."""
     _, first, second = _answers(model)
     if not first or not second:
         raise InvalidInput(f"{model.name}: its tokenizer does not tell the answers A and B apart.")

@@ -24,10 +24,7 @@ from probes.vectors.denoising import MeanAccumulator, mean_difference, project_o
 
 @dataclass(frozen=True)
 class Controls:
-    """Directions that should not name the emotion.
-
-    Valence axes by emotion, of those that have one.
-    """
+    """Directions that should not name the emotion, and a valence axis by emotion."""
 
     matched: Float[Tensor, "direction d_model"] | None = None
     shuffled: Float[Tensor, "direction d_model"] | None = None

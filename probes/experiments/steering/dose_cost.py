@@ -111,10 +111,7 @@ class SteeringCost:
         split: bool = False,
         positions: Where | Rule = "all",
     ) -> Cost:
-        """Measure one dose; `project`, which has none, is measured whatever the dose.
-
-        `positions`: `on_texts`.
-        """
+        """Measure one dose, at the tokens of `on_texts`; `project` has none."""
         with hooks.steer(
             self.model,
             vector,

@@ -111,10 +111,7 @@ def judged_gains(
     n_prompts: int,
     resampling: Resampling,
 ) -> JudgedGains:
-    """Compare a judge's scores of texts in the order unsteered, steered, random, by condition.
-
-    `columns` holds the number of each emotion steered to.
-    """
+    """Compare scores of unsteered, steered and random texts; `columns`: the emotions steered to."""
     by_condition = rearrange(
         scores.double(), "(condition prompt) emotion -> condition prompt emotion", prompt=n_prompts
     )

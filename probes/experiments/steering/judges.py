@@ -46,10 +46,7 @@ def vectors_of(
     n_emotions: int,
     components: Float[Tensor, "component d_model"],
 ) -> Float[Tensor, "emotion d_model"]:
-    """Make emotion vectors from some of the stories.
-
-    DataError for an emotion without one among them.
-    """
+    """Make emotion vectors from some of the stories; DataError for an emotion without one."""
     there = torch.bincount(stories.emotion[rows], minlength=n_emotions)
     if bool((there == 0).any()):
         raise DataError(
@@ -107,30 +104,21 @@ def other_vectors(
 
 @dataclass(frozen=True)
 class JudgeServer:
-    """An OpenAI-compatible server that judges.
-
-    `api_key_env` names the variable that holds its key.
-    """
+    """An OpenAI-compatible server that judges; `api_key_env` names the variable with its key."""
 
     base_url: str
     model: str
     api_key_env: str | None = None
 
     def key(self) -> str | None:
-        """Return the key, None for a server that wants none.
-
-        InvalidInput when the variable is not set.
-        """
+        """Return the key, None for a server that wants none; InvalidInput if not set."""
         return read_key(self.api_key_env, "validation.api_key_env")
 
 
 def ask_judge(
     server: JudgeServer, texts: Sequence[str], emotions: Sequence[str]
 ) -> list[str | None]:
-    """Ask which emotion each text conveys.
-
-    EndpointError when the server cannot be reached or refuses.
-    """
+    """Ask which emotion each text conveys; EndpointError when the server refuses."""
     names = ", ".join(emotions)
     questions = [_QUESTION.format(emotions=names, text=text) for text in texts]
     try:

@@ -56,10 +56,7 @@ class NullComparison:
 
 @dataclass(frozen=True)
 class RivalComparison:
-    """Own effects beside a rival's over `n` emotions, in nats.
-
-    `beats` names those where own is larger.
-    """
+    """Own effects beside a rival's over `n` emotions, in nats, and where own is larger."""
 
     n: int
     own: float
@@ -81,10 +78,7 @@ def mean_interval(values: Float[Tensor, "unit"], resampling: Resampling) -> tupl
 
 
 def crossed_interval(values: Float[Tensor, "*axes"], resampling: Resampling) -> tuple[float, float]:
-    """95% bootstrap interval of the mean of a table, resampling each of its axes on its own.
-
-    For crossed units: every emotion meets the same directions, or the same prompts.
-    """
+    """95% bootstrap interval of the mean of a table of crossed units, drawing each axis anew."""
     first = _shares(values.shape[0], resampling)
     means = first @ rearrange(values.double(), "first ... -> first (...)")
     for axis, n in enumerate(values.shape[1:], start=1):

@@ -105,10 +105,7 @@ def leaked(
     in_stories: float,
     resampling: Resampling,
 ) -> ContentLeak:
-    """Compare leaks of texts [condition][prompt], those of `steered` in the order of `emotions`.
-
-    Intervals draw emotions, prompts and random directions anew.
-    """
+    """Compare leaks of texts [condition][prompt], those of `steered` by emotion."""
 
     def rates(conditions: Sequence[Sequence[str]]) -> Float[Tensor, "condition prompt emotion"]:
         return torch.tensor(

@@ -34,10 +34,7 @@ _TRIES = 4
 
 @dataclass(frozen=True)
 class Reading:
-    """One text, read: characters and turn of its tokens, scores [layer position emotion].
-
-    `turn` is -1 for the marks between turns and for special tokens.
-    """
+    """One text: its tokens, their turns (-1: marks and special tokens), and their scores."""
 
     tokens: list[str]
     turn: list[int]

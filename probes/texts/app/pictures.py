@@ -20,10 +20,7 @@ _INVITATION = "Click a token, or go along them with the arrow keys, to see its h
 
 @dataclass(frozen=True)
 class Look:
-    """A reading, looked at for one emotion at one layer (indices).
-
-    `where` is model and layer in words.
-    """
+    """A reading, looked at for one emotion at one layer (indices; `where` in words)."""
 
     reading: Reading
     place: int
