@@ -31,9 +31,10 @@ class PreallocatedLayer(DynamicLayer):
         start = self.get_seq_length()
         end = start + key_states.shape[2]
         if self._buffers is None or end > self._buffers[0].shape[2]:
+            length = max(self.length, end)
             self._buffers = (
-                _moved(self.keys, key_states, start, max(self.length, end)),
-                _moved(self.values, value_states, start, max(self.length, end)),
+                _moved(self.keys, key_states, start, length),
+                _moved(self.values, value_states, start, length),
             )
         keys, values = self._buffers
         keys[:, :, start:end] = key_states

@@ -28,22 +28,14 @@ def write_in_parts(
     halved = False
     while len(done) < n_prompts:
         part = range(len(done), min(len(done) + rows, n_prompts))
-        written = _written_if_it_fits(write, part)
-        if written is not None:
-            done += written
+        try:
+            done += write(part)
             continue
-        release_memory()
+        except Exception as error:
+            if len(part) == 1 or not is_out_of_memory(error):
+                raise
+        release_memory()  # out here, where no error holds the tensors of the failed pass
         rows, halved = len(part) // 2, True
     if halved:
         set_limit(model, "writing", rows * tokens_per_prompt)
     return done
-
-
-def _written_if_it_fits(write: Write[Written], part: Sequence[int]) -> list[Written] | None:
-    """Return what was written, or None when memory ran out and there is something to halve."""
-    try:
-        return write(part)
-    except Exception as error:
-        if len(part) == 1 or not is_out_of_memory(error):
-            raise
-    return None  # out here, where the error no longer holds the tensors of the failed pass

@@ -59,7 +59,12 @@ def batch_at_end(
     batch = pad(prompts, model.special_ids)
     last = torch.tensor([len(prompt) - 1 for prompt in prompts])
     read: dict[int, Tensor] = {}
-    with model.bulk.hooked(dict.fromkeys(layers, _keep(read, last))):
+
+    def keep(residual: Tensor, layer: int) -> None:
+        rows = torch.arange(len(last), device=residual.device)
+        read[layer] = residual[rows, last.to(residual.device)].float().cpu()
+
+    with model.bulk.hooked(dict.fromkeys(layers, keep)):
         model.bulk.run(batch.ids, batch.attention_mask, max(layers))
     return torch.stack([read[layer] for layer in layers], dim=1)
 
@@ -73,10 +78,7 @@ def next_token_logits(
     batch_size: int = 64,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> Float[Tensor, "prompt token"]:
-    """Return the logits of tokens (ids) after each prompt.
-
-    Beginnings of neighbors are read once.
-    """
+    """Return the logits of tokens after each prompt; beginnings of neighbors are read once."""
     last = [model.n_layers - 1]
     _check(model, prompts, last)
     chosen = torch.empty(len(prompts), len(tokens))
@@ -90,14 +92,6 @@ def next_token_logits(
         chosen[start : start + len(chunk)] = logits[:, list(tokens)].float().cpu()
         progress(len(chunk))
     return chosen
-
-
-def _keep(read: dict[int, Tensor], last: Tensor) -> Callable[[Tensor, int], None]:
-    def keep(residual: Tensor, layer: int) -> None:
-        rows = torch.arange(len(last), device=residual.device)
-        read[layer] = residual[rows, last.to(residual.device)].float().cpu()
-
-    return keep
 
 
 def _check(model: LanguageModel, prompts: Sequence[Sequence[int]], layers: Sequence[int]) -> None:

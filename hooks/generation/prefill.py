@@ -14,7 +14,7 @@ windows) or where hooks must see each prompt whole (`phases.no_prefix_sharing`).
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,15 +59,13 @@ def _cut(prompts: Sequence[Prompt], common: Sequence[int], threshold: int) -> Be
     for shared in common:
         group.append(group[-1] + (shared < threshold))
     members: dict[int, list[int]] = {}
-    for place, number in enumerate(group):
-        members.setdefault(number, []).append(place)
-    lengths = [0] * len(prompts)
-    for places in members.values():
-        inside = [common[place] for place in places[:-1]]
-        longest = min([len(prompts[place]) - 1 for place in places] + (inside or [threshold]))
-        for place in places:
-            lengths[place] = longest
-    return Beginnings(lengths, group)
+    for index, number in enumerate(group):
+        members.setdefault(number, []).append(index)
+    longest = {}
+    for number, of_group in members.items():
+        inside = [common[index] for index in of_group[:-1]]
+        longest[number] = min([len(prompts[i]) - 1 for i in of_group] + (inside or [threshold]))
+    return Beginnings([longest[number] for number in group], group)
 
 
 def plan_beginnings(prompts: Sequence[Prompt]) -> Beginnings | None:
@@ -148,9 +146,8 @@ def _read(
     return logits, mask
 
 
-@contextlib.contextmanager
-def _head_of_dense_rows(hf: Any) -> Iterator[None]:
-    """Hand the unembedding rows of their own.
+def _head_of_dense_rows(hf: Any) -> contextlib.AbstractContextManager[Any]:
+    """Hand the unembedding rows of their own, in a context.
 
     The last positions of a batch are a strided view, which PyTorch multiplies row by row; in
     bfloat16 it first copies the whole unembedding for every row (21 GB for 64 rows of Gemma-3).
@@ -159,8 +156,4 @@ def _head_of_dense_rows(hf: Any) -> Iterator[None]:
     def dense(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return (inputs[0].clone(memory_format=torch.contiguous_format), *inputs[1:])
 
-    handle = hf.get_output_embeddings().register_forward_pre_hook(dense)
-    try:
-        yield
-    finally:
-        handle.remove()
+    return hf.get_output_embeddings().register_forward_pre_hook(dense)

@@ -145,10 +145,8 @@ def sample(
             logits, uniform[rows, step], temperature=temperature, top_p=top_p, top_k=top_k
         )
         ended = torch.isin(tokens, ends)
-        alive_rows = alive.tolist()
-        for index, token, end, live in zip(
-            rows.tolist(), tokens.tolist(), ended.tolist(), alive_rows, strict=True
-        ):
+        each = (rows.tolist(), tokens.tolist(), ended.tolist(), alive.tolist())
+        for index, token, end, live in zip(*each, strict=True):
             if live and end:
                 finished[index] = True
             elif live:
@@ -177,10 +175,7 @@ def sample(
                 logits_to_keep=1,
             ).logits[:, -1]
     texts = tokenizer.batch_decode(written, skip_special_tokens=True)
-    return [
-        Generation(text, tokens, end)
-        for text, tokens, end in zip(texts, written, finished, strict=True)
-    ]
+    return list(map(Generation, texts, written, finished))
 
 
 def _draws(
@@ -194,12 +189,8 @@ def _draws(
         raise InvalidInput(
             f"seed: expected one, or one for each of {n_prompts} prompts, got {len(seed)}."
         )
-    return torch.stack(
-        [
-            torch.rand(n_tokens, generator=torch.Generator().manual_seed(operator.index(one)))
-            for one in seed
-        ]
-    )
+    generators = [torch.Generator().manual_seed(operator.index(one)) for one in seed]
+    return torch.stack([torch.rand(n_tokens, generator=generator) for generator in generators])
 
 
 def _histories(

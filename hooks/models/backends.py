@@ -27,6 +27,7 @@ from hooks.models.watching import OnInputs, watching
 
 ResidHook = Callable[[Tensor, int], Tensor | None]
 """(residual [batch position d_model], layer) -> None, or the residual to use instead."""
+TokenIds = Int[Tensor, "text position"]
 _POINT = "blocks.{layer}.hook_resid_post"
 
 
@@ -46,12 +47,7 @@ class Backend(Protocol):
         """Call `see` with what goes into every forward pass, before it runs."""
         ...
 
-    def run(
-        self,
-        tokens: Int[Tensor, "text position"],
-        attention_mask: Int[Tensor, "text position"],
-        last_layer: int,
-    ) -> None:
+    def run(self, tokens: TokenIds, attention_mask: TokenIds, last_layer: int) -> None:
         """Run blocks 0 to `last_layer` and nothing after them."""
         ...
 
@@ -106,10 +102,8 @@ class HuggingFaceBackend:
         check_layers(functions, self.n_layers)
         with contextlib.ExitStack() as stack:
             for layer, function in functions.items():
-                handle = self.structure.blocks[layer].register_forward_hook(
-                    _block_hook(function, layer)
-                )
-                stack.callback(handle.remove)
+                block = self.structure.blocks[layer]
+                stack.enter_context(block.register_forward_hook(_block_hook(function, layer)))
             yield
 
     @contextlib.contextmanager
@@ -120,27 +114,19 @@ class HuggingFaceBackend:
         with watching(way, on_inputs):
             yield
 
-    def run(
-        self,
-        tokens: Int[Tensor, "text position"],
-        attention_mask: Int[Tensor, "text position"],
-        last_layer: int,
-    ) -> None:
+    def run(self, tokens: TokenIds, attention_mask: TokenIds, last_layer: int) -> None:
         """See `Backend.run`."""
         # Registered last, so it runs after the functions that read this block.
-        handle = self.structure.blocks[last_layer].register_forward_hook(_stop)
+        stopped = self.structure.blocks[last_layer].register_forward_hook(_stop)
         device = self.hf.get_input_embeddings().weight.device
         inputs = {"input_ids": tokens, "attention_mask": attention_mask}
         if self._takes_positions:
             # Learned positions would otherwise count the padding on the left.
             inputs["position_ids"] = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
-        try:
-            with contextlib.suppress(_Stop):
-                self.structure.trunk(
-                    **{name: tensor.to(device) for name, tensor in inputs.items()}, use_cache=False
-                )
-        finally:
-            handle.remove()
+        with stopped, contextlib.suppress(_Stop):
+            self.structure.trunk(
+                **{name: tensor.to(device) for name, tensor in inputs.items()}, use_cache=False
+            )
 
     def unembed(self, residual: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_vocab"]:
         """See `Backend.unembed`."""
@@ -180,11 +166,11 @@ class TransformerLensBackend:
     def hooked(self, functions: Mapping[int, ResidHook]) -> Iterator[None]:
         """See `Backend.hooked`."""
         check_layers(functions, self.n_layers)
-        named = [
-            (_POINT.format(layer=layer), _point_hook(function, layer))
-            for layer, function in functions.items()
+        points = [
+            (_POINT.format(layer=layer), _point_hook(functions[layer], layer))
+            for layer in functions
         ]
-        with self.model.hooks(fwd_hooks=named):
+        with self.model.hooks(fwd_hooks=points):
             yield
 
     @contextlib.contextmanager
@@ -194,26 +180,17 @@ class TransformerLensBackend:
         with watching([self.model, inner] if inner is not None else [self.model], on_inputs):
             yield
 
-    def run(
-        self,
-        tokens: Int[Tensor, "text position"],
-        attention_mask: Int[Tensor, "text position"],
-        last_layer: int,
-    ) -> None:
+    def run(self, tokens: TokenIds, attention_mask: TokenIds, last_layer: int) -> None:
         """See `Backend.run`."""
         device = self.model.cfg.device
         # The bridge stops where a block begins: after the last one it would compute all logits.
-        handle = self.model.unembed.register_forward_pre_hook(_stop)
-        try:
-            with contextlib.suppress(_Stop):
-                self.model(
-                    tokens.to(device),
-                    attention_mask=attention_mask.to(device),
-                    stop_at_layer=last_layer + 1,
-                    return_type=None,
-                )
-        finally:
-            handle.remove()
+        with self.model.unembed.register_forward_pre_hook(_stop), contextlib.suppress(_Stop):
+            self.model(
+                tokens.to(device),
+                attention_mask=attention_mask.to(device),
+                stop_at_layer=last_layer + 1,
+                return_type=None,
+            )
 
     def unembed(self, residual: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_vocab"]:
         """See `Backend.unembed`."""

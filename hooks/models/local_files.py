@@ -9,13 +9,10 @@ from hooks.models import embedded
 
 def local_file(name: str, file: str, revision: str | None = None) -> Path | None:
     """Return a model's file (``"config.json"``) if it is here; arguments as for `hooks.load`."""
-    if embedded.is_embedded(name):
-        folder = embedded.converted_folder(name)
-        path = None if folder is None else folder / file
-        return path if path is not None and path.is_file() else None
-    if Path(name).is_dir():
-        path = Path(name) / file
-        return path if path.is_file() else None
+    is_embedded = embedded.is_embedded(name)
+    if is_embedded or Path(name).is_dir():
+        folder = embedded.converted_folder(name) if is_embedded else Path(name)
+        return folder / file if folder is not None and (folder / file).is_file() else None
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 

@@ -29,11 +29,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
                 f"device: {device!r} was asked for and torch finds none; use 'auto' or 'cpu'."
             )
         return chosen
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return torch.device(next((kind for kind, is_there in there.items() if is_there), "cpu"))
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:

@@ -8,6 +8,7 @@
 Nothing is changed on the model; one that does not fit raises `ModelError`.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +37,14 @@ def find_blocks(hf: Any) -> tuple[nn.Module, nn.ModuleList]:
     """Return (trunk, decoder blocks) of a Hugging Face causal language model."""
     config = hf.config.get_text_config(decoder=True)
     n_layers = config.num_hidden_layers
+    decoder = hf.get_decoder() if hasattr(hf, "get_decoder") else None
     candidates = [
-        (parent, module)
-        for parent in _trunks(hf)
-        for _, module in parent.named_modules()
+        module
+        for parent in ([decoder, hf] if isinstance(decoder, nn.Module) else [hf])
+        for module in parent.modules()
         if isinstance(module, nn.ModuleList) and len(module) == n_layers
     ]
-    for _, module in candidates:
+    for module in candidates:
         # The list's own parent is the trunk: it embeds, runs the blocks and norms.
         for trunk in hf.modules():
             if any(child is module for child in trunk.children()):
@@ -51,11 +53,6 @@ def find_blocks(hf: Any) -> tuple[nn.Module, nn.ModuleList]:
         f"{type(hf).__name__}: expected a list of {n_layers} decoder blocks (nn.ModuleList), found "
         "none. This architecture is not a plain decoder-only causal language model."
     )
-
-
-def _trunks(hf: Any) -> list[nn.Module]:
-    decoder = hf.get_decoder() if hasattr(hf, "get_decoder") else None
-    return [decoder, hf] if isinstance(decoder, nn.Module) else [hf]
 
 
 @torch.no_grad()
@@ -77,19 +74,18 @@ def find_structure(hf: Any) -> Structure:
             readers.append(module)
 
     outside = [m for m in trunk.modules() if m is not trunk and id(m) not in inside]
-    handles = [blocks[-1].register_forward_hook(keep)]
-    handles += [module.register_forward_pre_hook(watch) for module in outside]
     device = hf.get_input_embeddings().weight.device
-    try:
-        trunk(input_ids=torch.tensor([[0, 1]], device=device), use_cache=False)
-    except Exception as error:  # a trunk of another kind may fail in any way
-        raise ModelError(
-            f"{type(hf).__name__}: expected a decoder that reads token ids; "
-            f"{type(trunk).__name__} raised {type(error).__name__}: {error}"
-        ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(blocks[-1].register_forward_hook(keep))
+        for module in outside:
+            stack.enter_context(module.register_forward_pre_hook(watch))
+        try:
+            trunk(input_ids=torch.tensor([[0, 1]], device=device), use_cache=False)
+        except Exception as error:  # a trunk of another kind may fail in any way
+            raise ModelError(
+                f"{type(hf).__name__}: expected a decoder that reads token ids; "
+                f"{type(trunk).__name__} raised {type(error).__name__}: {error}"
+            ) from error
     if not readers:
         raise ModelError(f"{type(hf).__name__}: nothing reads the last block: no final norm found.")
     return Structure(trunk, blocks, readers[0], head)

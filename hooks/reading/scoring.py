@@ -41,10 +41,7 @@ def next_tokens(
     texts: Sequence[str] | Sequence[Sequence[int]],
     positions: Positions = FromToken(0),
 ) -> NextTokens:
-    """Return distributions over next tokens at chosen tokens of texts (or ids).
-
-    InvalidInput for none.
-    """
+    """Return distributions over next tokens at chosen tokens of texts or ids (else an error)."""
     encoded = [
         model.encode(text) if isinstance(text, str) else [int(i) for i in text] for text in texts
     ]

@@ -26,6 +26,7 @@ from hooks.tokens.text_positions import TextPositions, last_token_in, tokens_in
 Where = Literal["all", "prompt", "generated", "last"]
 """``last`` is each prompt's last token, a special one where the chat template ends with one."""
 Rule = Positions | TextPositions
+Mask = Bool[Tensor, "text position"]
 
 
 def check_positions(positions: Any) -> None:
@@ -46,9 +47,7 @@ def waits_for_drawn(positions: Where | Rule) -> bool:
     )
 
 
-def select(
-    model: LanguageModel, positions: Where | Rule, inputs: Inputs
-) -> Bool[Tensor, "text position"]:
+def select(model: LanguageModel, positions: Where | Rule, inputs: Inputs) -> Mask:
     """Return which tokens of this pass are chosen.
 
     Raises InvalidInput when a rule matches nothing in a prompt, or needs tokens already in the
@@ -61,7 +60,8 @@ def select(
     if inputs.n_prompt < width:
         return _read_again(model, positions, inputs, here)
     announced = current_announcement()
-    phase = announced.phase if announced else _guess(n_cached, width)
+    guessed: Phase = "generated" if n_cached and width == 1 else "prompt"
+    phase = announced.phase if announced else guessed
     nothing = torch.zeros_like(here)
     if phase == "generated" and announced is not None and announced.histories is not None:
         ended = [history is None for history in announced.histories()]
@@ -92,12 +92,7 @@ def select(
     return chosen
 
 
-def _read_again(
-    model: LanguageModel,
-    positions: Where | Rule,
-    inputs: Inputs,
-    here: Bool[Tensor, "text position"],
-) -> Bool[Tensor, "text position"]:
+def _read_again(model: LanguageModel, positions: Where | Rule, inputs: Inputs, here: Mask) -> Mask:
     """Choose as a cache would have kept it: the prompt's tokens, then those drawn since."""
     drawn = torch.arange(here.shape[1], device=here.device) >= inputs.n_prompt
     if isinstance(positions, TextPositions) and positions.while_generating:
@@ -109,10 +104,6 @@ def _read_again(
     chosen = here & ~drawn
     chosen[:, : inputs.n_prompt] = select(model, positions, Inputs(ids, mask, 0, inputs.n_prompt))
     return chosen
-
-
-def _guess(n_cached: int, width: int) -> Phase:
-    return "generated" if n_cached and width == 1 else "prompt"
 
 
 def _of_prompt(model: LanguageModel, rule: TextPositions, ids: Tensor, here: Tensor) -> Tensor:

@@ -55,32 +55,27 @@ from hooks.steering.directions import (
 )
 from hooks.steering.selection import Rule, Where, check_positions, select, waits_for_drawn
 
+Resid = Float[Tensor, "*batch d_model"]
+Unit = Float[Tensor, "d_model"]
 
-def add(
-    residual: Float[Tensor, "*batch d_model"], unit: Float[Tensor, "d_model"], coefficient: float
-) -> Float[Tensor, "*batch d_model"]:
+
+def add(residual: Resid, unit: Unit, coefficient: float) -> Resid:
     """Add `coefficient` times a unit vector."""
     return residual + coefficient * unit
 
 
-def project(
-    residual: Float[Tensor, "*batch d_model"], unit: Float[Tensor, "d_model"]
-) -> Float[Tensor, "*batch d_model"]:
+def project(residual: Resid, unit: Unit) -> Resid:
     """Remove the component along a unit vector."""
     return clamp(residual, unit, 0.0)
 
 
-def clamp(
-    residual: Float[Tensor, "*batch d_model"], unit: Float[Tensor, "d_model"], coefficient: float
-) -> Float[Tensor, "*batch d_model"]:
+def clamp(residual: Resid, unit: Unit, coefficient: float) -> Resid:
     """Set the component along a unit vector to `coefficient`."""
     component = einsum(residual, unit, "... d_model, d_model -> ...")
     return residual + rearrange(coefficient - component, "... -> ... 1") * unit
 
 
-def rotate(
-    residual: Float[Tensor, "*batch d_model"], unit: Float[Tensor, "d_model"], coefficient: float
-) -> Float[Tensor, "*batch d_model"]:
+def rotate(residual: Resid, unit: Unit, coefficient: float) -> Resid:
     """Move toward a unit vector and keep the norm."""
     moved = residual + coefficient * unit
     before = torch.linalg.vector_norm(residual, dim=-1, keepdim=True)
@@ -190,14 +185,9 @@ def steer(
         return
 
     def changed(rows: Tensor, layer: int, _owner: Tensor) -> Tensor:
-        unit = units[layer].to(rows.device)
-        amount = amounts[layer]
-        return {
-            "add": lambda: add(rows, unit, amount),
-            "project": lambda: project(rows, unit),
-            "clamp": lambda: clamp(rows, unit, amount),
-            "rotate": lambda: rotate(rows, unit, amount),
-        }[operation]()
+        # Removing a component is setting it to 0, the amount of `project`.
+        operations = {"add": add, "project": clamp, "clamp": clamp, "rotate": rotate}
+        return operations[operation](rows, units[layer].to(rows.device), amounts[layer])
 
     with contextlib.ExitStack() as stack:
         if not isinstance(positions, str) or positions == "last":
@@ -268,10 +258,7 @@ def _changing(
     changed: Callable[[Tensor, int, Tensor], Tensor],
     check: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
-    """Replace selected tokens' residuals (`changed`).
-
-    `check` is called before every forward pass.
-    """
+    """Replace selected tokens' residuals by `changed`; `check` every forward pass before it."""
     selected: list[Tensor] = []
     reached: set[int] = set()
     phases: set[Phase | None] = set()

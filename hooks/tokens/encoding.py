@@ -21,6 +21,8 @@ from torch import Tensor
 
 from hooks.errors import InvalidInput
 
+Mask = Bool[Tensor, "text position"]
+
 
 @dataclass(frozen=True)
 class TokenBatch:
@@ -28,7 +30,7 @@ class TokenBatch:
 
     ids: Int[Tensor, "text position"]
     attention_mask: Int[Tensor, "text position"]
-    content: Bool[Tensor, "text position"]
+    content: Mask
     """True for content tokens."""
 
 
@@ -114,11 +116,7 @@ def pad(
     return TokenBatch(ids, mask, content_mask(ids, mask.bool(), special))
 
 
-def content_mask(
-    ids: Int[Tensor, "text position"],
-    present: Bool[Tensor, "text position"],
-    special: frozenset[int],
-) -> Bool[Tensor, "text position"]:
+def content_mask(ids: Int[Tensor, "text position"], present: Mask, special: frozenset[int]) -> Mask:
     """Mark the content tokens of whole sequences."""
     listed = torch.tensor(sorted(special), dtype=ids.dtype, device=ids.device)
     return present & (present.cumsum(dim=1) > 1) & ~torch.isin(ids, listed)

@@ -20,12 +20,12 @@ ContentMask = Bool[Tensor, "text position"]
 class Positions(Protocol):
     """A rule that picks tokens of each text."""
 
-    def select(self, content: Bool[Tensor, "text position"]) -> Bool[Tensor, "text position"]:
+    def select(self, content: ContentMask) -> ContentMask:
         """Return the mask of selected tokens, given the mask of content tokens."""
         ...
 
 
-def _ordinal(content: Bool[Tensor, "text position"]) -> Tensor:
+def _ordinal(content: ContentMask) -> Tensor:
     """0 for the first content token of each text, 1 for the second, ..."""
     return content.cumsum(dim=1) - 1
 
@@ -40,7 +40,7 @@ class FromToken:
         if self.offset < 0:
             raise InvalidInput(f"FromToken: expected an offset of 0 or more, got {self.offset}.")
 
-    def select(self, content: Bool[Tensor, "text position"]) -> Bool[Tensor, "text position"]:
+    def select(self, content: ContentMask) -> ContentMask:
         """See `Positions.select`."""
         return content & (_ordinal(content) >= self.offset)
 
@@ -56,7 +56,7 @@ class Span:
         if not 0 <= self.start < self.stop:
             raise InvalidInput(f"Span: expected 0 <= start < stop, got {self.start}, {self.stop}.")
 
-    def select(self, content: Bool[Tensor, "text position"]) -> Bool[Tensor, "text position"]:
+    def select(self, content: ContentMask) -> ContentMask:
         """See `Positions.select`."""
         ordinal = _ordinal(content)
         return content & (ordinal >= self.start) & (ordinal < self.stop)
@@ -76,7 +76,7 @@ class Spans:
                 f"Spans: expected 0 <= start < stop for each text, got {self.starts}, {self.stops}."
             )
 
-    def select(self, content: Bool[Tensor, "text position"]) -> Bool[Tensor, "text position"]:
+    def select(self, content: ContentMask) -> ContentMask:
         """See `Positions.select`."""
         if len(content) != len(self.starts):
             raise InvalidInput(
@@ -100,7 +100,7 @@ class Last:
         if self.n < 1:
             raise InvalidInput(f"Last: expected n of 1 or more, got {self.n}.")
 
-    def select(self, content: Bool[Tensor, "text position"]) -> Bool[Tensor, "text position"]:
+    def select(self, content: ContentMask) -> ContentMask:
         """See `Positions.select`."""
         total = content.sum(dim=1, keepdim=True)
         return content & (_ordinal(content) >= total - self.n)
@@ -119,7 +119,7 @@ class Spaced:
                 f"Spaced: expected offset >= 0 and n >= 1, got {self.offset}, {self.n}."
             )
 
-    def select(self, content: Bool[Tensor, "text position"]) -> Bool[Tensor, "text position"]:
+    def select(self, content: ContentMask) -> ContentMask:
         """See `Positions.select`."""
         ordinal = _ordinal(content) - self.offset
         total = content.sum(dim=1, keepdim=True) - self.offset

@@ -92,15 +92,9 @@ class Speaker:
 
 
 def _between(text: str, header: str, footer: str) -> list[Stretch]:
-    spans = []
-    start = text.find(header)
-    while start >= 0:
-        begin = start + len(header)
-        stop = text.find(footer, begin) if footer else -1
-        stop = len(text) if stop < 0 else stop
-        spans.append((begin, stop))
-        start = text.find(header, stop)
-    return spans
+    end = rf"{re.escape(footer)}|\Z" if footer else r"\Z"
+    pattern = rf"{re.escape(header)}(.*?)(?={end})"
+    return [match.span(1) for match in re.finditer(pattern, text, flags=re.DOTALL)]
 
 
 def turn_marks(tokenizer: Any) -> dict[str, tuple[str, str]]:
