@@ -1,7 +1,4 @@
-"""The science and the pipeline around it: stories, activations, vectors, and how far to trust them.
-
-Names are loaded when first used, so that ``import probes`` and ``--help`` cost nothing.
-"""
+"""The science and the pipeline around it; names are loaded when first used."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,4 @@
-"""The command line: ``python -m probes.run`` and ``emotion-probes``.
-
-Thin: words and flags become a `Call`. ``--help`` imports nothing but the models of the flags.
-"""
+"""The command line, ``python -m probes.run`` and ``emotion-probes``; ``--help`` imports little."""
 
 import importlib
 import os

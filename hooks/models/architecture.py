@@ -41,9 +41,9 @@ class Architecture:
 
 
 def describe(name: str, *, revision: str | None = None) -> Architecture:
-    """Return the sizes of a model given as a hub id, a folder or ``"embedded:NAME"``.
+    """Return the sizes of a model given as for `hooks.load`.
 
-    Raises ModelError when its config cannot be found or is of no causal language model.
+    ModelError where it is no causal one.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 

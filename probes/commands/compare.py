@@ -1,7 +1,4 @@
-"""``emotion-probes compare``: how alike the vectors of two or more runs are.
-
-Every pair is compared at the target layer of each, over the emotions they share.
-"""
+"""``emotion-probes compare``: how alike vectors are, at each run's target layer."""
 
 import itertools
 from collections.abc import Mapping, Sequence

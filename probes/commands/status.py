@@ -34,10 +34,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Progress:
-    """One stage of a run, in its units; the total is None where an earlier stage decides it.
-
-    A finished stage of writing has fewer than its total where texts could not be filled.
-    """
+    """One stage of a run, in its units; the total is None where an earlier stage decides it."""
 
     stage: str
     state: State

@@ -1,7 +1,4 @@
-"""One run's settings: frozen, checked before any work, refused when a key is unknown.
-
-Importing this package does not import torch.
-"""
+"""One run's settings: frozen, checked before any work, refused when a key is unknown."""
 
 from probes.config.loading import config_folder, find_config, load_config, parse_config
 from probes.config.mistakes import nearest_key, valid_keys

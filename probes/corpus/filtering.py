@@ -87,10 +87,7 @@ def judge_dialogue(
     truncation: Truncation,
     seen: AbstractSet[str],
 ) -> Verdict:
-    """Clean and judge one neutral dialogue; closing turns that name an emotion.
-
-    "Thanks!" are cut.
-    """
+    """Clean and judge one neutral dialogue; closing turns that name an emotion are cut."""
     text = raw.replace("\r\n", "\n").strip()
     if not text:
         return Verdict(text, "empty", False)

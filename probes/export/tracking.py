@@ -29,10 +29,7 @@ def flat_numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float
 def send(
     folder: Path, name: str, project: str, mode: Mode, config: Mapping[str, Any], metrics: Any
 ) -> tuple[str, int]:
-    """Send metrics and every PNG below ``figures/``.
-
-    Return the record's folder and their number.
-    """
+    """Send metrics and the PNGs of ``figures/``; return the record's folder and their number."""
     try:
         import wandb
     except ImportError as error:

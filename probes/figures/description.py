@@ -116,10 +116,7 @@ class Scatter(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of a panel.
-
-    None: a gap, with a band from `low` to `high` and a remark per point.
-    """
+    """One line of a panel, with gaps (None), a band from `low` to `high`, a remark per point."""
 
     name: str
     x: tuple[float, ...]
@@ -163,10 +160,7 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class Lines(Figure):
-    """Panels of lines over one horizontal axis.
-
-    A dashed vertical line at `mark` means `mark_label`.
-    """
+    """Panels of lines over one axis; a dashed vertical line at `mark` means `mark_label`."""
 
     x_label: str
     panels: tuple[Panel, ...]

@@ -1,7 +1,4 @@
-"""``report.md``: the report for a repository, with the figures of the run's folder.
-
-Every value is escaped; the page has what a picture cannot show.
-"""
+"""``report.md``: the report for a repository, escaped, with the figures of the run's folder."""
 
 import re
 

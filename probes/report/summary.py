@@ -1,7 +1,4 @@
-"""The table at the end of a run, and ``analysis/summary.json`` with the same numbers.
-
-Every number is read from what the stages left; a stage that is not done leaves no row.
-"""
+"""The table at the end of a run, and ``analysis/summary.json``: what the stages left."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

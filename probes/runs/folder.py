@@ -241,9 +241,9 @@ class Run:
         ).write(self.record_path(stage))
 
     def check_intact(self, stage: str, files: Sequence[Path]) -> None:
-        """Raise StaleArtifact for files that are not those a finished stage has left.
+        """Raise StaleArtifact for files of a finished stage that changed.
 
-        Files of the same names, sizes and times are not opened; the others are compared whole.
+        Same times are not opened.
         """
         ended, stamp = self._begun(stage), stamp_of(files, self.root)
         if stamp == ended.stamp:

@@ -1,7 +1,4 @@
-"""The two models of a run, loaded when first needed and at most once.
-
-Contract: importing this module does not import torch.
-"""
+"""The two models of a run, loaded when first needed and at most once; imports no torch."""
 
 from typing import TYPE_CHECKING
 

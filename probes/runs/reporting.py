@@ -1,7 +1,4 @@
-"""What a long step tells its caller: progress and notes. The terminal is one listener.
-
-Contract: the pipeline talks to a `Reporter` and never prints.
-"""
+"""What a long step tells its caller, progress and notes: the pipeline never prints."""
 
 import contextlib
 from collections.abc import Callable, Iterator

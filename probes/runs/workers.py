@@ -61,10 +61,7 @@ class Workers(Protocol):
         ...
 
     def map(self, units: Iterable[Any], advance: Advance) -> Iterator[tuple[Any, Any]]:
-        """Yield every unit with its result, in the order in which they are finished.
-
-        A unit is taken when somebody is free to do it, so `units` may make them one by one.
-        """
+        """Yield every unit with its result as they are finished; units may be made one by one."""
         ...
 
 

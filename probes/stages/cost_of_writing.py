@@ -125,10 +125,7 @@ def look(
     texts_per_prompt: int,
     n_tokens: Callable[[str], int] | None = None,
 ) -> Seen | None:
-    """Count drafts, kept texts and lengths (`n_tokens`: the subject's) of cells.
-
-    None without text.
-    """
+    """Count drafts, kept texts and lengths of cells (`n_tokens`: the subject's), or None."""
     texts: list[str] = []
     asked = prompts = 0
     usage: Counter[str] = Counter()

@@ -1,7 +1,4 @@
-"""Stage that tests the vectors against controls which could beat them.
-
-Contract: an experiment that fails leaves no file and stops no other; the next sitting measures it.
-"""
+"""Test the vectors; an experiment that fails leaves no file, stops no other, and is tried again."""
 
 import time
 import traceback

@@ -28,10 +28,7 @@ class StoryPrompt:
 
 @dataclass(frozen=True)
 class NeutralPrompt:
-    """One phrasing of the request for a dialogue.
-
-    `question` is the Person's, for an answer alone.
-    """
+    """One phrasing of the request for a dialogue, and the Person's question for an answer."""
 
     id: str
     template: str

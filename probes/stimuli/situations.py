@@ -23,10 +23,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Expectation:
-    """A trend as a template's number rises: of the first of `emotions` there is, up (1) or down.
-
-    -1.
-    """
+    """What rises (1) or falls (-1) with a template's number: the first of `emotions` there is."""
 
     sign: int
     emotions: tuple[str, ...]

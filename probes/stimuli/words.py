@@ -32,10 +32,7 @@ def emotions() -> tuple[str, ...]:
 
 @cache
 def human_ratings() -> Mapping[str, Rating]:
-    """Return ratings of 45 of the 171 words (Russell & Mehrabian 1977, J. Res.
-
-    Personality 11, 273).
-    """
+    """Return ratings of 45 of the 171 words (Russell & Mehrabian 1977, see `data/README.md`)."""
     rows = csv.DictReader(read_text("norms_russell_mehrabian_1977.csv").splitlines())
     return MappingProxyType(
         {

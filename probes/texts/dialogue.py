@@ -45,10 +45,7 @@ class Dialogue:
 
 
 def lay_out(tokenizer: Any, turns: Sequence[Turn], *, answering: bool = False) -> Dialogue:
-    """Write a conversation as one text; `answering` begins the assistant's next turn.
-
-    Raises InvalidInput when there is no turn, or the chat template refuses or does not show one.
-    """
+    """Write a conversation as one text; InvalidInput where the template does not show its turns."""
     if not turns:
         raise InvalidInput("expected at least one turn, got an empty conversation.")
     marks = [f"qz{number}zq" for number in range(len(turns))]

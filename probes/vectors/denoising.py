@@ -219,10 +219,7 @@ class CellSums:
 
 @dataclass(frozen=True)
 class FittedVectors:
-    """Vectors from the topics of one training set.
-
-    Denoised, zero for an emotion without a story (`present`); `center` is the mean over emotions.
-    """
+    """Denoised vectors from some topics (zero where not `present`), and the mean over emotions."""
 
     vectors: Float[Tensor, "emotion d_model"]
     center: Float[Tensor, "d_model"]

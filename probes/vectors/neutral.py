@@ -115,10 +115,7 @@ def project_out(
 
 
 def _span(components: Float[Tensor, "component d_model"]) -> Float[Tensor, "_basis d_model"]:
-    """Orthonormal rows that span the components.
-
-    Rows owed to their dtype's rounding are left out.
-    """
+    """Orthonormal rows that span the components, but for those owed to rounding."""
     _, singular, basis = torch.linalg.svd(components.double(), full_matrices=False)
     rounding = singular[0] * max(components.shape) * torch.finfo(components.dtype).eps
     return basis[singular > rounding]

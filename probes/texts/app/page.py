@@ -1,7 +1,4 @@
-"""The page, in NiceGUI: it asks the microscope and shows what it says.
-
-Binds to one address, 127.0.0.1 by default. Nothing is fetched from anywhere else.
-"""
+"""The page, in NiceGUI, on one address; nothing is fetched from anywhere else."""
 
 from collections.abc import Mapping
 from typing import Any

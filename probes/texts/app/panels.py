@@ -1,7 +1,4 @@
-"""The panels of the page: a text as it is typed, a conversation, a prompt steered and not.
-
-Each draws what it has again for another emotion or layer without asking the model.
-"""
+"""The panels of the page: a text as it is typed, a conversation, a prompt steered and not."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,4 @@
-"""What all panels share: the model, the emotion and layer looked at, and whose turn it is.
-
-Models run in worker threads, one call at a time. An error is shown where it happened.
-"""
+"""What all panels share: the model, the emotion and layer looked at, and whose turn it is."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
