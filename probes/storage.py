@@ -14,7 +14,7 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
@@ -86,6 +86,15 @@ def read_json(path: Path) -> Any:
         raise DataError(
             f"{path} is damaged or truncated ({error}). Delete it and run the stage again."
         ) from error
+
+
+def map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Copy what JSON holds with every leaf changed."""
+    if isinstance(value, Mapping):
+        return {str(key): map_leaves(inner, change) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [map_leaves(inner, change) for inner in value]
+    return change(value)
 
 
 def _host() -> str:

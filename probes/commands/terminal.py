@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.runs.reporting import Advance, duration
+from probes.storage import map_leaves
 
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -169,8 +170,4 @@ class Terminal:
 
 def plain(value: Any) -> Any:
     """Replace what JSON cannot say: NaN and infinity become null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return map_leaves(value, lambda it: None if it in (math.inf, -math.inf) or it != it else it)

@@ -20,6 +20,7 @@ from probes.export.card import dataset_card, model_card
 from probes.export.parquet_files import texts_parquet
 from probes.export.source import Source
 from probes.report.markdown import escape
+from probes.storage import map_leaves
 from probes.vectors.emotion_vectors import FILE_NAME
 
 PICTURE = "pca_scatter.png"
@@ -77,7 +78,7 @@ def _without_folders(text: str, config: Mapping[str, Any]) -> str:
 
 def _settings(config: Mapping[str, Any]) -> str:
     """Spell the settings as a config file that says nothing of this machine and its network."""
-    values = _shared({key: value for key, value in config.items() if key != "compute"})
+    values = map_leaves({key: it for key, it in config.items() if key != "compute"}, _shared)
     for section in ("model", "writer"):
         if values[section]["name"] is not None:
             values[section]["name"] = public_name(config[section]["name"])
@@ -89,11 +90,7 @@ def _settings(config: Mapping[str, Any]) -> str:
 
 
 def _shared(value: Any) -> Any:
-    """Copy settings; addresses and absolute paths, however deep, become what others may read."""
-    if isinstance(value, dict):
-        return {key: _shared(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_shared(inner) for inner in value]
+    """Write addresses and absolute paths as others may read them."""
     if not isinstance(value, str):
         return value
     if "://" in value:

@@ -3,6 +3,7 @@
 A space at either end of a token becomes a visible sign: `` sad`` and ``sad`` are two tokens.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -30,7 +31,9 @@ def logit_lens_table(lens: Lens) -> TokenTable:
                 label=name,
                 up=_tokens(entry.top),
                 down=_tokens(entry.bottom),
-                remark=_rank(entry.own_word_rank),
+                remark="no such token"
+                if entry.own_word_rank is None
+                else f"{entry.own_word_rank + 1:,}",
             )
             for name, entry in lens.emotions.items()
         ),
@@ -72,15 +75,6 @@ def _part(name: str, values: Iterable[int], *, muted: bool = False) -> Part:
 
 
 def _tokens(pairs: Sequence[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    return tuple((_edges_visible(token), value) for token, value in pairs)
-
-
-def _edges_visible(token: str) -> str:
-    inner = token.strip(" ")
-    start = len(token) - len(token.lstrip(" "))
-    end = len(token) - start - len(inner)
-    return _SPACE * start + inner + _SPACE * end
-
-
-def _rank(rank: int | None) -> str:
-    return "no such token" if rank is None else f"{rank + 1:,}"
+    """Show spaces at the ends of tokens."""
+    edge = re.compile(r"^ +| +$")
+    return tuple((edge.sub(lambda it: _SPACE * len(it[0]), token), it) for token, it in pairs)

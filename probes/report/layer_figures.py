@@ -78,10 +78,11 @@ def _line(name: str, x: tuple[float, ...], matches: Sequence[ScaleMatch | None])
         y=tuple(each and each.value for each in estimates),
         low=tuple(each and each.low for each in estimates),
         high=tuple(each and each.high for each in estimates),
-        notes=tuple("" if match is None else _note(match) for match in matches),
+        notes=tuple(
+            f"PC{it.component + 1}, n = {it.n}, 95% interval {correlation(it.low)} to "
+            f"{correlation(it.high)}"
+            if it is not None
+            else ""
+            for it in matches
+        ),
     )
-
-
-def _note(match: ScaleMatch) -> str:
-    low, high = correlation(match.low), correlation(match.high)
-    return f"PC{match.component + 1}, n = {match.n}, 95% interval {low} to {high}"

@@ -33,7 +33,8 @@ def describe_map(
     target = list(layers).index(described.layer)
     unit_norm = described.pca.unit_norm
     anchor, _ = _components(vectors[target], unit_norm)
-    anchor = anchor * torch.tensor([_sign(sweep, target, component) for component in range(2)])
+    carried = [_matches(sweep, target, component) for component in range(2)]
+    anchor = anchor * torch.tensor([float(it[0][1].sign) if it else 1.0 for it in carried])
     rows: dict[str, list[Any]] = {key: [] for key in ("x", "y", "x_label", "y_label", "neighbors")}
     for index in range(len(layers)):
         points, ratios = _components(vectors[index], unit_norm)
@@ -41,7 +42,7 @@ def describe_map(
         agreement = (points * anchor).sum(dim=0)
         points = points * torch.where(agreement < 0, -1.0, 1.0)
         for key, column in (("x", 0), ("y", 1)):
-            rows[key].append(_rounded(points[:, column]))
+            rows[key].append([round(value, _DIGITS) for value in points[:, column].tolist()])
             rows[f"{key}_label"].append(_label(sweep, index, column, ratios[column]))
         rows["neighbors"].append(_neighbors(vectors[index]))
     human = [described.human.get(emotion) for emotion in emotions]
@@ -76,11 +77,6 @@ def _matches(sweep: Layers, index: int, component: int) -> list[tuple[str, Scale
     return [(scale, match) for scale, match in by_scale if match.component == component]
 
 
-def _sign(sweep: Layers, index: int, component: int) -> float:
-    matches = _matches(sweep, index, component)
-    return float(matches[0][1].sign) if matches else 1.0
-
-
 def _label(sweep: Layers, index: int, component: int, ratio: float) -> str:
     notes = [f"{ratio:.0%} of variance"]
     for scale, match in _matches(sweep, index, component):
@@ -92,11 +88,5 @@ def _neighbors(vectors: Float[Tensor, "emotion d_model"]) -> list[list[tuple[int
     cosine = geometry.cosine_matrix(vectors)
     cosine.fill_diagonal_(-2.0)
     near = cosine.topk(min(N_NEIGHBORS, len(vectors) - 1), dim=1)
-    return [
-        [(int(i), round(float(v), 3)) for i, v in zip(indices, values, strict=True)]
-        for indices, values in zip(near.indices, near.values, strict=True)
-    ]
-
-
-def _rounded(values: Float[Tensor, "emotion"]) -> list[float]:
-    return [round(value, _DIGITS) for value in values.tolist()]
+    pairs = zip(near.indices.tolist(), near.values.tolist(), strict=True)
+    return [list(zip(indices, [round(v, 3) for v in row], strict=True)) for indices, row in pairs]

@@ -5,7 +5,7 @@ file once; a short script of our own draws the figures and the map with it. A co
 policy names the digests of these two scripts (`figures.pages`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -15,6 +15,7 @@ from probes.figures.description import Bars, Figure, Heatmap, Lines, Scatter, To
 from probes.figures.text import visible
 from probes.report.contents import Contents, HeatedStory
 from probes.report.stories import scale_of
+from probes.storage import map_leaves
 
 _CROWD = 60
 _FITS = 1100  # pixels, width of the page's column on a desktop
@@ -108,23 +109,11 @@ def _heat(stories: Sequence[HeatedStory]) -> dict[str, Any]:
 
 def _short(value: Any) -> Any:
     """Cut numbers to five digits: nobody sees more, and the file is a third of the size."""
-    if isinstance(value, float):
-        return float(f"{value:.5g}")
-    if isinstance(value, Mapping):
-        return {key: _short(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_short(item) for item in value]
-    return value
+    return map_leaves(value, lambda it: float(f"{it:.5g}") if isinstance(it, float) else it)
 
 
 def _visible(value: Any) -> Any:
-    if isinstance(value, str):
-        return visible(value)
-    if isinstance(value, Mapping):
-        return {key: _visible(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_visible(item) for item in value]
-    return value
+    return map_leaves(value, lambda it: visible(it) if isinstance(it, str) else it)
 
 
 def _plotly() -> str:
