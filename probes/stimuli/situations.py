@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from pydantic import TypeAdapter
+
 from probes.stimuli._data import read_yaml
 
 
@@ -61,19 +63,8 @@ def scenarios() -> tuple[Scenario, ...]:
 @cache
 def intensity_templates() -> tuple[IntensityTemplate, ...]:
     """Return six templates with two expectations each."""
-    return tuple(
-        IntensityTemplate(
-            name=name,
-            text=row["text"],
-            neutral=row["neutral"],
-            numbers=tuple(row["numbers"]),
-            expects=tuple(
-                Expectation(expected["sign"], tuple(expected["emotions"]))
-                for expected in row["expects"]
-            ),
-        )
-        for name, row in read_yaml("intensity.yaml").items()
-    )
+    read = TypeAdapter(IntensityTemplate).validate_python
+    return tuple(read({"name": name, **row}) for name, row in read_yaml("intensity.yaml").items())
 
 
 @cache
