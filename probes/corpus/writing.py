@@ -18,40 +18,17 @@ Contract: the model is a function from prompts to raw answers; writes no files.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from itertools import zip_longest
+from typing import Any, Literal
 
 from probes.corpus.cells import Cell
+from probes.corpus.exchange import Answer
 from probes.corpus.filtering import Verdict, fingerprint, judge_dialogue, judge_story, split_stories
 from probes.stimuli import STORY_MARKER, NeutralPrompt, StoryPrompt, neutral_prompts, story_prompts
 from probes.storage import digest_of, seed_of
 
-WriteFn = Callable[[Sequence[str], int, Sequence[str | None]], Sequence["Draft"]]
+WriteFn = Callable[[Sequence[str], int, Sequence[str | None]], Sequence[Answer]]
 """(prompts, seed, emotion whose words to suppress or None for each prompt) -> answers, in order."""
-
-
-@runtime_checkable
-class Draft(Protocol):
-    """What a writer returns."""
-
-    @property
-    def text(self) -> str:
-        """The answer."""
-        ...
-
-    @property
-    def finished(self) -> bool:
-        """Whether the writer ended it by itself."""
-        ...
-
-
-@runtime_checkable
-class HasUsage(Protocol):
-    """An answer that says what it cost."""
-
-    @property
-    def usage(self) -> Any:
-        """A dataclass of counts."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -136,8 +113,8 @@ def first_prompts(unit: Sequence[Cell], topics: Sequence[str], rules: Rules) -> 
     ]
 
 
-def _answers(request: Request, raw: Draft) -> list[tuple[str, bool]]:
-    """Texts in one answer with whether each was finished."""
+def _texts(request: Request, raw: Answer) -> list[tuple[str, bool]]:
+    """Return the texts in one answer, and whether each was finished."""
     if len(request.slots) == 1:
         return [(request.opening + raw.text.lstrip(), raw.finished)]
     stories = split_stories(raw.text, STORY_MARKER, finished=raw.finished)
@@ -188,25 +165,22 @@ def write_unit(
             [request.cell.emotion if suppress else None for request in requests],
         )
         for request, raw in zip(requests, raws, strict=True):
-            answers = _answers(request, raw)
-            if isinstance(raw, HasUsage):
-                usage.setdefault(request.cell, Counter()).update(vars(raw.usage))
-            for slot, (text, finished) in zip(request.slots, answers, strict=False):
-                verdict = _judge(text, finished, request.cell, rules, seen)
+            cell, texts = request.cell, _texts(request, raw)
+            usage.setdefault(cell, Counter()).update(vars(raw.usage))
+            for slot, written in zip_longest(request.slots, texts):
                 made = {"index": slot, "attempt": attempt, "phrasing": request.phrasing}
+                if written is None:
+                    rejected[cell].append({**made, "reason": "missing"})
+                    continue
+                text, finished = written
+                verdict = _judge(text, finished, cell, rules, seen)
                 if verdict.rejected is None:
                     seen.add(fingerprint(verdict.text))
-                    accepted[request.cell][slot] = {
-                        **made,
-                        "text": verdict.text,
-                        "trimmed": verdict.trimmed,
-                    }
+                    kept = {"text": verdict.text, "trimmed": verdict.trimmed}
+                    accepted[cell][slot] = {**made, **kept}
                 else:
                     named = {"named": list(verdict.named)} if verdict.named else {}
-                    rejected[request.cell].append({**made, "reason": verdict.rejected, **named})
-            for slot in request.slots[len(answers) :]:
-                made = {"index": slot, "attempt": attempt, "phrasing": request.phrasing}
-                rejected[request.cell].append({**made, "reason": "missing"})
+                    rejected[cell].append({**made, "reason": verdict.rejected, **named})
     return {
         cell: {
             "texts": [accepted[cell][slot] for slot in sorted(accepted[cell])],

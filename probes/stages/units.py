@@ -16,7 +16,7 @@ from probes.config import Config
 from probes.corpus.cells import Cell, Text
 from probes.corpus.endpoint import Endpoint
 from probes.corpus.exchange import Answer, Sampling, Usage
-from probes.corpus.writing import Draft, Rules, plan_units, prompt_digest, write_unit
+from probes.corpus.writing import Rules, plan_units, prompt_digest, write_unit
 from probes.runs.models import Models
 from probes.runs.reporting import Advance
 from probes.stimuli import banned
@@ -114,7 +114,7 @@ class Writer(abc.ABC):
     @abc.abstractmethod
     def _write(
         self, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
-    ) -> Sequence[Draft]:
+    ) -> Sequence[Answer]:
         """Continue prompts; `suppressed` names the emotion whose words a prompt must not get."""
 
     def do(self, unit: WritingUnit, advance: Advance) -> dict[Cell, dict[str, Any]]:
@@ -162,7 +162,7 @@ class LocalWriter(Writer):
 
     def _write(
         self, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
-    ) -> Sequence[Draft]:
+    ) -> Sequence[Answer]:
         suppress = [self._banned_ids(emotion) for emotion in suppressed]
         encoded = [self._writer.encode_prompt(prompt, system=self.system) for prompt in prompts]
         written = self._writer.generate(encoded, seed=seed, suppress=suppress, **self.sampling)
@@ -197,7 +197,7 @@ class ServerWriter(Writer):
         prompts: Sequence[str],
         seed: int,
         suppressed: Sequence[str | None],  # noqa: ARG002 - no server takes such a list
-    ) -> Sequence[Draft]:
+    ) -> Sequence[Answer]:
         return self._endpoint.generate(
             list(prompts), sampling=self.asked, seed=seed, system=self.system
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from probes.corpus import exchange
 from probes.corpus.cells import Cell, neutral_cells, story_cells
 from probes.corpus.writing import Rules, plan_units, prompt_digest, unit_seed, write_unit
 from probes.stimuli import STORY_MARKER, emotions, neutral_prompts, story_prompts, topics
@@ -15,10 +16,8 @@ SAD, HAPPY = Cell("sad", TOPICS[0]), Cell("happy", TOPICS[0])
 ANGRY_LEAK = "She was angry and slammed the door."
 
 
-@dataclass(frozen=True)
-class Answer:
-    text: str
-    finished: bool = True
+def Answer(text: str, finished: bool = True) -> exchange.Answer:  # noqa: N802 - as it reads
+    return exchange.Answer(text, finished)
 
 
 @dataclass(frozen=True)
