@@ -171,27 +171,20 @@ def estimated(
     at_once = min(requests, endpoint.concurrency * max(1, len(config.generation.base_urls)))
     yield "time", _time(expected, endpoint, at_once, greeting)
     if config.generation.engine == "openai":
-        bound = most * expected.prompt_tokens / expected.drafts
-        costs = [
-            cost(endpoint, expected.prompt_tokens, expected.new_tokens),
-            cost(endpoint, bound, float(most_tokens)),
-        ]
-        yield "cost", _money(costs)
+        about = cost(endpoint, expected.prompt_tokens, expected.new_tokens)
+        prompts_at_most = most * expected.prompt_tokens / expected.drafts
+        at_most = cost(endpoint, prompts_at_most, float(most_tokens))
+        known = f"about {about:,.2f}, at most {at_most:,.2f}, in the prices' currency"
+        prices = "unknown; endpoint.input_price and output_price state prices per million tokens"
+        yield "cost", prices if math.isnan(about) else known
     yield "basis", basis
 
 
-def cost(endpoint: EndpointSettings, prompt_tokens: float, new_tokens: float) -> float | None:
-    """Return what tokens cost at the stated prices; None without these."""
+def cost(endpoint: EndpointSettings, prompt_tokens: float, new_tokens: float) -> float:
+    """Return what tokens cost at the stated prices; NaN without these."""
     if endpoint.input_price is None or endpoint.output_price is None:
-        return None
+        return math.nan
     return (prompt_tokens * endpoint.input_price + new_tokens * endpoint.output_price) / 1e6
-
-
-def _money(costs: Sequence[float | None]) -> str:
-    about, most = costs
-    if about is None or most is None:
-        return "unknown; endpoint.input_price and output_price state prices per million tokens"
-    return f"about {about:,.2f}, at most {most:,.2f}, in the prices' currency"
 
 
 def _time(

@@ -94,23 +94,21 @@ def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:
     ``duplicates`` are texts that stand above already. Of written texts, a unit's own are rejected.
     """
     emotions: dict[str, dict[str, Any]] = {}
-    reasons: Counter[str] = Counter()
-    usage: Counter[str] = Counter()
-    accepted = requested = rejected = trimmed = leaked_first = duplicates = 0
-    seen: set[str] = set()
+    total, reasons, usage, seen = Counter[str](), Counter[str](), Counter[str](), set[str]()
     for cell in cells:
         content = read_cell(run.root, cell)
         kept, refused = content["texts"], content["rejected"]
         kinds = Counter(item["reason"].split(":")[0] for item in refused)
-        accepted += len(kept)
-        requested += content["requested"]
-        rejected += len(refused)
-        trimmed += sum(bool(text.get("trimmed")) for text in kept)
-        for text in kept:
-            mark = fingerprint(text["text"])
-            duplicates += mark in seen
-            seen.add(mark)
-        leaked_first += sum(item["attempt"] == 1 and bool(item.get("named")) for item in refused)
+        marks = [fingerprint(text["text"]) for text in kept]
+        total.update(
+            accepted=len(kept),
+            requested=content["requested"],
+            rejected=len(refused),
+            trimmed=sum(bool(text.get("trimmed")) for text in kept),
+            leaked=sum(item["attempt"] == 1 and bool(item.get("named")) for item in refused),
+            duplicates=sum(mark in seen or mark in marks[:n] for n, mark in enumerate(marks)),
+        )
+        seen.update(marks)
         reasons.update(kinds)
         usage.update(content.get("usage", {}))
         row = emotions.setdefault(
@@ -120,15 +118,14 @@ def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:
         row["rejected"].update(kinds)
         row["missing"] += content["requested"] - len(kept)
     return {
-        "accepted": accepted,
-        "requested": requested,
-        "missing": requested - accepted,
-        "rejected": rejected,
+        **{key: total[key] for key in ("accepted", "requested", "rejected", "trimmed")},
+        "missing": total["requested"] - total["accepted"],
+        "duplicates": total["duplicates"],
         "rejected_by_reason": dict(sorted(reasons.items())),
         # Texts that were brought were not searched.
-        "first_attempt_leak_share": None if run.brings_corpus else leaked_first / requested,
-        "trimmed": trimmed,
-        "duplicates": duplicates,
+        "first_attempt_leak_share": None
+        if run.brings_corpus
+        else total["leaked"] / total["requested"],
         **({"usage": dict(usage)} if usage else {}),
         "emotions": {
             name: {**row, "rejected": dict(sorted(row["rejected"].items()))}
