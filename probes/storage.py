@@ -38,7 +38,9 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=_own_prefix())
+        handle, temporary = tempfile.mkstemp(
+            dir=path.parent, prefix=f"{LEFTOVER}{_host()}-{os.getpid()}-"
+        )
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
@@ -101,10 +103,6 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:64]
 
 
-def _own_prefix() -> str:
-    return f"{LEFTOVER}{_host()}-{os.getpid()}-"
-
-
 def remove_leftovers(folder: Path, *, below: bool = True) -> None:
     """Delete the temporary files that killed writers left in a folder, and below it if asked.
 
@@ -133,7 +131,7 @@ def _is_alive(process: int) -> bool:
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # another user's
-        return True
+        pass
     return True
 
 
@@ -170,7 +168,6 @@ def seed_of(*parts: object) -> int:
 
 MAX_LENGTH = 100
 
-_PLAIN = re.compile(rb"[a-z0-9-]")
 _WINDOWS_DEVICES = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]")
 
 
@@ -180,16 +177,11 @@ def slug(name: str) -> str:
         raise InvalidInput(f"expected a name with at least one visible character, got {name!r}")
     # surrogatepass: a half surrogate from a broken file is still a name of its own.
     data = name.encode("utf-8", errors="surrogatepass")
-    text = "".join(_escaped(data[i : i + 1]) for i in range(len(data)))
+    safe = re.sub(rb"[^a-z0-9-]", lambda it: b"_" if it[0] == b" " else b"%%%02x" % it[0][0], data)
+    text = safe.decode("ascii")
     if text.startswith("-") or _WINDOWS_DEVICES.fullmatch(text):
         text = f"%{ord(text[0]):02x}{text[1:]}"
     if len(text) <= MAX_LENGTH:
         return text
     digest = sha256(data).hexdigest()
     return f"{text[: MAX_LENGTH - 1 - len(digest)]}~{digest}"
-
-
-def _escaped(byte: bytes) -> str:
-    if _PLAIN.match(byte):
-        return byte.decode("ascii")
-    return "_" if byte == b" " else f"%{byte[0]:02x}"

@@ -99,7 +99,9 @@ def judge_dialogue(
 
     speaker, last = turns[-1]
     kept = turns
-    if not ((finished or followed) and (_ends_sentence(last) or _ends_block(last))):
+    # A list item or a code fence needs no full stop.
+    ends = _ends_sentence(last) or _LIST_ITEM_OR_FENCE.match(last.rpartition("\n")[2])
+    if not ((finished or followed) and ends):
         last_cut = last[: _last_sentence_end(last)]
         kept = turns[:-1] + ([(speaker, last_cut)] if last_cut else [])
         if truncation == "reject" or not _both_speak(kept):
@@ -334,8 +336,3 @@ def _both_speak(turns: list[Turn]) -> bool:
 
 def _rendered(turns: list[Turn]) -> str:
     return "\n".join(f"{speaker}: {words}" for speaker, words in turns)
-
-
-def _ends_block(words: str) -> bool:
-    """Say whether a turn ends with a list item or a code fence, which need no full stop."""
-    return _LIST_ITEM_OR_FENCE.match(words.rpartition("\n")[2]) is not None

@@ -10,7 +10,7 @@ import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from probes.config import Config
 from probes.corpus.cells import Cell, Text
@@ -21,6 +21,9 @@ from probes.runs.models import Models
 from probes.runs.reporting import Advance
 from probes.stimuli import banned
 from probes.vectors.activations import Shard, make_shard
+
+if TYPE_CHECKING:
+    from hooks import LanguageModel
 
 TextKind = Literal["stories", "neutral"]
 
@@ -89,13 +92,14 @@ def most_new_tokens(config: Config, kind: TextKind, ruled: Rules) -> int:
 
 def sampling(config: Config, kind: TextKind, ruled: Rules) -> dict[str, Any]:
     """Return how tokens are drawn."""
-    generation = config.generation
-    return {
-        "max_new_tokens": most_new_tokens(config, kind, ruled),
-        "temperature": generation.temperature,
-        "top_p": generation.top_p,
-        "top_k": generation.top_k,
-    }
+    drawn = config.generation.model_dump(include={"temperature", "top_p", "top_k"})
+    return {"max_new_tokens": most_new_tokens(config, kind, ruled), **drawn}
+
+
+def _loaded(model: "LanguageModel") -> dict[str, Any]:
+    """Say which weights a model has, and how it was loaded."""
+    about = {key: getattr(model, key) for key in ("name", "revision", "fingerprint", "quantize")}
+    return {**about, "dtype": str(model.dtype).removeprefix("torch."), "device": model.device.type}
 
 
 class Writer(abc.ABC):
@@ -123,12 +127,8 @@ class Writer(abc.ABC):
         written = write_unit(
             unit.cells, config.topics, self.rules, config.seed, self._write, unit.begun
         )
-        made_from = {
-            "writer": self.about(),
-            "prompts": prompt_digest(),
-            "sampling": self.sampling,
-            "seed": config.seed,
-        }
+        made_from = {"writer": self.about(), "prompts": prompt_digest()}
+        made_from |= {"sampling": self.sampling, "seed": config.seed}
         advance(unit.n_texts)
         return {cell: {**content, **made_from} for cell, content in written.items()}
 
@@ -150,15 +150,7 @@ class LocalWriter(Writer):
 
     def about(self) -> dict[str, Any]:
         """See `cluster.Job`."""
-        writer = self._writer
-        return {
-            "name": writer.name,
-            "revision": writer.revision,
-            "fingerprint": writer.fingerprint,
-            "dtype": str(writer.dtype).removeprefix("torch."),
-            "device": writer.device.type,
-            "quantize": writer.quantize,
-        }
+        return _loaded(self._writer)
 
     def _write(
         self, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
@@ -185,12 +177,8 @@ class ServerWriter(Writer):
     def about(self) -> dict[str, Any]:
         """See `cluster.Job`."""
         endpoint = self._endpoint
-        return {
-            "name": endpoint.name,
-            "served_as": endpoint.served_as,
-            "api": endpoint.settings.api,
-            "fingerprint": endpoint.fingerprint,
-        }
+        about = {key: getattr(endpoint, key) for key in ("name", "served_as", "fingerprint")}
+        return {**about, "api": endpoint.settings.api}
 
     def _write(
         self,
@@ -216,12 +204,7 @@ class Reader:
         vocabulary = sorted(model.tokenizer.get_vocab().items())
         digest = hashlib.sha256(repr(vocabulary).encode("utf-8", "surrogatepass"))
         return {
-            "name": model.name,
-            "revision": model.revision,
-            "fingerprint": model.fingerprint,
-            "dtype": str(model.dtype).removeprefix("torch."),
-            "device": model.device.type,
-            "quantize": model.quantize,
+            **_loaded(model),
             "backend": model.backend,
             "hook_name": model.bulk.point,
             "weight_processing": model.weight_processing,

@@ -21,7 +21,6 @@ from probes.storage import read_json, write_text
 HTML = "report.html"
 MARKDOWN = "report.md"
 _OWN_SECTIONS = ("null-ladder", "steering")
-_ON_THE_LADDER = ("valence", "accuracy", "clusters")
 
 
 def report(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -54,7 +53,7 @@ def gather(materials: Materials) -> Contents:
             summary, emotions, n_topics, writer, run.config.activation.token_offset
         ),
         claims=claims.headlines([geometry, lens, *results.values()]),
-        rungs=_rungs(results),
+        rungs=_rungs(results.get("null-ladder")),
         rows=[row for row in rows(summary) if not row[0].startswith("seconds")],
         map=describe_map(
             materials.vectors.vectors, materials.vectors.layers, geometry, analysis["layers"], lens
@@ -85,21 +84,18 @@ def _trial(entry: Entry, result: Result, content: Mapping[str, Any]) -> Trial:
     )
 
 
-def _rungs(results: Mapping[str, Result]) -> dict[str, list[tuple[str, Estimate]]]:
+def _rungs(ladder: Result | None) -> dict[str, list[tuple[str, Estimate]]]:
     """Return what the rungs of the null ladder reach, by statistic."""
     from probes.experiments.decoding.null_ladder import NullLadder
 
-    ladder = results.get("null-ladder")
-    if not isinstance(ladder, NullLadder):
-        return {}
-    return {statistic: ladder.rungs_of(statistic) for statistic in _ON_THE_LADDER}
+    statistics = ("valence", "accuracy", "clusters") if isinstance(ladder, NullLadder) else ()
+    return {statistic: ladder.rungs_of(statistic) for statistic in statistics}  # type: ignore
 
 
 def _scorecard(run: Run) -> Trial | None:
-    path = run.root / scorecard.FILE
-    if not path.is_file():
+    if not (run.root / scorecard.FILE).is_file():
         return None
-    lines = scorecard.from_json(read_json(path)["lines"])
+    lines = scorecard.from_json(read_json(run.root / scorecard.FILE)["lines"])
     met = [line for line in lines if line.verdict != scorecard.NOT_COMPARABLE]
     inside = [line for line in met if line.verdict == scorecard.INSIDE]
     return Trial(
@@ -130,8 +126,7 @@ def _stories(materials: Materials, order: Sequence[int]) -> list[HeatedStory]:
 
 
 def _facts(run: Run, materials: Materials, writer: str | None) -> list[tuple[str, str]]:
-    made = materials.vectors.provenance
-    config = run.config
+    made, config = materials.vectors.provenance, run.config
     facts = [
         ("model under study", f"{made.model}, fingerprint {made.fingerprint}"),
         ("read with", f"{made.backend}, {made.dtype}, quantization: {made.quantize or 'none'}"),
