@@ -135,8 +135,8 @@ def outputs(run: Run, stage: Stage) -> list[Path]:
     for name in stage.leaves:
         target = run.root / name
         if target.is_dir():
-            own = [path for path in target.rglob("*") if re.fullmatch(stage.names, path.name)]
-            files += [path for path in own if path.is_file()]
+            named = [path for path in target.rglob("*") if re.fullmatch(stage.names, path.name)]
+            files += [path for path in named if path.is_file()]
         files += [target] if target.is_file() else []
     return sorted(files)
 
@@ -225,8 +225,8 @@ def run_stage(
     if only and _are_missing(run, only):
         failed = load_code("validate:measure")(run, models, reporter, only)
         if failed:
-            said = "; ".join(f"{name}: {error}" for name, error in failed.items())
-            raise EmotionLensError(f"{len(failed)} of {len(only)} experiments failed: {said}")
+            errors = "; ".join(f"{name}: {error}" for name, error in failed.items())
+            raise EmotionLensError(f"{len(failed)} of {len(only)} experiments failed: {errors}")
     if only and _are_missing(run, experiments_of(run)):
         return True
     start = time.monotonic()

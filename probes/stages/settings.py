@@ -11,10 +11,10 @@ from probes.storage import digest_files
 Settings = dict[str, Any]
 
 
-def _texts(run: Run, section: str, own: str | None) -> Settings:
+def _texts(run: Run, section: str, brought: str | None) -> Settings:
     config = run.config
-    if own is not None:
-        path = Path(own)
+    if brought is not None:
+        path = Path(brought)
         return {"corpus": {"file": digest_files([path], path.parent)}}
     # A server has loaded its model its own way.
     asked = {"name", "system"} if config.generation.engine == "openai" else None

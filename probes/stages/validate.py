@@ -48,11 +48,11 @@ def measure(
     materials = Materials(run, models, reporter)
     failed = {}
     asked = [entry for entry in EXPERIMENTS if entry in entries]
-    for place, entry in enumerate(asked, start=1):
+    for number, entry in enumerate(asked, start=1):
         path = run.root / entry.file
         if path.exists():
             continue
-        reporter.note(f"validate: {entry.name}, {place} of {len(asked)}")
+        reporter.note(f"validate: {entry.name}, {number} of {len(asked)}")
         start = time.monotonic()
         try:
             measured = find_experiment(entry.name).measure(materials)
@@ -70,5 +70,5 @@ def _said(error: Exception) -> str:
     """Return what an error said, and where it came from when nobody raised it on purpose."""
     if isinstance(error, EmotionLensError):
         return str(error)
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} (line {place.lineno} of {place.filename})"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} (line {frame.lineno} of {frame.filename})"
