@@ -1,7 +1,4 @@
-"""What the vectors look like: geometry at the target layer, the sweep over layers, the logit lens.
-
-Contract: pure functions from tensors to the plain values of `results`; no files, no models.
-"""
+"""What the vectors look like, as `results` has it: geometry, the sweep over layers, logit lens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +10,7 @@ from torch import Tensor
 from probes.analysis import geometry, logit_lens
 from probes.analysis.agreement import N_SEARCHED, match_component, rating_table
 from probes.analysis.intervals import binomial_interval, mean_of_draws, spread_interval
-from probes.analysis.resampling import resample
+from probes.analysis.resampling import topic_counts
 from probes.analysis.results import (
     MIN_UMAP,
     EmotionTokens,
@@ -28,6 +25,8 @@ from probes.analysis.results import (
 )
 from probes.vectors.denoising import CellSums, fit_vectors
 
+Vectors = Float[Tensor, "emotion d_model"]
+
 
 def match_scales(
     coordinates: Float[Tensor, "emotion component"],
@@ -39,7 +38,7 @@ def match_scales(
     """Match components with valence, then another one with arousal."""
 
     def match(scale: str, *taken: int) -> ScaleMatch | None:
-        best = match_component(
+        return match_component(
             coordinates,
             emotions,
             scale,
@@ -48,15 +47,13 @@ def match_scales(
             n_permutations=n_permutations,
             seed=seed,
         )
-        return None if best is None else ScaleMatch(**best)
 
     valence = match("valence")
-    taken = () if valence is None else (valence.component,)
-    return Ratings(valence, match("arousal", *taken))
+    return Ratings(valence, match("arousal", *([] if valence is None else [valence.component])))
 
 
 def describe_geometry(
-    vectors: Float[Tensor, "emotion d_model"],
+    vectors: Vectors,
     emotions: Sequence[str],
     cells: CellSums,
     basis: Float[Tensor, "component d_model"],
@@ -71,12 +68,8 @@ def describe_geometry(
 ) -> Geometry:
     """Describe one layer: cosine, PCA, ratings, k-means with stability, UMAP.
 
-    Parameters
-    ----------
-    cells, basis
-        Sums of the stories in float64, and neutral components, to resample topics.
-    about
-        ``model``, ``layer`` and ``n_layers`` of `Geometry`.
+    Topics are resampled from `cells`, the sums of the stories, and the neutral `basis`; `about`
+    has ``model``, ``layer`` and ``n_layers`` of `Geometry`.
     """
     n_emotions = len(emotions)
     components = geometry.principal_components(
@@ -84,7 +77,7 @@ def describe_geometry(
     )
     cosine = geometry.cosine_matrix(vectors)
     again, n_topics = topic_bootstrap(cells, basis, n_bootstrap, seed), len(cells.sums)
-    human = {word: Rated(**ratings) for word, ratings in rating_table(emotions).items()}
+    layout = [] if n_emotions < MIN_UMAP else geometry.umap_layout(vectors, seed).tolist()
     return Geometry(
         emotions=list(emotions),
         cosine=cosine.tolist(),
@@ -98,20 +91,16 @@ def describe_geometry(
         ratings=match_scales(
             components.coordinates, emotions, n_permutations=n_permutations, seed=seed
         ),
-        human=human,
+        human={word: Rated(**ratings) for word, ratings in rating_table(emotions).items()},
         kmeans=_clusters(vectors, again, n_clusters, n_topics, unit_norm, seed),
-        umap=None if n_emotions < MIN_UMAP else _points(geometry.umap_layout(vectors, seed)),
+        umap=[(x, y) for x, y in layout] or None,
         **about,
     )
 
 
-def _points(layout: Float[Tensor, "emotion 2"]) -> list[tuple[float, float]]:
-    return [(x, y) for x, y in layout.tolist()]
-
-
 def _share_interval(
     components: geometry.PrincipalComponents,
-    again: Sequence[Float[Tensor, "emotion d_model"]],
+    again: Sequence[Vectors],
     n_topics: int,
     unit_norm: bool,
 ) -> tuple[list[float], list[float]] | None:
@@ -122,19 +111,15 @@ def _share_interval(
     if len(again) < 2 or n_topics < 2:
         return None
     shares = components.explained_variance_ratio.double()
-    drawn = torch.stack(
-        [
-            geometry.principal_components(vectors, len(shares), unit_norm).explained_variance_ratio
-            for vectors in again
-        ]
-    )
+    each = [geometry.principal_components(vectors, len(shares), unit_norm) for vectors in again]
+    drawn = torch.stack([one.explained_variance_ratio for one in each])
     low, high = spread_interval(shares, drawn, n_topics)
     return low.clamp(min=0).tolist(), high.clamp(max=1).tolist()
 
 
 def _clusters(
-    vectors: Float[Tensor, "emotion d_model"],
-    again: Sequence[Float[Tensor, "emotion d_model"]],
+    vectors: Vectors,
+    again: Sequence[Vectors],
     n_clusters: int,
     n_topics: int,
     unit_norm: bool,
@@ -145,25 +130,20 @@ def _clusters(
         return None
     labels = geometry.kmeans_labels(vectors, n_clusters, seed, unit_norm)
     resampled = [geometry.kmeans_labels(one, n_clusters, seed, unit_norm) for one in again]
-    agreements = torch.tensor([geometry.adjusted_rand_index(labels, one) for one in resampled])
-    stable = mean_of_draws(agreements) if len(resampled) >= 2 and n_topics >= 2 else None
-    ends = (None, None, None) if stable is None else (stable.value, stable.low, stable.high)
+    stability = (None, None, None)
+    if len(resampled) >= 2 and n_topics >= 2:
+        agreements = torch.tensor([geometry.adjusted_rand_index(labels, one) for one in resampled])
+        mean = mean_of_draws(agreements)
+        stability = (mean.value, mean.low, mean.high)
     silhouette = geometry.silhouette(vectors, labels)
-    return KMeans(n_clusters, labels.tolist(), silhouette, *ends, n_bootstrap=len(resampled))
+    return KMeans(n_clusters, labels.tolist(), silhouette, *stability, n_bootstrap=len(resampled))
 
 
 def topic_bootstrap(
     cells: CellSums, basis: Float[Tensor, "component d_model"], n_resamples: int, seed: int
-) -> list[Float[Tensor, "emotion d_model"]]:
-    """Recompute vectors from topics drawn with replacement.
-
-    Resamples that leave an emotion without a story are left out.
-    """
-    n_topics = len(cells.sums)
-    weights = (
-        torch.bincount(draw, minlength=n_topics).double()
-        for draw in resample(n_topics, n_resamples, seed)
-    )
+) -> list[Vectors]:
+    """Fit vectors to topics drawn again, without draws that leave an emotion without a story."""
+    weights = topic_counts(torch.arange(len(cells.sums)), n_resamples, seed)
     fitted = (fit_vectors(cells, weight, basis) for weight in weights)
     return [each.vectors for each in fitted if each.present.all()]
 
@@ -179,10 +159,7 @@ def describe_layers(
     seed: int,
     **about: Any,
 ) -> Layers:
-    """Describe every layer: variance shares, match with human ratings, and RSA between layers.
-
-    `about` are the fields of `Layers` that are not measured here.
-    """
+    """Describe every layer; `about` are the fields of `Layers` that are not measured here."""
     keep = min(n_components, len(emotions) - 1, vectors.shape[2])
     rows = [geometry.principal_components(layer, keep, unit_norm) for layer in vectors]
     matches = [

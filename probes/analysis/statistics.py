@@ -1,16 +1,11 @@
 """Correlations, and the search for the component that correlates best.
 
-Contract
---------
-* A correlation never travels alone: it comes with n, a 95% interval and a p-value.
-* Whoever searches pays for the search: `search_components` compares the best correlation with the
-  best correlations of shuffled targets (max-statistic permutation, Westfall & Young 1993), not
-  with the null distribution of one correlation chosen beforehand; `interval_of_best` holds for all
-  that might have been picked at once (Šidák 1967, doi:10.1080/01621459.1967.10482935).
-* Undefined results (constant or non-finite input) are errors; the one exception, documented at
-  `pearson`, is an interval for fewer than four points.
+Whoever searches pays for the search: `search_components` compares the best correlation with the
+best correlations of shuffled targets (max-statistic permutation, Westfall & Young 1993), not with
+the null distribution of one correlation chosen beforehand; `interval_of_best` holds for all that
+might have been picked at once (Šidák 1967, doi:10.1080/01621459.1967.10482935).
 
-Does not know what is correlated with what.
+A series that is constant or not finite is a `DataError`.
 """
 
 import math
@@ -39,12 +34,8 @@ class Correlation:
 
     Attributes
     ----------
-    r
-        The coefficient, in -1..1.
-    n
-        Number of pairs.
     low, high
-        95% confidence interval after Fisher's z transformation; NaN where it is undefined.
+        95% confidence interval after Fisher's z transformation; NaN for fewer than four pairs.
     p
         Two-sided p-value against zero correlation of normal data.
     """
@@ -62,20 +53,16 @@ class ComponentMatch:
 
     Attributes
     ----------
-    component
-        Its 0-based index.
-    layer
-        Its 0-based index along the layer axis; None when one layer was searched.
-    correlation
-        Absolute correlation with the target.
-    low, high
-        95% interval that pays for the search (`interval_of_best`); NaN where it is undefined.
+    component, layer
+        0-based indices; layer is None when one layer was searched.
+    correlation, low, high
+        Absolute, with the 95% interval that pays for the search (`interval_of_best`).
     sign
-        1 or -1: multiply the component by it to make it rise with the target.
+        1 or -1: times it, the component rises with the target.
     p_corrected
         Probability of so large a correlation of *any* searched component with a shuffled target.
     n_searched
-        Number of components, over all layers, among which this one was picked.
+        Components, over all layers.
     """
 
     component: int
@@ -95,12 +82,9 @@ def pearson(x: Float[Tensor, "sample"], y: Float[Tensor, "sample"]) -> Correlati
     ------
     InvalidInput
         With fewer than three samples.
-    DataError
-        When a series is constant or not finite.
     """
     _require_samples(len(x), minimum=3)
-    first, second = _series(x, "x"), _series(y, "y")
-    return _correlation(first, second, n_controls=0)
+    return _correlation(_series(x, "x"), _series(y, "y"), n_controls=0)
 
 
 def partial_correlation(
@@ -114,38 +98,31 @@ def partial_correlation(
 
     Parameters
     ----------
-    x, y
-        The two series.
     given
-        One series to control for, or one per column. An intercept is added. The interval and the
-        p-value count the degrees of freedom that the controls use up.
+        One series to control for, or one per column; an intercept is added. The interval and the
+        p-value count the degrees of freedom that they use up.
     n_searched
-        Of how many series `x` was picked, by whatever rule: interval and p-value hold for all of
-        them at once.
+        Of how many series `x` was picked: interval and p-value hold for all of them at once.
 
     Raises
     ------
     InvalidInput
         With fewer than three samples more than there are controls.
     DataError
-        When a series is not finite, or nothing of `x` or `y` is left after the regression.
+        Nothing of `x` or `y` is left after the regression.
     """
     controls = rearrange(given.double(), "sample ... -> sample (...)").numpy(force=True)
     n_controls = controls.shape[1]
     _require_samples(len(x), minimum=3 + n_controls)
     if not np.isfinite(controls).all():
-        raise DataError(
-            "Expected finite controls, got NaN or infinity. Leave out samples without a rating."
-        )
+        raise DataError("Expected finite controls, got NaN or infinity. Leave those samples out.")
     design = np.column_stack([np.ones(len(controls)), controls])
     residuals = []
     for name, series in (("x", _series(x, "x")), ("y", _series(y, "y"))):
-        fitted = design @ np.linalg.lstsq(design, series, rcond=None)[0]
-        residual = series - fitted
+        residual = series - design @ np.linalg.lstsq(design, series, rcond=None)[0]
         if np.linalg.norm(residual) <= _CONSTANT * max(1, len(series)) * np.linalg.norm(series):
             raise DataError(
-                f"Expected {name} to vary beyond the controls, but they determine it fully. "
-                "Drop the control that repeats it."
+                f"Expected {name} to vary beyond the controls, but they determine it. Drop one."
             )
         residuals.append(residual)
     return _correlation(*residuals, n_controls=n_controls, n_searched=n_searched)
@@ -157,13 +134,6 @@ def best_component(
     """Return which feature has the largest absolute correlation with a target, and every one's.
 
     The bare search, for nulls that search as well; `search_components` corrects for it.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than three words.
-    DataError
-        When the target or a feature is constant or not finite.
     """
     _require_samples(len(target), minimum=3)
     _series(target, "target")
@@ -185,20 +155,14 @@ def search_components(
     Parameters
     ----------
     coordinates
-        Coordinates of the words on the components of one layer, or of several.
-    target
-        Human ratings of the same words.
+        Of the words on the components of one layer, or of several.
     n_permutations
         Shuffles of the target; the smallest possible p-value is 1 / (n_permutations + 1).
-    seed
-        Seed of the shuffles.
 
     Raises
     ------
     InvalidInput
         With fewer than three words, no component, no permutation, or more axes than three.
-    DataError
-        When the target or a component is constant or not finite.
     """
     if coordinates.ndim > 3 or coordinates.numel() == 0 or n_permutations < 1:
         raise InvalidInput(
@@ -234,10 +198,7 @@ def correlate(
 
 
 def standard_scores(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*series sample"]:
-    """Center each series and scale it to length one, so that a dot product is Pearson's r.
-
-    A constant series becomes NaN.
-    """
+    """Center each series and scale it to length one: a dot product is Pearson's r."""
     centered = values - reduce(values, "... sample -> ... 1", "mean")
     return centered / torch.linalg.vector_norm(centered, dim=-1, keepdim=True)
 
@@ -256,15 +217,8 @@ def interval_of_best(correlations: Float[Tensor, "candidate"], n: int) -> tuple[
 
     Fisher's, made to hold for several candidates at once: for as many as lie within four standard
     errors of the best on his scale, each of which might have been picked instead. Where one stands
-    out it is Fisher's own. The tests hold it to the true |r| of the best candidate in at least 92
-    of 100 simulated searches, also where nothing is there.
-
-    Parameters
-    ----------
-    correlations
-        Of all candidates.
-    n
-        Samples behind each; below four both ends are NaN.
+    out it is Fisher's own. It holds the true |r| of the best candidate in at least 92 of 100
+    simulated searches, also where nothing is there. NaN for fewer than four samples (`n`).
     """
     if n < 4:
         return math.nan, math.nan
@@ -295,25 +249,19 @@ def _correlation(
 
 
 def _quantile(n_searched: int) -> float:
-    """Return the standard errors on either side that hold for several normal numbers at once."""
+    """Return how many standard errors on either side hold for several normal numbers at once."""
     return float(stats.norm.ppf(0.5 + _CONFIDENCE ** (1 / n_searched) / 2))
 
 
 def _require_samples(n: int, minimum: int) -> None:
     if n < minimum:
-        raise InvalidInput(
-            f"Expected at least {minimum} samples for a correlation, got {n}. Use more words."
-        )
+        raise InvalidInput(f"Expected at least {minimum} samples, got {n}. Use more words.")
 
 
 def _series(values: Float[Tensor, "sample"], name: str) -> Float[np.ndarray, "sample"]:
     series = values.double().numpy(force=True)
     if not np.isfinite(series).all():
-        raise DataError(
-            f"Expected finite numbers in {name}, got NaN or infinity. Leave those samples out."
-        )
+        raise DataError(f"Expected finite numbers in {name}, got NaN or infinity. Leave them out.")
     if np.linalg.norm(series - series.mean()) <= _CONSTANT * np.linalg.norm(series):
-        raise DataError(
-            f"Expected {name} to vary, got a constant: its correlation is undefined. Leave it out."
-        )
+        raise DataError(f"Expected {name} to vary, got a constant. Leave it out.")
     return series
