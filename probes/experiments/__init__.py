@@ -1,15 +1,10 @@
 """Experiments that could prove a vector wrong: one module each, in wings by what they ask.
 
-Every experiment has the same shape: `Materials` in, a frozen dataclass out that is a `Result`. What
-it says (`Result.findings`), its one paragraph and its figures are methods of that class, so what
-the numbers are called is known in one module. Its module holds it as ``EXPERIMENT``; this page
-lists them in the order in which they are run. Each leaves one file, ``analysis/NAME.json``
-(underscores for hyphens): the fields of the result, and what it says in words beside them.
-
-Contract
---------
-* Importing this package imports no experiment and no torch.
-* What an experiment leaves can be read, shown and drawn without running anything again.
+Every experiment has the same shape: `Materials` in, a frozen dataclass out that is a `Result`,
+whose methods say what was found and draw it. Its module holds it as ``EXPERIMENT``; this page lists
+them in the order in which they are run. Each leaves one file, ``analysis/NAME.json`` (underscores
+for hyphens): the fields of the result and what it says in words, which can be read, shown and drawn
+without running anything again. Importing this package imports no experiment and no torch.
 """
 
 import importlib
@@ -27,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Result:
-    """What an experiment measured; a frozen dataclass of plain values is made from it.
+    """What an experiment measured; subclasses are frozen dataclasses.
 
-    Fields hold what JSON holds (numbers, texts, lists, mappings, other dataclasses): all that the
-    words and figures need, with n, intervals and controls. Tensors do not belong here.
+    Fields hold what JSON holds (numbers, texts, lists, mappings, other dataclasses), no tensors:
+    all that the words and figures need, with n, intervals and controls.
     """
 
     def findings(self) -> Sequence[Finding]:
@@ -56,15 +51,7 @@ class Result:
 
 @dataclass(frozen=True)
 class NotMeasured(Result):
-    """What an experiment leaves where a run has too little for it.
-
-    Attributes
-    ----------
-    name
-        The experiment's, as the head of a line.
-    why
-        What it needs and what the run has: ``needs 3 topics or more, this run has 2``.
-    """
+    """What an experiment leaves where a run has too little: what it needs, and what the run has."""
 
     name: str
     not_measured: str
@@ -96,7 +83,7 @@ class Experiment(Generic[ResultT]):
         Raises
         ------
         DataError
-            When it is damaged, or was made by an earlier version that measured otherwise.
+            It is damaged, or was made by an earlier version that measured otherwise.
         """
         if [content[field] for field in content.keys() - _BESIDE] == [None]:
             # What earlier versions left where a run had too little: one empty field, and words.
@@ -109,12 +96,12 @@ class Experiment(Generic[ResultT]):
 def to_json(result: Result) -> dict[str, Any]:
     """Return the fields of a result as plain values, and what it says in words beside them."""
     findings = result.findings()
-    derived = [finding.limit for finding in findings]
+    limits = filter(None, (finding.limit for finding in findings))
     return {
         **plain_values(result),
         "rows": [[finding.name, finding.line] for finding in findings],
         "paragraph": result.paragraph(),
-        "limits": [*(limit for limit in derived if limit is not None), *result.limits()],
+        "limits": [*limits, *result.limits()],
     }
 
 
@@ -209,13 +196,7 @@ NAMES = tuple(entry.name for entry in EXPERIMENTS)
 
 
 def find_entries(names: Sequence[str]) -> list[Entry]:
-    """Return entries by name, in the order of the list.
-
-    Raises
-    ------
-    InvalidInput
-        When a name is not an experiment's.
-    """
+    """Return entries by name, in the order of the list; `InvalidInput` for an unknown one."""
     for name in names:
         if name not in NAMES:
             raise InvalidInput(f"unknown experiment {name!r}; expected one of: {', '.join(NAMES)}.")

@@ -1,9 +1,7 @@
 """A run's activations, ready to be read on topics that no vector was made from.
 
-Joins `Materials` with `held_out`: deals the run's topics into folds, and takes neutral components
-from neutral text on the topics outside a fold, in the way the run's own vectors were denoised.
-
-Contract: layers are read one at a time; nothing is written.
+Topics are dealt into folds; neutral components come from neutral text on the topics outside a fold,
+in the way the run's own vectors were denoised. Layers are read one at a time.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,15 +29,7 @@ MIN_TOPICS = 3
 
 
 class TopicFolds:
-    """Topics of a run in folds.
-
-    Parameters
-    ----------
-    materials
-        The run.
-    n_folds
-        Number of folds, at most one per topic.
-    """
+    """Topics of a run in folds, at most one per topic."""
 
     def __init__(self, materials: Materials, n_folds: int) -> None:
         self._materials = materials
@@ -49,8 +39,7 @@ class TopicFolds:
     @cached_property
     def design(self) -> Design:
         """What every row is; the same at all layers."""
-        rows = self._materials.rows
-        n_emotions = len(self._materials.emotions)
+        rows, n_emotions = self._materials.rows, len(self._materials.emotions)
         return Design(rows.emotion, rows.topic, rows.n_texts, self._fold_of_topic, n_emotions)
 
     def rows(self, layer: int) -> Rows:
@@ -68,8 +57,7 @@ class TopicFolds:
 
     def bases(self, layer: int) -> list[NeutralBasis]:
         """Return the neutral components outside each fold."""
-        of = self.basis(layer)
-        return [of(fold) for fold in range(self.design.n_folds)]
+        return list(map(self.basis(layer), range(self.design.n_folds)))
 
     def excluded(self, topic: str) -> int | None:
         """Return the fold that holds a topic out; None for a topic without stories."""
@@ -88,8 +76,9 @@ def basis_of(
     def of(*held: int) -> NeutralBasis:
         if threshold == 0 or len(samples) < 2:
             return torch.zeros(0, samples.shape[1])
-        held_out = {topic for topic in topics if fold_of(topic) in held}
-        chosen = samples_without(samples, topics, held_out)
+        chosen = samples_without(
+            samples, topics, {each for each in topics if fold_of(each) in held}
+        )
         return neutral_components(chosen, threshold).directions.float()
 
     return of

@@ -1,7 +1,4 @@
-"""Tables of choices of method: the headline statistics under each, their ranges, their bars.
-
-Contract: plain values; `robustness` measures what these tables hold.
-"""
+"""Tables of choices of method: the headline statistics under each, their ranges, their bars."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

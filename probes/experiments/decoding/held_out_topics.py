@@ -40,6 +40,7 @@ from probes.figures.estimates import line_of
 from probes.runs.materials import Materials
 
 _NAME = "Held-out topics"
+Ranks = Int[Tensor, "row"]
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,9 @@ class Nulls(Null):
 
 @dataclass(frozen=True)
 class Nested:
-    """Accuracy at layers that the other folds chose.
+    """Accuracy at layers that the other folds chose; permutations behind `p` choose again, too.
 
-    Attributes
-    ----------
-    largest
-        Accuracy of the best layer in hindsight; `p_of_largest` pays for having looked at all.
-    p
-        By `n_permutations` that choose their layers again.
+    `largest` is that of the best layer in hindsight; `p_of_largest` pays for having looked at all.
     """
 
     top_1: Estimate
@@ -112,11 +108,6 @@ class HeldOutTopics(StoryResult):
         return self.layers[top.index(max(top))]
 
     @property
-    def chose_itself(self) -> bool:
-        """Whether the analyzed layer was chosen by the accuracy that is reported of it."""
-        return self.layer_rule == "held-out topics"
-
-    @property
     def here(self) -> Accuracies:
         """Accuracies of the nearest vector at the analyzed layer."""
         return self.nearest[self.layers.index(self.layer)]
@@ -129,7 +120,7 @@ class HeldOutTopics(StoryResult):
     def findings(self) -> list[Finding]:
         """Say how often the nearest vector is right."""
         top_1, p, n_null, where = self.here.top_1, self.null.p, self.null.n, f"layer {self.layer}"
-        if self.chose_itself:
+        if self.layer_rule == "held-out topics":
             # An accuracy that chose its own layer is too high: what counts was chosen elsewhere.
             nested, where = self.nested, "layers chosen on other topics"
             top_1, p, n_null = nested.top_1, nested.p, nested.n_permutations
@@ -171,7 +162,7 @@ class HeldOutTopics(StoryResult):
     def limits(self) -> list[str]:
         """Say what chose the layer, what has no null, and what makes the task easier."""
         limits = []
-        if self.chose_itself:
+        if self.layer_rule == "held-out topics":
             limits.append(
                 f"{_NAME}: layer {self.layer} was chosen by its own accuracy on all topics, "
                 f"{self.here.top_1.value:.1%}, which is too high by what that choice gained, here "
@@ -198,20 +189,14 @@ class HeldOutTopics(StoryResult):
 
 @dataclass(frozen=True)
 class _Reading:
-    """What is kept of one layer: ranks, and hits under shuffled labels.
+    """What is kept of one layer: ranks, `inner_hits`, and what shuffled labels give.
 
-    Attributes
-    ----------
-    null
-        `_statistics` under every permutation.
-    hits, permuted_inner
-        For the first ``n_refits`` of them: whether rows are named right, and `inner_hits`.
-    logistic_null
-        Top-1 accuracy of the logistic reader for as many; of the analyzed layer alone.
+    Their `null` has every permutation, the rest the first ``n_refits`` of them; `logistic_null` is
+    of the analyzed layer alone.
     """
 
-    nearest: Int[Tensor, "row"]
-    logistic: Int[Tensor, "row"]
+    nearest: Ranks
+    logistic: Ranks
     null: Float[Tensor, "permutation statistic"]
     inner: Float[Tensor, "outer inner"]
     hits: Bool[Tensor, "refit row"]
@@ -244,7 +229,7 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
         nearest=[_accuracies(each.nearest, design, materials) for each in readings],
         logistic=[_accuracies(each.logistic, design, materials) for each in readings],
         permuted=[_nulls(each, design) for each in readings],
-        logistic_permuted=_null(float((here.logistic == 0).double().mean()), here.logistic_null),
+        logistic_permuted=_null(_top_1(here.logistic), here.logistic_null),
         nested=_nested(readings, design, layers, materials),
     )
 
@@ -272,22 +257,21 @@ def _read(
         inner=inner_hits(rows, design, basis),
         hits=torch.stack(ranks[: len(few)]) == 0,
         permuted_inner=torch.stack([inner_hits(rows, design, basis, labels) for labels in few]),
-        logistic_null=torch.tensor(
-            [float((each == 0).double().mean()) for each in by_logistic], dtype=torch.float64
-        ),
+        logistic_null=torch.tensor([_top_1(each) for each in by_logistic], dtype=torch.float64),
     )
 
 
-def _statistics(
-    ranks: Int[Tensor, "row"], emotion: Int[Tensor, "row"]
-) -> Float[Tensor, "statistic"]:
+def _top_1(ranks: Ranks) -> float:
+    return float((ranks == 0).double().mean())
+
+
+def _statistics(ranks: Ranks, emotion: Int[Tensor, "row"]) -> Float[Tensor, "statistic"]:
     """Top-1, top-3 and balanced accuracy."""
-    hits = ranks == 0
-    top_1, top_3 = float(hits.double().mean()), float((ranks < 3).double().mean())
-    return torch.tensor([top_1, top_3, mean_recall(hits, emotion)], dtype=torch.float64)
+    top_3, recall = float((ranks < 3).double().mean()), mean_recall(ranks == 0, emotion)
+    return torch.tensor([_top_1(ranks), top_3, recall], dtype=torch.float64)
 
 
-def _accuracies(ranks: Int[Tensor, "row"], design: Design, materials: Materials) -> Accuracies:
+def _accuracies(ranks: Ranks, design: Design, materials: Materials) -> Accuracies:
     n, seed = materials.config.validation.n_bootstrap, materials.seed
     return Accuracies(
         top_k(ranks, 1, design.topic, n, seed),
@@ -297,12 +281,8 @@ def _accuracies(ranks: Int[Tensor, "row"], design: Design, materials: Materials)
 
 
 def _null(observed: float, null: Float[Tensor, "permutation"]) -> Null:
-    return Null(
-        mean=float(null.mean()),
-        upper=float(null.quantile(0.95)),
-        p=permutation_p_value(observed, null, "greater"),
-        n=len(null),
-    )
+    p = permutation_p_value(observed, null, "greater")
+    return Null(mean=float(null.mean()), upper=float(null.quantile(0.95)), p=p, n=len(null))
 
 
 def _nulls(reading: _Reading, design: Design) -> Nulls:
@@ -348,11 +328,7 @@ def _nested(
 
 
 def _by_layer(result: HeldOutTopics) -> Lines:
-    """Describe top-1 accuracy of both readers beside shuffled labels.
-
-    The lines of shuffled labels are those of the nearest vector; logistic regression was tested
-    against its own at one layer, which the caption tells.
-    """
+    """Describe top-1 accuracy of both readers beside shuffled labels read by the nearest vector."""
     x = tuple(map(float, result.layers))
     null, logistic = result.permuted, result.logistic_permuted
     lines = (
@@ -362,6 +338,7 @@ def _by_layer(result: HeldOutTopics) -> Lines:
         Line(name="nearest, shuffled labels: 95%", x=x, y=tuple(each.upper for each in null)),
     )
     edges = [edge for line in lines for edge in line.high or line.y if edge is not None]
+    limits = (0.0, min(1.02, 1.1 * max(edges)))
     return Lines(
         title="Naming the emotion of stories on topics no vector was made from",
         subtitle=f"{result.model}, {len(result.emotions)} emotions, n = {result.n} in "
@@ -373,13 +350,7 @@ def _by_layer(result: HeldOutTopics) -> Lines:
         f"(95%: {logistic.upper:.1%}, {logistic.n} permutations). The highest point of a line is "
         "partly luck: the run's table has the accuracy at a layer that was chosen on other topics.",
         x_label="layer (0 is the first block)",
-        panels=(
-            Panel(
-                y_label="top-1 accuracy on held-out topics",
-                lines=lines,
-                y_limits=(0.0, min(1.02, 1.1 * max(edges))),
-            ),
-        ),
+        panels=(Panel(y_label="top-1 accuracy on held-out topics", lines=lines, y_limits=limits),),
         mark=float(result.layer),
         mark_label=f"layer {result.layer}, analyzed",
     )

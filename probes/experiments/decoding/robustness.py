@@ -12,12 +12,11 @@ r"""The headline statistics of one run under any choice of method.
 
    :math:`|x|` is the same for all emotions of a story and left out.
 
-Contract: nothing is read or written; a choice changes what it names and nothing else, so the run's
-own choice gives the numbers that `held_out_topics` and `human_ratings` report.
+The run's own choice gives the numbers that `held_out_topics` and `human_ratings` report.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -27,7 +26,6 @@ from torch import Tensor
 
 from probes.analysis.agreement import (
     RatingMatch,
-    Reference,
     cluster_ari,
     gain_in_rating,
     interval_of,
@@ -38,6 +36,7 @@ from probes.analysis.findings import Estimate
 from probes.analysis.held_out import (
     Design,
     NeutralBasis,
+    Vectors,
     bootstrap_vectors,
     centered,
     rank_of,
@@ -66,17 +65,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Sample:
-    """Stories of one layer with the neutral samples that belong to them.
+    """Stories of one layer as they were read, and neutral samples with their topics, by kind.
 
-    Attributes
-    ----------
-    mean
-        Activations as they were read, not centered.
-    neutral
-        Samples and the topic of each, by kind; not needed where only `basis` is used.
-    basis
-        Neutral components as the run itself takes them, by held-out folds, where they were taken
-        already.
+    `basis` gives the neutral components as the run itself takes them, by held-out folds.
     """
 
     mean: Float[Tensor, "row d_model"]
@@ -88,7 +79,7 @@ class Sample:
     def changed(self, change: Callable[[Tensor], Tensor]) -> "Sample":
         """Return the same sample with every activation changed in one way."""
         neutral = {kind: (change(rows), topics) for kind, (rows, topics) in self.neutral.items()}
-        return Sample(change(self.mean), self.design, self.excluded, neutral)
+        return replace(self, mean=change(self.mean), neutral=neutral, basis=None)
 
 
 @dataclass(frozen=True)
@@ -111,19 +102,12 @@ class Outcome:
 def choice_of_run(materials: Materials) -> Choice:
     """Return how the run itself does it."""
     vectors = materials.config.vectors
-    none = vectors.neutral_pca == "none"
-    return Choice(
-        vectors.neutral_pca,
-        0.0 if none else vectors.pca_variance_threshold,
-        materials.config.analysis.unit_norm,
-    )
+    threshold = 0.0 if vectors.neutral_pca == "none" else vectors.pca_variance_threshold
+    return Choice(vectors.neutral_pca, threshold, materials.config.analysis.unit_norm)
 
 
 def sample_of(
-    materials: Materials,
-    folds: TopicFolds,
-    layer: int,
-    kinds: Sequence[NeutralKind] = (),
+    materials: Materials, folds: TopicFolds, layer: int, kinds: Sequence[NeutralKind] = ()
 ) -> Sample:
     """Gather one layer of a run, with some kinds of neutral samples."""
     neutral = {kind: materials.neutral_samples(kind, layer) for kind in kinds if kind != "none"}
@@ -132,20 +116,12 @@ def sample_of(
 
 
 class Headline:
-    """Computes outcomes of one sample; neutral components are fitted once per kind and share.
-
-    Attributes
-    ----------
-    rows
-        The sample's activations, centered.
-    known
-        Human ratings and the paper's clusters, for the run's emotions.
-    """
+    """Computes outcomes of one sample; neutral components are fitted once per kind and share."""
 
     def __init__(self, materials: Materials, sample: Sample) -> None:
         settings = materials.config.validation
         self.sample = sample
-        self.known: Reference = reference(materials.emotions)
+        self.known = reference(materials.emotions)
         self._n_bootstrap, self._n_refits = settings.n_bootstrap, settings.n_refits
         self._seed = materials.seed
         self._mean = sample.mean.double().mean(dim=0)
@@ -169,8 +145,7 @@ class Headline:
 
     def outcome_of(self, choice: Choice, hits: Bool[Tensor, "row"]) -> Outcome:
         """Measure the vectors of one choice, for stories that were read already."""
-        vectors = self._vectors(choice)
-        matches = match_ratings(vectors, self.known, unit_norm=choice.unit_norm)
+        matches = match_ratings(self._vectors(choice), self.known, unit_norm=choice.unit_norm)
         return Outcome(matches, hits.double(), self._clustered(choice))
 
     def statistics(self, outcome: Outcome) -> Statistics:
@@ -208,28 +183,21 @@ class Headline:
         """Return a function from held-out folds to the neutral components outside them."""
         key = (choice.neutral, choice.threshold)
         if key not in self._bases:
-            samples, topics = torch.zeros(0, self.rows.shape[1]), []
-            if choice.neutral != "none":
-                samples, topics = self.sample.neutral[choice.neutral]
+            none = torch.zeros(0, self.rows.shape[1]), []
+            kind = choice.neutral
+            samples, topics = none if kind == "none" else self.sample.neutral[kind]
             self._bases[key] = basis_of(samples, topics, self.sample.excluded, choice.threshold)
         return self._bases[key]
 
     def _over_topics(
-        self,
-        ratings: Mapping[str, Estimate],
-        hits: Float[Tensor, "row"],
-        clusters: Estimate | None,
+        self, ratings: Mapping[str, Estimate], hits: Float[Tensor, "row"], ari: Estimate | None
     ) -> Statistics:
-        return Statistics(
-            valence=ratings.get("valence"),
-            arousal=ratings.get("arousal"),
-            accuracy=self.by_topics(hits),
-            clusters=clusters,
-        )
+        scales = {scale: ratings.get(scale) for scale in ("valence", "arousal")}
+        return Statistics(**scales, accuracy=self.by_topics(hits), clusters=ari)
 
-    def _vectors(self, choice: Choice) -> Float[Tensor, "emotion d_model"]:
-        design = self.sample.design
-        return vectors_of_all_topics(self._cells, design, self.basis(choice)()).vectors
+    def _vectors(self, choice: Choice) -> Vectors:
+        basis = self.basis(choice)()
+        return vectors_of_all_topics(self._cells, self.sample.design, basis).vectors
 
     def _clustered(self, choice: Choice) -> Clustered | None:
         """Clusters of one choice's vectors, made once: no readout changes them."""
@@ -256,12 +224,10 @@ class Headline:
         length = torch.linalg.vector_norm(trained.vectors.double(), dim=1)
         direction = trained.vectors.double() / rearrange(length.clamp(min=1e-30), "e -> e 1")
         shift = direction @ (self._mean + trained.center.double())
+        scored = along[members] + shift
         if readout == "z":
             outside = along[~members]
-            spread = outside.std(dim=0).clamp(min=1e-30)
-            scored = (along[members] - outside.mean(dim=0)) / spread
-        elif readout == "cosine":
-            scored = along[members] + shift
-        else:
-            scored = (along[members] + shift) * length
+            scored = (along[members] - outside.mean(dim=0)) / outside.std(dim=0).clamp(min=1e-30)
+        elif readout == "dot":
+            scored = scored * length
         return scored.masked_fill(~trained.present, -torch.inf)

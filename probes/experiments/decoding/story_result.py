@@ -1,7 +1,4 @@
-"""What every result about stories says of them: which model and layer, how many, on what topics.
-
-Contract: fields are plain values and keep the names they have in an experiment's JSON file.
-"""
+"""What every result about stories says of them: which model and layer, how many, on what topics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +13,7 @@ from probes.runs.materials import Materials
 
 @dataclass(frozen=True, kw_only=True)
 class StoryResult(Result):
-    """A result about the stories of one layer.
-
-    Attributes
-    ----------
-    n_rows, rows_are
-        How many of what: stories, or the means of cells where activations were kept so.
-    """
+    """A result about the stories of one layer, or the means of cells where these were kept."""
 
     model: str
     layer: int
@@ -62,7 +53,5 @@ def fields_of(materials: Materials) -> dict[str, Any]:
 
 def too_few_topics(name: str, materials: Materials, least: int = MIN_TOPICS) -> NotMeasured | None:
     """Return why nothing can be learned and judged on different topics; None where it can."""
-    n_topics = len(materials.topics)
-    if n_topics >= least:
-        return None
-    return NotMeasured(name, f"needs {least} topics or more, this run has {n_topics}")
+    why = f"needs {least} topics or more, this run has {len(materials.topics)}"
+    return None if len(materials.topics) >= least else NotMeasured(name, why)

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from probes.analysis.agreement import reference
@@ -48,14 +47,9 @@ Cluster = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Index(Estimate):
-    """Agreement with the paper's clusters beside its nulls.
+    """Agreement with the paper's clusters, and its mean over labels permuted among the emotions.
 
-    Attributes
-    ----------
-    permuted, p
-        Mean over permutations of the labels among the emotions, and how many agree as much.
-    shuffled, shuffled_upper
-        Mean of vectors from shuffled labels, and what 95% of them reach at most.
+    `shuffled` is the mean of vectors from shuffled labels; 95% of them reach `shuffled_upper`.
     """
 
     permuted: float
@@ -85,15 +79,7 @@ class Clustering:
 
 @dataclass(frozen=True)
 class Clusters(Result):
-    """Agreement of several methods with the paper's clusters.
-
-    Attributes
-    ----------
-    emotions
-        Those that the paper clustered.
-    k
-        Number of the paper's clusters among them.
-    """
+    """Agreement of several methods with the `k` clusters of the paper that `emotions` are in."""
 
     model: str
     layer: int
@@ -182,21 +168,24 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
         shuffled = permuted_vectors(rows, design, basis, labels)
         advance(1)
     vectors = materials.vectors.at(materials.layer)
-    of_paper, n_permutations = known.clusters, settings.n_permutations
     clusterings = {}
     for name, cluster in methods.items():
         [labels], again, null = (
             [cluster(each[known.clustered]) for each in group]
             for group in ([vectors], resampled, shuffled)
         )
-        permuted = _permuted(labels, n_permutations, seed)
-        clusterings[name] = _clustering(labels, of_paper, permuted, again, null, design.n_topics)
+        generator = torch.Generator().manual_seed(seed)
+        orders = (
+            torch.randperm(len(labels), generator=generator) for _ in range(settings.n_permutations)
+        )
+        groups = ([labels], [labels[order] for order in orders], null, again)
+        clusterings[name] = _clustering(known.clusters, groups, design.n_topics)
     return Clusters(
         model=materials.index["model"],
         layer=materials.layer,
         emotions=[materials.emotions[index] for index in known.clustered],
         k=k,
-        n_permutations=n_permutations,
+        n_permutations=settings.n_permutations,
         n_refits=n,
         methods=clusterings,
     )
@@ -205,25 +194,14 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
 EXPERIMENT = Experiment(Clusters, measure)
 
 
-def _permuted(labels: Int[Tensor, "emotion"], n: int, seed: int) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [labels[torch.randperm(len(labels), generator=generator)] for _ in range(n)]
-
-
-def _clustering(
-    labels: Int[Tensor, "emotion"],
-    of_paper: Int[Tensor, "emotion"],
-    permuted: Sequence[Int[Tensor, "emotion"]],
-    resampled: Sequence[Int[Tensor, "emotion"]],
-    shuffled: Sequence[Int[Tensor, "emotion"]],
-    n_topics: int,
-) -> Clustering:
-    """Set one method's clusters beside the paper's, those of its nulls, and resampled topics."""
+def _clustering(of_paper: Tensor, groups: tuple[list[Tensor], ...], n_topics: int) -> Clustering:
+    """Set labels beside the paper's; groups: a method's own, permuted, shuffled, resampled."""
+    agreements = [[agreement(labels, of_paper) for labels in group] for group in groups]
     indices = []
     for which, least in ((0, -1.0), (1, 0.0)):
         value, by_chance, from_noise, drawn = (
-            torch.tensor([agreement(each, of_paper)[which] for each in group], dtype=torch.float64)
-            for group in ([labels], permuted, shuffled, resampled)
+            torch.tensor([each[which] for each in group], dtype=torch.float64)
+            for group in agreements
         )
         observed = float(value)
         estimate = estimate_from_spread(observed, drawn, n_topics, least=least, most=1.0)
@@ -236,6 +214,7 @@ def _clustering(
                 shuffled_upper=float(from_noise.quantile(0.95)),
             )
         )
+    [labels], resampled = groups[0], groups[-1]
     stable = [adjusted_rand_index(labels, each) for each in resampled]
     stability = Stability()
     if len(stable) >= 2:
@@ -250,17 +229,15 @@ def _bars(result: Clusters) -> Bars:
     """Describe both indices of every method beside their nulls, and how stable the clusters are."""
     bars: list[Bar] = []
     for key in ("ari", "nmi"):
-        for method in result.methods:
-            index: Index = getattr(result.methods[method], key)
+        for method, clustering in result.methods.items():
+            index: Index = getattr(clustering, key)
             name = f"{key.upper()} {method}"
             bars.append(bar_of(name, _THIS_RUN, index))
             bars.append(Bar(f"{name}: any order", _NULL, index.permuted))
             bars.append(Bar(f"{name}: shuffled", _NULL, index.shuffled))
     for method, clustering in result.methods.items():
-        stable = clustering.stability
-        if stable.value is not None:
-            estimate = Estimate(stable.value, stable.low, stable.high)
-            bars.append(bar_of(f"stability {method}", _WITH_ITSELF, estimate))
+        if clustering.stability.value is not None:
+            bars.append(bar_of(f"stability {method}", _WITH_ITSELF, clustering.stability))
     chance = ", ".join(f"{name} p = {it.ari.p:.2g}" for name, it in result.methods.items())
     return Bars(
         title="Do the emotions fall into the paper's clusters",
