@@ -2,7 +2,7 @@
 
 The search for a component is part of each statistic, so a null must search too. Intervals pay for
 it: that of |r| holds for all components that might have been the best
-(`statistics.interval_of_best`); that of a gain adds by how much, in rated emotions drawn again, the
+(`interval_of_best`); that of a gain adds by how much, in rated emotions drawn again, the
 best component of each draw exceeds that of all emotions.
 """
 
@@ -13,17 +13,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from probes.analysis import statistics
 from probes.analysis.findings import Estimate
 from probes.analysis.geometry import adjusted_rand_index, kmeans_labels, principal_components
 from probes.analysis.intervals import percentile_interval
 from probes.analysis.resampling import resample
 from probes.analysis.results import ScaleMatch
-from probes.analysis.statistics import (
-    best_component,
-    correlate,
-    interval_of_best,
-    search_components,
-)
+from probes.analysis.statistics import best_component, correlate, interval_of_best
 from probes.stimuli import human_ratings, paper_clusters
 
 N_SEARCHED = 5
@@ -184,7 +180,7 @@ def match_component(
     if not searched or target.std() == 0:
         return None
     chosen = coordinates[rated][:, searched].double()
-    best = search_components(chosen, target, n_permutations=n_permutations, seed=seed)
+    best = statistics.search_components(chosen, target, n_permutations=n_permutations, seed=seed)
     return ScaleMatch(
         component=searched[best.component],
         sign=best.sign,

@@ -7,22 +7,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from probes.analysis import geometry, logit_lens
+from probes.analysis import geometry, logit_lens, results
 from probes.analysis.agreement import N_SEARCHED, match_component, rating_table
 from probes.analysis.intervals import binomial_interval, mean_of_draws, spread_interval
 from probes.analysis.resampling import topic_counts
-from probes.analysis.results import (
-    MIN_UMAP,
-    EmotionTokens,
-    Geometry,
-    KMeans,
-    Layers,
-    Lens,
-    Pca,
-    Rated,
-    Ratings,
-    ScaleMatch,
-)
 from probes.vectors.denoising import CellSums, fit_vectors
 
 Vectors = Float[Tensor, "emotion d_model"]
@@ -34,10 +22,10 @@ def match_scales(
     *,
     n_permutations: int,
     seed: int,
-) -> Ratings:
+) -> results.Ratings:
     """Match components with valence, then another one with arousal."""
 
-    def match(scale: str, *taken: int) -> ScaleMatch | None:
+    def match(scale: str, *taken: int) -> results.ScaleMatch | None:
         return match_component(
             coordinates,
             emotions,
@@ -49,7 +37,8 @@ def match_scales(
         )
 
     valence = match("valence")
-    return Ratings(valence, match("arousal", *([] if valence is None else [valence.component])))
+    taken = [] if valence is None else [valence.component]
+    return results.Ratings(valence, match("arousal", *taken))
 
 
 def describe_geometry(
@@ -65,7 +54,7 @@ def describe_geometry(
     n_bootstrap: int,
     seed: int,
     **about: Any,
-) -> Geometry:
+) -> results.Geometry:
     """Describe one layer: cosine, PCA, ratings, k-means with stability, UMAP.
 
     Topics are resampled from `cells`, the sums of the stories, and the neutral `basis`; `about`
@@ -77,12 +66,12 @@ def describe_geometry(
     )
     cosine = geometry.cosine_matrix(vectors)
     again, n_topics = topic_bootstrap(cells, basis, n_bootstrap, seed), len(cells.sums)
-    layout = [] if n_emotions < MIN_UMAP else geometry.umap_layout(vectors, seed).tolist()
-    return Geometry(
+    layout = [] if n_emotions < results.MIN_UMAP else geometry.umap_layout(vectors, seed).tolist()
+    return results.Geometry(
         emotions=list(emotions),
         cosine=cosine.tolist(),
         order=geometry.hierarchical_order(cosine),
-        pca=Pca(
+        pca=results.Pca(
             components.coordinates.tolist(),
             components.explained_variance_ratio.tolist(),
             _share_interval(components, again, n_topics, unit_norm),
@@ -91,7 +80,7 @@ def describe_geometry(
         ratings=match_scales(
             components.coordinates, emotions, n_permutations=n_permutations, seed=seed
         ),
-        human={word: Rated(**ratings) for word, ratings in rating_table(emotions).items()},
+        human={word: results.Rated(**ratings) for word, ratings in rating_table(emotions).items()},
         kmeans=_clusters(vectors, again, n_clusters, n_topics, unit_norm, seed),
         umap=[(x, y) for x, y in layout] or None,
         **about,
@@ -124,7 +113,7 @@ def _clusters(
     n_topics: int,
     unit_norm: bool,
     seed: int,
-) -> KMeans | None:
+) -> results.KMeans | None:
     """k-means with silhouette, and its stability: mean and central 95% over topics drawn again."""
     if n_clusters >= len(vectors):
         return None
@@ -136,7 +125,9 @@ def _clusters(
         mean = mean_of_draws(agreements)
         stability = (mean.value, mean.low, mean.high)
     silhouette = geometry.silhouette(vectors, labels)
-    return KMeans(n_clusters, labels.tolist(), silhouette, *stability, n_bootstrap=len(resampled))
+    return results.KMeans(
+        n_clusters, labels.tolist(), silhouette, *stability, n_bootstrap=len(resampled)
+    )
 
 
 def topic_bootstrap(
@@ -158,7 +149,7 @@ def describe_layers(
     n_permutations: int,
     seed: int,
     **about: Any,
-) -> Layers:
+) -> results.Layers:
     """Describe every layer; `about` are the fields of `Layers` that are not measured here."""
     keep = min(n_components, len(emotions) - 1, vectors.shape[2])
     rows = [geometry.principal_components(layer, keep, unit_norm) for layer in vectors]
@@ -166,7 +157,7 @@ def describe_layers(
         match_scales(row.coordinates, emotions, n_permutations=n_permutations, seed=seed)
         for row in rows
     ]
-    return Layers(
+    return results.Layers(
         layers=list(layers),
         valence=[match.valence for match in matches],
         arousal=[match.arousal for match in matches],
@@ -188,7 +179,7 @@ def describe_lens(
     n_shuffles: int,
     seed: int,
     **about: Any,
-) -> Lens:
+) -> results.Lens:
     """Describe the logit lens: top and bottom tokens, and the rank of each emotion's own word.
 
     `synonyms` are all words that no story of the emotion may contain; `about` are ``model`` and
@@ -217,10 +208,10 @@ def describe_lens(
         return [(tokens[int(index)], float(value)) for index, value in pairs]
 
     n_vocab = logits.shape[1]
-    return Lens(
+    return results.Lens(
         top_k=top_k,
         emotions={
-            emotion: EmotionTokens(
+            emotion: results.EmotionTokens(
                 listed(top, row), listed(bottom, row), rank if rank < n_vocab else None
             )
             for row, (emotion, rank) in enumerate(zip(emotions, ranks, strict=True))

@@ -108,10 +108,7 @@ def rank_of(scored: Scores, emotion: Labels) -> Labels:
 
 
 def held_out_scores(
-    rows: Rows,
-    design: Design,
-    bases: Sequence[NeutralBasis],
-    emotion: Labels | None = None,
+    rows: Rows, design: Design, bases: Sequence[NeutralBasis], emotion: Labels | None = None
 ) -> Scores:
     """Score every row, `centered`, with vectors from the folds it is not in.
 
@@ -200,9 +197,7 @@ def whitened(rows: Rows, design: Design) -> Float[Tensor, "fold row component"]:
 
 
 def logistic_ranks(
-    seen: Float[Tensor, "fold row component"],
-    design: Design,
-    emotion: Labels | None = None,
+    seen: Float[Tensor, "fold row component"], design: Design, emotion: Labels | None = None
 ) -> Labels:
     """Rank of every row's own emotion by a multinomial logistic regression on the other folds.
 

@@ -134,9 +134,7 @@ def family_token_ids(
 
 
 def own_word_rank(
-    logits: Logits,
-    mask: Mask,
-    ids_of_own_words: Sequence[Sequence[int]],
+    logits: Logits, mask: Mask, ids_of_own_words: Sequence[Sequence[int]]
 ) -> Int[Tensor, "emotion"]:
     """Rank the best of each emotion's own tokens among the readable tokens.
 

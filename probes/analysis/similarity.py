@@ -187,9 +187,7 @@ def _compare(
 
 
 def _picked(
-    gram: Square,
-    rows: Int[Tensor, "sample row"],
-    columns: Int[Tensor, "sample row"] | None = None,
+    gram: Square, rows: Int[Tensor, "sample row"], columns: Int[Tensor, "sample row"] | None = None
 ) -> Float[Tensor, "sample row row"]:
     """Take rows and columns of a Gram matrix, once per sample; the same ones unless given."""
     columns = rows if columns is None else columns

@@ -127,11 +127,7 @@ class _Sums:
     """Sums over the stories of each topic, from which every regression on drawn topics follows."""
 
     def __init__(
-        self,
-        y: Float[Tensor, "row"],
-        known: Factors,
-        emotion: Labels,
-        topic: Labels,
+        self, y: Float[Tensor, "row"], known: Factors, emotion: Labels, topic: Labels
     ) -> None:
         self._n_emotions = len(emotion.unique())
         self._place: dict[str, list[int]] = {}

@@ -12,14 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.analysis.held_out import (
-    Design,
-    NeutralBasis,
-    Rows,
-    centered,
-    held_out_ranks,
-    topic_folds,
-)
+from probes.analysis import held_out
+from probes.analysis.held_out import Design, NeutralBasis, Rows
 from probes.runs.materials import Materials, samples_without
 from probes.vectors.neutral import neutral_components
 
@@ -33,7 +27,7 @@ class TopicFolds:
 
     def __init__(self, materials: Materials, n_folds: int) -> None:
         self._materials = materials
-        self._fold_of_topic = topic_folds(len(materials.topics), n_folds, materials.seed)
+        self._fold_of_topic = held_out.topic_folds(len(materials.topics), n_folds, materials.seed)
         self._fold_by_name = dict(zip(materials.topics, self._fold_of_topic.tolist(), strict=True))
 
     @cached_property
@@ -44,7 +38,7 @@ class TopicFolds:
 
     def rows(self, layer: int) -> Rows:
         """Return centered rows of one layer of the model."""
-        return centered(self._materials.stories(layer).mean)
+        return held_out.centered(self._materials.stories(layer).mean)
 
     def basis(self, layer: int) -> Callable[..., NeutralBasis]:
         """Return a function from folds to the neutral components of the topics outside them."""
@@ -88,7 +82,7 @@ def accuracy_by_layer(folds: TopicFolds, layers: Sequence[int]) -> dict[int, flo
     """Held-out top-1 accuracy of nearest vectors at every layer."""
     accuracy = {}
     for layer in layers:
-        ranks = held_out_ranks(folds.rows(layer), folds.design, folds.bases(layer))
+        ranks = held_out.held_out_ranks(folds.rows(layer), folds.design, folds.bases(layer))
         accuracy[layer] = float((ranks == 0).double().mean())
     return accuracy
 

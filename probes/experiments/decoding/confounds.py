@@ -23,13 +23,8 @@ from probes.analysis.findings import SIGNIFICANT, Estimate, Finding
 from probes.analysis.held_out import held_out_scores
 from probes.analysis.variance_explained import TOPIC, Share, adjusted_r2, variance_explained
 from probes.experiments import Experiment, NotMeasured
-from probes.experiments.decoding.choice_table import (
-    STATISTICS,
-    ChoiceLine,
-    choice_bars,
-    spans,
-    written,
-)
+from probes.experiments.decoding import choice_table
+from probes.experiments.decoding.choice_table import STATISTICS, ChoiceLine, spans, written
 from probes.experiments.decoding.robustness import Headline, choice_of_run, sample_of
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.experiments.decoding.story_traits import narrator, writers
@@ -178,7 +173,7 @@ class Confounds(StoryResult):
 
     def figures(self) -> dict[str, Figure]:
         """Describe what explains each emotion's score, and the robust options."""
-        robust = choice_bars(
+        robust = choice_table.choice_bars(
             self.robust,
             title="Does the result rest on a few dimensions",
             subtitle=self.subtitle,

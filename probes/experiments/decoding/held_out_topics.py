@@ -18,17 +18,9 @@ from jaxtyping import Bool, Float, Int
 from pydantic import computed_field
 from torch import Tensor
 
+from probes.analysis import held_out
 from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
-from probes.analysis.held_out import (
-    Design,
-    choose_nested,
-    held_out_ranks,
-    inner_hits,
-    logistic_ranks,
-    permute_within_topics,
-    permuted_ranks,
-    whitened,
-)
+from probes.analysis.held_out import Design, inner_hits, logistic_ranks
 from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top_k
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured
@@ -211,7 +203,7 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
     settings = materials.config.validation
     folds = TopicFolds(materials, settings.n_folds)
     design, layers = folds.design, materials.layers
-    shuffled = permute_within_topics(design, settings.n_permutations, materials.seed)
+    shuffled = held_out.permute_within_topics(design, settings.n_permutations, materials.seed)
     readings = []
     with materials.reporter.task("held-out topics", len(layers), "layers") as advance:
         for layer in layers:
@@ -247,11 +239,11 @@ def _read(
     """Read one layer with its own labels and with shuffled ones."""
     rows, design, basis = folds.rows(layer), folds.design, folds.basis(layer)
     bases = [basis(fold) for fold in range(design.n_folds)]
-    seen, few = whitened(rows, design), shuffled[:n_refits]
-    ranks = [permuted_ranks(rows, design, bases, labels) for labels in shuffled]
+    seen, few = held_out.whitened(rows, design), shuffled[:n_refits]
+    ranks = [held_out.permuted_ranks(rows, design, bases, labels) for labels in shuffled]
     by_logistic = [logistic_ranks(seen, design, labels) for labels in shuffled[:n_logistic]]
     return _Reading(
-        nearest=held_out_ranks(rows, design, bases),
+        nearest=held_out.held_out_ranks(rows, design, bases),
         logistic=logistic_ranks(seen, design),
         null=torch.stack([_statistics(*each) for each in zip(ranks, shuffled, strict=True)]),
         inner=inner_hits(rows, design, basis),
@@ -299,7 +291,7 @@ def nested_null(
     """Accuracy of the whole nested procedure, choice of layers included, for shuffled labels."""
     accuracies = []
     for right, each in zip(hits.unbind(1), inner.unbind(1), strict=True):
-        chosen = choose_nested(each)[design.fold]
+        chosen = held_out.choose_nested(each)[design.fold]
         accuracies.append(right.gather(0, chosen[None]).double().mean())
     return torch.stack(accuracies)
 
@@ -309,7 +301,7 @@ def _nested(
 ) -> Nested:
     """Accuracy of rows judged at the layer that the other folds chose."""
     right = torch.stack([each.nearest for each in readings]) == 0
-    chosen = choose_nested(torch.stack([each.inner for each in readings]))
+    chosen = held_out.choose_nested(torch.stack([each.inner for each in readings]))
     judged = right.gather(0, chosen[design.fold][None])[0].double()
     n_bootstrap = materials.config.validation.n_bootstrap
     top_1 = mean_by_topics(judged, design.topic, n_bootstrap, materials.seed)

@@ -17,19 +17,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from probes.analysis import held_out
 from probes.analysis.agreement import RatingMatch, cluster_ari, interval_of, match_ratings
 from probes.analysis.findings import Estimate
-from probes.analysis.held_out import (
-    NeutralBasis,
-    Rows,
-    Vectors,
-    held_out_ranks,
-    permute_within_topics,
-    permuted_hits,
-    permuted_vectors,
-    rank_of,
-    scores,
-)
+from probes.analysis.held_out import NeutralBasis, Rows, Vectors
 from probes.analysis.intervals import mean_of_draws
 from probes.experiments.decoding.embedded_stories import embedded_stories, name_embeddings
 from probes.experiments.decoding.robustness import Headline, Outcome, choice_of_run, sample_of
@@ -108,10 +99,10 @@ class Ladder:
     def shuffled(self) -> Rung:
         """Measure vectors of stories whose emotion labels were shuffled within topics."""
         rows, design = self._headlines[CHOSEN].rows, self.folds.design
-        labels = permute_within_topics(design, self.n_refits, self._seed)
+        labels = held_out.permute_within_topics(design, self.n_refits, self._seed)
         basis = self._headlines[CHOSEN].basis(self._choice)()
-        vectors = permuted_vectors(rows, design, basis, labels)
-        hits = permuted_hits(rows, design, self._bases(CHOSEN), labels)
+        vectors = held_out.permuted_vectors(rows, design, basis, labels)
+        hits = held_out.permuted_hits(rows, design, self._bases(CHOSEN), labels)
         return self._chance_rung(SHUFFLED, vectors, hits)
 
     def names(self) -> Rung:
@@ -124,7 +115,7 @@ class Ladder:
     def stories(self, name: str) -> Rung:
         """Measure vectors of the stories as one stage of the model holds them."""
         headline = self._headlines[name]
-        ranks = held_out_ranks(headline.rows, self.folds.design, self._bases(name))
+        ranks = held_out.held_out_ranks(headline.rows, self.folds.design, self._bases(name))
         outcome = self._outcomes[name] = headline.outcome_of(self._choice, ranks == 0)
         statistics, layer = headline.statistics(outcome), self._layer.get(name)
         return Rung(
@@ -156,14 +147,11 @@ class Ladder:
         """Whether the nearest of given vectors is the row's own; rows are centered."""
         nowhere = torch.zeros(rows.shape[1])
         present = torch.ones(len(vectors), dtype=torch.bool)
-        scored = scores(rows, FittedVectors(normalize(vectors), nowhere, present))
-        return rank_of(scored, self.folds.design.emotion) == 0
+        scored = held_out.scores(rows, FittedVectors(normalize(vectors), nowhere, present))
+        return held_out.rank_of(scored, self.folds.design.emotion) == 0
 
     def _chance_rung(
-        self,
-        name: str,
-        drawn: Sequence[Vectors],
-        right: Float[Tensor, "draw"],
+        self, name: str, drawn: Sequence[Vectors], right: Float[Tensor, "draw"]
     ) -> Rung:
         """Mean of draws with the central 95% of them."""
         matches = filter(None, map(self._match, drawn))

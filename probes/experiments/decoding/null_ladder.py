@@ -13,15 +13,8 @@ from dataclasses import dataclass
 
 from probes.analysis.findings import Control, Estimate, Finding, Verdict, strongest
 from probes.experiments import Experiment, NotMeasured
-from probes.experiments.decoding.ladder_rungs import (
-    EMBEDDINGS,
-    NAMES,
-    RANDOM,
-    SHUFFLED,
-    Gain,
-    Ladder,
-    Rung,
-)
+from probes.experiments.decoding import ladder_rungs
+from probes.experiments.decoding.ladder_rungs import EMBEDDINGS, NAMES, RANDOM, SHUFFLED
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.figures import Figure
 from probes.figures.description import Bars
@@ -54,8 +47,8 @@ class NullLadder(StoryResult):
     n_rated: int
     n_clustered: int
     n_refits: int
-    rungs: Sequence[Rung]
-    gain: Gain
+    rungs: Sequence[ladder_rungs.Rung]
+    gain: ladder_rungs.Gain
 
     def rungs_of(self, statistic: str) -> list[tuple[str, Estimate]]:
         """Return what each rung reaches in ``accuracy``, ``valence`` or ``clusters``."""
@@ -127,7 +120,7 @@ def measure(materials: Materials) -> NullLadder | NotMeasured:
     """Climb the ladder."""
     if (too_few := too_few_topics(_NAME, materials)) is not None:
         return too_few
-    ladder = Ladder(materials)
+    ladder = ladder_rungs.Ladder(materials)
     with materials.reporter.task("null ladder", 3 + len(ladder.story_rungs), "rungs") as advance:
         rungs = [ladder.random()]
         advance(1)

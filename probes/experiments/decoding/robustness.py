@@ -24,26 +24,10 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from probes.analysis.agreement import (
-    RatingMatch,
-    cluster_ari,
-    gain_in_rating,
-    interval_of,
-    match_ratings,
-    reference,
-)
+from probes.analysis import agreement, held_out
+from probes.analysis.agreement import RatingMatch, cluster_ari, match_ratings
 from probes.analysis.findings import Estimate
-from probes.analysis.held_out import (
-    Design,
-    NeutralBasis,
-    Vectors,
-    bootstrap_vectors,
-    centered,
-    rank_of,
-    scores,
-    sum_cells,
-    vectors_of_all_topics,
-)
+from probes.analysis.held_out import Design, NeutralBasis, Vectors, bootstrap_vectors
 from probes.analysis.intervals import estimate_from_spread, mean_by_topics
 from probes.experiments.decoding.choice_table import ChoiceLine, Statistics
 from probes.experiments.folds import NeutralKind, TopicFolds, basis_of
@@ -121,12 +105,12 @@ class Headline:
     def __init__(self, materials: Materials, sample: Sample) -> None:
         settings = materials.config.validation
         self.sample = sample
-        self.known = reference(materials.emotions)
+        self.known = agreement.reference(materials.emotions)
         self._n_bootstrap, self._n_refits = settings.n_bootstrap, settings.n_refits
         self._seed = materials.seed
         self._mean = sample.mean.double().mean(dim=0)
-        self.rows = centered(sample.mean)
-        self._cells = sum_cells(self.rows, sample.design)
+        self.rows = held_out.centered(sample.mean)
+        self._cells = held_out.sum_cells(self.rows, sample.design)
         self._clusters: dict[tuple[str, float, bool], Clustered] = {}
         self._bases: dict[tuple[str, float], Callable[..., NeutralBasis]] = {}
         if sample.basis is not None:
@@ -141,7 +125,7 @@ class Headline:
             trained = fit_vectors(self._cells, design.fold_of_topic != held, basis(held))
             members = design.fold == held
             scored[members] = self._read(choice.readout, trained, members)
-        return self.outcome_of(choice, rank_of(scored, design.emotion) == 0)
+        return self.outcome_of(choice, held_out.rank_of(scored, design.emotion) == 0)
 
     def outcome_of(self, choice: Choice, hits: Bool[Tensor, "row"]) -> Outcome:
         """Measure the vectors of one choice, for stories that were read already."""
@@ -150,7 +134,7 @@ class Headline:
 
     def statistics(self, outcome: Outcome) -> Statistics:
         """Return them with 95% intervals: over emotions the ratings', else over topics."""
-        ratings = {scale: interval_of(match) for scale, match in outcome.matches.items()}
+        ratings = {scale: agreement.interval_of(match) for scale, match in outcome.matches.items()}
         clusters, n_topics = None, self.sample.design.n_topics
         if (it := outcome.clusters) is not None:
             clusters = estimate_from_spread(it.ari, it.resampled, n_topics, least=-1.0, most=1.0)
@@ -159,7 +143,7 @@ class Headline:
     def change(self, before: Outcome, after: Outcome) -> Statistics:
         """Return what a change of method did, the same emotions and topics resampled in both."""
         gains = {
-            scale: gain_in_rating(
+            scale: agreement.gain_in_rating(
                 after.matches[scale], before.matches[scale], self._n_bootstrap, self._seed
             )
             for scale in before.matches.keys() & after.matches.keys()
@@ -197,7 +181,7 @@ class Headline:
 
     def _vectors(self, choice: Choice) -> Vectors:
         basis = self.basis(choice)()
-        return vectors_of_all_topics(self._cells, self.sample.design, basis).vectors
+        return held_out.vectors_of_all_topics(self._cells, self.sample.design, basis).vectors
 
     def _clustered(self, choice: Choice) -> Clustered | None:
         """Clusters of one choice's vectors, made once: no readout changes them."""
@@ -218,7 +202,7 @@ class Headline:
         self, readout: Readout, trained: FittedVectors, members: Bool[Tensor, "row"]
     ) -> Float[Tensor, "member emotion"]:
         # By the vectors' length along each unit vector, from the mean over emotions.
-        along = scores(self.rows, trained).double()
+        along = held_out.scores(self.rows, trained).double()
         if readout == "centered cosine":
             return along[members]
         length = torch.linalg.vector_norm(trained.vectors.double(), dim=1)

@@ -27,22 +27,15 @@ from probes.analysis.findings import Finding
 from probes.analysis.held_out import Design, topic_folds
 from probes.corpus.cells import read_corpus
 from probes.experiments import Experiment, NotMeasured
+from probes.experiments.decoding import choice_table, robustness
 from probes.experiments.decoding.choice_table import (
     STATISTICS,
     ChoiceLine,
     ValueRange,
-    choice_bars,
     spans,
     written,
 )
-from probes.experiments.decoding.robustness import (
-    Choice,
-    Headline,
-    Readout,
-    Sample,
-    choice_of_run,
-    sample_of,
-)
+from probes.experiments.decoding.robustness import Choice, Headline, Readout, Sample
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.experiments.folds import MIN_TOPICS, NeutralKind, TopicFolds
 from probes.figures import Figure
@@ -144,7 +137,7 @@ class Sensitivity(StoryResult):
     def figures(self) -> dict[str, Figure]:
         """Describe the table, and that of token offsets."""
         caption = f"Chance is {self.chance:.2f}. One choice is changed at a time."
-        bars = choice_bars(
+        bars = choice_table.choice_bars(
             self.lines,
             title="The same statistics under other choices of method",
             subtitle=self.subtitle,
@@ -154,7 +147,7 @@ class Sensitivity(StoryResult):
             return {"sensitivity": bars}
         about = self.about_offsets
         part = replace(self, n_rows=about.n_texts, n_topics=about.n_topics, rows_are="stories")
-        of_offsets = choice_bars(
+        of_offsets = choice_table.choice_bars(
             self.offsets,
             title="The same statistics with other tokens left out",
             subtitle=part.subtitle,
@@ -169,8 +162,8 @@ def measure(materials: Materials) -> Sensitivity | NotMeasured:
     if (too_few := too_few_topics(_NAME, materials)) is not None:
         return too_few
     folds = TopicFolds(materials, materials.config.validation.n_folds)
-    headline = Headline(materials, sample_of(materials, folds, materials.layer, _KINDS))
-    of_run, lines = choice_of_run(materials), []
+    headline = Headline(materials, robustness.sample_of(materials, folds, materials.layer, _KINDS))
+    of_run, lines = robustness.choice_of_run(materials), []
     choices = _choices(of_run, headline.sample)
     with materials.reporter.task("sensitivity", len(choices) + 1, "choices") as advance:
         before = headline.outcome(of_run)
@@ -239,7 +232,7 @@ def _offsets(materials: Materials) -> tuple[list[ChoiceLine], ReadAgain]:
     if design.n_topics < MIN_TOPICS or len(design.emotion.unique()) < design.n_emotions:
         return [], ReadAgain(why=f"too few stories are longer than {max(offsets)} tokens")
     about = [text.topic for text, use in zip(neutral, usable_neutral.tolist(), strict=True) if use]
-    lines, before, choice = [], None, choice_of_run(materials)
+    lines, before, choice = [], None, robustness.choice_of_run(materials)
     if choice.neutral == "token":
         # Single tokens are not read again: components are of documents instead.
         choice = replace(choice, neutral="document")

@@ -16,20 +16,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from probes.analysis import geometry, held_out
 from probes.analysis.agreement import reference
 from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
-from probes.analysis.geometry import (
-    adjusted_rand_index,
-    agreement,
-    hierarchical_labels,
-    kmeans_labels,
-)
-from probes.analysis.held_out import (
-    bootstrap_vectors,
-    permute_within_topics,
-    permuted_vectors,
-    sum_cells,
-)
+from probes.analysis.held_out import bootstrap_vectors, sum_cells
 from probes.analysis.intervals import estimate_from_spread, mean_of_draws
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured, Result
@@ -155,8 +145,8 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
     settings, seed = materials.config.validation, materials.seed
     k, unit_norm = known.n_clusters, materials.config.analysis.unit_norm
     methods: dict[str, Cluster] = {
-        _HEADLINE: lambda vectors: kmeans_labels(vectors, k, seed, unit_norm),
-        "hierarchical": lambda vectors: hierarchical_labels(vectors, k),
+        _HEADLINE: lambda vectors: geometry.kmeans_labels(vectors, k, seed, unit_norm),
+        "hierarchical": lambda vectors: geometry.hierarchical_labels(vectors, k),
     }
     folds, n = TopicFolds(materials, 2), settings.n_refits
     rows, design = folds.rows(materials.layer), folds.design
@@ -164,8 +154,8 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
     with materials.reporter.task("clusters", 2, "resamplings") as advance:
         resampled = bootstrap_vectors(sum_cells(rows, design), design, basis, n, seed)
         advance(1)
-        labels = permute_within_topics(design, n, seed)
-        shuffled = permuted_vectors(rows, design, basis, labels)
+        labels = held_out.permute_within_topics(design, n, seed)
+        shuffled = held_out.permuted_vectors(rows, design, basis, labels)
         advance(1)
     vectors = materials.vectors.at(materials.layer)
     clusterings = {}
@@ -196,7 +186,7 @@ EXPERIMENT = Experiment(Clusters, measure)
 
 def _clustering(of_paper: Tensor, groups: tuple[list[Tensor], ...], n_topics: int) -> Clustering:
     """Set labels beside the paper's; groups: a method's own, permuted, shuffled, resampled."""
-    agreements = [[agreement(labels, of_paper) for labels in group] for group in groups]
+    agreements = [[geometry.agreement(labels, of_paper) for labels in group] for group in groups]
     indices = []
     for which, least in ((0, -1.0), (1, 0.0)):
         value, by_chance, from_noise, drawn = (
@@ -215,7 +205,7 @@ def _clustering(of_paper: Tensor, groups: tuple[list[Tensor], ...], n_topics: in
             )
         )
     [labels], resampled = groups[0], groups[-1]
-    stable = [adjusted_rand_index(labels, each) for each in resampled]
+    stable = [geometry.adjusted_rand_index(labels, each) for each in resampled]
     stability = Stability()
     if len(stable) >= 2:
         stability = Stability(**vars(mean_of_draws(torch.tensor(stable, dtype=torch.float64))))

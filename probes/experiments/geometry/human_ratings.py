@@ -25,16 +25,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from probes.analysis import statistics
 from probes.analysis.agreement import MIN_RATED, N_SEARCHED, rating_table
 from probes.analysis.findings import SIGNIFICANT, Estimate, Finding
 from probes.analysis.geometry import principal_components
 from probes.analysis.resampling import permutation_p_value, permute_within
-from probes.analysis.statistics import (
-    correlate,
-    partial_correlation,
-    pearson,
-    search_components,
-)
+from probes.analysis.statistics import partial_correlation, pearson
 from probes.experiments import Experiment, Result
 from probes.figures import Figure
 from probes.figures.description import Scatter
@@ -257,7 +253,7 @@ class _Search:
         if float(target.std()) == 0 or not self._free:
             return None
         here = self._by_layer[self._index]
-        best = search_components(here[:, self._free], target, **self._options)
+        best = statistics.search_components(here[:, self._free], target, **self._options)
         component = self._free.pop(best.component)
         coordinate = here[:, component] * best.sign
         given = None
@@ -287,7 +283,7 @@ class _Search:
         if scale == "arousal":
             slope, intercept = np.polyfit(valence.numpy(), target.numpy(), 1)
             target = target - slope * valence - intercept
-        best = search_components(self._by_layer, target, **self._options)
+        best = statistics.search_components(self._by_layer, target, **self._options)
         return Everywhere(
             layer=self._layers[best.layer or 0],
             component=best.component,
@@ -304,7 +300,7 @@ class _Search:
         exclude = [] if scale == "valence" else [self._ratings["valence"]]
         guesses = predict_left_out(self._points, self._rated, ratings, exclude)
         # Where nothing varies nothing is predicted.
-        r, *null = correlate(guesses, ratings).nan_to_num(nan=0.0)
+        r, *null = statistics.correlate(guesses, ratings).nan_to_num(nan=0.0)
         interval = None if float(guesses[0].std()) == 0 else pearson(guesses[0], target)
         return LeftOut(
             r=float(r),
