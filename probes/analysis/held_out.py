@@ -17,7 +17,7 @@ be named there: it scores minus infinity. Ties count against the reader.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import torch
@@ -86,11 +86,10 @@ def centered(rows: Rows) -> Rows:
     return (wide - wide.mean(dim=0)).float()
 
 
-def sum_cells(rows: Rows, design: Design, emotion: Labels | None = None) -> CellSums:
-    """Sum rows per topic and emotion, by the design's labels or by others."""
-    label = design.emotion if emotion is None else emotion
+def sum_cells(rows: Rows, design: Design) -> CellSums:
+    """Sum rows per topic and emotion."""
     shape = len(design.fold_of_topic), design.n_emotions
-    return CellSums.of(rows, (design.topic, label), design.weight, shape)
+    return CellSums.of(rows, (design.topic, design.emotion), design.weight, shape)
 
 
 def scores(rows: Rows, trained: FittedVectors) -> Scores:
@@ -107,14 +106,9 @@ def rank_of(scored: Scores, emotion: Labels) -> Labels:
     return reduce((scored >= of_own).long(), "row emotion -> row", "sum") - 1
 
 
-def held_out_scores(
-    rows: Rows, design: Design, bases: Sequence[NeutralBasis], emotion: Labels | None = None
-) -> Scores:
-    """Score every row, `centered`, with vectors from the folds it is not in.
-
-    `bases` are neutral components for each held-out fold; `emotion` are other labels to learn from.
-    """
-    cells, fold = sum_cells(rows, design, emotion), design.fold
+def held_out_scores(rows: Rows, design: Design, bases: Sequence[NeutralBasis]) -> Scores:
+    """Score every row, `centered`, with vectors and neutral bases from the folds it is not in."""
+    cells, fold = sum_cells(rows, design), design.fold
     scored = rows.new_zeros(len(rows), design.n_emotions)
     for held, basis in enumerate(bases):
         members = fold == held
@@ -128,44 +122,17 @@ def held_out_ranks(rows: Rows, design: Design, bases: Sequence[NeutralBasis]) ->
     return rank_of(held_out_scores(rows, design, bases), design.emotion)
 
 
-def permute_within_topics(
-    design: Design, n_permutations: int, seed: int
-) -> Int[Tensor, "permutation row"]:
+def permute_within_topics(design: Design, n_permutations: int, seed: int) -> list[Design]:
     """Shuffle emotions among the rows of each topic."""
-    return permute_within(design.emotion, design.topic, n_permutations, seed)
-
-
-def permuted_ranks(
-    rows: Rows, design: Design, bases: Sequence[NeutralBasis], labels: Labels
-) -> Labels:
-    """Rank of what other labels call a row's own emotion, learned and judged by them."""
-    return rank_of(held_out_scores(rows, design, bases, labels), labels)
-
-
-def permuted_hits(
-    rows: Rows,
-    design: Design,
-    bases: Sequence[NeutralBasis],
-    permuted: Int[Tensor, "permutation row"],
-) -> Float[Tensor, "permutation"]:
-    """Held-out accuracy for every permutation of the labels, learned and judged by it."""
-    hits = [permuted_ranks(rows, design, bases, labels) == 0 for labels in permuted]
-    return torch.stack(hits).double().mean(dim=1)
+    shuffled = permute_within(design.emotion, design.topic, n_permutations, seed)
+    return [replace(design, emotion=labels) for labels in shuffled]
 
 
 def inner_hits(
-    rows: Rows,
-    design: Design,
-    basis_without: Callable[[int, int], NeutralBasis],
-    emotion: Labels | None = None,
+    rows: Rows, design: Design, basis_without: Callable[[int, int], NeutralBasis]
 ) -> Float[Tensor, "outer inner"]:
-    """Count rows of fold `inner` named right by vectors from topics in neither of the two folds.
-
-    `basis_without` gives the neutral components of those topics; `emotion` are other labels to
-    learn from and judge by.
-    """
-    label = design.emotion if emotion is None else emotion
-    cells, fold = sum_cells(rows, design, label), design.fold
+    """Count rows of fold `inner` named right by vectors and bases from neither of two folds."""
+    cells, fold = sum_cells(rows, design), design.fold
     hits = torch.zeros(design.n_folds, design.n_folds, dtype=torch.float64)
     for first, second in combinations(range(design.n_folds), 2):
         outside = (design.fold_of_topic != first) & (design.fold_of_topic != second)
@@ -174,7 +141,7 @@ def inner_hits(
         trained = fit_vectors(cells, outside, basis_without(first, second))
         for outer, inner in ((first, second), (second, first)):
             members = fold == inner
-            ranks = rank_of(scores(rows[members], trained), label[members])
+            ranks = rank_of(scores(rows[members], trained), design.emotion[members])
             hits[outer, inner] = (ranks == 0).sum()
     return hits
 
@@ -196,16 +163,13 @@ def whitened(rows: Rows, design: Design) -> Float[Tensor, "fold row component"]:
     return torch.stack(by_fold)
 
 
-def logistic_ranks(
-    seen: Float[Tensor, "fold row component"], design: Design, emotion: Labels | None = None
-) -> Labels:
+def logistic_ranks(seen: Float[Tensor, "fold row component"], design: Design) -> Labels:
     """Rank of every row's own emotion by a multinomial logistic regression on the other folds.
 
     It sees what `whitened` gives, with an L2 penalty (C = 0.1): what a trained linear reader gets,
-    not tuned. `emotion` are other labels to learn from and judge by.
+    not tuned.
     """
-    judged_by = design.emotion if emotion is None else emotion
-    fold, label = design.fold, judged_by.numpy(force=True)
+    fold, label = design.fold, design.emotion.numpy(force=True)
     scored = torch.full((len(label), design.n_emotions), -math.inf, dtype=torch.float64)
     for held in range(design.n_folds):
         inside, outside = (fold == held).numpy(), (fold != held).numpy()
@@ -220,12 +184,12 @@ def logistic_ranks(
             decided = torch.stack([-decided, decided], dim=1)
         members = torch.from_numpy(inside).nonzero()
         scored[members, torch.from_numpy(model.classes_)] = decided
-    return rank_of(scored, judged_by)
+    return rank_of(scored, design.emotion)
 
 
-def vectors_of_all_topics(cells: CellSums, design: Design, basis: NeutralBasis) -> FittedVectors:
+def vectors_of_all_topics(cells: CellSums, basis: NeutralBasis) -> Vectors:
     """Make vectors of every topic, each counted once."""
-    return fit_vectors(cells, torch.ones(len(design.fold_of_topic)), basis)
+    return fit_vectors(cells, torch.ones(len(cells.sums)), basis).vectors
 
 
 def bootstrap_vectors(
@@ -240,13 +204,3 @@ def bootstrap_vectors(
         if trained.present.all():
             resampled.append(trained.vectors)
     return resampled
-
-
-def permuted_vectors(
-    rows: Rows, design: Design, basis: NeutralBasis, permuted: Sequence[Tensor] | Tensor
-) -> list[Vectors]:
-    """Make vectors of all topics under each labeling of the rows."""
-    return [
-        vectors_of_all_topics(sum_cells(rows, design, labels), design, basis).vectors
-        for labels in permuted
-    ]

@@ -232,7 +232,7 @@ EXPERIMENT = Experiment(HeldOutTopics, measure)
 def _read(
     folds: TopicFolds,
     layer: int,
-    shuffled: Int[Tensor, "permutation row"],
+    shuffled: Sequence[Design],
     n_refits: int,
     n_logistic: int,
 ) -> _Reading:
@@ -240,15 +240,15 @@ def _read(
     rows, design, basis = folds.rows(layer), folds.design, folds.basis(layer)
     bases = [basis(fold) for fold in range(design.n_folds)]
     seen, few = held_out.whitened(rows, design), shuffled[:n_refits]
-    ranks = [held_out.permuted_ranks(rows, design, bases, labels) for labels in shuffled]
-    by_logistic = [logistic_ranks(seen, design, labels) for labels in shuffled[:n_logistic]]
+    ranks = [held_out.held_out_ranks(rows, each, bases) for each in shuffled]
+    by_logistic = [logistic_ranks(seen, each) for each in shuffled[:n_logistic]]
     return _Reading(
         nearest=held_out.held_out_ranks(rows, design, bases),
         logistic=logistic_ranks(seen, design),
-        null=torch.stack([_statistics(*each) for each in zip(ranks, shuffled, strict=True)]),
+        null=torch.stack(list(map(_statistics, ranks, shuffled))),
         inner=inner_hits(rows, design, basis),
         hits=torch.stack(ranks[: len(few)]) == 0,
-        permuted_inner=torch.stack([inner_hits(rows, design, basis, labels) for labels in few]),
+        permuted_inner=torch.stack([inner_hits(rows, each, basis) for each in few]),
         logistic_null=torch.tensor([_top_1(each) for each in by_logistic], dtype=torch.float64),
     )
 
@@ -257,9 +257,9 @@ def _top_1(ranks: Ranks) -> float:
     return float((ranks == 0).double().mean())
 
 
-def _statistics(ranks: Ranks, emotion: Int[Tensor, "row"]) -> Float[Tensor, "statistic"]:
+def _statistics(ranks: Ranks, design: Design) -> Float[Tensor, "statistic"]:
     """Top-1, top-3 and balanced accuracy."""
-    top_3, recall = float((ranks < 3).double().mean()), mean_recall(ranks == 0, emotion)
+    top_3, recall = float((ranks < 3).double().mean()), mean_recall(ranks == 0, design.emotion)
     return torch.tensor([_top_1(ranks), top_3, recall], dtype=torch.float64)
 
 
@@ -278,7 +278,7 @@ def _null(observed: float, null: Float[Tensor, "permutation"]) -> Null:
 
 
 def _nulls(reading: _Reading, design: Design) -> Nulls:
-    observed = _statistics(reading.nearest, design.emotion).tolist()
+    observed = _statistics(reading.nearest, design).tolist()
     top_1, top_3, of_balanced = map(_null, observed, reading.null.T.contiguous())
     return Nulls(**vars(top_1), top_3=top_3, balanced=of_balanced)
 

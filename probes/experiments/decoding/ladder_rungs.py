@@ -99,11 +99,13 @@ class Ladder:
     def shuffled(self) -> Rung:
         """Measure vectors of stories whose emotion labels were shuffled within topics."""
         rows, design = self._headlines[CHOSEN].rows, self.folds.design
-        labels = held_out.permute_within_topics(design, self.n_refits, self._seed)
-        basis = self._headlines[CHOSEN].basis(self._choice)()
-        vectors = held_out.permuted_vectors(rows, design, basis, labels)
-        hits = held_out.permuted_hits(rows, design, self._bases(CHOSEN), labels)
-        return self._chance_rung(SHUFFLED, vectors, hits)
+        basis, bases = self._headlines[CHOSEN].basis(self._choice)(), self._bases(CHOSEN)
+        vectors, right = [], []
+        for each in held_out.permute_within_topics(design, self.n_refits, self._seed):
+            vectors.append(held_out.vectors_of_all_topics(held_out.sum_cells(rows, each), basis))
+            hits = held_out.held_out_ranks(rows, each, bases) == 0
+            right.append(hits.double().mean())
+        return self._chance_rung(SHUFFLED, vectors, torch.stack(right))
 
     def names(self) -> Rung:
         """Measure the embeddings of the emotions' own words."""

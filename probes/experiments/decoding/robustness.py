@@ -180,8 +180,7 @@ class Headline:
         return Statistics(**scales, accuracy=self.by_topics(hits), clusters=ari)
 
     def _vectors(self, choice: Choice) -> Vectors:
-        basis = self.basis(choice)()
-        return held_out.vectors_of_all_topics(self._cells, self.sample.design, basis).vectors
+        return held_out.vectors_of_all_topics(self._cells, self.basis(choice)())
 
     def _clustered(self, choice: Choice) -> Clustered | None:
         """Clusters of one choice's vectors, made once: no readout changes them."""

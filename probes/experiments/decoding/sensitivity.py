@@ -28,13 +28,7 @@ from probes.analysis.held_out import Design, topic_folds
 from probes.corpus.cells import read_corpus
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding import choice_table, robustness
-from probes.experiments.decoding.choice_table import (
-    STATISTICS,
-    ChoiceLine,
-    ValueRange,
-    spans,
-    written,
-)
+from probes.experiments.decoding.choice_table import STATISTICS, ChoiceLine, spans, written
 from probes.experiments.decoding.robustness import Choice, Headline, Readout, Sample
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.experiments.folds import MIN_TOPICS, NeutralKind, TopicFolds
@@ -76,13 +70,13 @@ class Sensitivity(StoryResult):
 
     @computed_field
     @property
-    def range(self) -> Mapping[str, ValueRange | None]:
+    def range(self) -> Mapping[str, choice_table.ValueRange | None]:
         """Range of every statistic over choices."""
         return spans(self.lines)
 
     @computed_field
     @property
-    def range_of_offsets(self) -> Mapping[str, ValueRange | None]:
+    def range_of_offsets(self) -> Mapping[str, choice_table.ValueRange | None]:
         """Range of every statistic over token offsets."""
         return spans(self.offsets)
 

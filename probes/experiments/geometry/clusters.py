@@ -154,8 +154,10 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
     with materials.reporter.task("clusters", 2, "resamplings") as advance:
         resampled = bootstrap_vectors(sum_cells(rows, design), design, basis, n, seed)
         advance(1)
-        labels = held_out.permute_within_topics(design, n, seed)
-        shuffled = held_out.permuted_vectors(rows, design, basis, labels)
+        shuffled = [
+            held_out.vectors_of_all_topics(sum_cells(rows, each), basis)
+            for each in held_out.permute_within_topics(design, n, seed)
+        ]
         advance(1)
     vectors = materials.vectors.at(materials.layer)
     clusterings = {}
