@@ -1,18 +1,16 @@
 r"""Telling the emotion of a story on a topic that no vector was made from.
 
-1. Topics are dealt into folds; a fold's stories are held out together.
-2. From the other topics come the vectors :math:`v_e`: mean over the stories of emotion :math:`e`
-   minus the mean over emotions :math:`\bar m`, minus the projection on neutral components that were
-   themselves taken from neutral text on the other topics.
-3. A held-out story :math:`x` scores :math:`(x - \bar m) \cdot v_e / |v_e|` on every emotion. Its
-   own norm is the same for all of them, so the order is that of centered cosines.
-4. The rank of the story's own emotion (0 is best) is all that accuracies are made of.
-5. Null: emotions permuted within each topic, everything after that repeated.
-6. Choosing a layer is nested: for the stories of fold :math:`f` the layer is chosen by the accuracy
-   on every other fold :math:`g` with vectors from topics in neither :math:`f` nor :math:`g`.
+1. Topics are dealt into folds. From the other topics come a fold's vectors :math:`v_e`: mean over
+   the stories of emotion :math:`e` minus the mean over emotions :math:`\bar m`, minus the
+   projection on components of neutral text on the other topics.
+2. A held-out story :math:`x` scores :math:`(x - \bar m) \cdot v_e / |v_e|`: the order is that of
+   centered cosines. An emotion without a story outside the fold scores minus infinity. Accuracies
+   are made of the rank of the story's own emotion; ties count against the reader.
+3. Null: emotions permuted within each topic, everything after that repeated.
+4. Choosing a layer is nested: for the stories of fold :math:`f` by the accuracy on every other fold
+   :math:`g` with vectors from topics in neither :math:`f` nor :math:`g`.
 
-A row is a story, or the mean of a cell's stories. An emotion without a story outside a fold cannot
-be named there: it scores minus infinity. Ties count against the reader.
+A row is a story, or the mean of a cell's stories.
 """
 
 import math

@@ -1,16 +1,12 @@
 r"""How reliable a vector is, and how many topics it takes.
 
-1. Topics are split in two halves at random; each half makes its own vectors. The cosine of the two
-   vectors of an emotion, averaged over splits, is the split-half reliability :math:`r`; that of
-   vectors of different emotions is its control.
-2. All topics together are twice a half, so their reliability is :math:`2r / (1 + r)`
-   (Spearman 1910, Brown 1910).
-3. From :math:`m` topics each, disjoint, the same cosine gives a curve; with :math:`\rho` the
-   reliability of one topic the prediction is :math:`m\rho / (1 + (m - 1)\rho)`, so
-   :math:`m = R(1 - \rho) / (\rho(1 - R))` topics reach reliability :math:`R`.
-4. Intervals are over topics, by leaving out one group of them after another in the same splits
-   (jackknife, on Fisher's scale). Drawing topics again cannot do it: a topic drawn twice would lie
-   on both sides, or a draw holds fewer topics than there are.
+1. Random halves of the topics make vectors. The mean cosine of an emotion's two is the split-half
+   reliability :math:`r`; all topics together have :math:`2r / (1 + r)` (Spearman 1910, Brown 1910).
+   That of different emotions' vectors is its control.
+2. With :math:`\rho` the reliability of one topic, :math:`m = R(1 - \rho) / (\rho(1 - R))` topics
+   reach reliability :math:`R`.
+3. Intervals leave out one group of topics after another in the same splits (jackknife, on Fisher's
+   scale): a topic that is drawn twice would lie on both sides.
 """
 
 import math

@@ -219,12 +219,16 @@ class Geometry(GeometryInShort):
     def paper_numbers(self) -> dict[str, RunNumber | str]:
         """Return shares of variance, correlations with ratings and k, as the paper has them."""
         replicated = "which words the replication used, and how many, is not recorded"
+        k: RunNumber | str = "too few emotions for clusters"
+        if self.kmeans is not None:
+            n, note = len(self.emotions), "a setting, not a finding"
+            k = RunNumber(float(self.kmeans.k), n=n, note=note, comparable=False)
         return {
             "geometry.pc1_variance_share": self._share(0),
             "geometry.pc2_variance_share": self._share(1),
             "geometry.pc1_vs_human_valence": self._correlation(0, "valence"),
             "geometry.pc2_vs_human_arousal": self._correlation(1, "arousal"),
-            "geometry.kmeans_k": self._k(),
+            "geometry.kmeans_k": k,
             "replications.valence": self._correlation(0, "valence", replicated),
             "replications.arousal": self._correlation(1, "arousal", replicated),
         }
@@ -253,12 +257,6 @@ class Geometry(GeometryInShort):
         ends = (match.low, match.high) if match.r >= 0 else (-match.high, -match.low)
         notes = "; ".join(filter(None, [f"|r| of PC{component + 1}", note]))
         return RunNumber(abs(match.r), ends, match.n, notes)
-
-    def _k(self) -> RunNumber | str:
-        if self.kmeans is None:
-            return "too few emotions for clusters"
-        note = "a setting, not a finding"
-        return RunNumber(float(self.kmeans.k), n=len(self.emotions), note=note, comparable=False)
 
 
 @dataclass(frozen=True)

@@ -135,9 +135,8 @@ def _cross(first: Vectors, second: Others) -> Square:
             f"expected vectors of one basis, got shapes {tuple(first.shape)} and "
             f"{tuple(second.shape)}; compare their geometry instead (rsa, cka, procrustes)."
         )
-    return einsum(
-        normalize(first.double()), normalize(second.double()), "a d_model, b d_model -> a b"
-    )
+    one, two = normalize(first.double()), normalize(second.double())
+    return einsum(one, two, "a d_model, b d_model -> a b")
 
 
 def _cosines(vectors: Vectors) -> Square:

@@ -83,7 +83,6 @@ def pearson(x: Float[Tensor, "sample"], y: Float[Tensor, "sample"]) -> Correlati
     InvalidInput
         With fewer than three samples.
     """
-    _require_samples(len(x), minimum=3)
     return _correlation(_series(x, "x"), _series(y, "y"), n_controls=0)
 
 
@@ -113,12 +112,12 @@ def partial_correlation(
     """
     controls = rearrange(given.double(), "sample ... -> sample (...)").numpy(force=True)
     n_controls = controls.shape[1]
-    _require_samples(len(x), minimum=3 + n_controls)
     if not np.isfinite(controls).all():
         raise DataError("Expected finite controls, got NaN or infinity. Leave those samples out.")
     design = np.column_stack([np.ones(len(controls)), controls])
     residuals = []
-    for name, series in (("x", _series(x, "x")), ("y", _series(y, "y"))):
+    for name, values in (("x", x), ("y", y)):
+        series = _series(values, name, 3 + n_controls)
         residual = series - design @ np.linalg.lstsq(design, series, rcond=None)[0]
         if np.linalg.norm(residual) <= _CONSTANT * max(1, len(series)) * np.linalg.norm(series):
             raise DataError(
@@ -135,7 +134,6 @@ def best_component(
 
     The bare search, for nulls that search as well; `search_components` corrects for it.
     """
-    _require_samples(len(target), minimum=3)
     _series(target, "target")
     for number, feature in enumerate(features):
         _series(feature, f"component {number}")
@@ -204,10 +202,7 @@ def standard_scores(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*
 
 
 def standard_ranks(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*series sample"]:
-    """Return `standard_scores` of each series' ranks: a dot product is Spearman's rho.
-
-    scipy's spearmanr correlates every series with every other one; this leaves which to the caller.
-    """
+    """Return `standard_scores` of each series' ranks: a dot product is Spearman's rho."""
     ranks = stats.rankdata(values.double().numpy(force=True), axis=-1)
     return standard_scores(torch.from_numpy(np.asarray(ranks)))
 
@@ -253,13 +248,12 @@ def _quantile(n_searched: int) -> float:
     return float(stats.norm.ppf(0.5 + _CONFIDENCE ** (1 / n_searched) / 2))
 
 
-def _require_samples(n: int, minimum: int) -> None:
-    if n < minimum:
-        raise InvalidInput(f"Expected at least {minimum} samples, got {n}. Use more words.")
-
-
-def _series(values: Float[Tensor, "sample"], name: str) -> Float[np.ndarray, "sample"]:
+def _series(
+    values: Float[Tensor, "sample"], name: str, minimum: int = 3
+) -> Float[np.ndarray, "sample"]:
     series = values.double().numpy(force=True)
+    if len(series) < minimum:
+        raise InvalidInput(f"Expected at least {minimum} samples, got {len(series)}.")
     if not np.isfinite(series).all():
         raise DataError(f"Expected finite numbers in {name}, got NaN or infinity. Leave them out.")
     if np.linalg.norm(series - series.mean()) <= _CONSTANT * np.linalg.norm(series):

@@ -1,18 +1,13 @@
 r"""How much of a score a factor explains among stories of the same emotion.
 
-With :math:`y` the scores and :math:`x_f` the columns of factor :math:`f`, both less their mean over
-the stories of the same emotion:
-
-1. Alone: :math:`R^2` of :math:`y` on :math:`x_f` (of topic: on the topics' means), adjusted for the
-   number of columns :math:`k` and emotions :math:`E`:
-   :math:`1 - (1 - R^2)(n - E) / (n - E - k)`. Zero is expected of a factor that says nothing.
+1. Alone: :math:`R^2` of the scores on the factor's columns (of topic: on the topics' means), both
+   less their mean over the stories of the same emotion, adjusted for the number of columns
+   :math:`k` and emotions :math:`E` (Ezekiel 1930): :math:`1 - (1 - R^2)(n - E) / (n - E - k)`. Zero
+   is expected of a factor that says nothing.
 2. Beyond the others: adjusted :math:`R^2` of all factors less that of all but this one.
-3. Interval: topics drawn again. p: topic is tested with scores dealt out anew within emotions; any
-   other factor with scores dealt out anew within topics, so that what it shares with the topics by
+3. Interval: topics drawn again, less the same emotion means. p: topic is tested with scores dealt
+   out anew within emotions, any other factor within topics: what it shares with the topics by
    chance is in its null as well.
-
-The emotions' means stay those of all stories when topics are drawn again. Source: adjusted
-:math:`R^2` after Ezekiel (1930).
 """
 
 from collections.abc import Mapping
@@ -24,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
+from probes.analysis.findings import Estimate
 from probes.analysis.intervals import percentile_interval
 from probes.analysis.resampling import permutation_p_value, permute_within, topic_counts
 
@@ -36,16 +32,13 @@ _CONSTANT = 1e-9
 """A column whose spread within emotions is below this share of its size does not vary."""
 
 
-@dataclass(frozen=True)
-class Share:
+@dataclass(frozen=True, kw_only=True)
+class Share(Estimate):
     """Adjusted R2 of one factor alone, with interval over topics and permutation p-value.
 
     `beyond` is what is gained when all other factors are known already.
     """
 
-    value: float
-    low: float
-    high: float
     p: float
     beyond: float
 
@@ -95,7 +88,7 @@ def variance_explained(
         value, beyond = float(sums.alone(name, once)), float(sums.beyond(name, once))
         low, high = map(float, percentile_interval(sums.alone(name, drawn)))
         p = permutation_p_value(float(sums.raw(name, once)), nulls[name], "greater")
-        shares[name] = Share(value, low, high, p, beyond)
+        shares[name] = Share(value, low, high, p=p, beyond=beyond)
     return shares
 
 

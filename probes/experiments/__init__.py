@@ -135,63 +135,32 @@ class Entry:
         return f"analysis/{self.name.replace('-', '_')}.json"
 
 
-EXPERIMENTS = (
-    Entry(
-        "held-out-topics",
-        "decoding.held_out_topics",
-        "do vectors name the emotion of stories on topics they never saw?",
-    ),
-    Entry("null-ladder", "decoding.null_ladder", "what is there without the model's own work?"),
-    Entry(
-        "human-ratings", "geometry.human_ratings", "do components follow how people rate the words?"
-    ),
-    Entry("clusters", "geometry.clusters", "do the emotions fall into the paper's clusters?"),
-    Entry(
-        "sample-size",
-        "decoding.sample_size",
-        "how reliable are the vectors, and how many stories do they need?",
-    ),
-    Entry(
-        "confounds",
-        "decoding.confounds",
-        "what else than its emotion decides how high a story scores?",
-    ),
-    Entry(
-        "sensitivity",
-        "decoding.sensitivity",
-        "how far do the headline statistics hang on choices of method?",
-    ),
-    Entry(
-        "steering",
-        "steering.steering_words",
-        "does adding a vector make the model say that emotion's word?",
-    ),
-    Entry(
-        "steering-dose-response",
-        "steering.dose_response",
-        "how much does a dose do, what does it cost, and where must it stop?",
-    ),
-    Entry(
-        "free-text",
-        "steering.free_text",
-        "do steered texts convey the emotion to judges that did not steer?",
-    ),
-    Entry(
-        "scenarios",
-        "messages.scenarios",
-        "does a message that implies an emotion, unnamed, point to its vector?",
-    ),
-    Entry(
-        "intensity",
-        "messages.intensity",
-        "does a score follow the number that makes a message graver?",
-    ),
-    Entry(
-        "preferences",
-        "preferences.preferences",
-        "do vectors follow what the model would rather do, and move it?",
-    ),
-)
+_QUESTIONS = {
+    "decoding.held_out_topics": "do vectors name the emotion of stories on topics they never saw?",
+    "decoding.null_ladder": "what is there without the model's own work?",
+    "geometry.human_ratings": "do components follow how people rate the words?",
+    "geometry.clusters": "do the emotions fall into the paper's clusters?",
+    "decoding.sample_size": "how reliable are the vectors, and how many stories do they need?",
+    "decoding.confounds": "what else than its emotion decides how high a story scores?",
+    "decoding.sensitivity": "how far do the headline statistics hang on choices of method?",
+    "steering.steering_words": "does adding a vector make the model say that emotion's word?",
+    "steering.dose_response": "how much does a dose do, what does it cost, and where must it stop?",
+    "steering.free_text": "do steered texts convey the emotion to judges that did not steer?",
+    "messages.scenarios": "does a message that implies an emotion, unnamed, point to its vector?",
+    "messages.intensity": "does a score follow the number that makes a message graver?",
+    "preferences.preferences": "do vectors follow what the model would rather do, and move it?",
+}
+"""By module below this package, in the order in which they are run."""
+_NAMES = {"steering_words": "steering", "dose_response": "steering-dose-response"}
+"""What experiments are called that are not called as their module."""
+
+
+def _entry(module: str, question: str) -> Entry:
+    stem = module.partition(".")[2]
+    return Entry(_NAMES.get(stem, stem.replace("_", "-")), module, question)
+
+
+EXPERIMENTS = tuple(map(_entry, _QUESTIONS, _QUESTIONS.values()))
 NAMES = tuple(entry.name for entry in EXPERIMENTS)
 
 

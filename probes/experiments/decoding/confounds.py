@@ -1,12 +1,11 @@
 """Confounds: what else than its emotion decides how high a story scores.
 
-1. Every story's score on its own emotion's vector, made on other topics.
-2. The share of that score's variance among stories of one emotion that topic, length in tokens,
-   narrator, writer and leaked words explain (`variance_explained`), over all emotions and in each.
-3. The share of the activations' norm and variance that a few dimensions hold, and the mean cosine
+1. The share of the variance, among stories of one emotion, of the score on that emotion's vector
+   (made on other topics) that topic, length in tokens, narrator, writer and leaked words explain.
+2. The share of the activations' norm and variance that a few dimensions hold, and the mean cosine
    of two stories before and after the mean is subtracted.
-4. The headline statistics as they are and with robust options: without the largest
-   dimensions, and with every dimension divided by its spread over the stories (no label is used).
+3. The headline statistics without the largest dimensions, and with every dimension divided by its
+   spread over the stories (no label is used).
 """
 
 from collections import Counter
@@ -19,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.analysis.findings import SIGNIFICANT, Estimate, Finding
+from probes.analysis.findings import SIGNIFICANT, Finding
 from probes.analysis.held_out import held_out_scores
 from probes.analysis.variance_explained import TOPIC, Share, adjusted_r2, variance_explained
 from probes.experiments import Experiment, NotMeasured
@@ -104,7 +103,7 @@ class Confounds(StoryResult):
         findings = [
             Finding(
                 f"score explained by {name}",
-                Estimate(share.value, share.low, share.high),
+                share,
                 "described",
                 spec=".1%",
                 n=self.n,
@@ -153,7 +152,7 @@ class Confounds(StoryResult):
             f"{_NAME}: {name} explains {share.value:.1%} of an emotion's score among its own "
             f"stories (p = {share.p:.2g}); scores of stories that differ in it are not comparable."
             for name, share in self.factors.items()
-            if share.p <= SIGNIFICANT and share.low > 0
+            if share.p <= SIGNIFICANT and share.above_zero
         ]
         if self.counts.leaked:
             limits.append(

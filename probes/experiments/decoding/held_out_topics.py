@@ -1,13 +1,10 @@
 """Held-out topics: whether vectors name the emotion of stories on topics they never saw.
 
-1. At every layer, nearest-vector ranks and logistic ranks of every story, by vectors (mean
-   difference and neutral components) from the other folds' topics (`probes.analysis.held_out`).
-2. Interval: topics resampled. Control: emotion labels shuffled within topics, the whole
-   cross-validation repeated; for the logistic reader at the analyzed layer alone, and as often as
-   vectors are refitted (``validation.n_refits``).
-3. What a run that chooses its layer by this accuracy may claim: nested, so that no story is judged
-   at a layer which its own topic helped to choose. Its control repeats the choice, too, under as
-   many permutations; the largest accuracy of all layers is corrected for having looked at each.
+At every layer nearest vectors and logistic regression rank every story (`analysis.held_out`), with
+topics resampled for intervals and labels shuffled within topics for a null (of logistic
+regression at the analyzed layer alone, ``validation.n_refits`` times). What a run that chooses its
+layer by this accuracy may claim is nested: no story is judged at a layer which its own topic helped
+to choose, and the null repeats that choice.
 """
 
 from collections.abc import Sequence

@@ -1,20 +1,16 @@
 r"""The headline statistics of one run under any choice of method.
 
-1. Vectors: mean difference, less neutral components of a kind and a share of variance.
-2. Valence: |r| of the best of five components with human ratings, arousal: of the best of the
-   others; agreement of k-means with the paper's clusters (`probes.analysis.agreement`), with
-   intervals as wide as it spreads when topics are resampled (`spread_interval`).
-3. Accuracy: stories on held-out topics whose own emotion comes first by a readout:
+Valence and arousal, agreement with the paper's clusters (`analysis.agreement`), and accuracy:
+stories on held-out topics whose own emotion comes first by a readout:
 
-   * dot: :math:`x \cdot v_e`; cosine: the same over :math:`|v_e|`;
-   * centered cosine: :math:`(x - \bar m) \cdot v_e / |v_e|`;
-   * z: :math:`x \cdot v_e` less its mean over the training stories, over its spread there.
-
-   :math:`|x|` is the same for all emotions of a story and left out.
+* dot: :math:`x \cdot v_e`; cosine: the same over :math:`|v_e|`;
+* centered cosine: :math:`(x - \bar m) \cdot v_e / |v_e|`;
+* z: :math:`x \cdot v_e` less its mean over the training stories, over its spread there.
 
 The run's own choice gives the numbers that `held_out_topics` and `human_ratings` report.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -34,6 +30,7 @@ from probes.experiments.folds import NeutralKind, TopicFolds, basis_of
 from probes.runs.materials import Materials
 from probes.vectors.denoising import FittedVectors, fit_vectors
 
+Clusters = Float[Tensor, "draw"]
 Readout = Literal["centered cosine", "cosine", "dot", "z"]
 
 
@@ -67,20 +64,15 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Clustered:
-    """Agreement with the paper's clusters, and what it is when topics are resampled."""
-
-    ari: float
-    resampled: Float[Tensor, "resample"]
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """Headline statistics of one choice; `hits` is 1 for every story that was named right."""
+    """Headline statistics of one choice; `hits` is 1 for every story that was named right.
+
+    `clusters` has the agreement with the paper's clusters first, then that of resampled topics.
+    """
 
     matches: Mapping[str, RatingMatch]
     hits: Float[Tensor, "row"]
-    clusters: Clustered | None
+    clusters: Clusters | None
 
 
 def choice_of_run(materials: Materials) -> Choice:
@@ -111,7 +103,7 @@ class Headline:
         self._mean = sample.mean.double().mean(dim=0)
         self.rows = held_out.centered(sample.mean)
         self._cells = held_out.sum_cells(self.rows, sample.design)
-        self._clusters: dict[tuple[str, float, bool], Clustered] = {}
+        self._clusters: dict[tuple[str, float, bool], Clusters] = {}
         self._bases: dict[tuple[str, float], Callable[..., NeutralBasis]] = {}
         if sample.basis is not None:
             of_run = choice_of_run(materials)
@@ -135,10 +127,7 @@ class Headline:
     def statistics(self, outcome: Outcome) -> Statistics:
         """Return them with 95% intervals: over emotions the ratings', else over topics."""
         ratings = {scale: agreement.interval_of(match) for scale, match in outcome.matches.items()}
-        clusters, n_topics = None, self.sample.design.n_topics
-        if (it := outcome.clusters) is not None:
-            clusters = estimate_from_spread(it.ari, it.resampled, n_topics, least=-1.0, most=1.0)
-        return self._over_topics(ratings, outcome.hits, clusters)
+        return self._over_topics(ratings, outcome.hits, outcome.clusters, 1.0)
 
     def change(self, before: Outcome, after: Outcome) -> Statistics:
         """Return what a change of method did, the same emotions and topics resampled in both."""
@@ -148,10 +137,8 @@ class Headline:
             )
             for scale in before.matches.keys() & after.matches.keys()
         }
-        clusters, old, new = None, before.clusters, after.clusters
-        if old is not None and new is not None:
-            drawn, n_topics = new.resampled - old.resampled, self.sample.design.n_topics
-            clusters = estimate_from_spread(new.ari - old.ari, drawn, n_topics)
+        old, new = before.clusters, after.clusters
+        clusters = None if old is None or new is None else new - old
         return self._over_topics(gains, after.hits - before.hits, clusters)
 
     def line(self, name: str, outcome: Outcome, before: Outcome | None) -> ChoiceLine:
@@ -174,15 +161,22 @@ class Headline:
         return self._bases[key]
 
     def _over_topics(
-        self, ratings: Mapping[str, Estimate], hits: Float[Tensor, "row"], ari: Estimate | None
+        self,
+        ratings: Mapping[str, Estimate],
+        hits: Float[Tensor, "row"],
+        aris: Clusters | None,
+        most: float = math.inf,
     ) -> Statistics:
         scales = {scale: ratings.get(scale) for scale in ("valence", "arousal")}
+        ari, n = None, self.sample.design.n_topics
+        if aris is not None:
+            ari = estimate_from_spread(float(aris[0]), aris[1:], n, least=-most, most=most)
         return Statistics(**scales, accuracy=self.by_topics(hits), clusters=ari)
 
     def _vectors(self, choice: Choice) -> Vectors:
         return held_out.vectors_of_all_topics(self._cells, self.basis(choice)())
 
-    def _clustered(self, choice: Choice) -> Clustered | None:
+    def _clustered(self, choice: Choice) -> Clusters | None:
         """Clusters of one choice's vectors, made once: no readout changes them."""
         key = (choice.neutral, choice.threshold, choice.unit_norm)
         if self.known.clusters is None:
@@ -190,11 +184,10 @@ class Headline:
         if key not in self._clusters:
             design, basis = self.sample.design, self.basis(choice)()
             drawn = bootstrap_vectors(self._cells, design, basis, self._n_refits, self._seed)
-            ari, *resampled = [
-                cluster_ari(vectors, self.known, seed=self._seed, unit_norm=choice.unit_norm) or 0.0
-                for vectors in (self._vectors(choice), *drawn)
-            ]
-            self._clusters[key] = Clustered(ari, torch.tensor(resampled, dtype=torch.float64))
+            options = {"seed": self._seed, "unit_norm": choice.unit_norm}
+            vectors = (self._vectors(choice), *drawn)
+            aris = [cluster_ari(each, self.known, **options) or 0.0 for each in vectors]
+            self._clusters[key] = torch.tensor(aris, dtype=torch.float64)
         return self._clusters[key]
 
     def _read(

@@ -1,15 +1,9 @@
 """Sensitivity: how far the headline statistics hang on choices of method that could be otherwise.
 
-1. Valence, arousal, held-out accuracy and agreement with the paper's clusters under the run's own
-   choices, then with one choice changed at a time: readout (centered cosine, cosine, dot, z),
-   neutral components (none; of documents or tokens, to 25, 50, 75 or 90% of the neutral variance),
-   unit norm before the components.
-2. Token offset (0, 20, 50): the same stories are read again at the target layer. That takes the
-   model, so a part of the stories is read (``validation.sensitivity_texts``), spread evenly over
-   emotions on as many topics as fit; offsets are compared with each other on this part alone.
-
-A readout does not touch the vectors and unit norm does not touch the accuracy; there the table
-repeats the run's own number.
+1. One choice is changed at a time: readout, neutral components (kind and share of variance), unit
+   norm before the components. A readout does not touch the vectors, nor unit norm the accuracy.
+2. Token offset: stories are read again, a part of them (``validation.sensitivity_texts``) spread
+   evenly over emotions; offsets are compared with each other on this part alone.
 """
 
 from collections import Counter

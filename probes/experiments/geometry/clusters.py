@@ -1,13 +1,10 @@
 """Clusters: whether the emotions fall into the groups that the paper found.
 
-1. k-means and hierarchical clustering (average linkage of cosine distance) of the analyzed layer's
-   vectors, k being the number of the paper's clusters that the run's emotions fall into.
-2. Adjusted Rand index and normalized mutual information with the paper's clusters, each with an
-   interval as wide as it spreads when topics are resampled (`spread_interval`).
-3. Nulls: the same labels permuted among the emotions (p), and vectors from stories whose emotion
-   labels were shuffled within topics. NMI is above zero by chance, so it is read beside its null
-   alone.
-4. Stability: agreement with clusters of vectors from resampled topics, mean and central 95%.
+Vectors are clustered by k-means and by average linkage of cosine distance into as many of the
+paper's clusters as the run's emotions fall into. Agreement with them (ARI, NMI; `spread_interval`)
+stands beside the same labels permuted among the emotions (p), and vectors from stories whose labels
+were shuffled within topics: NMI is above zero by chance. Stability is agreement with the clusters
+of resampled topics.
 """
 
 from collections.abc import Callable, Mapping, Sequence

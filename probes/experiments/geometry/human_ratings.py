@@ -1,15 +1,11 @@
 """Human ratings: whether a leading component follows how people rate the words.
 
-1. Principal components of every layer, turned so that they rise with the rating.
-2. At the analyzed layer the best of five components for valence, then the best of the others for
-   arousal, each with a permutation p-value of the largest |r| among those searched and an interval
-   that pays for the search (`statistics.search_components`).
-3. Over all layers and components at once, corrected in the same way for the whole search; arousal
-   there is what valence does not explain of it.
-4. Arousal with valence partialled out, for the component of step 2, with an interval and a p that
-   hold for all searched; correlations as a share of how well two groups of people agree (.95
-   valence, .80 arousal).
-5. Leave one emotion out: components, choice and scale from all other emotions predict its rating.
+1. At the analyzed layer the best of five components for valence, then the best of the others for
+   arousal (`statistics.search_components`); also over all layers and components at once, for
+   arousal of what valence does not explain.
+2. Arousal with valence partialled out; correlations as a share of how well two groups of people
+   agree.
+3. Leave one emotion out: components, choice and scale from all other emotions predict its rating.
    Where nothing is there such predictions run against the ratings (the others' mean falls as the
    one left out rises), so p comes from permuted ratings, predicted in the same way.
 
