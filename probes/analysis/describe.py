@@ -1,4 +1,4 @@
-"""What vectors look like: geometry at the target layer, the sweep over layers, the logit lens."""
+"""What the vectors look like, as `results` has it: geometry, the sweep over layers, logit lens."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,23 +7,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from probes.analysis import geometry, logit_lens
+from probes.analysis import geometry, logit_lens, results
 from probes.analysis.agreement import N_SEARCHED, match_component, rating_table
 from probes.analysis.intervals import binomial_interval, mean_of_draws, spread_interval
-from probes.analysis.resampling import resample
-from probes.analysis.results import (
-    MIN_UMAP,
-    EmotionTokens,
-    Geometry,
-    KMeans,
-    Layers,
-    Lens,
-    Pca,
-    Rated,
-    Ratings,
-    ScaleMatch,
-)
+from probes.analysis.resampling import topic_counts
 from probes.vectors.denoising import CellSums, fit_vectors
+
+Vectors = Float[Tensor, "emotion d_model"]
 
 
 def match_scales(
@@ -32,11 +22,11 @@ def match_scales(
     *,
     n_permutations: int,
     seed: int,
-) -> Ratings:
+) -> results.Ratings:
     """Match components with valence, then another one with arousal."""
 
-    def match(scale: str, *taken: int) -> ScaleMatch | None:
-        best = match_component(
+    def match(scale: str, *taken: int) -> results.ScaleMatch | None:
+        return match_component(
             coordinates,
             emotions,
             scale,
@@ -45,15 +35,14 @@ def match_scales(
             n_permutations=n_permutations,
             seed=seed,
         )
-        return None if best is None else ScaleMatch(**best)
 
     valence = match("valence")
-    taken = () if valence is None else (valence.component,)
-    return Ratings(valence, match("arousal", *taken))
+    taken = [] if valence is None else [valence.component]
+    return results.Ratings(valence, match("arousal", *taken))
 
 
 def describe_geometry(
-    vectors: Float[Tensor, "emotion d_model"],
+    vectors: Vectors,
     emotions: Sequence[str],
     cells: CellSums,
     basis: Float[Tensor, "component d_model"],
@@ -65,10 +54,11 @@ def describe_geometry(
     n_bootstrap: int,
     seed: int,
     **about: Any,
-) -> Geometry:
+) -> results.Geometry:
     """Describe one layer: cosine, PCA, ratings, k-means with stability, UMAP.
 
-    `cells` (float64) and `basis` are there to resample topics; `about` are fields of `Geometry`.
+    Topics are resampled from `cells`, the sums of the stories, and the neutral `basis`; `about`
+    has ``model``, ``layer`` and ``n_layers`` of `Geometry`.
     """
     n_emotions = len(emotions)
     components = geometry.principal_components(
@@ -76,12 +66,12 @@ def describe_geometry(
     )
     cosine = geometry.cosine_matrix(vectors)
     again, n_topics = topic_bootstrap(cells, basis, n_bootstrap, seed), len(cells.sums)
-    human = {word: Rated(**ratings) for word, ratings in rating_table(emotions).items()}
-    return Geometry(
+    layout = [] if n_emotions < results.MIN_UMAP else geometry.umap_layout(vectors, seed).tolist()
+    return results.Geometry(
         emotions=list(emotions),
         cosine=cosine.tolist(),
         order=geometry.hierarchical_order(cosine),
-        pca=Pca(
+        pca=results.Pca(
             components.coordinates.tolist(),
             components.explained_variance_ratio.tolist(),
             _share_interval(components, again, n_topics, unit_norm),
@@ -90,20 +80,16 @@ def describe_geometry(
         ratings=match_scales(
             components.coordinates, emotions, n_permutations=n_permutations, seed=seed
         ),
-        human=human,
+        human={word: results.Rated(**ratings) for word, ratings in rating_table(emotions).items()},
         kmeans=_clusters(vectors, again, n_clusters, n_topics, unit_norm, seed),
-        umap=None if n_emotions < MIN_UMAP else _points(geometry.umap_layout(vectors, seed)),
+        umap=[(x, y) for x, y in layout] or None,
         **about,
     )
 
 
-def _points(layout: Float[Tensor, "emotion 2"]) -> list[tuple[float, float]]:
-    return [(x, y) for x, y in layout.tolist()]
-
-
 def _share_interval(
     components: geometry.PrincipalComponents,
-    again: Sequence[Float[Tensor, "emotion d_model"]],
+    again: Sequence[Vectors],
     n_topics: int,
     unit_norm: bool,
 ) -> tuple[list[float], list[float]] | None:
@@ -111,45 +97,41 @@ def _share_interval(
     if len(again) < 2 or n_topics < 2:
         return None
     shares = components.explained_variance_ratio.double()
-    drawn = torch.stack(
-        [
-            geometry.principal_components(vectors, len(shares), unit_norm).explained_variance_ratio
-            for vectors in again
-        ]
-    )
+    each = [geometry.principal_components(vectors, len(shares), unit_norm) for vectors in again]
+    drawn = torch.stack([one.explained_variance_ratio for one in each])
     low, high = spread_interval(shares, drawn, n_topics)
     return low.clamp(min=0).tolist(), high.clamp(max=1).tolist()
 
 
 def _clusters(
-    vectors: Float[Tensor, "emotion d_model"],
-    again: Sequence[Float[Tensor, "emotion d_model"]],
+    vectors: Vectors,
+    again: Sequence[Vectors],
     n_clusters: int,
     n_topics: int,
     unit_norm: bool,
     seed: int,
-) -> KMeans | None:
+) -> results.KMeans | None:
     """k-means with silhouette, and its stability: mean and central 95% over topics drawn again."""
     if n_clusters >= len(vectors):
         return None
     labels = geometry.kmeans_labels(vectors, n_clusters, seed, unit_norm)
     resampled = [geometry.kmeans_labels(one, n_clusters, seed, unit_norm) for one in again]
-    agreements = torch.tensor([geometry.adjusted_rand_index(labels, one) for one in resampled])
-    stable = mean_of_draws(agreements) if len(resampled) >= 2 and n_topics >= 2 else None
-    ends = (None, None, None) if stable is None else (stable.value, stable.low, stable.high)
+    stability = (None, None, None)
+    if len(resampled) >= 2 and n_topics >= 2:
+        agreements = torch.tensor([geometry.adjusted_rand_index(labels, one) for one in resampled])
+        mean = mean_of_draws(agreements)
+        stability = (mean.value, mean.low, mean.high)
     silhouette = geometry.silhouette(vectors, labels)
-    return KMeans(n_clusters, labels.tolist(), silhouette, *ends, n_bootstrap=len(resampled))
+    return results.KMeans(
+        n_clusters, labels.tolist(), silhouette, *stability, n_bootstrap=len(resampled)
+    )
 
 
 def topic_bootstrap(
     cells: CellSums, basis: Float[Tensor, "component d_model"], n_resamples: int, seed: int
-) -> list[Float[Tensor, "emotion d_model"]]:
-    """Recompute vectors from resampled topics, without draws that leave an emotion out."""
-    n_topics = len(cells.sums)
-    weights = (
-        torch.bincount(draw, minlength=n_topics).double()
-        for draw in resample(n_topics, n_resamples, seed)
-    )
+) -> list[Vectors]:
+    """Fit vectors to topics drawn again, without draws that leave an emotion without a story."""
+    weights = topic_counts(torch.arange(len(cells.sums)), n_resamples, seed)
     fitted = (fit_vectors(cells, weight, basis) for weight in weights)
     return [each.vectors for each in fitted if each.present.all()]
 
@@ -164,15 +146,15 @@ def describe_layers(
     n_permutations: int,
     seed: int,
     **about: Any,
-) -> Layers:
-    """Describe every layer: variance shares, match with human ratings, and RSA between layers."""
+) -> results.Layers:
+    """Describe every layer; `about` are the fields of `Layers` that are not measured here."""
     keep = min(n_components, len(emotions) - 1, vectors.shape[2])
     rows = [geometry.principal_components(layer, keep, unit_norm) for layer in vectors]
     matches = [
         match_scales(row.coordinates, emotions, n_permutations=n_permutations, seed=seed)
         for row in rows
     ]
-    return Layers(
+    return results.Layers(
         layers=list(layers),
         valence=[match.valence for match in matches],
         arousal=[match.arousal for match in matches],
@@ -194,8 +176,8 @@ def describe_lens(
     n_shuffles: int,
     seed: int,
     **about: Any,
-) -> Lens:
-    """Describe the logit lens.
+) -> results.Lens:
+    """Describe the logit lens: top and bottom tokens, and the rank of each emotion's own word.
 
     `synonyms` are all words that no story of the emotion may contain.
     """
@@ -222,10 +204,10 @@ def describe_lens(
         return [(tokens[int(index)], float(value)) for index, value in pairs]
 
     n_vocab = logits.shape[1]
-    return Lens(
+    return results.Lens(
         top_k=top_k,
         emotions={
-            emotion: EmotionTokens(
+            emotion: results.EmotionTokens(
                 listed(top, row), listed(bottom, row), rank if rank < n_vocab else None
             )
             for row, (emotion, rank) in enumerate(zip(emotions, ranks, strict=True))

@@ -1,13 +1,12 @@
 """What was measured, said once: a number with its interval, the strongest control, a verdict.
 
-A `Finding` is the only place where a statement is made: the line of a table, the claim of a report
-and the sentence about a run's limits are all written from it.
-
-Contract: plain values; imports neither torch nor scipy. Numbers are rounded when they are written.
+The line of a table, the claim of a report and the sentence about a run's limits are all written
+from one `Finding`, so they can't tell three stories. Imports neither torch nor scipy, so that the
+table of a finished run is shown at once.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 SIGNIFICANT = 0.05
@@ -32,10 +31,6 @@ class Estimate:
             return f"{self.value:{spec}}"
         return f"{self.value:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
 
-    def to_json(self) -> dict[str, float | None]:
-        """Return plain values."""
-        return asdict(self)
-
     @property
     def ends(self) -> tuple[float, float]:
         """Both ends of an interval that is there."""
@@ -51,9 +46,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Control:
-    """What could have given the same number without an emotion vector.
+    """What was done instead of using an emotion vector, and what it reached in the same statistic.
 
-    `reached` is its own number; `excess` is the finding less this control, on the same units.
+    `excess` is the finding less this control, where both were measured on the same units.
     """
 
     name: str
@@ -69,13 +64,7 @@ class Control:
 
 
 def strongest(controls: Sequence[Control]) -> Control | None:
-    """Return the control that comes nearest to the finding; None of none.
-
-    By the lower end of the excess over it, where differences were measured, else by what it
-    reached.
-    """
-    if not controls:
-        return None
+    """Return the control that comes nearest to the finding: by the excess's lower end if known."""
 
     def strength(control: Control) -> float:
         if control.excess is not None:
@@ -83,7 +72,7 @@ def strongest(controls: Sequence[Control]) -> Control | None:
             return -(excess.value if excess.low is None else excess.low)
         return float("-inf") if control.reached is None else control.reached.value
 
-    return max(controls, key=strength)
+    return max(controls, key=strength, default=None)
 
 
 @dataclass(frozen=True)
@@ -92,10 +81,8 @@ class Finding:
 
     Attributes
     ----------
-    name
-        What was measured, as the head of a line.
     estimate
-        None where a finding is words alone, or nothing could be measured.
+        The number; None where a finding is words alone, or nothing could be measured.
     spec, unit
         How the number is written: a format of Python's, and what follows it.
     n
@@ -104,15 +91,15 @@ class Finding:
         The strongest of those tried.
     p
         Corrected for whatever was searched; `n_null` draws cannot give less than 1 / (n_null + 1).
-    note
-        What has to stand beside the number and is none of these.
     rule
         What it means to a reader who has not seen the method, and when it is called shown.
     headline
         Whether the report opens with it.
-    statistic, section
-        Of the null ladder, whose rungs the report sets beside it; id of the section that shows
-        more.
+    statistic
+        Of the null ladder (``valence``, ``accuracy``, ``clusters``): the report sets its rungs
+        beside it.
+    section
+        Id of the report's section that shows more.
     """
 
     name: str
@@ -140,51 +127,52 @@ class Finding:
     @property
     def detail(self) -> str:
         """Interval, n, strongest control and p, where they are known."""
-        parts = []
+        interval = ""
         if self.estimate is not None and self.estimate.low is not None:
-            parts.append(
-                f"95% interval {self.estimate.low:{self.spec}} to {self.estimate.high:{self.spec}}"
-            )
-        parts += [self.n] if self.n else []
-        parts += [f"strongest control: {self.control.said(self.spec)}"] if self.control else []
-        parts += [self.p_value] if self.p is not None else []
-        return "; ".join([*parts, *([self.note] if self.note else [])])
+            low, high = self.estimate.ends
+            interval = f"95% interval {low:{self.spec}} to {high:{self.spec}}"
+        return _joined(interval, *self._beside, self.note)
+
+    @property
+    def _beside(self) -> tuple[str, str, str]:
+        control = f"strongest control: {self.control.said(self.spec)}" if self.control else ""
+        return self.n, control, self.p_value
 
     @property
     def p_value(self) -> str:
         """The p-value; where it is the least that so many permutations can give, it says so."""
         if self.p is None:
             return ""
-        floor = None if self.n_null is None else 1 / (self.n_null + 1)
-        if floor is not None and self.p <= floor * (1 + 1e-9):
+        if self.n_null is not None and self.p <= (1 + 1e-9) / (self.n_null + 1):
             return f"p <= {self.p:.2g} (the floor of {self.n_null} permutations)"
         return f"p = {self.p:.2g}"
 
     @property
     def line(self) -> str:
         """Number, interval, n, strongest control, p and verdict, for a table."""
-        whole = "" if self.estimate is None else f"{self.estimate:{self.spec}} {self.unit}".strip()
-        beside = [self.n] if self.n else []
-        beside += [f"strongest control: {self.control.said(self.spec)}"] if self.control else []
-        beside += [self.p_value] if self.p is not None else []
-        inside = f" ({'; '.join(beside)})" if beside and whole else "; ".join(beside)
-        said = "; ".join(part for part in (f"{whole}{inside}", self.note) if part)
+        number = "" if self.estimate is None else f"{self.estimate:{self.spec}} {self.unit}".strip()
+        beside = _joined(*self._beside)
+        words = _joined(f"{number} ({beside})" if beside and number else number + beside, self.note)
         if self.verdict == "described":
-            return said
-        return f"{self.verdict}: {said}" if said else self.verdict
+            return words
+        return f"{self.verdict}: {words}" if words else self.verdict
 
     @property
     def limit(self) -> str | None:
         """The sentence for a run's limits, where the finding is not shown in full."""
         if self.verdict in ("shown", "described"):
             return None
-        said = "; ".join(part for part in (self.number, self.detail) if part)
-        return f"{self.name}: {self.verdict}{f' ({said})' if said else ''}."
+        why = _joined(self.number, self.detail)
+        return f"{self.name}: {self.verdict}{f' ({why})' if why else ''}."
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
 
 
 @dataclass(frozen=True)
 class RunNumber:
-    """A number of this run beside one of the paper's; `note` says how it differs from it."""
+    """A number of this run beside one of the paper's; the note says how they differ."""
 
     value: float
     interval: tuple[float, float] | None = None

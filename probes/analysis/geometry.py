@@ -1,13 +1,9 @@
 """How the emotion vectors of a layer lie to each other: cosine, PCA, clusters, layout, RSA.
 
-Contract
---------
-* Vectors are scaled to unit norm before PCA and k-means unless the caller says otherwise: norms
-  differ several-fold between emotions, and the first component would follow the norm.
-* Randomness enters through `seed`, the sign of a component is fixed, and clusters are numbered in
-  the order in which they first appear.
-* Numbers are computed in float64; matrices come back in the dtype of the vectors.
-* A zero vector has no direction and is a DataError, never a silent NaN.
+Vectors are scaled to unit norm before PCA and k-means unless the caller says otherwise: norms
+differ several-fold between emotions, and the first component of unscaled vectors follows the norm.
+Numbers are computed in float64; matrices come back in the dtype of the vectors. A vector that is
+zero or not finite is a `DataError`.
 
 Source: "Emotion Concepts and their Function in a Large Language Model" (Anthropic, 2026), the
 section on the geometry of the vectors; Kriegeskorte, Mur & Bandettini 2008
@@ -26,11 +22,7 @@ from scipy.cluster.hierarchy import cut_tree, leaves_list, linkage
 from scipy.spatial.distance import squareform
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
-from sklearn.metrics import (
-    adjusted_rand_score,
-    normalized_mutual_info_score,
-    silhouette_score,
-)
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
@@ -38,6 +30,8 @@ from hooks.errors import DataError, InvalidInput
 from probes.analysis.statistics import standard_ranks
 from probes.vectors.normalize import normalize
 
+Vectors = Float[Tensor, "emotion d_model"]
+Labels = Int[Tensor, "emotion"]
 # Parallel vectors scaled to unit norm differ in the last bits; to this many decimals they are one.
 _DECIMALS = 12
 
@@ -46,7 +40,14 @@ _DECIMALS = 12
 class PrincipalComponents:
     """Principal components of one layer's vectors: centered coordinates, orthonormal directions.
 
-    The entry of largest magnitude of each direction is positive; the shares of variance fall.
+    Attributes
+    ----------
+    coordinates
+        Centered.
+    directions
+        Orthonormal rows; the entry of largest magnitude of each row is positive.
+    explained_variance_ratio
+        In 0..1, falling.
     """
 
     coordinates: Float[Tensor, "emotion component"]
@@ -61,7 +62,7 @@ class Agreement(NamedTuple):
     nmi: float
 
 
-def cosine_matrix(vectors: Float[Tensor, "emotion d_model"]) -> Float[Tensor, "emotion emotion"]:
+def cosine_matrix(vectors: Vectors) -> Float[Tensor, "emotion emotion"]:
     """Cosine between every two vectors, in -1..1; symmetric, with a diagonal of exactly one."""
     direction = normalize(vectors.double())
     cosine = einsum(direction, direction, "row d_model, column d_model -> row column")
@@ -70,21 +71,23 @@ def cosine_matrix(vectors: Float[Tensor, "emotion d_model"]) -> Float[Tensor, "e
 
 
 def principal_components(
-    vectors: Float[Tensor, "emotion d_model"], n_components: int, unit_norm: bool = True
+    vectors: Vectors, n_components: int, unit_norm: bool = True
 ) -> PrincipalComponents:
-    """Principal components of centered vectors.
+    """Find the principal components of one layer's vectors, centered.
 
     Parameters
     ----------
     n_components
         In 1..min(emotions - 1, d_model): centered vectors span no more (else InvalidInput).
     unit_norm
-        Scale each vector to length one first (see the module's contract).
+        Scale each vector to length one first.
 
     Raises
     ------
+    InvalidInput
+        `n_components` is outside its range.
     DataError
-        When a vector is not finite, is zero (with `unit_norm`), or when all are identical.
+        All vectors are identical.
     """
     n_emotions, d_model = vectors.shape
     largest = min(n_emotions - 1, d_model)
@@ -94,54 +97,53 @@ def principal_components(
             f"dimensions, got {n_components}. Ask for fewer components or add emotions."
         )
     points = _points(vectors, unit_norm)
-    if len(np.unique(points.round(_DECIMALS), axis=0)) == 1:
-        raise DataError(
-            "Expected vectors that differ, got identical ones. Check the activations they were "
-            "made from."
-        )
+    if _n_distinct(points) == 1:
+        raise DataError("Expected vectors that differ, got identical ones. Check the activations.")
     # scikit-learn makes the entry of largest magnitude of each component positive.
     pca = PCA(n_components=n_components, svd_solver="full")
-    coordinates = pca.fit_transform(points)
-    return PrincipalComponents(
-        coordinates=torch.from_numpy(coordinates).to(vectors.dtype),
-        directions=torch.from_numpy(pca.components_).to(vectors.dtype),
-        explained_variance_ratio=torch.from_numpy(pca.explained_variance_ratio_).to(vectors.dtype),
-    )
+    found = pca.fit_transform(points), pca.components_, pca.explained_variance_ratio_
+    return PrincipalComponents(*(torch.from_numpy(each).to(vectors.dtype) for each in found))
 
 
-def kmeans_labels(
-    vectors: Float[Tensor, "emotion d_model"], k: int, seed: int, unit_norm: bool = True
-) -> Int[Tensor, "emotion"]:
-    """Cluster labels 0..k-1 of the best of ten k-means runs, numbered by first appearance."""
+def kmeans_labels(vectors: Vectors, k: int, seed: int, unit_norm: bool = True) -> Labels:
+    """Cluster labels 0..k-1 of the best of ten k-means runs, numbered by first appearance.
+
+    Raises
+    ------
+    InvalidInput
+        There are fewer than `k` distinct vectors, or `k` is below one.
+    """
     points = _points(vectors, unit_norm)
-    n_distinct = len(np.unique(points.round(_DECIMALS), axis=0))
+    n_distinct = _n_distinct(points)
     if not 1 <= k <= n_distinct:
         raise InvalidInput(
-            f"Expected k in 1..{n_distinct}, the number of distinct vectors, got {k}. "
-            "Ask for fewer clusters."
+            f"Expected k in 1..{n_distinct}, the number of distinct vectors, got {k} clusters."
         )
     # pyright reads only the default of n_init, the string "auto".
     model = KMeans(n_clusters=k, n_init=10, random_state=seed)  # pyright: ignore[reportArgumentType]
     return _by_first_appearance(model.fit_predict(points))
 
 
-def silhouette(vectors: Float[Tensor, "emotion d_model"], labels: Int[Tensor, "emotion"]) -> float:
-    """Mean silhouette of 2..emotions-1 clusters under cosine distance, in -1..1.
+def silhouette(vectors: Vectors, labels: Labels) -> float:
+    """Mean silhouette of a labeling under cosine distance, in -1..1 (1: tight, far apart).
 
-    1: tight, far apart.
+    Raises
+    ------
+    InvalidInput
+        The number of distinct labels is outside 2..emotions-1, where it is undefined.
     """
     n_labels, n_emotions = len(labels.unique()), len(labels)
     if not 2 <= n_labels <= n_emotions - 1:
         raise InvalidInput(
-            f"Expected between 2 and {n_emotions - 1} distinct labels for {n_emotions} vectors, "
-            f"got {n_labels}. Choose another number of clusters."
+            f"Expected 2 to {n_emotions - 1} distinct labels, got {n_labels}. Choose another "
+            "number of clusters."
         )
     points = _points(vectors, unit_norm=True)
     return float(silhouette_score(points, labels.numpy(force=True), metric="cosine"))
 
 
 def hierarchical_order(cosine: Float[Tensor, "emotion emotion"]) -> list[int]:
-    """Order of rows that puts similar emotions next to each other, for a heat map.
+    """Order rows so that similar emotions are next to each other, for a heat map.
 
     Average linkage of 1 - cosine with optimal leaf ordering (Bar-Joseph et al. 2001).
     """
@@ -158,44 +160,49 @@ def hierarchical_order(cosine: Float[Tensor, "emotion emotion"]) -> list[int]:
     return leaves_list(tree).tolist()
 
 
-def hierarchical_labels(
-    vectors: Float[Tensor, "emotion d_model"], k: int
-) -> Int[Tensor, "emotion"]:
-    """Cluster labels 0..k-1 of average linkage of cosine distance, by first appearance."""
+def hierarchical_labels(vectors: Vectors, k: int) -> Labels:
+    """Cluster labels 0..k-1 of average linkage of cosine distance, by first appearance.
+
+    Raises
+    ------
+    InvalidInput
+        `k` is outside 1..emotions.
+    """
     if not 1 <= k <= len(vectors):
-        raise InvalidInput(
-            f"Expected k in 1..{len(vectors)}, the number of vectors, got {k}. Ask for fewer "
-            "clusters."
-        )
+        raise InvalidInput(f"Expected k in 1..{len(vectors)}, one cluster a vector, got {k}.")
     tree = linkage(_points(vectors, unit_norm=True), method="average", metric="cosine")
     return _by_first_appearance(cut_tree(tree, n_clusters=k)[:, 0])
 
 
-def agreement(labels_a: Int[Tensor, "emotion"], labels_b: Int[Tensor, "emotion"]) -> Agreement:
+def agreement(labels_a: Labels, labels_b: Labels) -> Agreement:
     """Agreement of two labelings of the same emotions; the names of the labels do not matter."""
-    pair = labels_a.numpy(force=True), labels_b.numpy(force=True)
-    nmi = float(normalized_mutual_info_score(*pair))
-    return Agreement(adjusted_rand_index(labels_a, labels_b), nmi)
+    nmi = normalized_mutual_info_score(labels_a.numpy(force=True), labels_b.numpy(force=True))
+    return Agreement(adjusted_rand_index(labels_a, labels_b), float(nmi))
 
 
-def adjusted_rand_index(
-    labels_a: Int[Tensor, "emotion"], labels_b: Int[Tensor, "emotion"]
-) -> float:
+def adjusted_rand_index(labels_a: Labels, labels_b: Labels) -> float:
     """Return `agreement` without the mutual information, which takes most of its time."""
     return float(adjusted_rand_score(labels_a.numpy(force=True), labels_b.numpy(force=True)))
 
 
-def umap_layout(
-    vectors: Float[Tensor, "emotion d_model"], seed: int, n_neighbors: int = 15
-) -> Float[Tensor, "emotion 2"]:
-    """Two-dimensional UMAP layout under cosine distance, for a map to look at.
+def umap_layout(vectors: Vectors, seed: int, n_neighbors: int = 15) -> Float[Tensor, "emotion 2"]:
+    """Lay vectors out in two dimensions by UMAP under cosine distance, for a map to look at.
 
     Starts from the principal components, which keeps the global arrangement reproducible (Kobak &
     Linderman 2021, doi:10.1038/s41587-020-00809-z). Distances in the layout are not to be read.
-    Same seed, same layout on the same machine. `n_neighbors` is lowered to emotions - 1 where that
-    is smaller.
+    The first call in a process compiles for seconds.
 
-    Raises InvalidInput with fewer than four emotions, two dimensions, or two neighbors.
+    Parameters
+    ----------
+    seed
+        Same seed, same layout on the same machine.
+    n_neighbors
+        Size of the neighborhood; at most emotions - 1 are taken.
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than four emotions, two dimensions or two neighbors.
     """
     n_emotions, d_model = vectors.shape
     if n_emotions < 4 or d_model < 2 or n_neighbors < 2:
@@ -208,8 +215,8 @@ def umap_layout(
     # umap would find the same neighbors, and compile for seconds to do so.
     search = NearestNeighbors(n_neighbors=n_nearest, metric="cosine", algorithm="brute")
     distances, nearest = search.fit(points).kneighbors(points)
-    # umap compiles for seconds when it is imported; it and numba also warn about matters that are
-    # settled here on purpose (one job because of the seed, small neighborhoods).
+    # umap compiles when it is imported; it and numba warn about what is on purpose here (one job
+    # because of the seed, small neighborhoods).
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from umap import UMAP
@@ -226,44 +233,42 @@ def umap_layout(
 
 
 def rsa(vectors: Float[Tensor, "layer emotion d_model"]) -> Float[Tensor, "layer layer"]:
-    """Similarity of the geometry of every two layers.
+    """Compare which emotions lie close to which in every two layers, whatever the basis.
 
-    Spearman correlation of the upper triangles of the layers' cosine matrices: it compares which
-    emotions lie close to which, whatever the basis of the layer. Raises InvalidInput with fewer
-    than three emotions, DataError when all cosines of a layer are equal.
+    Spearman correlation of the upper triangles of the layers' cosine matrices.
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than three emotions, which have fewer than two distances to rank.
+    DataError
+        All cosines of a layer are equal.
     """
     n_emotions = vectors.shape[1]
     if n_emotions < 3:
-        raise InvalidInput(
-            f"Expected at least 3 emotions, got {n_emotions}. Similarity of geometry needs more "
-            "than one distance: add emotions."
-        )
+        raise InvalidInput(f"Expected at least 3 emotions, got {n_emotions}. Add emotions.")
     row, column = torch.triu_indices(n_emotions, n_emotions, offset=1)
     cosines = torch.stack([cosine_matrix(layer.double())[row, column] for layer in vectors])
     ranks = standard_ranks(cosines)
     flat = torch.nonzero(ranks.isnan().any(dim=1)).flatten().tolist()
     if flat:
-        raise DataError(
-            f"Expected cosines that differ, got equal ones at layer index {flat}. "
-            "Leave that layer out."
-        )
+        raise DataError(f"Expected cosines that differ, got equal ones at layer index {flat}.")
     return cosine_matrix(ranks).to(vectors.dtype)
 
 
-def _by_first_appearance(labels: Int[np.ndarray, "emotion"]) -> Int[Tensor, "emotion"]:
+def _by_first_appearance(labels: Int[np.ndarray, "emotion"]) -> Labels:
     _, first, position = np.unique(labels, return_index=True, return_inverse=True)
     return torch.from_numpy(first.argsort().argsort()[position])
 
 
-def _points(
-    vectors: Float[Tensor, "emotion d_model"], unit_norm: bool
-) -> Float[np.ndarray, "emotion d_model"]:
+def _n_distinct(points: Float[np.ndarray, "emotion d_model"]) -> int:
+    return len(np.unique(points.round(_DECIMALS), axis=0))
+
+
+def _points(vectors: Vectors, unit_norm: bool) -> Float[np.ndarray, "emotion d_model"]:
     wide = vectors.double()
     if unit_norm:
         wide = normalize(wide)
     elif not bool(torch.isfinite(wide).all()):
-        raise DataError(
-            "Expected finite vectors, got NaN or infinity. Check the activations they were made "
-            "from."
-        )
+        raise DataError("Expected finite vectors, got NaN or infinity. Check the activations.")
     return wide.numpy(force=True)

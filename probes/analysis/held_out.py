@@ -1,26 +1,22 @@
 r"""Telling the emotion of a story on a topic that no vector was made from.
 
-1. Topics are dealt into folds; a fold's stories are held out together.
-2. From the other topics come the vectors :math:`v_e`: mean over the stories of emotion :math:`e`
-   minus the mean over emotions :math:`\bar m`, minus the projection on neutral components that were
-   themselves taken from neutral text on the other topics.
-3. A held-out story :math:`x` scores :math:`(x - \bar m) \cdot v_e / |v_e|` on every emotion: the
-   order is that of centered cosines. Accuracies are made of the rank of its own emotion (0 is
-   best).
-4. Null: emotions permuted within each topic, everything after that repeated.
-5. Choosing a layer is nested: for the stories of fold :math:`f` the layer is chosen by the accuracy
-   on every other fold :math:`g` with vectors from topics in neither :math:`f` nor :math:`g`.
+1. Topics are dealt into folds. From the other topics come a fold's vectors :math:`v_e`: mean over
+   the stories of emotion :math:`e` minus the mean over emotions :math:`\bar m`, minus the
+   projection on components of neutral text on the other topics.
+2. A held-out story :math:`x` scores :math:`(x - \bar m) \cdot v_e / |v_e|`: the order is that of
+   centered cosines. An emotion without a story outside the fold scores minus infinity. Accuracies
+   are made of the rank of the story's own emotion; ties count against the reader.
+3. Null: emotions permuted within each topic, everything after that repeated.
+4. Choosing a layer is nested: for the stories of fold :math:`f` by the accuracy on every other fold
+   :math:`g` with vectors from topics in neither :math:`f` nor :math:`g`.
 
-Contract
---------
-* Pure functions of one layer's rows. A row is a story, or the mean of a cell's stories.
-* An emotion without a story outside a fold cannot be named there: it scores minus infinity.
-* Ties count against the reader, so a reader that says the same of every emotion is never right.
+A row is a story, or the mean of a cell's stories.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import torch
 from einops import einsum, rearrange, reduce
@@ -34,20 +30,22 @@ from probes.analysis.resampling import permute_within, topic_counts
 from probes.vectors.denoising import CellSums, FittedVectors, fit_vectors
 
 Rows = Float[Tensor, "row d_model"]
+Labels = Int[Tensor, "row"]
+Scores = Float[Tensor, "row emotion"]
+Vectors = Float[Tensor, "emotion d_model"]
 NeutralBasis = Float[Tensor, "_component d_model"]
 
 LOGISTIC_COMPONENTS = 60
 """Leading components of the training stories that the logistic reader sees, whitened."""
-_LOGISTIC_C = 0.1
 
 
 @dataclass(frozen=True)
 class Design:
-    """Index of each row's emotion and topic, stories it is the mean of, and each topic's fold."""
+    """Which row is what, and which fold holds it out; `weight`: stories that it is the mean of."""
 
-    emotion: Int[Tensor, "row"]
-    topic: Int[Tensor, "row"]
-    weight: Int[Tensor, "row"]
+    emotion: Labels
+    topic: Labels
+    weight: Labels
     fold_of_topic: Int[Tensor, "topic"]
     n_emotions: int
 
@@ -62,17 +60,17 @@ class Design:
         return len(self.topic.unique())
 
     @property
-    def fold(self) -> Int[Tensor, "row"]:
+    def fold(self) -> Labels:
         """Fold of every row."""
         return self.fold_of_topic[self.topic]
 
 
 def topic_folds(n_topics: int, n_folds: int, seed: int) -> Int[Tensor, "topic"]:
-    """Deal topics into folds (two or more) of sizes that differ by at most one."""
+    """Deal topics into folds of sizes that differ by at most one."""
     if n_topics < 2 or n_folds < 2:
         raise InvalidInput(
-            f"Expected at least two topics and two folds to hold topics out, got {n_topics} and "
-            f"{n_folds}. Write stories on more topics."
+            f"Expected at least two topics and two folds, got {n_topics} and {n_folds}. Write "
+            "stories on more topics."
         )
     order = torch.randperm(n_topics, generator=torch.Generator().manual_seed(seed))
     fold = torch.empty(n_topics, dtype=torch.long)
@@ -86,14 +84,13 @@ def centered(rows: Rows) -> Rows:
     return (wide - wide.mean(dim=0)).float()
 
 
-def sum_cells(rows: Rows, design: Design, emotion: Int[Tensor, "row"] | None = None) -> CellSums:
-    """Sum rows per topic and emotion, by the design's labels or by others."""
-    label = design.emotion if emotion is None else emotion
+def sum_cells(rows: Rows, design: Design) -> CellSums:
+    """Sum rows per topic and emotion."""
     shape = len(design.fold_of_topic), design.n_emotions
-    return CellSums.of(rows, (design.topic, label), design.weight, shape)
+    return CellSums.of(rows, (design.topic, design.emotion), design.weight, shape)
 
 
-def scores(rows: Rows, trained: FittedVectors) -> Float[Tensor, "row emotion"]:
+def scores(rows: Rows, trained: FittedVectors) -> Scores:
     """Length of each centered row along each vector; the order is that of centered cosines."""
     length = torch.linalg.vector_norm(trained.vectors, dim=1, keepdim=True)
     direction = trained.vectors / length.clamp(min=torch.finfo(rows.dtype).tiny)
@@ -101,85 +98,49 @@ def scores(rows: Rows, trained: FittedVectors) -> Float[Tensor, "row emotion"]:
     return lengths.masked_fill(~trained.present, -math.inf)
 
 
-def rank_of(
-    scored: Float[Tensor, "row emotion"], emotion: Int[Tensor, "row"]
-) -> Int[Tensor, "row"]:
+def rank_of(scored: Scores, emotion: Labels) -> Labels:
     """How many other emotions score at least as high as the row's own; 0 is right."""
     of_own = scored.gather(1, rearrange(emotion, "row -> row 1"))
     return reduce((scored >= of_own).long(), "row emotion -> row", "sum") - 1
 
 
-def held_out_scores(
-    rows: Rows,
-    design: Design,
-    bases: Sequence[NeutralBasis],
-    emotion: Int[Tensor, "row"] | None = None,
-) -> Float[Tensor, "row emotion"]:
-    """Score every row (`centered`) with vectors from the folds it is not in.
-
-    `bases` are orthonormal neutral components for each held-out fold; `emotion` are labels to learn
-    from instead of the design's.
-    """
-    cells = sum_cells(rows, design, emotion)
-    fold = design.fold
+def held_out_scores(rows: Rows, design: Design, bases: Sequence[NeutralBasis]) -> Scores:
+    """Score every row, `centered`, with vectors and neutral bases from the folds it is not in."""
+    cells, fold = sum_cells(rows, design), design.fold
     scored = rows.new_zeros(len(rows), design.n_emotions)
     for held, basis in enumerate(bases):
-        trained = fit_vectors(cells, design.fold_of_topic != held, basis)
         members = fold == held
+        trained = fit_vectors(cells, design.fold_of_topic != held, basis)
         scored[members] = scores(rows[members], trained)
     return scored
 
 
-def held_out_ranks(rows: Rows, design: Design, bases: Sequence[NeutralBasis]) -> Int[Tensor, "row"]:
+def held_out_ranks(rows: Rows, design: Design, bases: Sequence[NeutralBasis]) -> Labels:
     """Rank of every row's own emotion by vectors from the folds it is not in."""
     return rank_of(held_out_scores(rows, design, bases), design.emotion)
 
 
-def permute_within_topics(
-    design: Design, n_permutations: int, seed: int
-) -> Int[Tensor, "permutation row"]:
+def permute_within_topics(design: Design, n_permutations: int, seed: int) -> list[Design]:
     """Shuffle emotions among the rows of each topic."""
-    return permute_within(design.emotion, design.topic, n_permutations, seed)
-
-
-def permuted_ranks(
-    rows: Rows, design: Design, bases: Sequence[NeutralBasis], labels: Int[Tensor, "row"]
-) -> Int[Tensor, "row"]:
-    """Rank of what other labels call a row's own emotion, learned and judged by them."""
-    return rank_of(held_out_scores(rows, design, bases, labels), labels)
-
-
-def permuted_hits(
-    rows: Rows,
-    design: Design,
-    bases: Sequence[NeutralBasis],
-    permuted: Int[Tensor, "permutation row"],
-) -> Float[Tensor, "permutation"]:
-    """Held-out accuracy for every permutation of the labels, learned and judged by it."""
-    hits = [permuted_ranks(rows, design, bases, labels) == 0 for labels in permuted]
-    return torch.stack(hits).double().mean(dim=1)
+    shuffled = permute_within(design.emotion, design.topic, n_permutations, seed)
+    return [replace(design, emotion=labels) for labels in shuffled]
 
 
 def inner_hits(
-    rows: Rows,
-    design: Design,
-    basis_without: Callable[[int, int], NeutralBasis],
-    emotion: Int[Tensor, "row"] | None = None,
+    rows: Rows, design: Design, basis_without: Callable[[int, int], NeutralBasis]
 ) -> Float[Tensor, "outer inner"]:
-    """Rows of fold `inner` named right by vectors from topics in neither `outer` nor `inner`."""
-    label = design.emotion if emotion is None else emotion
-    cells, fold = sum_cells(rows, design, label), design.fold
+    """Count rows of fold `inner` named right by vectors and bases from neither of two folds."""
+    cells, fold = sum_cells(rows, design), design.fold
     hits = torch.zeros(design.n_folds, design.n_folds, dtype=torch.float64)
-    for first in range(design.n_folds):
-        for second in range(first + 1, design.n_folds):
-            outside = (design.fold_of_topic != first) & (design.fold_of_topic != second)
-            if not outside.any():
-                continue
-            trained = fit_vectors(cells, outside, basis_without(first, second))
-            for outer, inner in ((first, second), (second, first)):
-                members = fold == inner
-                ranks = rank_of(scores(rows[members], trained), label[members])
-                hits[outer, inner] = (ranks == 0).sum()
+    for first, second in combinations(range(design.n_folds), 2):
+        outside = (design.fold_of_topic != first) & (design.fold_of_topic != second)
+        if not outside.any():
+            continue
+        trained = fit_vectors(cells, outside, basis_without(first, second))
+        for outer, inner in ((first, second), (second, first)):
+            members = fold == inner
+            ranks = rank_of(scores(rows[members], trained), design.emotion[members])
+            hits[outer, inner] = (ranks == 0).sum()
     return hits
 
 
@@ -190,35 +151,30 @@ def choose_nested(hits: Float[Tensor, "layer outer inner"]) -> Int[Tensor, "oute
 
 def whitened(rows: Rows, design: Design) -> Float[Tensor, "fold row component"]:
     """Leading principal components of the rows outside each fold, with a spread of one there."""
-    data, by_fold = rows.double().numpy(force=True), []
+    by_fold, data = [], rows.double().numpy(force=True)
     fewest = min(int((design.fold != held).sum()) for held in range(design.n_folds))
     n_components = min(LOGISTIC_COMPONENTS, fewest - 1, rows.shape[1])
     for held in range(design.n_folds):
-        outside = (design.fold != held).numpy()
-        reduced = PCA(n_components, whiten=True, svd_solver="full").fit(data[outside])
+        reduced = PCA(n_components, whiten=True, svd_solver="full")
+        reduced.fit(data[(design.fold != held).numpy()])
         by_fold.append(torch.from_numpy(reduced.transform(data)))
     return torch.stack(by_fold)
 
 
-def logistic_ranks(
-    seen: Float[Tensor, "fold row component"],
-    design: Design,
-    emotion: Int[Tensor, "row"] | None = None,
-) -> Int[Tensor, "row"]:
+def logistic_ranks(seen: Float[Tensor, "fold row component"], design: Design) -> Labels:
     """Rank of every row's own emotion by a multinomial logistic regression on the other folds.
 
-    It sees what `whitened` gives, with an L2 penalty (C = 0.1): enough to see what a trained linear
-    reader gets, not tuned.
+    It sees what `whitened` gives, with an L2 penalty (C = 0.1): what a trained linear reader gets,
+    not tuned.
     """
-    judged_by = design.emotion if emotion is None else emotion
-    fold, label = design.fold, judged_by.numpy(force=True)
+    fold, label = design.fold, design.emotion.numpy(force=True)
     scored = torch.full((len(label), design.n_emotions), -math.inf, dtype=torch.float64)
     for held in range(design.n_folds):
         inside, outside = (fold == held).numpy(), (fold != held).numpy()
         if len(set(label[outside])) < 2:
             continue
         data = seen[held].numpy(force=True)
-        model = LogisticRegression(C=_LOGISTIC_C, max_iter=1000)
+        model = LogisticRegression(C=0.1, max_iter=1000)
         model.fit(data[outside], label[outside])
         decided = torch.from_numpy(model.decision_function(data[inside]))
         if decided.ndim == 1:
@@ -226,15 +182,12 @@ def logistic_ranks(
             decided = torch.stack([-decided, decided], dim=1)
         members = torch.from_numpy(inside).nonzero()
         scored[members, torch.from_numpy(model.classes_)] = decided
-    return rank_of(scored, judged_by)
+    return rank_of(scored, design.emotion)
 
 
-Vectors = Float[Tensor, "emotion d_model"]
-
-
-def vectors_of_all_topics(cells: CellSums, design: Design, basis: NeutralBasis) -> FittedVectors:
+def vectors_of_all_topics(cells: CellSums, basis: NeutralBasis) -> Vectors:
     """Make vectors of every topic, each counted once."""
-    return fit_vectors(cells, torch.ones(len(design.fold_of_topic)), basis)
+    return fit_vectors(cells, torch.ones(len(cells.sums)), basis).vectors
 
 
 def bootstrap_vectors(
@@ -249,13 +202,3 @@ def bootstrap_vectors(
         if trained.present.all():
             resampled.append(trained.vectors)
     return resampled
-
-
-def permuted_vectors(
-    rows: Rows, design: Design, basis: NeutralBasis, permuted: Sequence[Tensor] | Tensor
-) -> list[Vectors]:
-    """Make vectors of all topics under each labeling of the rows."""
-    return [
-        vectors_of_all_topics(sum_cells(rows, design, labels), design, basis).vectors
-        for labels in permuted
-    ]

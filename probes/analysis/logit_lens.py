@@ -1,12 +1,8 @@
-"""Bookkeeping of the logit lens: which tokens a vector promotes, and whether they name its emotion.
+"""Which tokens the logit lens shows a vector to promote, and whether they name its emotion.
 
-The logits come from elsewhere (`model.direction_logits`); the word families are an argument.
-
-Contract
---------
-* Tokens are decoded text, indexed by token id: `" sad"`, not the tokenizer's internal spelling.
-* Every rank is 0-based and counts readable tokens only.
-* A tie counts against the emotion: logits that are all equal rank its word last.
+Tokens are decoded text, indexed by token id: `" sad"`, not the tokenizer's internal spelling. Ranks
+are 0-based and count readable tokens only. A tie counts against the emotion: the order of the
+vocabulary never decides. Logits that are not finite are a `DataError`.
 
 Source: nostalgebraist 2020, "interpreting GPT: the logit lens"; "Emotion Concepts and their
 Function in a Large Language Model" (Anthropic, 2026), the table of top tokens per vector.
@@ -19,7 +15,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 import torch
-from einops import rearrange, reduce
+from einops import reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -33,6 +29,8 @@ _UNDECODABLE = "\N{REPLACEMENT CHARACTER}"
 # SentencePiece writes a space so; some tokenizers leave it in the decoded text of a lone token.
 _SENTENCEPIECE_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 _SHORTEST_STEM = 5
+Logits = Float[Tensor, "emotion d_vocab"]
+Mask = Bool[Tensor, "d_vocab"]
 
 
 class TokenRanking(NamedTuple):
@@ -49,18 +47,23 @@ class ShuffledShare(NamedTuple):
     upper: float
 
 
-def readable_tokens(tokens: Sequence[str], special: AbstractSet[int]) -> Bool[Tensor, "d_vocab"]:
+def readable_tokens(tokens: Sequence[str], special: AbstractSet[int]) -> Mask:
     """Mark the tokens a reader can make something of.
 
     Left out are special ids; tokens that are one piece of markup in angle or square brackets
     (`<unused123>`, `[multimodal]`, byte tokens `<0x0A>`, also HTML tags); tokens without a visible
     character; and tokens that do not decode by themselves (U+FFFD).
+
+    Raises
+    ------
+    InvalidInput
+        A special id is outside the vocabulary.
     """
-    outside = sorted(index for index in special if not 0 <= index < len(tokens))
+    outside = sorted(special - set(range(len(tokens))))
     if outside:
         raise InvalidInput(
-            f"Expected special ids in 0..{len(tokens) - 1}, got {outside}. "
-            "List the decoded text of the whole vocabulary, added tokens included."
+            f"Expected special ids in 0..{len(tokens) - 1}, got {outside}. List the decoded text "
+            "of the whole vocabulary, added tokens included."
         )
     readable = [
         any(map(str.isprintable, text))
@@ -73,19 +76,28 @@ def readable_tokens(tokens: Sequence[str], special: AbstractSet[int]) -> Bool[Te
     return torch.tensor(readable, dtype=torch.bool)
 
 
-def top_tokens(
-    logits: Float[Tensor, "emotion d_vocab"], mask: Bool[Tensor, "d_vocab"], k: int
-) -> TokenRanking:
-    """Find the `k` readable tokens (`mask`) that each vector promotes most; DataError for NaN."""
+def top_tokens(logits: Logits, mask: Mask, k: int) -> TokenRanking:
+    """Find the `k` tokens that each vector promotes most.
+
+    Parameters
+    ----------
+    logits
+        Of each emotion's vector.
+    mask
+        Which tokens count, from `readable_tokens`.
+
+    Raises
+    ------
+    InvalidInput
+        `k` is outside 1..readable tokens.
+    """
     _require_reading(logits, mask, k)
     values, ids = logits.masked_fill(~mask, -torch.inf).topk(k, dim=-1)
     return TokenRanking(values, ids)
 
 
-def bottom_tokens(
-    logits: Float[Tensor, "emotion d_vocab"], mask: Bool[Tensor, "d_vocab"], k: int
-) -> TokenRanking:
-    """Find the `k` readable tokens that each vector suppresses most; otherwise as `top_tokens`."""
+def bottom_tokens(logits: Logits, mask: Mask, k: int) -> TokenRanking:
+    """Find the `k` tokens that each vector suppresses most; otherwise as `top_tokens`."""
     _require_reading(logits, mask, k)
     values, ids = logits.masked_fill(~mask, torch.inf).topk(k, dim=-1, largest=False)
     return TokenRanking(values, ids)
@@ -94,13 +106,17 @@ def bottom_tokens(
 def family_token_ids(
     tokens: Sequence[str], families: Sequence[AbstractSet[str]]
 ) -> list[list[int]]:
-    """Ids of the tokens that spell a word of each family, or the stem its words share, by emotion.
+    """Find the tokens that spell a word of each family, or the stem its words share.
 
-    A token counts when, without surrounding space and case, it equals a word of the family, or
-    equals the longest common beginning of all its words where that has at least five letters
-    ("excit" for excited, excitement). A shorter stem is too often another word ("wear" for weary,
-    weariness); a longer one can be one too, so read the share next to that of
-    `shuffled_own_word_share`.
+    A token counts when, without surrounding space and case, it equals a word of the family, or the
+    longest common beginning of all its words where that has at least five letters ("excit" for
+    excited, excitement). A shorter stem is too often another word ("wear" for weary, weariness); a
+    longer one can be one too, so read the share next to that of `shuffled_own_word_share`.
+
+    Returns
+    -------
+    list of list of int
+        Per family, rising ids; empty where the tokenizer has no such token.
     """
     wanted: dict[str, list[int]] = {}
     for index, family in enumerate(families):
@@ -118,18 +134,29 @@ def family_token_ids(
 
 
 def own_word_rank(
-    logits: Float[Tensor, "emotion d_vocab"],
-    mask: Bool[Tensor, "d_vocab"],
-    ids_of_own_words: Sequence[Sequence[int]],
+    logits: Logits, mask: Mask, ids_of_own_words: Sequence[Sequence[int]]
 ) -> Int[Tensor, "emotion"]:
-    """Rank of the best of each emotion's own tokens among the readable tokens.
+    """Rank the best of each emotion's own tokens among the readable tokens.
 
-    The number of other readable tokens whose logit is as high or higher: 0 is the best rank, and
-    d_vocab stands for an emotion without a readable token of its own.
+    Parameters
+    ----------
+    ids_of_own_words
+        Per emotion, the ids that name it, from `family_token_ids`.
+
+    Returns
+    -------
+    Tensor
+        Number of other readable tokens whose logit is as high or higher; d_vocab for an emotion
+        without a readable token of its own.
+
+    Raises
+    ------
+    InvalidInput
+        There is not one list of ids per emotion, or an id is outside the vocabulary.
     """
     _require_reading(logits, mask, k=1)
-    own_tokens = _own_tokens(mask, ids_of_own_words, len(logits))
     ranks = torch.full((len(logits),), logits.shape[1], dtype=torch.int64)
+    own_tokens = _own_tokens(mask, ids_of_own_words, len(logits))
     for index, (row, own) in enumerate(zip(logits, own_tokens, strict=True)):
         if len(own):
             others = mask.clone()
@@ -139,56 +166,58 @@ def own_word_rank(
 
 
 def own_word_share(ranks: Int[Tensor, "emotion"], k: int) -> float:
-    """Share of emotions whose own word is among the first `k`; one without a token is a miss."""
+    """Share of emotions whose own word is among the first `k`; one without a token is a miss.
+
+    Raises
+    ------
+    InvalidInput
+        There is no emotion or `k` is below one.
+    """
     if len(ranks) == 0 or k < 1:
         raise InvalidInput(f"Expected at least one rank and k of 1 or more, got {len(ranks)}, {k}.")
     return float((ranks < k).double().mean())
 
 
 def shuffled_own_word_share(
-    logits: Float[Tensor, "emotion d_vocab"],
-    mask: Bool[Tensor, "d_vocab"],
+    logits: Logits,
+    mask: Mask,
     ids_of_own_words: Sequence[Sequence[int]],
     k: int,
     n_shuffles: int,
     seed: int,
 ) -> ShuffledShare:
-    """Shares of `own_word_share` when the emotions' names are permuted; one may draw its own."""
+    """Deal the emotions' names out at random, and measure `own_word_share` each time.
+
+    An emotion may draw its own name. Arguments are those of `own_word_rank` and `own_word_share`.
+
+    Raises
+    ------
+    InvalidInput
+        As `own_word_rank`, and when `k` or `n_shuffles` is out of range.
+    """
     if n_shuffles < 1:
         raise InvalidInput(f"Expected at least one shuffle, got {n_shuffles}.")
     _require_reading(logits, mask, k)
-    hits = _hits_by_name(logits, mask, ids_of_own_words, k)
+    own_tokens = _own_tokens(mask, ids_of_own_words, len(logits))
+    # Of the tokens at least as high as a name's best, at most max(len(own)) are its own; so this
+    # many leaders decide whether k others are, and the rest of the vocabulary need not be sorted.
+    n_leaders = min(k + max(map(len, own_tokens)), int(mask.sum()))
+    leaders = top_tokens(logits, mask, n_leaders).values
+    hits = torch.zeros(len(logits), len(logits), dtype=torch.bool)
+    for name, own in enumerate(own_tokens):
+        if len(own):
+            values = logits[:, own]
+            best = values.amax(dim=1, keepdim=True)
+            n_others = (leaders >= best).sum(dim=1) - (values == best).sum(dim=1)
+            hits[:, name] = n_others < k
     emotions = torch.arange(len(hits))
     shuffled = hits[emotions, permute_within(emotions, None, n_shuffles, seed)].double()
     shares = reduce(shuffled, "shuffle emotion -> shuffle", "mean")
     return ShuffledShare(mean=float(shares.mean()), upper=float(shares.quantile(0.95)))
 
 
-def _hits_by_name(
-    logits: Float[Tensor, "emotion d_vocab"],
-    mask: Bool[Tensor, "d_vocab"],
-    ids_of_own_words: Sequence[Sequence[int]],
-    k: int,
-) -> Bool[Tensor, "emotion name"]:
-    """Tell for every vector and every name whether the name's rank is below `k`."""
-    own_tokens = _own_tokens(mask, ids_of_own_words, len(logits))
-    n_own = [len(own) for own in own_tokens]
-    # Of the tokens at least as high as the name's best, at most max(n_own) are its own; so this
-    # many leaders decide whether k others are, and the rest of the vocabulary need not be sorted.
-    n_leaders = min(k + max(n_own), int(mask.sum()))
-    leaders = top_tokens(logits, mask, n_leaders).values
-    hits = torch.zeros(len(logits), len(n_own), dtype=torch.bool)
-    for name, own in enumerate(own_tokens):
-        if len(own):
-            values = logits[:, own]
-            best = rearrange(values.amax(dim=1), "emotion -> emotion 1")
-            n_others = (leaders >= best).sum(dim=1) - (values == best).sum(dim=1)
-            hits[:, name] = n_others < k
-    return hits
-
-
 def _own_tokens(
-    mask: Bool[Tensor, "d_vocab"], ids_of_own_words: Sequence[Sequence[int]], n_emotions: int
+    mask: Mask, ids_of_own_words: Sequence[Sequence[int]], n_emotions: int
 ) -> list[Int[Tensor, "_own"]]:
     if len(ids_of_own_words) != n_emotions:
         raise InvalidInput(
@@ -198,17 +227,15 @@ def _own_tokens(
     outside = [i for ids in ids_of_own_words for i in ids if not 0 <= i < len(mask)]
     if outside:
         raise InvalidInput(
-            f"Expected own-word ids in 0..{len(mask) - 1}, got {outside[0]}. "
-            "Find them with the tokenizer of the model that gave the logits."
+            f"Expected own-word ids in 0..{len(mask) - 1}, got {outside[0]}. Use the tokenizer of "
+            "the model that gave the logits."
         )
     # A repeated id would be subtracted twice when ties are counted.
     unique = [torch.tensor(sorted(set(ids)), dtype=torch.int64) for ids in ids_of_own_words]
     return [ids[mask[ids]] for ids in unique]
 
 
-def _require_reading(
-    logits: Float[Tensor, "emotion d_vocab"], mask: Bool[Tensor, "d_vocab"], k: int
-) -> None:
+def _require_reading(logits: Logits, mask: Mask, k: int) -> None:
     n_readable = int(mask.sum())
     if len(logits) == 0 or not 1 <= k <= n_readable:
         raise InvalidInput(
@@ -216,9 +243,7 @@ def _require_reading(
             f"tokens, got {len(logits)} emotions and k={k}."
         )
     if not bool(torch.isfinite(logits).all()):
-        raise DataError(
-            "Expected finite logits, got NaN or infinity. Check the vectors that were unembedded."
-        )
+        raise DataError("Expected finite logits, got NaN or infinity. Check the vectors.")
 
 
 def _bare(tokens: Sequence[str]) -> list[str]:

@@ -1,19 +1,12 @@
 r"""How reliable a vector is, and how many topics it takes.
 
-1. Topics are split in two halves at random; each half makes its own vectors. The cosine of the two
-   vectors of an emotion, averaged over splits, is the split-half reliability :math:`r`; that of
-   vectors of different emotions is its control.
-2. All topics together are twice a half, so their reliability is :math:`2r / (1 + r)`
-   (Spearman 1910, Brown 1910).
-3. From :math:`m` topics each, disjoint, the same cosine gives a curve; with :math:`\rho` the
-   reliability of one topic the prediction is :math:`m\rho / (1 + (m - 1)\rho)`, so
-   :math:`m = R(1 - \rho) / (\rho(1 - R))` topics reach reliability :math:`R`.
-4. Intervals are over topics, by leaving out one group of them after another in the same splits
-   (jackknife, on Fisher's scale). Drawing topics again cannot do it: a topic drawn twice would lie
-   on both sides, or a draw holds fewer topics than there are.
-
-Contract: pure; resampling follows the seed. An emotion that has no story in a part is left out of
-that split.
+1. Random halves of the topics make vectors. The mean cosine of an emotion's two is the split-half
+   reliability :math:`r`; all topics together have :math:`2r / (1 + r)` (Spearman 1910, Brown 1910).
+   That of different emotions' vectors is its control.
+2. With :math:`\rho` the reliability of one topic, :math:`m = R(1 - \rho) / (\rho(1 - R))` topics
+   reach reliability :math:`R`.
+3. Intervals leave out one group of topics after another in the same splits (jackknife, on Fisher's
+   scale): a topic that is drawn twice would lie on both sides.
 """
 
 import math
@@ -54,59 +47,43 @@ def half_cosines(
     seed: int,
     without: Sequence[int] = (),
 ) -> tuple[Float[Tensor, "split emotion"], Float[Tensor, "split"]]:
-    """Cosine of every emotion's vectors from two disjoint sets of `size` topics.
+    """Cosine of same and of different emotions' vectors from disjoint sets of `size` topics.
 
-    Topics in `without` are taken from the side they fell on; the splits stay the same.
-
-    Returns
-    -------
-    own, other
-        Cosine of an emotion with itself (NaN where a part has no story of it), and the mean cosine
-        of different emotions across the parts.
+    NaN where a part has no story. Topics in `without` are taken from the side they fell on; the
+    splits stay the same.
     """
     generator = torch.Generator().manual_seed(seed)
-    n_topics = cells.sums.shape[0]
     own, other = [], []
     for _ in range(n_splits):
         order = torch.tensor(topics)[torch.randperm(len(topics), generator=generator)]
         parts = []
         for chosen in (order[:size], order[size : 2 * size]):
-            weight = torch.zeros(n_topics)
+            weight = torch.zeros(len(cells.sums))
             weight[chosen] = 1.0
             weight[list(without)] = 0.0
             parts.append(fit_vectors(cells, weight, basis))
         first, second = (torch.nn.functional.normalize(part.vectors, dim=1) for part in parts)
         cosine = einsum(first, second, "row d, column d -> row column").double()
         there = parts[0].present & parts[1].present
-        diagonal = cosine.diagonal().clone()
-        diagonal[~there] = float("nan")
-        own.append(diagonal)
-        rest = cosine[there][:, there]
-        n = len(rest)
+        own.append(cosine.diagonal().masked_fill(~there, math.nan))
+        rest, n = cosine[there][:, there], int(there.sum())
         total = rest.sum() - rest.diagonal().sum()
-        other.append(total / (n * (n - 1)) if n > 1 else torch.tensor(float("nan")).double())
+        other.append(total / (n * (n - 1)) if n > 1 else total.new_tensor(math.nan))
     return torch.stack(own), torch.stack(other)
 
 
 def split_half(
     cells: CellSums, basis: NeutralBasis, topics: Sequence[int], size: int, n_splits: int, seed: int
 ) -> tuple[list[Estimate | None], Estimate]:
-    """Split-half cosine of every emotion and of all together, with intervals over topics.
+    """Split-half cosine of every emotion (None if never on both sides), and their mean."""
 
-    Returns
-    -------
-    each, mean
-        An emotion's cosine, None where no split has it on both sides; and the mean over emotions.
-    """
-    groups = [group.tolist() for group in torch.tensor(topics).tensor_split(MAX_GROUPS)]
-    own, _ = half_cosines(cells, basis, topics, size, n_splits, seed)
-    of_emotion = own.nanmean(dim=0)
-    left_out = [
-        half_cosines(cells, basis, topics, size, n_splits, seed, group)[0].nanmean(dim=0)
-        for group in groups
-        if group
-    ]
-    again = torch.stack(left_out)
+    def without(group: Sequence[int]) -> Float[Tensor, "emotion"]:
+        own, _ = half_cosines(cells, basis, topics, size, n_splits, seed, group)
+        return own.nanmean(dim=0)
+
+    groups = torch.tensor(topics).tensor_split(min(MAX_GROUPS, len(topics)))
+    of_emotion = without(())
+    again = torch.stack([without(group.tolist()) for group in groups])
     each = [
         None if math.isnan(value) else jackknife(value, column[column.isfinite()])
         for value, column in zip(of_emotion.tolist(), again.unbind(1), strict=True)

@@ -1,12 +1,7 @@
 """Draws: permutations, resamples, and the p-value that a set of permutations gives.
 
-Contract
---------
-* Randomness enters through `seed` alone; the same seed gives the same draws.
-* Units are the caller's: resample topics, not the stories that share one; permute only what the
-  null hypothesis calls exchangeable.
-* A permutation p-value counts the observed order as one of the permutations (Phipson & Smyth 2010,
-  doi:10.2202/1544-6115.1585), so it is never zero.
+The same seed gives the same draws. Resample topics, not the stories that share one; permute only
+what the null hypothesis calls exchangeable.
 """
 
 import math
@@ -37,9 +32,9 @@ def permute_within(
     Parameters
     ----------
     labels
-        What is permuted: labels, ratings, or row numbers where permutations themselves are wanted.
+        Labels, ratings, or row numbers where permutations themselves are wanted.
     groups
-        Group of each row, from 0; no label leaves its group.
+        Group of each row, from 0.
     seed
         Seed of the draws, or a generator that goes on.
     keys
@@ -49,42 +44,32 @@ def permute_within(
     Raises
     ------
     InvalidInput
-        When there is no row, or no permutation is asked for.
+        There is no row, or no permutation is asked for.
     """
     if len(labels) < 1 or n_permutations < 1:
         raise InvalidInput(
-            f"Expected at least one row and one permutation, got {len(labels)} and "
-            f"{n_permutations}."
+            f"Expected a row and one permutation, got {len(labels)} and {n_permutations}."
         )
     drawn = torch.rand(n_permutations, len(labels), dtype=keys, generator=_generator(seed))
     if groups is None:
         return labels[drawn.argsort(dim=1)]
     permuted = labels.new_empty(n_permutations, len(labels))
-    # Whole part of a key: the group. So sorting shuffles inside groups only, and what comes out in
-    # the order of the groups goes to where their rows are.
+    # Whole part of a key: the group. So sorting shuffles inside groups only.
     permuted[:, groups.argsort(stable=True)] = labels[(drawn + groups).argsort(dim=1)]
     return permuted
 
 
 def resample(n_units: int, n_resamples: int, seed: int) -> Int[Tensor, "resample unit"]:
-    """Draw indices 0..n_units-1 with replacement, one row per resample.
-
-    Raises
-    ------
-    InvalidInput
-        When `n_units` or `n_resamples` is below one.
-    """
+    """Draw indices 0..n_units-1 with replacement; `InvalidInput` without a unit or a resample."""
     if n_units < 1 or n_resamples < 1:
-        raise InvalidInput(
-            f"Expected at least one unit and one resample, got {n_units} and {n_resamples}."
-        )
+        raise InvalidInput(f"Expected one unit and one resample, got {n_units} and {n_resamples}.")
     return torch.randint(n_units, (n_resamples, n_units), generator=_generator(seed))
 
 
 def topic_counts(
     topic: Int[Tensor, "row"], n_resamples: int, seed: int
 ) -> Float[Tensor, "resample topic"]:
-    """How often each topic is drawn in every resample; topics without a row are never drawn."""
+    """Count how often each topic is drawn; topics without a row never are."""
     names = topic.unique()
     draws = resample(len(names), n_resamples, seed)
     counts = torch.zeros(n_resamples, int(topic.max()) + 1, dtype=torch.float64)
@@ -92,46 +77,29 @@ def topic_counts(
 
 
 def permutation_p_value(
-    observed: float,
-    null: Float[Tensor, "permutation"],
-    alternative: Alternative,
+    observed: float, null: Float[Tensor, "permutation"], alternative: Alternative
 ) -> float:
-    """Share of null statistics at least as extreme as the observed one, which is counted too.
+    """Share of null statistics at least as extreme as the observed one.
 
-    Parameters
-    ----------
-    observed
-        The statistic of the data.
-    null
-        The statistic of each permutation.
-    alternative
-        "greater" or "less": extreme in that direction; "two-sided": twice the smaller of both.
-
-    Returns
-    -------
-    float
-        In 1 / (permutations + 1) .. 1.
+    The observed order is counted too (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585), so it is
+    never zero. Two-sided: twice the smaller of both sides.
 
     Raises
     ------
     InvalidInput
-        When `null` is empty.
+        `null` is empty.
     DataError
-        When a statistic is NaN.
+        A statistic is NaN.
     """
     if len(null) == 0:
         raise InvalidInput("Expected at least one permutation, got none. Raise n_permutations.")
     if math.isnan(observed) or bool(null.isnan().any()):
         raise DataError("Expected statistics that are numbers, got NaN. Check the data permuted.")
-    wide = null.double()
-    tie = _TIE * abs(observed)
+    wide, tie = null.double(), _TIE * abs(observed)
     greater = (int((wide >= observed - tie).sum()) + 1) / (len(null) + 1)
     less = (int((wide <= observed + tie).sum()) + 1) / (len(null) + 1)
-    if alternative == "greater":
-        return greater
-    if alternative == "less":
-        return less
-    return min(1.0, 2 * min(greater, less))
+    both = min(1.0, 2 * min(greater, less))
+    return {"greater": greater, "less": less, "two-sided": both}[alternative]
 
 
 def _generator(seed: int | torch.Generator) -> torch.Generator:

@@ -1,11 +1,7 @@
-"""What `analyze` and `logit-lens` leave, and what it says: `Geometry`, `Layers` and `Lens`.
+"""What `analyze` and `logit-lens` leave in their files, and what it says.
 
-`describe` makes them. Fields are called as in ``analysis/geometry.json``, ``layers.json`` and
-``logit_lens.json``; what both the files and a run's summary hold is a class of its own, so that the
-summary's table is written from the same findings.
-
-Contract: plain values; importing it imports neither torch nor scipy, so that the table of a
-finished run is shown at once.
+What a run's summary holds as well is a class of its own, so that its table is written from the same
+findings. Importing this imports neither torch nor scipy: the table of a finished run shows at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,10 +15,11 @@ MIN_UMAP = 8
 """Emotions below which a map of neighborhoods is not made: nearly all would be neighbors."""
 _FEW_RATED = 30
 _STABLE = 0.75
-_PLAIN = {"valence": ("pleasant", "unpleasant"), "arousal": ("excited", "calm")}
-_REACH = {
-    "valence": "Groups of people agree with each other at r = .94 to .97 on this.",
-    "arousal": "Groups of people agree with each other at only r = .63 to .82 on this.",
+_RANGE = {
+    "valence": "unpleasant to pleasant. Groups of people agree with each other at r = .94 to .97 "
+    "on this.",
+    "arousal": "calm to excited. Groups of people agree with each other at only r = .63 to .82 "
+    "on this.",
 }
 ResultT = TypeVar("ResultT")
 
@@ -30,8 +27,8 @@ ResultT = TypeVar("ResultT")
 def read_result(kind: type[ResultT], content: Mapping[str, Any], what: str, stage: str) -> ResultT:
     """Make a result of what its file holds; keys that it does not know are left alone.
 
-    Raises DataError, naming the stage that makes it again, when the file is damaged or was made by
-    an earlier version that measured otherwise.
+    Raises `DataError`, with the name and the stage that makes it again, when the file is damaged or
+    was made by an earlier version that measured otherwise.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -55,10 +52,9 @@ def plain_values(result: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ScaleMatch:
-    """The principal component (0-based) that follows a scale of human ratings best.
+    """The component (0-based) that follows a scale of ratings best of `n_searched`, on `n` words.
 
-    `sign` makes it rise with the ratings; `r`, `low`, `high` (|r|) and `p_corrected` pay for the
-    search among `n_searched`; `n` are the rated words.
+    Times `sign` it rises with them. Interval of |r| and `p_corrected` pay for the search.
     """
 
     component: int
@@ -80,7 +76,6 @@ class ScaleMatch:
     def finding(self, scale: str) -> Finding:
         """Say how well the axis follows the ratings."""
         shown = self.p_corrected < SIGNIFICANT and self.estimate.above_zero
-        up, down = _PLAIN[scale]
         return Finding(
             f"|r| with human {scale}",
             self.estimate,
@@ -90,7 +85,7 @@ class ScaleMatch:
             note=f"PC{self.component + 1}, best of {self.n_searched} components; interval and p "
             "pay for the search",
             rule=f"How well an axis of the vectors follows people's ratings of the words from "
-            f"{down} to {up}. {_REACH[scale]} Called shown when p < .05 after correction and the "
+            f"{_RANGE[scale]} Called shown when p < .05 after correction and the "
             "interval keeps clear of zero.",
             headline=True,
             statistic=scale if scale == "valence" else "",
@@ -99,9 +94,8 @@ class ScaleMatch:
 
     def limits(self, scale: str) -> list[str]:
         """Say when few words stand behind it."""
-        if self.n >= _FEW_RATED:
-            return []
-        return [f"Small n: {scale} is compared on {self.n} rated words."]
+        few = f"Small n: {scale} is compared on {self.n} rated words."
+        return [few] if self.n < _FEW_RATED else []
 
 
 @dataclass(frozen=True)
@@ -114,18 +108,16 @@ class Ratings:
     @property
     def by_scale(self) -> list[tuple[str, ScaleMatch]]:
         """The scales that could be compared."""
-        both = (("valence", self.valence), ("arousal", self.arousal))
-        return [(scale, match) for scale, match in both if match is not None]
+        return [(scale, match) for scale, match in vars(self).items() if match is not None]
 
     def findings(self) -> list[Finding]:
         """Say how well each scale is followed, or that it could not be compared."""
         too_few = "too few of the words were rated by people"
-        known = dict(self.by_scale)
         return [
-            known[scale].finding(scale)
-            if scale in known
-            else Finding(f"|r| with human {scale}", None, "not measured", note=too_few)
-            for scale in _PLAIN
+            Finding(f"|r| with human {scale}", None, "not measured", note=too_few)
+            if match is None
+            else match.finding(scale)
+            for scale, match in vars(self).items()
         ]
 
 
@@ -133,8 +125,8 @@ class Ratings:
 class KMeans:
     """Clusters of the vectors, numbered as they first appear.
 
-    Stability is the adjusted Rand index with the clusters of resampled topics: mean and central
-    95%; None with too few topics.
+    Stability: adjusted Rand index with the clusters of resampled topics, mean and central 95%;
+    None with too few topics.
     """
 
     k: int
@@ -188,10 +180,10 @@ class GeometryInShort:
 
 @dataclass(frozen=True)
 class Pca:
-    """Principal components: coordinates by emotion and component, and shares of the variance.
+    """Principal components; coordinates by emotion and component.
 
-    The shares' interval holds all lower and all upper ends; `unit_norm`: the vectors had length
-    one.
+    The interval of the shares of variance has all lower, then all upper ends. `unit_norm`: vectors
+    had length one.
     """
 
     coordinates: Sequence[Sequence[float]]
@@ -210,7 +202,7 @@ class Rated:
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry(GeometryInShort):
-    """The vectors of one layer; `order` puts them in clustered order, `human` are ratings."""
+    """The vectors of one layer; `order`: indices of the emotions in clustered order."""
 
     model: str
     layer: int
@@ -227,12 +219,16 @@ class Geometry(GeometryInShort):
     def paper_numbers(self) -> dict[str, RunNumber | str]:
         """Return shares of variance, correlations with ratings and k, as the paper has them."""
         replicated = "which words the replication used, and how many, is not recorded"
+        k: RunNumber | str = "too few emotions for clusters"
+        if self.kmeans is not None:
+            n, note = len(self.emotions), "a setting, not a finding"
+            k = RunNumber(float(self.kmeans.k), n=n, note=note, comparable=False)
         return {
             "geometry.pc1_variance_share": self._share(0),
             "geometry.pc2_variance_share": self._share(1),
             "geometry.pc1_vs_human_valence": self._correlation(0, "valence"),
             "geometry.pc2_vs_human_arousal": self._correlation(1, "arousal"),
-            "geometry.kmeans_k": self._k(),
+            "geometry.kmeans_k": k,
             "replications.valence": self._correlation(0, "valence", replicated),
             "replications.arousal": self._correlation(1, "arousal", replicated),
         }
@@ -257,24 +253,18 @@ class Geometry(GeometryInShort):
         coordinates = [self.pca.coordinates[row][component] for row in rated]
         x = torch.tensor(coordinates, dtype=torch.float64)
         y = torch.tensor([getattr(self.human[self.emotions[row]], scale) for row in rated])
-        match = pearson(x, y.double())
+        match = pearson(x, y)
         ends = (match.low, match.high) if match.r >= 0 else (-match.high, -match.low)
         notes = "; ".join(filter(None, [f"|r| of PC{component + 1}", note]))
         return RunNumber(abs(match.r), ends, match.n, notes)
 
-    def _k(self) -> RunNumber | str:
-        if self.kmeans is None:
-            return "too few emotions for clusters"
-        note = "a setting, not a finding"
-        return RunNumber(float(self.kmeans.k), n=len(self.emotions), note=note, comparable=False)
-
 
 @dataclass(frozen=True)
 class Layers:
-    """The same measures at every layer, in order of `layers` (the model's numbers).
+    """The same measures at every layer; lists are in order of `layers`, the model's numbers.
 
-    `valence` and `arousal` are None where too few words are rated, `rsa` with fewer than three
-    emotions; `residual_norm` is in the model's unit.
+    `rsa` correlates the similarity matrices of two layers; None with fewer than three emotions.
+    `residual_norm` is the mean norm of the residual stream, in the model's unit.
     """
 
     layers: Sequence[int]
@@ -296,8 +286,8 @@ class Layers:
 class LensInShort:
     """What a summary keeps of the logit lens: how often a vector names its emotion.
 
-    Shares of emotions with a form of their own word (``named``: or a direct synonym) among the top
-    `top_k` readable tokens; beside them the mean and 95% quantile with shuffled names.
+    Shares of emotions with a form of their own word (`named`: or of a direct synonym) among the
+    `top_k` readable tokens; then mean and 95% quantile with shuffled names.
     """
 
     top_k: int
@@ -315,29 +305,22 @@ class LensInShort:
         """Say how often a vector names its emotion, or a synonym."""
         own_word = self._finding(
             "Own word",
-            Estimate(self.own_word_share, *self.own_word_share_interval),
-            self.own_word_share_shuffled,
-            self.own_word_share_shuffled_95,
+            "own_word_share",
             headline=True,
             section="tokens",
             rule="Whether a vector, read through the model's own output layer, names its emotion. "
             "Called shown when the interval lies above 95% of shuffles of the names.",
         )
-        synonym = self._finding(
-            "own word or a synonym",
-            Estimate(self.named_share, *self.named_share_interval),
-            self.named_share_shuffled,
-            self.named_share_shuffled_95,
-        )
-        return [own_word, synonym]
+        return [own_word, self._finding("own word or a synonym", "named_share")]
 
-    def _finding(
-        self, name: str, share: Estimate, shuffled: float, upper: float, **more: Any
-    ) -> Finding:
+    def _finding(self, name: str, key: str, **more: Any) -> Finding:
+        share, low_high, shuffled, upper = (
+            getattr(self, f"{key}{part}") for part in ("", "_interval", "_shuffled", "_shuffled_95")
+        )
         return Finding(
             f"{name} in the lens' top {self.top_k}",
-            share,
-            "shown" if share.ends[0] > upper else "not shown",
+            Estimate(share, *low_high),
+            "shown" if low_high[0] > upper else "not shown",
             spec=".0%",
             n=f"{self.n_emotions} emotions",
             control=Control("95% of shuffled names at most", Estimate(upper)),
@@ -350,7 +333,7 @@ class LensInShort:
 class EmotionTokens:
     """Tokens and logits that a vector changes most.
 
-    Rank 0 is best, None for a word without tokens.
+    `own_word_rank` is that of the best token that names the emotion, 0-based; None without any.
     """
 
     top: Sequence[tuple[str, float]]

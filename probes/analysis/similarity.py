@@ -12,14 +12,12 @@ With :math:`A` and :math:`B` one row per shared emotion, in the same order, and 
    :math:`A^\top B`, both of unit Frobenius norm.
 4. *Cosine* of each emotion's two vectors, where both lie in one basis.
 
-Interval: emotions are the units. Half of them are drawn without replacement, many times; the spread
-of the statistic over halves equals that over samples of emotions (delete-half jackknife, Shao & Wu
-1989, doi:10.1214/aos/1176347263). A bootstrap would draw emotions twice, and an emotion is at
-distance zero from itself in both runs: any two runs would look alike.
+Interval: half of the emotions are drawn without replacement, many times; the spread over halves
+equals that over samples of emotions (delete-half jackknife, Shao & Wu 1989,
+doi:10.1214/aos/1176347263). A bootstrap would draw emotions twice, and an emotion is at distance
+zero from itself in both runs: any two runs would look alike.
 
 Null: the emotions of the second are permuted, so everything but the correspondence stays.
-
-Contract: tensors in, numbers out; emotions are matched by the caller.
 """
 
 from collections.abc import Callable
@@ -27,7 +25,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from einops import einsum, rearrange, reduce
+from einops import einsum
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -44,8 +42,17 @@ FEWEST = 8
 class Comparison:
     """One measure of likeness with what is needed to judge it.
 
-    A 95% interval over the `n` shared emotions; under permuted emotions the mean, the value that 5%
-    of the permutations reach or pass on the side of likeness, and p.
+    Attributes
+    ----------
+    value, low, high
+        The statistic, with a 95% interval over emotions.
+    null_mean, null_bound
+        Its mean under permuted emotions, and what 5% of the permutations reach or pass on the side
+        of likeness.
+    p
+        Permutation p-value: so alike, or more, by chance.
+    n
+        Shared emotions.
     """
 
     value: float
@@ -59,15 +66,25 @@ class Comparison:
 
 Vectors = Float[Tensor, "emotion d_model"]
 Others = Float[Tensor, "emotion d_other"]
+Square = Float[Tensor, "emotion emotion"]
 Grams = Float[Tensor, "sample emotion emotion"]
-Statistic = Callable[[Grams, Grams], Float[Tensor, "sample"]]
+Samples = Float[Tensor, "sample"]
+Statistic = Callable[[Grams, Grams], Samples]
 
 _CHUNK = 2_000_000
 """Numbers of Gram matrices that are held at once."""
 
 
 def rsa(first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int) -> Comparison:
-    """Compare which emotions lie close to which; InvalidInput with fewer than eight emotions."""
+    """Compare which emotions lie close to which.
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than eight emotions, or unequal numbers of them.
+    DataError
+        A vector is zero or not finite.
+    """
     return _compare(_cosines(first), _cosines(second), _spearman, n_resamples, seed, like="greater")
 
 
@@ -88,10 +105,10 @@ def procrustes(first: Vectors, second: Others, *, n_resamples: int = 1000, seed:
 def mean_cosine(
     first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int
 ) -> Comparison:
-    """Return the mean over emotions of the cosine of an emotion's two vectors, in one basis."""
+    """Average the cosine of each emotion's two vectors; `InvalidInput` where dimensions differ."""
     cross = _cross(first, second)
 
-    def mean(_: Grams, cosines: Grams) -> Float[Tensor, "sample"]:
+    def mean(_: Grams, cosines: Grams) -> Samples:
         return cosines.diagonal(dim1=1, dim2=2).mean(dim=1)
 
     return _compare(cross, cross, mean, n_resamples, seed, like="greater", columns_only=True)
@@ -112,26 +129,24 @@ def rsa_by_layer(
     return einsum(ranks[0], ranks[1], "layer pair, other pair -> layer other")
 
 
-def _cross(first: Vectors, second: Others) -> Float[Tensor, "emotion emotion"]:
+def _cross(first: Vectors, second: Others) -> Square:
     if first.shape != second.shape:
         raise InvalidInput(
             f"expected vectors of one basis, got shapes {tuple(first.shape)} and "
             f"{tuple(second.shape)}; compare their geometry instead (rsa, cka, procrustes)."
         )
-    return einsum(
-        normalize(first.double()), normalize(second.double()), "a d_model, b d_model -> a b"
-    )
+    one, two = normalize(first.double()), normalize(second.double())
+    return einsum(one, two, "a d_model, b d_model -> a b")
 
 
-def _cosines(vectors: Vectors) -> Float[Tensor, "emotion emotion"]:
+def _cosines(vectors: Vectors) -> Square:
     if not bool(torch.isfinite(vectors).all()):
         raise DataError("expected finite vectors, got NaN or infinity; compute them again.")
-    scaled = normalize(vectors.double())
-    return einsum(scaled, scaled, "a d_model, b d_model -> a b")
+    return _cross(vectors, vectors)
 
 
 def _compare(
-    first: Float[Tensor, "emotion emotion"],
+    first: Square,
     second: Float[Tensor, "other other"],
     statistic: Statistic,
     n_resamples: int,
@@ -146,9 +161,9 @@ def _compare(
             f"expected at least {FEWEST} shared emotions, the same in both, got {n} and "
             f"{len(second)}. Compare runs that share more emotions."
         )
-    everything = rearrange(torch.arange(n), "emotion -> 1 emotion")
-    value = float(statistic(_picked(first, everything), _picked(second, everything)))
-    orders = permute_within(everything[0], None, n_resamples, seed, keys=torch.float32)
+    everything = torch.arange(n)
+    value = float(statistic(_picked(first, everything[None]), _picked(second, everything[None])))
+    orders = permute_within(everything, None, n_resamples, seed, keys=torch.float32)
     null, halves = [], []
     for order in orders.split(max(1, _CHUNK // n**2)):
         same = everything.expand(len(order), n)
@@ -171,19 +186,14 @@ def _compare(
 
 
 def _picked(
-    gram: Float[Tensor, "emotion emotion"],
-    rows: Int[Tensor, "sample row"],
-    columns: Int[Tensor, "sample row"] | None = None,
+    gram: Square, rows: Int[Tensor, "sample row"], columns: Int[Tensor, "sample row"] | None = None
 ) -> Float[Tensor, "sample row row"]:
     """Take rows and columns of a Gram matrix, once per sample; the same ones unless given."""
     columns = rows if columns is None else columns
-    return gram[
-        rearrange(rows, "sample row -> sample row 1"),
-        rearrange(columns, "sample row -> sample 1 row"),
-    ]
+    return gram[rows[:, :, None], columns[:, None, :]]
 
 
-def _spearman(first: Grams, second: Grams) -> Float[Tensor, "sample"]:
+def _spearman(first: Grams, second: Grams) -> Samples:
     row, column = torch.triu_indices(first.shape[1], first.shape[1], offset=1)
     one, two = (standard_ranks(grams[:, row, column]) for grams in (first, second))
     rho = einsum(one, two, "sample pair, sample pair -> sample")
@@ -192,11 +202,11 @@ def _spearman(first: Grams, second: Grams) -> Float[Tensor, "sample"]:
     return rho
 
 
-def _unbiased(first: Grams, second: Grams) -> Float[Tensor, "sample"]:
+def _unbiased(first: Grams, second: Grams) -> Samples:
     return _hsic(first, second) / (_hsic(first, first) * _hsic(second, second)).sqrt()
 
 
-def _hsic(first: Grams, second: Grams) -> Float[Tensor, "sample"]:
+def _hsic(first: Grams, second: Grams) -> Samples:
     """Unbiased estimate of the Hilbert-Schmidt independence criterion (Song et al. 2012)."""
     n = first.shape[1]
     off_diagonal = 1 - torch.eye(n, dtype=first.dtype)
@@ -206,9 +216,9 @@ def _hsic(first: Grams, second: Grams) -> Float[Tensor, "sample"]:
     return ((k * m).sum(dim=(1, 2)) + total - 2 * mixed / (n - 2)) / (n * (n - 3))
 
 
-def _left_over(first: Grams, second: Grams) -> Float[Tensor, "sample"]:
-    # The singular values of A^T B from the Gram matrices K and L alone: the square roots of the
-    # eigenvalues of K^1/2 L K^1/2, with both centered and of unit trace.
+def _left_over(first: Grams, second: Grams) -> Samples:
+    # From the Gram matrices K and L alone, centered and of unit trace, the singular values of A^T B
+    # are the square roots of the eigenvalues of K^1/2 L K^1/2.
     k, m = _centered(first), _centered(second)
     values, vectors = torch.linalg.eigh(k)
     root = einsum(
@@ -219,8 +229,6 @@ def _left_over(first: Grams, second: Grams) -> Float[Tensor, "sample"]:
 
 
 def _centered(gram: Grams) -> Grams:
-    rows = reduce(gram, "sample a b -> sample a 1", "mean")
-    columns = reduce(gram, "sample a b -> sample 1 b", "mean")
-    centered = gram - rows - columns + reduce(gram, "sample a b -> sample 1 1", "mean")
-    trace = centered.diagonal(dim1=1, dim2=2).sum(dim=1)
-    return centered / rearrange(trace, "sample -> sample 1 1")
+    rows, columns = gram.mean(dim=2, keepdim=True), gram.mean(dim=1, keepdim=True)
+    centered = gram - rows - columns + gram.mean(dim=(1, 2), keepdim=True)
+    return centered / centered.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None]

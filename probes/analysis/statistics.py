@@ -1,12 +1,11 @@
 """Correlations, and the search for the component that correlates best.
 
-Contract
---------
-* A correlation comes with n, a 95% interval and a p-value.
-* Whoever searches pays for it: `search_components` compares the best correlation with the best of
-  shuffled targets (max-statistic permutation, Westfall & Young 1993); `interval_of_best` holds for
-  all that might have been picked at once (Šidák 1967, doi:10.1080/01621459.1967.10482935).
-* Constant or non-finite input is a DataError; fewer than three samples are InvalidInput.
+Whoever searches pays for the search: `search_components` compares the best correlation with the
+best correlations of shuffled targets (max-statistic permutation, Westfall & Young 1993), not with
+the null distribution of one correlation chosen beforehand; `interval_of_best` holds for all that
+might have been picked at once (Šidák 1967, doi:10.1080/01621459.1967.10482935).
+
+A series that is constant or not finite is a `DataError`.
 """
 
 import math
@@ -31,7 +30,15 @@ _REACH = 4.0
 
 @dataclass(frozen=True)
 class Correlation:
-    """A correlation coefficient of `n` pairs with Fisher's 95% interval (or NaN) and p-value."""
+    """A correlation coefficient with what is needed to judge it.
+
+    Attributes
+    ----------
+    low, high
+        95% confidence interval after Fisher's z transformation; NaN for fewer than four pairs.
+    p
+        Two-sided p-value against zero correlation of normal data.
+    """
 
     r: float
     n: int
@@ -44,9 +51,18 @@ class Correlation:
 class ComponentMatch:
     """The component that follows a target best.
 
-    `component` and `layer` are 0-based (`layer` None when one was searched); times `sign` it rises
-    with the target. `correlation` is absolute; its interval and `p_corrected` pay for the
-    `n_searched`.
+    Attributes
+    ----------
+    component, layer
+        0-based indices; layer is None when one layer was searched.
+    correlation, low, high
+        Absolute, with the 95% interval that pays for the search (`interval_of_best`).
+    sign
+        1 or -1: times it, the component rises with the target.
+    p_corrected
+        Probability of so large a correlation of *any* searched component with a shuffled target.
+    n_searched
+        Components, over all layers.
     """
 
     component: int
@@ -60,10 +76,14 @@ class ComponentMatch:
 
 
 def pearson(x: Float[Tensor, "sample"], y: Float[Tensor, "sample"]) -> Correlation:
-    """Pearson correlation; the interval is NaN for three samples, where it is undefined."""
-    _require_samples(len(x), minimum=3)
-    first, second = _series(x, "x"), _series(y, "y")
-    return _correlation(first, second, n_controls=0)
+    """Pearson correlation; the interval is NaN for three samples, where it is undefined.
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than three samples.
+    """
+    return _correlation(_series(x, "x"), _series(y, "y"), n_controls=0)
 
 
 def partial_correlation(
@@ -78,31 +98,30 @@ def partial_correlation(
     Parameters
     ----------
     given
-        One series to control for, or one per column. An intercept is added. The interval and the
-        p-value count the degrees of freedom that the controls use up.
+        One series to control for, or one per column; an intercept is added. The interval and the
+        p-value count the degrees of freedom that they use up.
     n_searched
-        Of how many series `x` was picked, by whatever rule: interval and p-value hold for all of
-        them at once.
+        Of how many series `x` was picked: interval and p-value hold for all of them at once.
 
-    Raises InvalidInput with fewer than three samples more than controls, DataError when nothing is
-    left.
+    Raises
+    ------
+    InvalidInput
+        With fewer than three samples more than there are controls.
+    DataError
+        Nothing of `x` or `y` is left after the regression.
     """
     controls = rearrange(given.double(), "sample ... -> sample (...)").numpy(force=True)
     n_controls = controls.shape[1]
-    _require_samples(len(x), minimum=3 + n_controls)
     if not np.isfinite(controls).all():
-        raise DataError(
-            "Expected finite controls, got NaN or infinity. Leave out samples without a rating."
-        )
+        raise DataError("Expected finite controls, got NaN or infinity. Leave those samples out.")
     design = np.column_stack([np.ones(len(controls)), controls])
     residuals = []
-    for name, series in (("x", _series(x, "x")), ("y", _series(y, "y"))):
-        fitted = design @ np.linalg.lstsq(design, series, rcond=None)[0]
-        residual = series - fitted
+    for name, values in (("x", x), ("y", y)):
+        series = _series(values, name, 3 + n_controls)
+        residual = series - design @ np.linalg.lstsq(design, series, rcond=None)[0]
         if np.linalg.norm(residual) <= _CONSTANT * max(1, len(series)) * np.linalg.norm(series):
             raise DataError(
-                f"Expected {name} to vary beyond the controls, but they determine it fully. "
-                "Drop the control that repeats it."
+                f"Expected {name} to vary beyond the controls, but they determine it. Drop one."
             )
         residuals.append(residual)
     return _correlation(*residuals, n_controls=n_controls, n_searched=n_searched)
@@ -113,9 +132,8 @@ def best_component(
 ) -> tuple[int, Float[Tensor, "feature"]]:
     """Return which feature has the largest |r| with a target, and all of them.
 
-    P-values are not for it.
+    The bare search, for nulls that search as well; `search_components` corrects for it.
     """
-    _require_samples(len(target), minimum=3)
     _series(target, "target")
     for number, feature in enumerate(features):
         _series(feature, f"component {number}")
@@ -130,7 +148,20 @@ def search_components(
     n_permutations: int = 2000,
     seed: int,
 ) -> ComponentMatch:
-    """Find the component, of one layer or several, with the largest |r|; p pays for the search."""
+    """Find the component with the largest absolute correlation, and correct for having searched.
+
+    Parameters
+    ----------
+    coordinates
+        Of the words on the components of one layer, or of several.
+    n_permutations
+        Shuffles of the target; the smallest possible p-value is 1 / (n_permutations + 1).
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than three words, no component, no permutation, or more axes than three.
+    """
     if coordinates.ndim > 3 or coordinates.numel() == 0 or n_permutations < 1:
         raise InvalidInput(
             "Expected coordinates of (word, component) or (layer, word, component) and at least "
@@ -165,16 +196,13 @@ def correlate(
 
 
 def standard_scores(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*series sample"]:
-    """Center each series and scale it to length one (else NaN): a dot product is Pearson's r."""
+    """Center each series and scale it to length one: a dot product is Pearson's r."""
     centered = values - reduce(values, "... sample -> ... 1", "mean")
     return centered / torch.linalg.vector_norm(centered, dim=-1, keepdim=True)
 
 
 def standard_ranks(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*series sample"]:
-    """Return `standard_scores` of each series' ranks: a dot product is Spearman's rho.
-
-    scipy's spearmanr correlates every series with every other one; this leaves which to the caller.
-    """
+    """Return `standard_scores` of each series' ranks: a dot product is Spearman's rho."""
     ranks = stats.rankdata(values.double().numpy(force=True), axis=-1)
     return standard_scores(torch.from_numpy(np.asarray(ranks)))
 
@@ -182,9 +210,10 @@ def standard_ranks(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*s
 def interval_of_best(correlations: Float[Tensor, "candidate"], n: int) -> tuple[float, float]:
     """95% interval of the largest absolute correlation of several that were searched.
 
-    Fisher's, made to hold for as many candidates as lie within four standard errors of the best on
-    his scale, each of which might have been picked instead. The tests hold it to the true |r| of
-    the best candidate in at least 92 of 100 simulated searches, also where nothing is there.
+    Fisher's, made to hold for several candidates at once: for as many as lie within four standard
+    errors of the best on his scale, each of which might have been picked instead. Where one stands
+    out it is Fisher's own. It holds the true |r| of the best candidate in at least 92 of 100
+    simulated searches, also where nothing is there. NaN for fewer than four samples (`n`).
     """
     if n < 4:
         return math.nan, math.nan
@@ -215,25 +244,18 @@ def _correlation(
 
 
 def _quantile(n_searched: int) -> float:
-    """Return the standard errors on either side that hold for several normal numbers at once."""
+    """Return how many standard errors on either side hold for several normal numbers at once."""
     return float(stats.norm.ppf(0.5 + _CONFIDENCE ** (1 / n_searched) / 2))
 
 
-def _require_samples(n: int, minimum: int) -> None:
-    if n < minimum:
-        raise InvalidInput(
-            f"Expected at least {minimum} samples for a correlation, got {n}. Use more words."
-        )
-
-
-def _series(values: Float[Tensor, "sample"], name: str) -> Float[np.ndarray, "sample"]:
+def _series(
+    values: Float[Tensor, "sample"], name: str, minimum: int = 3
+) -> Float[np.ndarray, "sample"]:
     series = values.double().numpy(force=True)
+    if len(series) < minimum:
+        raise InvalidInput(f"Expected at least {minimum} samples, got {len(series)}.")
     if not np.isfinite(series).all():
-        raise DataError(
-            f"Expected finite numbers in {name}, got NaN or infinity. Leave those samples out."
-        )
+        raise DataError(f"Expected finite numbers in {name}, got NaN or infinity. Leave them out.")
     if np.linalg.norm(series - series.mean()) <= _CONSTANT * np.linalg.norm(series):
-        raise DataError(
-            f"Expected {name} to vary, got a constant: its correlation is undefined. Leave it out."
-        )
+        raise DataError(f"Expected {name} to vary, got a constant. Leave it out.")
     return series

@@ -1,24 +1,17 @@
 r"""How much of a score a factor explains among stories of the same emotion.
 
-With :math:`y` the scores and :math:`x_f` the columns of factor :math:`f`, both less their mean over
-the stories of the same emotion:
-
-1. Alone: :math:`R^2` of :math:`y` on :math:`x_f` (of topic: on the topics' means), adjusted for the
-   number of columns :math:`k` and emotions :math:`E`:
-   :math:`1 - (1 - R^2)(n - E) / (n - E - k)`. Zero is expected of a factor that says nothing.
+1. Alone: :math:`R^2` of the scores on the factor's columns (of topic: on the topics' means), both
+   less their mean over the stories of the same emotion, adjusted for the number of columns
+   :math:`k` and emotions :math:`E` (Ezekiel 1930): :math:`1 - (1 - R^2)(n - E) / (n - E - k)`. Zero
+   is expected of a factor that says nothing.
 2. Beyond the others: adjusted :math:`R^2` of all factors less that of all but this one.
-3. Interval: topics drawn again. p: topic is tested with scores dealt out anew within emotions; any
-   other factor with scores dealt out anew within topics, so that what it shares with the topics by
+3. Interval: topics drawn again, less the same emotion means. p: topic is tested with scores dealt
+   out anew within emotions, any other factor within topics: what it shares with the topics by
    chance is in its null as well.
-
-Contract: pure. The emotions' means stay those of all stories when topics are drawn again. Does not
-know what a factor is, or which way causes run: a share is an association.
-
-Source: adjusted :math:`R^2` after Ezekiel (1930).
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from einops import einsum, rearrange
@@ -26,32 +19,31 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
+from probes.analysis.findings import Estimate
 from probes.analysis.intervals import percentile_interval
 from probes.analysis.resampling import permutation_p_value, permute_within, topic_counts
 
+Labels = Int[Tensor, "row"]
+Factors = Mapping[str, Float[Tensor, "row _column"]]
+Draws = Float[Tensor, "r topic"]
+PerDraw = Float[Tensor, "r"]
 TOPIC = "topic"
 _CONSTANT = 1e-9
 """A column whose spread within emotions is below this share of its size does not vary."""
 
 
-@dataclass(frozen=True)
-class Share:
-    """Adjusted R2 of a factor with interval and p; `beyond`: what it adds to all other factors."""
+@dataclass(frozen=True, kw_only=True)
+class Share(Estimate):
+    """Adjusted R2 of one factor alone, with interval over topics and permutation p-value.
 
-    value: float
-    low: float
-    high: float
+    `beyond` is what is gained when all other factors are known already.
+    """
+
     p: float
     beyond: float
 
-    def to_json(self) -> dict[str, float]:
-        """Return plain values."""
-        return asdict(self)
 
-
-def within(
-    values: Float[Tensor, "row *column"], group: Int[Tensor, "row"]
-) -> Float[Tensor, "row *column"]:
+def within(values: Float[Tensor, "row *column"], group: Labels) -> Float[Tensor, "row *column"]:
     """Subtract the mean over the rows of the same group."""
     n_groups = int(group.max()) + 1
     sums = values.new_zeros(n_groups, *values.shape[1:]).index_add_(0, group, values)
@@ -62,35 +54,19 @@ def within(
 
 def variance_explained(
     score: Float[Tensor, "row"],
-    factors: Mapping[str, Float[Tensor, "row _column"]],
-    emotion: Int[Tensor, "row"],
-    topic: Int[Tensor, "row"],
+    factors: Factors,
+    emotion: Labels,
+    topic: Labels,
     *,
     n_resamples: int,
     n_permutations: int,
     seed: int,
 ) -> dict[str, Share | None]:
-    """Share of the scores' variance that each factor and the topic explain.
+    """Share of the scores' variance that the topic, then each factor explain.
 
-    Parameters
-    ----------
-    score
-        One number per story.
-    factors
-        Columns of each factor: a number, or one column per level of a category.
-    emotion, topic
-        Which group each story is of.
-
-    Returns
-    -------
-    dict
-        Topic first, then the factors in their order; None for a factor that does not vary among
-        stories of the same emotion.
-
-    Raises
-    ------
-    InvalidInput
-        With too few stories for the groups and columns, or equal scores within each emotion.
+    A factor has one column, or one per level of a category; its share is None where it does not
+    vary among stories of the same emotion. `InvalidInput` when there are too few stories for the
+    emotions, topics and columns, or all scores of each emotion are equal.
     """
     y = within(score.double(), emotion)
     columns = {name: _varying(within(x.double(), emotion), x) for name, x in factors.items()}
@@ -100,27 +76,19 @@ def variance_explained(
     n_columns = sum(x.shape[1] for x in known.values()) + int(topic.max())
     if free - n_columns < 2 or not bool(y.abs().max() > 0):
         raise InvalidInput(
-            f"Expected more stories than emotions, topics and factors together, and scores that "
+            "Expected more stories than emotions, topics and factors together, and scores that "
             f"differ; got {len(y)} stories. Write more stories per topic."
         )
     sums = _Sums(y, known, emotion, topic)
     once = torch.ones(1, int(topic.max()) + 1, dtype=torch.float64)
     drawn = topic_counts(topic, n_resamples, seed)
     nulls = _nulls(y, known, emotion, topic, n_permutations, seed)
-    shares: dict[str, Share | None] = {}
-    for name in (TOPIC, *columns):
-        if name != TOPIC and name not in known:
-            shares[name] = None
-            continue
-        low, high = percentile_interval(sums.alone(name, drawn))
-        raw = float(sums.raw(name, once))
-        shares[name] = Share(
-            float(sums.alone(name, once)),
-            float(low),
-            float(high),
-            permutation_p_value(raw, nulls[name], "greater"),
-            float(sums.beyond(name, once)),
-        )
+    shares: dict[str, Share | None] = dict.fromkeys([TOPIC, *columns])
+    for name in (TOPIC, *known):
+        value, beyond = float(sums.alone(name, once)), float(sums.beyond(name, once))
+        low, high = map(float, percentile_interval(sums.alone(name, drawn)))
+        p = permutation_p_value(float(sums.raw(name, once)), nulls[name], "greater")
+        shares[name] = Share(value, low, high, p=p, beyond=beyond)
     return shares
 
 
@@ -152,11 +120,7 @@ class _Sums:
     """Sums over the stories of each topic, from which every regression on drawn topics follows."""
 
     def __init__(
-        self,
-        y: Float[Tensor, "row"],
-        known: Mapping[str, Float[Tensor, "row _column"]],
-        emotion: Int[Tensor, "row"],
-        topic: Int[Tensor, "row"],
+        self, y: Float[Tensor, "row"], known: Factors, emotion: Labels, topic: Labels
     ) -> None:
         self._n_emotions = len(emotion.unique())
         self._place: dict[str, list[int]] = {}
@@ -173,18 +137,18 @@ class _Sums:
         self._product = table.new_zeros(n_topics, start + 1, start + 1)
         self._product.index_add_(0, topic, products)
 
-    def raw(self, name: str, drawn: Float[Tensor, "r topic"]) -> Float[Tensor, "r"]:
+    def raw(self, name: str, drawn: Draws) -> PerDraw:
         """R2 of one factor alone."""
         total, inside = self._moments(drawn)
         if name == TOPIC:
             return 1 - inside[:, -1, -1] / total[:, -1, -1]
         return self._fit(total, self._place[name]) / total[:, -1, -1]
 
-    def alone(self, name: str, drawn: Float[Tensor, "r topic"]) -> Float[Tensor, "r"]:
+    def alone(self, name: str, drawn: Draws) -> PerDraw:
         n_columns = self._n_topics(drawn) - 1 if name == TOPIC else len(self._place[name])
         return self._adjusted(self.raw(name, drawn), drawn, n_columns)
 
-    def beyond(self, name: str, drawn: Float[Tensor, "r topic"]) -> Float[Tensor, "r"]:
+    def beyond(self, name: str, drawn: Draws) -> PerDraw:
         total, inside = self._moments(drawn)
         everything = [column for columns in self._place.values() for column in columns]
         full = 1 - (inside[:, -1, -1] - self._fit(inside, everything)) / total[:, -1, -1]
@@ -199,9 +163,7 @@ class _Sums:
             rest, drawn, n_rest
         )
 
-    def _moments(
-        self, drawn: Float[Tensor, "r topic"]
-    ) -> tuple[Float[Tensor, "r a a"], Float[Tensor, "r a a"]]:
+    def _moments(self, drawn: Draws) -> tuple[Float[Tensor, "r a a"], Float[Tensor, "r a a"]]:
         """Products about the mean over all rows, and about the topics' means."""
         product = einsum(drawn, self._product, "r topic, topic a b -> r a b")
         total = einsum(drawn, self._sum, "r topic, topic a -> r a")
@@ -211,7 +173,7 @@ class _Sums:
         inside = product - einsum(drawn, between, "r topic, topic a b -> r a b")
         return product - einsum(total, total, "r a, r b -> r a b") / n, inside
 
-    def _fit(self, moments: Float[Tensor, "r a a"], columns: list[int]) -> Float[Tensor, "r"]:
+    def _fit(self, moments: Float[Tensor, "r a a"], columns: list[int]) -> PerDraw:
         """Sum of squares that some columns explain."""
         if not columns:
             return moments.new_zeros(len(moments))
@@ -219,22 +181,20 @@ class _Sums:
         inverse = torch.linalg.pinv(own, rtol=1e-9, hermitian=True)
         return einsum(with_score, inverse, with_score, "r a, r a b, r b -> r")
 
-    def _n_topics(self, drawn: Float[Tensor, "r topic"]) -> int:
+    def _n_topics(self, drawn: Draws) -> int:
         # A topic that is drawn twice counts as two.
         return int(drawn[0].sum())
 
-    def _adjusted(
-        self, share: Float[Tensor, "r"], drawn: Float[Tensor, "r topic"], n_columns: int
-    ) -> Float[Tensor, "r"]:
+    def _adjusted(self, share: PerDraw, drawn: Draws, n_columns: int) -> PerDraw:
         free = drawn @ self._n - self._n_emotions
         return 1 - (1 - share) * free / (free - n_columns).clamp(min=1)
 
 
 def _nulls(
     y: Float[Tensor, "row"],
-    known: Mapping[str, Float[Tensor, "row _column"]],
-    emotion: Int[Tensor, "row"],
-    topic: Int[Tensor, "row"],
+    known: Factors,
+    emotion: Labels,
+    topic: Labels,
     n_permutations: int,
     seed: int,
 ) -> dict[str, Float[Tensor, "permutation"]]:

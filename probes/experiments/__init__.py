@@ -1,12 +1,10 @@
 """Experiments that could prove a vector wrong: one module each, in wings by what they ask.
 
-`Materials` in, a frozen dataclass out that is a `Result`, whose findings, paragraph and figures are
-methods of that class. A module holds its experiment as ``EXPERIMENT``; this page lists them in the
-order in which they are run. Each leaves ``analysis/NAME.json``: the result's fields, and what it
-says in words beside them.
-
-Contract: importing this package imports no experiment and no torch; what an experiment leaves can
-be read, shown and drawn without running anything again.
+Every experiment has the same shape: `Materials` in, a frozen dataclass out that is a `Result`,
+whose methods say what was found and draw it. Its module holds it as ``EXPERIMENT``; this page lists
+them in the order in which they are run. Each leaves one file, ``analysis/NAME.json`` (underscores
+for hyphens): the fields of the result and what it says in words, which can be read, shown and drawn
+without running anything again. Importing this package imports no experiment and no torch.
 """
 
 import importlib
@@ -24,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Result:
-    """What an experiment measured; a frozen dataclass of plain values is made from it.
+    """What an experiment measured; subclasses are frozen dataclasses.
 
-    Fields hold what JSON holds: all that the words and figures need, with n, intervals and
-    controls.
+    Fields hold what JSON holds (numbers, texts, lists, mappings, other dataclasses), no tensors:
+    all that the words and figures need, with n, intervals and controls.
     """
 
     def findings(self) -> Sequence[Finding]:
@@ -53,7 +51,7 @@ class Result:
 
 @dataclass(frozen=True)
 class NotMeasured(Result):
-    """What an experiment leaves where a run has too little: what it needs, and what there is."""
+    """What an experiment leaves where a run has too little: what it needs, and what the run has."""
 
     name: str
     not_measured: str
@@ -80,7 +78,13 @@ class Experiment(Generic[ResultT]):
     measure: "Callable[[Materials], ResultT | NotMeasured]"
 
     def read(self, content: Mapping[str, Any]) -> ResultT | NotMeasured:
-        """Make the result of what `to_json` gave; DataError when it is damaged or too old."""
+        """Make the result of what `to_json` gave.
+
+        Raises
+        ------
+        DataError
+            It is damaged, or was made by an earlier version that measured otherwise.
+        """
         if [content[field] for field in content.keys() - _BESIDE] == [None]:
             # What earlier versions left where a run had too little: one empty field, and words.
             name, _, why = content["paragraph"].removesuffix(".").partition(": ")
@@ -92,12 +96,12 @@ class Experiment(Generic[ResultT]):
 def to_json(result: Result) -> dict[str, Any]:
     """Return the fields of a result as plain values, and what it says in words beside them."""
     findings = result.findings()
-    derived = [finding.limit for finding in findings]
+    limits = filter(None, (finding.limit for finding in findings))
     return {
         **plain_values(result),
         "rows": [[finding.name, finding.line] for finding in findings],
         "paragraph": result.paragraph(),
-        "limits": [*(limit for limit in derived if limit is not None), *result.limits()],
+        "limits": [*limits, *result.limits()],
     }
 
 
@@ -131,68 +135,37 @@ class Entry:
         return f"analysis/{self.name.replace('-', '_')}.json"
 
 
-EXPERIMENTS = (
-    Entry(
-        "held-out-topics",
-        "decoding.held_out_topics",
-        "do vectors name the emotion of stories on topics they never saw?",
-    ),
-    Entry("null-ladder", "decoding.null_ladder", "what is there without the model's own work?"),
-    Entry(
-        "human-ratings", "geometry.human_ratings", "do components follow how people rate the words?"
-    ),
-    Entry("clusters", "geometry.clusters", "do the emotions fall into the paper's clusters?"),
-    Entry(
-        "sample-size",
-        "decoding.sample_size",
-        "how reliable are the vectors, and how many stories do they need?",
-    ),
-    Entry(
-        "confounds",
-        "decoding.confounds",
-        "what else than its emotion decides how high a story scores?",
-    ),
-    Entry(
-        "sensitivity",
-        "decoding.sensitivity",
-        "how far do the headline statistics hang on choices of method?",
-    ),
-    Entry(
-        "steering",
-        "steering.steering_words",
-        "does adding a vector make the model say that emotion's word?",
-    ),
-    Entry(
-        "steering-dose-response",
-        "steering.dose_response",
-        "how much does a dose do, what does it cost, and where must it stop?",
-    ),
-    Entry(
-        "free-text",
-        "steering.free_text",
-        "do steered texts convey the emotion to judges that did not steer?",
-    ),
-    Entry(
-        "scenarios",
-        "messages.scenarios",
-        "does a message that implies an emotion, unnamed, point to its vector?",
-    ),
-    Entry(
-        "intensity",
-        "messages.intensity",
-        "does a score follow the number that makes a message graver?",
-    ),
-    Entry(
-        "preferences",
-        "preferences.preferences",
-        "do vectors follow what the model would rather do, and move it?",
-    ),
-)
+_QUESTIONS = {
+    "decoding.held_out_topics": "do vectors name the emotion of stories on topics they never saw?",
+    "decoding.null_ladder": "what is there without the model's own work?",
+    "geometry.human_ratings": "do components follow how people rate the words?",
+    "geometry.clusters": "do the emotions fall into the paper's clusters?",
+    "decoding.sample_size": "how reliable are the vectors, and how many stories do they need?",
+    "decoding.confounds": "what else than its emotion decides how high a story scores?",
+    "decoding.sensitivity": "how far do the headline statistics hang on choices of method?",
+    "steering.steering_words": "does adding a vector make the model say that emotion's word?",
+    "steering.dose_response": "how much does a dose do, what does it cost, and where must it stop?",
+    "steering.free_text": "do steered texts convey the emotion to judges that did not steer?",
+    "messages.scenarios": "does a message that implies an emotion, unnamed, point to its vector?",
+    "messages.intensity": "does a score follow the number that makes a message graver?",
+    "preferences.preferences": "do vectors follow what the model would rather do, and move it?",
+}
+"""By module below this package, in the order in which they are run."""
+_NAMES = {"steering_words": "steering", "dose_response": "steering-dose-response"}
+"""What experiments are called that are not called as their module."""
+
+
+def _entry(module: str, question: str) -> Entry:
+    stem = module.partition(".")[2]
+    return Entry(_NAMES.get(stem, stem.replace("_", "-")), module, question)
+
+
+EXPERIMENTS = tuple(map(_entry, _QUESTIONS, _QUESTIONS.values()))
 NAMES = tuple(entry.name for entry in EXPERIMENTS)
 
 
 def find_entries(names: Sequence[str]) -> list[Entry]:
-    """Return entries by name, in the order of the list; InvalidInput for a name that is none."""
+    """Return entries by name, in the order of the list; `InvalidInput` for an unknown one."""
     for name in names:
         if name not in NAMES:
             raise InvalidInput(f"unknown experiment {name!r}; expected one of: {', '.join(NAMES)}.")

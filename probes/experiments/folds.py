@@ -1,7 +1,7 @@
 """A run's activations, ready to be read on topics that no vector was made from.
 
-Deals the run's topics into folds, and takes neutral components from neutral text on the topics
-outside a fold, in the way the run's own vectors were denoised.
+Topics are dealt into folds; neutral components come from neutral text on the topics outside a fold,
+in the way the run's own vectors were denoised. Layers are read one at a time.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,14 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.analysis.held_out import (
-    Design,
-    NeutralBasis,
-    Rows,
-    centered,
-    held_out_ranks,
-    topic_folds,
-)
+from probes.analysis import held_out
+from probes.analysis.held_out import Design, NeutralBasis, Rows
 from probes.runs.materials import Materials, samples_without
 from probes.vectors.neutral import neutral_components
 
@@ -33,19 +27,18 @@ class TopicFolds:
 
     def __init__(self, materials: Materials, n_folds: int) -> None:
         self._materials = materials
-        self._fold_of_topic = topic_folds(len(materials.topics), n_folds, materials.seed)
+        self._fold_of_topic = held_out.topic_folds(len(materials.topics), n_folds, materials.seed)
         self._fold_by_name = dict(zip(materials.topics, self._fold_of_topic.tolist(), strict=True))
 
     @cached_property
     def design(self) -> Design:
         """What every row is; the same at all layers."""
-        rows = self._materials.rows
-        n_emotions = len(self._materials.emotions)
+        rows, n_emotions = self._materials.rows, len(self._materials.emotions)
         return Design(rows.emotion, rows.topic, rows.n_texts, self._fold_of_topic, n_emotions)
 
     def rows(self, layer: int) -> Rows:
         """Return centered rows of one layer of the model."""
-        return centered(self._materials.stories(layer).mean)
+        return held_out.centered(self._materials.stories(layer).mean)
 
     def basis(self, layer: int) -> Callable[..., NeutralBasis]:
         """Return a function from folds to the neutral components of the topics outside them."""
@@ -58,8 +51,7 @@ class TopicFolds:
 
     def bases(self, layer: int) -> list[NeutralBasis]:
         """Return the neutral components outside each fold."""
-        of = self.basis(layer)
-        return [of(fold) for fold in range(self.design.n_folds)]
+        return list(map(self.basis(layer), range(self.design.n_folds)))
 
     def excluded(self, topic: str) -> int | None:
         """Return the fold that holds a topic out; None for a topic without stories."""
@@ -78,8 +70,9 @@ def basis_of(
     def of(*held: int) -> NeutralBasis:
         if threshold == 0 or len(samples) < 2:
             return torch.zeros(0, samples.shape[1])
-        held_out = {topic for topic in topics if fold_of(topic) in held}
-        chosen = samples_without(samples, topics, held_out)
+        chosen = samples_without(
+            samples, topics, {each for each in topics if fold_of(each) in held}
+        )
         return neutral_components(chosen, threshold).directions.float()
 
     return of
@@ -89,7 +82,7 @@ def accuracy_by_layer(folds: TopicFolds, layers: Sequence[int]) -> dict[int, flo
     """Held-out top-1 accuracy of nearest vectors at every layer."""
     accuracy = {}
     for layer in layers:
-        ranks = held_out_ranks(folds.rows(layer), folds.design, folds.bases(layer))
+        ranks = held_out.held_out_ranks(folds.rows(layer), folds.design, folds.bases(layer))
         accuracy[layer] = float((ranks == 0).double().mean())
     return accuracy
 

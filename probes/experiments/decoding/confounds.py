@@ -1,12 +1,11 @@
 """Confounds: what else than its emotion decides how high a story scores.
 
-1. Every story's score on its own emotion's vector, made on other topics.
-2. The share of that score's variance among stories of one emotion that topic, length in tokens,
-   narrator, writer and leaked words explain (`variance_explained`), over all emotions and in each.
-3. The share of the activations' norm and variance that a few dimensions hold, and the mean cosine
+1. The share of the variance, among stories of one emotion, of the score on that emotion's vector
+   (made on other topics) that topic, length in tokens, narrator, writer and leaked words explain.
+2. The share of the activations' norm and variance that a few dimensions hold, and the mean cosine
    of two stories before and after the mean is subtracted.
-4. The headline statistics as they are and with robust options: without the largest
-   dimensions, and with every dimension divided by its spread over the stories (no label is used).
+3. The headline statistics without the largest dimensions, and with every dimension divided by its
+   spread over the stories (no label is used).
 """
 
 from collections import Counter
@@ -19,17 +18,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.analysis.findings import SIGNIFICANT, Estimate, Finding
+from probes.analysis.findings import SIGNIFICANT, Finding
 from probes.analysis.held_out import held_out_scores
 from probes.analysis.variance_explained import TOPIC, Share, adjusted_r2, variance_explained
 from probes.experiments import Experiment, NotMeasured
-from probes.experiments.decoding.choice_table import (
-    STATISTICS,
-    ChoiceLine,
-    choice_bars,
-    spans,
-    written,
-)
+from probes.experiments.decoding import choice_table
+from probes.experiments.decoding.choice_table import STATISTICS, ChoiceLine, spans, written
 from probes.experiments.decoding.robustness import Headline, choice_of_run, sample_of
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.experiments.decoding.story_traits import narrator, writers
@@ -43,9 +37,9 @@ from probes.vectors.denoising import outlier_dimensions
 DIMENSIONS = (1, 5)
 """How many of the largest dimensions are reported, and dropped."""
 _NAME = "Confounds"
-_AS_IT_IS = "as it is"
 _PER_CELL = "activations were kept per cell"
 Columns = Float[Tensor, "row _column"]
+Rows = Float[Tensor, "row d_model"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the stories are like; texts are not looked at where activations were kept per cell."""
+    """What the stories are like; only their length is known of means of cells."""
 
     tokens: Tokens
     narrators: Mapping[str, int] = field(default_factory=dict)
@@ -90,8 +84,8 @@ class Anisotropy:
 class Confounds(StoryResult):
     """What explains the scores, and what is left without the largest dimensions.
 
-    `by_emotion` has adjusted R2 alone; `missing` says why other factors have no share; `robust` has
-    the run as it is, then every robust option.
+    `by_emotion` has adjusted R2 alone, `missing` why other factors have no share. `dimensions` is
+    by how many of the largest; `robust` has the run as it is, then every option.
     """
 
     n_permutations: int
@@ -106,10 +100,10 @@ class Confounds(StoryResult):
 
     def findings(self) -> list[Finding]:
         """Say what each factor explains, and how far the statistics rest on few dimensions."""
-        explained = [
+        findings = [
             Finding(
                 f"score explained by {name}",
-                Estimate(share.value, share.low, share.high),
+                share,
                 "described",
                 spec=".1%",
                 n=self.n,
@@ -119,13 +113,11 @@ class Confounds(StoryResult):
             )
             for name, share in self.factors.items()
         ]
-        without = "; ".join(f"{name}: {why}" for name, why in self.missing.items())
-        others = [Finding("score explained by others", None, "described", note=without)]
-        return [
-            *explained,
-            *(others if without else []),
-            Finding("range over robust options", None, "described", note=written(self.robust)),
-        ]
+        others = "; ".join(f"{name}: {why}" for name, why in self.missing.items())
+        if others:
+            findings.append(Finding("score explained by others", None, "described", note=others))
+        robust = written(self.robust)
+        return [*findings, Finding("range over robust options", None, "described", note=robust)]
 
     def paragraph(self) -> str:
         """Tell what explains the scores, and what the activations are like."""
@@ -139,13 +131,13 @@ class Confounds(StoryResult):
                 "Of the variance of that score among stories of one emotion, "
                 f"{'; '.join(shares)} (adjusted R2: what says nothing scatters around zero)."
             )
-        largest = "".join(
-            f" Dimension {it.norm_dimensions[0]} alone holds {it.norm:.1%} of the activations' "
-            f"squared norm, and no dimension more than {it.variance:.1%} of the variance among "
-            "stories."
-            for it in [self.dimensions.get("1")]
-            if it is not None
-        )
+        largest = ""
+        if (it := self.dimensions.get("1")) is not None:
+            largest = (
+                f" Dimension {it.norm_dimensions[0]} alone holds {it.norm:.1%} of the activations' "
+                f"squared norm, and no dimension more than {it.variance:.1%} of the variance among "
+                "stories."
+            )
         return (
             "Every story was scored on its own emotion's vector, made on other topics. "
             f"{explained}{largest} Two stories have a mean cosine of {self.anisotropy.before:.2f}, "
@@ -160,7 +152,7 @@ class Confounds(StoryResult):
             f"{_NAME}: {name} explains {share.value:.1%} of an emotion's score among its own "
             f"stories (p = {share.p:.2g}); scores of stories that differ in it are not comparable."
             for name, share in self.factors.items()
-            if share.p <= SIGNIFICANT and share.low > 0
+            if share.p <= SIGNIFICANT and share.above_zero
         ]
         if self.counts.leaked:
             limits.append(
@@ -180,16 +172,15 @@ class Confounds(StoryResult):
 
     def figures(self) -> dict[str, Figure]:
         """Describe what explains each emotion's score, and the robust options."""
-        robust: dict[str, Figure] = {
-            "robust_options": choice_bars(
-                self.robust,
-                title="Does the result rest on a few dimensions",
-                subtitle=self.subtitle,
-                caption="A bar far below the first of its kind: the statistic rests on the "
-                "dimensions that were dropped, or on their scale.",
-            )
-        }
-        return robust | ({"confounds_by_emotion": _by_emotion(self)} if self.factors else {})
+        robust = choice_table.choice_bars(
+            self.robust,
+            title="Does the result rest on a few dimensions",
+            subtitle=self.subtitle,
+            caption="A bar far below the first of its kind: the statistic rests on the "
+            "dimensions that were dropped, or on their scale.",
+        )
+        explained = {"confounds_by_emotion": _by_emotion(self)} if self.factors else {}
+        return {"robust_options": robust, **explained}
 
 
 def measure(materials: Materials) -> Confounds | NotMeasured:
@@ -202,9 +193,14 @@ def measure(materials: Materials) -> Confounds | NotMeasured:
     with materials.reporter.task("confounds", 3, "parts") as advance:
         shares, by_emotion, unknown = _shares(materials, folds, factors)
         advance(1)
-        dimensions, anisotropy = _dimensions(stories.mean), _anisotropy(stories.mean)
+        rows = stories.mean.double()
+        deviations = rows - rows.mean(dim=0)
+        dimensions = {
+            str(k): _largest(rows, deviations, k) for k in DIMENSIONS if k < rows.shape[1]
+        }
+        anisotropy = Anisotropy(_mean_cosine(rows), _mean_cosine(deviations))
         advance(1)
-        robust = _robust(materials, folds, stories)
+        robust = _robust(materials, folds, rows)
         advance(1)
     return Confounds(
         **fields_of(materials),
@@ -213,7 +209,7 @@ def measure(materials: Materials) -> Confounds | NotMeasured:
         by_emotion=by_emotion,
         missing={**missing, **unknown},
         counts=counts,
-        d_model=stories.mean.shape[1],
+        d_model=rows.shape[1],
         dimensions=dimensions,
         anisotropy=anisotropy,
         robust=robust,
@@ -229,16 +225,15 @@ def _factors(
     """Columns of every factor that this run has, why it has no others, and what was counted."""
     length = stories.n_tokens.double() / stories.n_texts
     factors = {"length": rearrange(length, "row -> row 1")}
-    tokens = Tokens(*(float(each) for each in (length.min(), length.mean(), length.max())))
+    tokens = Tokens(float(length.min()), float(length.mean()), float(length.max()))
     if materials.index["per_cell"]:
-        untold = ("narrator", "leaked words", "writer")
-        return factors, {name: _PER_CELL for name in untold}, Counts(tokens)
+        of_texts = ("narrator", "leaked words", "writer")
+        return factors, dict.fromkeys(of_texts, _PER_CELL), Counts(tokens)
     texts = materials.texts(stories)
     narrators, by = [narrator(text) for text in texts], writers(materials, stories)
     emotions = [materials.emotions[index] for index in stories.emotion.tolist()]
     leaked = [bool(leaks(text, emotion)) for text, emotion in zip(texts, emotions, strict=True)]
-    missing = {}
-    factors["narrator"] = _levels(narrators)
+    factors["narrator"], missing = _levels(narrators), {}
     if len(set(by)) > 1:
         factors["writer"] = _levels(by)
     else:
@@ -248,15 +243,13 @@ def _factors(
     else:
         filtered = "" if materials.run.brings_corpus else ", the run's own filter saw to it"
         missing["leaked words"] = f"in 0 stories{filtered}"
-    counted = (dict(sorted(Counter(each).items())) for each in (narrators, by))
-    return factors, missing, Counts(tokens, next(counted), sum(leaked), next(counted))
+    of_narrators, of_writers = (dict(sorted(Counter(each).items())) for each in (narrators, by))
+    return factors, missing, Counts(tokens, of_narrators, sum(leaked), of_writers)
 
 
 def _levels(names: Sequence[str]) -> Float[Tensor, "row level"]:
-    """One column per level."""
-    return torch.stack(
-        [torch.tensor([name == level for name in names]) for level in sorted(set(names))], dim=1
-    ).double()
+    levels = sorted(set(names))
+    return torch.tensor([[name == level for level in levels] for name in names]).double()
 
 
 def _shares(
@@ -266,9 +259,9 @@ def _shares(
     design, layer, settings = folds.design, materials.layer, materials.config.validation
     scores = held_out_scores(folds.rows(layer), design, folds.bases(layer))
     score = scores.gather(1, rearrange(design.emotion, "row -> row 1"))[:, 0].double()
-    there = score.isfinite()
-    score, emotion, topic = score[there], design.emotion[there], design.topic[there]
-    columns = {name: values[there] for name, values in factors.items()}
+    finite = score.isfinite()
+    score, emotion, topic = score[finite], design.emotion[finite], design.topic[finite]
+    columns = {name: values[finite] for name, values in factors.items()}
     try:
         shares = variance_explained(
             score,
@@ -292,43 +285,32 @@ def _shares(
     return known, by_emotion, missing
 
 
-def _dimensions(mean: Float[Tensor, "row d_model"]) -> dict[str, Largest]:
-    """Share of norm and of variance in the largest dimensions."""
-    rows = mean.double()
-    d_model, shares = rows.shape[1], {}
-    for k in (k for k in DIMENSIONS if k < d_model):
-        norm, variance = (
-            outlier_dimensions(rearrange(each, "row d -> row 1 d"), k)
-            for each in (rows, rows - rows.mean(dim=0))
-        )
-        shares[str(k)] = Largest(
-            float(norm.share[0]),
-            norm.dimensions[0].tolist(),
-            float(variance.share[0]),
-            variance.dimensions[0].tolist(),
-            k / d_model,
-        )
-    return shares
+def _largest(rows: Rows, deviations: Rows, k: int) -> Largest:
+    norm, variance = (
+        outlier_dimensions(rearrange(each, "row d -> row 1 d"), k) for each in (rows, deviations)
+    )
+    return Largest(
+        float(norm.share[0]),
+        norm.dimensions[0].tolist(),
+        float(variance.share[0]),
+        variance.dimensions[0].tolist(),
+        k / rows.shape[1],
+    )
 
 
-def _anisotropy(mean: Float[Tensor, "row d_model"]) -> Anisotropy:
-    rows = mean.double()
-    return Anisotropy(_mean_cosine(rows), _mean_cosine(rows - rows.mean(dim=0)))
-
-
-def _mean_cosine(rows: Float[Tensor, "row d_model"]) -> float:
+def _mean_cosine(rows: Rows) -> float:
     length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     together = reduce(rows / length.clamp(min=1e-30), "row d -> d", "sum")
     n = len(rows)
     return float((together @ together - n) / (n * (n - 1)))
 
 
-def _robust(materials: Materials, folds: TopicFolds, stories: Stories) -> list[ChoiceLine]:
+def _robust(materials: Materials, folds: TopicFolds, rows: Rows) -> list[ChoiceLine]:
     """Headline statistics before and after every robust option."""
     choice = choice_of_run(materials)
     sample = sample_of(materials, folds, materials.layer, [choice.neutral])
     before, lines = None, []
-    for name, change in _options(stories.mean).items():
+    for name, change in _options(rows).items():
         headline = Headline(materials, sample.changed(change))
         outcome = headline.outcome(choice)
         lines.append(headline.line(name, outcome, before))
@@ -336,19 +318,17 @@ def _robust(materials: Materials, folds: TopicFolds, stories: Stories) -> list[C
     return lines
 
 
-def _options(mean: Float[Tensor, "row d_model"]) -> dict[str, Callable[[Tensor], Tensor]]:
+def _options(rows: Rows) -> dict[str, Callable[[Tensor], Tensor]]:
     """Ways to change activations, the unchanged first; stories and neutral samples alike."""
-    rows = mean.double()
     spread = rows.std(dim=0)
     scale = torch.where(spread > 0, 1 / spread.clamp(min=1e-30), 0.0)
     energy = rows.square().mean(dim=0)
 
     def without(dropped: Int[Tensor, "k"]) -> Callable[[Tensor], Tensor]:
-        kept = torch.ones(rows.shape[1])
-        kept[dropped] = 0.0
+        kept = torch.ones(rows.shape[1]).index_fill(0, dropped, 0.0)
         return lambda values: values * kept
 
-    options: dict[str, Callable[[Tensor], Tensor]] = {_AS_IT_IS: lambda values: values}
+    options: dict[str, Callable[[Tensor], Tensor]] = {"as it is": lambda values: values}
     for k in DIMENSIONS:
         if k < rows.shape[1]:
             name = "largest dropped" if k == 1 else f"{k} largest dropped"

@@ -1,7 +1,4 @@
-"""What a model knows of stories and names before any of its blocks has run: its input embeddings.
-
-Contract: the same stories, tokens and neutral texts as the run's activations; no forward pass.
-"""
+"""What a model knows of stories and names before any block has run: its input embeddings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -35,21 +32,18 @@ def name_embeddings(
 def embedded_stories(materials: Materials, model: LanguageModel, folds: TopicFolds) -> Sample:
     """Mean input embedding of every row's story, with neutral components of documents."""
     positions = FromToken(materials.config.activation.token_offset)
-    stories = materials.rows
     texts = list(read_corpus(materials.run.root, materials.run.story_cells))
     embedded = mean_input_embedding(model, [text.text for text in texts], positions)
-    by_cell = materials.index["per_cell"]
     groups: dict[tuple[Any, ...], list[Tensor]] = {}
     for text, row in zip(texts, embedded, strict=True):
         if row.isfinite().all():
-            key = (text.emotion, text.topic, -1 if by_cell else text.index)
+            key = (text.emotion, text.topic, -1 if materials.index["per_cell"] else text.index)
             groups.setdefault(key, []).append(row)
-    keys = zip(
-        stories.emotion.tolist(), stories.topic.tolist(), stories.index.tolist(), strict=True
-    )
+    stories = materials.rows
+    keys = torch.stack([stories.emotion, stories.topic, stories.index], dim=1).tolist()
     rows = [
-        torch.stack(groups[materials.emotions[e], materials.topics[t], index]).mean(dim=0)
-        for e, t, index in keys
+        torch.stack(groups[materials.emotions[emotion], materials.topics[topic], index]).mean(dim=0)
+        for emotion, topic, index in keys
     ]
     neutral = list(read_corpus(materials.run.root, materials.run.neutral_cells))
     samples = mean_input_embedding(model, [text.text for text in neutral], positions)

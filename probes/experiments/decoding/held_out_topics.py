@@ -1,13 +1,10 @@
 """Held-out topics: whether vectors name the emotion of stories on topics they never saw.
 
-1. At every layer, nearest-vector ranks and logistic ranks of every story, by vectors (mean
-   difference and neutral components) from the other folds' topics (`probes.analysis.held_out`).
-2. Interval: topics resampled. Control: emotion labels shuffled within topics, the whole
-   cross-validation repeated; for the logistic reader at the analyzed layer alone, and as often as
-   vectors are refitted (``validation.n_refits``).
-3. What a run that chooses its layer by this accuracy may claim: nested, so that no story is judged
-   at a layer which its own topic helped to choose. Its control repeats the choice, too, under as
-   many permutations; the largest accuracy of all layers is corrected for having looked at each.
+At every layer nearest vectors and logistic regression rank every story (`analysis.held_out`), with
+topics resampled for intervals and labels shuffled within topics for a null (of logistic
+regression at the analyzed layer alone, ``validation.n_refits`` times). What a run that chooses its
+layer by this accuracy may claim is nested: no story is judged at a layer which its own topic helped
+to choose, and the null repeats that choice.
 """
 
 from collections.abc import Sequence
@@ -18,17 +15,9 @@ from jaxtyping import Bool, Float, Int
 from pydantic import computed_field
 from torch import Tensor
 
+from probes.analysis import held_out
 from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
-from probes.analysis.held_out import (
-    Design,
-    choose_nested,
-    held_out_ranks,
-    inner_hits,
-    logistic_ranks,
-    permute_within_topics,
-    permuted_ranks,
-    whitened,
-)
+from probes.analysis.held_out import Design, inner_hits, logistic_ranks
 from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top_k
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured
@@ -40,6 +29,7 @@ from probes.figures.estimates import line_of
 from probes.runs.materials import Materials
 
 _NAME = "Held-out topics"
+Ranks = Int[Tensor, "row"]
 
 
 @dataclass(frozen=True)
@@ -71,10 +61,9 @@ class Nulls(Null):
 
 @dataclass(frozen=True)
 class Nested:
-    """Accuracy at layers that the other folds chose.
+    """Accuracy at layers that the other folds chose; permutations behind `p` choose again, too.
 
-    `largest` is the accuracy of the best layer in hindsight (`p_of_largest` pays for the search);
-    `p` is by permutations that choose their layers again.
+    `largest` is that of the best layer in hindsight; `p_of_largest` pays for having looked at all.
     """
 
     top_1: Estimate
@@ -108,11 +97,6 @@ class HeldOutTopics(StoryResult):
         return self.layers[top.index(max(top))]
 
     @property
-    def chose_itself(self) -> bool:
-        """Whether the analyzed layer was chosen by the accuracy that is reported of it."""
-        return self.layer_rule == "held-out topics"
-
-    @property
     def here(self) -> Accuracies:
         """Accuracies of the nearest vector at the analyzed layer."""
         return self.nearest[self.layers.index(self.layer)]
@@ -125,7 +109,7 @@ class HeldOutTopics(StoryResult):
     def findings(self) -> list[Finding]:
         """Say how often the nearest vector is right."""
         top_1, p, n_null, where = self.here.top_1, self.null.p, self.null.n, f"layer {self.layer}"
-        if self.chose_itself:
+        if self.layer_rule == "held-out topics":
             # An accuracy that chose its own layer is too high: what counts was chosen elsewhere.
             nested, where = self.nested, "layers chosen on other topics"
             top_1, p, n_null = nested.top_1, nested.p, nested.n_permutations
@@ -167,7 +151,7 @@ class HeldOutTopics(StoryResult):
     def limits(self) -> list[str]:
         """Say what chose the layer, what has no null, and what makes the task easier."""
         limits = []
-        if self.chose_itself:
+        if self.layer_rule == "held-out topics":
             limits.append(
                 f"{_NAME}: layer {self.layer} was chosen by its own accuracy on all topics, "
                 f"{self.here.top_1.value:.1%}, which is too high by what that choice gained, here "
@@ -194,14 +178,14 @@ class HeldOutTopics(StoryResult):
 
 @dataclass(frozen=True)
 class _Reading:
-    """What is kept of one layer: ranks, and hits under shuffled labels.
+    """What is kept of one layer: ranks, `inner_hits`, and what shuffled labels give.
 
-    `null` has `_statistics` under every permutation; `hits` and `permuted_inner` are of the first
-    ``n_refits`` of them, as `logistic_null` is (of the analyzed layer alone).
+    Their `null` has every permutation, the rest the first ``n_refits`` of them; `logistic_null` is
+    of the analyzed layer alone.
     """
 
-    nearest: Int[Tensor, "row"]
-    logistic: Int[Tensor, "row"]
+    nearest: Ranks
+    logistic: Ranks
     null: Float[Tensor, "permutation statistic"]
     inner: Float[Tensor, "outer inner"]
     hits: Bool[Tensor, "refit row"]
@@ -216,7 +200,7 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
     settings = materials.config.validation
     folds = TopicFolds(materials, settings.n_folds)
     design, layers = folds.design, materials.layers
-    shuffled = permute_within_topics(design, settings.n_permutations, materials.seed)
+    shuffled = held_out.permute_within_topics(design, settings.n_permutations, materials.seed)
     readings = []
     with materials.reporter.task("held-out topics", len(layers), "layers") as advance:
         for layer in layers:
@@ -234,7 +218,7 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
         nearest=[_accuracies(each.nearest, design, materials) for each in readings],
         logistic=[_accuracies(each.logistic, design, materials) for each in readings],
         permuted=[_nulls(each, design) for each in readings],
-        logistic_permuted=_null(float((here.logistic == 0).double().mean()), here.logistic_null),
+        logistic_permuted=_null(_top_1(here.logistic), here.logistic_null),
         nested=_nested(readings, design, layers, materials),
     )
 
@@ -245,39 +229,38 @@ EXPERIMENT = Experiment(HeldOutTopics, measure)
 def _read(
     folds: TopicFolds,
     layer: int,
-    shuffled: Int[Tensor, "permutation row"],
+    shuffled: Sequence[Design],
     n_refits: int,
     n_logistic: int,
 ) -> _Reading:
     """Read one layer with its own labels and with shuffled ones."""
     rows, design, basis = folds.rows(layer), folds.design, folds.basis(layer)
     bases = [basis(fold) for fold in range(design.n_folds)]
-    seen, few = whitened(rows, design), shuffled[:n_refits]
-    ranks = [permuted_ranks(rows, design, bases, labels) for labels in shuffled]
-    by_logistic = [logistic_ranks(seen, design, labels) for labels in shuffled[:n_logistic]]
+    seen, few = held_out.whitened(rows, design), shuffled[:n_refits]
+    ranks = [held_out.held_out_ranks(rows, each, bases) for each in shuffled]
+    by_logistic = [logistic_ranks(seen, each) for each in shuffled[:n_logistic]]
     return _Reading(
-        nearest=held_out_ranks(rows, design, bases),
+        nearest=held_out.held_out_ranks(rows, design, bases),
         logistic=logistic_ranks(seen, design),
-        null=torch.stack([_statistics(*each) for each in zip(ranks, shuffled, strict=True)]),
+        null=torch.stack(list(map(_statistics, ranks, shuffled))),
         inner=inner_hits(rows, design, basis),
         hits=torch.stack(ranks[: len(few)]) == 0,
-        permuted_inner=torch.stack([inner_hits(rows, design, basis, labels) for labels in few]),
-        logistic_null=torch.tensor(
-            [float((each == 0).double().mean()) for each in by_logistic], dtype=torch.float64
-        ),
+        permuted_inner=torch.stack([inner_hits(rows, each, basis) for each in few]),
+        logistic_null=torch.tensor([_top_1(each) for each in by_logistic], dtype=torch.float64),
     )
 
 
-def _statistics(
-    ranks: Int[Tensor, "row"], emotion: Int[Tensor, "row"]
-) -> Float[Tensor, "statistic"]:
+def _top_1(ranks: Ranks) -> float:
+    return float((ranks == 0).double().mean())
+
+
+def _statistics(ranks: Ranks, design: Design) -> Float[Tensor, "statistic"]:
     """Top-1, top-3 and balanced accuracy."""
-    hits = ranks == 0
-    top_1, top_3 = float(hits.double().mean()), float((ranks < 3).double().mean())
-    return torch.tensor([top_1, top_3, mean_recall(hits, emotion)], dtype=torch.float64)
+    top_3, recall = float((ranks < 3).double().mean()), mean_recall(ranks == 0, design.emotion)
+    return torch.tensor([_top_1(ranks), top_3, recall], dtype=torch.float64)
 
 
-def _accuracies(ranks: Int[Tensor, "row"], design: Design, materials: Materials) -> Accuracies:
+def _accuracies(ranks: Ranks, design: Design, materials: Materials) -> Accuracies:
     n, seed = materials.config.validation.n_bootstrap, materials.seed
     return Accuracies(
         top_k(ranks, 1, design.topic, n, seed),
@@ -287,16 +270,12 @@ def _accuracies(ranks: Int[Tensor, "row"], design: Design, materials: Materials)
 
 
 def _null(observed: float, null: Float[Tensor, "permutation"]) -> Null:
-    return Null(
-        mean=float(null.mean()),
-        upper=float(null.quantile(0.95)),
-        p=permutation_p_value(observed, null, "greater"),
-        n=len(null),
-    )
+    p = permutation_p_value(observed, null, "greater")
+    return Null(mean=float(null.mean()), upper=float(null.quantile(0.95)), p=p, n=len(null))
 
 
 def _nulls(reading: _Reading, design: Design) -> Nulls:
-    observed = _statistics(reading.nearest, design.emotion).tolist()
+    observed = _statistics(reading.nearest, design).tolist()
     top_1, top_3, of_balanced = map(_null, observed, reading.null.T.contiguous())
     return Nulls(**vars(top_1), top_3=top_3, balanced=of_balanced)
 
@@ -309,7 +288,7 @@ def nested_null(
     """Accuracy of the whole nested procedure, choice of layers included, for shuffled labels."""
     accuracies = []
     for right, each in zip(hits.unbind(1), inner.unbind(1), strict=True):
-        chosen = choose_nested(each)[design.fold]
+        chosen = held_out.choose_nested(each)[design.fold]
         accuracies.append(right.gather(0, chosen[None]).double().mean())
     return torch.stack(accuracies)
 
@@ -319,7 +298,7 @@ def _nested(
 ) -> Nested:
     """Accuracy of rows judged at the layer that the other folds chose."""
     right = torch.stack([each.nearest for each in readings]) == 0
-    chosen = choose_nested(torch.stack([each.inner for each in readings]))
+    chosen = held_out.choose_nested(torch.stack([each.inner for each in readings]))
     judged = right.gather(0, chosen[design.fold][None])[0].double()
     n_bootstrap = materials.config.validation.n_bootstrap
     top_1 = mean_by_topics(judged, design.topic, n_bootstrap, materials.seed)
@@ -338,7 +317,7 @@ def _nested(
 
 
 def _by_layer(result: HeldOutTopics) -> Lines:
-    """Describe top-1 accuracy of both readers beside the nearest vector's shuffled labels."""
+    """Describe top-1 accuracy of both readers beside shuffled labels read by the nearest vector."""
     x = tuple(map(float, result.layers))
     null, logistic = result.permuted, result.logistic_permuted
     lines = (
@@ -348,6 +327,7 @@ def _by_layer(result: HeldOutTopics) -> Lines:
         Line(name="nearest, shuffled labels: 95%", x=x, y=tuple(each.upper for each in null)),
     )
     edges = [edge for line in lines for edge in line.high or line.y if edge is not None]
+    limits = (0.0, min(1.02, 1.1 * max(edges)))
     return Lines(
         title="Naming the emotion of stories on topics no vector was made from",
         subtitle=f"{result.model}, {len(result.emotions)} emotions, n = {result.n} in "
@@ -359,13 +339,7 @@ def _by_layer(result: HeldOutTopics) -> Lines:
         f"(95%: {logistic.upper:.1%}, {logistic.n} permutations). The highest point of a line is "
         "partly luck: the run's table has the accuracy at a layer that was chosen on other topics.",
         x_label="layer (0 is the first block)",
-        panels=(
-            Panel(
-                y_label="top-1 accuracy on held-out topics",
-                lines=lines,
-                y_limits=(0.0, min(1.02, 1.1 * max(edges))),
-            ),
-        ),
+        panels=(Panel(y_label="top-1 accuracy on held-out topics", lines=lines, y_limits=limits),),
         mark=float(result.layer),
         mark_label=f"layer {result.layer}, analyzed",
     )

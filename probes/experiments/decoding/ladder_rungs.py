@@ -1,8 +1,13 @@
 """The rungs of the null ladder: one run's statistics with less and less of the model in them.
 
-Contract: plain values out, each with a 95% interval: over emotions (valence), over topics
-(accuracy; clusters by `spread_interval`), or the central 95% of directions or labels (the rungs
-that are chance).
+Every rung is measured in the same way:
+
+* valence: |r| of the best of five components with human ratings (`probes.analysis.agreement`);
+* accuracy: share of stories on held-out topics whose own emotion comes first;
+* clusters: adjusted Rand index with the paper's clusters.
+
+95% intervals are over emotions (valence), over topics (accuracy; clusters by `spread_interval`), or
+the central 95% of directions or labels (the rungs that are chance).
 """
 
 from collections.abc import Sequence
@@ -12,24 +17,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from probes.analysis.agreement import (
-    RatingMatch,
-    Reference,
-    cluster_ari,
-    interval_of,
-    match_ratings,
-)
+from probes.analysis import held_out
+from probes.analysis.agreement import RatingMatch, cluster_ari, interval_of, match_ratings
 from probes.analysis.findings import Estimate
-from probes.analysis.held_out import (
-    NeutralBasis,
-    Rows,
-    held_out_ranks,
-    permute_within_topics,
-    permuted_hits,
-    permuted_vectors,
-    rank_of,
-    scores,
-)
+from probes.analysis.held_out import NeutralBasis, Rows, Vectors
 from probes.analysis.intervals import mean_of_draws
 from probes.experiments.decoding.embedded_stories import embedded_stories, name_embeddings
 from probes.experiments.decoding.robustness import Headline, Outcome, choice_of_run, sample_of
@@ -71,8 +62,7 @@ class Gain:
 class Ladder:
     """What the rungs share: stories as three stages of the model hold them, folds, known answers.
 
-    `early` is the layer a quarter of the way to the analyzed one; None where none below it was
-    kept.
+    `early` is a quarter of the way to the analyzed layer; None where no layer below was kept.
     """
 
     def __init__(self, materials: Materials) -> None:
@@ -81,7 +71,6 @@ class Ladder:
         below = [layer for layer in materials.layers if layer < materials.layer]
         self.early = min(below, key=lambda layer: abs(layer - materials.layer / 4), default=None)
         self.n_refits, self._seed = settings.n_refits, materials.seed
-        self._n_emotions = len(materials.emotions)
         self._choice = choice_of_run(materials)
         model = materials.subject()
         self._names = name_embeddings(model, materials.emotions)
@@ -92,7 +81,7 @@ class Ladder:
                 samples[name] = sample_of(materials, self.folds, layer)
         self._headlines = {name: Headline(materials, sample) for name, sample in samples.items()}
         self._outcomes: dict[str, Outcome] = {}
-        self.known: Reference = self._headlines[CHOSEN].known
+        self.known = self._headlines[CHOSEN].known
 
     @property
     def story_rungs(self) -> list[str]:
@@ -101,37 +90,34 @@ class Ladder:
 
     def random(self) -> Rung:
         """Measure random directions in place of vectors."""
-        rows = self._headlines[CHOSEN].rows
+        rows, n_emotions = self._headlines[CHOSEN].rows, self.folds.design.n_emotions
         generator = torch.Generator().manual_seed(self._seed)
-        drawn = torch.randn(self.n_refits, self._n_emotions, rows.shape[1], generator=generator)
+        drawn = torch.randn(self.n_refits, n_emotions, rows.shape[1], generator=generator)
         right = [self._nearest(rows, vectors).double().mean() for vectors in drawn]
         return self._chance_rung(RANDOM, list(drawn), torch.stack(right))
 
     def shuffled(self) -> Rung:
         """Measure vectors of stories whose emotion labels were shuffled within topics."""
         rows, design = self._headlines[CHOSEN].rows, self.folds.design
-        labels = permute_within_topics(design, self.n_refits, self._seed)
-        basis = self._headlines[CHOSEN].basis(self._choice)()
-        vectors = permuted_vectors(rows, design, basis, labels)
-        return self._chance_rung(
-            SHUFFLED, vectors, permuted_hits(rows, design, self._bases(CHOSEN), labels)
-        )
+        basis, bases = self._headlines[CHOSEN].basis(self._choice)(), self._bases(CHOSEN)
+        vectors, right = [], []
+        for each in held_out.permute_within_topics(design, self.n_refits, self._seed):
+            vectors.append(held_out.vectors_of_all_topics(held_out.sum_cells(rows, each), basis))
+            hits = held_out.held_out_ranks(rows, each, bases) == 0
+            right.append(hits.double().mean())
+        return self._chance_rung(SHUFFLED, vectors, torch.stack(right))
 
     def names(self) -> Rung:
         """Measure the embeddings of the emotions' own words."""
         headline, ari = self._headlines[EMBEDDINGS], self._ari(self._names)
-        hits = self._nearest(headline.rows, self._names)
-        return Rung(
-            NAMES,
-            _valence(self._match(self._names)),
-            headline.by_topics(hits.double()),
-            None if ari is None else Estimate(ari),
-        )
+        accuracy = headline.by_topics(self._nearest(headline.rows, self._names).double())
+        clusters = None if ari is None else Estimate(ari)
+        return Rung(NAMES, _valence(self._match(self._names)), accuracy, clusters)
 
     def stories(self, name: str) -> Rung:
         """Measure vectors of the stories as one stage of the model holds them."""
         headline = self._headlines[name]
-        ranks = held_out_ranks(headline.rows, self.folds.design, self._bases(name))
+        ranks = held_out.held_out_ranks(headline.rows, self.folds.design, self._bases(name))
         outcome = self._outcomes[name] = headline.outcome_of(self._choice, ranks == 0)
         statistics, layer = headline.statistics(outcome), self._layer.get(name)
         return Rung(
@@ -149,45 +135,36 @@ class Ladder:
 
     def _bases(self, name: str) -> list[NeutralBasis]:
         basis = self._headlines[name].basis(self._choice)
-        return [basis(fold) for fold in range(self.folds.design.n_folds)]
+        return list(map(basis, range(self.folds.design.n_folds)))
 
-    def _ari(self, vectors: Float[Tensor, "emotion d_model"]) -> float | None:
+    def _ari(self, vectors: Vectors) -> float | None:
         unit_norm = self._choice.unit_norm
         return cluster_ari(vectors, self.known, seed=self._seed, unit_norm=unit_norm)
 
-    def _match(self, vectors: Float[Tensor, "emotion d_model"]) -> RatingMatch | None:
+    def _match(self, vectors: Vectors) -> RatingMatch | None:
         matches = match_ratings(vectors, self.known, unit_norm=self._choice.unit_norm)
         return matches.get("valence")
 
-    def _nearest(
-        self, rows: Rows, vectors: Float[Tensor, "emotion d_model"]
-    ) -> Bool[Tensor, "row"]:
+    def _nearest(self, rows: Rows, vectors: Vectors) -> Bool[Tensor, "row"]:
         """Whether the nearest of given vectors is the row's own; rows are centered."""
         nowhere = torch.zeros(rows.shape[1])
         present = torch.ones(len(vectors), dtype=torch.bool)
-        scored = scores(rows, FittedVectors(normalize(vectors), nowhere, present))
-        return rank_of(scored, self.folds.design.emotion) == 0
+        scored = held_out.scores(rows, FittedVectors(normalize(vectors), nowhere, present))
+        return held_out.rank_of(scored, self.folds.design.emotion) == 0
 
     def _chance_rung(
-        self,
-        name: str,
-        drawn: Sequence[Float[Tensor, "emotion d_model"]],
-        right: Float[Tensor, "draw"],
+        self, name: str, drawn: Sequence[Vectors], right: Float[Tensor, "draw"]
     ) -> Rung:
         """Mean of draws with the central 95% of them."""
-        matches = [self._match(each) for each in drawn]
-        aris = [self._ari(each) for each in drawn]
-        valence = _spread([match.r for match in matches if match is not None])
-        return Rung(
-            name,
-            None if valence is None else Valence(**vars(valence)),
-            mean_of_draws(right),
-            _spread([ari for ari in aris if ari is not None]),
-        )
+        matches = filter(None, map(self._match, drawn))
+        valence = _spread([match.r for match in matches])
+        clusters = _spread([ari for each in drawn if (ari := self._ari(each)) is not None])
+        valence = valence and Valence(**vars(valence))
+        return Rung(name, valence, mean_of_draws(right), clusters)
 
 
 def _valence(match: RatingMatch | None) -> Valence | None:
-    return None if match is None else Valence(**vars(interval_of(match)), component=match.component)
+    return match and Valence(**vars(interval_of(match)), component=match.component)
 
 
 def _spread(draws: Sequence[float]) -> Estimate | None:

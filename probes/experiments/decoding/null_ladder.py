@@ -1,15 +1,9 @@
 """Null ladder: how much of the result is there without the model's own work.
 
-The same three statistics (valence, held-out accuracy, agreement with the paper's clusters) climb
-from nothing to the analyzed layer:
-
-1. random directions;
-2. vectors of the analyzed layer from stories whose emotion labels were shuffled within topics;
-3. the input embedding of the emotion's own name;
-4. vectors made in the same way from mean *input embeddings* over the stories' tokens: the words
-   are known, no block of the model has run;
-5. an early layer;
-6. the analyzed layer.
+Valence, held-out accuracy and agreement with the paper's clusters climb from nothing to the
+analyzed layer: random directions; vectors from stories whose emotion labels were shuffled within
+topics; the input embedding of the emotion's name; vectors made from mean *input embeddings* over
+the stories' tokens (no block of the model has run); an early layer; the analyzed layer.
 
 What the model adds is the analyzed layer less the input embeddings, with an interval.
 """
@@ -19,15 +13,8 @@ from dataclasses import dataclass
 
 from probes.analysis.findings import Control, Estimate, Finding, Verdict, strongest
 from probes.experiments import Experiment, NotMeasured
-from probes.experiments.decoding.ladder_rungs import (
-    EMBEDDINGS,
-    NAMES,
-    RANDOM,
-    SHUFFLED,
-    Gain,
-    Ladder,
-    Rung,
-)
+from probes.experiments.decoding import ladder_rungs
+from probes.experiments.decoding.ladder_rungs import EMBEDDINGS, NAMES, RANDOM, SHUFFLED
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.figures import Figure
 from probes.figures.description import Bars
@@ -42,9 +29,8 @@ _STATISTICS = {
 }
 _SPECS = {"accuracy": ".1%", "valence": ".2f", "clusters": ".2f"}
 _TITLES = {"valence": "|r|", "accuracy": "accuracy", "clusters": "ARI"}
-_KIND_OF = {RANDOM: "chance", SHUFFLED: "chance"}
-_KIND_OF |= {NAMES: "no forward pass", EMBEDDINGS: "no forward pass"}
-_MODEL = "the model's layers"
+_CHANCE, _WORDS, _MODEL = "chance", "no forward pass", "the model's layers"
+_KIND_OF = {RANDOM: _CHANCE, SHUFFLED: _CHANCE, NAMES: _WORDS, EMBEDDINGS: _WORDS}
 _SHORT = {RANDOM: "random", SHUFFLED: "shuffled", NAMES: "names"}
 
 
@@ -52,8 +38,8 @@ _SHORT = {RANDOM: "random", SHUFFLED: "shuffled", NAMES: "names"}
 class NullLadder(StoryResult):
     """The rungs from the lowest, and what the model adds to the words.
 
-    `n_rated` and `n_clustered` are 0 where too few emotions are; `n_refits` counts draws of
-    directions, labels, and topics behind the intervals of clusters.
+    `n_rated` and `n_clustered` are 0 where too few are; `n_refits` draws are made of directions,
+    labels, and topics behind the intervals of clusters.
     """
 
     early_layer: int | None
@@ -61,18 +47,17 @@ class NullLadder(StoryResult):
     n_rated: int
     n_clustered: int
     n_refits: int
-    rungs: Sequence[Rung]
-    gain: Gain
+    rungs: Sequence[ladder_rungs.Rung]
+    gain: ladder_rungs.Gain
 
     def rungs_of(self, statistic: str) -> list[tuple[str, Estimate]]:
         """Return what each rung reaches in ``accuracy``, ``valence`` or ``clusters``."""
-        reached = [(rung.name, getattr(rung, statistic)) for rung in self.rungs]
-        return [(name, estimate) for name, estimate in reached if estimate is not None]
+        each = [(rung.name, getattr(rung, statistic)) for rung in self.rungs]
+        return [(name, estimate) for name, estimate in each if estimate is not None]
 
     def findings(self) -> list[Finding]:
         """Say what the layers add, and which rung comes nearest in each statistic."""
-        gains = {key: getattr(self.gain, key) for key in _STATISTICS}
-        gains = {key: gain for key, gain in gains.items() if gain is not None}
+        gains = {key: gain for key in _STATISTICS if (gain := getattr(self.gain, key)) is not None}
         above = [gain.above_zero for gain in gains.values()]
         verdict: Verdict = "shown in part" if any(above) else "not shown"
         accuracy = gains.pop("accuracy")
@@ -91,11 +76,7 @@ class NullLadder(StoryResult):
             headline=True,
             section="ladder",
         )
-        return [headline, *map(self._climbed, self._compared)]
-
-    @property
-    def _compared(self) -> list[str]:
-        return [key for key in _STATISTICS if self.rungs_of(key)]
+        return [headline, *map(self._climbed, filter(self.rungs_of, _STATISTICS))]
 
     def _climbed(self, statistic: str) -> Finding:
         *lower, (_, reached) = self.rungs_of(statistic)
@@ -114,11 +95,9 @@ class NullLadder(StoryResult):
         """Tell what vectors reach that owe nothing to the model's layers."""
         headline, *climbed = self.findings()
         reached = []
-        for key, finding in zip(self._compared, climbed, strict=True):
-            embedded = dict(self.rungs_of(key))[EMBEDDINGS]
-            reached.append(
-                f"{_STATISTICS[key]} {embedded.value:{finding.spec}} and {finding.number}"
-            )
+        for key, finding in zip(filter(self.rungs_of, _STATISTICS), climbed, strict=True):
+            embedded = format(dict(self.rungs_of(key))[EMBEDDINGS].value, finding.spec)
+            reached.append(f"{_STATISTICS[key]} {embedded} and {finding.number}")
         return (
             "The same statistics were taken of vectors that owe nothing, or less, to the model. "
             "Averaging the input embeddings of the stories' tokens needs no forward pass. Vectors "
@@ -129,9 +108,8 @@ class NullLadder(StoryResult):
 
     def limits(self) -> list[str]:
         """Say when there is no early rung."""
-        if self.early_layer is not None:
-            return []
-        return [f"{_NAME}: no layer below the analyzed one was kept."]
+        none = f"{_NAME}: no layer below the analyzed one was kept."
+        return [none] if self.early_layer is None else []
 
     def figures(self) -> dict[str, Figure]:
         """Describe the ladder."""
@@ -142,7 +120,7 @@ def measure(materials: Materials) -> NullLadder | NotMeasured:
     """Climb the ladder."""
     if (too_few := too_few_topics(_NAME, materials)) is not None:
         return too_few
-    ladder = Ladder(materials)
+    ladder = ladder_rungs.Ladder(materials)
     with materials.reporter.task("null ladder", 3 + len(ladder.story_rungs), "rungs") as advance:
         rungs = [ladder.random()]
         advance(1)
@@ -187,7 +165,7 @@ def _bars(result: NullLadder) -> Bars:
         "what the analyzed layer has beyond them was computed by the model. Lines: 95% intervals, "
         "of chance when directions or labels are drawn again, else of emotions (|r|) or topics.",
         value_label="correlation, share or adjusted Rand index",
-        **bars_by_kind(bars, ("chance", "no forward pass", _MODEL), muted=("chance",)),
+        **bars_by_kind(bars, (_CHANCE, _WORDS, _MODEL), muted=(_CHANCE,)),
     )
 
 

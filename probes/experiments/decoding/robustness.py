@@ -1,23 +1,18 @@
 r"""The headline statistics of one run under any choice of method.
 
-1. Vectors: mean difference, less neutral components of a kind and a share of variance.
-2. Valence: |r| of the best of five components with human ratings, arousal: of the best of the
-   others; agreement of k-means with the paper's clusters (`probes.analysis.agreement`), with
-   intervals as wide as it spreads when topics are resampled (`spread_interval`).
-3. Accuracy: stories on held-out topics whose own emotion comes first by a readout:
+Valence and arousal, agreement with the paper's clusters (`analysis.agreement`), and accuracy:
+stories on held-out topics whose own emotion comes first by a readout:
 
-   * dot: :math:`x \cdot v_e`; cosine: the same over :math:`|v_e|`;
-   * centered cosine: :math:`(x - \bar m) \cdot v_e / |v_e|`;
-   * z: :math:`x \cdot v_e` less its mean over the training stories, over its spread there.
+* dot: :math:`x \cdot v_e`; cosine: the same over :math:`|v_e|`;
+* centered cosine: :math:`(x - \bar m) \cdot v_e / |v_e|`;
+* z: :math:`x \cdot v_e` less its mean over the training stories, over its spread there.
 
-   :math:`|x|` is the same for all emotions of a story and left out.
-
-Contract: nothing is read or written; a choice changes what it names and nothing else, so the run's
-own choice gives the numbers that `held_out_topics` and `human_ratings` report.
+The run's own choice gives the numbers that `held_out_topics` and `human_ratings` report.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -25,32 +20,17 @@ from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from probes.analysis.agreement import (
-    RatingMatch,
-    Reference,
-    cluster_ari,
-    gain_in_rating,
-    interval_of,
-    match_ratings,
-    reference,
-)
+from probes.analysis import agreement, held_out
+from probes.analysis.agreement import RatingMatch, cluster_ari, match_ratings
 from probes.analysis.findings import Estimate
-from probes.analysis.held_out import (
-    Design,
-    NeutralBasis,
-    bootstrap_vectors,
-    centered,
-    rank_of,
-    scores,
-    sum_cells,
-    vectors_of_all_topics,
-)
+from probes.analysis.held_out import Design, NeutralBasis, Vectors, bootstrap_vectors
 from probes.analysis.intervals import estimate_from_spread, mean_by_topics
 from probes.experiments.decoding.choice_table import ChoiceLine, Statistics
 from probes.experiments.folds import NeutralKind, TopicFolds, basis_of
 from probes.runs.materials import Materials
 from probes.vectors.denoising import FittedVectors, fit_vectors
 
+Clusters = Float[Tensor, "draw"]
 Readout = Literal["centered cosine", "cosine", "dot", "z"]
 
 
@@ -66,9 +46,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Sample:
-    """Stories of one layer, not centered, with their neutral samples and the topics of these.
+    """Stories of one layer as they were read, and neutral samples with their topics, by kind.
 
-    `basis` gives neutral components as the run takes them, where they were taken already.
+    `basis` gives the neutral components as the run itself takes them, by held-out folds.
     """
 
     mean: Float[Tensor, "row d_model"]
@@ -80,42 +60,30 @@ class Sample:
     def changed(self, change: Callable[[Tensor], Tensor]) -> "Sample":
         """Return the same sample with every activation changed in one way."""
         neutral = {kind: (change(rows), topics) for kind, (rows, topics) in self.neutral.items()}
-        return Sample(change(self.mean), self.design, self.excluded, neutral)
-
-
-@dataclass(frozen=True)
-class Clustered:
-    """Agreement with the paper's clusters, and what it is when topics are resampled."""
-
-    ari: float
-    resampled: Float[Tensor, "resample"]
+        return replace(self, mean=change(self.mean), neutral=neutral, basis=None)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Headline statistics of one choice; `hits` is 1 for every story that was named right."""
+    """Headline statistics of one choice; `hits` is 1 for every story that was named right.
+
+    `clusters` has the agreement with the paper's clusters first, then that of resampled topics.
+    """
 
     matches: Mapping[str, RatingMatch]
     hits: Float[Tensor, "row"]
-    clusters: Clustered | None
+    clusters: Clusters | None
 
 
 def choice_of_run(materials: Materials) -> Choice:
     """Return how the run itself does it."""
     vectors = materials.config.vectors
-    none = vectors.neutral_pca == "none"
-    return Choice(
-        vectors.neutral_pca,
-        0.0 if none else vectors.pca_variance_threshold,
-        materials.config.analysis.unit_norm,
-    )
+    threshold = 0.0 if vectors.neutral_pca == "none" else vectors.pca_variance_threshold
+    return Choice(vectors.neutral_pca, threshold, materials.config.analysis.unit_norm)
 
 
 def sample_of(
-    materials: Materials,
-    folds: TopicFolds,
-    layer: int,
-    kinds: Sequence[NeutralKind] = (),
+    materials: Materials, folds: TopicFolds, layer: int, kinds: Sequence[NeutralKind] = ()
 ) -> Sample:
     """Gather one layer of a run, with some kinds of neutral samples."""
     neutral = {kind: materials.neutral_samples(kind, layer) for kind in kinds if kind != "none"}
@@ -129,13 +97,13 @@ class Headline:
     def __init__(self, materials: Materials, sample: Sample) -> None:
         settings = materials.config.validation
         self.sample = sample
-        self.known: Reference = reference(materials.emotions)
+        self.known = agreement.reference(materials.emotions)
         self._n_bootstrap, self._n_refits = settings.n_bootstrap, settings.n_refits
         self._seed = materials.seed
         self._mean = sample.mean.double().mean(dim=0)
-        self.rows = centered(sample.mean)
-        self._cells = sum_cells(self.rows, sample.design)
-        self._clusters: dict[tuple[str, float, bool], Clustered] = {}
+        self.rows = held_out.centered(sample.mean)
+        self._cells = held_out.sum_cells(self.rows, sample.design)
+        self._clusters: dict[tuple[str, float, bool], Clusters] = {}
         self._bases: dict[tuple[str, float], Callable[..., NeutralBasis]] = {}
         if sample.basis is not None:
             of_run = choice_of_run(materials)
@@ -149,34 +117,28 @@ class Headline:
             trained = fit_vectors(self._cells, design.fold_of_topic != held, basis(held))
             members = design.fold == held
             scored[members] = self._read(choice.readout, trained, members)
-        return self.outcome_of(choice, rank_of(scored, design.emotion) == 0)
+        return self.outcome_of(choice, held_out.rank_of(scored, design.emotion) == 0)
 
     def outcome_of(self, choice: Choice, hits: Bool[Tensor, "row"]) -> Outcome:
         """Measure the vectors of one choice, for stories that were read already."""
-        vectors = self._vectors(choice)
-        matches = match_ratings(vectors, self.known, unit_norm=choice.unit_norm)
+        matches = match_ratings(self._vectors(choice), self.known, unit_norm=choice.unit_norm)
         return Outcome(matches, hits.double(), self._clustered(choice))
 
     def statistics(self, outcome: Outcome) -> Statistics:
         """Return them with 95% intervals: over emotions the ratings', else over topics."""
-        ratings = {scale: interval_of(match) for scale, match in outcome.matches.items()}
-        clusters, n_topics = None, self.sample.design.n_topics
-        if (it := outcome.clusters) is not None:
-            clusters = estimate_from_spread(it.ari, it.resampled, n_topics, least=-1.0, most=1.0)
-        return self._over_topics(ratings, outcome.hits, clusters)
+        ratings = {scale: agreement.interval_of(match) for scale, match in outcome.matches.items()}
+        return self._over_topics(ratings, outcome.hits, outcome.clusters, 1.0)
 
     def change(self, before: Outcome, after: Outcome) -> Statistics:
         """Return what a change of method did, the same emotions and topics resampled in both."""
         gains = {
-            scale: gain_in_rating(
+            scale: agreement.gain_in_rating(
                 after.matches[scale], before.matches[scale], self._n_bootstrap, self._seed
             )
             for scale in before.matches.keys() & after.matches.keys()
         }
-        clusters, old, new = None, before.clusters, after.clusters
-        if old is not None and new is not None:
-            drawn, n_topics = new.resampled - old.resampled, self.sample.design.n_topics
-            clusters = estimate_from_spread(new.ari - old.ari, drawn, n_topics)
+        old, new = before.clusters, after.clusters
+        clusters = None if old is None or new is None else new - old
         return self._over_topics(gains, after.hits - before.hits, clusters)
 
     def line(self, name: str, outcome: Outcome, before: Outcome | None) -> ChoiceLine:
@@ -192,9 +154,9 @@ class Headline:
         """Return a function from held-out folds to the neutral components outside them."""
         key = (choice.neutral, choice.threshold)
         if key not in self._bases:
-            samples, topics = torch.zeros(0, self.rows.shape[1]), []
-            if choice.neutral != "none":
-                samples, topics = self.sample.neutral[choice.neutral]
+            none = torch.zeros(0, self.rows.shape[1]), []
+            kind = choice.neutral
+            samples, topics = none if kind == "none" else self.sample.neutral[kind]
             self._bases[key] = basis_of(samples, topics, self.sample.excluded, choice.threshold)
         return self._bases[key]
 
@@ -202,20 +164,19 @@ class Headline:
         self,
         ratings: Mapping[str, Estimate],
         hits: Float[Tensor, "row"],
-        clusters: Estimate | None,
+        aris: Clusters | None,
+        most: float = math.inf,
     ) -> Statistics:
-        return Statistics(
-            valence=ratings.get("valence"),
-            arousal=ratings.get("arousal"),
-            accuracy=self.by_topics(hits),
-            clusters=clusters,
-        )
+        scales = {scale: ratings.get(scale) for scale in ("valence", "arousal")}
+        ari, n = None, self.sample.design.n_topics
+        if aris is not None:
+            ari = estimate_from_spread(float(aris[0]), aris[1:], n, least=-most, most=most)
+        return Statistics(**scales, accuracy=self.by_topics(hits), clusters=ari)
 
-    def _vectors(self, choice: Choice) -> Float[Tensor, "emotion d_model"]:
-        design = self.sample.design
-        return vectors_of_all_topics(self._cells, design, self.basis(choice)()).vectors
+    def _vectors(self, choice: Choice) -> Vectors:
+        return held_out.vectors_of_all_topics(self._cells, self.basis(choice)())
 
-    def _clustered(self, choice: Choice) -> Clustered | None:
+    def _clustered(self, choice: Choice) -> Clusters | None:
         """Clusters of one choice's vectors, made once: no readout changes them."""
         key = (choice.neutral, choice.threshold, choice.unit_norm)
         if self.known.clusters is None:
@@ -223,29 +184,26 @@ class Headline:
         if key not in self._clusters:
             design, basis = self.sample.design, self.basis(choice)()
             drawn = bootstrap_vectors(self._cells, design, basis, self._n_refits, self._seed)
-            ari, *resampled = [
-                cluster_ari(vectors, self.known, seed=self._seed, unit_norm=choice.unit_norm) or 0.0
-                for vectors in (self._vectors(choice), *drawn)
-            ]
-            self._clusters[key] = Clustered(ari, torch.tensor(resampled, dtype=torch.float64))
+            options = {"seed": self._seed, "unit_norm": choice.unit_norm}
+            vectors = (self._vectors(choice), *drawn)
+            aris = [cluster_ari(each, self.known, **options) or 0.0 for each in vectors]
+            self._clusters[key] = torch.tensor(aris, dtype=torch.float64)
         return self._clusters[key]
 
     def _read(
         self, readout: Readout, trained: FittedVectors, members: Bool[Tensor, "row"]
     ) -> Float[Tensor, "member emotion"]:
         # By the vectors' length along each unit vector, from the mean over emotions.
-        along = scores(self.rows, trained).double()
+        along = held_out.scores(self.rows, trained).double()
         if readout == "centered cosine":
             return along[members]
         length = torch.linalg.vector_norm(trained.vectors.double(), dim=1)
         direction = trained.vectors.double() / rearrange(length.clamp(min=1e-30), "e -> e 1")
         shift = direction @ (self._mean + trained.center.double())
+        scored = along[members] + shift
         if readout == "z":
             outside = along[~members]
-            spread = outside.std(dim=0).clamp(min=1e-30)
-            scored = (along[members] - outside.mean(dim=0)) / spread
-        elif readout == "cosine":
-            scored = along[members] + shift
-        else:
-            scored = (along[members] + shift) * length
+            scored = (along[members] - outside.mean(dim=0)) / outside.std(dim=0).clamp(min=1e-30)
+        elif readout == "dot":
+            scored = scored * length
         return scored.masked_fill(~trained.present, -torch.inf)

@@ -1,16 +1,13 @@
-"""Sample size: how reliable each vector is, and how many stories it takes.
+"""Sample size: how reliable each vector is, and how many stories it takes (`reliability`).
 
-`probes.analysis.reliability` measures it; this module says it per emotion and as a curve. The
-curve's band is over emotions; every other interval is over topics. What is needed is reckoned in
-topics, as many stories on each as here.
+The curve's band is over emotions; every other interval is over topics. What is needed is reckoned
+in topics, as many stories on each as here.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from probes.analysis.findings import Estimate, Finding
 from probes.analysis.held_out import sum_cells
@@ -41,18 +38,17 @@ class StoriesNeeded:
     def __str__(self) -> str:
         if self.value is None:
             return "no number of stories"
-        most = "no limit" if self.high is None else f"{math.ceil(self.high)}"
-        low = math.ceil(self.low or 0)
-        return f"{math.ceil(self.value)} stories per emotion [{low}, {most}]"
+        most = "no limit" if self.high is None else math.ceil(self.high)
+        return f"{math.ceil(self.value)} stories per emotion [{math.ceil(self.low or 0)}, {most}]"
 
 
 @dataclass(frozen=True)
 class SampleSize(Result):
     """Agreement of vectors from disjoint topics.
 
-    `sizes` are topics on each side; `cosine` and `other_emotions` the mean cosine of two vectors of
-    one emotion, and of different ones; `half` that of halves of all topics. `reliability` is that
-    of the vector from all topics, None where an emotion's stories are on too few.
+    Mean cosine of two vectors of one emotion, and of different ones, by `sizes` (topics on each
+    side), then for halves of all topics. Reliability is of each emotion's vector from all topics;
+    None where its stories are on too few. `needed` is by the reliability that is wanted.
     """
 
     model: str
@@ -85,7 +81,8 @@ class SampleSize(Result):
         known = self.known()
         weakest = min(known, key=lambda name: known[name])
         lowest = Estimate(known[weakest], *(self.reliability_interval[weakest] or ()))
-        needed = "; ".join(f"for {wanted}: {stories}" for wanted, stories in self.needed.items())
+        note = "; ".join(f"for {wanted}: {stories}" for wanted, stories in self.needed.items())
+        needed = f"stories needed, on more topics at {self.stories_per_topic:.1f} a topic"
         return [
             Finding(
                 "reliability of the vectors",
@@ -96,12 +93,7 @@ class SampleSize(Result):
                 f"{self.other_emotions[-1]:+.2f}; weakest: {weakest} {lowest}",
                 rule="How far vectors from other topics would agree with these; 1 is wholly.",
             ),
-            Finding(
-                f"stories needed, on more topics at {self.stories_per_topic:.1f} a topic",
-                None,
-                "described",
-                note=needed,
-            ),
+            Finding(needed, None, "described", note=note),
         ]
 
     def paragraph(self) -> str:
@@ -129,10 +121,7 @@ class SampleSize(Result):
 
     def figures(self) -> dict[str, Figure]:
         """Describe the curve, and every emotion's reliability."""
-        return {
-            "sample_size": _curve(self),
-            "reliability_by_emotion": _by_emotion(self),
-        }
+        return {"sample_size": _curve(self), "reliability_by_emotion": _by_emotion(self)}
 
 
 def measure(materials: Materials) -> SampleSize | NotMeasured:
@@ -140,32 +129,32 @@ def measure(materials: Materials) -> SampleSize | NotMeasured:
     if (too_few := too_few_topics(_NAME, materials, _MIN_TOPICS)) is not None:
         return too_few
     n_topics, layer = len(materials.topics), materials.layer
-    settings = materials.config.validation
+    n_splits, half = materials.config.validation.n_refits, n_topics // 2
     folds = TopicFolds(materials, 2)
     cells, basis = sum_cells(folds.rows(layer), folds.design), folds.basis(layer)()
-    topics = list(range(n_topics))
-    half = n_topics // 2
-    sizes = sorted({1, *(2**power for power in range(1, half.bit_length())), half})
-    sizes = [size for size in sizes if size <= half]
-    curve, control = [], []
-    options: dict[str, Any] = {"n_splits": settings.n_refits, "seed": materials.seed}
+    sizes = sorted({*(2**power for power in range(half.bit_length())), half})
+    curve, control, n_bootstrap = [], [], materials.config.validation.n_bootstrap
+    options: dict[str, Any] = {"n_splits": n_splits, "seed": materials.seed}
     with materials.reporter.task("sample size", len(sizes) + 1, "sizes") as advance:
         for size in sizes:
-            same, different = half_cosines(cells, basis, topics, size, **options)
-            curve.append(_over_emotions(same.nanmean(dim=0), materials))
+            same, different = half_cosines(cells, basis, range(n_topics), size, **options)
+            cosine = same.nanmean(dim=0)
+            known = cosine[cosine.isfinite()]
+            draws = resample(len(known), n_bootstrap, materials.seed)
+            curve.append(estimate_from_draws(float(known.mean()), known[draws].mean(dim=1)))
             control.append(float(different.nanmean()))
             advance(1)
         if not all(map(math.isfinite, control)):
             return NotMeasured(_NAME, "no two emotions are on the same topics")
-        each, mean = split_half(cells, basis, topics, half, **options)
+        each, mean = split_half(cells, basis, range(n_topics), half, **options)
         advance(1)
 
     def whole(cosine: float) -> float:
         return spearman_brown(max(cosine, 0.0), n_topics / half)
 
     def ends(estimate: Estimate) -> tuple[float, float]:
-        low, high = estimate.ends
-        return whole(low), whole(high)
+        low, high = map(whole, estimate.ends)
+        return low, high
 
     by_emotion = dict(zip(materials.emotions, each, strict=True))
     stories = float(folds.design.weight.sum()) / (n_topics * len(materials.emotions))
@@ -175,7 +164,7 @@ def measure(materials: Materials) -> SampleSize | NotMeasured:
         emotions=materials.emotions,
         n_topics=n_topics,
         stories_per_topic=stories,
-        n_splits=settings.n_refits,
+        n_splits=n_splits,
         sizes=sizes,
         cosine=curve,
         other_emotions=control,
@@ -191,13 +180,6 @@ def measure(materials: Materials) -> SampleSize | NotMeasured:
 EXPERIMENT = Experiment(SampleSize, measure)
 
 
-def _over_emotions(cosine: torch.Tensor, materials: Materials) -> Estimate:
-    """Mean over emotions, with an interval from emotions drawn again."""
-    there = cosine[cosine.isfinite()].double()
-    draws = resample(len(there), materials.config.validation.n_bootstrap, materials.seed)
-    return estimate_from_draws(float(there.mean()), there[draws].mean(dim=1))
-
-
 def _needed(halves: Estimate, wanted: float, size: float) -> StoriesNeeded:
     """Stories for a reliability; halves that agree more need fewer, so the ends change places."""
     low, high = halves.ends
@@ -209,6 +191,11 @@ def _curve(result: SampleSize) -> Lines:
     """Describe the cosine of an emotion's two vectors as topics are added."""
     sizes = tuple(map(float, result.sizes))
     other = tuple(result.other_emotions)
+    lowest = min(-0.1, *(each.ends[0] for each in result.cosine), *other)
+    lines = (
+        line_of("same emotion", sizes, result.cosine),
+        Line(name="different emotions", x=sizes, y=other),
+    )
     return Lines(
         title="How many stories a vector needs",
         subtitle=f"{result.model}, layer {result.layer}, {len(result.emotions)} emotions, "
@@ -217,16 +204,7 @@ def _curve(result: SampleSize) -> Lines:
         "band is the 95% interval over emotions. The lower line: vectors of different emotions. "
         "Where the upper line still climbs, more topics would change the vectors.",
         x_label="topics on each side",
-        panels=(
-            Panel(
-                y_label="cosine",
-                lines=(
-                    line_of("same emotion", sizes, result.cosine),
-                    Line(name="different emotions", x=sizes, y=other),
-                ),
-                y_limits=(min(-0.1, *(each.ends[0] for each in result.cosine), *other), 1.02),
-            ),
-        ),
+        panels=(Panel(y_label="cosine", lines=lines, y_limits=(lowest, 1.02)),),
     )
 
 

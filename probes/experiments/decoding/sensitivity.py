@@ -1,18 +1,15 @@
 """Sensitivity: how far the headline statistics hang on choices of method that could be otherwise.
 
-1. Valence, arousal, held-out accuracy and agreement with the paper's clusters under the run's own
-   choices, then with one changed at a time: readout, neutral components (none; of documents or
-   tokens, to 25, 50, 75 or 90% of the neutral variance), unit norm before the components.
-2. Token offset (0, 20, 50): a part of the stories (``validation.sensitivity_texts``), spread evenly
-   over emotions, is read again at the target layer; offsets are compared on this part alone.
-
-Contract: a readout does not touch the vectors and unit norm does not touch the accuracy; there the
-table repeats the run's own number.
+1. One choice is changed at a time: readout, neutral components (kind and share of variance), unit
+   norm before the components. A readout does not touch the vectors, nor unit norm the accuracy.
+2. Token offset: stories are read again, a part of them (``validation.sensitivity_texts``) spread
+   evenly over emotions; offsets are compared with each other on this part alone.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,21 +21,9 @@ from probes.analysis.findings import Finding
 from probes.analysis.held_out import Design, topic_folds
 from probes.corpus.cells import read_corpus
 from probes.experiments import Experiment, NotMeasured
-from probes.experiments.decoding.choice_table import (
-    STATISTICS,
-    ChoiceLine,
-    ValueRange,
-    choice_bars,
-    spans,
-    written,
-)
-from probes.experiments.decoding.robustness import (
-    Choice,
-    Headline,
-    Sample,
-    choice_of_run,
-    sample_of,
-)
+from probes.experiments.decoding import choice_table, robustness
+from probes.experiments.decoding.choice_table import STATISTICS, ChoiceLine, spans, written
+from probes.experiments.decoding.robustness import Choice, Headline, Readout, Sample
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.experiments.folds import MIN_TOPICS, NeutralKind, TopicFolds
 from probes.figures import Figure
@@ -64,9 +49,9 @@ class ReadAgain:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity(StoryResult):
-    """The headline statistics under other choices: the run's own first, then one changed at a time.
+    """The headline statistics under the run's own choices, then with one changed at a time.
 
-    `offsets` are of the stories that `about_offsets` counts; `no_tokens`: no single neutral tokens
+    `offsets` are on the stories that `about_offsets` counts; `no_tokens`: no single neutral tokens
     were kept to take components of.
     """
 
@@ -79,27 +64,26 @@ class Sensitivity(StoryResult):
 
     @computed_field
     @property
-    def range(self) -> Mapping[str, ValueRange | None]:
+    def range(self) -> Mapping[str, choice_table.ValueRange | None]:
         """Range of every statistic over choices."""
         return spans(self.lines)
 
     @computed_field
     @property
-    def range_of_offsets(self) -> Mapping[str, ValueRange | None]:
+    def range_of_offsets(self) -> Mapping[str, choice_table.ValueRange | None]:
         """Range of every statistic over token offsets."""
         return spans(self.offsets)
 
     def findings(self) -> list[Finding]:
         """Say how far the statistics range."""
+        again, of_choices = self.about_offsets, written(self.lines)
         n = f"{len(self.lines)} choices, {self.n}, chance {self.chance:.2f}"
-        over = Finding(
-            "range over choices of method", None, "described", n=n, note=written(self.lines)
-        )
-        again, name = self.about_offsets, "range over token offsets"
+        over = Finding("range over choices of method", None, "described", n=n, note=of_choices)
+        name, of_offsets = "range over token offsets", written(self.offsets)
         if not self.offsets:
             return [over, Finding(name, None, "not measured", note=again.why)]
         n = f"{again.n_texts} of {again.n_all} stories on {again.n_topics} topics, read again"
-        return [over, Finding(name, None, "described", n=n, note=written(self.offsets))]
+        return [over, Finding(name, None, "described", n=n, note=of_offsets)]
 
     def paragraph(self) -> str:
         """Tell what was changed, and between what the statistics range."""
@@ -141,25 +125,24 @@ class Sensitivity(StoryResult):
     def figures(self) -> dict[str, Figure]:
         """Describe the table, and that of token offsets."""
         caption = f"Chance is {self.chance:.2f}. One choice is changed at a time."
-        bars: dict[str, Figure] = {
-            "sensitivity": choice_bars(
-                self.lines,
-                title="The same statistics under other choices of method",
-                subtitle=self.subtitle,
-                caption=caption,
-            )
-        }
-        if self.offsets:
-            about = self.about_offsets
-            part = replace(self, n_rows=about.n_texts, n_topics=about.n_topics, rows_are="stories")
-            bars["sensitivity_offsets"] = choice_bars(
-                self.offsets,
-                title="The same statistics with other tokens left out",
-                subtitle=part.subtitle,
-                caption=f"{caption} Read again on a part of the stories: compare these bars with "
-                "each other, not with those of all stories.",
-            )
-        return bars
+        bars = choice_table.choice_bars(
+            self.lines,
+            title="The same statistics under other choices of method",
+            subtitle=self.subtitle,
+            caption=caption,
+        )
+        if not self.offsets:
+            return {"sensitivity": bars}
+        about = self.about_offsets
+        part = replace(self, n_rows=about.n_texts, n_topics=about.n_topics, rows_are="stories")
+        of_offsets = choice_table.choice_bars(
+            self.offsets,
+            title="The same statistics with other tokens left out",
+            subtitle=part.subtitle,
+            caption=f"{caption} Read again on a part of the stories: compare these bars with "
+            "each other, not with those of all stories.",
+        )
+        return {"sensitivity": bars, "sensitivity_offsets": of_offsets}
 
 
 def measure(materials: Materials) -> Sensitivity | NotMeasured:
@@ -167,8 +150,8 @@ def measure(materials: Materials) -> Sensitivity | NotMeasured:
     if (too_few := too_few_topics(_NAME, materials)) is not None:
         return too_few
     folds = TopicFolds(materials, materials.config.validation.n_folds)
-    headline = Headline(materials, sample_of(materials, folds, materials.layer, _KINDS))
-    of_run, lines = choice_of_run(materials), []
+    headline = Headline(materials, robustness.sample_of(materials, folds, materials.layer, _KINDS))
+    of_run, lines = robustness.choice_of_run(materials), []
     choices = _choices(of_run, headline.sample)
     with materials.reporter.task("sensitivity", len(choices) + 1, "choices") as advance:
         before = headline.outcome(of_run)
@@ -195,29 +178,21 @@ EXPERIMENT = Experiment(Sensitivity, measure)
 
 def _choices(own: Choice, sample: Sample) -> dict[str, Choice]:
     """Every choice by its name, the run's own first; none twice."""
-    some = own if own.neutral != "none" else replace(own, neutral="document", threshold=0.5)
-    named = [(_name_of(own), own)]
-    for readout in ("centered cosine", "cosine", "dot", "z"):
-        named.append((readout, replace(own, readout=readout)))
-    flag = not own.unit_norm
-    named.append(("unit norm" if flag else "no unit norm", replace(own, unit_norm=flag)))
-    named.append(("neutral: none", replace(own, neutral="none", threshold=0.0)))
-    for kind in _KINDS:
-        if len(sample.neutral[kind][0]) >= 2:
-            for threshold in THRESHOLDS:
-                choice = replace(some, neutral=kind, threshold=threshold)
-                named.append((_name_of(choice), choice))
-    choices: dict[str, Choice] = {}
-    for name, choice in named:
-        if choice not in choices.values():
-            choices[name] = choice
-    return choices
 
+    def neutral(kind: NeutralKind, threshold: float) -> tuple[Choice, str]:
+        name = "neutral: none" if kind == "none" else f"{kind}s {threshold:.0%}"
+        return replace(own, neutral=kind, threshold=threshold), name
 
-def _name_of(choice: Choice) -> str:
-    if choice.neutral == "none":
-        return "neutral: none"
-    return f"{choice.neutral}s {choice.threshold:.0%}"
+    named = [neutral(own.neutral, own.threshold)]
+    named += [(replace(own, readout=readout), readout) for readout in get_args(Readout)]
+    unit_norm = replace(own, unit_norm=not own.unit_norm)
+    named += [(unit_norm, "no unit norm" if own.unit_norm else "unit norm"), neutral("none", 0.0)]
+    kinds: list[NeutralKind] = [kind for kind in _KINDS if len(sample.neutral[kind][0]) >= 2]
+    named += [neutral(kind, threshold) for kind in kinds for threshold in THRESHOLDS]
+    names: dict[Choice, str] = {}
+    for choice, name in named:
+        names.setdefault(choice, name)
+    return {name: choice for choice, name in names.items()}
 
 
 def _offsets(materials: Materials) -> tuple[list[ChoiceLine], ReadAgain]:
@@ -235,23 +210,26 @@ def _offsets(materials: Materials) -> tuple[list[ChoiceLine], ReadAgain]:
     model, own = materials.subject(), materials.config.activation.token_offset
     texts = materials.texts(stories)
     offsets = sorted({*OFFSETS, own})
-    how = {"layer": materials.layer, "offsets": offsets, "batch_tokens": materials.batch_tokens}
-    read = _read(model, [texts[index] for index in chosen.tolist()], **how)
+    where, how = (materials.layer, offsets), {"batch_tokens": materials.batch_tokens}
+    read = _read(model, [texts[index] for index in chosen.tolist()], *where, **how)
     neutral = read_corpus(materials.run.root, materials.run.neutral_cells)
     neutral = [text for text in neutral if text.topic in topics]
-    documents = _read(model, [text.text for text in neutral], **how)
+    documents = _read(model, [text.text for text in neutral], *where, **how)
     usable, usable_neutral = _at_all_offsets(read), _at_all_offsets(documents)
     design, fold_of = _design(materials, stories, chosen[usable])
     if design.n_topics < MIN_TOPICS or len(design.emotion.unique()) < design.n_emotions:
         return [], ReadAgain(why=f"too few stories are longer than {max(offsets)} tokens")
     about = [text.topic for text, use in zip(neutral, usable_neutral.tolist(), strict=True) if use]
-    lines, before = [], None
+    lines, before, choice = [], None, robustness.choice_of_run(materials)
+    if choice.neutral == "token":
+        # Single tokens are not read again: components are of documents instead.
+        choice = replace(choice, neutral="document")
     # The run's own offset first: the others are compared with it.
     for offset in [own, *(each for each in offsets if each != own)]:
         samples = {"document": (documents[offset][usable_neutral], about)}
         sample = Sample(read[offset][usable], design, fold_of.get, samples)
         headline = Headline(materials, sample)
-        outcome = headline.outcome(_for_documents(choice_of_run(materials)))
+        outcome = headline.outcome(choice)
         lines.append(headline.line(f"offset {offset}", outcome, before))
         before = before or outcome
     return lines, ReadAgain(len(design.emotion), design.n_topics, len(stories.emotion))
@@ -267,26 +245,18 @@ def _design(
 ) -> tuple[Design, dict[str, int]]:
     """Say what some stories are, their topics numbered anew, and which fold a topic is in."""
     topics, topic = stories.topic[kept].unique(return_inverse=True)
-    if len(topics) < MIN_TOPICS:
-        fold = torch.zeros(len(topics), dtype=torch.long)
-    else:
+    fold = torch.zeros(len(topics), dtype=torch.long)
+    if len(topics) >= MIN_TOPICS:
         fold = topic_folds(len(topics), materials.config.validation.n_folds, materials.seed)
     names = [materials.topics[index] for index in topics.tolist()]
-    weight = torch.ones_like(topic)
-    design = Design(stories.emotion[kept], topic, weight, fold, len(materials.emotions))
+    emotion, weight = stories.emotion[kept], torch.ones_like(topic)
+    design = Design(emotion, topic, weight, fold, len(materials.emotions))
     return design, dict(zip(names, fold.tolist(), strict=True))
-
-
-def _for_documents(choice: Choice) -> Choice:
-    """Components of documents where the run takes them of tokens, which are not read again."""
-    return replace(choice, neutral="document") if choice.neutral == "token" else choice
 
 
 def spread_out(stories: Stories, n_emotions: int, n_texts: int) -> Int[Tensor, "chosen"]:
     """Choose stories: one of every emotion on a topic, topic after topic, then the next of each."""
-    keys = list(
-        zip(stories.topic.tolist(), stories.emotion.tolist(), stories.index.tolist(), strict=True)
-    )
+    keys = torch.stack([stories.topic, stories.emotion, stories.index], dim=1).tolist()
     seen, turn = Counter(), []
     for topic, emotion, _ in keys:
         turn.append(seen[topic, emotion])
@@ -297,20 +267,13 @@ def spread_out(stories: Stories, n_emotions: int, n_texts: int) -> Int[Tensor, "
 
 
 def _read(
-    model: LanguageModel,
-    texts: Sequence[str],
-    layer: int,
-    offsets: Sequence[int],
-    batch_tokens: int | None = None,
+    model: LanguageModel, texts: Sequence[str], layer: int, offsets: Sequence[int], **options: Any
 ) -> dict[int, Float[Tensor, "text d_model"]]:
     """Mean residual from every offset on, each text read once; NaN where no token is left."""
-    nothing = torch.full((len(texts), model.d_model), torch.nan)
-    means = {offset: nothing.clone() for offset in offsets}
+    means = {offset: torch.full((len(texts), model.d_model), torch.nan) for offset in offsets}
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         some = texts[start : start + _TEXTS_AT_ONCE]
-        pooled = pooled_resid_post(
-            model, some, layers=[layer], keep=FromToken(0), batch_tokens=batch_tokens
-        )
+        pooled = pooled_resid_post(model, some, layers=[layer], keep=FromToken(0), **options)
         for number in range(len(some)):
             tokens = pooled.tokens[pooled.token_text == number, 0]
             for offset, rows in means.items():

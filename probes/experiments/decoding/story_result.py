@@ -53,7 +53,5 @@ def fields_of(materials: Materials) -> dict[str, Any]:
 
 def too_few_topics(name: str, materials: Materials, least: int = MIN_TOPICS) -> NotMeasured | None:
     """Return why nothing can be learned and judged on different topics; None where it can."""
-    n_topics = len(materials.topics)
-    if n_topics >= least:
-        return None
-    return NotMeasured(name, f"needs {least} topics or more, this run has {n_topics}")
+    why = f"needs {least} topics or more, this run has {len(materials.topics)}"
+    return None if len(materials.topics) >= least else NotMeasured(name, why)

@@ -5,7 +5,7 @@
 2. Leak: a word of the emotion's ban list occurs (`probes.stimuli.leaks`).
 3. Writer: what the cell's file says; for users' own stories the ``writer`` of their line, if any.
 
-Contract: reads texts, no models. Pronouns are English; speech in single quotes is not recognized.
+Pronouns are English; speech in single quotes is not recognized.
 """
 
 import json
@@ -13,6 +13,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+
+import torch
 
 from probes.corpus.cells import Cell, read_cell
 from probes.runs.materials import Materials, Stories
@@ -40,13 +42,12 @@ def writers(materials: Materials, stories: Stories) -> list[str]:
     path = materials.config.corpus.stories
     by_line = _writers_of_lines(path) if path is not None and Path(path).is_file() else {}
     by_cell: dict[Cell, str] = {}
-    if not by_line:
-        for cell in materials.run.story_cells:
-            about = read_cell(materials.run.root, cell).get("writer") or {}
-            by_cell[cell] = about.get("name") or "unknown"
+    for cell in [] if by_line else materials.run.story_cells:
+        about = read_cell(materials.run.root, cell).get("writer") or {}
+        by_cell[cell] = about.get("name") or "unknown"
     names = []
-    keys = (stories.emotion.tolist(), stories.topic.tolist(), stories.index.tolist())
-    for emotion, topic, index in zip(*keys, strict=True):
+    keys = torch.stack([stories.emotion, stories.topic, stories.index], dim=1)
+    for emotion, topic, index in keys.tolist():
         cell = Cell(materials.emotions[emotion], materials.topics[topic])
         lines: Sequence[str] = by_line.get(cell, ())
         names.append(lines[index] if 0 <= index < len(lines) else by_cell.get(cell, "unknown"))

@@ -1,36 +1,22 @@
 """Clusters: whether the emotions fall into the groups that the paper found.
 
-1. k-means and hierarchical clustering (average linkage of cosine distance) of the analyzed layer's
-   vectors, k being the number of the paper's clusters that the run's emotions fall into.
-2. Adjusted Rand index and normalized mutual information with the paper's clusters, each with an
-   interval as wide as it spreads when topics are resampled (`spread_interval`).
-3. Nulls: the same labels permuted among the emotions (p), and vectors from stories whose emotion
-   labels were shuffled within topics. NMI is above zero by chance, so it is read beside its null
-   alone.
-4. Stability: agreement with clusters of vectors from resampled topics, mean and central 95%.
+Vectors are clustered by k-means and by average linkage of cosine distance into as many of the
+paper's clusters as the run's emotions fall into. Agreement with them (ARI, NMI; `spread_interval`)
+stands beside the same labels permuted among the emotions (p), and vectors from stories whose labels
+were shuffled within topics: NMI is above zero by chance. Stability is agreement with the clusters
+of resampled topics.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
+from probes.analysis import geometry, held_out
 from probes.analysis.agreement import reference
 from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
-from probes.analysis.geometry import (
-    adjusted_rand_index,
-    agreement,
-    hierarchical_labels,
-    kmeans_labels,
-)
-from probes.analysis.held_out import (
-    bootstrap_vectors,
-    permute_within_topics,
-    permuted_vectors,
-    sum_cells,
-)
+from probes.analysis.held_out import bootstrap_vectors, sum_cells
 from probes.analysis.intervals import estimate_from_spread, mean_of_draws
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured, Result
@@ -48,10 +34,9 @@ Cluster = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Index(Estimate):
-    """Agreement with the paper's clusters beside its nulls.
+    """Agreement with the paper's clusters, and its mean over labels permuted among the emotions.
 
-    `permuted` is the mean over permutations of the labels among the emotions; `shuffled` that of
-    vectors from shuffled labels, with what 95% of them reach at most.
+    `shuffled` is the mean of vectors from shuffled labels; 95% of them reach `shuffled_upper`.
     """
 
     permuted: float
@@ -81,7 +66,7 @@ class Clustering:
 
 @dataclass(frozen=True)
 class Clusters(Result):
-    """Agreement of several methods with the paper's clusters, `k` of which hold the emotions."""
+    """Agreement of several methods with the `k` clusters of the paper that `emotions` are in."""
 
     model: str
     layer: int
@@ -157,8 +142,8 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
     settings, seed = materials.config.validation, materials.seed
     k, unit_norm = known.n_clusters, materials.config.analysis.unit_norm
     methods: dict[str, Cluster] = {
-        _HEADLINE: lambda vectors: kmeans_labels(vectors, k, seed, unit_norm),
-        "hierarchical": lambda vectors: hierarchical_labels(vectors, k),
+        _HEADLINE: lambda vectors: geometry.kmeans_labels(vectors, k, seed, unit_norm),
+        "hierarchical": lambda vectors: geometry.hierarchical_labels(vectors, k),
     }
     folds, n = TopicFolds(materials, 2), settings.n_refits
     rows, design = folds.rows(materials.layer), folds.design
@@ -166,25 +151,30 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
     with materials.reporter.task("clusters", 2, "resamplings") as advance:
         resampled = bootstrap_vectors(sum_cells(rows, design), design, basis, n, seed)
         advance(1)
-        labels = permute_within_topics(design, n, seed)
-        shuffled = permuted_vectors(rows, design, basis, labels)
+        shuffled = [
+            held_out.vectors_of_all_topics(sum_cells(rows, each), basis)
+            for each in held_out.permute_within_topics(design, n, seed)
+        ]
         advance(1)
     vectors = materials.vectors.at(materials.layer)
-    of_paper, n_permutations = known.clusters, settings.n_permutations
     clusterings = {}
     for name, cluster in methods.items():
         [labels], again, null = (
             [cluster(each[known.clustered]) for each in group]
             for group in ([vectors], resampled, shuffled)
         )
-        permuted = _permuted(labels, n_permutations, seed)
-        clusterings[name] = _clustering(labels, of_paper, permuted, again, null, design.n_topics)
+        generator = torch.Generator().manual_seed(seed)
+        orders = (
+            torch.randperm(len(labels), generator=generator) for _ in range(settings.n_permutations)
+        )
+        groups = ([labels], [labels[order] for order in orders], null, again)
+        clusterings[name] = _clustering(known.clusters, groups, design.n_topics)
     return Clusters(
         model=materials.index["model"],
         layer=materials.layer,
         emotions=[materials.emotions[index] for index in known.clustered],
         k=k,
-        n_permutations=n_permutations,
+        n_permutations=settings.n_permutations,
         n_refits=n,
         methods=clusterings,
     )
@@ -193,25 +183,14 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
 EXPERIMENT = Experiment(Clusters, measure)
 
 
-def _permuted(labels: Int[Tensor, "emotion"], n: int, seed: int) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [labels[torch.randperm(len(labels), generator=generator)] for _ in range(n)]
-
-
-def _clustering(
-    labels: Int[Tensor, "emotion"],
-    of_paper: Int[Tensor, "emotion"],
-    permuted: Sequence[Int[Tensor, "emotion"]],
-    resampled: Sequence[Int[Tensor, "emotion"]],
-    shuffled: Sequence[Int[Tensor, "emotion"]],
-    n_topics: int,
-) -> Clustering:
-    """Set one method's clusters beside the paper's, those of its nulls, and resampled topics."""
+def _clustering(of_paper: Tensor, groups: tuple[list[Tensor], ...], n_topics: int) -> Clustering:
+    """Set labels beside the paper's; groups: a method's own, permuted, shuffled, resampled."""
+    agreements = [[geometry.agreement(labels, of_paper) for labels in group] for group in groups]
     indices = []
     for which, least in ((0, -1.0), (1, 0.0)):
         value, by_chance, from_noise, drawn = (
-            torch.tensor([agreement(each, of_paper)[which] for each in group], dtype=torch.float64)
-            for group in ([labels], permuted, shuffled, resampled)
+            torch.tensor([each[which] for each in group], dtype=torch.float64)
+            for group in agreements
         )
         observed = float(value)
         estimate = estimate_from_spread(observed, drawn, n_topics, least=least, most=1.0)
@@ -224,7 +203,8 @@ def _clustering(
                 shuffled_upper=float(from_noise.quantile(0.95)),
             )
         )
-    stable = [adjusted_rand_index(labels, each) for each in resampled]
+    [labels], resampled = groups[0], groups[-1]
+    stable = [geometry.adjusted_rand_index(labels, each) for each in resampled]
     stability = Stability()
     if len(stable) >= 2:
         stability = Stability(**vars(mean_of_draws(torch.tensor(stable, dtype=torch.float64))))
@@ -238,17 +218,15 @@ def _bars(result: Clusters) -> Bars:
     """Describe both indices of every method beside their nulls, and how stable the clusters are."""
     bars: list[Bar] = []
     for key in ("ari", "nmi"):
-        for method in result.methods:
-            index: Index = getattr(result.methods[method], key)
+        for method, clustering in result.methods.items():
+            index: Index = getattr(clustering, key)
             name = f"{key.upper()} {method}"
             bars.append(bar_of(name, _THIS_RUN, index))
             bars.append(Bar(f"{name}: any order", _NULL, index.permuted))
             bars.append(Bar(f"{name}: shuffled", _NULL, index.shuffled))
     for method, clustering in result.methods.items():
-        stable = clustering.stability
-        if stable.value is not None:
-            estimate = Estimate(stable.value, stable.low, stable.high)
-            bars.append(bar_of(f"stability {method}", _WITH_ITSELF, estimate))
+        if clustering.stability.value is not None:
+            bars.append(bar_of(f"stability {method}", _WITH_ITSELF, clustering.stability))
     chance = ", ".join(f"{name} p = {it.ari.p:.2g}" for name, it in result.methods.items())
     return Bars(
         title="Do the emotions fall into the paper's clusters",

@@ -1,17 +1,14 @@
 """Human ratings: whether a leading component follows how people rate the words.
 
-1. Principal components of every layer, turned so that they rise with the rating.
-2. At the analyzed layer the best of five components for valence, then the best of the others for
-   arousal, with p and interval that pay for the search (`statistics.search_components`).
-3. Over all layers and components at once, corrected for the whole search; arousal there is what
-   valence does not explain of it.
-4. Arousal with valence partialled out; correlations as a share of how well two groups of people
-   agree (.95 valence, .80 arousal).
-5. Leave one emotion out: components, choice and scale from all other emotions predict its rating.
-   Such predictions run against the ratings where nothing is there (the others' mean falls as the
+1. At the analyzed layer the best of five components for valence, then the best of the others for
+   arousal (`statistics.search_components`); also over all layers and components at once, for
+   arousal of what valence does not explain.
+2. Arousal with valence partialled out; correlations as a share of how well two groups of people
+   agree.
+3. Leave one emotion out: components, choice and scale from all other emotions predict its rating.
+   Where nothing is there such predictions run against the ratings (the others' mean falls as the
    one left out rises), so p comes from permuted ratings, predicted in the same way.
 
-Ratings are permuted 2,000 times at least, as `analyze` does, which prints the same correlations.
 Norms beyond the shipped ones (Russell & Mehrabian 1977) are read from ``validation.norms``.
 """
 
@@ -24,16 +21,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from probes.analysis import statistics
 from probes.analysis.agreement import MIN_RATED, N_SEARCHED, rating_table
 from probes.analysis.findings import SIGNIFICANT, Estimate, Finding
 from probes.analysis.geometry import principal_components
 from probes.analysis.resampling import permutation_p_value, permute_within
-from probes.analysis.statistics import (
-    correlate,
-    partial_correlation,
-    pearson,
-    search_components,
-)
+from probes.analysis.statistics import partial_correlation, pearson
 from probes.experiments import Experiment, Result
 from probes.figures import Figure
 from probes.figures.description import Scatter
@@ -44,8 +37,9 @@ from probes.vectors.normalize import normalize
 CEILING = {"valence": 0.95, "arousal": 0.80}
 """Correlation between ratings by different groups of people."""
 SHIPPED = "Russell & Mehrabian 1977"
+Word = Float[Tensor, "word"]
 MIN_PERMUTATIONS = 2000
-"""Permutations behind every p-value of ratings, whatever the settings: they cost nothing."""
+"""As many as `analyze` takes, which prints the same correlations: fewer would give another p."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +93,7 @@ class GivenValence(Correlated):
 
 @dataclass(frozen=True, kw_only=True)
 class Match(Correlated):
-    """The component that follows a rating best, turned to rise with it, and the words' ratings."""
+    """The component that follows the `n` words' rating best, turned so that it rises with it."""
 
     component: int
     p_corrected: float
@@ -125,7 +119,7 @@ class Compared:
 
     def matches(self) -> dict[str, Match]:
         """Return what could be compared, by scale."""
-        both = {"valence": self.valence, "arousal": self.arousal}
+        both = {scale: getattr(self, scale) for scale in CEILING}
         return {scale: match for scale, match in both.items() if match is not None}
 
 
@@ -186,22 +180,22 @@ class HumanRatings(Result):
 
     def figures(self) -> dict[str, Figure]:
         """Describe ratings against components, for the first set that could be compared."""
-        for name, compared in self.norms.items():
-            if compared.matches():
-                return {
-                    f"human_{scale}": _scatter(self, name, scale, match)
-                    for scale, match in compared.matches().items()
-                }
-        return {}
+        compared = [name for name, compared in self.norms.items() if compared.matches()]
+        return {
+            f"human_{scale}": _scatter(self, name, scale, match)
+            for name in compared[:1]
+            for scale, match in self.norms[name].matches().items()
+        }
 
 
 def measure(materials: Materials) -> HumanRatings:
     """Compare components with every set of norms at hand."""
     sets: dict[str, Norms] = {SHIPPED: rating_table(materials.emotions)}
-    if materials.config.validation.norms is not None:
-        name, norms = read_norms(materials.config.validation.norms)
-        sets[f"{name} ({Path(materials.config.validation.norms).name})"] = norms
-    n_permutations = max(MIN_PERMUTATIONS, materials.config.validation.n_permutations)
+    settings = materials.config.validation
+    if settings.norms is not None:
+        name, norms = read_norms(settings.norms)
+        sets[f"{name} ({Path(settings.norms).name})"] = norms
+    n_permutations = max(MIN_PERMUTATIONS, settings.n_permutations)
     return HumanRatings(
         model=materials.index["model"],
         layer=materials.layer,
@@ -223,28 +217,29 @@ def _compare(materials: Materials, norms: Norms, n_permutations: int) -> Compare
     if len(words) < MIN_RATED or float(ratings["valence"].std()) == 0:
         return Compared(words=words, n=len(words))
     search = _Search(materials, words, ratings, n_permutations)
-    return Compared(
-        words=words, n=len(words), valence=search.match("valence"), arousal=search.match("arousal")
-    )
+    # Valence first: arousal gets the other components.
+    return Compared(words=words, n=len(words), **{scale: search.match(scale) for scale in CEILING})
 
 
 class _Search:
-    """Searches the components of one set of ratings, valence first: arousal gets the others."""
+    """Searches the components of every layer for those that follow one set of ratings."""
 
     def __init__(
         self,
         materials: Materials,
         words: Sequence[str],
-        ratings: Mapping[str, Float[Tensor, "word"]],
+        ratings: Mapping[str, Word],
         n_permutations: int,
     ) -> None:
-        self._materials, self._words, self._ratings = materials, words, ratings
+        self._layers, self._words, self._ratings = materials.layers, words, ratings
         self._rated = [materials.emotions.index(word) for word in words]
         vectors = materials.vectors.vectors.double()
+        self._index = materials.vectors.layer_index(materials.layer)
         self._options = {"n_permutations": n_permutations, "seed": materials.seed}
-        self._unit_norm = materials.config.analysis.unit_norm
+        unit_norm = materials.config.analysis.unit_norm
+        self._points = normalize(vectors[self._index]) if unit_norm else vectors[self._index]
         count = min(N_SEARCHED, len(materials.emotions) - 1, vectors.shape[2])
-        components = (principal_components(layer, count, self._unit_norm) for layer in vectors)
+        components = (principal_components(layer, count, unit_norm) for layer in vectors)
         self._by_layer = torch.stack([each.coordinates[self._rated] for each in components])
         self._free = list(range(count))
 
@@ -253,19 +248,18 @@ class _Search:
         target, valence = self._ratings[scale], self._ratings["valence"]
         if float(target.std()) == 0 or not self._free:
             return None
-        layer_index = self._materials.vectors.layer_index(self._materials.layer)
-        searched, here = list(self._free), self._by_layer[layer_index]
-        best = search_components(here[:, searched], target, **self._options)
+        here = self._by_layer[self._index]
+        best = statistics.search_components(here[:, self._free], target, **self._options)
         component = self._free.pop(best.component)
         coordinate = here[:, component] * best.sign
         given = None
         if scale == "arousal":
-            it = partial_correlation(coordinate, target, valence, n_searched=len(searched))
+            it = partial_correlation(coordinate, target, valence, n_searched=best.n_searched)
             given = GivenValence(r=it.r, low=it.low, high=it.high, p_corrected=it.p)
         return Match(
             component=component,
             p_corrected=best.p_corrected,
-            n_searched=len(searched),
+            n_searched=best.n_searched,
             r=best.correlation,
             n=len(self._words),
             low=best.low,
@@ -274,7 +268,7 @@ class _Search:
             ratings=target.tolist(),
             coordinates=coordinate.tolist(),
             everywhere=self._everywhere(scale),
-            left_out=self._left_out(scale, layer_index),
+            left_out=self._left_out(scale),
             without_one=_without_one(coordinate, target, self._words),
             given_valence=given,
         )
@@ -285,26 +279,24 @@ class _Search:
         if scale == "arousal":
             slope, intercept = np.polyfit(valence.numpy(), target.numpy(), 1)
             target = target - slope * valence - intercept
-        best = search_components(self._by_layer, target, **self._options)
+        best = statistics.search_components(self._by_layer, target, **self._options)
         return Everywhere(
-            layer=self._materials.layers[best.layer or 0],
+            layer=self._layers[best.layer or 0],
             component=best.component,
             r=best.correlation,
             p_corrected=best.p_corrected,
             n_searched=best.n_searched,
         )
 
-    def _left_out(self, scale: str, layer_index: int) -> LeftOut:
+    def _left_out(self, scale: str) -> LeftOut:
         """Correlate each rating with its prediction from components that never saw the emotion."""
-        vectors = self._materials.vectors.vectors.double()[layer_index]
-        target, valence = self._ratings[scale], self._ratings["valence"]
+        target = self._ratings[scale]
         permuted = permute_within(target, None, **self._options, keys=torch.float32)
         ratings = torch.cat([target[None], permuted])
-        points = normalize(vectors) if self._unit_norm else vectors
-        exclude = [] if scale == "valence" else [valence]
-        guesses = predict_left_out(points, self._rated, ratings, exclude)
+        exclude = [] if scale == "valence" else [self._ratings["valence"]]
+        guesses = predict_left_out(self._points, self._rated, ratings, exclude)
         # Where nothing varies nothing is predicted.
-        r, *null = correlate(guesses, ratings).nan_to_num(nan=0.0)
+        r, *null = statistics.correlate(guesses, ratings).nan_to_num(nan=0.0)
         interval = None if float(guesses[0].std()) == 0 else pearson(guesses[0], target)
         return LeftOut(
             r=float(r),
@@ -320,7 +312,7 @@ def predict_left_out(
     points: Float[Tensor, "emotion d_model"],
     rated: Sequence[int],
     ratings: Float[Tensor, "draw word"],
-    exclude: Sequence[Float[Tensor, "word"]] = (),
+    exclude: Sequence[Word] = (),
 ) -> Float[Tensor, "draw word"]:
     """Predict the rating of every word from the others, for each of several sets of ratings."""
     predicted = torch.empty_like(ratings)
@@ -347,11 +339,9 @@ def predict_left_out(
     return predicted
 
 
-def _without_one(
-    coordinate: Float[Tensor, "word"], target: Float[Tensor, "word"], words: Sequence[str]
-) -> WithoutOne:
+def _without_one(coordinate: Word, target: Word, words: Sequence[str]) -> WithoutOne:
     """Smallest correlation when any one emotion is dropped: does one word carry it."""
-    kept = [[row for row in range(len(words)) if row != out] for out in range(len(words))]
+    kept = ~torch.eye(len(words), dtype=torch.bool)
     left = [pearson(coordinate[rows], target[rows]).r for rows in kept]
     weakest = left.index(min(left))
     return WithoutOne(word=words[weakest], r=left[weakest])

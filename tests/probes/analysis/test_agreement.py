@@ -139,27 +139,27 @@ class TestMatching:
     def test_a_planted_scale_is_found_with_its_sign(self, scale, component, sign):
         names = [name for pair in zip(RATED, UNRATED, strict=False) for name in pair]
         best = match(planted(names, scale, component, sign), names, scale)
-        assert (best["component"], best["sign"]) == (component, sign)
-        assert best["r"] > 0.9
-        assert best["low"] < best["r"] < best["high"]
-        assert best["n"] == len(RATED)
-        assert best["p_corrected"] < 0.01
-        assert best["n_searched"] == 5
+        assert (best.component, best.sign) == (component, sign)
+        assert best.r > 0.9
+        assert best.low < best.r < best.high
+        assert best.n == len(RATED)
+        assert best.p_corrected < 0.01
+        assert best.n_searched == 5
 
     def test_noise_is_not_significant_after_the_search(self):
         best = match(noise(len(RATED), 5, seed=3), RATED)
-        assert best["r"] > 0
-        assert best["p_corrected"] > 0.05
+        assert best.r > 0
+        assert best.p_corrected > 0.05
 
     def test_a_component_beyond_the_search_is_not_found(self):
         best = match(planted(RATED, "valence", 5, 1), RATED)
-        assert best["component"] != 5
+        assert best.component != 5
 
     def test_a_component_already_taken_is_left_out_and_numbers_stay(self):
         coordinates = planted(RATED, "valence", 1, 1)
         coordinates[:, 4] = coordinates[:, 1]
         best = match(coordinates, RATED, exclude=(1,))
-        assert (best["component"], best["n_searched"]) == (4, 4)
+        assert (best.component, best.n_searched) == (4, 4)
 
     def test_unrated_words_have_no_say(self):
         names = [*RATED, *UNRATED[:20]]
@@ -174,7 +174,7 @@ class TestTooLittle:
         names = [*RATED[: MIN_RATED - 1], *UNRATED[:20]]
         assert match(noise(len(names), 5), names) is None
         names = [*RATED[:MIN_RATED], *UNRATED[:20]]
-        assert match(noise(len(names), 5), names)["n"] == MIN_RATED
+        assert match(noise(len(names), 5), names).n == MIN_RATED
 
     def test_no_component_left_is_no_match(self):
         assert match(noise(len(RATED), 1), RATED, exclude=(0,)) is None

@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from probes.analysis.describe import (
-    MIN_UMAP,
     describe_geometry,
     describe_layers,
     describe_lens,
     match_scales,
     topic_bootstrap,
 )
+from probes.analysis.results import MIN_UMAP
 from probes.stimuli import human_ratings
 from probes.vectors.denoising import CellSums, project_out
 

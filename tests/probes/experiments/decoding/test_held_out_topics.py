@@ -11,7 +11,7 @@ from scipy import stats
 from hooks.errors import InvalidInput
 from probes import figures
 from probes.analysis.findings import Estimate
-from probes.analysis.held_out import Design, inner_hits, permute_within_topics, permuted_ranks
+from probes.analysis.held_out import Design, held_out_ranks, inner_hits, permute_within_topics
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import find_experiment, to_json
 from probes.experiments.decoding.held_out_topics import nested_null
@@ -72,13 +72,13 @@ def test_the_nested_p_of_noise_is_uniform():
     p = []
     for dataset in range(40):
         noise = torch.randn(2, 48, 6, generator=torch.Generator().manual_seed(dataset))
-        dealt = torch.cat([emotion[None], permute_within_topics(design, 19, seed=dataset)])
+        dealt = [design, *permute_within_topics(design, 19, seed=dataset)]
         hits = torch.stack([
-            torch.stack([permuted_ranks(rows, design, [EMPTY] * 3, each) for each in dealt])
+            torch.stack([held_out_ranks(rows, each, [EMPTY] * 3) for each in dealt])
             for rows in noise
         ]) == 0  # fmt: skip
         inner = torch.stack([
-            torch.stack([inner_hits(rows, design, lambda *_: EMPTY, each) for each in dealt])
+            torch.stack([inner_hits(rows, each, lambda *_: EMPTY) for each in dealt])
             for rows in noise
         ])  # fmt: skip
         observed, *null = nested_null(hits, inner, design).tolist()
