@@ -57,8 +57,7 @@ def describe_geometry(
 ) -> results.Geometry:
     """Describe one layer: cosine, PCA, ratings, k-means with stability, UMAP.
 
-    Topics are resampled from `cells`, the sums of the stories, and the neutral `basis`; `about`
-    has ``model``, ``layer`` and ``n_layers`` of `Geometry`.
+    `cells` (float64) and `basis` are there to resample topics; `about` are fields of `Geometry`.
     """
     n_emotions = len(emotions)
     components = geometry.principal_components(

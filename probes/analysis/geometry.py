@@ -38,16 +38,9 @@ _DECIMALS = 12
 
 @dataclass(frozen=True)
 class PrincipalComponents:
-    """Principal components of one layer's vectors: centered coordinates, orthonormal directions.
+    """Principal components of one layer: centered coordinates, orthonormal directions.
 
-    Attributes
-    ----------
-    coordinates
-        Centered.
-    directions
-        Orthonormal rows; the entry of largest magnitude of each row is positive.
-    explained_variance_ratio
-        In 0..1, falling.
+    The entry of largest magnitude of each direction is positive; the shares of variance fall.
     """
 
     coordinates: Float[Tensor, "emotion component"]
@@ -73,21 +66,19 @@ def cosine_matrix(vectors: Vectors) -> Float[Tensor, "emotion emotion"]:
 def principal_components(
     vectors: Vectors, n_components: int, unit_norm: bool = True
 ) -> PrincipalComponents:
-    """Find the principal components of one layer's vectors, centered.
+    """Principal components of centered vectors.
 
     Parameters
     ----------
     n_components
         In 1..min(emotions - 1, d_model): centered vectors span no more (else InvalidInput).
     unit_norm
-        Scale each vector to length one first.
+        Scale each vector to length one first (see the module's contract).
 
     Raises
     ------
-    InvalidInput
-        `n_components` is outside its range.
     DataError
-        All vectors are identical.
+        When a vector is not finite, is zero (with `unit_norm`), or when all are identical.
     """
     n_emotions, d_model = vectors.shape
     largest = min(n_emotions - 1, d_model)
@@ -106,13 +97,7 @@ def principal_components(
 
 
 def kmeans_labels(vectors: Vectors, k: int, seed: int, unit_norm: bool = True) -> Labels:
-    """Cluster labels 0..k-1 of the best of ten k-means runs, numbered by first appearance.
-
-    Raises
-    ------
-    InvalidInput
-        There are fewer than `k` distinct vectors, or `k` is below one.
-    """
+    """Cluster labels 0..k-1 of the best of ten k-means runs, numbered by first appearance."""
     points = _points(vectors, unit_norm)
     n_distinct = _n_distinct(points)
     if not 1 <= k <= n_distinct:
@@ -161,13 +146,7 @@ def hierarchical_order(cosine: Float[Tensor, "emotion emotion"]) -> list[int]:
 
 
 def hierarchical_labels(vectors: Vectors, k: int) -> Labels:
-    """Cluster labels 0..k-1 of average linkage of cosine distance, by first appearance.
-
-    Raises
-    ------
-    InvalidInput
-        `k` is outside 1..emotions.
-    """
+    """Cluster labels 0..k-1 of average linkage of cosine distance, by first appearance."""
     if not 1 <= k <= len(vectors):
         raise InvalidInput(f"Expected k in 1..{len(vectors)}, one cluster a vector, got {k}.")
     tree = linkage(_points(vectors, unit_norm=True), method="average", metric="cosine")
@@ -186,23 +165,14 @@ def adjusted_rand_index(labels_a: Labels, labels_b: Labels) -> float:
 
 
 def umap_layout(vectors: Vectors, seed: int, n_neighbors: int = 15) -> Float[Tensor, "emotion 2"]:
-    """Lay vectors out in two dimensions by UMAP under cosine distance, for a map to look at.
+    """Two-dimensional UMAP layout under cosine distance, for a map to look at.
 
     Starts from the principal components, which keeps the global arrangement reproducible (Kobak &
     Linderman 2021, doi:10.1038/s41587-020-00809-z). Distances in the layout are not to be read.
-    The first call in a process compiles for seconds.
+    Same seed, same layout on the same machine. `n_neighbors` is lowered to emotions - 1 where that
+    is smaller.
 
-    Parameters
-    ----------
-    seed
-        Same seed, same layout on the same machine.
-    n_neighbors
-        Size of the neighborhood; at most emotions - 1 are taken.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than four emotions, two dimensions or two neighbors.
+    Raises InvalidInput with fewer than four emotions, two dimensions, or two neighbors.
     """
     n_emotions, d_model = vectors.shape
     if n_emotions < 4 or d_model < 2 or n_neighbors < 2:
@@ -233,16 +203,11 @@ def umap_layout(vectors: Vectors, seed: int, n_neighbors: int = 15) -> Float[Ten
 
 
 def rsa(vectors: Float[Tensor, "layer emotion d_model"]) -> Float[Tensor, "layer layer"]:
-    """Compare which emotions lie close to which in every two layers, whatever the basis.
+    """Similarity of the geometry of every two layers.
 
-    Spearman correlation of the upper triangles of the layers' cosine matrices.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than three emotions, which have fewer than two distances to rank.
-    DataError
-        All cosines of a layer are equal.
+    Spearman correlation of the upper triangles of the layers' cosine matrices: it compares which
+    emotions lie close to which, whatever the basis of the layer. Raises InvalidInput with fewer
+    than three emotions, DataError when all cosines of a layer are equal.
     """
     n_emotions = vectors.shape[1]
     if n_emotions < 3:

@@ -180,10 +180,10 @@ class GeometryInShort:
 
 @dataclass(frozen=True)
 class Pca:
-    """Principal components; coordinates by emotion and component.
+    """Principal components: coordinates by emotion and component, and shares of the variance.
 
-    The interval of the shares of variance has all lower, then all upper ends. `unit_norm`: vectors
-    had length one.
+    The shares' interval holds all lower and all upper ends; `unit_norm`: the vectors had length
+    one.
     """
 
     coordinates: Sequence[Sequence[float]]

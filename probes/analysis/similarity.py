@@ -42,17 +42,8 @@ FEWEST = 8
 class Comparison:
     """One measure of likeness with what is needed to judge it.
 
-    Attributes
-    ----------
-    value, low, high
-        The statistic, with a 95% interval over emotions.
-    null_mean, null_bound
-        Its mean under permuted emotions, and what 5% of the permutations reach or pass on the side
-        of likeness.
-    p
-        Permutation p-value: so alike, or more, by chance.
-    n
-        Shared emotions.
+    A 95% interval over the `n` shared emotions; under permuted emotions the mean, the value that 5%
+    of the permutations reach or pass on the side of likeness, and p.
     """
 
     value: float
@@ -76,15 +67,7 @@ _CHUNK = 2_000_000
 
 
 def rsa(first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int) -> Comparison:
-    """Compare which emotions lie close to which.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than eight emotions, or unequal numbers of them.
-    DataError
-        A vector is zero or not finite.
-    """
+    """Compare which emotions lie close to which; InvalidInput with fewer than eight emotions."""
     return _compare(_cosines(first), _cosines(second), _spearman, n_resamples, seed, like="greater")
 
 

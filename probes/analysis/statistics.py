@@ -30,15 +30,7 @@ _REACH = 4.0
 
 @dataclass(frozen=True)
 class Correlation:
-    """A correlation coefficient with what is needed to judge it.
-
-    Attributes
-    ----------
-    low, high
-        95% confidence interval after Fisher's z transformation; NaN for fewer than four pairs.
-    p
-        Two-sided p-value against zero correlation of normal data.
-    """
+    """A correlation coefficient of `n` pairs with Fisher's 95% interval (or NaN) and p-value."""
 
     r: float
     n: int
@@ -51,18 +43,9 @@ class Correlation:
 class ComponentMatch:
     """The component that follows a target best.
 
-    Attributes
-    ----------
-    component, layer
-        0-based indices; layer is None when one layer was searched.
-    correlation, low, high
-        Absolute, with the 95% interval that pays for the search (`interval_of_best`).
-    sign
-        1 or -1: times it, the component rises with the target.
-    p_corrected
-        Probability of so large a correlation of *any* searched component with a shuffled target.
-    n_searched
-        Components, over all layers.
+    `component` and `layer` are 0-based (`layer` None when one was searched); times `sign` it rises
+    with the target. `correlation` is absolute; its interval and `p_corrected` pay for the
+    `n_searched`.
     """
 
     component: int
@@ -76,13 +59,7 @@ class ComponentMatch:
 
 
 def pearson(x: Float[Tensor, "sample"], y: Float[Tensor, "sample"]) -> Correlation:
-    """Pearson correlation; the interval is NaN for three samples, where it is undefined.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than three samples.
-    """
+    """Pearson correlation; the interval is NaN for three samples, where it is undefined."""
     return _correlation(_series(x, "x"), _series(y, "y"), n_controls=0)
 
 
@@ -98,17 +75,14 @@ def partial_correlation(
     Parameters
     ----------
     given
-        One series to control for, or one per column; an intercept is added. The interval and the
-        p-value count the degrees of freedom that they use up.
+        One series to control for, or one per column. An intercept is added. The interval and the
+        p-value count the degrees of freedom that the controls use up.
     n_searched
-        Of how many series `x` was picked: interval and p-value hold for all of them at once.
+        Of how many series `x` was picked, by whatever rule: interval and p-value hold for all of
+        them at once.
 
-    Raises
-    ------
-    InvalidInput
-        With fewer than three samples more than there are controls.
-    DataError
-        Nothing of `x` or `y` is left after the regression.
+    Raises InvalidInput with fewer than three samples more than controls, DataError when nothing is
+    left.
     """
     controls = rearrange(given.double(), "sample ... -> sample (...)").numpy(force=True)
     n_controls = controls.shape[1]
@@ -210,10 +184,9 @@ def standard_ranks(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*s
 def interval_of_best(correlations: Float[Tensor, "candidate"], n: int) -> tuple[float, float]:
     """95% interval of the largest absolute correlation of several that were searched.
 
-    Fisher's, made to hold for several candidates at once: for as many as lie within four standard
-    errors of the best on his scale, each of which might have been picked instead. Where one stands
-    out it is Fisher's own. It holds the true |r| of the best candidate in at least 92 of 100
-    simulated searches, also where nothing is there. NaN for fewer than four samples (`n`).
+    Fisher's, made to hold for as many candidates as lie within four standard errors of the best on
+    his scale, each of which might have been picked instead. The tests hold it to the true |r| of
+    the best candidate in at least 92 of 100 simulated searches, also where nothing is there.
     """
     if n < 4:
         return math.nan, math.nan

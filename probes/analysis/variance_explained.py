@@ -34,10 +34,7 @@ _CONSTANT = 1e-9
 
 @dataclass(frozen=True, kw_only=True)
 class Share(Estimate):
-    """Adjusted R2 of one factor alone, with interval over topics and permutation p-value.
-
-    `beyond` is what is gained when all other factors are known already.
-    """
+    """Adjusted R2 of a factor with interval and p; `beyond`: what it adds to all other factors."""
 
     p: float
     beyond: float

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Result:
-    """What an experiment measured; subclasses are frozen dataclasses.
+    """What an experiment measured; a frozen dataclass of plain values is made from it.
 
-    Fields hold what JSON holds (numbers, texts, lists, mappings, other dataclasses), no tensors:
-    all that the words and figures need, with n, intervals and controls.
+    Fields hold what JSON holds: all that the words and figures need, with n, intervals and
+    controls.
     """
 
     def findings(self) -> Sequence[Finding]:
@@ -78,13 +78,7 @@ class Experiment(Generic[ResultT]):
     measure: "Callable[[Materials], ResultT | NotMeasured]"
 
     def read(self, content: Mapping[str, Any]) -> ResultT | NotMeasured:
-        """Make the result of what `to_json` gave.
-
-        Raises
-        ------
-        DataError
-            It is damaged, or was made by an earlier version that measured otherwise.
-        """
+        """Make the result of what `to_json` gave; DataError when it is damaged or too old."""
         if [content[field] for field in content.keys() - _BESIDE] == [None]:
             # What earlier versions left where a run had too little: one empty field, and words.
             name, _, why = content["paragraph"].removesuffix(".").partition(": ")
