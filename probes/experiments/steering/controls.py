@@ -1,4 +1,4 @@
-"""Directions that should not name an emotion, made from what a run has.
+"""Directions that should not name an emotion, made from a run's activations without its model.
 
 * Matched random: the covariance of stories around their own emotion's mean, neutral components
   projected out as they are from the vectors. Isotropic directions lie where the stream never goes
@@ -7,8 +7,6 @@
   within each topic. Each is from a dealing of its own, so that they are independent.
 * Valence: for each rated emotion the axis from the vectors of the unpleasant emotions to those of
   the pleasant ones, without the emotion's own vector, pointing to the emotion's side.
-
-Contract: reads a run's activations; runs no model.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,17 +25,7 @@ from probes.vectors.denoising import MeanAccumulator, mean_difference, project_o
 
 @dataclass(frozen=True)
 class Controls:
-    """Directions that should not name the emotion.
-
-    Attributes
-    ----------
-    matched
-        Random directions with the covariance of the stories' activations; or None.
-    shuffled
-        Vectors made from stories whose labels were shuffled; or None.
-    valence
-        Emotion to its valence axis; only emotions that have one.
-    """
+    """The directions, where there are any; valence axes by emotion."""
 
     matched: Float[Tensor, "direction d_model"] | None = None
     shuffled: Float[Tensor, "direction d_model"] | None = None
@@ -47,10 +35,10 @@ class Controls:
 def controls_of(materials: Materials) -> Controls:
     """Make a run's controls at the target layer."""
     n = materials.config.validation.n_random
-    samples = story_residuals(materials)
+    matched = matched_random(materials, n, materials.seed + 1)
     ratings = rating_table(materials.emotions)
     return Controls(
-        matched_directions(samples, n, materials.seed + 1) if len(samples) >= 2 else None,
+        matched if len(matched) else None,
         independent_shuffled(materials, n),
         valence_axes(
             materials.vectors.at(materials.layer),
@@ -60,11 +48,12 @@ def controls_of(materials: Materials) -> Controls:
     )
 
 
-def story_residuals(materials: Materials, layer: int | None = None) -> Float[Tensor, "row d_model"]:
-    """Stories' activations around the mean of their emotion, neutral components projected out.
+def matched_random(
+    materials: Materials, n: int, seed: int, layer: int | None = None
+) -> Float[Tensor, "direction d_model"]:
+    """Random directions that lie where stories of one emotion differ; none of too few stories.
 
-    Where stories of one emotion differ: variance of the stream that holds no emotion. Emotions of a
-    single row are left out.
+    That is variance of the stream that holds no emotion. Emotions of a single row are left out.
     """
     stories = materials.stories(layer)
     residuals = []
@@ -74,7 +63,8 @@ def story_residuals(materials: Materials, layer: int | None = None) -> Float[Ten
             residuals.append(rows - reduce(rows, "row d_model -> 1 d_model", "mean"))
     if not residuals:
         return torch.zeros(0, stories.mean.shape[1])
-    return project_out(torch.cat(residuals), materials.neutral_components(layer)).float()
+    samples = project_out(torch.cat(residuals), materials.neutral_components(layer)).float()
+    return matched_directions(samples, n, seed)
 
 
 def shuffled_vectors(materials: Materials) -> Float[Tensor, "emotion d_model"]:
@@ -109,16 +99,14 @@ def _dealt(materials: Materials, n: int) -> Iterator[Float[Tensor, "emotion d_mo
 
 
 def valence_axes(
-    vectors: Float[Tensor, "emotion d_model"],
-    emotions: Sequence[str],
-    valence: Mapping[str, float],
+    vectors: Float[Tensor, "emotion d_model"], emotions: Sequence[str], valence: Mapping[str, float]
 ) -> dict[str, Float[Tensor, "d_model"]]:
     """Return each rated emotion's valence axis; none where its own vector is all of a side."""
     sides = [valence.get(name, 0.0) for name in emotions]
     axes = {}
     for own, (name, side) in enumerate(zip(emotions, sides, strict=True)):
-        up = [place for place, value in enumerate(sides) if value > 0 and place != own]
-        down = [place for place, value in enumerate(sides) if value < 0 and place != own]
+        up = [row for row, value in enumerate(sides) if value > 0 and row != own]
+        down = [row for row, value in enumerate(sides) if value < 0 and row != own]
         if side and up and down:
             axis = vectors[up].mean(dim=0) - vectors[down].mean(dim=0)
             axes[name] = axis if side > 0 else -axis

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange, reduce
-from jaxtyping import Float, Int
+from einops import reduce
+from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis.findings import Control, Estimate
@@ -46,22 +46,18 @@ class CarrierEffect:
 
 @dataclass(frozen=True)
 class LayerDose:
-    """What the vectors did at one layer and dose.
+    """What the vectors did at one layer and dose (a fraction of the mean residual norm there).
 
     Attributes
     ----------
-    dose
-        Fraction of the mean residual norm at that layer.
     effects
-        Change of log-probability, in nats: [carrier][vector][word].
+        Change of log-probability: [carrier][vector][word].
     matching, other
-        Means over carriers of the diagonal and of the rest, with intervals over emotions.
-    by_carrier
-        The same for each carrier alone.
+        Means over carriers of the diagonal and of the rest.
     top_3
         Share of vectors whose own word is among the three that rise the most.
     kl
-        Mean KL divergence of the steered from the unsteered next token, in nats.
+        Mean KL divergence of the steered from the unsteered next token.
     """
 
     dose: float
@@ -83,27 +79,21 @@ class LayerEffects:
 
 @dataclass(frozen=True)
 class DoseResult:
-    """What one dose did at the target layer, beside controls.
+    """What one dose did at the target layer, beside controls; see `LayerDose` too.
 
     Attributes
     ----------
     matrix
-        Change of log-probability averaged over carriers, in nats: row = vector, column = word.
-    matching, matching_interval
-        Mean of the diagonal, with a 95% bootstrap interval over emotions.
-    other, other_interval
-        Mean off the diagonal.
-    by_carrier, top_3, kl
-        As in `LayerDose`.
+        Change of log-probability averaged over carriers: row = vector, column = word.
     other_vectors
-        Own effects beside the mean effect of the *other* emotions' vectors on the same word.
+        Beside the mean effect of the *other* emotions' vectors on the same word.
     beats_all_others
         Emotions whose vector raises its own word more than every other emotion's vector does.
     random, matched, shuffled
-        Own effects beside isotropic directions, those with the stories' covariance, and vectors
-        from shuffled labels.
+        Beside isotropic directions, those with the stories' covariance, and vectors from shuffled
+        labels.
     valence
-        Own effects beside that of the valence axis made without the emotion; rated emotions only.
+        Beside the valence axis made without the emotion; rated emotions only.
     """
 
     dose: float
@@ -157,6 +147,7 @@ def layer_dose(
         return CarrierEffect(mean(own), mean((matrix.sum(dim=1) - own) / (len(matrix) - 1)))
 
     over_carriers = sides(effects.mean)
+    n_above_own = (effects.mean > effects.mean.diagonal()[:, None]).sum(dim=1)
     return LayerDose(
         dose=dose,
         effects=[
@@ -165,11 +156,8 @@ def layer_dose(
         ],
         matching=over_carriers.matching,
         other=over_carriers.other,
-        by_carrier={
-            carrier: sides(matrix)
-            for carrier, matrix in zip(carriers, effects.by_carrier, strict=True)
-        },
-        top_3=float((_rank(effects.mean) < 3).float().mean()),
+        by_carrier=dict(zip(carriers, map(sides, effects.by_carrier), strict=True)),
+        top_3=float((n_above_own < 3).float().mean()),
         kl=effects.kl,
     )
 
@@ -198,9 +186,12 @@ def beside_controls(
         for name, null in nulls.items()
     }
     rated = [row for row, name in enumerate(names) if name in valence]
-    axis = torch.tensor([valence[names[row]] for row in rated])
+    axis = None
+    if len(rated) > 1:
+        rivals = torch.tensor([valence[names[row]] for row in rated])
+        axis = compare_rival(own[rated], rivals, [names[row] for row in rated], resampling)
     others = matrix.masked_fill(torch.eye(n, dtype=torch.bool), -torch.inf)
-    best_other = reduce(others, "vector word -> word", "max")
+    best = (own > others.amax(dim=0)).tolist()
     return DoseResult(
         dose=at.dose,
         matrix=matrix.tolist(),
@@ -212,19 +203,9 @@ def beside_controls(
         top_3=at.top_3,
         kl=at.kl,
         other_vectors=compare_rival(own, (matrix.sum(dim=0) - own) / (n - 1), names, resampling),
-        beats_all_others=[
-            name for name, more in zip(names, (own > best_other).tolist(), strict=True) if more
-        ],
+        beats_all_others=[name for name, more in zip(names, best, strict=True) if more],
         random=against["random"],
         matched=against.get("matched"),
         shuffled=against.get("shuffled"),
-        valence=compare_rival(own[rated], axis, [names[row] for row in rated], resampling)
-        if len(rated) > 1
-        else None,
+        valence=axis,
     )
-
-
-def _rank(matrix: Float[Tensor, "vector word"]) -> Int[Tensor, "vector"]:
-    """How many words rise more than the vector's own."""
-    own = rearrange(matrix.diagonal(), "vector -> vector 1")
-    return reduce((matrix > own).long(), "vector word -> vector", "sum")

@@ -19,7 +19,12 @@ from torch import Tensor
 
 from probes.analysis.findings import Control, Estimate
 from probes.experiments.steering.judges import NONE
-from probes.experiments.steering.nulls import Resampling, crossed_interval
+from probes.experiments.steering.nulls import (
+    Resampling,
+    TextExcess,
+    crossed_interval,
+    text_excess,
+)
 
 
 @dataclass(frozen=True)
@@ -34,15 +39,9 @@ class EmotionGains:
 class JudgedGains:
     """What a judge that scores every emotion says.
 
-    Attributes
-    ----------
-    gain, percentile
-        See the module's text, with 95% intervals.
-    gain_in_random, gain_in_others
-        The same emotions' gain in random-steered texts (None without any), and in texts steered
-        toward the others.
-    excess
-        Gain less that in random-steered texts, where there are any, else less `gain_in_others`.
+    `gain_in_random` (None without any) and `gain_in_others` are the same emotions' gains in
+    random-steered texts and in texts steered toward the others; `excess` is the gain less the
+    first of them that there is.
     """
 
     gain: float
@@ -74,21 +73,15 @@ class JudgedGains:
         return Control("random-steered text", Estimate(self.gain_in_random), excess)
 
 
-@dataclass(frozen=True)
-class JudgedAnswers:
-    """What a judge that names one emotion says; shares of texts.
+@dataclass(frozen=True, kw_only=True)
+class JudgedAnswers(TextExcess):
+    """What a judge that names one emotion says of `n` steered texts; shares of texts.
 
     Attributes
     ----------
-    model
-        The judge.
-    n
-        Steered texts.
     right, right_unsteered, right_random
         Answers that are the emotion steered to, and how often the same answer comes for unsteered
         and for random-steered texts.
-    excess, excess_over_random
-        Of `right` over the unsteered and over the random-steered, with 95% intervals.
     none, unreadable
         Steered texts without an emotion, and without a readable answer.
     """
@@ -98,11 +91,7 @@ class JudgedAnswers:
     right: float
     right_interval: tuple[float, float]
     right_unsteered: float
-    excess: float
-    excess_interval: tuple[float, float]
     right_random: float | None
-    excess_over_random: float | None
-    excess_over_random_interval: tuple[float, float] | None
     none: float
     unreadable: float
 
@@ -113,13 +102,7 @@ class JudgedAnswers:
 
     def controls(self) -> list[Control]:
         """How often the same is named without the vector."""
-        excess = Estimate(self.excess, *self.excess_interval)
-        controls = [Control("unsteered text", Estimate(self.right_unsteered), excess)]
-        if self.right_random is None or self.excess_over_random is None:
-            return controls
-        ends = self.excess_over_random_interval or (None, None)
-        excess = Estimate(self.excess_over_random, *ends)
-        return [*controls, Control("random-steered text", Estimate(self.right_random), excess)]
+        return self.over(self.right_unsteered, self.right_random)
 
 
 def judged_gains(
@@ -142,20 +125,17 @@ def judged_gains(
     )
     gains = (by_condition - by_condition[:1])[1:]
     n = len(columns)
-    steered = gains[:n]
-    among = steered[..., list(columns)]
-    own = rearrange(among.diagonal(dim1=0, dim2=2), "prompt emotion -> emotion prompt")
-    others = rearrange(among.sum(dim=0), "prompt emotion -> emotion prompt") - own
+    among = gains[..., list(columns)]
+    own = rearrange(among[:n].diagonal(dim1=0, dim2=2), "prompt emotion -> emotion prompt")
+    others = rearrange(among[:n].sum(dim=0), "prompt emotion -> emotion prompt") - own
     others = others / max(n - 1, 1)
-    below = steered < repeat(own, "emotion prompt -> emotion prompt 1")
-    percentile = below.double().sum(dim=2) / (scores.shape[1] - 1)
+    own_each = repeat(own, "emotion prompt -> emotion prompt 1")
+    below = (gains[:n] < own_each).double()
+    percentile = below.sum(dim=2) / (scores.shape[1] - 1)
     random, apart = None, own - others
     if len(gains) > n:
-        beside = rearrange(
-            gains[n:][..., list(columns)], "direction prompt emotion -> emotion prompt direction"
-        )
-        random = float(beside.mean())
-        apart = repeat(own, "emotion prompt -> emotion prompt 1") - beside
+        beside = rearrange(among[n:], "direction prompt emotion -> emotion prompt direction")
+        random, apart = float(beside.mean()), own_each - beside
     return JudgedGains(
         gain=float(own.mean()),
         gain_interval=crossed_interval(own, resampling),
@@ -190,36 +170,25 @@ def judged_answers(
     judge
         Name of the judge.
     """
-    n_prompts = len(unsteered)
 
-    def hits(answers: Sequence[str | None]) -> Float[Tensor, "emotion condition prompt"]:
-        table = torch.tensor(
-            [[float(answer == name) for answer in answers] for name in emotions],
-            dtype=torch.float64,
-        )
+    def hits(answers: Sequence[str | None]) -> Float[Tensor, "emotion prompt condition"]:
+        table = [[float(answer == name) for answer in answers] for name in emotions]
         return rearrange(
-            table, "emotion (condition prompt) -> emotion condition prompt", prompt=n_prompts
+            torch.tensor(table, dtype=torch.float64),
+            "emotion (condition prompt) -> emotion prompt condition",
+            prompt=len(unsteered),
         )
 
-    own = rearrange(hits(steered).diagonal(dim1=0, dim2=1), "prompt emotion -> emotion prompt")
-    plain = rearrange(hits(unsteered), "emotion 1 prompt -> emotion prompt")
-    beside, over_random = None, None
-    if random:
-        beside = rearrange(hits(random), "emotion direction prompt -> emotion prompt direction")
-        over_random = repeat(own, "emotion prompt -> emotion prompt 1") - beside
+    own = rearrange(hits(steered).diagonal(dim1=0, dim2=2), "prompt emotion -> emotion prompt")
+    plain, beside = hits(unsteered)[..., 0], hits(random)
     return JudgedAnswers(
+        **vars(text_excess(own, plain, beside, resampling)),
         model=judge,
         n=len(steered),
         right=float(own.mean()),
         right_interval=crossed_interval(own, resampling),
         right_unsteered=float(plain.mean()),
-        excess=float((own - plain).mean()),
-        excess_interval=crossed_interval(own - plain, resampling),
-        right_random=None if beside is None else float(beside.mean()),
-        excess_over_random=None if over_random is None else float(over_random.mean()),
-        excess_over_random_interval=None
-        if over_random is None
-        else crossed_interval(over_random, resampling),
+        right_random=float(beside.mean()) if random else None,
         none=sum(answer == NONE for answer in steered) / len(steered),
         unreadable=sum(answer is None for answer in steered) / len(steered),
     )

@@ -5,9 +5,7 @@
 * `other_vectors`: cosine with vectors made from those same topics at that layer.
 * `ask_judge`: another model, asked through an OpenAI-compatible server.
 
-The first two read a text with the unsteered model.
-
-Contract: scores are [text emotion], larger for more of the emotion; only differences between texts
+The first two read a text with the unsteered model; only differences of their scores between texts
 mean something.
 """
 
@@ -50,23 +48,15 @@ def vectors_of(
 ) -> Float[Tensor, "emotion d_model"]:
     """Make emotion vectors from some of the stories, as the pipeline does from all.
 
-    Raises
-    ------
-    DataError
-        When an emotion has no story among them.
+    Raises `DataError` when an emotion has no story among them.
     """
-    there = torch.bincount(stories.emotion[rows], minlength=n_emotions)
-    if bool((there == 0).any()):
+    if len(stories.emotion[rows].unique()) < n_emotions:
         raise DataError(
             "an emotion has no story in one half of the topics; free text needs stories of "
             "every emotion on at least two topics."
         )
-    means = emotion_means(
-        rearrange(stories.mean[rows], "row d_model -> row 1 d_model"),
-        stories.emotion[rows],
-        n_emotions,
-    )
-    raw, _ = mean_difference(means)
+    activations = rearrange(stories.mean[rows], "row d_model -> row 1 d_model")
+    raw, _ = mean_difference(emotion_means(activations, stories.emotion[rows], n_emotions))
     return project_out(raw[0], components).float()
 
 
@@ -93,12 +83,11 @@ def classifier(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    x, y = activations.double().numpy(), emotion.numpy()
+    x, y, chosen = activations.double().numpy(), emotion.numpy(), train.numpy()
     # Few stories and many dimensions: strongly regularized.
     fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
-    fitted.fit(x[train.numpy()], y[train.numpy()])
-    rest = ~train.numpy()
-    return Classifier(fitted, float((fitted.predict(x[rest]) == y[rest]).mean()))
+    fitted.fit(x[chosen], y[chosen])
+    return Classifier(fitted, float(fitted.score(x[~chosen], y[~chosen])))
 
 
 def other_vectors(
@@ -112,52 +101,33 @@ def other_vectors(
 
 @dataclass(frozen=True)
 class JudgeServer:
-    """An OpenAI-compatible server that judges.
-
-    Attributes
-    ----------
-    api_key_env
-        Environment variable that holds the key; None for servers that want none.
-    """
+    """An OpenAI-compatible server that judges; `api_key_env` names the variable with its key."""
 
     base_url: str
     model: str
     api_key_env: str | None = None
 
     def key(self) -> str | None:
-        """Return the key; None for a server that wants none.
-
-        Raises
-        ------
-        InvalidInput
-            When the variable that should hold it is not set.
-        """
+        """Return the key, if one is wanted; raises `InvalidInput` where its variable is not set."""
         return read_key(self.api_key_env, "validation.api_key_env")
 
 
 def ask_judge(
     server: JudgeServer, texts: Sequence[str], emotions: Sequence[str]
 ) -> list[str | None]:
-    """Ask which emotion each text conveys; see `named` for what answers are read as.
-
-    Raises
-    ------
-    EndpointError
-        When the server cannot be reached or refuses.
-    """
+    """Ask which emotion each text conveys (`named`); raises `EndpointError` without an answer."""
     names = ", ".join(emotions)
     questions = [_QUESTION.format(emotions=names, text=text) for text in texts]
     try:
         with Endpoint(server.model, [server.base_url], server.key(), _SETTINGS) as judge:
-            judge.connect(
-                questions[0], _GREEDY
-            )  # a server that is not there is no longer waited for
+            # Not waited for as long as an answer is.
+            judge.connect(questions[0], _GREEDY)
             answers = judge.generate(questions, sampling=_GREEDY, seed=0)
     except EndpointError as error:
         raise EndpointError(
             f"the judge {server.model} at {server.base_url} gave no answer: {error} Check "
-            "validation.judge_base_url, judge_model and api_key_env, or set judge_model to null "
-            "to go without."
+            "validation.judge_base_url, judge_model, api_key_env; without a judge_model none is "
+            "asked."
         ) from error
     return [named(answer.text, emotions) for answer in answers]
 

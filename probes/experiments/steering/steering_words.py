@@ -4,23 +4,20 @@
    log-probability of every emotion's word as the next token (`word_effects`).
 2. Each emotion's vector is added at a few layers and doses, and the change of every word's
    log-probability is taken: [carrier vector word] for each layer and dose.
-3. At the target layer the same is done with directions that should do nothing of the kind, at the
-   same coefficient: isotropic random ones, and those of `controls`. The other emotions' vectors are
-   a control too: a column of the matrix but its diagonal.
+3. At the target layer the same is done at the same coefficient with directions that should do
+   nothing of the kind: isotropic random ones, and those of `controls`.
 4. An emotion's effect on its own word is set beside every control's effect on that word
-   (`effects`); what all vectors share (any push changes text) cancels in diagonal against rest.
+   (`effects`), and beside the other emotions' vectors'.
 
-One dose is judged (`doses`), in every line, paragraph and figure. How many words are a single token
-is reported, and words that share a first token are left out, since no vector could tell them apart.
+One dose is judged (`doses`), in every line, paragraph and figure. Words that share a first token
+are left out, since no vector could tell them apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from einops import reduce
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from hooks import InvalidInput, LanguageModel
@@ -42,7 +39,6 @@ from probes.experiments.steering.word_effects import (
     first_tokens,
     last_residuals,
     log_probs,
-    random_directions,
     steered_log_probs,
     swept_layers,
 )
@@ -64,17 +60,13 @@ class SteeringWords(Result):
     Attributes
     ----------
     layer
-        The target layer, where the controls were tried.
+        The target layer, where `doses` were tried beside controls.
     n_single_token
         Words that are a single token.
     left_out
         Words whose first token is another's too.
     baseline
         Unsteered probability of each word, averaged over carriers.
-    doses
-        The target layer with its controls.
-    layers
-        Effects at every layer tried.
     """
 
     model: str
@@ -98,28 +90,11 @@ class SteeringWords(Result):
 
     def findings(self) -> list[Finding]:
         """Say what the judged dose did beside controls, and what the other doses did."""
-        others = [tried for tried in self.doses if tried is not self.judged]
-        return [self._headline(), *map(self._at, others)]
-
-    def _at(self, tried: DoseResult) -> Finding:
-        return Finding(
-            f"steering at dose {tried.dose:g}",
-            tried.own,
-            "described",
-            spec="+.2f",
-            unit="nats",
-            n=f"{len(self.emotions)} emotions",
-            control=strongest(tried.controls()),
-        )
-
-    def _headline(self) -> Finding:
         tried = self.judged
-        excesses = [control.excess for control in tried.controls()]
-        exceeds_all = all(excess is not None and excess.above_zero for excess in excesses)
-        return Finding(
+        headline = Finding(
             "Steering",
             tried.own,
-            "shown" if tried.own.above_zero and exceeds_all else "not shown",
+            "shown" if tried.own.above_zero and not _unbeaten(tried) else "not shown",
             spec="+.2f",
             unit="nats",
             n=f"{len(self.emotions)} emotions at dose {tried.dose:g}",
@@ -130,6 +105,20 @@ class SteeringWords(Result):
             headline=True,
             section="steering",
         )
+        others = [
+            Finding(
+                f"steering at dose {dose.dose:g}",
+                dose.own,
+                "described",
+                spec="+.2f",
+                unit="nats",
+                n=f"{len(self.emotions)} emotions",
+                control=strongest(dose.controls()),
+            )
+            for dose in self.doses
+            if dose is not tried
+        ]
+        return [headline, *others]
 
     def paragraph(self) -> str:
         """Tell what was added where, and what no emotion's vector does as well."""
@@ -137,11 +126,7 @@ class SteeringWords(Result):
         hardest = tried.random if tried.matched is None else tried.matched
         kind = "isotropic random" if tried.matched is None else "random"
         bar = "reaches" if len(hardest.beats_all) * 6 >= n * 5 else "does not reach"
-        near = [
-            control.name
-            for control in tried.controls()
-            if control.excess is not None and not control.excess.above_zero
-        ]
+        near = _unbeaten(tried)
         beyond = f"all controls but {', '.join(near)}" if near else "every control"
         return (
             f"Each vector was added at layer {self.layer} with a dose of {tried.dose:g} of the "
@@ -198,23 +183,22 @@ class SteeringWords(Result):
 
 def measure(materials: Materials) -> SteeringWords:
     """Steer toward every emotion's word, beside controls."""
-    model = materials.subject()
-    bundle, layer = materials.vectors, materials.layer
+    model, bundle, target = materials.subject(), materials.vectors, materials.layer
     settings = materials.config.validation
     controls = controls_of(materials)
-    layers = swept_layers(bundle.layers, layer, model.n_layers, settings.sweep_layers)
-    layers = sorted({*layers, layer})
+    swept = swept_layers(bundle.layers, target, model.n_layers, settings.sweep_layers)
+    layers = sorted({*swept, target})
     total = n_conditions(
         len(bundle.emotions), len(layers), controls, settings.doses, settings.n_random
     )
     with materials.reporter.task("steering", total, "directions") as advance:
         return run(
             model,
-            torch.stack([bundle.at(one) for one in layers]),
+            torch.stack([bundle.at(layer) for layer in layers]),
             bundle.emotions,
             layers=layers,
-            target=layer,
-            residual_norm=bundle.residual_norm[[bundle.layer_index(one) for one in layers]],
+            target=target,
+            residual_norm=torch.tensor([bundle.norm_by_layer[layer] for layer in layers]),
             controls=controls,
             doses=settings.doses,
             n_random=settings.n_random,
@@ -224,6 +208,11 @@ def measure(materials: Materials) -> SteeringWords:
 
 
 EXPERIMENT = Experiment(SteeringWords, measure)
+
+
+def _unbeaten(tried: DoseResult) -> list[str]:
+    """Name the controls that the own effect does not surely exceed."""
+    return [c.name for c in tried.controls() if c.excess is None or not c.excess.above_zero]
 
 
 def run(
@@ -240,29 +229,10 @@ def run(
     resampling: Resampling,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> SteeringWords:
-    """Run the experiment; see the module's text.
+    """Steer with one direction per emotion at each layer, and with the controls at the target.
 
-    Parameters
-    ----------
-    model
-        The model the vectors were made from.
-    vectors
-        One direction per emotion, of each of `layers`.
-    target
-        The one of `layers` at which the controls are tried.
-    residual_norm
-        Mean residual norm at each of `layers`; a dose is a fraction of it.
-    doses
-        Positive fractions.
-    n_random
-        Random directions, at least 2.
-    resampling
-        Its seed draws the random directions too.
-
-    Raises
-    ------
-    InvalidInput
-        When fewer than two words can be told apart by their first token.
+    The seed of `resampling` draws the random directions too. Raises `InvalidInput` when fewer than
+    two words can be told apart by their first token.
     """
     tokens = first_tokens(model, emotions)
     heads = [ids[0] if ids else -1 for ids in tokens]
@@ -274,9 +244,10 @@ def run(
         )
     names = [emotions[i] for i in kept]
     ids = torch.tensor([heads[i] for i in kept])
-    baseline = log_probs(model, last_residuals(model, CARRIERS))
-    probabilities = reduce(baseline[:, ids].exp(), "carrier word -> word", "mean").tolist()
-    directions = {"random": random_directions(n_random, model.d_model, resampling.seed)}
+    unsteered = log_probs(model, last_residuals(model, CARRIERS))
+    baseline = dict(zip(names, unsteered[:, ids].exp().mean(dim=0).tolist(), strict=True))
+    generator = torch.Generator().manual_seed(resampling.seed)
+    directions = {"random": torch.randn(n_random, model.d_model, generator=generator)}
     for name, null in (("matched", controls.matched), ("shuffled", controls.shuffled)):
         if null is not None:
             directions[name] = null
@@ -285,24 +256,31 @@ def run(
 
     def effects_of(directions: Tensor, dose: float, layer: int = target) -> WordEffects:
         how = {"layer": layer, "dose": dose, "residual_norm": norms[layer]}
-        return _effects(model, directions, baseline, ids, how, progress)
+        effect = torch.zeros(len(CARRIERS), len(directions), len(ids))
+        divergence = 0.0
+        for rows in torch.arange(len(directions)).split(_DIRECTIONS_AT_ONCE):
+            for number, before in enumerate(unsteered):
+                steered = steered_log_probs(model, directions[rows], CARRIERS[number], **how)
+                change = steered - before
+                effect[number, rows] = change[:, ids]
+                divergence += float((steered.exp() * change).sum())
+            progress(len(rows))
+        return WordEffects(effect, divergence / (len(CARRIERS) * len(directions)))
 
     swept: list[LayerEffects] = []
     results: list[DoseResult] = []
-    for number, layer in enumerate(layers):
-        by_dose = [effects_of(vectors[number, kept], dose, layer) for dose in doses]
-        summed = [
-            layer_dose(dose, effects, list(CARRIERS), resampling)
-            for dose, effects in zip(doses, by_dose, strict=True)
-        ]
-        swept.append(LayerEffects(layer, summed))
-        if layer != target:
-            continue
-        for at, effects in zip(summed, by_dose, strict=True):
-            nulls = {name: effects_of(null, at.dose) for name, null in directions.items()}
+    for layer, of_emotions in zip(layers, vectors, strict=True):
+        swept.append(LayerEffects(layer, []))
+        for dose in doses:
+            effects = effects_of(of_emotions[kept], dose, layer)
+            at = layer_dose(dose, effects, list(CARRIERS), resampling)
+            swept[-1].doses.append(at)
+            if layer != target:
+                continue
+            nulls = {name: effects_of(null, dose) for name, null in directions.items()}
             valence = {}
             if axes:
-                moved = effects_of(torch.stack(list(axes.values())), at.dose).mean
+                moved = effects_of(torch.stack(list(axes.values())), dose).mean
                 columns = [names.index(name) for name in axes]
                 valence = dict(zip(axes, moved[:, columns].diagonal().tolist(), strict=True))
             results.append(beside_controls(at, effects, nulls, valence, names, resampling))
@@ -314,32 +292,12 @@ def run(
         n_random=n_random,
         n_single_token=sum(len(tokens[i]) == 1 for i in kept),
         left_out=[name for name in emotions if name not in names],
-        baseline=dict(zip(names, probabilities, strict=True)),
-        at_ceiling=[n for n, p in zip(names, probabilities, strict=True) if p > CEILING],
-        at_floor=[n for n, p in zip(names, probabilities, strict=True) if p < FLOOR],
+        baseline=baseline,
+        at_ceiling=[name for name, probability in baseline.items() if probability > CEILING],
+        at_floor=[name for name, probability in baseline.items() if probability < FLOOR],
         doses=results,
         layers=swept,
     )
-
-
-def _effects(
-    model: LanguageModel,
-    directions: Float[Tensor, "direction d_model"],
-    baseline: Float[Tensor, "carrier d_vocab"],
-    ids: Int[Tensor, "word"],
-    how: dict[str, Any],
-    progress: Callable[[int], None],
-) -> WordEffects:
-    effect = torch.zeros(len(CARRIERS), len(directions), len(ids))
-    divergence = 0.0
-    for rows in torch.arange(len(directions)).split(_DIRECTIONS_AT_ONCE):
-        for number, unsteered in enumerate(baseline):
-            steered = steered_log_probs(model, directions[rows], CARRIERS[number], **how)
-            change = steered - unsteered
-            effect[number, rows] = change[:, ids]
-            divergence += float((steered.exp() * change).sum())
-        progress(len(rows))
-    return WordEffects(effect, divergence / (len(CARRIERS) * len(directions)))
 
 
 def n_conditions(

@@ -1,38 +1,37 @@
 """Content leak: does steered text tell what the emotion's stories told, rather than the emotion.
 
-1. A word is *distinctive* of an emotion when at least a quarter of its stories use it, on two
-   topics at least, that is three times the share among other emotions' stories. Words that name
-   the emotion or a direct synonym (`stimuli.lexicon`) are no leak and left out.
+1. A word (four letters or more) is *distinctive* of an emotion when at least a quarter of its
+   stories use it, on two topics at least, that is three times the share among other emotions'
+   stories. Words that name the emotion or a direct synonym (`stimuli.lexicon`) are left out.
 2. The leak of a text toward an emotion is the share of its words that are distinctive of it.
 3. Texts steered toward the emotion are set beside the unsteered ones, the random-steered ones, and
    those steered elsewhere, all counted with the same emotion's words.
 
 What it does not know: tears are both an event of sad stories and a way to say that someone is sad.
 So the words that occur are listed.
-
-Contract: pure text. Words are runs of at least four letters, in lower case.
 """
 
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.analysis.findings import Control, Estimate
-from probes.experiments.steering.nulls import Resampling, crossed_interval
+from probes.analysis.findings import Control
+from probes.experiments.steering.nulls import Resampling, TextExcess, text_excess
 from probes.stimuli.lexicon import leaks
 
 _SHARE, _TIMES, _TOPICS = 0.25, 3.0, 2
 _N_LISTED = 12
 
 
-@dataclass(frozen=True)
-class ContentLeak:
+@dataclass(frozen=True, kw_only=True)
+class ContentLeak(TextExcess):
     """Shares of words that are distinctive of the emotion's own stories.
 
     Attributes
@@ -41,8 +40,6 @@ class ContentLeak:
         Distinctive words of all emotions together.
     steered, unsteered, random, elsewhere
         In texts steered toward the emotion, in others; None where there are none of a kind.
-    excess, excess_over_random
-        Of the steered over the unsteered and the random-steered, with 95% intervals.
     words
         Emotion and word, those first that occur in the most texts steered toward it.
     in_stories
@@ -53,23 +50,13 @@ class ContentLeak:
     steered: float
     unsteered: float
     elsewhere: float | None
-    excess: float
-    excess_interval: tuple[float, float]
     random: float | None
-    excess_over_random: float | None
-    excess_over_random_interval: tuple[float, float] | None
     words: list[str]
     in_stories: float
 
     def controls(self) -> list[Control]:
         """Return the other texts, counted with the same words."""
-        excess = Estimate(self.excess, *self.excess_interval)
-        controls = [Control("unsteered text", Estimate(self.unsteered), excess)]
-        if self.random is None or self.excess_over_random is None:
-            return controls
-        ends = self.excess_over_random_interval or (None, None)
-        excess = Estimate(self.excess_over_random, *ends)
-        return [*controls, Control("random-steered text", Estimate(self.random), excess)]
+        return self.over(self.unsteered, self.random)
 
 
 def words(text: str) -> list[str]:
@@ -106,7 +93,7 @@ def distinctive_words(
 def leak(text: str, distinctive: set[str]) -> float:
     """Share of a text's words that are distinctive; 0 for a text without words."""
     used = words(text)
-    return sum(word in distinctive for word in used) / len(used) if used else 0.0
+    return sum(word in distinctive for word in used) / max(len(used), 1)
 
 
 def leaked(
@@ -123,50 +110,30 @@ def leaked(
     Intervals draw emotions, prompts and random directions anew. `in_stories` is the leak of the
     emotions' own stories.
     """
+    n = len(emotions)
 
     def rates(conditions: Sequence[Sequence[str]]) -> Float[Tensor, "condition prompt emotion"]:
-        return torch.tensor(
-            [
-                [[leak(text, distinctive[name]) for name in emotions] for text in texts]
-                for texts in conditions
-            ],
-            dtype=torch.float64,
-        )
+        each = [[leak(text, distinctive[name]) for name in emotions] for text in chain(*conditions)]
+        return torch.tensor(each, dtype=torch.float64).reshape(-1, len(unsteered), n)
 
-    n = len(emotions)
     plain = rearrange(rates([unsteered]), "1 prompt emotion -> emotion prompt")
+    beside = rearrange(rates(random), "direction prompt emotion -> emotion prompt direction")
     every = rates(steered)
     own = rearrange(every.diagonal(dim1=0, dim2=2), "prompt emotion -> emotion prompt")
     elsewhere = (float(every.sum()) - float(own.sum())) / max(n * (n - 1) * own.shape[1], 1)
-    beside, over_random = None, None
-    if random:
-        beside = rearrange(rates(random), "direction prompt emotion -> emotion prompt direction")
-        over_random = repeat(own, "emotion prompt -> emotion prompt 1") - beside
-    return ContentLeak(
-        n_words=sum(len(distinctive[name]) for name in emotions),
-        steered=float(own.mean()),
-        unsteered=float(plain.mean()),
-        elsewhere=elsewhere if n > 1 else None,
-        excess=float((own - plain).mean()),
-        excess_interval=crossed_interval(own - plain, resampling),
-        random=None if beside is None else float(beside.mean()),
-        excess_over_random=None if over_random is None else float(over_random.mean()),
-        excess_over_random_interval=None
-        if over_random is None
-        else crossed_interval(over_random, resampling),
-        words=_most_frequent(steered, emotions, distinctive),
-        in_stories=in_stories,
-    )
-
-
-def _most_frequent(
-    steered: Sequence[Sequence[str]], emotions: Sequence[str], distinctive: dict[str, set[str]]
-) -> list[str]:
-    """List emotion and word, those first that occur in the most texts steered toward it."""
-    counts = Counter(
+    used = Counter(
         f"{name}: {word}"
         for name, texts in zip(emotions, steered, strict=True)
         for text in texts
         for word in set(words(text)) & distinctive[name]
     )
-    return [pair for pair, _ in sorted(counts.items(), key=lambda it: (-it[1], it[0]))[:_N_LISTED]]
+    return ContentLeak(
+        **vars(text_excess(own, plain, beside, resampling)),
+        n_words=sum(len(distinctive[name]) for name in emotions),
+        steered=float(own.mean()),
+        unsteered=float(plain.mean()),
+        elsewhere=elsewhere if n > 1 else None,
+        random=float(beside.mean()) if random else None,
+        words=sorted(used, key=lambda pair: (-used[pair], pair))[:_N_LISTED],
+        in_stories=in_stories,
+    )
