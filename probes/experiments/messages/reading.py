@@ -3,9 +3,7 @@
 1. A chat model gets the message through its template, with the generation prompt; a base model gets
    it as plain text.
 2. The residual stream is read at the very last token.
-3. Cosine with every emotion's vector.
-
-Contract: what is subtracted before the cosine is the caller's choice and is said in its result.
+3. Cosine with every emotion's vector; what is subtracted before is the caller's choice.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +17,7 @@ from hooks.generation.last_token import at_end
 from probes.vectors.normalize import normalize
 
 N_PERMUTATIONS = 2000
-"""Permutations behind every p-value over messages: they cost nothing."""
+"""Behind every p-value over messages: they cost nothing."""
 
 
 def read_messages(
@@ -36,9 +34,8 @@ def read_messages(
 
 def where_read(model: LanguageModel) -> str:
     """Say where `read_messages` reads."""
-    if model.is_chat:
-        return "at the last token before the reply"
-    return "at the last token of the text (a base model)"
+    where = "before the reply" if model.is_chat else "of the text (a base model)"
+    return f"at the last token {where}"
 
 
 def cosines(

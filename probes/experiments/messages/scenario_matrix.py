@@ -10,15 +10,13 @@ With c[s, e] the cosine of message s with the vector of emotion e, and o(s) its 
 
 Adding a number to a row or a column changes neither the contrast's order nor p: a message that is
 close to everything, or an emotion that everything is close to, gains nothing.
-
-Contract: pure; a battery holds one message for each of its emotions.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange, reduce
+from einops import reduce
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -30,23 +28,19 @@ from probes.experiments.steering.nulls import Resampling, mean_interval
 
 @dataclass(frozen=True)
 class Battery:
-    """What one battery of messages shows.
+    """What a battery of `n` messages shows, one for each of its emotions.
 
     Attributes
     ----------
-    n
-        Messages.
     own, other
         Mean cosine with the own emotion, and with the battery's other emotions.
-    own_interval
-        95% bootstrap interval of `own`, over messages.
     contrast, contrast_interval
         Mean of own minus other, with a 95% bootstrap interval over messages (column means
         subtracted first, which leaves the mean as it is).
     ranks
         Rank of the own emotion among all emotions of the run, per message; 1 is best.
-    mean_rank, mean_rank_interval, chance_rank
-        Their mean, and what guessing would give.
+    chance_rank
+        The mean rank that guessing would give.
     top_1, top_3
         Messages whose own emotion is first, or among the first three, of all emotions.
     p, p_within
@@ -93,8 +87,6 @@ def judge(
         Column of each message's own emotion.
     sides
         Group of each message's own emotion: pleasant, unpleasant, neither.
-    n_permutations, n_bootstrap
-        Behind every p-value and behind every interval.
 
     Raises
     ------
@@ -109,37 +101,32 @@ def judge(
     square = cosine.double()[:, list(own)]
     diagonal = square.diagonal()
     other = (square.sum(dim=1) - diagonal) / (n - 1)
-    ranks = 1 + reduce(
-        (cosine > rearrange(diagonal, "message -> message 1").to(cosine)).long(),
-        "message emotion -> message",
-        "sum",
-    )
+    # Otherwise an emotion that everything is close to would widen the interval of all.
+    level = square - reduce(square, "message emotion -> 1 emotion", "mean")
+    apart = level.diagonal() - (level.sum(dim=1) - level.diagonal()) / (n - 1)
+    ranks = 1 + (cosine > diagonal[:, None].to(cosine)).sum(dim=1)
+
+    def p_value(groups: Sequence[int]) -> float:
+        dealt = square[torch.arange(n), permute_in_groups(groups, n_permutations, seed)]
+        null = reduce(dealt, "permutation message -> permutation", "mean")
+        return permutation_p_value(float(diagonal.mean()), null, "greater")
+
     return Battery(
         n=n,
         own=float(diagonal.mean()),
         own_interval=mean_interval(diagonal, resampling),
         other=float(other.mean()),
         contrast=float((diagonal - other).mean()),
-        contrast_interval=mean_interval(_column_free(square), resampling),
+        contrast_interval=mean_interval(apart, resampling),
         ranks=ranks.tolist(),
         mean_rank=float(ranks.double().mean()),
         mean_rank_interval=mean_interval(ranks.double(), resampling),
         chance_rank=(cosine.shape[1] + 1) / 2,
         top_1=int((ranks <= 1).sum()),
         top_3=int((ranks <= 3).sum()),
-        p=_p_value(square, [0] * n, n_permutations, seed),
-        p_within=(_p_value(square, sides, n_permutations, seed) if len(set(sides)) < n else None),
+        p=p_value([0] * n),
+        p_within=p_value(sides) if len(set(sides)) < n else None,
     )
-
-
-def _column_free(square: Float[Tensor, "message emotion"]) -> Float[Tensor, "message"]:
-    """Contrast of each message after subtracting each column's mean; their mean is the same.
-
-    Otherwise an emotion that everything is close to would widen the interval of all.
-    """
-    level = square - reduce(square, "message emotion -> 1 emotion", "mean")
-    own = level.diagonal()
-    return own - (level.sum(dim=1) - own) / (len(square) - 1)
 
 
 def permute_in_groups(
@@ -147,24 +134,10 @@ def permute_in_groups(
 ) -> Int[Tensor, "permutation message"]:
     """Permutations that move nothing from one group to another."""
     generator = torch.Generator().manual_seed(seed)
-    group = torch.tensor(groups)
     order = torch.empty(n_permutations, len(groups), dtype=torch.long)
     for name in sorted(set(groups)):
-        members = (group == name).nonzero()[:, 0]
+        members = (torch.tensor(groups) == name).nonzero()[:, 0]
         order[:, members] = permute_within(
             members, None, n_permutations, generator, keys=torch.float32
         )
     return order
-
-
-def _p_value(
-    square: Float[Tensor, "message emotion"],
-    groups: Sequence[int],
-    n_permutations: int,
-    seed: int,
-) -> float:
-    order = permute_in_groups(groups, n_permutations, seed)
-    null = reduce(
-        square[torch.arange(len(square)), order], "permutation message -> permutation", "mean"
-    )
-    return permutation_p_value(float(square.diagonal().mean()), null, "greater")

@@ -12,15 +12,11 @@ Messages whose emotion the run has no vector of are left out, and counted.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding, RunNumber
 from probes.experiments import Experiment, NotMeasured, Result
-from probes.experiments.messages.reading import (
-    N_PERMUTATIONS,
-    cosines,
-    read_messages,
-    where_read,
-)
+from probes.experiments.messages.reading import N_PERMUTATIONS, cosines, read_messages, where_read
 from probes.experiments.messages.scenario_matrix import Battery, judge
 from probes.experiments.steering.controls import shuffled_vectors
 from probes.figures import Figure
@@ -40,14 +36,9 @@ _READINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedBattery(Battery):
-    """A battery read in one way.
+    """A battery read in one way: its cosines [message][emotion of the run].
 
-    Attributes
-    ----------
-    matrix
-        Cosines [message][emotion of the run].
-    shuffled_contrast
-        Contrast of vectors from stories with shuffled labels; None where there are none.
+    `shuffled_contrast` is that of vectors from stories with shuffled labels, where there are any.
     """
 
     matrix: list[list[float]]
@@ -65,17 +56,7 @@ class BatteryReadings:
 
 @dataclass(frozen=True)
 class Scenarios(Result):
-    """What the messages point to.
-
-    Attributes
-    ----------
-    read
-        Where the stream was read, in words.
-    emotions
-        All of the run, the columns of the matrices.
-    left_out
-        Implied emotions that the run has no vector of.
-    """
+    """What the messages point to; `read` says where, `left_out` names emotions without a vector."""
 
     model: str
     layer: int
@@ -173,24 +154,25 @@ def measure(materials: Materials) -> Scenarios | NotMeasured:
     with materials.reporter.task("scenarios", len(kept), "messages") as advance:
         residual = read_messages(model, [s.text for s in kept], layer, advance)
     vectors, shuffled = materials.vectors.at(layer), shuffled_vectors(materials)
-    options = {
-        "n_permutations": N_PERMUTATIONS,
-        "n_bootstrap": materials.config.validation.n_bootstrap,
-        "seed": materials.seed,
-    }
     batteries = {}
     for name in BATTERIES:
         rows = [row for row, scenario in enumerate(kept) if scenario.battery == name]
         implied = [kept[row].emotion for row in rows]
-        of = [emotions.index(emotion) for emotion in implied], [*map(_side, implied)]
+        judged_by = partial(
+            judge,
+            own=[emotions.index(emotion) for emotion in implied],
+            sides=[(emotion in PLEASANT) - (emotion in UNPLEASANT) for emotion in implied],
+            n_permutations=N_PERMUTATIONS,
+            n_bootstrap=materials.config.validation.n_bootstrap,
+            seed=materials.seed,
+        )
         readings = []
         for level in (0.0, residual[rows].mean(dim=0)):
             matrix, null = (cosines(residual[rows] - level, each) for each in (vectors, shuffled))
-            judged = {
-                **vars(judge(matrix, *of, **options)),
-                "shuffled_contrast": judge(null, *of, **options).contrast,
-            }
-            readings.append(JudgedBattery(matrix=matrix.tolist(), **judged))
+            judged, contrast = vars(judged_by(matrix)), judged_by(null).contrast
+            readings.append(
+                JudgedBattery(**judged, matrix=matrix.tolist(), shuffled_contrast=contrast)
+            )
         batteries[name] = BatteryReadings(implied, *readings)
     return Scenarios(model.name, layer, where_read(model), emotions, left_out, batteries)
 
@@ -198,18 +180,8 @@ def measure(materials: Materials) -> Scenarios | NotMeasured:
 EXPERIMENT = Experiment(Scenarios, measure)
 
 
-def _side(emotion: str) -> int:
-    return 1 if emotion in PLEASANT else -1 if emotion in UNPLEASANT else 0
-
-
 def scenario_heatmap(result: Scenarios, reading: str = "centered") -> Heatmap:
-    """Describe the cosines of both batteries with the emotions that they imply.
-
-    Parameters
-    ----------
-    reading
-        ``centered`` or ``uncentered``.
-    """
+    """Describe the cosines of both batteries, ``centered`` or ``uncentered``."""
     rows, values, ends, parts = [], [], [], []
     columns = tuple(result.batteries["first"].emotions)
     order = [result.emotions.index(emotion) for emotion in columns]

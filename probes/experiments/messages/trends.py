@@ -8,8 +8,8 @@ For template t with numbers x_1 < ... < x_n, and the scores y of one emotion at 
    same dealing for all of its expectations, which share the messages); the distribution of the mean
    trend and of the count of expected signs under it gives p.
 
-Contract: pure. Templates are the units of the interval: two expectations of one template are two
-readings of the same messages.
+Templates are the units of the interval: two expectations of one are two readings of the same
+messages.
 """
 
 from collections.abc import Sequence
@@ -39,11 +39,7 @@ class Trends:
         sentences; positive is as expected.
     n_expected, n_control_expected
         How many are positive.
-    mean, mean_interval
-        Mean trend with a 95% bootstrap interval over templates.
-    control_mean
-        Mean of the number-only control.
-    gain, gain_interval
+    gain
         Mean of trend minus control.
     p, p_count
         Dose-scrambled: as large a mean; as many expected signs.
@@ -78,8 +74,7 @@ class Trends:
 
 def spearman(scores: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch"]:
     """Rank correlation of scores with their own order; 0 where they do not vary."""
-    ranks = torch.from_numpy(np.asarray(rankdata(scores.double().numpy(force=True), axis=-1)))
-    return _with_order(ranks)
+    return _with_order(_ranks(scores))
 
 
 def judge(
@@ -96,16 +91,11 @@ def judge(
 
     Parameters
     ----------
-    scores
-        Score of the expectation's emotion at each of its template's numbers, in rising order.
-    control
-        The same in the number-only sentences.
-    signs
-        Expected sign of each.
-    templates
-        Template of each.
-    n_permutations, n_bootstrap
-        Behind every p-value and behind every interval.
+    scores, control
+        Of the expectation's emotion at each of its template's numbers, in rising order: in the
+        messages, and in the number-only sentences.
+    signs, templates
+        Expected sign, and template, of each.
 
     Raises
     ------
@@ -118,31 +108,39 @@ def judge(
         )
     sign = torch.tensor(signs, dtype=torch.float64)
     trend, alone = sign * spearman(scores), sign * spearman(control)
-    null = rearrange(sign, "e -> 1 e") * _scrambled(scores, templates, n_permutations, seed)
+    names = sorted(set(templates))
+    owner = torch.tensor([names.index(template) for template in templates])
+    ranks, generator = _ranks(scores), torch.Generator().manual_seed(seed)
+    null = torch.empty(n_permutations, len(scores), dtype=torch.float64)
+    for number in range(len(names)):
+        steps = torch.arange(scores.shape[1])
+        order = permute_within(steps, None, n_permutations, generator, keys=torch.float32)
+        dealt = ranks[owner == number][:, order]
+        null[:, owner == number] = rearrange(_with_order(dealt), "e permutation -> permutation e")
+    null = sign * null
     means = reduce(null, "permutation expectation -> permutation", "mean")
     counts = reduce((null > 0).double(), "permutation expectation -> permutation", "sum")
     expected = int((trend > 0).sum())
-    names = sorted(set(templates))
-    owner = torch.tensor([names.index(template) for template in templates])
-
-    def interval(values: Float[Tensor, "expectation"]) -> tuple[float, float]:
-        # Whole templates are drawn, as an accuracy draws topics.
-        return mean_by_topics(values, owner, n_bootstrap, seed).ends
-
+    # Whole templates are drawn, as an accuracy draws topics.
+    mean, gain = (mean_by_topics(each, owner, n_bootstrap, seed) for each in (trend, trend - alone))
     return Trends(
         trend=trend.tolist(),
         control=alone.tolist(),
         n_expected=expected,
         n_control_expected=int((alone > 0).sum()),
-        mean=float(trend.mean()),
-        mean_interval=interval(trend),
+        mean=mean.value,
+        mean_interval=mean.ends,
         control_mean=float(alone.mean()),
-        gain=float((trend - alone).mean()),
-        gain_interval=interval(trend - alone),
-        p=permutation_p_value(float(trend.mean()), means, "greater"),
+        gain=gain.value,
+        gain_interval=gain.ends,
+        p=permutation_p_value(mean.value, means, "greater"),
         p_count=permutation_p_value(float(expected), counts, "greater"),
         scrambled_count=float(counts.mean()),
     )
+
+
+def _ranks(scores: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch step"]:
+    return torch.from_numpy(np.asarray(rankdata(scores.double().numpy(force=True), axis=-1)))
 
 
 def _with_order(ranks: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch"]:
@@ -153,23 +151,3 @@ def _with_order(ranks: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch"]:
     length = torch.linalg.vector_norm(centered, dim=-1)
     along = einsum(centered, order, "... step, step -> ...")
     return torch.where(length > 0, along / length.clamp(min=1e-12), torch.zeros_like(along))
-
-
-def _scrambled(
-    scores: Float[Tensor, "expectation step"],
-    templates: Sequence[int],
-    n_permutations: int,
-    seed: int,
-) -> Float[Tensor, "permutation expectation"]:
-    """Rank correlations after dealing each template's messages out to other numbers."""
-    ranks = torch.from_numpy(np.asarray(rankdata(scores.double().numpy(force=True), axis=-1)))
-    generator = torch.Generator().manual_seed(seed)
-    scrambled = torch.empty(n_permutations, len(scores), dtype=torch.float64)
-    for template in sorted(set(templates)):
-        rows = [row for row, other in enumerate(templates) if other == template]
-        order = permute_within(
-            torch.arange(scores.shape[1]), None, n_permutations, generator, keys=torch.float32
-        )
-        dealt = ranks[rows][:, order]
-        scrambled[:, rows] = rearrange(_with_order(dealt), "e permutation -> permutation e")
-    return scrambled

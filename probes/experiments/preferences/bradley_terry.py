@@ -6,13 +6,11 @@ With s_i the strength of item i, and q_ij the share with which i is preferred to
     Elo = s * 400 / ln 10
 
 The fit is scikit-learn's logistic regression on the design e_i - e_j, both outcomes of a pair
-weighted by their shares. Strengths are centered at zero. Intervals are of what strengths leave
-unexplained of single pairs (sandwich errors). With few comparisons an item the fit follows its
-pairs closely: leverages give each residual the size it has when its pair is left out (HC3).
-Drawing pairs again cannot do that: at six comparisons an item its 95% intervals held the truth 86%
-of the time, these 96%.
+weighted by their shares. Intervals are of what strengths leave unexplained of single pairs
+(sandwich errors). With few comparisons an item the fit follows its pairs closely: leverages give
+each residual the size it has when its pair is left out (HC3). Drawing pairs again cannot do that:
+at six comparisons an item its 95% intervals held the truth 86% of the time, these 96%.
 
-Contract: pure; comparisons must connect all items.
 Source: Bradley & Terry (1952), Biometrika 39, 324-345; MacKinnon & White (1985), J. Econom. 29.
 """
 
@@ -33,8 +31,6 @@ from hooks.errors import InvalidInput
 
 ELO = 400 / math.log(10)
 """Elo points in one unit of log-odds."""
-_WEAK = 1e6
-"""Inverse of a penalty too small to see: shares of 0 or 1 would have no finite strength."""
 
 Pair = tuple[int, int]
 
@@ -54,13 +50,8 @@ class Strengths:
 def balanced_pairs(n_items: int, n_pairs: int | None, seed: int) -> list[Pair]:
     """Pick pairs in rounds in which every item occurs once; None or too many picks all.
 
-    Parameters
-    ----------
-    n_items
-        An even number of items.
-    n_pairs
-        Rounds are taken in random order until there are so many pairs. Where so many can connect
-        all items, they do: orders that leave a group of items alone are drawn again.
+    Rounds are taken in random order until there are so many pairs. Where so many can connect all
+    items, they do: orders that leave a group of items alone are drawn again.
 
     Raises
     ------
@@ -114,27 +105,19 @@ def fit(pairs: Sequence[Pair], share: Float[Tensor, "pair"], n_items: int) -> St
     design[np.arange(len(pairs)), first] = 1.0
     design[np.arange(len(pairs)), second] = -1.0
     wins = share.double().numpy(force=True)
-    strength = _strengths(design, wins)
-    half = stats.norm.ppf(0.975) * _errors(design, wins, strength)
-    elo, low, high = (
-        torch.from_numpy(each * ELO) for each in (strength, strength - half, strength + half)
-    )
-    return Strengths(elo, low, high)
-
-
-def _strengths(
-    design: Float[np.ndarray, "pair item"], wins: Float[np.ndarray, "pair"]
-) -> Float[np.ndarray, "item"]:
+    # A penalty too small to see: shares of 0 or 1 would have no finite strength.
+    model = LogisticRegression(C=1e6, fit_intercept=False, solver="newton-cholesky", tol=1e-6)
     # Only differences are determined: the first item is held at zero.
-    model = LogisticRegression(C=_WEAK, fit_intercept=False, solver="newton-cholesky", tol=1e-6)
-    outcome = np.repeat([1, 0], len(wins))
     model.fit(
         np.concatenate([design, design])[:, 1:],
-        outcome,
+        np.repeat([1, 0], len(wins)),
         sample_weight=np.concatenate([wins, 1 - wins]),
     )
     strength = np.concatenate([[0.0], model.coef_[0]])
-    return strength - strength.mean()
+    strength = strength - strength.mean()
+    half = stats.norm.ppf(0.975) * _errors(design, wins, strength)
+    ends = (strength, strength - half, strength + half)
+    return Strengths(*(torch.from_numpy(each * ELO) for each in ends))
 
 
 def _errors(

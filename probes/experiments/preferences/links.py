@@ -12,8 +12,6 @@ D[e, k] the change of log-odds when e is added to the steered activity of pair k
 
 The same three for directions that are no emotions (shuffled-label vectors) is the control: any
 direction that moves with Elo may also move the model's choice.
-
-Contract: pure.
 """
 
 from dataclasses import dataclass
@@ -66,7 +64,6 @@ def links(
     seed: int,
 ) -> list[Link]:
     """Link every direction with Elo and with the change of choices."""
-    correlations = [pearson(row.double(), elo.double()) for row in probe]
     scores = standard_scores(elo.double())
     permuted = permute_within(scores, None, n_permutations, seed, keys=torch.float32)
     null = einsum(
@@ -79,30 +76,23 @@ def links(
     pushes = change.double() * ELO
     means = reduce(pushes[:, draws], "direction resample pair -> resample direction", "mean")
     low, high = percentile_interval(means)
-    return [
-        Link(
-            r=one.r,
-            low=one.low,
-            high=one.high,
-            p_corrected=permutation_p_value(abs(one.r), strongest, "greater"),
-            push=float(push.mean()),
-            push_low=float(push_low),
-            push_high=float(push_high),
-        )
-        for one, push, push_low, push_high in zip(correlations, pushes, low, high, strict=True)
-    ]
+    linked = []
+    for number, row in enumerate(probe):
+        read = pearson(row.double(), elo.double())
+        p_corrected = permutation_p_value(abs(read.r), strongest, "greater")
+        pushed = (float(each[number]) for each in (pushes.mean(dim=1), low, high))
+        linked.append(Link(read.r, read.low, read.high, p_corrected, *pushed))
+    return linked
 
 
-def coupling(of: list[Link], *, n_permutations: int, seed: int) -> Coupling | None:
+def coupling(linked: list[Link], *, n_permutations: int, seed: int) -> Coupling | None:
     """Correlate reading with pushing; None with too few directions."""
-    if len(of) < MIN_DIRECTIONS:
+    if len(linked) < MIN_DIRECTIONS:
         return None
-    read = torch.tensor([link.r for link in of], dtype=torch.float64)
-    pushed = torch.tensor([link.push for link in of], dtype=torch.float64)
+    read, pushed = torch.tensor([[link.r, link.push] for link in linked], dtype=torch.float64).T
     observed = pearson(read, pushed)
-    permuted = permute_within(
-        standard_scores(pushed), None, n_permutations, seed, keys=torch.float32
-    )
+    scores = standard_scores(pushed)
+    permuted = permute_within(scores, None, n_permutations, seed, keys=torch.float32)
     null = einsum(permuted, standard_scores(read), "permutation d, d -> permutation")
     p = permutation_p_value(observed.r, null, "greater")
     return Coupling(observed.r, observed.low, observed.high, observed.n, p)

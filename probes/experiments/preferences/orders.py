@@ -2,8 +2,6 @@
 
 A model that leans to one letter makes opposite choices of the same pair, one that leans to
 activities the same; so the chance of the same choice is what orders of different pairs give.
-
-Contract: pure; answers are log-odds for the first of each pair, as `forced_choice` gives them.
 """
 
 from dataclasses import dataclass
@@ -27,10 +25,8 @@ class OrderAgreement:
     same_choice, same_choice_by_chance, same_choice_p
         Share of pairs of which both orders choose the same, what a model with the same lean to a
         letter and no preferences would reach, and the permutation test against it.
-    says_a
-        Lean to the letter A, in nats.
-    spread
-        Standard deviation of preferences, in nats.
+    says_a, spread
+        Lean to the letter A, and standard deviation of preferences, in nats.
     """
 
     r: float | None
@@ -56,18 +52,17 @@ class OrderAgreement:
 def compare_orders(
     answers: Float[Tensor, "order pair"], *, n_permutations: int, seed: int
 ) -> OrderAgreement:
-    """Compare the answers of both orders."""
+    """Compare log-odds for the first of each pair, as `forced_choice.preferences` gives them."""
     as_a, as_b = answers.double()
-    agree = pearson(as_a, as_b) if len(as_a) >= 3 and as_a.std() > 0 and as_b.std() > 0 else None
+    varies = len(as_a) >= 3 and as_a.std() > 0 and as_b.std() > 0
+    agree = pearson(as_a, as_b) if varies else None
     first, second = (as_a > 0).double(), (as_b > 0).double()
     permuted = permute_within(second, None, n_permutations, seed, keys=torch.float32)
     null = (first == permuted).double().mean(dim=1)
     same = float((first == second).double().mean())
     share = first.mean(), second.mean()
     return OrderAgreement(
-        r=None if agree is None else agree.r,
-        low=None if agree is None else agree.low,
-        high=None if agree is None else agree.high,
+        **{name: getattr(agree, name, None) for name in ("r", "low", "high")},
         same_choice=same,
         same_choice_by_chance=float(share[0] * share[1] + (1 - share[0]) * (1 - share[1])),
         same_choice_p=permutation_p_value(same, null, "greater"),
