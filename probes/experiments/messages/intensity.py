@@ -1,11 +1,9 @@
 """Intensity: does a score follow how grave a number makes a message.
 
-1. Six messages, each with ten numbers put in; and the same numbers in a neutral sentence.
-2. All are read where the reply would begin; score = cosine of (residual - mean over stories) with
-   the emotion's vector, at the target layer.
-3. Two expectations for each message: an emotion, and whether its score should rise or fall with the
-   number. Where the run lacks an emotion, the nearest one that it has stands in.
-4. `trends` judges them beside the neutral sentences and beside scrambled numbers.
+Six messages are read with ten numbers each, and the same numbers in a neutral sentence. Score:
+cosine of (residual - mean over stories) with an emotion's vector, at the target layer. A message
+expects two emotions' scores to rise or fall with its number (`trends`); where the run lacks an
+emotion, the nearest one that it has stands in.
 """
 
 from collections.abc import Mapping
@@ -42,14 +40,10 @@ class Intensity(Trends, Result):
 
     Attributes
     ----------
-    read
-        Where the stream was read, in words.
     n_asked, n
         Expectations of the messages, and those that the run has an emotion for.
     stand_ins, n_stand_ins
         ``this for that``, and in how many expectations an emotion stands in.
-    numbers
-        Of each message.
     scores, control_scores
         Cosines [expectation][number] of the messages and of the neutral sentences.
     """

@@ -1,9 +1,7 @@
-"""Put a message to a model, and read an emotion where the reply would begin.
+"""Put a message to a model, and read an emotion at the last token, where the reply would begin.
 
-1. A chat model gets the message through its template, with the generation prompt; a base model gets
-   it as plain text.
-2. The residual stream is read at the very last token.
-3. Cosine with every emotion's vector; what is subtracted before is the caller's choice.
+A chat model gets the message through its template, a base model as plain text. What is subtracted
+before the cosine is the caller's choice.
 """
 
 from collections.abc import Callable, Sequence

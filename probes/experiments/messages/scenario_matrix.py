@@ -34,17 +34,14 @@ class Battery:
     ----------
     own, other
         Mean cosine with the own emotion, and with the battery's other emotions.
-    contrast, contrast_interval
-        Mean of own minus other, with a 95% bootstrap interval over messages (column means
-        subtracted first, which leaves the mean as it is).
-    ranks
-        Rank of the own emotion among all emotions of the run, per message; 1 is best.
-    chance_rank
-        The mean rank that guessing would give.
+    contrast_interval
+        95% bootstrap interval over messages, column means subtracted first.
+    ranks, chance_rank
+        See the module's text, and the mean rank that guessing would give.
     top_1, top_3
         Messages whose own emotion is first, or among the first three, of all emotions.
-    p, p_within
-        See the module's text; `p_within` is None where no two emotions share a side.
+    p_within
+        None where no two emotions share a side.
     """
 
     n: int
@@ -83,10 +80,8 @@ def judge(
     ----------
     cosine
         Of every message with every emotion of the run.
-    own
-        Column of each message's own emotion.
-    sides
-        Group of each message's own emotion: pleasant, unpleasant, neither.
+    own, sides
+        Column of each message's own emotion, and its group: pleasant, unpleasant, neither.
 
     Raises
     ------

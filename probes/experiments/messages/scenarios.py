@@ -1,13 +1,10 @@
 """Implicit scenarios: does a message that implies an emotion, and never names it, point to it.
 
-1. Two batteries of twelve first-person messages are read where the reply would begin; the second
-   was held out: nothing was chosen by looking at it.
-2. Cosine of each with every emotion's vector, at the target layer: as it is (uncentered), and after
-   subtracting the mean residual of the battery's messages (centered).
-3. `scenario_matrix` judges each battery beside permutations; shuffled-label vectors are judged the
-   same way.
-
-Messages whose emotion the run has no vector of are left out, and counted.
+Two batteries of twelve first-person messages are read where the reply would begin; the second was
+held out: nothing was chosen by looking at it. Cosines with the emotions' vectors at the target
+layer, as they are and after subtracting the mean of the battery's messages (centered), are judged
+by `scenario_matrix`, and so are those with shuffled-label vectors. Messages whose emotion the run
+has no vector of are left out.
 """
 
 from collections.abc import Mapping

@@ -1,12 +1,9 @@
 """Does a score follow the number in a message: rank correlations with an expected sign.
 
-For template t with numbers x_1 < ... < x_n, and the scores y of one emotion at each number:
-
-1. trend = expected sign * Spearman(x, y): 1 when the score moves all the way as expected.
+1. trend = expected sign * Spearman(number, score): 1 when the score moves all the way as expected.
 2. Number-only control: the same numbers in a neutral sentence, the same emotion, the same sign.
-3. Dose-scrambled control: within each template the messages are dealt out to other numbers (the
-   same dealing for all of its expectations, which share the messages); the distribution of the mean
-   trend and of the count of expected signs under it gives p.
+3. Dose-scrambled control: within each template the messages are dealt out to other numbers, the
+   same way for all of its expectations; the mean trend and the count of expected signs give p.
 
 Templates are the units of the interval: two expectations of one are two readings of the same
 messages.
@@ -35,8 +32,7 @@ class Trends:
     Attributes
     ----------
     trend, control
-        Signed rank correlation of each expectation, in the messages and in the number-only
-        sentences; positive is as expected.
+        Of each expectation, in the messages and in the number-only sentences.
     n_expected, n_control_expected
         How many are positive.
     gain
@@ -92,8 +88,7 @@ def judge(
     Parameters
     ----------
     scores, control
-        Of the expectation's emotion at each of its template's numbers, in rising order: in the
-        messages, and in the number-only sentences.
+        At each of the template's numbers, in rising order: of messages, of number-only sentences.
     signs, templates
         Expected sign, and template, of each.
 

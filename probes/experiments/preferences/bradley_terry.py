@@ -5,11 +5,9 @@ With s_i the strength of item i, and q_ij the share with which i is preferred to
     P(i over j) = sigmoid(s_i - s_j);  s maximizes sum_ij q_ij log P(i over j)
     Elo = s * 400 / ln 10
 
-The fit is scikit-learn's logistic regression on the design e_i - e_j, both outcomes of a pair
-weighted by their shares. Intervals are of what strengths leave unexplained of single pairs
-(sandwich errors). With few comparisons an item the fit follows its pairs closely: leverages give
-each residual the size it has when its pair is left out (HC3). Drawing pairs again cannot do that:
-at six comparisons an item its 95% intervals held the truth 86% of the time, these 96%.
+Intervals are of what strengths leave unexplained of single pairs (sandwich errors); leverages give
+each residual the size it has when its pair is left out (HC3). At six comparisons an item they held
+the truth 96% of the time, those of pairs drawn again 86%.
 
 Source: Bradley & Terry (1952), Biometrika 39, 324-345; MacKinnon & White (1985), J. Econom. 29.
 """
@@ -37,10 +35,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Strengths:
-    """Elo of every item, with 95% intervals, centered at zero.
-
-    Intervals are infinite where there are no more pairs than it takes to connect all items.
-    """
+    """Elo of every item, centered at zero, with 95% intervals; infinite with too few pairs."""
 
     elo: Float[Tensor, "item"]
     low: Float[Tensor, "item"]
@@ -50,13 +45,8 @@ class Strengths:
 def balanced_pairs(n_items: int, n_pairs: int | None, seed: int) -> list[Pair]:
     """Pick pairs in rounds in which every item occurs once; None or too many picks all.
 
-    Rounds are taken in random order until there are so many pairs. Where so many can connect all
-    items, they do: orders that leave a group of items alone are drawn again.
-
-    Raises
-    ------
-    InvalidInput
-        For an odd number of items, or fewer pairs than one.
+    Rounds are in random order. Where so many pairs can connect all items, they do. Raises
+    `InvalidInput` for an odd number of items, or fewer pairs than one.
     """
     if n_items < 2 or n_items % 2 or (n_pairs is not None and n_pairs < 1):
         raise InvalidInput(
@@ -87,10 +77,7 @@ def _n_groups(pairs: Sequence[Pair], n_items: int) -> int:
 def fit(pairs: Sequence[Pair], share: Float[Tensor, "pair"], n_items: int) -> Strengths:
     """Fit strengths to the share with which the first of each pair is preferred.
 
-    Raises
-    ------
-    InvalidInput
-        When the pairs leave items unconnected, or a share is outside 0..1.
+    Raises `InvalidInput` when the pairs leave items unconnected, or a share is outside 0..1.
     """
     if not bool(((share >= 0) & (share <= 1)).all()) or len(share) != len(pairs):
         raise InvalidInput("expected one share in 0..1 for each pair.")

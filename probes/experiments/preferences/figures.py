@@ -1,7 +1,4 @@
-"""What a model would rather do, and how emotions' vectors go with it.
-
-Where the two orders of a pair do not agree beyond chance, every caption says so.
-"""
+"""What a model would rather do, and how emotions' vectors go with it."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING

@@ -1,14 +1,8 @@
 """Ask a model which of two activities it would rather do, and steer one of them.
 
-1. A question offers activity A and activity B; the logits of the two letters are read where the
-   answer begins. A chat model is asked through its template, a base model in plain text.
-2. preference(i, j) = ((logit A - logit B) with i as A  +  (logit B - logit A) with i as B) / 2, in
-   nats of log-odds: whatever the model likes about a letter or a place cancels.
-3. `steered_changes` adds a direction to the tokens of activity i alone, wherever it stands, and
-   returns the change of preference(i, j).
-4. `activity_residuals` reads the activity's own tokens, standing as A: what follows cannot be seen.
-
-An activity's tokens are those that change when it is replaced by a placeholder.
+preference(i, j) = ((logit A - logit B) with i as A  +  (logit B - logit A) with i as B) / 2, in
+nats of log-odds, read where the answer begins: whatever the model likes about a letter or a place
+cancels. An activity's tokens are those that change when it is replaced by a placeholder.
 """
 
 from collections.abc import Callable, Sequence

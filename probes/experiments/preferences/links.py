@@ -3,15 +3,12 @@
 With z[e, i] the cosine of activity i with the vector of emotion e, E_i the activity's Elo, and
 D[e, k] the change of log-odds when e is added to the steered activity of pair k:
 
-1. r(e) = Pearson(z[e, :], E), with its interval; p corrected for having looked at every emotion
-   (largest |r| over emotions when Elo is permuted).
+1. r(e) = Pearson(z[e, :], E); p corrected for having looked at every emotion (largest |r| over
+   emotions when Elo is permuted).
 2. push(e) = mean over k of D[e, k], in Elo points: in a Bradley-Terry model, adding c to an item's
    strength adds c to the log-odds of each of its comparisons.
 3. coupling = Pearson over emotions of r(e) and push(e): do vectors that lie where the model likes
    things also make it like things. p by permuting the emotions' pushes.
-
-The same three for directions that are no emotions (shuffled-label vectors) is the control: any
-direction that moves with Elo may also move the model's choice.
 """
 
 from dataclasses import dataclass

@@ -23,8 +23,8 @@ class OrderAgreement:
     r, low, high
         Correlation of the answers over pairs, with its 95% interval; None where it is undefined.
     same_choice, same_choice_by_chance, same_choice_p
-        Share of pairs of which both orders choose the same, what a model with the same lean to a
-        letter and no preferences would reach, and the permutation test against it.
+        Share of pairs of which both orders choose the same, what the same lean without preferences
+        would reach, and the permutation test against it.
     says_a, spread
         Lean to the letter A, and standard deviation of preferences, in nats.
     """

@@ -1,11 +1,9 @@
 """Preferences: do vectors follow what a model would rather do, and do they move it.
 
-1. 64 activities, pairs of them in both orders (all 2,016, or as many as
-   ``validation.preference_pairs``): `forced_choice` asks, `bradley_terry` turns answers into Elo.
-2. Cosine of the activity's tokens with every emotion's vector, beside Elo.
-3. Each vector is added to one activity's tokens in ``validation.preference_steered_pairs`` pairs.
-4. `links` couples the two. Controls: shuffled-label vectors, and the number of an activity's tokens
-   beside Elo.
+Pairs of 64 activities are asked in both orders (`forced_choice`), and answers become Elo points
+(`bradley_terry`). The cosine of an activity's tokens with each vector is set beside Elo, and each
+vector is added to one activity of some pairs; `links` couples the two. Controls: shuffled-label
+vectors, and the number of an activity's tokens beside Elo.
 """
 
 from collections.abc import Mapping
@@ -56,19 +54,14 @@ class Preferences(Result):
 
     Attributes
     ----------
-    chat
-        Whether the model was asked through a chat template.
     n_directions
         Directions that vary like the emotions' vectors and are independent (participation ratio).
-    emotions
-        Each vector's link with Elo.
     coupling, coupling_shuffled
-        Reading beside pushing over emotions, and over vectors from shuffled labels; None with too
-        few of them.
+        Reading beside pushing over emotions, over vectors from shuffled labels; None of too few.
     length_r
         Number of an activity's tokens beside its Elo; None where it does not vary.
     valence
-        Human valence beside the vectors' r with Elo; None with too few rated emotions.
+        Human valence beside the vectors' r with Elo; None of too few rated emotions.
     """
 
     model: str

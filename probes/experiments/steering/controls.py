@@ -1,10 +1,9 @@
 """Directions that should not name an emotion, made from a run's activations without its model.
 
 * Matched random: the covariance of stories around their own emotion's mean, neutral components
-  projected out as they are from the vectors. Isotropic directions lie where the stream never goes
-  and are destructive; these lie where it goes.
+  projected out as they are from the vectors.
 * Shuffled labels: vectors made as the run's are, from stories whose emotions were dealt out anew
-  within each topic. Each is from a dealing of its own, so that they are independent.
+  within each topic.
 * Valence: for each rated emotion the axis from the vectors of the unpleasant emotions to those of
   the pleasant ones, without the emotion's own vector, pointing to the emotion's side.
 """
@@ -74,10 +73,7 @@ def shuffled_vectors(materials: Materials) -> Float[Tensor, "emotion d_model"]:
 
 
 def independent_shuffled(materials: Materials, n: int) -> Float[Tensor, "direction d_model"]:
-    """Vectors from `n` dealings of the emotions to the stories, one from each.
-
-    After a dealing no name means anything: the vectors take turns at which name they stand for.
-    """
+    """Vectors from `n` independent dealings, one from each: names take turns."""
     made = [raw[number % len(raw)] for number, raw in enumerate(_dealt(materials, n))]
     return project_out(torch.stack(made), materials.neutral_components()).float()
 

@@ -1,14 +1,12 @@
-"""What a dose costs, and the largest dose that a budget allows.
+"""What a dose costs on neutral texts, and the largest dose that a budget allows.
 
-On neutral texts, with P the unsteered and Q the steered distribution of the next token:
+With P the unsteered and Q the steered distribution of the next token, at tokens spread evenly over
+the beginning of each text:
 
 * KL = mean over tokens of KL(Q || P), in nats: how far the model is from itself.
-* perplexity ratio = exp(steered loss - unsteered loss) on what the texts really say: how much
-  worse it has become at language.
+* perplexity ratio = exp(steered loss - unsteered loss) on what the texts really say.
 
-A dose is *usable* when it and every smaller dose tried stay within both limits.
-
-Distributions are compared at tokens spread evenly over the beginning of each text; 95% bootstrap
+A dose is *usable* when it and every smaller dose tried stay within both limits. 95% bootstrap
 intervals draw texts anew.
 """
 
@@ -26,7 +24,7 @@ from torch import Tensor
 import hooks
 from hooks import InvalidInput, LanguageModel
 from hooks.reading.scoring import next_tokens
-from hooks.steering.directions import Directions, Norms, Operation
+from hooks.steering.directions import Directions, Operation
 from hooks.steering.selection import Rule, Where
 from probes.analysis.findings import Estimate
 from probes.analysis.intervals import estimate_from_draws
@@ -105,30 +103,14 @@ class SteeringCost:
         return len(self._baseline.next_ids)
 
     def cost(
-        self,
-        vector: Directions,
-        dose: float,
-        *,
-        layers: Sequence[int],
-        residual_norm: Norms,
-        operation: Operation = "add",
-        split: bool = False,
-        positions: Where | Rule = "all",
+        self, vector: Directions, dose: float, *, operation: Operation = "add", **how: Any
     ) -> Cost:
         """Measure one dose; `project`, which has none, is measured whatever the dose.
 
-        `positions` are tokens of the texts: see `on_texts`.
+        `how` is what `hooks.steer` takes; its positions are tokens of the texts (`on_texts`).
         """
-        with hooks.steer(
-            self.model,
-            vector,
-            layers=layers,
-            dose=None if operation == "project" else dose,
-            residual_norm=residual_norm,
-            operation=operation,
-            split=split,
-            positions=positions,
-        ):
+        given = None if operation == "project" else dose
+        with hooks.steer(self.model, vector, dose=given, operation=operation, **how):
             return self._compared(dose)
 
     def mean_cost(

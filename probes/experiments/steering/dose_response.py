@@ -1,12 +1,8 @@
 """Dose and response: how much a dose does, what it costs, and up to where it is usable.
 
-1. At a few layers and doses, each of some emotions' vectors is added to the carriers of
-   `word_effects`; its effect is the change of the log-probability of the emotion's own word.
-2. The same doses of random directions with the stories' covariance give the control.
-3. At every dose the model reads neutral texts, steered with the vectors in turn: KL and perplexity
-   (`dose_cost`).
-4. The usable range of a layer ends at the largest dose that stays, with all smaller ones, within
-   the budget (`validation.max_kl` and `validation.max_perplexity_ratio`) on average.
+At a few layers and doses, some emotions' vectors are added to the carriers of `word_effects`: how
+do their own words change, beside random directions with the stories' covariance. The model reads
+neutral texts at the same doses, steered with the vectors in turn (`dose_cost`).
 """
 
 from collections.abc import Sequence
@@ -39,7 +35,7 @@ _N_RANDOM = 20
 
 @dataclass(frozen=True, kw_only=True)
 class SweptDose(Cost):
-    """What one dose does at one layer to the vectors' own words, in nats, beside what it costs.
+    """What one dose does to the vectors' own words at one layer, in nats, beside what it costs.
 
     `random` is the same of random directions; None where there are too few stories to make any.
     """

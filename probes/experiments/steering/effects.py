@@ -1,6 +1,5 @@
-"""What steering did to words, summed up: own words, others, and controls beside them.
+"""What steering did to words, summed up: own words, others, and controls beside them; in nats.
 
-Contract: pure numbers, in nats. Effects come as [carrier direction word] (`steering_words`).
 Intervals are 95% bootstrap intervals over emotions, and over directions where a null has them.
 """
 
@@ -89,11 +88,6 @@ class DoseResult:
         Beside the mean effect of the *other* emotions' vectors on the same word.
     beats_all_others
         Emotions whose vector raises its own word more than every other emotion's vector does.
-    random, matched, shuffled
-        Beside isotropic directions, those with the stories' covariance, and vectors from shuffled
-        labels.
-    valence
-        Beside the valence axis made without the emotion; rated emotions only.
     """
 
     dose: float
@@ -172,12 +166,8 @@ def beside_controls(
 ) -> DoseResult:
     """Set the vectors' effects beside those of every control.
 
-    Parameters
-    ----------
-    nulls
-        ``random``, and ``matched`` and ``shuffled`` where there are any.
-    valence
-        Rated emotion to the effect of its valence axis on its word.
+    `nulls` are ``random``, and ``matched`` and ``shuffled`` where there are any; `valence` has the
+    effect of each rated emotion's valence axis on its word.
     """
     matrix = effects.mean
     own, n = matrix.diagonal(), len(names)

@@ -1,12 +1,10 @@
 """Free text: do steered continuations convey the emotion, to judges that did not steer.
 
-1. Topics are dealt into two halves. Steering vectors come from one half, at the target layer.
-   Judges come from the other half, at another layer (`judges`), so that no judge is the vector
-   that steered, nor has seen its stories.
-2. Prompts of our own that promise no emotion are continued unsteered, under each of some emotions'
-   vectors, and under random directions with the stories' covariance, all with one dose and seed.
-3. `judged_texts` compares what the judges say, `story_leak` asks whether steered texts use the
-   words of the emotion's own stories.
+Topics are dealt into two halves: steering vectors come from one, judges from the other and from
+another layer (`judges`). Prompts of our own that promise no emotion are continued unsteered, under
+some emotions' vectors, and under random directions with the stories' covariance, all with one dose
+and seed. `judged_texts` compares what the judges say, `story_leak` asks whether steered texts use
+the words of the emotion's own stories.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,6 +23,7 @@ from probes.experiments.steering import judges, story_leak
 from probes.experiments.steering.controls import matched_random
 from probes.experiments.steering.figures import judged_gains as draw_judged_gains
 from probes.experiments.steering.judged_texts import (
+    Continuations,
     JudgedAnswers,
     JudgedGains,
     judged_answers,
@@ -53,21 +52,6 @@ _JUDGES = {
 
 
 @dataclass(frozen=True)
-class Continuations:
-    """Texts by prompt: unsteered, under each emotion's vector, under each random direction."""
-
-    unsteered: list[str]
-    steered: Mapping[str, list[str]]
-    random: list[list[str]]
-
-    @property
-    def each(self) -> list[str]:
-        """All, in that order."""
-        conditions = [self.unsteered, *self.steered.values(), *self.random]
-        return [text for condition in conditions for text in condition]
-
-
-@dataclass(frozen=True)
 class FreeText(Result):
     """What judges hear in steered texts.
 
@@ -75,8 +59,6 @@ class FreeText(Result):
     ----------
     n_choices
         Emotions that a judge chooses among.
-    n_random
-        Random directions that were written with.
     classifier_accuracy
         On stories of topics that the classifier has not seen.
     leak
@@ -244,6 +226,10 @@ def measure(materials: Materials) -> FreeText:
         "classifier": fitted.scores(seen),
         "vectors": judges.other_vectors(seen, judging, center),
     }
+    answered = None
+    if server is not None:
+        answers = judges.ask_judge(server, texts.each, materials.emotions)
+        answered = judged_answers(answers, emotions, len(PROMPTS), server.model, resampling)
     return FreeText(
         model=model.name,
         layer=materials.layer,
@@ -260,7 +246,7 @@ def measure(materials: Materials) -> FreeText:
             for name, score in scores.items()
         },
         leak=_leak(materials, texts, steers, resampling),
-        judge_model=server and _ask(server, texts, materials.emotions, resampling),
+        judge_model=answered,
         texts=texts,
     )
 
@@ -269,13 +255,7 @@ EXPERIMENT = Experiment(FreeText, measure)
 
 
 def other_layer(layers: Sequence[int], target: int) -> int:
-    """Return a layer about a sixth of the depth away from the target.
-
-    Raises
-    ------
-    DataError
-        When activations of one layer only were kept.
-    """
+    """Return a layer a sixth of the depth from the target; raises `DataError` without any."""
     others = [layer for layer in layers if layer != target]
     if not others:
         raise DataError(
@@ -342,24 +322,4 @@ def _leak(
         story_leak.leak(text, distinctive[name])
         for text, name in zip(written, emotions, strict=True)
     ]
-    return story_leak.leaked(
-        texts.unsteered,
-        list(texts.steered.values()),
-        texts.random,
-        list(texts.steered),
-        distinctive,
-        sum(in_stories) / len(in_stories),
-        resampling,
-    )
-
-
-def _ask(
-    server: judges.JudgeServer,
-    texts: Continuations,
-    emotions: Sequence[str],
-    resampling: Resampling,
-) -> JudgedAnswers:
-    answers = judges.ask_judge(server, texts.each, emotions)
-    first, n = len(texts.unsteered), len(texts.unsteered) * (1 + len(texts.steered))
-    unsteered, steered, random = answers[:first], answers[first:n], answers[n:]
-    return judged_answers(unsteered, steered, random, list(texts.steered), server.model, resampling)
+    return story_leak.leaked(texts, distinctive, sum(in_stories) / len(in_stories), resampling)

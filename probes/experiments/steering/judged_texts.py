@@ -5,12 +5,13 @@
 * percentile: share of the other emotions that gain less in a text than its own; chance is a half.
 * hit: a judge that names one emotion names the one steered to.
 
-Contract: pure numbers. Every emotion meets the same prompts and the same random directions, so the
-95% bootstrap intervals draw emotions, prompts and directions anew, each on its own.
+Every emotion meets the same prompts and random directions, so the 95% bootstrap intervals draw
+emotions, prompts and directions anew, each on its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from einops import rearrange, repeat
@@ -25,6 +26,20 @@ from probes.experiments.steering.nulls import (
     crossed_interval,
     text_excess,
 )
+
+
+@dataclass(frozen=True)
+class Continuations:
+    """Texts by prompt: unsteered, under each emotion's vector, under each random direction."""
+
+    unsteered: list[str]
+    steered: Mapping[str, list[str]]
+    random: list[list[str]]
+
+    @property
+    def each(self) -> list[str]:
+        """All, in that order."""
+        return [*self.unsteered, *chain(*self.steered.values(), *self.random)]
 
 
 @dataclass(frozen=True)
@@ -80,8 +95,7 @@ class JudgedAnswers(TextExcess):
     Attributes
     ----------
     right, right_unsteered, right_random
-        Answers that are the emotion steered to, and how often the same answer comes for unsteered
-        and for random-steered texts.
+        Answers that are the emotion steered to, and how often the same comes for other texts.
     none, unreadable
         Steered texts without an emotion, and without a readable answer.
     """
@@ -111,14 +125,9 @@ def judged_gains(
     n_prompts: int,
     resampling: Resampling,
 ) -> JudgedGains:
-    """Compare a judge's scores.
+    """Compare a judge's scores of texts: unsteered, steered, random; all of a condition together.
 
-    Parameters
-    ----------
-    scores
-        Of texts in the order unsteered, steered, random; all prompts of a condition together.
-    columns
-        Number of each emotion steered to, in the order of the steered texts.
+    `columns` is the number of each emotion steered to, in the order of the steered texts.
     """
     by_condition = rearrange(
         scores.double(), "(condition prompt) emotion -> condition prompt emotion", prompt=n_prompts
@@ -150,45 +159,32 @@ def judged_gains(
 
 
 def judged_answers(
-    unsteered: Sequence[str | None],
-    steered: Sequence[str | None],
-    random: Sequence[str | None],
+    answers: Sequence[str | None],
     emotions: Sequence[str],
+    n_prompts: int,
     judge: str,
     resampling: Resampling,
 ) -> JudgedAnswers:
-    """Count the hits of a judge that names one emotion.
-
-    Parameters
-    ----------
-    unsteered
-        Its answer to each prompt's text; None where it cannot be read.
-    steered, random
-        The same under each emotion's vector and under each random direction, one after another.
-    emotions
-        The emotions steered to.
-    judge
-        Name of the judge.
-    """
-
-    def hits(answers: Sequence[str | None]) -> Float[Tensor, "emotion prompt condition"]:
-        table = [[float(answer == name) for answer in answers] for name in emotions]
-        return rearrange(
-            torch.tensor(table, dtype=torch.float64),
-            "emotion (condition prompt) -> emotion prompt condition",
-            prompt=len(unsteered),
-        )
-
-    own = rearrange(hits(steered).diagonal(dim1=0, dim2=2), "prompt emotion -> emotion prompt")
-    plain, beside = hits(unsteered)[..., 0], hits(random)
+    """Count the hits of a judge, in the order of `judged_gains`; None is an unreadable answer."""
+    table = [[float(answer == name) for answer in answers] for name in emotions]
+    hits = rearrange(
+        torch.tensor(table, dtype=torch.float64),
+        "emotion (condition prompt) -> emotion prompt condition",
+        prompt=n_prompts,
+    )
+    n, steered = len(emotions), answers[n_prompts:][: len(emotions) * n_prompts]
+    own = rearrange(
+        hits[..., 1 : n + 1].diagonal(dim1=0, dim2=2), "prompt emotion -> emotion prompt"
+    )
+    plain, random = hits[..., 0], hits[..., n + 1 :]
     return JudgedAnswers(
-        **vars(text_excess(own, plain, beside, resampling)),
+        **vars(text_excess(own, plain, random, resampling)),
         model=judge,
         n=len(steered),
         right=float(own.mean()),
         right_interval=crossed_interval(own, resampling),
         right_unsteered=float(plain.mean()),
-        right_random=float(beside.mean()) if random else None,
+        right_random=float(random.mean()) if random.numel() else None,
         none=sum(answer == NONE for answer in steered) / len(steered),
         unreadable=sum(answer is None for answer in steered) / len(steered),
     )

@@ -1,12 +1,10 @@
 """Judges of a text's emotion that did not steer it.
 
-* `classifier`: logistic regression on stories' activations, of topics and at a layer that the
-  steering vectors do not come from.
-* `other_vectors`: cosine with vectors made from those same topics at that layer.
+* `classifier`: logistic regression on stories' activations, read by the unsteered model.
+* `other_vectors`: cosine with vectors made from the same stories.
 * `ask_judge`: another model, asked through an OpenAI-compatible server.
 
-The first two read a text with the unsteered model; only differences of their scores between texts
-mean something.
+Only differences of scores between texts mean something.
 """
 
 import re
@@ -135,8 +133,7 @@ def ask_judge(
 def named(answer: str, emotions: Sequence[str]) -> str | None:
     """Return the emotion that an answer is, or `NONE`; None where it is more than one word of them.
 
-    "sad, not happy" names two emotions and is neither: it is not guessed at. What a model thinks
-    aloud before its answer, and marks around the word, do not count.
+    What a model thinks aloud before its answer, and marks around the word, do not count.
     """
     spoken = re.sub(r"<think>.*?</think>", "", answer, flags=re.DOTALL).strip()
     word = re.sub(r"^answer:\s*", "", spoken.lower()).strip(" \t\n.!*_`'\"“”‘’")

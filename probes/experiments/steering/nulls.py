@@ -1,14 +1,11 @@
-"""An effect beside the effects of directions that should not have it; pure numbers.
+"""An effect beside the effects of directions that should not have it.
 
 For each emotion, with `own` the effect of its vector on its word and n(1), n(2), ... the effects
-of the null's directions on the same word:
+of the null's directions on the same word: excess = own - mean n; z = excess / sd n; percentile =
+share of the null's effects that are smaller than `own`.
 
-* excess = own - mean n
-* z = excess / sd n
-* percentile = share of the null's effects that are smaller than `own`
-
-Intervals are 95% bootstrap intervals. Those of a null draw emotions and directions anew, each on
-its own, so that they hold for other emotions and other directions of the same kind.
+95% bootstrap intervals of a null draw emotions and directions anew, each on its own, so that they
+hold for other emotions and other directions of the same kind.
 """
 
 from dataclasses import dataclass
@@ -38,10 +35,8 @@ class NullComparison:
 
     Attributes
     ----------
-    matching, matching_interval
-        Mean effect of the null's directions on the words.
-    excess, excess_interval
-        Mean over emotions.
+    matching, excess, mean_z
+        Means over emotions; matching is the null's effect on their words.
     z, percentile
         One per emotion; z is None where the null does not vary.
     beats_all
@@ -72,10 +67,7 @@ class NullComparison:
 
 @dataclass(frozen=True)
 class RivalComparison:
-    """Own effects beside a rival that has one effect per emotion: means over `n` emotions, in nats.
-
-    `beats` are the emotions whose own effect is the larger.
-    """
+    """Own effects beside a rival with one per emotion, in nats; `beats` has the larger own ones."""
 
     n: int
     own: float

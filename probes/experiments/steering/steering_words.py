@@ -1,15 +1,9 @@
 """Steering: does adding an emotion's vector make the model say that emotion's word.
 
-1. Carrier sentences that end before a feeling is named ("He feels") give the unsteered
-   log-probability of every emotion's word as the next token (`word_effects`).
-2. Each emotion's vector is added at a few layers and doses, and the change of every word's
-   log-probability is taken: [carrier vector word] for each layer and dose.
-3. At the target layer the same is done at the same coefficient with directions that should do
-   nothing of the kind: isotropic random ones, and those of `controls`.
-4. An emotion's effect on its own word is set beside every control's effect on that word
-   (`effects`), and beside the other emotions' vectors'.
-
-One dose is judged (`doses`), in every line, paragraph and figure. Words that share a first token
+Vectors are added to sentences that end before a feeling is named (`word_effects`), at a few layers
+and doses; the change of every word's log-probability is taken. At the target layer the same is
+done with directions that should do nothing of the kind, isotropic random ones and `controls`, and
+an emotion's effect on its own word is set beside theirs (`effects`). Words that share a first token
 are left out, since no vector could tell them apart.
 """
 

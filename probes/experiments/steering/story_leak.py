@@ -1,28 +1,22 @@
 """Content leak: does steered text tell what the emotion's stories told, rather than the emotion.
 
-1. A word (four letters or more) is *distinctive* of an emotion when at least a quarter of its
-   stories use it, on two topics at least, that is three times the share among other emotions'
-   stories. Words that name the emotion or a direct synonym (`stimuli.lexicon`) are left out.
-2. The leak of a text toward an emotion is the share of its words that are distinctive of it.
-3. Texts steered toward the emotion are set beside the unsteered ones, the random-steered ones, and
-   those steered elsewhere, all counted with the same emotion's words.
-
-What it does not know: tears are both an event of sad stories and a way to say that someone is sad.
-So the words that occur are listed.
+A word (four letters or more) is *distinctive* of an emotion when at least a quarter of its stories
+use it, on two topics at least, that is three times the share among other emotions' stories, and it
+names neither the emotion nor a direct synonym (`stimuli.lexicon`). The leak of a text toward an
+emotion is the share of its words that are distinctive of it. What it does not know: tears are both
+an event of sad stories and a way to say that someone is sad. So the words that occur are listed.
 """
 
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
-from torch import Tensor
 
 from probes.analysis.findings import Control
+from probes.experiments.steering.judged_texts import Continuations
 from probes.experiments.steering.nulls import Resampling, TextExcess, text_excess
 from probes.stimuli.lexicon import leaks
 
@@ -38,12 +32,10 @@ class ContentLeak(TextExcess):
     ----------
     n_words
         Distinctive words of all emotions together.
-    steered, unsteered, random, elsewhere
-        In texts steered toward the emotion, in others; None where there are none of a kind.
+    steered, unsteered, random, elsewhere, in_stories
+        In texts steered toward the emotion, in others, in its stories; None without such texts.
     words
         Emotion and word, those first that occur in the most texts steered toward it.
-    in_stories
-        In the emotion's own stories.
     """
 
     n_words: int
@@ -97,43 +89,39 @@ def leak(text: str, distinctive: set[str]) -> float:
 
 
 def leaked(
-    unsteered: Sequence[str],
-    steered: Sequence[Sequence[str]],
-    random: Sequence[Sequence[str]],
-    emotions: Sequence[str],
+    texts: Continuations,
     distinctive: dict[str, set[str]],
     in_stories: float,
     resampling: Resampling,
 ) -> ContentLeak:
-    """Compare leaks; texts are [condition][prompt], those of `steered` in the order of `emotions`.
+    """Compare leaks; `in_stories` is that of the emotions' own stories.
 
-    Intervals draw emotions, prompts and random directions anew. `in_stories` is the leak of the
-    emotions' own stories.
+    Intervals draw emotions, prompts and random directions anew.
     """
-    n = len(emotions)
-
-    def rates(conditions: Sequence[Sequence[str]]) -> Float[Tensor, "condition prompt emotion"]:
-        each = [[leak(text, distinctive[name]) for name in emotions] for text in chain(*conditions)]
-        return torch.tensor(each, dtype=torch.float64).reshape(-1, len(unsteered), n)
-
-    plain = rearrange(rates([unsteered]), "1 prompt emotion -> emotion prompt")
-    beside = rearrange(rates(random), "direction prompt emotion -> emotion prompt direction")
-    every = rates(steered)
-    own = rearrange(every.diagonal(dim1=0, dim2=2), "prompt emotion -> emotion prompt")
-    elsewhere = (float(every.sum()) - float(own.sum())) / max(n * (n - 1) * own.shape[1], 1)
+    emotions, n = list(texts.steered), len(texts.steered)
+    each = [[leak(text, distinctive[name]) for name in emotions] for text in texts.each]
+    rates = rearrange(
+        torch.tensor(each, dtype=torch.float64),
+        "(condition prompt) emotion -> condition emotion prompt",
+        prompt=len(texts.unsteered),
+    )
+    plain, steered = rates[0], rates[1 : n + 1]
+    random = rearrange(rates[n + 1 :], "direction emotion prompt -> emotion prompt direction")
+    own = rearrange(steered.diagonal(dim1=0, dim2=1), "prompt emotion -> emotion prompt")
+    elsewhere = (float(steered.sum()) - float(own.sum())) / max(n * (n - 1) * own.shape[1], 1)
     used = Counter(
         f"{name}: {word}"
-        for name, texts in zip(emotions, steered, strict=True)
-        for text in texts
+        for name, written in texts.steered.items()
+        for text in written
         for word in set(words(text)) & distinctive[name]
     )
     return ContentLeak(
-        **vars(text_excess(own, plain, beside, resampling)),
+        **vars(text_excess(own, plain, random, resampling)),
         n_words=sum(len(distinctive[name]) for name in emotions),
         steered=float(own.mean()),
         unsteered=float(plain.mean()),
         elsewhere=elsewhere if n > 1 else None,
-        random=float(beside.mean()) if random else None,
+        random=float(random.mean()) if random.numel() else None,
         words=sorted(used, key=lambda pair: (-used[pair], pair))[:_N_LISTED],
         in_stories=in_stories,
     )

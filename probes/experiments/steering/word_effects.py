@@ -1,9 +1,6 @@
 """The words for emotions as a model's next token, steered and unsteered.
 
-Carrier sentences end before a feeling is named ("He feels"). A word's first token, as it follows a
-sentence, stands for the word.
-
-Source: the paper's steering of emotion words; carriers are our own.
+A word's first token, as it follows a sentence, stands for the word.
 """
 
 from collections.abc import Sequence
