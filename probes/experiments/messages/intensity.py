@@ -38,14 +38,8 @@ class JudgedExpectation:
 class Intensity(Trends, Result):
     """Trends with the number in a message, beside those of the number alone.
 
-    Attributes
-    ----------
-    n_asked, n
-        Expectations of the messages, and those that the run has an emotion for.
-    stand_ins, n_stand_ins
-        ``this for that``, and in how many expectations an emotion stands in.
-    scores, control_scores
-        Cosines [expectation][number] of the messages and of the neutral sentences.
+    `n` of `n_asked` expectations have an emotion in the run; in `n_stand_ins` of them another one
+    stands in (``this for that``). Scores are cosines [expectation][number].
     """
 
     model: str

@@ -40,8 +40,5 @@ def cosines(
     residual: Float[Tensor, "message d_model"], vectors: Float[Tensor, "emotion d_model"]
 ) -> Float[Tensor, "message emotion"]:
     """Cosine of every residual with every vector, in float64."""
-    return einsum(
-        normalize(residual.double()),
-        normalize(vectors.double()),
-        "message d_model, emotion d_model -> message emotion",
-    )
+    residual, vectors = normalize(residual.double()), normalize(vectors.double())
+    return einsum(residual, vectors, "message d_model, emotion d_model -> message emotion")

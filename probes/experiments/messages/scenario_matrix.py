@@ -5,11 +5,8 @@ With c[s, e] the cosine of message s with the vector of emotion e, and o(s) its 
 1. contrast(s) = c[s, o(s)] - mean over the battery's other emotions of c[s, e]
 2. rank(s) = 1 + how many of *all* emotions have a larger cosine than o(s)
 3. p: how often as large a mean of c[s, pi(o(s))] when the battery's emotions are permuted;
-   and the same when they change places only within pleasant and within unpleasant ones, so that
-   telling pleasant from unpleasant is no longer enough.
-
-Adding a number to a row or a column changes neither the contrast's order nor p: a message that is
-close to everything, or an emotion that everything is close to, gains nothing.
+   and p_within: only within pleasant and within unpleasant ones, so that telling these apart is no
+   longer enough. What a row or a column adds to all of its cosines changes neither.
 """
 
 from collections.abc import Sequence
@@ -28,20 +25,12 @@ from probes.experiments.steering.nulls import Resampling, mean_interval
 
 @dataclass(frozen=True)
 class Battery:
-    """What a battery of `n` messages shows, one for each of its emotions.
+    """What a battery of `n` messages shows, one for each of its emotions; see the module's text.
 
-    Attributes
-    ----------
-    own, other
-        Mean cosine with the own emotion, and with the battery's other emotions.
-    contrast_interval
-        95% bootstrap interval over messages, column means subtracted first.
-    ranks, chance_rank
-        See the module's text, and the mean rank that guessing would give.
-    top_1, top_3
-        Messages whose own emotion is first, or among the first three, of all emotions.
-    p_within
-        None where no two emotions share a side.
+    `own` and `other` are mean cosines. 95% bootstrap intervals draw messages; that of the contrast
+    is made after subtracting column means. `chance_rank` is the mean rank that guessing would give;
+    `top_1` and `top_3` count messages whose own emotion is first, or among the first three, of all.
+    `p_within` is None where no two emotions share a side.
     """
 
     n: int
@@ -76,17 +65,9 @@ def judge(
 ) -> Battery:
     """Judge one battery.
 
-    Parameters
-    ----------
-    cosine
-        Of every message with every emotion of the run.
-    own, sides
-        Column of each message's own emotion, and its group: pleasant, unpleasant, neither.
-
-    Raises
-    ------
-    InvalidInput
-        With fewer than two messages, or an emotion that two messages share.
+    `cosine` is that of every message with every emotion of the run, `own` the column of each
+    message's own emotion, `sides` its group: pleasant, unpleasant, neither. Raises `InvalidInput`
+    with fewer than two messages, or an emotion that two messages share.
     """
     if len(own) < 2 or len(set(own)) != len(own) or len(own) != len(cosine):
         raise InvalidInput(

@@ -4,9 +4,6 @@
 2. Number-only control: the same numbers in a neutral sentence, the same emotion, the same sign.
 3. Dose-scrambled control: within each template the messages are dealt out to other numbers, the
    same way for all of its expectations; the mean trend and the count of expected signs give p.
-
-Templates are the units of the interval: two expectations of one are two readings of the same
-messages.
 """
 
 from collections.abc import Sequence
@@ -27,20 +24,12 @@ from probes.analysis.resampling import permutation_p_value, permute_within
 
 @dataclass(frozen=True)
 class Trends:
-    """Trends of all expectations.
+    """Trends of all expectations, in the messages and in the number-only sentences.
 
-    Attributes
-    ----------
-    trend, control
-        Of each expectation, in the messages and in the number-only sentences.
-    n_expected, n_control_expected
-        How many are positive.
-    gain
-        Mean of trend minus control.
-    p, p_count
-        Dose-scrambled: as large a mean; as many expected signs.
-    scrambled_count
-        Expected signs under scrambling, on average.
+    `n_expected` and `n_control_expected` are positive; `gain` is the mean of trend minus control.
+    Intervals draw templates: two expectations of one are two readings of the same messages. `p` is
+    of the mean, `p_count` of the count of expected signs, `scrambled_count` that count under
+    scrambling.
     """
 
     trend: list[float]
@@ -83,19 +72,10 @@ def judge(
     n_bootstrap: int,
     seed: int,
 ) -> Trends:
-    """Judge all expectations together.
+    """Judge all expectations, each with a sign and a template, together.
 
-    Parameters
-    ----------
-    scores, control
-        At each of the template's numbers, in rising order: of messages, of number-only sentences.
-    signs, templates
-        Expected sign, and template, of each.
-
-    Raises
-    ------
-    InvalidInput
-        With no expectation, or fewer than three numbers.
+    Scores are those at the template's numbers, in rising order: of messages, of number-only
+    sentences (`control`). Raises `InvalidInput` with no expectation, or fewer than three numbers.
     """
     if not len(scores) or scores.shape[1] < 3:
         raise InvalidInput(

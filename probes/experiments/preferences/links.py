@@ -7,8 +7,7 @@ D[e, k] the change of log-odds when e is added to the steered activity of pair k
    emotions when Elo is permuted).
 2. push(e) = mean over k of D[e, k], in Elo points: in a Bradley-Terry model, adding c to an item's
    strength adds c to the log-odds of each of its comparisons.
-3. coupling = Pearson over emotions of r(e) and push(e): do vectors that lie where the model likes
-   things also make it like things. p by permuting the emotions' pushes.
+3. coupling = Pearson over emotions of r(e) and push(e), p by permuting the pushes.
 """
 
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from probes.analysis.intervals import percentile_interval
 from probes.analysis.resampling import permutation_p_value, permute_within, resample
-from probes.analysis.statistics import pearson, standard_scores
+from probes.analysis.statistics import Correlation, pearson, standard_scores
 from probes.experiments.preferences.bradley_terry import ELO
 
 MIN_DIRECTIONS = 4
@@ -41,14 +40,8 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Coupling:
-    """Correlation over directions of reading and pushing."""
-
-    r: float
-    low: float
-    high: float
-    n: int
-    p: float
+class Coupling(Correlation):
+    """Correlation over directions of reading and pushing; its p is that of permuted pushes."""
 
 
 def links(
@@ -92,4 +85,4 @@ def coupling(linked: list[Link], *, n_permutations: int, seed: int) -> Coupling 
     permuted = permute_within(scores, None, n_permutations, seed, keys=torch.float32)
     null = einsum(permuted, standard_scores(read), "permutation d, d -> permutation")
     p = permutation_p_value(observed.r, null, "greater")
-    return Coupling(observed.r, observed.low, observed.high, observed.n, p)
+    return Coupling(**{**vars(observed), "p": p})

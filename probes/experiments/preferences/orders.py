@@ -18,15 +18,10 @@ from probes.analysis.statistics import pearson
 class OrderAgreement:
     """How far the two orders of a pair agree.
 
-    Attributes
-    ----------
-    r, low, high
-        Correlation of the answers over pairs, with its 95% interval; None where it is undefined.
-    same_choice, same_choice_by_chance, same_choice_p
-        Share of pairs of which both orders choose the same, what the same lean without preferences
-        would reach, and the permutation test against it.
-    says_a, spread
-        Lean to the letter A, and standard deviation of preferences, in nats.
+    `r` is the correlation of the answers over pairs, None where it is undefined; `same_choice` the
+    share of pairs of which both orders choose the same, beside what the same lean without
+    preferences would reach, and the p of a permutation test. Lean to the letter A, and spread
+    (standard deviation) of preferences, are in nats.
     """
 
     r: float | None

@@ -18,13 +18,9 @@ from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding, Ru
 from probes.analysis.statistics import Correlation, pearson
 from probes.experiments import Experiment, Result
 from probes.experiments.messages.reading import N_PERMUTATIONS, cosines
+from probes.experiments.preferences import forced_choice
 from probes.experiments.preferences.bradley_terry import balanced_pairs, fit
 from probes.experiments.preferences.figures import activity_elo, preference_coupling
-from probes.experiments.preferences.forced_choice import (
-    activity_residuals,
-    preferences,
-    steered_changes,
-)
 from probes.experiments.preferences.links import MIN_DIRECTIONS, Coupling, Link, coupling, links
 from probes.experiments.preferences.orders import OrderAgreement, compare_orders
 from probes.experiments.steering.controls import shuffled_vectors
@@ -52,16 +48,10 @@ class RatedActivity:
 class Preferences(Result):
     """What the model would rather do, and how vectors go with it.
 
-    Attributes
-    ----------
-    n_directions
-        Directions that vary like the emotions' vectors and are independent (participation ratio).
-    coupling, coupling_shuffled
-        Reading beside pushing over emotions, over vectors from shuffled labels; None of too few.
-    length_r
-        Number of an activity's tokens beside its Elo; None where it does not vary.
-    valence
-        Human valence beside the vectors' r with Elo; None of too few rated emotions.
+    `coupling` is that of reading and pushing over emotions, beside that of vectors from shuffled
+    labels, which vary like `n_directions` independent ones (participation ratio). Beside Elo stand
+    an activity's number of tokens (`length_r`), and beside the emotions' r with Elo their human
+    valence. A correlation is None over too few, or of what does not vary.
     """
 
     model: str
@@ -243,12 +233,13 @@ def measure(materials: Materials) -> Preferences:
     how = {"layer": layer, "dose": dose, "residual_norm": norm}
     total = 2 * len(pairs) + 2 * len(steered) * len(directions)
     with materials.reporter.task("preferences", total, "questions") as advance:
-        answers = preferences(model, texts, pairs, advance)
-        change = steered_changes(model, texts, steered, directions, advance, **how)
+        answers = forced_choice.preferences(model, texts, pairs, advance)
+        change = forced_choice.steered_changes(model, texts, steered, directions, advance, **how)
     strengths = fit(pairs, answers.mean(dim=0).sigmoid(), len(texts))
-    residual, n_tokens = activity_residuals(model, texts, layer)
+    residual, n_tokens = forced_choice.activity_residuals(model, texts, layer)
     mean = materials.vectors.global_mean[materials.vectors.layer_index(layer)]
     probe = cosines(residual - mean, directions).T
+    counts = torch.tensor(n_tokens, dtype=torch.float64)
     permuted = {"n_permutations": N_PERMUTATIONS, "seed": seed}
     options = {**permuted, "n_bootstrap": settings.n_bootstrap}
     n = len(own)
@@ -273,7 +264,7 @@ def measure(materials: Materials) -> Preferences:
         emotions=dict(zip(materials.emotions, of_emotions, strict=True)),
         coupling=coupling(of_emotions, **permuted),
         coupling_shuffled=coupling(of_shuffled, **permuted),
-        length_r=_length(n_tokens, strengths.elo),
+        length_r=pearson(counts, strengths.elo.double()) if counts.std() > 0 else None,
         valence=_valence(materials.emotions, [link.r for link in of_emotions]),
     )
 
@@ -281,7 +272,7 @@ def measure(materials: Materials) -> Preferences:
 EXPERIMENT = Experiment(Preferences, measure)
 
 
-def _estimate(correlation: Correlation | Link | Coupling) -> Estimate:
+def _estimate(correlation: Correlation | Link) -> Estimate:
     return Estimate(correlation.r, correlation.low, correlation.high)
 
 
@@ -289,11 +280,6 @@ def _n_directions(vectors: Float[Tensor, "emotion d_model"]) -> float:
     """Participation ratio: how many equally long, orthogonal directions would vary as much."""
     spectrum = torch.linalg.svdvals(vectors.double() - vectors.double().mean(dim=0)).square()
     return float(spectrum.sum().square() / spectrum.square().sum())
-
-
-def _length(n_tokens: list[int], elo: Float[Tensor, "activity"]) -> Correlation | None:
-    counts = torch.tensor(n_tokens, dtype=torch.float64)
-    return None if counts.std() == 0 else pearson(counts, elo.double())
 
 
 def _valence(emotions: list[str], r: list[float]) -> Correlation | None:

@@ -1,13 +1,8 @@
 """What a dose costs on neutral texts, and the largest dose that a budget allows.
 
 With P the unsteered and Q the steered distribution of the next token, at tokens spread evenly over
-the beginning of each text:
-
-* KL = mean over tokens of KL(Q || P), in nats: how far the model is from itself.
-* perplexity ratio = exp(steered loss - unsteered loss) on what the texts really say.
-
-A dose is *usable* when it and every smaller dose tried stay within both limits. 95% bootstrap
-intervals draw texts anew.
+the beginning of each text: KL = mean of KL(Q || P), in nats, and perplexity ratio = exp(steered
+loss - unsteered loss) on what the texts really say. 95% bootstrap intervals draw texts anew.
 """
 
 import math

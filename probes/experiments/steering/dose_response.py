@@ -14,18 +14,11 @@ from hooks import LanguageModel
 from probes.analysis.findings import Control, Estimate, Finding
 from probes.corpus.cells import read_corpus
 from probes.experiments import Experiment, Result
+from probes.experiments.steering import word_effects
 from probes.experiments.steering.controls import matched_random
 from probes.experiments.steering.dose_cost import Budget, Cost, SteeringCost, usable_dose
 from probes.experiments.steering.figures import dose_response_curves
 from probes.experiments.steering.nulls import Resampling, crossed_interval, mean_interval
-from probes.experiments.steering.word_effects import (
-    CARRIERS,
-    first_tokens,
-    last_residuals,
-    log_probs,
-    steered_log_probs,
-    swept_layers,
-)
 from probes.figures import Figure
 from probes.runs.folder import Run
 from probes.runs.materials import Materials
@@ -164,14 +157,18 @@ def measure(materials: Materials) -> DoseResponse:
     """Sweep doses at a few layers."""
     settings, bundle = materials.config.validation, materials.vectors
     model = materials.subject()
-    layers = swept_layers(bundle.layers, materials.layer, model.n_layers, settings.sweep_layers)
+    layers = word_effects.swept_layers(
+        bundle.layers, materials.layer, model.n_layers, settings.sweep_layers
+    )
     names = spread_words(model, materials.emotions, settings.sweep_emotions)
     texts = neutral_texts(materials.run, settings.n_budget_texts)
     gauge = SteeringCost(model, texts, n_bootstrap=settings.n_bootstrap)
     budget = Budget(settings.max_kl, settings.max_perplexity_ratio)
     resampling = Resampling(settings.n_bootstrap, materials.seed)
-    heads = torch.tensor([ids[0] for ids in first_tokens(model, names)])
-    baseline = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
+    heads = torch.tensor([ids[0] for ids in word_effects.first_tokens(model, names)])
+    baseline = word_effects.log_probs(
+        model, word_effects.last_residuals(model, word_effects.CARRIERS)
+    )[:, heads]
     swept = []
     total = len(layers) * len(settings.sweep_doses)
     with materials.reporter.task("steering-dose-response", total, "doses") as advance:
@@ -183,9 +180,9 @@ def measure(materials: Materials) -> DoseResponse:
             for dose in settings.sweep_doses:
                 how = {"layer": layer, "dose": dose, "residual_norm": bundle.norm_by_layer[layer]}
                 effect = torch.zeros(len(directions), len(heads))
-                for carrier, unsteered in zip(CARRIERS, baseline, strict=True):
-                    steered = steered_log_probs(model, directions, carrier, **how)
-                    effect += (steered[:, heads] - unsteered) / len(CARRIERS)
+                for carrier, unsteered in zip(word_effects.CARRIERS, baseline, strict=True):
+                    steered = word_effects.steered_log_probs(model, directions, carrier, **how)
+                    effect += (steered[:, heads] - unsteered) / len(word_effects.CARRIERS)
                 response, null = effect[: len(own)].diagonal(), effect[len(own) :]
                 doses.append(
                     SweptDose(
@@ -221,7 +218,7 @@ def neutral_texts(run: Run, n: int) -> list[str]:
 
 def spread_words(model: LanguageModel, emotions: Sequence[str], n: int) -> list[str]:
     """Emotions spread over the list, each with a first token that no other's word begins with."""
-    heads = [ids[0] if ids else -1 for ids in first_tokens(model, emotions)]
+    heads = [ids[0] if ids else -1 for ids in word_effects.first_tokens(model, emotions)]
     own = [name for name, head in zip(emotions, heads, strict=True) if heads.count(head) == 1]
     rows = torch.linspace(0, max(len(own) - 1, 0), min(n, len(own))).round().long().tolist()
     return [own[row] for row in rows]

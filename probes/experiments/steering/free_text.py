@@ -19,16 +19,9 @@ import hooks
 from hooks import DataError, FromToken, LanguageModel
 from probes.analysis.findings import Estimate, Finding, strongest
 from probes.experiments import Experiment, Result
-from probes.experiments.steering import judges, story_leak
+from probes.experiments.steering import judged_texts, judges, story_leak
 from probes.experiments.steering.controls import matched_random
-from probes.experiments.steering.figures import judged_gains as draw_judged_gains
-from probes.experiments.steering.judged_texts import (
-    Continuations,
-    JudgedAnswers,
-    JudgedGains,
-    judged_answers,
-    judged_gains,
-)
+from probes.experiments.steering.figures import judged_gains
 from probes.experiments.steering.nulls import Resampling
 from probes.figures import Figure
 from probes.runs.materials import Materials
@@ -55,16 +48,9 @@ _JUDGES = {
 class FreeText(Result):
     """What judges hear in steered texts.
 
-    Attributes
-    ----------
-    n_choices
-        Emotions that a judge chooses among.
-    classifier_accuracy
-        On stories of topics that the classifier has not seen.
-    leak
-        None where activations were kept by cell, not by story.
-    judge_model
-        None where no judge model was asked.
+    A judge chooses among `n_choices` emotions; the classifier's accuracy is on stories of topics
+    that it has not seen. `leak` is None where activations were kept by cell, `judge_model` where
+    none was asked.
     """
 
     model: str
@@ -77,10 +63,10 @@ class FreeText(Result):
     n_random: int
     classifier_accuracy: float
     chance: float
-    judges: Mapping[str, JudgedGains]
+    judges: Mapping[str, judged_texts.JudgedGains]
     leak: story_leak.ContentLeak | None
-    judge_model: JudgedAnswers | None
-    texts: Continuations
+    judge_model: judged_texts.JudgedAnswers | None
+    texts: judged_texts.Continuations
 
     @property
     def n(self) -> str:
@@ -90,8 +76,35 @@ class FreeText(Result):
     def findings(self) -> list[Finding]:
         """Say what each judge hears, and whether steered texts retell stories."""
         findings = [self._gain(key) for key in _JUDGES]
-        findings += [] if self.judge_model is None else [self._answers(self.judge_model)]
-        return findings + ([] if self.leak is None else [self._leak(self.leak)])
+        if self.judge_model is not None:
+            asked, controls = self.judge_model, self.judge_model.controls()
+            right = all(control.excess and control.excess.above_zero for control in controls)
+            answers = Finding(
+                f"free text: {asked.model}",
+                asked.hits,
+                "shown" if right else "not shown",
+                spec=".0%",
+                unit="named",
+                n=f"{asked.n} texts",
+                control=strongest(controls),
+                note=f"no emotion in {asked.none:.0%}",
+                rule="How often another model names the emotion steered to. Called shown when the "
+                "intervals of its excess over each control lie above zero.",
+            )
+            findings.append(answers)
+        if self.leak is not None:
+            leak = Finding(
+                "free text: content leak",
+                Estimate(self.leak.steered),
+                "described",
+                spec=".1%",
+                unit="words of the emotion's own stories",
+                n=self.n,
+                control=strongest(self.leak.controls()),
+                note=f"in the stories {self.leak.in_stories:.1%}",
+            )
+            findings.append(leak)
+        return findings
 
     def _gain(self, key: str) -> Finding:
         judged, (name, unit, spec) = self.judges[key], _JUDGES[key]
@@ -109,34 +122,6 @@ class FreeText(Result):
             rule="How much higher a judge scores an emotion in text steered toward it than in "
             "unsteered text. Called shown when the interval lies above zero, and so does that of "
             "its excess over the control; in part when that of the excess alone does.",
-        )
-
-    def _answers(self, asked: JudgedAnswers) -> Finding:
-        controls = asked.controls()
-        right = all(control.excess and control.excess.above_zero for control in controls)
-        return Finding(
-            f"free text: {asked.model}",
-            asked.hits,
-            "shown" if right else "not shown",
-            spec=".0%",
-            unit="named",
-            n=f"{asked.n} texts",
-            control=strongest(controls),
-            note=f"no emotion in {asked.none:.0%}",
-            rule="How often another model names the emotion steered to. Called shown when the "
-            "intervals of its excess over each control lie above zero.",
-        )
-
-    def _leak(self, leak: story_leak.ContentLeak) -> Finding:
-        return Finding(
-            "free text: content leak",
-            Estimate(leak.steered),
-            "described",
-            spec=".1%",
-            unit="words of the emotion's own stories",
-            n=self.n,
-            control=strongest(leak.controls()),
-            note=f"in the stories {leak.in_stories:.1%}",
         )
 
     def paragraph(self) -> str:
@@ -188,7 +173,7 @@ class FreeText(Result):
     def figures(self) -> dict[str, Figure]:
         """Describe what each judge hears in the texts."""
         return {
-            f"free_text_{key}": draw_judged_gains(self, key, name, unit)
+            f"free_text_{key}": judged_gains(self, key, name, unit)
             for key, (name, unit, _) in _JUDGES.items()
         }
 
@@ -229,7 +214,9 @@ def measure(materials: Materials) -> FreeText:
     answered = None
     if server is not None:
         answers = judges.ask_judge(server, texts.each, materials.emotions)
-        answered = judged_answers(answers, emotions, len(PROMPTS), server.model, resampling)
+        answered = judged_texts.judged_answers(
+            answers, emotions, len(PROMPTS), server.model, resampling
+        )
     return FreeText(
         model=model.name,
         layer=materials.layer,
@@ -242,7 +229,7 @@ def measure(materials: Materials) -> FreeText:
         classifier_accuracy=fitted.accuracy,
         chance=1 / n,
         judges={
-            name: judged_gains(score, columns, len(PROMPTS), resampling)
+            name: judged_texts.judged_gains(score, columns, len(PROMPTS), resampling)
             for name, score in scores.items()
         },
         leak=_leak(materials, texts, steers, resampling),
@@ -271,7 +258,7 @@ def _write(
     model: LanguageModel,
     emotions: list[str],
     vectors: Float[Tensor, "emotion d_model"],
-) -> Continuations:
+) -> judged_texts.Continuations:
     settings = materials.config.validation
     random = matched_random(materials, settings.free_text_random, materials.seed + 2)
     directions = torch.cat([vectors, random])
@@ -304,11 +291,16 @@ def _write(
             with hooks.steer_each(model, each, **how):
                 steered += write(len(chunk))
     n = len(emotions)
-    return Continuations(unsteered, dict(zip(emotions, steered[:n], strict=True)), steered[n:])
+    return judged_texts.Continuations(
+        unsteered, dict(zip(emotions, steered[:n], strict=True)), steered[n:]
+    )
 
 
 def _leak(
-    materials: Materials, texts: Continuations, steers: Bool[Tensor, "row"], resampling: Resampling
+    materials: Materials,
+    texts: judged_texts.Continuations,
+    steers: Bool[Tensor, "row"],
+    resampling: Resampling,
 ) -> story_leak.ContentLeak | None:
     stories = materials.stories()
     if (stories.index < 0).any():

@@ -5,8 +5,7 @@
 * percentile: share of the other emotions that gain less in a text than its own; chance is a half.
 * hit: a judge that names one emotion names the one steered to.
 
-Every emotion meets the same prompts and random directions, so the 95% bootstrap intervals draw
-emotions, prompts and directions anew, each on its own.
+95% bootstrap intervals draw emotions, prompts and directions anew, each on its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,12 +19,7 @@ from torch import Tensor
 
 from probes.analysis.findings import Control, Estimate
 from probes.experiments.steering.judges import NONE
-from probes.experiments.steering.nulls import (
-    Resampling,
-    TextExcess,
-    crossed_interval,
-    text_excess,
-)
+from probes.experiments.steering.nulls import Resampling, TextExcess, crossed_interval, text_excess
 
 
 @dataclass(frozen=True)
@@ -92,12 +86,8 @@ class JudgedGains:
 class JudgedAnswers(TextExcess):
     """What a judge that names one emotion says of `n` steered texts; shares of texts.
 
-    Attributes
-    ----------
-    right, right_unsteered, right_random
-        Answers that are the emotion steered to, and how often the same comes for other texts.
-    none, unreadable
-        Steered texts without an emotion, and without a readable answer.
+    `right` answers are the emotion steered to; beside them how often the same comes for other
+    texts.
     """
 
     model: str

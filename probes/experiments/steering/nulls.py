@@ -31,20 +31,11 @@ class Resampling:
 
 @dataclass(frozen=True)
 class NullComparison:
-    """Own effects beside a null, in nats.
+    """Own effects beside a null, in nats; `matching` is the null's mean effect on their words.
 
-    Attributes
-    ----------
-    matching, excess, mean_z
-        Means over emotions; matching is the null's effect on their words.
-    z, percentile
-        One per emotion; z is None where the null does not vary.
-    beats_all
-        Emotions whose own effect is larger than that of every direction.
-    kl
-        Mean KL divergence of the next token under the null's directions.
-    effects
-        [direction][emotion], each on the emotion's word.
+    `z` and `percentile` are one per emotion, z None where the null does not vary; `beats_all` are
+    the emotions whose own effect is larger than that of every direction. `kl` is the mean
+    divergence of the next token under the null's directions, `effects` are [direction][emotion].
     """
 
     n_directions: int
@@ -162,8 +153,7 @@ def compare(
     apart = rearrange(own, "emotion -> 1 emotion") - null
     excess = reduce(apart, "direction emotion -> emotion", "mean")
     known = spread > 1e-12
-    z = excess[known] / spread[known]
-    varying = iter(z.tolist())
+    z = excess / spread
     below = reduce((apart > 0).double(), "direction emotion -> emotion", "mean").tolist()
     return NullComparison(
         n_directions=len(null),
@@ -171,9 +161,9 @@ def compare(
         matching_interval=crossed_interval(null, resampling),
         excess=float(excess.mean()),
         excess_interval=crossed_interval(apart, resampling),
-        z=[next(varying) if varies else None for varies in known.tolist()],
+        z=[each if varies else None for each, varies in zip(z.tolist(), known, strict=True)],
         percentile=below,
-        mean_z=float(z.mean()) if len(z) else None,
+        mean_z=float(z[known].mean()) if known.any() else None,
         beats_all=[name for name, share in zip(emotions, below, strict=True) if share == 1.0],
         kl=kl,
         effects=[[round(effect, 4) for effect in row] for row in null.tolist()],

@@ -8,14 +8,14 @@ are left out, since no vector could tell them apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from hooks import InvalidInput, LanguageModel
-from probes.analysis.findings import Finding, RunNumber, strongest
+from probes.analysis.findings import Estimate, Finding, RunNumber, strongest
 from probes.experiments import Experiment, Result
 from probes.experiments.steering.controls import Controls, controls_of
 from probes.experiments.steering.doses import PAPER_DOSE, compare_with_paper, judged_dose
@@ -51,16 +51,9 @@ _PREFILLS = {"he_feels": "He feels", "i_feel": "I feel"}
 class SteeringWords(Result):
     """What the vectors did to the words for emotions.
 
-    Attributes
-    ----------
-    layer
-        The target layer, where `doses` were tried beside controls.
-    n_single_token
-        Words that are a single token.
-    left_out
-        Words whose first token is another's too.
-    baseline
-        Unsteered probability of each word, averaged over carriers.
+    `doses` were tried at the target layer beside controls, `layers` without. `n_single_token` words
+    are a single token; the first token of those `left_out` is another's too. `baseline` is the
+    unsteered probability of each word, averaged over carriers.
     """
 
     model: str
@@ -84,35 +77,31 @@ class SteeringWords(Result):
 
     def findings(self) -> list[Finding]:
         """Say what the judged dose did beside controls, and what the other doses did."""
-        tried = self.judged
-        headline = Finding(
-            "Steering",
-            tried.own,
-            "shown" if tried.own.above_zero and not _unbeaten(tried) else "not shown",
-            spec="+.2f",
-            unit="nats",
-            n=f"{len(self.emotions)} emotions at dose {tried.dose:g}",
-            control=strongest(tried.controls()),
-            rule="How much adding a vector to the model's inner state raises the log-probability "
-            "of that emotion's word (+0.69 doubles it). Called shown when the whole interval lies "
-            "above zero, and so does that of its excess over every control.",
-            headline=True,
-            section="steering",
-        )
-        others = [
+        tried, n = self.judged, f"{len(self.emotions)} emotions"
+        findings = [
             Finding(
                 f"steering at dose {dose.dose:g}",
                 dose.own,
                 "described",
                 spec="+.2f",
                 unit="nats",
-                n=f"{len(self.emotions)} emotions",
+                n=n,
                 control=strongest(dose.controls()),
             )
-            for dose in self.doses
-            if dose is not tried
+            for dose in [tried, *(dose for dose in self.doses if dose is not tried)]
         ]
-        return [headline, *others]
+        findings[0] = replace(
+            findings[0],
+            name="Steering",
+            verdict="shown" if tried.own.above_zero and not _unbeaten(tried) else "not shown",
+            n=f"{n} at dose {tried.dose:g}",
+            rule="How much adding a vector to the model's inner state raises the log-probability "
+            "of that emotion's word (+0.69 doubles it). Called shown when the whole interval lies "
+            "above zero, and so does that of its excess over every control.",
+            headline=True,
+            section="steering",
+        )
+        return findings
 
     def paragraph(self) -> str:
         """Tell what was added where, and what no emotion's vector does as well."""
@@ -120,13 +109,14 @@ class SteeringWords(Result):
         hardest = tried.random if tried.matched is None else tried.matched
         kind = "isotropic random" if tried.matched is None else "random"
         bar = "reaches" if len(hardest.beats_all) * 6 >= n * 5 else "does not reach"
+        others = Estimate(tried.other, *tried.other_interval)
         near = _unbeaten(tried)
         beyond = f"all controls but {', '.join(near)}" if near else "every control"
         return (
             f"Each vector was added at layer {self.layer} with a dose of {tried.dose:g} of the "
             f"mean residual norm, after {len(self.carriers)} sentences that end before a feeling "
             "is named. The log-probability of the emotion's own word changed by "
-            f"{tried.own:+.2f} nats, that of other emotions' words by {tried.others:+.2f}. "
+            f"{tried.own:+.2f} nats, that of other emotions' words by {others:+.2f}. "
             f"{len(hardest.beats_all)} of {n} vectors raise their own word more than each of "
             f"{hardest.n_directions} {kind} directions"
             f"{'' if tried.matched is None else ' with the covariance of the stories'}, which "
@@ -182,17 +172,16 @@ def measure(materials: Materials) -> SteeringWords:
     controls = controls_of(materials)
     swept = swept_layers(bundle.layers, target, model.n_layers, settings.sweep_layers)
     layers = sorted({*swept, target})
-    total = n_conditions(
-        len(bundle.emotions), len(layers), controls, settings.doses, settings.n_random
-    )
+    rivals = [controls.matched, controls.shuffled, controls.valence]
+    n_controls = settings.n_random + sum(len(rival) for rival in rivals if rival is not None)
+    total = len(settings.doses) * (len(layers) * len(bundle.emotions) + n_controls)
     with materials.reporter.task("steering", total, "directions") as advance:
         return run(
             model,
-            torch.stack([bundle.at(layer) for layer in layers]),
+            {layer: bundle.at(layer) for layer in layers},
             bundle.emotions,
-            layers=layers,
             target=target,
-            residual_norm=torch.tensor([bundle.norm_by_layer[layer] for layer in layers]),
+            residual_norm=bundle.norm_by_layer,
             controls=controls,
             doses=settings.doses,
             n_random=settings.n_random,
@@ -211,12 +200,11 @@ def _unbeaten(tried: DoseResult) -> list[str]:
 
 def run(
     model: LanguageModel,
-    vectors: Float[Tensor, "layer emotion d_model"],
+    vectors: Mapping[int, Float[Tensor, "emotion d_model"]],
     emotions: Sequence[str],
     *,
-    layers: Sequence[int],
     target: int,
-    residual_norm: Float[Tensor, "layer"],
+    residual_norm: Mapping[int, float],
     controls: Controls,
     doses: Sequence[float],
     n_random: int,
@@ -246,10 +234,9 @@ def run(
         if null is not None:
             directions[name] = null
     axes = {name: axis for name, axis in (controls.valence or {}).items() if name in names}
-    norms = dict(zip(layers, residual_norm.tolist(), strict=True))
 
     def effects_of(directions: Tensor, dose: float, layer: int = target) -> WordEffects:
-        how = {"layer": layer, "dose": dose, "residual_norm": norms[layer]}
+        how = {"layer": layer, "dose": dose, "residual_norm": residual_norm[layer]}
         effect = torch.zeros(len(CARRIERS), len(directions), len(ids))
         divergence = 0.0
         for rows in torch.arange(len(directions)).split(_DIRECTIONS_AT_ONCE):
@@ -263,7 +250,7 @@ def run(
 
     swept: list[LayerEffects] = []
     results: list[DoseResult] = []
-    for layer, of_emotions in zip(layers, vectors, strict=True):
+    for layer, of_emotions in vectors.items():
         swept.append(LayerEffects(layer, []))
         for dose in doses:
             effects = effects_of(of_emotions[kept], dose, layer)
@@ -292,12 +279,3 @@ def run(
         doses=results,
         layers=swept,
     )
-
-
-def n_conditions(
-    n_emotions: int, n_layers: int, controls: Controls, doses: Sequence[float], n_random: int
-) -> int:
-    """How many steered passes `run` makes at most; what `progress` counts up to."""
-    rivals = [controls.matched, controls.shuffled, controls.valence]
-    n_controls = sum(len(rival) for rival in rivals if rival is not None)
-    return len(doses) * (n_layers * n_emotions + n_random + n_controls)

@@ -26,16 +26,10 @@ _N_LISTED = 12
 
 @dataclass(frozen=True, kw_only=True)
 class ContentLeak(TextExcess):
-    """Shares of words that are distinctive of the emotion's own stories.
+    """Shares of words that are distinctive of the emotion's own stories, in texts and in these.
 
-    Attributes
-    ----------
-    n_words
-        Distinctive words of all emotions together.
-    steered, unsteered, random, elsewhere, in_stories
-        In texts steered toward the emotion, in others, in its stories; None without such texts.
-    words
-        Emotion and word, those first that occur in the most texts steered toward it.
+    `n_words` counts the distinctive words of all emotions; `words` lists emotion and word, those
+    first that occur in the most texts steered toward it. Shares are None without such texts.
     """
 
     n_words: int
