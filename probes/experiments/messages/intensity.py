@@ -1,34 +1,25 @@
 """Intensity: does a score follow how grave a number makes a message.
 
-1. Six messages, each with ten numbers put in, and the same numbers in a neutral sentence, are read
-   where the reply would begin; score = cosine of (residual - mean over stories) with the emotion's
-   vector, at the target layer.
-2. Two expectations for each message: an emotion, and whether its score should rise or fall. Where
-   the run lacks an emotion, the nearest one stands in, and both are named.
-3. `trends` judges them beside the neutral sentences and beside scrambled numbers.
+Six messages are read with ten numbers each, and the same numbers in a neutral sentence. Score:
+cosine of (residual - mean over stories) with an emotion's vector, at the target layer. A message
+expects two emotions' scores to rise or fall with its number (`trends`); where the run lacks an
+emotion, the nearest one that it has stands in.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from einops import rearrange
 
 from probes.analysis.findings import SIGNIFICANT, Finding, RunNumber
 from probes.analysis.intervals import binomial_interval
 from probes.experiments import Experiment, NotMeasured, Result
-from probes.experiments.messages.reading import (
-    N_PERMUTATIONS,
-    cosines,
-    read_messages,
-    where_read,
-)
+from probes.experiments.messages.reading import N_PERMUTATIONS, cosines, read_messages, where_read
 from probes.experiments.messages.trends import Trends, judge
 from probes.figures import Figure
 from probes.figures.description import Heatmap
 from probes.runs.materials import Materials
-from probes.stimuli import IntensityTemplate, intensity_templates
+from probes.stimuli import intensity_templates
 
 _PAPER_N = 12
 """Expectations that the paper tested."""
@@ -47,8 +38,8 @@ class JudgedExpectation:
 class Intensity(Trends, Result):
     """Trends with the number in a message, beside those of the number alone.
 
-    Scores are [expectation][number]; `stand_ins` say ``this for that`` where the run lacks an
-    emotion.
+    `n` of `n_asked` expectations have an emotion in the run; in `n_stand_ins` of them another one
+    stands in (``this for that``). Scores are cosines [expectation][number].
     """
 
     model: str
@@ -117,8 +108,28 @@ class Intensity(Trends, Result):
         return limits
 
     def figures(self) -> dict[str, Figure]:
-        """Describe every expectation beside its control."""
-        return {"intensity": _heatmap(self)}
+        """Describe the signed rank correlation of every expectation and of its control."""
+        n = self.n
+        heatmap = Heatmap(
+            title="Scores that should follow a number",
+            subtitle=f"{self.model}, layer {self.layer}, {n} of {self.n_asked} expectations",
+            caption="Row: a message, an emotion and the direction its score should take as the "
+            "number rises. Left: the message. Right: the same numbers in a neutral sentence. Red "
+            f"is as expected: {self.n_expected} of {n} messages, {self.n_control_expected} of {n} "
+            f"neutral sentences, {self.scrambled_count:.1f} when numbers are scrambled "
+            f"(p={self.p_count:.4f}).",
+            rows=tuple(
+                f"{row.template}: {row.emotion} {'rises' if row.sign > 0 else 'falls'}"
+                for row in self.expectations
+            ),
+            columns=("message", "numbers alone"),
+            values=tuple(zip(self.trend, self.control, strict=True)),
+            value_label="Spearman x expected sign",
+            x_label="text",
+            y_label="expectation",
+            limits=(-1.0, 1.0),
+        )
+        return {"intensity": heatmap}
 
     def paper_numbers(self) -> dict[str, RunNumber | str]:
         """Return how many of twelve expectations are met, scaled where fewer were tested."""
@@ -136,30 +147,48 @@ def measure(materials: Materials) -> Intensity | NotMeasured:
     """Read all messages and neutral sentences, and judge the expectations."""
     templates = intensity_templates()
     asked = [
-        (row, expectation.sign, emotion, expectation.emotions[0])
+        (row, expectation.sign, known[0], expectation.emotions[0])
         for row, template in enumerate(templates)
         for expectation in template.expects
-        for emotion in [_first(expectation.emotions, materials.emotions)]
-        if emotion is not None
+        for known in [[name for name in expectation.emotions if name in materials.emotions]]
+        if known
     ]
     if not asked:
         return NotMeasured(
             "Intensity", "this run has none of the emotions that its messages expect"
         )
+    owners, signs, emotions, wanted = zip(*asked, strict=True)
     model, layer = materials.subject(), materials.layer
-    scores = _scores(materials, templates)
-    emotions = [materials.emotions.index(emotion) for _, _, emotion, _ in asked]
-    owners = [row for row, *_ in asked]
-    in_messages, alone = scores[0, owners, :, emotions], scores[1, owners, :, emotions]
+    texts = [
+        getattr(template, form).format(number=number)
+        for form in ("text", "neutral")
+        for template in templates
+        for number in template.numbers
+    ]
+    with materials.reporter.task("intensity", len(texts), "messages") as advance:
+        residual = read_messages(model, texts, layer, advance)
+    mean = materials.vectors.global_mean[materials.vectors.layer_index(layer)]
+    cosine = cosines(residual - mean, materials.vectors.at(layer))
+    scores = rearrange(
+        cosine,
+        "(form template step) emotion -> form template emotion step",
+        form=2,
+        template=len(templates),
+    )
+    columns = [materials.emotions.index(emotion) for emotion in emotions]
+    in_messages, alone = scores[:, list(owners), columns]
     trends = judge(
         in_messages,
         alone,
-        [sign for _, sign, _, _ in asked],
+        signs,
         owners,
         n_permutations=N_PERMUTATIONS,
         n_bootstrap=materials.config.validation.n_bootstrap,
         seed=materials.seed,
     )
+    stand_ins = [
+        f"{it} for {first}" for it, first in zip(emotions, wanted, strict=True) if it != first
+    ]
     return Intensity(
         **vars(trends),
         model=model.name,
@@ -170,8 +199,8 @@ def measure(materials: Materials) -> Intensity | NotMeasured:
         expectations=[
             JudgedExpectation(templates[row].name, emotion, sign) for row, sign, emotion, _ in asked
         ],
-        stand_ins=sorted({f"{it} for {first}" for _, _, it, first in asked if it != first}),
-        n_stand_ins=sum(emotion != first for _, _, emotion, first in asked),
+        stand_ins=sorted(set(stand_ins)),
+        n_stand_ins=len(stand_ins),
         numbers={template.name: list(template.numbers) for template in templates},
         scores=in_messages.tolist(),
         control_scores=alone.tolist(),
@@ -179,50 +208,3 @@ def measure(materials: Materials) -> Intensity | NotMeasured:
 
 
 EXPERIMENT = Experiment(Intensity, measure)
-
-
-def _first(wanted: tuple[str, ...], emotions: list[str]) -> str | None:
-    return next((emotion for emotion in wanted if emotion in emotions), None)
-
-
-def _scores(
-    materials: Materials, templates: tuple[IntensityTemplate, ...]
-) -> Float[Tensor, "form template step emotion"]:
-    """Cosines of every message (form 0) and every neutral sentence (form 1)."""
-    texts = [
-        text.format(number=number)
-        for form in ("text", "neutral")
-        for template in templates
-        for text in [getattr(template, form)]
-        for number in template.numbers
-    ]
-    layer = materials.layer
-    with materials.reporter.task("intensity", len(texts), "messages") as advance:
-        residual = read_messages(materials.subject(), texts, layer, advance)
-    mean = materials.vectors.global_mean[materials.vectors.layer_index(layer)]
-    cosine = cosines(residual - mean, materials.vectors.at(layer))
-    return torch.unflatten(cosine, 0, (2, len(templates), -1))
-
-
-def _heatmap(result: Intensity) -> Heatmap:
-    """Describe the signed rank correlation of every expectation and of its control."""
-    n = result.n
-    return Heatmap(
-        title="Scores that should follow a number",
-        subtitle=f"{result.model}, layer {result.layer}, {n} of {result.n_asked} expectations",
-        caption="Row: a message, an emotion and the direction its score should take as the number "
-        "rises. Left: the message. Right: the same numbers in a neutral sentence. Red is as "
-        f"expected: {result.n_expected} of {n} messages, {result.n_control_expected} of {n} "
-        f"neutral sentences, {result.scrambled_count:.1f} when numbers are scrambled "
-        f"(p={result.p_count:.4f}).",
-        rows=tuple(
-            f"{row.template}: {row.emotion} {'rises' if row.sign > 0 else 'falls'}"
-            for row in result.expectations
-        ),
-        columns=("message", "numbers alone"),
-        values=tuple(zip(result.trend, result.control, strict=True)),
-        value_label="Spearman x expected sign",
-        x_label="text",
-        y_label="expectation",
-        limits=(-1.0, 1.0),
-    )

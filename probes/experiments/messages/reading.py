@@ -1,7 +1,7 @@
-"""Put a message to a model, and read an emotion at its last token, where the reply would begin.
+"""Put a message to a model, and read an emotion at the last token, where the reply would begin.
 
-A chat model gets the message through its template with the generation prompt, a base model as plain
-text. What is subtracted before the cosine is the caller's choice.
+A chat model gets the message through its template, a base model as plain text. What is subtracted
+before the cosine is the caller's choice.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from hooks.generation.last_token import at_end
 from probes.vectors.normalize import normalize
 
 N_PERMUTATIONS = 2000
-"""Permutations behind every p-value over messages: they cost nothing."""
+"""Behind every p-value over messages: they cost nothing."""
 
 
 def read_messages(
@@ -32,17 +32,13 @@ def read_messages(
 
 def where_read(model: LanguageModel) -> str:
     """Say where `read_messages` reads."""
-    if model.is_chat:
-        return "at the last token before the reply"
-    return "at the last token of the text (a base model)"
+    where = "before the reply" if model.is_chat else "of the text (a base model)"
+    return f"at the last token {where}"
 
 
 def cosines(
     residual: Float[Tensor, "message d_model"], vectors: Float[Tensor, "emotion d_model"]
 ) -> Float[Tensor, "message emotion"]:
     """Cosine of every residual with every vector, in float64."""
-    return einsum(
-        normalize(residual.double()),
-        normalize(vectors.double()),
-        "message d_model, emotion d_model -> message emotion",
-    )
+    residual, vectors = normalize(residual.double()), normalize(vectors.double())
+    return einsum(residual, vectors, "message d_model, emotion d_model -> message emotion")

@@ -4,19 +4,16 @@ With c[s, e] the cosine of message s with the vector of emotion e, and o(s) its 
 
 1. contrast(s) = c[s, o(s)] - mean over the battery's other emotions of c[s, e]
 2. rank(s) = 1 + how many of *all* emotions have a larger cosine than o(s)
-3. p: how often as large a mean of c[s, pi(o(s))] when the battery's emotions are permuted; and the
-   same when they change places only within pleasant and within unpleasant ones.
-
-Adding a number to a row or a column changes neither the contrast's order nor p.
-
-Contract: pure; a battery holds one message for each of its emotions.
+3. p: how often as large a mean of c[s, pi(o(s))] when the battery's emotions are permuted;
+   and p_within: only within pleasant and within unpleasant ones, so that telling these apart is no
+   longer enough. What a row or a column adds to all of its cosines changes neither.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange, reduce
+from einops import reduce
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -28,7 +25,13 @@ from probes.experiments.steering.nulls import Resampling, mean_interval
 
 @dataclass(frozen=True)
 class Battery:
-    """What one battery of messages shows; `p_within` is None where no two emotions share a side."""
+    """What a battery of `n` messages shows, one for each of its emotions; see the module's text.
+
+    `own` and `other` are mean cosines. 95% bootstrap intervals draw messages; that of the contrast
+    is made after subtracting column means. `chance_rank` is the mean rank that guessing would give;
+    `top_1` and `top_3` count messages whose own emotion is first, or among the first three, of all.
+    `p_within` is None where no two emotions share a side.
+    """
 
     n: int
     own: float
@@ -62,8 +65,9 @@ def judge(
 ) -> Battery:
     """Judge one battery by its cosines with every emotion of the run.
 
-    `own` is the column of each message's own emotion, `sides` that emotion's group. Raises
-    InvalidInput with fewer than two messages, or an emotion that two messages share.
+    `cosine` is that of every message with every emotion of the run, `own` the column of each
+    message's own emotion, `sides` its group: pleasant, unpleasant, neither. Raises `InvalidInput`
+    with fewer than two messages, or an emotion that two messages share.
     """
     if len(own) < 2 or len(set(own)) != len(own) or len(own) != len(cosine):
         raise InvalidInput(
@@ -73,34 +77,32 @@ def judge(
     square = cosine.double()[:, list(own)]
     diagonal = square.diagonal()
     other = (square.sum(dim=1) - diagonal) / (n - 1)
-    ranks = 1 + reduce(
-        (cosine > rearrange(diagonal, "message -> message 1").to(cosine)).long(),
-        "message emotion -> message",
-        "sum",
-    )
+    # Otherwise an emotion that everything is close to would widen the interval of all.
+    level = square - reduce(square, "message emotion -> 1 emotion", "mean")
+    apart = level.diagonal() - (level.sum(dim=1) - level.diagonal()) / (n - 1)
+    ranks = 1 + (cosine > diagonal[:, None].to(cosine)).sum(dim=1)
+
+    def p_value(groups: Sequence[int]) -> float:
+        dealt = square[torch.arange(n), permute_in_groups(groups, n_permutations, seed)]
+        null = reduce(dealt, "permutation message -> permutation", "mean")
+        return permutation_p_value(float(diagonal.mean()), null, "greater")
+
     return Battery(
         n=n,
         own=float(diagonal.mean()),
         own_interval=mean_interval(diagonal, resampling),
         other=float(other.mean()),
         contrast=float((diagonal - other).mean()),
-        contrast_interval=mean_interval(_column_free(square), resampling),
+        contrast_interval=mean_interval(apart, resampling),
         ranks=ranks.tolist(),
         mean_rank=float(ranks.double().mean()),
         mean_rank_interval=mean_interval(ranks.double(), resampling),
         chance_rank=(cosine.shape[1] + 1) / 2,
         top_1=int((ranks <= 1).sum()),
         top_3=int((ranks <= 3).sum()),
-        p=_p_value(square, [0] * n, n_permutations, seed),
-        p_within=(_p_value(square, sides, n_permutations, seed) if len(set(sides)) < n else None),
+        p=p_value([0] * n),
+        p_within=p_value(sides) if len(set(sides)) < n else None,
     )
-
-
-def _column_free(square: Float[Tensor, "message emotion"]) -> Float[Tensor, "message"]:
-    """Contrast without column means: an emotion close to everything widens no interval."""
-    level = square - reduce(square, "message emotion -> 1 emotion", "mean")
-    own = level.diagonal()
-    return own - (level.sum(dim=1) - own) / (len(square) - 1)
 
 
 def permute_in_groups(
@@ -108,24 +110,10 @@ def permute_in_groups(
 ) -> Int[Tensor, "permutation message"]:
     """Permutations that move nothing from one group to another."""
     generator = torch.Generator().manual_seed(seed)
-    group = torch.tensor(groups)
     order = torch.empty(n_permutations, len(groups), dtype=torch.long)
     for name in sorted(set(groups)):
-        members = (group == name).nonzero()[:, 0]
+        members = (torch.tensor(groups) == name).nonzero()[:, 0]
         order[:, members] = permute_within(
             members, None, n_permutations, generator, keys=torch.float32
         )
     return order
-
-
-def _p_value(
-    square: Float[Tensor, "message emotion"],
-    groups: Sequence[int],
-    n_permutations: int,
-    seed: int,
-) -> float:
-    order = permute_in_groups(groups, n_permutations, seed)
-    null = reduce(
-        square[torch.arange(len(square)), order], "permutation message -> permutation", "mean"
-    )
-    return permutation_p_value(float(square.diagonal().mean()), null, "greater")

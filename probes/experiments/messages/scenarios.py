@@ -1,23 +1,19 @@
 """Implicit scenarios: does a message that implies an emotion, and never names it, point to it.
 
-1. Two batteries of twelve first-person messages are read where the reply would begin; the second
-   was held out: nothing was chosen by looking at it.
-2. Cosine of each with every emotion's vector, at the target layer: as it is, and centered on the
-   battery's mean residual.
-3. `scenario_matrix` judges each battery beside permutations; shuffled-label vectors likewise.
+Two batteries of twelve first-person messages are read where the reply would begin; the second was
+held out: nothing was chosen by looking at it. Cosines with the emotions' vectors at the target
+layer, as they are and after subtracting the mean of the battery's messages (centered), are judged
+by `scenario_matrix`, and so are those with shuffled-label vectors. Messages whose emotion the run
+has no vector of are left out.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding, RunNumber
 from probes.experiments import Experiment, NotMeasured, Result
-from probes.experiments.messages.reading import (
-    N_PERMUTATIONS,
-    cosines,
-    read_messages,
-    where_read,
-)
+from probes.experiments.messages.reading import N_PERMUTATIONS, cosines, read_messages, where_read
 from probes.experiments.messages.scenario_matrix import Battery, judge
 from probes.experiments.steering.controls import shuffled_vectors
 from probes.figures import Figure
@@ -37,7 +33,10 @@ _READINGS = {
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedBattery(Battery):
-    """A battery read in one way: cosines [message][emotion], and shuffled labels' contrast."""
+    """A battery read in one way: its cosines [message][emotion of the run].
+
+    `shuffled_contrast` is that of vectors from stories with shuffled labels, where there are any.
+    """
 
     matrix: list[list[float]]
     shuffled_contrast: float | None = None
@@ -54,7 +53,7 @@ class BatteryReadings:
 
 @dataclass(frozen=True)
 class Scenarios(Result):
-    """What the messages point to; `left_out` are implied emotions that the run has no vector of."""
+    """What the messages point to; `read` says where, `left_out` names emotions without a vector."""
 
     model: str
     layer: int
@@ -152,24 +151,25 @@ def measure(materials: Materials) -> Scenarios | NotMeasured:
     with materials.reporter.task("scenarios", len(kept), "messages") as advance:
         residual = read_messages(model, [s.text for s in kept], layer, advance)
     vectors, shuffled = materials.vectors.at(layer), shuffled_vectors(materials)
-    options = {
-        "n_permutations": N_PERMUTATIONS,
-        "n_bootstrap": materials.config.validation.n_bootstrap,
-        "seed": materials.seed,
-    }
     batteries = {}
     for name in BATTERIES:
         rows = [row for row, scenario in enumerate(kept) if scenario.battery == name]
         implied = [kept[row].emotion for row in rows]
-        of = [emotions.index(emotion) for emotion in implied], [*map(_side, implied)]
+        judged_by = partial(
+            judge,
+            own=[emotions.index(emotion) for emotion in implied],
+            sides=[(emotion in PLEASANT) - (emotion in UNPLEASANT) for emotion in implied],
+            n_permutations=N_PERMUTATIONS,
+            n_bootstrap=materials.config.validation.n_bootstrap,
+            seed=materials.seed,
+        )
         readings = []
         for level in (0.0, residual[rows].mean(dim=0)):
             matrix, null = (cosines(residual[rows] - level, each) for each in (vectors, shuffled))
-            judged = {
-                **vars(judge(matrix, *of, **options)),
-                "shuffled_contrast": judge(null, *of, **options).contrast,
-            }
-            readings.append(JudgedBattery(matrix=matrix.tolist(), **judged))
+            judged, contrast = vars(judged_by(matrix)), judged_by(null).contrast
+            readings.append(
+                JudgedBattery(**judged, matrix=matrix.tolist(), shuffled_contrast=contrast)
+            )
         batteries[name] = BatteryReadings(implied, *readings)
     return Scenarios(model.name, layer, where_read(model), emotions, left_out, batteries)
 
@@ -177,12 +177,8 @@ def measure(materials: Materials) -> Scenarios | NotMeasured:
 EXPERIMENT = Experiment(Scenarios, measure)
 
 
-def _side(emotion: str) -> int:
-    return 1 if emotion in PLEASANT else -1 if emotion in UNPLEASANT else 0
-
-
 def scenario_heatmap(result: Scenarios, reading: str = "centered") -> Heatmap:
-    """Describe the cosines, ``centered`` or ``uncentered``, of both batteries."""
+    """Describe the cosines of both batteries, ``centered`` or ``uncentered``."""
     rows, values, ends, parts = [], [], [], []
     columns = tuple(result.batteries["first"].emotions)
     order = [result.emotions.index(emotion) for emotion in columns]

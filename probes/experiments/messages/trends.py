@@ -1,14 +1,9 @@
 """Does a score follow the number in a message: rank correlations with an expected sign.
 
-For template t with numbers x_1 < ... < x_n, and the scores y of one emotion at each number:
-
-1. trend = expected sign * Spearman(x, y): 1 when the score moves all the way as expected.
+1. trend = expected sign * Spearman(number, score): 1 when the score moves all the way as expected.
 2. Number-only control: the same numbers in a neutral sentence, the same emotion, the same sign.
-3. Dose-scrambled control: within each template the messages are dealt out to other numbers (the
-   same for all of its expectations, which share them); mean trend and count of expected signs give
-   p.
-
-Contract: pure. Templates are the units of the interval.
+3. Dose-scrambled control: within each template the messages are dealt out to other numbers, the
+   same way for all of its expectations; the mean trend and the count of expected signs give p.
 """
 
 from collections.abc import Sequence
@@ -29,10 +24,12 @@ from probes.analysis.resampling import permutation_p_value, permute_within
 
 @dataclass(frozen=True)
 class Trends:
-    """Trends of all expectations, positive as expected; of messages and of number-only sentences.
+    """Trends of all expectations, in the messages and in the number-only sentences.
 
-    Means have 95% bootstrap intervals over templates; `gain` is trend minus control; `p` and
-    `p_count` are of scrambled numbers.
+    `n_expected` and `n_control_expected` are positive; `gain` is the mean of trend minus control.
+    Intervals draw templates: two expectations of one are two readings of the same messages. `p` is
+    of the mean, `p_count` of the count of expected signs, `scrambled_count` that count under
+    scrambling.
     """
 
     trend: list[float]
@@ -62,8 +59,7 @@ class Trends:
 
 def spearman(scores: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch"]:
     """Rank correlation of scores with their own order; 0 where they do not vary."""
-    ranks = torch.from_numpy(np.asarray(rankdata(scores.double().numpy(force=True), axis=-1)))
-    return _with_order(ranks)
+    return _with_order(_ranks(scores))
 
 
 def judge(
@@ -76,11 +72,10 @@ def judge(
     n_bootstrap: int,
     seed: int,
 ) -> Trends:
-    """Judge all expectations together.
+    """Judge all expectations, each with a sign and a template, together.
 
-    Scores of each expectation's emotion at its template's numbers in rising order, the same in the
-    number-only sentences, its expected sign and its template. Raises InvalidInput with no
-    expectation, or fewer than three numbers.
+    Scores are those at the template's numbers, in rising order: of messages, of number-only
+    sentences (`control`). Raises `InvalidInput` with no expectation, or fewer than three numbers.
     """
     if not len(scores) or scores.shape[1] < 3:
         raise InvalidInput(
@@ -88,31 +83,39 @@ def judge(
         )
     sign = torch.tensor(signs, dtype=torch.float64)
     trend, alone = sign * spearman(scores), sign * spearman(control)
-    null = rearrange(sign, "e -> 1 e") * _scrambled(scores, templates, n_permutations, seed)
+    names = sorted(set(templates))
+    owner = torch.tensor([names.index(template) for template in templates])
+    ranks, generator = _ranks(scores), torch.Generator().manual_seed(seed)
+    null = torch.empty(n_permutations, len(scores), dtype=torch.float64)
+    for number in range(len(names)):
+        steps = torch.arange(scores.shape[1])
+        order = permute_within(steps, None, n_permutations, generator, keys=torch.float32)
+        dealt = ranks[owner == number][:, order]
+        null[:, owner == number] = rearrange(_with_order(dealt), "e permutation -> permutation e")
+    null = sign * null
     means = reduce(null, "permutation expectation -> permutation", "mean")
     counts = reduce((null > 0).double(), "permutation expectation -> permutation", "sum")
     expected = int((trend > 0).sum())
-    names = sorted(set(templates))
-    owner = torch.tensor([names.index(template) for template in templates])
-
-    def interval(values: Float[Tensor, "expectation"]) -> tuple[float, float]:
-        # Whole templates are drawn, as an accuracy draws topics.
-        return mean_by_topics(values, owner, n_bootstrap, seed).ends
-
+    # Whole templates are drawn, as an accuracy draws topics.
+    mean, gain = (mean_by_topics(each, owner, n_bootstrap, seed) for each in (trend, trend - alone))
     return Trends(
         trend=trend.tolist(),
         control=alone.tolist(),
         n_expected=expected,
         n_control_expected=int((alone > 0).sum()),
-        mean=float(trend.mean()),
-        mean_interval=interval(trend),
+        mean=mean.value,
+        mean_interval=mean.ends,
         control_mean=float(alone.mean()),
-        gain=float((trend - alone).mean()),
-        gain_interval=interval(trend - alone),
-        p=permutation_p_value(float(trend.mean()), means, "greater"),
+        gain=gain.value,
+        gain_interval=gain.ends,
+        p=permutation_p_value(mean.value, means, "greater"),
         p_count=permutation_p_value(float(expected), counts, "greater"),
         scrambled_count=float(counts.mean()),
     )
+
+
+def _ranks(scores: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch step"]:
+    return torch.from_numpy(np.asarray(rankdata(scores.double().numpy(force=True), axis=-1)))
 
 
 def _with_order(ranks: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch"]:
@@ -123,23 +126,3 @@ def _with_order(ranks: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch"]:
     length = torch.linalg.vector_norm(centered, dim=-1)
     along = einsum(centered, order, "... step, step -> ...")
     return torch.where(length > 0, along / length.clamp(min=1e-12), torch.zeros_like(along))
-
-
-def _scrambled(
-    scores: Float[Tensor, "expectation step"],
-    templates: Sequence[int],
-    n_permutations: int,
-    seed: int,
-) -> Float[Tensor, "permutation expectation"]:
-    """Rank correlations after dealing each template's messages out to other numbers."""
-    ranks = torch.from_numpy(np.asarray(rankdata(scores.double().numpy(force=True), axis=-1)))
-    generator = torch.Generator().manual_seed(seed)
-    scrambled = torch.empty(n_permutations, len(scores), dtype=torch.float64)
-    for template in sorted(set(templates)):
-        rows = [row for row, other in enumerate(templates) if other == template]
-        order = permute_within(
-            torch.arange(scores.shape[1]), None, n_permutations, generator, keys=torch.float32
-        )
-        dealt = ranks[rows][:, order]
-        scrambled[:, rows] = rearrange(_with_order(dealt), "e permutation -> permutation e")
-    return scrambled

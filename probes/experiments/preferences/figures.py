@@ -1,9 +1,12 @@
 """What a model would rather do, and how emotions' vectors go with it."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from probes.analysis.findings import Estimate
 from probes.experiments.preferences.orders import OrderAgreement
-from probes.figures.description import Line, Lines, Panel, Scatter
+from probes.figures.description import Lines, Panel, Scatter
+from probes.figures.estimates import line_of
 
 if TYPE_CHECKING:
     from probes.experiments.preferences.preferences import Preferences
@@ -15,16 +18,9 @@ def activity_elo(result: "Preferences") -> Lines:
     for category in dict.fromkeys(row.category for row in result.activities):
         rows = [row for row in result.activities if row.category == category]
         rows.sort(key=lambda row: row.elo)
-        lines.append(
-            Line(
-                name=category,
-                x=tuple(float(start + number) for number in range(len(rows))),
-                y=tuple(row.elo for row in rows),
-                low=tuple(row.low for row in rows),
-                high=tuple(row.high for row in rows),
-                notes=tuple(row.text for row in rows),
-            )
-        )
+        x = tuple(map(float, range(start, start + len(rows))))
+        line = line_of(category, x, [Estimate(row.elo, row.low, row.high) for row in rows])
+        lines.append(replace(line, notes=tuple(row.text for row in rows)))
         start += len(rows)
     return Lines(
         title="What the model would rather do",

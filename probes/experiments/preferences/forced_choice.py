@@ -1,17 +1,12 @@
 """Ask a model which of two activities it would rather do, and steer one of them.
 
-1. A question offers activity A and activity B; the logits of the two letters are read where the
-   answer begins.
-2. preference(i, j) = ((logit A - logit B) with i as A  +  (logit B - logit A) with i as B) / 2, in
-   nats of log-odds: whatever the model likes about a letter or a position cancels.
-3. `steered_changes` adds a direction to the tokens of activity i alone and returns the change.
-4. `activity_residuals` reads the activity's own tokens, standing as A: what follows cannot be seen.
-
-An activity's tokens are those that change when it is replaced by a placeholder.
+preference(i, j) = ((logit A - logit B) with i as A  +  (logit B - logit A) with i as B) / 2, in
+nats of log-odds, read where the answer begins: whatever the model likes about a letter or a place
+cancels. An activity's tokens are those that change when it is replaced by a placeholder.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from einops import rearrange, reduce
@@ -32,27 +27,19 @@ _PLACEHOLDER = "#"
 _BATCH_TOKENS = 2048
 
 
-@dataclass(frozen=True)
-class SteerChoice:
-    """Where and how strongly a direction is added."""
-
-    layer: int
-    dose: float
-    residual_norm: float
-
-
 def prompt(model: LanguageModel, first: str, second: str) -> list[int]:
     """Token ids of the question, up to where A and B part."""
     question = QUESTION.format(first=first, second=second)
-    if model.is_chat:
-        asked = model.encode_prompt(question + CHAT_END)
-    else:
-        asked = model.encode(question + PLAIN_END)
+    chat, plain = model.encode_prompt, model.encode
+    asked = chat(question + CHAT_END) if model.is_chat else plain(question + PLAIN_END)
     return asked + _answers(model)[0]
 
 
 def letters(model: LanguageModel) -> tuple[int, int]:
-    """Token ids that tell the answers A and B apart, right after the question."""
+    """Token ids that tell the answers A and B apart, right after the question.
+
+    Raises `InvalidInput` when the model's tokens do not tell them apart.
+    """
     _, first, second = _answers(model)
     if not first or not second:
         raise InvalidInput(f"{model.name}: its tokenizer does not tell the answers A and B apart.")
@@ -104,10 +91,14 @@ def steered_changes(
     activities: Sequence[str],
     pairs: Sequence[Pair],
     directions: Float[Tensor, "direction d_model"],
-    how: SteerChoice,
     progress: Callable[[int], None] = lambda _count: None,
+    **how: Any,
 ) -> Float[Tensor, "direction pair"]:
-    """Change of each pair's preference when a direction is added to its first activity's tokens."""
+    """Change of each pair's preference when a direction is added to its first activity's tokens.
+
+    A pass holds one question under many directions; `progress` gets the number of them. `how` are
+    layer, dose and residual norm, as in `hooks.steer_each`.
+    """
     questions = []
     for first, second in pairs:
         names = activities[first], activities[second]
@@ -117,11 +108,11 @@ def steered_changes(
             (as_b, span(model, as_b, prompt(model, names[1], _PLACEHOLDER))),
         ]
     answers = list(letters(model))
-    last = [model.n_layers - 1]
     changes = torch.empty(len(directions), len(questions))
 
     def read(prompts: list[list[int]]) -> Float[Tensor, "prompt"]:
-        residual = rearrange(batch_at_end(model, prompts, last), "prompt 1 d -> prompt d")
+        last = batch_at_end(model, prompts, [model.n_layers - 1])
+        residual = rearrange(last, "prompt 1 d_model -> prompt d_model")
         logits = model.unembed(residual)[:, answers].float().cpu()
         return logits[:, 0] - logits[:, 1]
 
@@ -129,46 +120,32 @@ def steered_changes(
         plain = read([tokens])
         for rows in torch.arange(len(directions)).split(max(1, _BATCH_TOKENS // len(tokens))):
             n = len(rows)
-            with hooks.steer_each(
-                model,
-                directions[rows],
-                layer=how.layer,
-                dose=how.dose,
-                residual_norm=how.residual_norm,
-                positions=Spans((start,) * n, (stop,) * n),
-            ):
+            at = Spans((start,) * n, (stop,) * n)
+            with hooks.steer_each(model, directions[rows], positions=at, **how):
                 changes[rows, number] = read([tokens] * n) - plain
             progress(n)
     sign = torch.tensor([1.0, -1.0]).repeat(len(pairs))
     return reduce(changes * sign, "direction (pair order) -> direction pair", "mean", order=2)
 
 
+@torch.no_grad()
 def activity_residuals(
     model: LanguageModel, activities: Sequence[str], layer: int
 ) -> tuple[Float[Tensor, "activity d_model"], list[int]]:
     """Mean residual over each activity's tokens where it stands as A; and its number of tokens."""
-    means, counts = [], []
-    for activity in activities:
-        tokens = prompt(model, activity, _PLACEHOLDER)
-        start, stop = span(model, tokens, prompt(model, _PLACEHOLDER, _PLACEHOLDER))
-        content = content_places(tokens, model.special_ids)
-        places = content[start:stop]
-        read = _residuals(model, tokens, layer)
-        means.append(read[places].mean(dim=0))
-        counts.append(len(places))
-    return torch.stack(means), counts
-
-
-@torch.no_grad()
-def _residuals(
-    model: LanguageModel, tokens: Sequence[int], layer: int
-) -> Float[Tensor, "position d_model"]:
-    read: list[Tensor] = []
+    read, means, counts = [], [], []
+    blank = prompt(model, _PLACEHOLDER, _PLACEHOLDER)
 
     def keep(residual: Tensor, _layer: int) -> None:
         read.append(residual[0].float().cpu())
 
-    ids = torch.tensor([list(tokens)])
-    with model.bulk.hooked({layer: keep}):
-        model.bulk.run(ids, torch.ones_like(ids), layer)
-    return read[0]
+    for activity in activities:
+        tokens = prompt(model, activity, _PLACEHOLDER)
+        start, stop = span(model, tokens, blank)
+        places = content_places(tokens, model.special_ids)[start:stop]
+        ids = torch.tensor([tokens])
+        with model.bulk.hooked({layer: keep}):
+            model.bulk.run(ids, torch.ones_like(ids), layer)
+        means.append(read.pop()[places].mean(dim=0))
+        counts.append(len(places))
+    return torch.stack(means), counts

@@ -3,12 +3,11 @@
 With z[e, i] the cosine of activity i with the vector of emotion e, E_i the activity's Elo, and
 D[e, k] the change of log-odds when e is added to the steered activity of pair k:
 
-1. r(e) = Pearson(z[e, :], E); p corrected for having looked at every emotion (largest |r| when Elo
-   is permuted).
+1. r(e) = Pearson(z[e, :], E); p corrected for having looked at every emotion (largest |r| over
+   emotions when Elo is permuted).
 2. push(e) = mean over k of D[e, k], in Elo points: in a Bradley-Terry model, adding c to an item's
    strength adds c to the log-odds of each of its comparisons.
-3. coupling = Pearson over emotions of r(e) and push(e), p by permuting the pushes; the control is
-   the same of shuffled-label vectors: any direction that moves with Elo may also move the choice.
+3. coupling = Pearson over emotions of r(e) and push(e), p by permuting the pushes.
 """
 
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from probes.analysis.intervals import percentile_interval
 from probes.analysis.resampling import permutation_p_value, permute_within, resample
-from probes.analysis.statistics import pearson, standard_scores
+from probes.analysis.statistics import Correlation, pearson, standard_scores
 from probes.experiments.preferences.bradley_terry import ELO
 
 MIN_DIRECTIONS = 4
@@ -41,14 +40,8 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Coupling:
-    """Correlation over directions of reading and pushing."""
-
-    r: float
-    low: float
-    high: float
-    n: int
-    p: float
+class Coupling(Correlation):
+    """Correlation over directions of reading and pushing; its p is that of permuted pushes."""
 
 
 def links(
@@ -61,7 +54,6 @@ def links(
     seed: int,
 ) -> list[Link]:
     """Link every direction with Elo and with the change of choices."""
-    correlations = [pearson(row.double(), elo.double()) for row in probe]
     scores = standard_scores(elo.double())
     permuted = permute_within(scores, None, n_permutations, seed, keys=torch.float32)
     null = einsum(
@@ -74,30 +66,23 @@ def links(
     pushes = change.double() * ELO
     means = reduce(pushes[:, draws], "direction resample pair -> resample direction", "mean")
     low, high = percentile_interval(means)
-    return [
-        Link(
-            r=one.r,
-            low=one.low,
-            high=one.high,
-            p_corrected=permutation_p_value(abs(one.r), strongest, "greater"),
-            push=float(push.mean()),
-            push_low=float(push_low),
-            push_high=float(push_high),
-        )
-        for one, push, push_low, push_high in zip(correlations, pushes, low, high, strict=True)
-    ]
+    linked = []
+    for number, row in enumerate(probe):
+        read = pearson(row.double(), elo.double())
+        p_corrected = permutation_p_value(abs(read.r), strongest, "greater")
+        pushed = (float(each[number]) for each in (pushes.mean(dim=1), low, high))
+        linked.append(Link(read.r, read.low, read.high, p_corrected, *pushed))
+    return linked
 
 
-def coupling(of: list[Link], *, n_permutations: int, seed: int) -> Coupling | None:
+def coupling(linked: list[Link], *, n_permutations: int, seed: int) -> Coupling | None:
     """Correlate reading with pushing; None with too few directions."""
-    if len(of) < MIN_DIRECTIONS:
+    if len(linked) < MIN_DIRECTIONS:
         return None
-    read = torch.tensor([link.r for link in of], dtype=torch.float64)
-    pushed = torch.tensor([link.push for link in of], dtype=torch.float64)
+    read, pushed = torch.tensor([[link.r, link.push] for link in linked], dtype=torch.float64).T
     observed = pearson(read, pushed)
-    permuted = permute_within(
-        standard_scores(pushed), None, n_permutations, seed, keys=torch.float32
-    )
+    scores = standard_scores(pushed)
+    permuted = permute_within(scores, None, n_permutations, seed, keys=torch.float32)
     null = einsum(permuted, standard_scores(read), "permutation d, d -> permutation")
     p = permutation_p_value(observed.r, null, "greater")
-    return Coupling(observed.r, observed.low, observed.high, observed.n, p)
+    return Coupling(**{**vars(observed), "p": p})

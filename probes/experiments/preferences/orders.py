@@ -1,7 +1,7 @@
 """Whether answers to both orders of a pair agree: without that, there is no preference to speak of.
 
-The chance of the same choice is what orders of different pairs give: a lean to one letter makes
-opposite choices of the same pair. Answers are log-odds for the first of each pair.
+A model that leans to one letter makes opposite choices of the same pair, one that leans to
+activities the same; so the chance of the same choice is what orders of different pairs give.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,10 @@ from probes.analysis.statistics import pearson
 class OrderAgreement:
     """How far the two orders of a pair agree.
 
-    The correlation is None where it is undefined; beside the share of pairs with the same choice
-    stands what a lean to a letter alone would reach. `says_a` and `spread` (standard deviation of
-    preferences) are in nats.
+    `r` is the correlation of the answers over pairs, None where it is undefined; `same_choice` the
+    share of pairs of which both orders choose the same, beside what the same lean without
+    preferences would reach, and the p of a permutation test. Lean to the letter A, and spread
+    (standard deviation) of preferences, are in nats.
     """
 
     r: float | None
@@ -46,18 +47,17 @@ class OrderAgreement:
 def compare_orders(
     answers: Float[Tensor, "order pair"], *, n_permutations: int, seed: int
 ) -> OrderAgreement:
-    """Compare the answers of both orders."""
+    """Compare log-odds for the first of each pair, as `forced_choice.preferences` gives them."""
     as_a, as_b = answers.double()
-    agree = pearson(as_a, as_b) if len(as_a) >= 3 and as_a.std() > 0 and as_b.std() > 0 else None
+    varies = len(as_a) >= 3 and as_a.std() > 0 and as_b.std() > 0
+    agree = pearson(as_a, as_b) if varies else None
     first, second = (as_a > 0).double(), (as_b > 0).double()
     permuted = permute_within(second, None, n_permutations, seed, keys=torch.float32)
     null = (first == permuted).double().mean(dim=1)
     same = float((first == second).double().mean())
     share = first.mean(), second.mean()
     return OrderAgreement(
-        r=None if agree is None else agree.r,
-        low=None if agree is None else agree.low,
-        high=None if agree is None else agree.high,
+        **{name: getattr(agree, name, None) for name in ("r", "low", "high")},
         same_choice=same,
         same_choice_by_chance=float(share[0] * share[1] + (1 - share[0]) * (1 - share[1])),
         same_choice_p=permutation_p_value(same, null, "greater"),

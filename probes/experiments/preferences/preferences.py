@@ -1,11 +1,9 @@
 """Preferences: do vectors follow what a model would rather do, and do they move it.
 
-1. 64 activities, pairs of them in both orders (all 2,016, or as many as
-   ``validation.preference_pairs``): `forced_choice` asks, `bradley_terry` turns answers into Elo.
-2. Cosine of the activity's tokens with every emotion's vector, beside Elo.
-3. Each vector is added to one activity's tokens in ``validation.preference_steered_pairs`` pairs.
-4. `links` couples the two; shuffled-label vectors, and the number of an activity's tokens, are
-   controls.
+Pairs of 64 activities are asked in both orders (`forced_choice`), and answers become Elo points
+(`bradley_terry`). The cosine of an activity's tokens with each vector is set beside Elo, and each
+vector is added to one activity of some pairs; `links` couples the two. Controls: shuffled-label
+vectors, and the number of an activity's tokens beside Elo.
 """
 
 from collections.abc import Mapping
@@ -20,14 +18,9 @@ from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding, Ru
 from probes.analysis.statistics import Correlation, pearson
 from probes.experiments import Experiment, Result
 from probes.experiments.messages.reading import N_PERMUTATIONS, cosines
+from probes.experiments.preferences import forced_choice
 from probes.experiments.preferences.bradley_terry import balanced_pairs, fit
 from probes.experiments.preferences.figures import activity_elo, preference_coupling
-from probes.experiments.preferences.forced_choice import (
-    SteerChoice,
-    activity_residuals,
-    preferences,
-    steered_changes,
-)
 from probes.experiments.preferences.links import MIN_DIRECTIONS, Coupling, Link, coupling, links
 from probes.experiments.preferences.orders import OrderAgreement, compare_orders
 from probes.experiments.steering.controls import shuffled_vectors
@@ -55,8 +48,10 @@ class RatedActivity:
 class Preferences(Result):
     """What the model would rather do, and how vectors go with it.
 
-    `n_directions`: the emotions' vectors vary like so many independent ones (participation ratio).
-    None where there are too few vectors or rated emotions, or an activity's length does not vary.
+    `coupling` is that of reading and pushing over emotions, beside that of vectors from shuffled
+    labels, which vary like `n_directions` independent ones (participation ratio). Beside Elo stand
+    an activity's number of tokens (`length_r`), and beside the emotions' r with Elo their human
+    valence. A correlation is None over too few, or of what does not vary.
     """
 
     model: str
@@ -78,7 +73,8 @@ class Preferences(Result):
 
     def findings(self) -> list[Finding]:
         """Say whether there are preferences, and whether vectors follow and move them."""
-        return [self._orders(), *self._coupling(), self._strongest_link()]
+        coupled = [] if self.coupling is None else [self._coupled(self.coupling)]
+        return [self._orders(), *coupled, self._strongest_link()]
 
     def _orders(self) -> Finding:
         orders = self.orders
@@ -100,37 +96,30 @@ class Preferences(Result):
             "interval of r lies above zero.",
         )
 
-    def _coupling(self) -> list[Finding]:
-        if self.coupling is None:
-            return []
-        joined, control = self.coupling, None
-        exceeds = True
+    def _coupled(self, joined: Coupling) -> Finding:
+        control, exceeds = None, True
         if self.coupling_shuffled is not None:
             control = Control("shuffled labels", _estimate(self.coupling_shuffled))
             exceeds = joined.low > self.coupling_shuffled.r
         coupled = joined.p < SIGNIFICANT and joined.low > 0 and exceeds
-        return [
-            Finding(
-                "preferences: reading beside steering",
-                _estimate(joined),
-                "shown" if self.orders.beyond_chance and coupled else "not shown",
-                spec="+.2f",
-                unit="r",
-                n=f"{joined.n} emotions, {self.n_steered_pairs} steered pairs at dose "
-                f"{self.dose:g}",
-                control=control,
-                p=joined.p,
-                n_null=N_PERMUTATIONS,
-                rule="Whether vectors that lie where the model likes activities also make it like "
-                "the activity that they are added to. Called shown when both orders agree, p < "
-                ".05, and the interval lies above zero and above the r of shuffled labels.",
-            )
-        ]
+        return Finding(
+            "preferences: reading beside steering",
+            _estimate(joined),
+            "shown" if self.orders.beyond_chance and coupled else "not shown",
+            spec="+.2f",
+            unit="r",
+            n=f"{joined.n} emotions, {self.n_steered_pairs} steered pairs at dose {self.dose:g}",
+            control=control,
+            p=joined.p,
+            n_null=N_PERMUTATIONS,
+            rule="Whether vectors that lie where the model likes activities also make it like "
+            "the activity that they are added to. Called shown when both orders agree, p < "
+            ".05, and the interval lies above zero and above the r of shuffled labels.",
+        )
 
     def _strongest_link(self) -> Finding:
         corrected = [link.p_corrected for link in self.emotions.values()]
         best = max(self.emotions, key=lambda name: abs(self.emotions[name].r))
-        length = self.length_r and Control("number of tokens", _estimate(self.length_r))
         return Finding(
             f"preferences: strongest vector beside Elo ({best})",
             _estimate(self.emotions[best]),
@@ -138,7 +127,7 @@ class Preferences(Result):
             spec="+.2f",
             unit="r",
             n=f"{self.n_activities} activities",
-            control=length,
+            control=self.length_r and Control("number of tokens", _estimate(self.length_r)),
             p=self.emotions[best].p_corrected,
             n_null=N_PERMUTATIONS,
             note=f"{sum(p < SIGNIFICANT for p in corrected)} of {len(corrected)} emotions at "
@@ -165,11 +154,8 @@ class Preferences(Result):
                 f"raises the activity it is added to by r {_estimate(self.coupling):+.2f} over "
                 f"{self.coupling.n} emotions"
             )
-            if self.coupling_shuffled is not None:
-                text += (
-                    f", vectors from shuffled labels by {_estimate(self.coupling_shuffled):+.2f}"
-                )
-            text += "."
+            shuffled = self.coupling_shuffled and _estimate(self.coupling_shuffled)
+            text += f", vectors from shuffled labels by {shuffled:+.2f}." if shuffled else "."
         return text
 
     def limits(self) -> list[str]:
@@ -204,45 +190,33 @@ class Preferences(Result):
 
     def paper_numbers(self) -> dict[str, RunNumber | str]:
         """Return links of the paper's emotions, coupling and valence."""
-        asked = (
-            ""
-            if self.n_pairs == self.n_pairs_all
-            else f", {self.n_pairs} of {self.n_pairs_all} pairs"
-        )
-        ours = f"our own activities{asked}"
+        ours = "our own activities"
+        if self.n_pairs < self.n_pairs_all:
+            ours += f", {self.n_pairs} of {self.n_pairs_all} pairs"
         at_dose = compare_with_paper(self.dose, ours)
         numbers: dict[str, RunNumber | str] = {}
         for name in _PAPER_EMOTIONS:
-            read, push = (
-                f"preferences.probe_vs_elo_r.{name}",
-                f"preferences.steering_delta_elo.{name}",
-            )
             link = self.emotions.get(name)
-            if link is None:
-                numbers[read] = numbers[push] = f"this run has no vector of {name!r}"
-                continue
-            numbers[read] = RunNumber(link.r, (link.low, link.high), self.n_activities, ours)
-            ends = link.push_low, link.push_high
-            numbers[push] = RunNumber(link.push, ends, self.n_steered_pairs, *at_dose)
+            read = push = f"this run has no vector of {name!r}"
+            if link is not None:
+                read = RunNumber(link.r, (link.low, link.high), self.n_activities, ours)
+                ends = link.push_low, link.push_high
+                push = RunNumber(link.push, ends, self.n_steered_pairs, *at_dose)
+            numbers[f"preferences.probe_vs_elo_r.{name}"] = read
+            numbers[f"preferences.steering_delta_elo.{name}"] = push
         joined, valence = self.coupling, self.valence
-        numbers["preferences.coupling_r"] = (
-            "too few emotions"
-            if joined is None
-            else RunNumber(joined.r, (joined.low, joined.high), joined.n, *at_dose)
-        )
-        numbers["preferences.valence_vs_probe_elo_r"] = (
-            "too few emotions with human ratings"
-            if valence is None
-            else RunNumber(
-                valence.r,
-                (valence.low, valence.high),
-                valence.n,
+        coupled, rated = "too few emotions", "too few emotions with human ratings"
+        if joined is not None:
+            coupled = RunNumber(joined.r, (joined.low, joined.high), joined.n, *at_dose)
+        if valence is not None:
+            note = (
                 f"ours over the {valence.n} emotions that people rated, the paper's over 171, most "
-                "of which the shipped ratings lack",
-                comparable=False,
+                "of which the shipped ratings lack"
             )
-        )
-        return numbers
+            ends = valence.low, valence.high
+            rated = RunNumber(valence.r, ends, valence.n, note, comparable=False)
+        names = ("preferences.coupling_r", "preferences.valence_vs_probe_elo_r")
+        return {**numbers, **dict(zip(names, (coupled, rated), strict=True))}
 
 
 def measure(materials: Materials) -> Preferences:
@@ -255,22 +229,23 @@ def measure(materials: Materials) -> Preferences:
     steered = balanced_pairs(len(texts), settings.preference_steered_pairs, seed + 1)
     own = materials.vectors.at(layer)
     directions = torch.cat([own, shuffled_vectors(materials)])
-    dose = judged_dose(settings.doses)
-    row = materials.vectors.layer_index(layer)
-    how = SteerChoice(layer, dose, float(materials.vectors.residual_norm[row]))
+    dose, norm = judged_dose(settings.doses), materials.vectors.norm_by_layer[layer]
+    how = {"layer": layer, "dose": dose, "residual_norm": norm}
     total = 2 * len(pairs) + 2 * len(steered) * len(directions)
     with materials.reporter.task("preferences", total, "questions") as advance:
-        answers = preferences(model, texts, pairs, advance)
-        change = steered_changes(model, texts, steered, directions, how, advance)
+        answers = forced_choice.preferences(model, texts, pairs, advance)
+        change = forced_choice.steered_changes(model, texts, steered, directions, advance, **how)
     strengths = fit(pairs, answers.mean(dim=0).sigmoid(), len(texts))
-    residual, n_tokens = activity_residuals(model, texts, layer)
-    probe = cosines(residual - materials.vectors.global_mean[row], directions).T
+    residual, n_tokens = forced_choice.activity_residuals(model, texts, layer)
+    mean = materials.vectors.global_mean[materials.vectors.layer_index(layer)]
+    probe = cosines(residual - mean, directions).T
+    counts = torch.tensor(n_tokens, dtype=torch.float64)
     permuted = {"n_permutations": N_PERMUTATIONS, "seed": seed}
     options = {**permuted, "n_bootstrap": settings.n_bootstrap}
     n = len(own)
     of_emotions = links(probe[:n], strengths.elo, change[:n], **options)
     of_shuffled = links(probe[n:], strengths.elo, change[n:], **options)
-    elo = (each.tolist() for each in (strengths.elo, strengths.low, strengths.high))
+    points = torch.stack([strengths.elo, strengths.low, strengths.high], dim=1).tolist()
     return Preferences(
         model=model.name,
         layer=layer,
@@ -281,17 +256,15 @@ def measure(materials: Materials) -> Preferences:
         n_pairs_all=len(texts) * (len(texts) - 1) // 2,
         n_steered_pairs=len(steered),
         activities=[
-            RatedActivity(activity.category, activity.text, *points, n_tokens=count)
-            for activity, points, count in zip(
-                offered, zip(*elo, strict=True), n_tokens, strict=True
-            )
+            RatedActivity(activity.category, activity.text, *elo, n_tokens=count)
+            for activity, elo, count in zip(offered, points, n_tokens, strict=True)
         ],
         orders=compare_orders(answers, **permuted),
         n_directions=_n_directions(own),
         emotions=dict(zip(materials.emotions, of_emotions, strict=True)),
         coupling=coupling(of_emotions, **permuted),
         coupling_shuffled=coupling(of_shuffled, **permuted),
-        length_r=_length(n_tokens, strengths.elo),
+        length_r=pearson(counts, strengths.elo.double()) if counts.std() > 0 else None,
         valence=_valence(materials.emotions, [link.r for link in of_emotions]),
     )
 
@@ -299,7 +272,7 @@ def measure(materials: Materials) -> Preferences:
 EXPERIMENT = Experiment(Preferences, measure)
 
 
-def _estimate(correlation: Correlation | Link | Coupling) -> Estimate:
+def _estimate(correlation: Correlation | Link) -> Estimate:
     return Estimate(correlation.r, correlation.low, correlation.high)
 
 
@@ -307,11 +280,6 @@ def _n_directions(vectors: Float[Tensor, "emotion d_model"]) -> float:
     """Participation ratio: how many equally long, orthogonal directions would vary as much."""
     spectrum = torch.linalg.svdvals(vectors.double() - vectors.double().mean(dim=0)).square()
     return float(spectrum.sum().square() / spectrum.square().sum())
-
-
-def _length(n_tokens: list[int], elo: Float[Tensor, "activity"]) -> Correlation | None:
-    counts = torch.tensor(n_tokens, dtype=torch.float64)
-    return None if counts.std() == 0 else pearson(counts, elo.double())
 
 
 def _valence(emotions: list[str], r: list[float]) -> Correlation | None:

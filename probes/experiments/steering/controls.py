@@ -1,11 +1,11 @@
-"""Directions that should not name an emotion, made from what a run has.
+"""Directions that should not name an emotion, made from a run's activations without its model.
 
 * Matched random: the covariance of stories around their own emotion's mean, neutral components
-  projected out. Isotropic directions lie where the stream never goes and are destructive.
-* Shuffled labels: vectors made as the run's are, from stories whose labels were shuffled within
-  each topic, each from a shuffle of its own.
+  projected out as they are from the vectors.
+* Shuffled labels: vectors made as the run's are, from stories whose emotions were dealt out anew
+  within each topic.
 * Valence: for each rated emotion the axis from the vectors of the unpleasant emotions to those of
-  the pleasant ones, without its own vector, pointing to the emotion's side.
+  the pleasant ones, without the emotion's own vector, pointing to the emotion's side.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from probes.vectors.denoising import MeanAccumulator, mean_difference, project_o
 
 @dataclass(frozen=True)
 class Controls:
-    """Directions that should not name the emotion, and a valence axis by emotion."""
+    """The directions, where there are any; valence axes by emotion."""
 
     matched: Float[Tensor, "direction d_model"] | None = None
     shuffled: Float[Tensor, "direction d_model"] | None = None
@@ -34,10 +34,10 @@ class Controls:
 def controls_of(materials: Materials) -> Controls:
     """Make a run's controls at the target layer."""
     n = materials.config.validation.n_random
-    samples = story_residuals(materials)
+    matched = matched_random(materials, n, materials.seed + 1)
     ratings = rating_table(materials.emotions)
     return Controls(
-        matched_directions(samples, n, materials.seed + 1) if len(samples) >= 2 else None,
+        matched if len(matched) else None,
         independent_shuffled(materials, n),
         valence_axes(
             materials.vectors.at(materials.layer),
@@ -47,11 +47,12 @@ def controls_of(materials: Materials) -> Controls:
     )
 
 
-def story_residuals(materials: Materials, layer: int | None = None) -> Float[Tensor, "row d_model"]:
-    """Stories' activations around the mean of their emotion, neutral components projected out.
+def matched_random(
+    materials: Materials, n: int, seed: int, layer: int | None = None
+) -> Float[Tensor, "direction d_model"]:
+    """Random directions that lie where stories of one emotion differ; none of too few stories.
 
-    Where stories of one emotion differ: variance that holds no emotion. Emotions of a single row
-    are left out.
+    That is variance of the stream that holds no emotion. Emotions of a single row are left out.
     """
     stories = materials.stories(layer)
     residuals = []
@@ -61,7 +62,8 @@ def story_residuals(materials: Materials, layer: int | None = None) -> Float[Ten
             residuals.append(rows - reduce(rows, "row d_model -> 1 d_model", "mean"))
     if not residuals:
         return torch.zeros(0, stories.mean.shape[1])
-    return project_out(torch.cat(residuals), materials.neutral_components(layer)).float()
+    samples = project_out(torch.cat(residuals), materials.neutral_components(layer)).float()
+    return matched_directions(samples, n, seed)
 
 
 def shuffled_vectors(materials: Materials) -> Float[Tensor, "emotion d_model"]:
@@ -71,7 +73,7 @@ def shuffled_vectors(materials: Materials) -> Float[Tensor, "emotion d_model"]:
 
 
 def independent_shuffled(materials: Materials, n: int) -> Float[Tensor, "direction d_model"]:
-    """Vectors from `n` shuffles of the labels, one of each, for the names in turn."""
+    """Vectors from `n` independent dealings, one from each: names take turns."""
     made = [raw[number % len(raw)] for number, raw in enumerate(_dealt(materials, n))]
     return project_out(torch.stack(made), materials.neutral_components()).float()
 
@@ -93,16 +95,14 @@ def _dealt(materials: Materials, n: int) -> Iterator[Float[Tensor, "emotion d_mo
 
 
 def valence_axes(
-    vectors: Float[Tensor, "emotion d_model"],
-    emotions: Sequence[str],
-    valence: Mapping[str, float],
+    vectors: Float[Tensor, "emotion d_model"], emotions: Sequence[str], valence: Mapping[str, float]
 ) -> dict[str, Float[Tensor, "d_model"]]:
     """Return each rated emotion's valence axis; none where its own vector is all of a side."""
     sides = [valence.get(name, 0.0) for name in emotions]
     axes = {}
     for own, (name, side) in enumerate(zip(emotions, sides, strict=True)):
-        up = [place for place, value in enumerate(sides) if value > 0 and place != own]
-        down = [place for place, value in enumerate(sides) if value < 0 and place != own]
+        up = [row for row, value in enumerate(sides) if value > 0 and row != own]
+        down = [row for row, value in enumerate(sides) if value < 0 and row != own]
         if side and up and down:
             axis = vectors[up].mean(dim=0) - vectors[down].mean(dim=0)
             axes[name] = axis if side > 0 else -axis

@@ -1,19 +1,15 @@
-"""What a dose costs, and the largest dose that a budget allows.
+"""What a dose costs on neutral texts, and the largest dose that a budget allows.
 
-On neutral texts, with P the unsteered and Q the steered distribution of the next token:
-
-* KL = mean over tokens of KL(Q || P), in nats: how far the model is from itself.
-* perplexity ratio = exp(steered loss - unsteered loss) on what the texts really say.
-
-A dose is *usable* when it and every smaller dose tried stay within both limits.
-
-Contract: distributions are compared at tokens spread evenly over the beginning of each text; every
-token is steered unless `positions` say otherwise. Intervals draw texts anew.
+With P the unsteered and Q the steered distribution of the next token, at tokens spread evenly over
+the beginning of each text: KL = mean of KL(Q || P), in nats, and perplexity ratio = exp(steered
+loss - unsteered loss) on what the texts really say. 95% bootstrap intervals draw texts anew.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from einops import rearrange, reduce
@@ -23,8 +19,9 @@ from torch import Tensor
 import hooks
 from hooks import InvalidInput, LanguageModel
 from hooks.reading.scoring import next_tokens
-from hooks.steering.directions import Directions, Norms, Operation
+from hooks.steering.directions import Directions, Operation
 from hooks.steering.selection import Rule, Where
+from probes.analysis.findings import Estimate
 from probes.analysis.intervals import estimate_from_draws
 from probes.analysis.resampling import resample
 
@@ -55,7 +52,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one dose costs, with 95% bootstrap intervals over texts."""
+    """What one dose costs."""
 
     dose: float
     kl: float
@@ -70,7 +67,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class DoseSearch:
-    """The largest dose within a budget; `capped` where the search tries no larger one."""
+    """The largest dose within a budget; `capped` where no larger one is tried and more may do."""
 
     cost: Cost
     capped: bool
@@ -101,42 +98,25 @@ class SteeringCost:
         return len(self._baseline.next_ids)
 
     def cost(
-        self,
-        vector: Directions,
-        dose: float,
-        *,
-        layers: Sequence[int],
-        residual_norm: Norms,
-        operation: Operation = "add",
-        split: bool = False,
-        positions: Where | Rule = "all",
+        self, vector: Directions, dose: float, *, operation: Operation = "add", **how: Any
     ) -> Cost:
-        """Measure one dose, at the tokens of `on_texts`; `project` has none."""
-        with hooks.steer(
-            self.model,
-            vector,
-            layers=layers,
-            dose=None if operation == "project" else dose,
-            residual_norm=residual_norm,
-            operation=operation,
-            split=split,
-            positions=positions,
-        ):
+        """Measure one dose; `project`, which has none, is measured whatever the dose.
+
+        `how` is what `hooks.steer` takes; its positions are tokens of the texts (`on_texts`).
+        """
+        given = None if operation == "project" else dose
+        with hooks.steer(self.model, vector, dose=given, operation=operation, **how):
             return self._compared(dose)
 
     def mean_cost(
-        self,
-        vectors: Float[Tensor, "direction d_model"],
-        dose: float,
-        *,
-        layer: int,
-        residual_norm: float,
+        self, vectors: Float[Tensor, "direction d_model"], dose: float, **how: Any
     ) -> Cost:
-        """Measure one dose of several directions in one pass: they take turns over the texts."""
+        """Measure one dose of several directions in one pass: they take turns over the texts.
+
+        `how` are a layer and its residual norm, as in `hooks.steer_each`.
+        """
         turns = torch.arange(len(self.texts)) % len(vectors)
-        with hooks.steer_each(
-            self.model, vectors[turns], layer=layer, dose=dose, residual_norm=residual_norm
-        ):
+        with hooks.steer_each(self.model, vectors[turns], dose=dose, **how):
             return self._compared(dose)
 
     def _compared(self, dose: float) -> Cost:
@@ -148,17 +128,16 @@ class SteeringCost:
             kl.append(reduce(after.exp() * (after - before), "token d_vocab -> token", "sum"))
             true_next = rearrange(steered.next_ids[rows], "token -> token 1")
             extra.append(rearrange((before - after).gather(1, true_next), "token 1 -> token"))
-        divergence, divergence_ends = self._over_texts(torch.cat(kl))
-        loss, loss_ends = self._over_texts(torch.cat(extra))
+        divergence, loss = self._over_texts(torch.cat(kl)), self._over_texts(torch.cat(extra))
         return Cost(
             dose,
-            max(divergence, 0.0),
-            math.exp(loss),
-            (max(divergence_ends[0], 0.0), max(divergence_ends[1], 0.0)),
-            (math.exp(loss_ends[0]), math.exp(loss_ends[1])),
+            max(divergence.value, 0.0),
+            math.exp(loss.value),
+            (max(divergence.ends[0], 0.0), max(divergence.ends[1], 0.0)),
+            (math.exp(loss.ends[0]), math.exp(loss.ends[1])),
         )
 
-    def _over_texts(self, values: Float[Tensor, "token"]) -> tuple[float, tuple[float, float]]:
+    def _over_texts(self, values: Float[Tensor, "token"]) -> Estimate:
         """Mean over tokens, with an interval over texts."""
         text, values = self._baseline.text, values.double()
         sums = torch.zeros(len(self.texts), dtype=torch.float64).index_add_(0, text, values)
@@ -166,44 +145,28 @@ class SteeringCost:
         draws = resample(len(sums), self.n_bootstrap, seed=0)
         drawn = counts[draws].sum(dim=1)
         means = sums[draws].sum(dim=1)[drawn > 0] / drawn[drawn > 0]
-        mean = float(values.mean())
-        return mean, estimate_from_draws(mean, means).ends
+        return estimate_from_draws(float(values.mean()), means)
 
-    def largest(
-        self,
-        vector: Directions,
-        budget: Budget,
-        *,
-        layers: Sequence[int],
-        residual_norm: Norms,
-        operation: Operation = "add",
-        split: bool = False,
-        positions: Where | Rule = "all",
-    ) -> DoseSearch:
+    def largest(self, vector: Directions, budget: Budget, **how: Any) -> DoseSearch:
         """Find the largest dose within a budget: doubling until it is past, then halving steps.
 
-        `clamp` may cost less at a larger dose, nearer to what the stream holds: there every
-        doubling is tried. Raises InvalidInput when even a small dose is past the budget.
+        `clamp` may cost less at a larger dose, one nearer to what the stream holds: there every
+        doubling is tried, and the search goes on from the largest that is within. `how` is what
+        `cost` takes.
+
+        Raises
+        ------
+        InvalidInput
+            When even a small dose is past it.
         """
-
-        def measured(dose: float) -> Cost:
-            return self.cost(
-                vector,
-                dose,
-                layers=layers,
-                residual_norm=residual_norm,
-                operation=operation,
-                split=split,
-                positions=positions,
-            )
-
+        measured = partial(self.cost, vector, **how)
         best: Cost | None = None
         high = _DOUBLINGS[0]
-        for number, dose in enumerate(_DOUBLINGS):
+        for dose, larger in zip(_DOUBLINGS, (*_DOUBLINGS[1:], math.inf), strict=True):
             cost = measured(dose)
             if cost.within(budget):
-                best, high = cost, (*_DOUBLINGS, math.inf)[number + 1]
-            elif operation != "clamp":
+                best, high = cost, larger
+            elif how.get("operation") != "clamp":
                 break
         if best is not None and high == math.inf:
             return DoseSearch(best, capped=True)
@@ -232,10 +195,8 @@ def on_texts(positions: Where | Rule) -> tuple[Where | Rule, str]:
         return hooks.Span(0, SKIPPED_TOKENS), f"the first {SKIPPED_TOKENS} tokens steered"
     if positions == "last" or isinstance(positions, hooks.Last):
         n = min(getattr(positions, "n", 1), SKIPPED_TOKENS)
-        start = SKIPPED_TOKENS - n
-        return hooks.Span(
-            start, SKIPPED_TOKENS
-        ), f"{n} token{'' if n == 1 else 's'} before the compared ones steered"
+        last = hooks.Span(SKIPPED_TOKENS - n, SKIPPED_TOKENS)
+        return last, f"{n} token{'' if n == 1 else 's'} before the compared ones steered"
     return "all", "every token steered"
 
 

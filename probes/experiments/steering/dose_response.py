@@ -1,41 +1,24 @@
 """Dose and response: how much a dose does, what it costs, and up to where it is usable.
 
-1. At a few layers and doses, some emotions' vectors are added to the carriers of `word_effects`:
-   the change of the log-probability of the emotion's own word, beside that of random directions
-   with the stories' covariance.
-2. At every dose the model reads neutral texts, steered with the vectors in turn: KL and perplexity
-   (`dose_cost`). A layer's usable range ends at the largest dose that stays, with all smaller ones,
-   within the budget (`validation.max_kl`, `max_perplexity_ratio`) on average.
+At a few layers and doses, some emotions' vectors are added to the carriers of `word_effects`: how
+do their own words change, beside random directions with the stories' covariance. The model reads
+neutral texts at the same doses, steered with the vectors in turn (`dose_cost`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from hooks import LanguageModel
 from probes.analysis.findings import Control, Estimate, Finding
 from probes.corpus.cells import read_corpus
 from probes.experiments import Experiment, Result
-from probes.experiments.steering.controls import story_residuals
+from probes.experiments.steering import word_effects
+from probes.experiments.steering.controls import matched_random
 from probes.experiments.steering.dose_cost import Budget, Cost, SteeringCost, usable_dose
 from probes.experiments.steering.figures import dose_response_curves
-from probes.experiments.steering.nulls import (
-    Resampling,
-    crossed_interval,
-    matched_directions,
-    mean_interval,
-)
-from probes.experiments.steering.word_effects import (
-    CARRIERS,
-    first_tokens,
-    last_residuals,
-    log_probs,
-    steered_log_probs,
-    swept_layers,
-)
+from probes.experiments.steering.nulls import Resampling, crossed_interval, mean_interval
 from probes.figures import Figure
 from probes.runs.folder import Run
 from probes.runs.materials import Materials
@@ -45,9 +28,9 @@ _N_RANDOM = 20
 
 @dataclass(frozen=True, kw_only=True)
 class SweptDose(Cost):
-    """What one dose does at one layer, in nats with intervals over emotions, and what it costs.
+    """What one dose does to the vectors' own words at one layer, in nats, beside what it costs.
 
-    `random` is None where there are too few stories to make random directions of their covariance.
+    `random` is the same of random directions; None where there are too few stories to make any.
     """
 
     own: float
@@ -108,18 +91,18 @@ class DoseResponse(Result):
     def findings(self) -> list[Finding]:
         """Say up to where doses are usable, and what the largest of them does."""
         at = next((dose for dose in self.shown.doses if dose.dose == self.shown.usable), None)
-        usable = [
+        elsewhere = ", ".join(
             f"at layer {entry.layer} {'none' if entry.usable is None else f'{entry.usable:g}'}"
             for entry in self.layers
             if entry is not self.shown
-        ]
-        elsewhere = [", ".join(usable)] if usable else []
+        )
         name = f"largest usable dose at layer {self.shown.layer}"
         if at is None:
             smallest = self.shown.doses[0]
             none = f"none of the doses tried: even {smallest.dose:g} costs {smallest.cost}"
-            return [Finding(name, None, "described", note="; ".join([none, *elsewhere]))]
-        note = "; ".join([at.cost, *elsewhere])
+            note = "; ".join(filter(None, [none, elsewhere]))
+            return [Finding(name, None, "described", note=note)]
+        note = "; ".join(filter(None, [at.cost, elsewhere]))
         largest = Finding(name, Estimate(at.dose), "described", spec="g", note=note)
         random = at.estimates.get("random")
         own = Finding(
@@ -172,20 +155,45 @@ class DoseResponse(Result):
 
 def measure(materials: Materials) -> DoseResponse:
     """Sweep doses at a few layers."""
-    settings = materials.config.validation
+    settings, bundle = materials.config.validation, materials.vectors
     model = materials.subject()
-    layers = swept_layers(
-        materials.vectors.layers, materials.layer, model.n_layers, settings.sweep_layers
+    layers = word_effects.swept_layers(
+        bundle.layers, materials.layer, model.n_layers, settings.sweep_layers
     )
     names = spread_words(model, materials.emotions, settings.sweep_emotions)
     texts = neutral_texts(materials.run, settings.n_budget_texts)
     gauge = SteeringCost(model, texts, n_bootstrap=settings.n_bootstrap)
     budget = Budget(settings.max_kl, settings.max_perplexity_ratio)
+    resampling = Resampling(settings.n_bootstrap, materials.seed)
+    heads = torch.tensor([ids[0] for ids in word_effects.first_tokens(model, names)])
+    baseline = word_effects.log_probs(
+        model, word_effects.last_residuals(model, word_effects.CARRIERS)
+    )[:, heads]
     swept = []
     total = len(layers) * len(settings.sweep_doses)
     with materials.reporter.task("steering-dose-response", total, "doses") as advance:
         for layer in layers:
-            doses = _doses(materials, model, gauge, names, layer, advance)
+            own = torch.stack([bundle.at(layer)[bundle.emotions.index(name)] for name in names])
+            random = matched_random(materials, _N_RANDOM, materials.seed + layer, layer)
+            directions = torch.cat([own, random])
+            doses = []
+            for dose in settings.sweep_doses:
+                how = {"layer": layer, "dose": dose, "residual_norm": bundle.norm_by_layer[layer]}
+                effect = torch.zeros(len(directions), len(heads))
+                for carrier, unsteered in zip(word_effects.CARRIERS, baseline, strict=True):
+                    steered = word_effects.steered_log_probs(model, directions, carrier, **how)
+                    effect += (steered[:, heads] - unsteered) / len(word_effects.CARRIERS)
+                response, null = effect[: len(own)].diagonal(), effect[len(own) :]
+                doses.append(
+                    SweptDose(
+                        **vars(gauge.mean_cost(own, **how)),
+                        own=float(response.mean()),
+                        own_interval=mean_interval(response, resampling),
+                        random=float(null.mean()) if len(null) else None,
+                        random_interval=crossed_interval(null, resampling) if len(null) else None,
+                    )
+                )
+                advance(1)
             swept.append(SweptLayer(layer, doses, usable_dose(doses, budget)))
     return DoseResponse(
         model=model.name,
@@ -205,60 +213,12 @@ EXPERIMENT = Experiment(DoseResponse, measure)
 def neutral_texts(run: Run, n: int) -> list[str]:
     """Return up to `n` of the run's neutral texts, spread over its topics."""
     texts = [text.text for text in read_corpus(run.root, run.neutral_cells)]
-    step = max(1, len(texts) // n)
-    return texts[::step][:n]
+    return texts[:: max(1, len(texts) // n)][:n]
 
 
 def spread_words(model: LanguageModel, emotions: Sequence[str], n: int) -> list[str]:
     """Emotions spread over the list, each with a first token that no other's word begins with."""
-    heads = [ids[0] if ids else -1 for ids in first_tokens(model, emotions)]
+    heads = [ids[0] if ids else -1 for ids in word_effects.first_tokens(model, emotions)]
     own = [name for name, head in zip(emotions, heads, strict=True) if heads.count(head) == 1]
     rows = torch.linspace(0, max(len(own) - 1, 0), min(n, len(own))).round().long().tolist()
     return [own[row] for row in rows]
-
-
-def _doses(
-    materials: Materials,
-    model: LanguageModel,
-    gauge: SteeringCost,
-    names: list[str],
-    layer: int,
-    advance: Callable[[int], None],
-) -> list[SweptDose]:
-    """Steer at one layer with every dose."""
-    bundle, settings = materials.vectors, materials.config.validation
-    norm = float(bundle.residual_norm[bundle.layer_index(layer)])
-    heads = torch.tensor([ids[0] for ids in first_tokens(model, names)])
-    baseline = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
-    own = torch.stack([bundle.at(layer)[bundle.emotions.index(name)] for name in names])
-    samples = story_residuals(materials, layer)
-    random = torch.empty(0, model.d_model)
-    if len(samples) > 1:
-        random = matched_directions(samples, _N_RANDOM, materials.seed + layer)
-    directions = torch.cat([own, random])
-    resampling = Resampling(settings.n_bootstrap, materials.seed)
-
-    def effects(dose: float) -> Float[Tensor, "direction word"]:
-        mean = torch.zeros(len(directions), len(heads))
-        how = {"layer": layer, "dose": dose, "residual_norm": norm}
-        for carrier, unsteered in zip(CARRIERS, baseline, strict=True):
-            steered = steered_log_probs(model, directions, carrier, **how)
-            mean += (steered[:, heads] - unsteered) / len(CARRIERS)
-        return mean
-
-    doses = []
-    for dose in settings.sweep_doses:
-        effect = effects(dose)
-        response, null = effect[: len(own)].diagonal(), effect[len(own) :]
-        cost = gauge.mean_cost(own, dose, layer=layer, residual_norm=norm)
-        doses.append(
-            SweptDose(
-                **vars(cost),
-                own=float(response.mean()),
-                own_interval=mean_interval(response, resampling),
-                random=float(null.mean()) if len(null) else None,
-                random_interval=crossed_interval(null, resampling) if len(null) else None,
-            )
-        )
-        advance(1)
-    return doses

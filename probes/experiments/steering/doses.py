@@ -1,11 +1,10 @@
-"""The dose that a run is judged by, and the one at which the paper steered."""
+"""The dose that a run is judged by, and the paper's: fractions of the mean residual norm."""
 
 import math
 from collections.abc import Sequence
 
 JUDGED_DOSE = 0.1
 PAPER_DOSE = 0.5
-"""How strongly the paper steered."""
 
 
 def judged_dose(doses: Sequence[float]) -> float:

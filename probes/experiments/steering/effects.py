@@ -1,6 +1,5 @@
-"""What steering did to words, summed up: own words, others, and controls beside them.
+"""What steering did to words, summed up: own words, others, and controls beside them; in nats.
 
-Contract: pure numbers, in nats. Effects come as [carrier direction word] (`steering_words`).
 Intervals are 95% bootstrap intervals over emotions, and over directions where a null has them.
 """
 
@@ -8,19 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange, reduce
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis.findings import Control, Estimate
-from probes.experiments.steering.nulls import (
-    NullComparison,
-    Resampling,
-    RivalComparison,
-    compare,
-    compare_rival,
-    mean_interval,
-)
+from probes.experiments.steering import nulls
 
 
 @dataclass(frozen=True)
@@ -33,7 +24,7 @@ class WordEffects:
     @property
     def mean(self) -> Float[Tensor, "direction word"]:
         """Effects averaged over carriers."""
-        return reduce(self.by_carrier, "carrier direction word -> direction word", "mean")
+        return self.by_carrier.mean(dim=0)
 
 
 @dataclass(frozen=True)
@@ -48,9 +39,9 @@ class CarrierEffect:
 class LayerDose:
     """What the vectors did at one layer and dose (a fraction of the mean residual norm there).
 
-    `effects` are changes of log-probability [carrier][vector][word]; `matching` and `other` the
-    means of the diagonal and of the rest, `by_carrier` the same of each carrier; `top_3` the share
-    of vectors whose own word is among the three that rise most; `kl` of the next token, in nats.
+    `effects` are [carrier][vector][word]; `matching` and `other` are means over carriers of the
+    diagonal and of the rest. `top_3` is the share of vectors whose own word is among the three that
+    rise the most, `kl` the mean KL divergence of the steered from the unsteered next token.
     """
 
     dose: float
@@ -72,13 +63,11 @@ class LayerEffects:
 
 @dataclass(frozen=True)
 class DoseResult:
-    """What one dose did at the target layer, beside controls.
+    """What one dose did at the target layer, beside controls; see `LayerDose` too.
 
-    `matrix` is averaged over carriers, row = vector, column = word; `other_vectors` sets own
-    effects beside the mean effect of the other emotions' vectors on the same word, of which
-    `beats_all_others` emotions beat every one. `random` directions are isotropic, `matched` ones
-    have the stories' covariance, `shuffled` are from shuffled labels; `valence` axes are of rated
-    emotions.
+    `matrix` is averaged over carriers: row = vector, column = word. `other_vectors` is the mean
+    effect of the *other* emotions' vectors on the same word; `beats_all_others` names the emotions
+    whose vector raises its own word more than each of them does.
     """
 
     dose: float
@@ -90,22 +79,17 @@ class DoseResult:
     by_carrier: dict[str, CarrierEffect]
     top_3: float
     kl: float
-    other_vectors: RivalComparison
+    other_vectors: nulls.RivalComparison
     beats_all_others: list[str]
-    random: NullComparison
-    matched: NullComparison | None
-    shuffled: NullComparison | None
-    valence: RivalComparison | None
+    random: nulls.NullComparison
+    matched: nulls.NullComparison | None
+    shuffled: nulls.NullComparison | None
+    valence: nulls.RivalComparison | None
 
     @property
     def own(self) -> Estimate:
         """Mean effect on the own word, in nats."""
         return Estimate(self.matching, *self.matching_interval)
-
-    @property
-    def others(self) -> Estimate:
-        """Mean effect on other emotions' words, in nats."""
-        return Estimate(self.other, *self.other_interval)
 
     def controls(self) -> list[Control]:
         """Name every control that was tried."""
@@ -120,18 +104,19 @@ class DoseResult:
 
 
 def layer_dose(
-    dose: float, effects: WordEffects, carriers: list[str], resampling: Resampling
+    dose: float, effects: WordEffects, carriers: list[str], resampling: nulls.Resampling
 ) -> LayerDose:
     """Sum up what the vectors did, one per word, at one layer and dose."""
 
     def mean(values: Float[Tensor, "emotion"]) -> Estimate:
-        return Estimate(float(values.mean()), *mean_interval(values, resampling))
+        return Estimate(float(values.mean()), *nulls.mean_interval(values, resampling))
 
     def sides(matrix: Float[Tensor, "vector word"]) -> CarrierEffect:
         own = matrix.diagonal()
         return CarrierEffect(mean(own), mean((matrix.sum(dim=1) - own) / (len(matrix) - 1)))
 
     over_carriers = sides(effects.mean)
+    n_above_own = (effects.mean > effects.mean.diagonal()[:, None]).sum(dim=1)
     return LayerDose(
         dose=dose,
         effects=[
@@ -140,11 +125,8 @@ def layer_dose(
         ],
         matching=over_carriers.matching,
         other=over_carriers.other,
-        by_carrier={
-            carrier: sides(matrix)
-            for carrier, matrix in zip(carriers, effects.by_carrier, strict=True)
-        },
-        top_3=float((_rank(effects.mean) < 3).float().mean()),
+        by_carrier=dict(zip(carriers, map(sides, effects.by_carrier), strict=True)),
+        top_3=float((n_above_own < 3).float().mean()),
         kl=effects.kl,
     )
 
@@ -152,26 +134,29 @@ def layer_dose(
 def beside_controls(
     at: LayerDose,
     effects: WordEffects,
-    nulls: Mapping[str, WordEffects],
+    of_nulls: Mapping[str, WordEffects],
     valence: Mapping[str, float],
     names: list[str],
-    resampling: Resampling,
+    resampling: nulls.Resampling,
 ) -> DoseResult:
     """Set the vectors' effects beside those of every control.
 
-    `nulls` are ``random``, and ``matched`` and ``shuffled`` where there are any; `valence` maps
-    rated emotions to the effect of their valence axis on their word.
+    `of_nulls` has ``random``, and ``matched`` and ``shuffled`` where there are any; `valence` the
+    effect of each rated emotion's valence axis on its word.
     """
     matrix = effects.mean
     own, n = matrix.diagonal(), len(names)
     against = {
-        name: compare(own, null.mean, names, kl=null.kl, resampling=resampling)
-        for name, null in nulls.items()
+        name: nulls.compare(own, null.mean, names, kl=null.kl, resampling=resampling)
+        for name, null in of_nulls.items()
     }
     rated = [row for row, name in enumerate(names) if name in valence]
-    axis = torch.tensor([valence[names[row]] for row in rated])
+    axis = None
+    if len(rated) > 1:
+        rivals = torch.tensor([valence[names[row]] for row in rated])
+        axis = nulls.compare_rival(own[rated], rivals, [names[row] for row in rated], resampling)
     others = matrix.masked_fill(torch.eye(n, dtype=torch.bool), -torch.inf)
-    best_other = reduce(others, "vector word -> word", "max")
+    best = (own > others.amax(dim=0)).tolist()
     return DoseResult(
         dose=at.dose,
         matrix=matrix.tolist(),
@@ -182,20 +167,12 @@ def beside_controls(
         by_carrier=at.by_carrier,
         top_3=at.top_3,
         kl=at.kl,
-        other_vectors=compare_rival(own, (matrix.sum(dim=0) - own) / (n - 1), names, resampling),
-        beats_all_others=[
-            name for name, more in zip(names, (own > best_other).tolist(), strict=True) if more
-        ],
+        other_vectors=nulls.compare_rival(
+            own, (matrix.sum(dim=0) - own) / (n - 1), names, resampling
+        ),
+        beats_all_others=[name for name, more in zip(names, best, strict=True) if more],
         random=against["random"],
         matched=against.get("matched"),
         shuffled=against.get("shuffled"),
-        valence=compare_rival(own[rated], axis, [names[row] for row in rated], resampling)
-        if len(rated) > 1
-        else None,
+        valence=axis,
     )
-
-
-def _rank(matrix: Float[Tensor, "vector word"]) -> Int[Tensor, "vector"]:
-    """How many words rise more than the vector's own."""
-    own = rearrange(matrix.diagonal(), "vector -> vector 1")
-    return reduce((matrix > own).long(), "vector word -> vector", "sum")

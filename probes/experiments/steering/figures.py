@@ -1,9 +1,5 @@
-"""What steering does to every emotion's word, what it costs, and what judges hear in steered texts.
+"""What steering does to emotions' words, what it costs, and what judges hear in steered texts."""
 
-Costs have logarithmic axes; a cost that is not above 0 is a gap.
-"""
-
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -50,10 +46,9 @@ def dose_response_curves(result: "DoseResponse") -> Lines:
     budget, shown = result.budget, result.shown
     nats = f"{budget.max_kl:g} {'nat' if budget.max_kl == 1 else 'nats'}"
     times = f"{budget.max_perplexity_ratio:g} times"
-    random = ()
+    own = [_line(entry, "own") for entry in result.layers]
     if shown.doses[0].random is not None:
-        random = (_line(shown, "random", f"random, layer {shown.layer}"),)
-    own = (*(_line(entry, "own") for entry in result.layers), *random)
+        own.append(_line(shown, "random", f"random, layer {shown.layer}"))
 
     def costs(label: str, key: str, most: float, meaning: str) -> Panel:
         return Panel(
@@ -83,7 +78,7 @@ def dose_response_curves(result: "DoseResponse") -> Lines:
         ),
         x_label="dose (fraction of the mean residual norm)",
         panels=(
-            Panel(y_label="own word (nats)", lines=own),
+            Panel(y_label="own word (nats)", lines=tuple(own)),
             costs("KL (nats)", "kl", budget.max_kl, nats),
             costs("perplexity ratio", "perplexity", budget.max_perplexity_ratio, times),
         ),
@@ -98,20 +93,19 @@ def dose_response_curves(result: "DoseResponse") -> Lines:
 def _line(entry: "SweptLayer", key: str, name: str | None = None) -> Line:
     """Make a line of one of a layer's estimates."""
     doses = tuple(dose.dose for dose in entry.doses)
-    return line_of(
-        name or f"layer {entry.layer}", doses, [dose.estimates[key] for dose in entry.doses]
-    )
+    estimates = [dose.estimates[key] for dose in entry.doses]
+    return line_of(name or f"layer {entry.layer}", doses, estimates)
 
 
 def _above_zero(line: Line) -> Line:
     """Leave out what a logarithmic axis has no place for."""
-
-    def kept(values: Iterable[float | None]) -> tuple[float | None, ...]:
-        return tuple(None if value is None or value <= 0 else value for value in values)
-
-    if line.low is None or line.high is None:
-        return replace(line, y=kept(line.y))
-    return replace(line, y=kept(line.y), low=kept(line.low), high=kept(line.high))
+    rows = {"y": line.y, "low": line.low, "high": line.high}
+    kept = {
+        name: tuple(None if value is None or value <= 0 else value for value in values)
+        for name, values in rows.items()
+        if values is not None
+    }
+    return replace(line, **kept)
 
 
 _OWN, _CONTROL, _EACH = "steered toward it", "other steering", "each emotion"

@@ -1,12 +1,10 @@
 """Free text: do steered continuations convey the emotion, to judges that did not steer.
 
-1. Topics are dealt into two halves: steering vectors come from one, at the target layer; judges
-   from the other, at another layer (`judges`), so that no judge has seen the vector or its stories.
-2. Prompts of our own that promise no emotion are continued unsteered, under some emotions' vectors,
-   and under random directions with the stories' covariance, with one dose and seed.
-3. A judge's gain (`judged_texts`): mean score in the texts steered toward an emotion minus that in
-   the unsteered ones; beside it the gain in random-steered texts, and in those of other emotions.
-4. Content leak (`story_leak`): do steered texts use the words of the emotion's own stories.
+Topics are dealt into two halves: steering vectors come from one, judges from the other and from
+another layer (`judges`). Prompts of our own that promise no emotion are continued unsteered, under
+some emotions' vectors, and under random directions with the stories' covariance, all with one dose
+and seed. `judged_texts` compares what the judges say, `story_leak` asks whether steered texts use
+the words of the emotion's own stories.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,23 +19,10 @@ import hooks
 from hooks import DataError, FromToken, LanguageModel
 from probes.analysis.findings import Estimate, Finding, strongest
 from probes.experiments import Experiment, Result
-from probes.experiments.steering.controls import story_residuals
-from probes.experiments.steering.figures import judged_gains as draw_judged_gains
-from probes.experiments.steering.judged_texts import (
-    JudgedAnswers,
-    JudgedGains,
-    judged_answers,
-    judged_gains,
-)
-from probes.experiments.steering.judges import (
-    JudgeServer,
-    ask_judge,
-    classifier,
-    other_vectors,
-    vectors_of,
-)
-from probes.experiments.steering.nulls import Resampling, matched_directions
-from probes.experiments.steering.story_leak import ContentLeak, distinctive_words, leak, leaked
+from probes.experiments.steering import judged_texts, judges, story_leak
+from probes.experiments.steering.controls import matched_random
+from probes.experiments.steering.figures import judged_gains
+from probes.experiments.steering.nulls import Resampling
 from probes.figures import Figure
 from probes.runs.materials import Materials
 
@@ -52,31 +37,20 @@ PROMPTS = (
     "On the third page of the letter",
 )
 _DIRECTIONS_AT_ONCE = 16
-_JUDGES = {"classifier": "held-out classifier", "vectors": "vectors of another layer"}
-_UNITS = {"classifier": "nats", "vectors": "cosine"}
-_SPECS = {"classifier": "+.2f", "vectors": "+.3f"}
-
-
-@dataclass(frozen=True)
-class Continuations:
-    """Texts by prompt: unsteered, under each emotion's vector, under each random direction."""
-
-    unsteered: list[str]
-    steered: Mapping[str, list[str]]
-    random: list[list[str]]
-
-    @property
-    def conditions(self) -> list[list[str]]:
-        """All, in that order."""
-        return [self.unsteered, *self.steered.values(), *self.random]
+_JUDGES = {
+    "classifier": ("held-out classifier", "nats", "+.2f"),
+    "vectors": ("vectors of another layer", "cosine", "+.3f"),
+}
+"""Name, unit and format of each judge that scores."""
 
 
 @dataclass(frozen=True)
 class FreeText(Result):
     """What judges hear in steered texts.
 
-    A judge chooses among `n_choices` emotions; `classifier_accuracy` is on stories of unseen
-    topics; `leak` is None where activations were kept by cell, `judge_model` where none was asked.
+    A judge chooses among `n_choices` emotions; the classifier's accuracy is on stories of topics
+    that it has not seen. `leak` is None where activations were kept by cell, `judge_model` where
+    none was asked.
     """
 
     model: str
@@ -89,10 +63,10 @@ class FreeText(Result):
     n_random: int
     classifier_accuracy: float
     chance: float
-    judges: Mapping[str, JudgedGains]
-    leak: ContentLeak | None
-    judge_model: JudgedAnswers | None
-    texts: Continuations
+    judges: Mapping[str, judged_texts.JudgedGains]
+    leak: story_leak.ContentLeak | None
+    judge_model: judged_texts.JudgedAnswers | None
+    texts: judged_texts.Continuations
 
     @property
     def n(self) -> str:
@@ -102,19 +76,46 @@ class FreeText(Result):
     def findings(self) -> list[Finding]:
         """Say what each judge hears, and whether steered texts retell stories."""
         findings = [self._gain(key) for key in _JUDGES]
-        findings += [] if self.judge_model is None else [self._answers(self.judge_model)]
-        return findings + ([] if self.leak is None else [self._leak(self.leak)])
+        if self.judge_model is not None:
+            asked, controls = self.judge_model, self.judge_model.controls()
+            right = all(control.excess and control.excess.above_zero for control in controls)
+            answers = Finding(
+                f"free text: {asked.model}",
+                asked.hits,
+                "shown" if right else "not shown",
+                spec=".0%",
+                unit="named",
+                n=f"{asked.n} texts",
+                control=strongest(controls),
+                note=f"no emotion in {asked.none:.0%}",
+                rule="How often another model names the emotion steered to. Called shown when the "
+                "intervals of its excess over each control lie above zero.",
+            )
+            findings.append(answers)
+        if self.leak is not None:
+            leak = Finding(
+                "free text: content leak",
+                Estimate(self.leak.steered),
+                "described",
+                spec=".1%",
+                unit="words of the emotion's own stories",
+                n=self.n,
+                control=strongest(self.leak.controls()),
+                note=f"in the stories {self.leak.in_stories:.1%}",
+            )
+            findings.append(leak)
+        return findings
 
     def _gain(self, key: str) -> Finding:
-        judged = self.judges[key]
+        judged, (name, unit, spec) = self.judges[key], _JUDGES[key]
         exceeds = judged.control.excess is not None and judged.control.excess.above_zero
         in_part = "shown in part" if exceeds else "not shown"
         return Finding(
-            f"free text at dose {self.dose:g}: {_JUDGES[key]}",
+            f"free text at dose {self.dose:g}: {name}",
             judged.own,
             "shown" if exceeds and judged.own.above_zero else in_part,
-            spec=_SPECS[key],
-            unit=_UNITS[key],
+            spec=spec,
+            unit=unit,
             n=self.n,
             control=judged.control,
             note=f"gains more than {judged.beaten:.0%} of emotions (chance 50%)",
@@ -123,40 +124,12 @@ class FreeText(Result):
             "its excess over the control; in part when that of the excess alone does.",
         )
 
-    def _answers(self, asked: JudgedAnswers) -> Finding:
-        controls = asked.controls()
-        right = all(control.excess and control.excess.above_zero for control in controls)
-        return Finding(
-            f"free text: {asked.model}",
-            asked.hits,
-            "shown" if right else "not shown",
-            spec=".0%",
-            unit="named",
-            n=f"{asked.n} texts",
-            control=strongest(controls),
-            note=f"no emotion in {asked.none:.0%}",
-            rule="How often another model names the emotion steered to. Called shown when the "
-            "intervals of its excess over each control lie above zero.",
-        )
-
-    def _leak(self, leak: ContentLeak) -> Finding:
-        return Finding(
-            "free text: content leak",
-            Estimate(leak.steered),
-            "described",
-            spec=".1%",
-            unit="words of the emotion's own stories",
-            n=self.n,
-            control=strongest(leak.controls()),
-            note=f"in the stories {leak.in_stories:.1%}",
-        )
-
     def paragraph(self) -> str:
         """Tell what was written, who judged it, and what they heard."""
         gains = " and ".join(
-            f"{self.judges[key].own:{_SPECS[key]}} {_UNITS[key]} by the {name} "
-            f"({self.judges[key].control.said(_SPECS[key])}: {self._gain(key).verdict})"
-            for key, name in _JUDGES.items()
+            f"{self.judges[key].own:{spec}} {unit} by the {name} "
+            f"({self.judges[key].control.said(spec)}: {self._gain(key).verdict})"
+            for key, (name, unit, spec) in _JUDGES.items()
         )
         text = (
             f"{len(self.prompts)} openings that promise no emotion were continued under each of "
@@ -167,9 +140,10 @@ class FreeText(Result):
             f"steered to gains {gains}."
         )
         if self.leak is not None and self.leak.excess_interval[0] > 0:
+            such_as = f", such as {', '.join(self.leak.words[:5])}" if self.leak.words else ""
             text += (
                 " Steered text uses more of the words that set the emotion's own stories apart"
-                + (f", such as {', '.join(self.leak.words[:5])}." if self.leak.words else ".")
+                f"{such_as}."
             )
         return text
 
@@ -199,41 +173,50 @@ class FreeText(Result):
     def figures(self) -> dict[str, Figure]:
         """Describe what each judge hears in the texts."""
         return {
-            f"free_text_{key}": draw_judged_gains(self, key, name, _UNITS[key])
-            for key, name in _JUDGES.items()
+            f"free_text_{key}": judged_gains(self, key, name, unit)
+            for key, (name, unit, _) in _JUDGES.items()
         }
 
 
 def measure(materials: Materials) -> FreeText:
     """Write, judge, compare."""
     settings = materials.config.validation
-    judge = None
+    server = None
     if settings.judge_model is not None and settings.judge_base_url is not None:
-        judge = JudgeServer(settings.judge_base_url, settings.judge_model, settings.api_key_env)
-        judge.key()  # refused before anything is written
+        server = judges.JudgeServer(
+            settings.judge_base_url, settings.judge_model, settings.api_key_env
+        )
+        server.key()  # refused before anything is written
     judge_layer = other_layer(materials.vectors.layers, materials.layer)
     resampling = Resampling(settings.n_bootstrap, materials.seed)
     stories = materials.stories()
     steers = stories.topic % 2 == 0
     n = len(materials.emotions)
-    vectors = vectors_of(stories, steers, n, materials.neutral_components())
+    vectors = judges.vectors_of(stories, steers, n, materials.neutral_components())
     read = materials.stories(judge_layer)
-    judging = vectors_of(read, ~steers, n, materials.neutral_components(judge_layer))
-    fitted = classifier(read.mean, read.emotion, ~steers)
+    judging = judges.vectors_of(read, ~steers, n, materials.neutral_components(judge_layer))
+    fitted = judges.classifier(read.mean, read.emotion, ~steers)
     center = reduce(read.mean[~steers].double(), "row d_model -> d_model", "mean")
-    columns = _spread(n, settings.free_text_emotions)
+    # Spread over the list.
+    columns = torch.linspace(0, n - 1, min(n, settings.free_text_emotions)).round().long().tolist()
     emotions = [materials.emotions[column] for column in columns]
     model = materials.subject()
     texts = _write(materials, model, emotions, vectors[columns])
 
-    flat = [text or " " for condition in texts.conditions for text in condition]
-    pooled = hooks.pooled_resid_post(model, flat, FromToken(0), layers=[judge_layer])
+    each = [text or " " for text in texts.each]
+    pooled = hooks.pooled_resid_post(model, each, FromToken(0), layers=[judge_layer])
     # An empty continuation conveys nothing: it is judged as the average story.
     seen = torch.where(pooled.mean[:, 0].isnan(), center.float(), pooled.mean[:, 0])
     scores = {
         "classifier": fitted.scores(seen),
-        "vectors": other_vectors(seen, judging, center),
+        "vectors": judges.other_vectors(seen, judging, center),
     }
+    answered = None
+    if server is not None:
+        answers = judges.ask_judge(server, texts.each, materials.emotions)
+        answered = judged_texts.judged_answers(
+            answers, emotions, len(PROMPTS), server.model, resampling
+        )
     return FreeText(
         model=model.name,
         layer=materials.layer,
@@ -246,11 +229,11 @@ def measure(materials: Materials) -> FreeText:
         classifier_accuracy=fitted.accuracy,
         chance=1 / n,
         judges={
-            name: judged_gains(score, columns, len(PROMPTS), resampling)
+            name: judged_texts.judged_gains(score, columns, len(PROMPTS), resampling)
             for name, score in scores.items()
         },
         leak=_leak(materials, texts, steers, resampling),
-        judge_model=judge and _ask(judge, texts, materials.emotions, resampling),
+        judge_model=answered,
         texts=texts,
     )
 
@@ -259,7 +242,7 @@ EXPERIMENT = Experiment(FreeText, measure)
 
 
 def other_layer(layers: Sequence[int], target: int) -> int:
-    """Return a layer about a sixth of the depth away from the target; DataError without another."""
+    """Return a layer a sixth of the depth from the target; raises `DataError` without any."""
     others = [layer for layer in layers if layer != target]
     if not others:
         raise DataError(
@@ -270,30 +253,20 @@ def other_layer(layers: Sequence[int], target: int) -> int:
     return min(others, key=lambda layer: (abs(layer - wanted), layer))
 
 
-def _spread(n: int, wanted: int) -> list[int]:
-    return torch.linspace(0, n - 1, min(n, wanted)).round().long().tolist()
-
-
 def _write(
     materials: Materials,
     model: LanguageModel,
     emotions: list[str],
     vectors: Float[Tensor, "emotion d_model"],
-) -> Continuations:
+) -> judged_texts.Continuations:
     settings = materials.config.validation
-    bundle = materials.vectors
-    norm = float(bundle.residual_norm[bundle.layer_index(materials.layer)])
-    samples = story_residuals(materials)
-    random = torch.empty(0, model.d_model)
-    if len(samples) > 1:
-        random = matched_directions(samples, settings.free_text_random, materials.seed + 2)
+    random = matched_random(materials, settings.free_text_random, materials.seed + 2)
     directions = torch.cat([vectors, random])
     prompts = [model.encode(prompt) for prompt in PROMPTS]
     # A prompt's draws are the same under every direction.
     seeds = [materials.seed + number for number in range(len(prompts))]
 
-    def write(steered: Tensor) -> list[list[str]]:
-        n = max(1, len(steered))
+    def write(n: int) -> list[list[str]]:
         written = model.generate(
             prompts * n,
             max_new_tokens=settings.free_text_tokens,
@@ -305,57 +278,40 @@ def _write(
         texts = [text.text for text in written]
         return [texts[start : start + len(prompts)] for start in range(0, len(texts), len(prompts))]
 
-    total = 1 + len(directions)
-    with materials.reporter.task("free-text", total, "conditions") as advance:
-        [unsteered] = write(directions[:0])
-        written = []
+    how = {
+        "layer": materials.layer,
+        "dose": settings.free_text_dose,
+        "residual_norm": materials.vectors.norm_by_layer[materials.layer],
+    }
+    with materials.reporter.task("free-text", 1 + len(directions), "conditions") as advance:
+        [unsteered] = write(1)
+        steered = []
         for chunk in directions.split(_DIRECTIONS_AT_ONCE):
-            each = repeat(
-                chunk, "direction d_model -> (direction prompt) d_model", prompt=len(prompts)
-            )
-            with hooks.steer_each(
-                model,
-                each,
-                layer=materials.layer,
-                dose=settings.free_text_dose,
-                residual_norm=norm,
-            ):
-                written += write(chunk)
-    steered = dict(zip(emotions, written, strict=False))
-    return Continuations(unsteered, steered, written[len(vectors) :])
+            each = repeat(chunk, "direction d -> (direction prompt) d", prompt=len(prompts))
+            with hooks.steer_each(model, each, **how):
+                steered += write(len(chunk))
+    n = len(emotions)
+    return judged_texts.Continuations(
+        unsteered, dict(zip(emotions, steered[:n], strict=True)), steered[n:]
+    )
 
 
 def _leak(
-    materials: Materials, texts: Continuations, steers: Bool[Tensor, "row"], resampling: Resampling
-) -> ContentLeak | None:
+    materials: Materials,
+    texts: judged_texts.Continuations,
+    steers: Bool[Tensor, "row"],
+    resampling: Resampling,
+) -> story_leak.ContentLeak | None:
     stories = materials.stories()
     if (stories.index < 0).any():
         return None
-    written = materials.texts(stories)
+    all_written = materials.texts(stories)
     rows = steers.nonzero()[:, 0].tolist()
-    topics, numbers = stories.topic.tolist(), stories.emotion.tolist()
-    emotion_of = [materials.emotions[numbers[row]] for row in rows]
-    distinctive = distinctive_words(
-        [written[row] for row in rows], emotion_of, [topics[row] for row in rows]
-    )
+    written = [all_written[row] for row in rows]
+    emotions = [materials.emotions[number] for number in stories.emotion[rows].tolist()]
+    distinctive = story_leak.distinctive_words(written, emotions, stories.topic[rows].tolist())
     in_stories = [
-        leak(written[row], distinctive[name]) for row, name in zip(rows, emotion_of, strict=True)
+        story_leak.leak(text, distinctive[name])
+        for text, name in zip(written, emotions, strict=True)
     ]
-    return leaked(
-        texts.unsteered,
-        list(texts.steered.values()),
-        texts.random,
-        list(texts.steered),
-        distinctive,
-        sum(in_stories) / len(in_stories),
-        resampling,
-    )
-
-
-def _ask(
-    judge: JudgeServer, texts: Continuations, emotions: Sequence[str], resampling: Resampling
-) -> JudgedAnswers:
-    answers = ask_judge(judge, [text for group in texts.conditions for text in group], emotions)
-    first, n = len(texts.unsteered), len(texts.unsteered) * (1 + len(texts.steered))
-    unsteered, steered, random = answers[:first], answers[first:n], answers[n:]
-    return judged_answers(unsteered, steered, random, list(texts.steered), judge.model, resampling)
+    return story_leak.leaked(texts, distinctive, sum(in_stories) / len(in_stories), resampling)

@@ -5,12 +5,12 @@
 * percentile: share of the other emotions that gain less in a text than its own; chance is a half.
 * hit: a judge that names one emotion names the one steered to.
 
-Contract: pure numbers. Emotions, prompts and random directions are crossed, so the 95% bootstrap
-intervals draw each of them anew.
+95% bootstrap intervals draw emotions, prompts and directions anew, each on its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from einops import rearrange, repeat
@@ -19,7 +19,21 @@ from torch import Tensor
 
 from probes.analysis.findings import Control, Estimate
 from probes.experiments.steering.judges import NONE
-from probes.experiments.steering.nulls import Resampling, crossed_interval
+from probes.experiments.steering.nulls import Resampling, TextExcess, crossed_interval, text_excess
+
+
+@dataclass(frozen=True)
+class Continuations:
+    """Texts by prompt: unsteered, under each emotion's vector, under each random direction."""
+
+    unsteered: list[str]
+    steered: Mapping[str, list[str]]
+    random: list[list[str]]
+
+    @property
+    def each(self) -> list[str]:
+        """All, in that order."""
+        return [*self.unsteered, *chain(*self.steered.values(), *self.random)]
 
 
 @dataclass(frozen=True)
@@ -34,8 +48,9 @@ class EmotionGains:
 class JudgedGains:
     """What a judge that scores every emotion says; see the module's text.
 
-    `gain_in_random` is None without random-steered texts; `excess` is the gain less that, or else
-    less `gain_in_others`, the gain in texts steered toward other emotions.
+    `gain_in_random` (None without any) and `gain_in_others` are the same emotions' gains in
+    random-steered texts and in texts steered toward the others; `excess` is the gain less the
+    first of them that there is.
     """
 
     gain: float
@@ -67,13 +82,12 @@ class JudgedGains:
         return Control("random-steered text", Estimate(self.gain_in_random), excess)
 
 
-@dataclass(frozen=True)
-class JudgedAnswers:
-    """What a judge that names one emotion says; shares of the `n` steered texts.
+@dataclass(frozen=True, kw_only=True)
+class JudgedAnswers(TextExcess):
+    """What a judge that names one emotion says of `n` steered texts; shares of texts.
 
-    `right` answers are the emotion steered to; beside them how often the same answer comes for
-    unsteered and random-steered texts, and the excess over these; `none`, `unreadable`: texts
-    without an emotion, and without a readable answer.
+    `right` answers are the emotion steered to; beside them how often the same comes for other
+    texts.
     """
 
     model: str
@@ -81,11 +95,7 @@ class JudgedAnswers:
     right: float
     right_interval: tuple[float, float]
     right_unsteered: float
-    excess: float
-    excess_interval: tuple[float, float]
     right_random: float | None
-    excess_over_random: float | None
-    excess_over_random_interval: tuple[float, float] | None
     none: float
     unreadable: float
 
@@ -96,13 +106,7 @@ class JudgedAnswers:
 
     def controls(self) -> list[Control]:
         """How often the same is named without the vector."""
-        excess = Estimate(self.excess, *self.excess_interval)
-        controls = [Control("unsteered text", Estimate(self.right_unsteered), excess)]
-        if self.right_random is None or self.excess_over_random is None:
-            return controls
-        ends = self.excess_over_random_interval or (None, None)
-        excess = Estimate(self.excess_over_random, *ends)
-        return [*controls, Control("random-steered text", Estimate(self.right_random), excess)]
+        return self.over(self.right_unsteered, self.right_random)
 
 
 def judged_gains(
@@ -111,26 +115,26 @@ def judged_gains(
     n_prompts: int,
     resampling: Resampling,
 ) -> JudgedGains:
-    """Compare scores of unsteered, steered and random texts; `columns`: the emotions steered to."""
+    """Compare a judge's scores of texts: unsteered, steered, random; all of a condition together.
+
+    `columns` is the number of each emotion steered to, in the order of the steered texts.
+    """
     by_condition = rearrange(
         scores.double(), "(condition prompt) emotion -> condition prompt emotion", prompt=n_prompts
     )
     gains = (by_condition - by_condition[:1])[1:]
     n = len(columns)
-    steered = gains[:n]
-    among = steered[..., list(columns)]
-    own = rearrange(among.diagonal(dim1=0, dim2=2), "prompt emotion -> emotion prompt")
-    others = rearrange(among.sum(dim=0), "prompt emotion -> emotion prompt") - own
+    among = gains[..., list(columns)]
+    own = rearrange(among[:n].diagonal(dim1=0, dim2=2), "prompt emotion -> emotion prompt")
+    others = rearrange(among[:n].sum(dim=0), "prompt emotion -> emotion prompt") - own
     others = others / max(n - 1, 1)
-    below = steered < repeat(own, "emotion prompt -> emotion prompt 1")
-    percentile = below.double().sum(dim=2) / (scores.shape[1] - 1)
+    own_each = repeat(own, "emotion prompt -> emotion prompt 1")
+    below = (gains[:n] < own_each).double()
+    percentile = below.sum(dim=2) / (scores.shape[1] - 1)
     random, apart = None, own - others
     if len(gains) > n:
-        beside = rearrange(
-            gains[n:][..., list(columns)], "direction prompt emotion -> emotion prompt direction"
-        )
-        random = float(beside.mean())
-        apart = repeat(own, "emotion prompt -> emotion prompt 1") - beside
+        beside = rearrange(among[n:], "direction prompt emotion -> emotion prompt direction")
+        random, apart = float(beside.mean()), own_each - beside
     return JudgedGains(
         gain=float(own.mean()),
         gain_interval=crossed_interval(own, resampling),
@@ -145,48 +149,32 @@ def judged_gains(
 
 
 def judged_answers(
-    unsteered: Sequence[str | None],
-    steered: Sequence[str | None],
-    random: Sequence[str | None],
+    answers: Sequence[str | None],
     emotions: Sequence[str],
+    n_prompts: int,
     judge: str,
     resampling: Resampling,
 ) -> JudgedAnswers:
-    """Count the hits of a judge that names one emotion; an answer that cannot be read is None.
-
-    `unsteered` has its answer to each prompt's text, `steered` and `random` the same under each
-    direction, one after another.
-    """
-    n_prompts = len(unsteered)
-
-    def hits(answers: Sequence[str | None]) -> Float[Tensor, "emotion condition prompt"]:
-        table = torch.tensor(
-            [[float(answer == name) for answer in answers] for name in emotions],
-            dtype=torch.float64,
-        )
-        return rearrange(
-            table, "emotion (condition prompt) -> emotion condition prompt", prompt=n_prompts
-        )
-
-    own = rearrange(hits(steered).diagonal(dim1=0, dim2=1), "prompt emotion -> emotion prompt")
-    plain = rearrange(hits(unsteered), "emotion 1 prompt -> emotion prompt")
-    beside, over_random = None, None
-    if random:
-        beside = rearrange(hits(random), "emotion direction prompt -> emotion prompt direction")
-        over_random = repeat(own, "emotion prompt -> emotion prompt 1") - beside
+    """Count the hits of a judge, in the order of `judged_gains`; None is an unreadable answer."""
+    table = [[float(answer == name) for answer in answers] for name in emotions]
+    hits = rearrange(
+        torch.tensor(table, dtype=torch.float64),
+        "emotion (condition prompt) -> emotion prompt condition",
+        prompt=n_prompts,
+    )
+    n, steered = len(emotions), answers[n_prompts:][: len(emotions) * n_prompts]
+    own = rearrange(
+        hits[..., 1 : n + 1].diagonal(dim1=0, dim2=2), "prompt emotion -> emotion prompt"
+    )
+    plain, random = hits[..., 0], hits[..., n + 1 :]
     return JudgedAnswers(
+        **vars(text_excess(own, plain, random, resampling)),
         model=judge,
         n=len(steered),
         right=float(own.mean()),
         right_interval=crossed_interval(own, resampling),
         right_unsteered=float(plain.mean()),
-        excess=float((own - plain).mean()),
-        excess_interval=crossed_interval(own - plain, resampling),
-        right_random=None if beside is None else float(beside.mean()),
-        excess_over_random=None if over_random is None else float(over_random.mean()),
-        excess_over_random_interval=None
-        if over_random is None
-        else crossed_interval(over_random, resampling),
+        right_random=float(random.mean()) if random.numel() else None,
         none=sum(answer == NONE for answer in steered) / len(steered),
         unreadable=sum(answer is None for answer in steered) / len(steered),
     )

@@ -1,12 +1,10 @@
 """Judges of a text's emotion that did not steer it.
 
-* `classifier`: logistic regression on stories' activations, of topics and at a layer that the
-  steering vectors do not come from.
-* `other_vectors`: cosine with vectors made from those same topics at that layer.
+* `classifier`: logistic regression on stories' activations, read by the unsteered model.
+* `other_vectors`: cosine with vectors made from the same stories.
 * `ask_judge`: another model, asked through an OpenAI-compatible server.
 
-The first two read a text with the unsteered model. Scores are [text emotion]; only differences
-between texts mean something.
+Only differences of scores between texts mean something.
 """
 
 import re
@@ -46,19 +44,17 @@ def vectors_of(
     n_emotions: int,
     components: Float[Tensor, "component d_model"],
 ) -> Float[Tensor, "emotion d_model"]:
-    """Make emotion vectors from some of the stories; DataError for an emotion without one."""
-    there = torch.bincount(stories.emotion[rows], minlength=n_emotions)
-    if bool((there == 0).any()):
+    """Make emotion vectors from some of the stories, as the pipeline does from all.
+
+    Raises `DataError` when an emotion has no story among them.
+    """
+    if len(stories.emotion[rows].unique()) < n_emotions:
         raise DataError(
             "an emotion has no story in one half of the topics; free text needs stories of "
             "every emotion on at least two topics."
         )
-    means = emotion_means(
-        rearrange(stories.mean[rows], "row d_model -> row 1 d_model"),
-        stories.emotion[rows],
-        n_emotions,
-    )
-    raw, _ = mean_difference(means)
+    activations = rearrange(stories.mean[rows], "row d_model -> row 1 d_model")
+    raw, _ = mean_difference(emotion_means(activations, stories.emotion[rows], n_emotions))
     return project_out(raw[0], components).float()
 
 
@@ -85,12 +81,11 @@ def classifier(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    x, y = activations.double().numpy(), emotion.numpy()
+    x, y, chosen = activations.double().numpy(), emotion.numpy(), train.numpy()
     # Few stories and many dimensions: strongly regularized.
     fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
-    fitted.fit(x[train.numpy()], y[train.numpy()])
-    rest = ~train.numpy()
-    return Classifier(fitted, float((fitted.predict(x[rest]) == y[rest]).mean()))
+    fitted.fit(x[chosen], y[chosen])
+    return Classifier(fitted, float(fitted.score(x[~chosen], y[~chosen])))
 
 
 def other_vectors(
@@ -111,27 +106,26 @@ class JudgeServer:
     api_key_env: str | None = None
 
     def key(self) -> str | None:
-        """Return the key, None for a server that wants none; InvalidInput if not set."""
+        """Return the key, if one is wanted; raises `InvalidInput` where its variable is not set."""
         return read_key(self.api_key_env, "validation.api_key_env")
 
 
 def ask_judge(
     server: JudgeServer, texts: Sequence[str], emotions: Sequence[str]
 ) -> list[str | None]:
-    """Ask which emotion each text conveys; EndpointError when the server refuses."""
+    """Ask which emotion each text conveys (`named`); raises `EndpointError` without an answer."""
     names = ", ".join(emotions)
     questions = [_QUESTION.format(emotions=names, text=text) for text in texts]
     try:
         with Endpoint(server.model, [server.base_url], server.key(), _SETTINGS) as judge:
-            judge.connect(
-                questions[0], _GREEDY
-            )  # a server that is not there is no longer waited for
+            # Not waited for as long as an answer is.
+            judge.connect(questions[0], _GREEDY)
             answers = judge.generate(questions, sampling=_GREEDY, seed=0)
     except EndpointError as error:
         raise EndpointError(
             f"the judge {server.model} at {server.base_url} gave no answer: {error} Check "
-            "validation.judge_base_url, judge_model and api_key_env, or set judge_model to null "
-            "to go without."
+            "validation.judge_base_url, judge_model, api_key_env; without a judge_model none is "
+            "asked."
         ) from error
     return [named(answer.text, emotions) for answer in answers]
 
@@ -139,8 +133,7 @@ def ask_judge(
 def named(answer: str, emotions: Sequence[str]) -> str | None:
     """Return the emotion that an answer is, or `NONE`; None where it is more than one word of them.
 
-    "sad, not happy" is not guessed at. What a model thinks aloud first, and marks around the word,
-    do not count.
+    What a model thinks aloud before its answer, and marks around the word, do not count.
     """
     spoken = re.sub(r"<think>.*?</think>", "", answer, flags=re.DOTALL).strip()
     word = re.sub(r"^answer:\s*", "", spoken.lower()).strip(" \t\n.!*_`'\"“”‘’")

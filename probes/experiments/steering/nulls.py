@@ -2,15 +2,16 @@
 
 For each emotion, with `own` the effect of its vector on its word and n(1), n(2), ... the effects
 of the null's directions on the same word: excess = own - mean n; z = excess / sd n; percentile =
-share of the null's effects below `own`. A rival has one effect per emotion (`compare_rival`).
+share of the null's effects that are smaller than `own`.
 
-Contract: pure numbers. 95% bootstrap intervals draw emotions, and a null's directions, anew.
+95% bootstrap intervals of a null draw emotions and directions anew, each on its own, so that they
+hold for other emotions and other directions of the same kind.
 """
 
 from dataclasses import dataclass
 
 import torch
-from einops import einsum, rearrange, reduce
+from einops import einsum, rearrange, reduce, repeat
 from jaxtyping import Float
 from torch import Tensor
 
@@ -30,10 +31,11 @@ class Resampling:
 
 @dataclass(frozen=True)
 class NullComparison:
-    """Own effects beside a null, in nats.
+    """Own effects beside a null, in nats; `matching` is the null's mean effect on their words.
 
-    `z` and `percentile` are per emotion (z None where the null does not vary); `beats_all` names
-    the emotions above every direction; `effects` are [direction][emotion].
+    `z` and `percentile` are one per emotion, z None where the null does not vary; `beats_all` are
+    the emotions whose own effect is larger than that of every direction. `kl` is the mean
+    divergence of the next token under the null's directions, `effects` are [direction][emotion].
     """
 
     n_directions: int
@@ -56,7 +58,7 @@ class NullComparison:
 
 @dataclass(frozen=True)
 class RivalComparison:
-    """Own effects beside a rival's over `n` emotions, in nats, and where own is larger."""
+    """Own effects beside a rival with one per emotion, in nats; `beats` has the larger own ones."""
 
     n: int
     own: float
@@ -70,6 +72,43 @@ class RivalComparison:
         return Control(name, Estimate(self.rival), Estimate(self.excess, *self.excess_interval))
 
 
+@dataclass(frozen=True, kw_only=True)
+class TextExcess:
+    """By how much texts steered toward an emotion exceed unsteered and random-steered ones."""
+
+    excess: float
+    excess_interval: tuple[float, float]
+    excess_over_random: float | None
+    excess_over_random_interval: tuple[float, float] | None
+
+    def over(self, unsteered: float, random: float | None) -> list[Control]:
+        """Set the excesses beside what the other texts reached."""
+        excess = Estimate(self.excess, *self.excess_interval)
+        controls = [Control("unsteered text", Estimate(unsteered), excess)]
+        if random is not None and self.excess_over_random is not None:
+            ends = self.excess_over_random_interval or (None, None)
+            excess = Estimate(self.excess_over_random, *ends)
+            controls.append(Control("random-steered text", Estimate(random), excess))
+        return controls
+
+
+def text_excess(
+    own: Float[Tensor, "emotion prompt"],
+    unsteered: Float[Tensor, "emotion prompt"],
+    random: Float[Tensor, "emotion prompt direction"],
+    resampling: Resampling,
+) -> TextExcess:
+    """Compare steered texts with those of the same prompts; there may be no random direction."""
+    over_random = repeat(own, "emotion prompt -> emotion prompt 1") - random
+    none = not over_random.numel()
+    return TextExcess(
+        excess=float((own - unsteered).mean()),
+        excess_interval=crossed_interval(own - unsteered, resampling),
+        excess_over_random=None if none else float(over_random.mean()),
+        excess_over_random_interval=None if none else crossed_interval(over_random, resampling),
+    )
+
+
 def mean_interval(values: Float[Tensor, "unit"], resampling: Resampling) -> tuple[float, float]:
     """95% bootstrap interval of the mean, resampling units."""
     draws = resample(len(values), resampling.n, resampling.seed)
@@ -78,24 +117,24 @@ def mean_interval(values: Float[Tensor, "unit"], resampling: Resampling) -> tupl
 
 
 def crossed_interval(values: Float[Tensor, "*axes"], resampling: Resampling) -> tuple[float, float]:
-    """95% bootstrap interval of the mean of a table of crossed units, drawing each axis anew."""
-    first = _shares(values.shape[0], resampling)
-    means = first @ rearrange(values.double(), "first ... -> first (...)")
+    """95% bootstrap interval of the mean of a table, resampling each of its axes on its own.
+
+    For units that are crossed: every emotion meets the same directions, or the same prompts.
+    """
+    means = rearrange(values.double(), "first ... -> first (...)")
+    means = _shares(len(means), resampling.n, resampling.seed) @ means
     for axis, n in enumerate(values.shape[1:], start=1):
         table = rearrange(means, "draw (n rest) -> draw n rest", n=n)
-        means = einsum(
-            _shares(n, Resampling(resampling.n, resampling.seed + axis)),
-            table,
-            "draw n, draw n rest -> draw rest",
-        )
+        shares = _shares(n, resampling.n, resampling.seed + axis)
+        means = einsum(shares, table, "draw n, draw n rest -> draw rest")
     return estimate_from_draws(float(values.mean()), rearrange(means, "draw 1 -> draw")).ends
 
 
-def _shares(n: int, resampling: Resampling) -> Float[Tensor, "draw unit"]:
+def _shares(n_units: int, n_draws: int, seed: int) -> Float[Tensor, "draw unit"]:
     """How much of each bootstrap draw is each unit."""
-    draws = resample(n, resampling.n, resampling.seed)
-    counts = torch.zeros(resampling.n, n, dtype=torch.float64)
-    return counts.scatter_add_(1, draws, torch.ones_like(draws, dtype=torch.float64)) / n
+    draws = resample(n_units, n_draws, seed)
+    counts = torch.zeros(n_draws, n_units, dtype=torch.float64)
+    return counts.scatter_add_(1, draws, torch.ones_like(draws, dtype=torch.float64)) / n_units
 
 
 def compare(
@@ -106,7 +145,7 @@ def compare(
     kl: float,
     resampling: Resampling,
 ) -> NullComparison:
-    """Set effects beside a null's; InvalidInput with fewer than two directions."""
+    """Set effects beside a null's; raises `InvalidInput` with fewer than two directions."""
     if len(null) < 2:
         raise InvalidInput(f"a null needs at least two directions, got {len(null)}.")
     own, null = own.double(), null.double()
@@ -114,21 +153,18 @@ def compare(
     apart = rearrange(own, "emotion -> 1 emotion") - null
     excess = reduce(apart, "direction emotion -> emotion", "mean")
     known = spread > 1e-12
-    z = excess[known] / spread[known]
-    varying = iter(z.tolist())
-    below = reduce((apart > 0).double(), "direction emotion -> emotion", "mean")
+    z = excess / spread
+    below = reduce((apart > 0).double(), "direction emotion -> emotion", "mean").tolist()
     return NullComparison(
         n_directions=len(null),
         matching=float(null.mean()),
         matching_interval=crossed_interval(null, resampling),
         excess=float(excess.mean()),
         excess_interval=crossed_interval(apart, resampling),
-        z=[next(varying) if varies else None for varies in known.tolist()],
-        percentile=below.tolist(),
-        mean_z=float(z.mean()) if len(z) else None,
-        beats_all=[
-            name for name, share in zip(emotions, below.tolist(), strict=True) if share == 1.0
-        ],
+        z=[each if varies else None for each, varies in zip(z.tolist(), known, strict=True)],
+        percentile=below,
+        mean_z=float(z[known].mean()) if known.any() else None,
+        beats_all=[name for name, share in zip(emotions, below, strict=True) if share == 1.0],
         kl=kl,
         effects=[[round(effect, 4) for effect in row] for row in null.tolist()],
     )
@@ -155,7 +191,11 @@ def compare_rival(
 def matched_directions(
     samples: Float[Tensor, "sample d_model"], n: int, seed: int
 ) -> Float[Tensor, "direction d_model"]:
-    """Random directions with the covariance of the samples around their mean."""
+    """Random directions with the covariance of the samples around their mean.
+
+    Isotropic directions lie mostly where a residual stream never goes; these lie where it does.
+    Raises `InvalidInput` with fewer than two samples.
+    """
     if len(samples) < 2:
         raise InvalidInput(f"a covariance needs at least two samples, got {len(samples)}.")
     centered = samples.double() - reduce(samples.double(), "sample d_model -> 1 d_model", "mean")

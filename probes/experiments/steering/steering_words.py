@@ -1,28 +1,21 @@
 """Steering: does adding an emotion's vector make the model say that emotion's word.
 
-1. Carrier sentences that end before a feeling is named ("He feels") give the unsteered
-   log-probability of every emotion's word as the next token (`word_effects`).
-2. Each emotion's vector is added at a few layers and doses: the change of every word's
-   log-probability [carrier vector word]. At the target layer also directions that should do nothing
-   of the kind (`controls`), and the other emotions' vectors.
-3. An emotion's effect on its own word is set beside every control's effect on that word
-   (`effects`); what all vectors share (any push changes text) cancels in diagonal against rest.
-
-One dose is judged (`doses`). Words that share a first token are left out: no vector could tell them
-apart.
+Vectors are added to sentences that end before a feeling is named (`word_effects`), at a few layers
+and doses; the change of every word's log-probability is taken. At the target layer the same is
+done with directions that should do nothing of the kind, isotropic random ones and `controls`, and
+an emotion's effect on its own word is set beside theirs (`effects`). Words that share a first token
+are left out, since no vector could tell them apart.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
-from einops import reduce
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from hooks import InvalidInput, LanguageModel
-from probes.analysis.findings import Finding, RunNumber, strongest
+from probes.analysis.findings import Estimate, Finding, RunNumber, strongest
 from probes.experiments import Experiment, Result
 from probes.experiments.steering.controls import Controls, controls_of
 from probes.experiments.steering.doses import PAPER_DOSE, compare_with_paper, judged_dose
@@ -40,7 +33,6 @@ from probes.experiments.steering.word_effects import (
     first_tokens,
     last_residuals,
     log_probs,
-    random_directions,
     steered_log_probs,
     swept_layers,
 )
@@ -59,8 +51,9 @@ _PREFILLS = {"he_feels": "He feels", "i_feel": "I feel"}
 class SteeringWords(Result):
     """What the vectors did to the words for emotions.
 
-    `doses` are of the target layer, with its controls, `layers` of every layer tried; `baseline` is
-    the unsteered probability of each word, averaged over carriers.
+    `doses` were tried at the target layer beside controls, `layers` without. `n_single_token` words
+    are a single token; the first token of those `left_out` is another's too. `baseline` is the
+    unsteered probability of each word, averaged over carriers.
     """
 
     model: str
@@ -84,38 +77,31 @@ class SteeringWords(Result):
 
     def findings(self) -> list[Finding]:
         """Say what the judged dose did beside controls, and what the other doses did."""
-        others = [tried for tried in self.doses if tried is not self.judged]
-        return [self._headline(), *map(self._at, others)]
-
-    def _at(self, tried: DoseResult) -> Finding:
-        return Finding(
-            f"steering at dose {tried.dose:g}",
-            tried.own,
-            "described",
-            spec="+.2f",
-            unit="nats",
-            n=f"{len(self.emotions)} emotions",
-            control=strongest(tried.controls()),
-        )
-
-    def _headline(self) -> Finding:
-        tried = self.judged
-        excesses = [control.excess for control in tried.controls()]
-        exceeds_all = all(excess is not None and excess.above_zero for excess in excesses)
-        return Finding(
-            "Steering",
-            tried.own,
-            "shown" if tried.own.above_zero and exceeds_all else "not shown",
-            spec="+.2f",
-            unit="nats",
-            n=f"{len(self.emotions)} emotions at dose {tried.dose:g}",
-            control=strongest(tried.controls()),
+        tried, n = self.judged, f"{len(self.emotions)} emotions"
+        findings = [
+            Finding(
+                f"steering at dose {dose.dose:g}",
+                dose.own,
+                "described",
+                spec="+.2f",
+                unit="nats",
+                n=n,
+                control=strongest(dose.controls()),
+            )
+            for dose in [tried, *(dose for dose in self.doses if dose is not tried)]
+        ]
+        findings[0] = replace(
+            findings[0],
+            name="Steering",
+            verdict="shown" if tried.own.above_zero and not _unbeaten(tried) else "not shown",
+            n=f"{n} at dose {tried.dose:g}",
             rule="How much adding a vector to the model's inner state raises the log-probability "
             "of that emotion's word (+0.69 doubles it). Called shown when the whole interval lies "
             "above zero, and so does that of its excess over every control.",
             headline=True,
             section="steering",
         )
+        return findings
 
     def paragraph(self) -> str:
         """Tell what was added where, and what no emotion's vector does as well."""
@@ -123,17 +109,14 @@ class SteeringWords(Result):
         hardest = tried.random if tried.matched is None else tried.matched
         kind = "isotropic random" if tried.matched is None else "random"
         bar = "reaches" if len(hardest.beats_all) * 6 >= n * 5 else "does not reach"
-        near = [
-            control.name
-            for control in tried.controls()
-            if control.excess is not None and not control.excess.above_zero
-        ]
+        others = Estimate(tried.other, *tried.other_interval)
+        near = _unbeaten(tried)
         beyond = f"all controls but {', '.join(near)}" if near else "every control"
         return (
             f"Each vector was added at layer {self.layer} with a dose of {tried.dose:g} of the "
             f"mean residual norm, after {len(self.carriers)} sentences that end before a feeling "
             "is named. The log-probability of the emotion's own word changed by "
-            f"{tried.own:+.2f} nats, that of other emotions' words by {tried.others:+.2f}. "
+            f"{tried.own:+.2f} nats, that of other emotions' words by {others:+.2f}. "
             f"{len(hardest.beats_all)} of {n} vectors raise their own word more than each of "
             f"{hardest.n_directions} {kind} directions"
             f"{'' if tried.matched is None else ' with the covariance of the stories'}, which "
@@ -184,23 +167,21 @@ class SteeringWords(Result):
 
 def measure(materials: Materials) -> SteeringWords:
     """Steer toward every emotion's word, beside controls."""
-    model = materials.subject()
-    bundle, layer = materials.vectors, materials.layer
+    model, bundle, target = materials.subject(), materials.vectors, materials.layer
     settings = materials.config.validation
     controls = controls_of(materials)
-    layers = swept_layers(bundle.layers, layer, model.n_layers, settings.sweep_layers)
-    layers = sorted({*layers, layer})
-    total = n_conditions(
-        len(bundle.emotions), len(layers), controls, settings.doses, settings.n_random
-    )
+    swept = swept_layers(bundle.layers, target, model.n_layers, settings.sweep_layers)
+    layers = sorted({*swept, target})
+    rivals = [controls.matched, controls.shuffled, controls.valence]
+    n_controls = settings.n_random + sum(len(rival) for rival in rivals if rival is not None)
+    total = len(settings.doses) * (len(layers) * len(bundle.emotions) + n_controls)
     with materials.reporter.task("steering", total, "directions") as advance:
         return run(
             model,
-            torch.stack([bundle.at(one) for one in layers]),
+            {layer: bundle.at(layer) for layer in layers},
             bundle.emotions,
-            layers=layers,
-            target=layer,
-            residual_norm=bundle.residual_norm[[bundle.layer_index(one) for one in layers]],
+            target=target,
+            residual_norm=bundle.norm_by_layer,
             controls=controls,
             doses=settings.doses,
             n_random=settings.n_random,
@@ -212,25 +193,28 @@ def measure(materials: Materials) -> SteeringWords:
 EXPERIMENT = Experiment(SteeringWords, measure)
 
 
+def _unbeaten(tried: DoseResult) -> list[str]:
+    """Name the controls that the own effect does not surely exceed."""
+    return [c.name for c in tried.controls() if c.excess is None or not c.excess.above_zero]
+
+
 def run(
     model: LanguageModel,
-    vectors: Float[Tensor, "layer emotion d_model"],
+    vectors: Mapping[int, Float[Tensor, "emotion d_model"]],
     emotions: Sequence[str],
     *,
-    layers: Sequence[int],
     target: int,
-    residual_norm: Float[Tensor, "layer"],
+    residual_norm: Mapping[int, float],
     controls: Controls,
     doses: Sequence[float],
     n_random: int,
     resampling: Resampling,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> SteeringWords:
-    """Run the experiment; see the module's text.
+    """Steer with one direction per emotion at each layer, and with the controls at the target.
 
-    `vectors` has one direction per emotion at each of `layers`, `residual_norm` the mean norm
-    there, of which `doses` are positive fractions. Raises InvalidInput when fewer than two words
-    can be told apart by their first token.
+    The seed of `resampling` draws the random directions too. Raises `InvalidInput` when fewer than
+    two words can be told apart by their first token.
     """
     tokens = first_tokens(model, emotions)
     heads = [ids[0] if ids else -1 for ids in tokens]
@@ -242,35 +226,42 @@ def run(
         )
     names = [emotions[i] for i in kept]
     ids = torch.tensor([heads[i] for i in kept])
-    baseline = log_probs(model, last_residuals(model, CARRIERS))
-    probabilities = reduce(baseline[:, ids].exp(), "carrier word -> word", "mean").tolist()
-    directions = {"random": random_directions(n_random, model.d_model, resampling.seed)}
+    unsteered = log_probs(model, last_residuals(model, CARRIERS))
+    baseline = dict(zip(names, unsteered[:, ids].exp().mean(dim=0).tolist(), strict=True))
+    generator = torch.Generator().manual_seed(resampling.seed)
+    directions = {"random": torch.randn(n_random, model.d_model, generator=generator)}
     for name, null in (("matched", controls.matched), ("shuffled", controls.shuffled)):
         if null is not None:
             directions[name] = null
     axes = {name: axis for name, axis in (controls.valence or {}).items() if name in names}
-    norms = dict(zip(layers, residual_norm.tolist(), strict=True))
 
     def effects_of(directions: Tensor, dose: float, layer: int = target) -> WordEffects:
-        how = {"layer": layer, "dose": dose, "residual_norm": norms[layer]}
-        return _effects(model, directions, baseline, ids, how, progress)
+        how = {"layer": layer, "dose": dose, "residual_norm": residual_norm[layer]}
+        effect = torch.zeros(len(CARRIERS), len(directions), len(ids))
+        divergence = 0.0
+        for rows in torch.arange(len(directions)).split(_DIRECTIONS_AT_ONCE):
+            for number, before in enumerate(unsteered):
+                steered = steered_log_probs(model, directions[rows], CARRIERS[number], **how)
+                change = steered - before
+                effect[number, rows] = change[:, ids]
+                divergence += float((steered.exp() * change).sum())
+            progress(len(rows))
+        return WordEffects(effect, divergence / (len(CARRIERS) * len(directions)))
 
     swept: list[LayerEffects] = []
     results: list[DoseResult] = []
-    for number, layer in enumerate(layers):
-        by_dose = [effects_of(vectors[number, kept], dose, layer) for dose in doses]
-        summed = [
-            layer_dose(dose, effects, list(CARRIERS), resampling)
-            for dose, effects in zip(doses, by_dose, strict=True)
-        ]
-        swept.append(LayerEffects(layer, summed))
-        if layer != target:
-            continue
-        for at, effects in zip(summed, by_dose, strict=True):
-            nulls = {name: effects_of(null, at.dose) for name, null in directions.items()}
+    for layer, of_emotions in vectors.items():
+        swept.append(LayerEffects(layer, []))
+        for dose in doses:
+            effects = effects_of(of_emotions[kept], dose, layer)
+            at = layer_dose(dose, effects, list(CARRIERS), resampling)
+            swept[-1].doses.append(at)
+            if layer != target:
+                continue
+            nulls = {name: effects_of(null, dose) for name, null in directions.items()}
             valence = {}
             if axes:
-                moved = effects_of(torch.stack(list(axes.values())), at.dose).mean
+                moved = effects_of(torch.stack(list(axes.values())), dose).mean
                 columns = [names.index(name) for name in axes]
                 valence = dict(zip(axes, moved[:, columns].diagonal().tolist(), strict=True))
             results.append(beside_controls(at, effects, nulls, valence, names, resampling))
@@ -282,38 +273,9 @@ def run(
         n_random=n_random,
         n_single_token=sum(len(tokens[i]) == 1 for i in kept),
         left_out=[name for name in emotions if name not in names],
-        baseline=dict(zip(names, probabilities, strict=True)),
-        at_ceiling=[n for n, p in zip(names, probabilities, strict=True) if p > CEILING],
-        at_floor=[n for n, p in zip(names, probabilities, strict=True) if p < FLOOR],
+        baseline=baseline,
+        at_ceiling=[name for name, probability in baseline.items() if probability > CEILING],
+        at_floor=[name for name, probability in baseline.items() if probability < FLOOR],
         doses=results,
         layers=swept,
     )
-
-
-def _effects(
-    model: LanguageModel,
-    directions: Float[Tensor, "direction d_model"],
-    baseline: Float[Tensor, "carrier d_vocab"],
-    ids: Int[Tensor, "word"],
-    how: dict[str, Any],
-    progress: Callable[[int], None],
-) -> WordEffects:
-    effect = torch.zeros(len(CARRIERS), len(directions), len(ids))
-    divergence = 0.0
-    for rows in torch.arange(len(directions)).split(_DIRECTIONS_AT_ONCE):
-        for number, unsteered in enumerate(baseline):
-            steered = steered_log_probs(model, directions[rows], CARRIERS[number], **how)
-            change = steered - unsteered
-            effect[number, rows] = change[:, ids]
-            divergence += float((steered.exp() * change).sum())
-        progress(len(rows))
-    return WordEffects(effect, divergence / (len(CARRIERS) * len(directions)))
-
-
-def n_conditions(
-    n_emotions: int, n_layers: int, controls: Controls, doses: Sequence[float], n_random: int
-) -> int:
-    """How many steered passes `run` makes at most; what `progress` counts up to."""
-    rivals = [controls.matched, controls.shuffled, controls.valence]
-    n_controls = sum(len(rival) for rival in rivals if rival is not None)
-    return len(doses) * (n_layers * n_emotions + n_random + n_controls)

@@ -1,12 +1,11 @@
 """The words for emotions as a model's next token, steered and unsteered.
 
-A word's first token, as it follows a carrier sentence ("He feels"), stands for the word. Source:
-the paper's steering of emotion words; carriers are our own.
+A word's first token, as it follows a sentence, stands for the word.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-import torch
 from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
@@ -25,8 +24,7 @@ CARRIERS = (
 
 def last_residuals(model: LanguageModel, texts: Sequence[str]) -> Float[Tensor, "text d_model"]:
     """Residual stream after the last block at each text's last token."""
-    last = [model.n_layers - 1]
-    pooled = hooks.pooled_resid_post(model, texts, hooks.Last(), layers=last)
+    pooled = hooks.pooled_resid_post(model, texts, hooks.Last(), layers=[model.n_layers - 1])
     return rearrange(pooled.mean, "text 1 d_model -> text d_model")
 
 
@@ -38,24 +36,13 @@ def log_probs(
 
 
 def steered_log_probs(
-    model: LanguageModel,
-    directions: Float[Tensor, "direction d_model"],
-    text: str,
-    *,
-    layer: int,
-    dose: float,
-    residual_norm: float,
+    model: LanguageModel, directions: Float[Tensor, "direction d_model"], text: str, **how: Any
 ) -> Float[Tensor, "direction d_vocab"]:
-    """Log-probabilities of what follows a text, each direction added to all of its tokens."""
+    """Log-probabilities of what follows a text, each direction added as `hooks.steer_each` does."""
     prompts = [model.encode(text)] * len(directions)
-    with hooks.steer_each(model, directions, layer=layer, dose=dose, residual_norm=residual_norm):
+    with hooks.steer_each(model, directions, **how):
         ends = batch_at_end(model, prompts, [model.n_layers - 1])
     return log_probs(model, rearrange(ends, "direction 1 d_model -> direction d_model"))
-
-
-def random_directions(n: int, d_model: int, seed: int) -> Float[Tensor, "direction d_model"]:
-    """Isotropic random directions; `hooks.steer` gives them the coefficient of any other."""
-    return torch.randn(n, d_model, generator=torch.Generator().manual_seed(seed))
 
 
 def first_tokens(model: LanguageModel, words: Sequence[str]) -> list[list[int]]:
@@ -69,8 +56,7 @@ def swept_layers(
 ) -> list[int]:
     """Layers to try: those asked for, or the target and its surroundings."""
     if wanted is not None:
-        missing = [layer for layer in wanted if layer not in available]
-        if missing:
+        if missing := [layer for layer in wanted if layer not in available]:
             raise InvalidInput(
                 f"validation.sweep_layers: no vectors at layer {missing[0]}; there are vectors at "
                 f"{', '.join(map(str, available))}."

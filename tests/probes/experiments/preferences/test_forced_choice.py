@@ -6,7 +6,6 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from probes.experiments.preferences.forced_choice import (
-    SteerChoice,
     activity_residuals,
     letters,
     preferences,
@@ -49,8 +48,8 @@ def test_the_span_holds_the_activity_and_nothing_else(model):
 
 def test_steering_changes_the_first_activity_wherever_it_stands(model):
     vector = torch.randn(2, model.d_model, generator=torch.Generator().manual_seed(1))
-    how = SteerChoice(layer=1, dose=0.5, residual_norm=4.0)
-    measured = steered_changes(model, ACTIVITIES, PAIRS, vector, how)
+    how = {"layer": 1, "dose": 0.5, "residual_norm": 4.0}
+    measured = steered_changes(model, ACTIVITIES, PAIRS, vector, **how)
     expected = torch.zeros(2, len(PAIRS))
     for number, direction in enumerate(vector):
         for place, (i, j) in enumerate(PAIRS):

@@ -9,7 +9,6 @@ from planted_runs import materials as materials_of
 from probes.experiments import to_json
 from probes.experiments.preferences.bradley_terry import balanced_pairs, fit
 from probes.experiments.preferences.forced_choice import (
-    SteerChoice,
     activity_residuals,
     preferences,
     steered_changes,
@@ -113,9 +112,10 @@ class TestCoupling:
         steered = balanced_pairs(len(texts), self.PUSHED, materials.seed + 1)
         settings = materials.config.validation
         dose = judged_dose(settings.doses)
-        how = SteerChoice(materials.layer, dose, float(materials.vectors.residual_norm[row]))
+        norm = float(materials.vectors.residual_norm[row])
+        how = {"layer": materials.layer, "dose": dose, "residual_norm": norm}
         basis = torch.eye(len(read))
-        up, down = (steered_changes(model, texts, steered, side * basis, how) for side in (1, -1))
+        up, down = (steered_changes(model, texts, steered, side * basis, **how) for side in (1, -1))
         push = (up - down).double().mean(dim=1)
         read, push = read / read.norm(), push / push.norm()
         alone = push - (push @ read) * read

@@ -11,9 +11,8 @@ DRAWN = Resampling(2000, 0)
 
 def test_hits_are_counted_for_each_emotion_beside_what_comes_without_it():
     steered = ["sad", "sad", "happy", None]
-    answers = judged_answers(
-        ["sad", "none"], steered, ["none", "happy"], ["sad", "happy"], "a-judge", DRAWN
-    )
+    heard = ["sad", "none", *steered, "none", "happy"]
+    answers = judged_answers(heard, ["sad", "happy"], 2, "a-judge", DRAWN)
     assert answers.model == "a-judge"
     assert answers.right == 0.75
     assert answers.right_unsteered == 0.25

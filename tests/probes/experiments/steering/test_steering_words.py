@@ -32,16 +32,16 @@ def words(model):
 def _run(model, vectors, words, **changes):
     last = model.n_layers - 1
     options = {
-        "layers": [last],
         "target": last,
-        "residual_norm": torch.tensor([10.0]),
+        "residual_norm": {last: 10.0},
         "controls": Controls(),
         "doses": [0.5],
         "n_random": 20,
         "resampling": Resampling(2000, 0),
     }
-    stacked = vectors if vectors.ndim == 3 else vectors[None]
-    return steering_words.run(model, stacked, words, **{**options, **changes})
+    options.update(changes)
+    by_layer = vectors if isinstance(vectors, dict) else {options["target"]: vectors}
+    return steering_words.run(model, by_layer, words, **options)
 
 
 def _planted(model, words):
@@ -118,22 +118,14 @@ def test_the_change_is_that_of_the_models_own_next_token(model, words):
 def test_every_layer_and_dose_is_kept_and_each_layer_uses_its_own_vectors(model, words):
     planted = _planted(model, words)
     last = model.n_layers - 1
-    stacked = torch.stack([planted.flip(0), planted])
-    layers = {"layers": [0, last], "residual_norm": torch.tensor([3.0, 10.0])}
-    result = _run(model, stacked, words, doses=[0.2, 0.5], **layers)
+    by_layer, norms = {0: planted.flip(0), last: planted}, {0: 3.0, last: 10.0}
+    result = _run(model, by_layer, words, doses=[0.2, 0.5], residual_norm=norms)
     assert [(entry.layer, [d.dose for d in entry.doses]) for entry in result.layers] == [
         (0, [0.2, 0.5]),
         (last, [0.2, 0.5]),
     ]
-    for entry, vectors, norm in zip(result.layers, stacked, (3.0, 10.0), strict=True):
-        alone = _run(
-            model,
-            vectors,
-            words,
-            layers=[entry.layer],
-            target=entry.layer,
-            residual_norm=torch.tensor([norm]),
-        )
+    for entry, vectors in zip(result.layers, by_layer.values(), strict=True):
+        alone = _run(model, vectors, words, target=entry.layer, residual_norm=norms)
         kept, by_itself = (torch.tensor(it.doses[-1].effects) for it in (entry, alone.layers[0]))
         assert torch.allclose(kept, by_itself, atol=1e-3)
 
@@ -155,7 +147,7 @@ def test_controls_are_reported_and_counted(model, words):
     assert dose.valence.beats == words[:2]
     assert dose.valence.excess == pytest.approx(dose.valence.own - dose.valence.rival, abs=1e-5)
     assert dose.other_vectors.excess_interval[0] > 0
-    assert sum(seen) == steering_words.n_conditions(len(words), 1, controls, [0.5], 20)
+    assert sum(seen) == len(words) + 20 + 5 + len(words) + 2
 
 
 def test_words_that_share_a_first_token_are_left_out(model, words):
