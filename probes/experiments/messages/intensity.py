@@ -38,8 +38,8 @@ class JudgedExpectation:
 class Intensity(Trends, Result):
     """Trends with the number in a message, beside those of the number alone.
 
-    `n` of `n_asked` expectations have an emotion in the run; in `n_stand_ins` of them another one
-    stands in (``this for that``). Scores are cosines [expectation][number].
+    Scores are [expectation][number]; `stand_ins` say ``this for that`` where the run lacks an
+    emotion.
     """
 
     model: str

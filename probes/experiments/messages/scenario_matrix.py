@@ -25,13 +25,7 @@ from probes.experiments.steering.nulls import Resampling, mean_interval
 
 @dataclass(frozen=True)
 class Battery:
-    """What a battery of `n` messages shows, one for each of its emotions; see the module's text.
-
-    `own` and `other` are mean cosines. 95% bootstrap intervals draw messages; that of the contrast
-    is made after subtracting column means. `chance_rank` is the mean rank that guessing would give;
-    `top_1` and `top_3` count messages whose own emotion is first, or among the first three, of all.
-    `p_within` is None where no two emotions share a side.
-    """
+    """What one battery of messages shows; `p_within` is None where no two emotions share a side."""
 
     n: int
     own: float
@@ -65,9 +59,8 @@ def judge(
 ) -> Battery:
     """Judge one battery by its cosines with every emotion of the run.
 
-    `cosine` is that of every message with every emotion of the run, `own` the column of each
-    message's own emotion, `sides` its group: pleasant, unpleasant, neither. Raises `InvalidInput`
-    with fewer than two messages, or an emotion that two messages share.
+    `own` is the column of each message's own emotion, `sides` that emotion's group. Raises
+    InvalidInput with fewer than two messages, or an emotion that two messages share.
     """
     if len(own) < 2 or len(set(own)) != len(own) or len(own) != len(cosine):
         raise InvalidInput(

@@ -24,12 +24,10 @@ from probes.analysis.resampling import permutation_p_value, permute_within
 
 @dataclass(frozen=True)
 class Trends:
-    """Trends of all expectations, in the messages and in the number-only sentences.
+    """Trends of all expectations, positive as expected; of messages and of number-only sentences.
 
-    `n_expected` and `n_control_expected` are positive; `gain` is the mean of trend minus control.
-    Intervals draw templates: two expectations of one are two readings of the same messages. `p` is
-    of the mean, `p_count` of the count of expected signs, `scrambled_count` that count under
-    scrambling.
+    Means have 95% bootstrap intervals over templates; `gain` is trend minus control; `p` and
+    `p_count` are of scrambled numbers.
     """
 
     trend: list[float]

@@ -75,10 +75,7 @@ def _n_groups(pairs: Sequence[Pair], n_items: int) -> int:
 
 
 def fit(pairs: Sequence[Pair], share: Float[Tensor, "pair"], n_items: int) -> Strengths:
-    """Fit strengths to the share with which the first of each pair is preferred.
-
-    Raises `InvalidInput` when the pairs leave items unconnected, or a share is outside 0..1.
-    """
+    """Fit strengths to the share with which the first of each pair (all connected) is preferred."""
     if not bool(((share >= 0) & (share <= 1)).all()) or len(share) != len(pairs):
         raise InvalidInput("expected one share in 0..1 for each pair.")
     groups = _n_groups(pairs, n_items)

@@ -36,10 +36,7 @@ def prompt(model: LanguageModel, first: str, second: str) -> list[int]:
 
 
 def letters(model: LanguageModel) -> tuple[int, int]:
-    """Token ids that tell the answers A and B apart, right after the question.
-
-    Raises `InvalidInput` when the model's tokens do not tell them apart.
-    """
+    """Token ids that tell the answers A and B apart, right after the question."""
     _, first, second = _answers(model)
     if not first or not second:
         raise InvalidInput(f"{model.name}: its tokenizer does not tell the answers A and B apart.")
@@ -94,11 +91,7 @@ def steered_changes(
     progress: Callable[[int], None] = lambda _count: None,
     **how: Any,
 ) -> Float[Tensor, "direction pair"]:
-    """Change of each pair's preference when a direction is added to its first activity's tokens.
-
-    A pass holds one question under many directions; `progress` gets the number of them. `how` are
-    layer, dose and residual norm, as in `hooks.steer_each`.
-    """
+    """Change of each pair's preference when a direction is added to its first activity's tokens."""
     questions = []
     for first, second in pairs:
         names = activities[first], activities[second]

@@ -16,12 +16,10 @@ from probes.analysis.statistics import pearson
 
 @dataclass(frozen=True)
 class OrderAgreement:
-    """How far the two orders of a pair agree.
+    """How far the two orders of a pair agree, in correlation and share of one choice.
 
-    `r` is the correlation of the answers over pairs, None where it is undefined; `same_choice` the
-    share of pairs of which both orders choose the same, beside what the same lean without
-    preferences would reach, and the p of a permutation test. Lean to the letter A, and spread
-    (standard deviation) of preferences, are in nats.
+    Beside it the share that a lean to a letter alone would reach, with a permutation test; `says_a`
+    and `spread` (standard deviation of preferences) are in nats.
     """
 
     r: float | None

@@ -48,10 +48,8 @@ class RatedActivity:
 class Preferences(Result):
     """What the model would rather do, and how vectors go with it.
 
-    `coupling` is that of reading and pushing over emotions, beside that of vectors from shuffled
-    labels, which vary like `n_directions` independent ones (participation ratio). Beside Elo stand
-    an activity's number of tokens (`length_r`), and beside the emotions' r with Elo their human
-    valence. A correlation is None over too few, or of what does not vary.
+    `n_directions`: the emotions' vectors vary like so many independent ones (participation ratio).
+    None where there are too few vectors or rated emotions, or an activity's length does not vary.
     """
 
     model: str

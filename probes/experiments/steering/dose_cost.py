@@ -100,10 +100,7 @@ class SteeringCost:
     def cost(
         self, vector: Directions, dose: float, *, operation: Operation = "add", **how: Any
     ) -> Cost:
-        """Measure one dose; `project`, which has none, is measured whatever the dose.
-
-        `how` is what `hooks.steer` takes; its positions are tokens of the texts (`on_texts`).
-        """
+        """Measure one dose, at the tokens of `on_texts`; `project` has none."""
         given = None if operation == "project" else dose
         with hooks.steer(self.model, vector, dose=given, operation=operation, **how):
             return self._compared(dose)
@@ -150,14 +147,8 @@ class SteeringCost:
     def largest(self, vector: Directions, budget: Budget, **how: Any) -> DoseSearch:
         """Find the largest dose within a budget: doubling until it is past, then halving steps.
 
-        `clamp` may cost less at a larger dose, one nearer to what the stream holds: there every
-        doubling is tried, and the search goes on from the largest that is within. `how` is what
-        `cost` takes.
-
-        Raises
-        ------
-        InvalidInput
-            When even a small dose is past it.
+        `clamp` may cost less at a larger dose, nearer to what the stream holds: there every
+        doubling is tried. Raises InvalidInput when even a small dose is past the budget.
         """
         measured = partial(self.cost, vector, **how)
         best: Cost | None = None

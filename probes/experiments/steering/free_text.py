@@ -48,9 +48,8 @@ _JUDGES = {
 class FreeText(Result):
     """What judges hear in steered texts.
 
-    A judge chooses among `n_choices` emotions; the classifier's accuracy is on stories of topics
-    that it has not seen. `leak` is None where activations were kept by cell, `judge_model` where
-    none was asked.
+    A judge chooses among `n_choices` emotions; `classifier_accuracy` is on stories of unseen
+    topics; `leak` is None where activations were kept by cell, `judge_model` where none was asked.
     """
 
     model: str

@@ -48,9 +48,8 @@ class EmotionGains:
 class JudgedGains:
     """What a judge that scores every emotion says; see the module's text.
 
-    `gain_in_random` (None without any) and `gain_in_others` are the same emotions' gains in
-    random-steered texts and in texts steered toward the others; `excess` is the gain less the
-    first of them that there is.
+    `gain_in_random` is None without random-steered texts; `excess` is the gain less that, or else
+    less `gain_in_others`, the gain in texts steered toward other emotions.
     """
 
     gain: float
@@ -115,10 +114,7 @@ def judged_gains(
     n_prompts: int,
     resampling: Resampling,
 ) -> JudgedGains:
-    """Compare a judge's scores of texts: unsteered, steered, random; all of a condition together.
-
-    `columns` is the number of each emotion steered to, in the order of the steered texts.
-    """
+    """Compare scores of unsteered, steered and random texts; `columns`: the emotions steered to."""
     by_condition = rearrange(
         scores.double(), "(condition prompt) emotion -> condition prompt emotion", prompt=n_prompts
     )

@@ -44,10 +44,7 @@ def vectors_of(
     n_emotions: int,
     components: Float[Tensor, "component d_model"],
 ) -> Float[Tensor, "emotion d_model"]:
-    """Make emotion vectors from some of the stories, as the pipeline does from all.
-
-    Raises `DataError` when an emotion has no story among them.
-    """
+    """Make emotion vectors from some of the stories; DataError for an emotion without one."""
     if len(stories.emotion[rows].unique()) < n_emotions:
         raise DataError(
             "an emotion has no story in one half of the topics; free text needs stories of "

@@ -2,10 +2,9 @@
 
 For each emotion, with `own` the effect of its vector on its word and n(1), n(2), ... the effects
 of the null's directions on the same word: excess = own - mean n; z = excess / sd n; percentile =
-share of the null's effects that are smaller than `own`.
+share of the null's effects below `own`. A rival has one effect per emotion (`compare_rival`).
 
-95% bootstrap intervals of a null draw emotions and directions anew, each on its own, so that they
-hold for other emotions and other directions of the same kind.
+Contract: pure numbers. 95% bootstrap intervals draw emotions, and a null's directions, anew.
 """
 
 from dataclasses import dataclass
@@ -31,11 +30,10 @@ class Resampling:
 
 @dataclass(frozen=True)
 class NullComparison:
-    """Own effects beside a null, in nats; `matching` is the null's mean effect on their words.
+    """Own effects beside a null, in nats.
 
-    `z` and `percentile` are one per emotion, z None where the null does not vary; `beats_all` are
-    the emotions whose own effect is larger than that of every direction. `kl` is the mean
-    divergence of the next token under the null's directions, `effects` are [direction][emotion].
+    `z` and `percentile` are per emotion (z None where the null does not vary); `beats_all` names
+    the emotions above every direction; `effects` are [direction][emotion].
     """
 
     n_directions: int
@@ -117,10 +115,7 @@ def mean_interval(values: Float[Tensor, "unit"], resampling: Resampling) -> tupl
 
 
 def crossed_interval(values: Float[Tensor, "*axes"], resampling: Resampling) -> tuple[float, float]:
-    """95% bootstrap interval of the mean of a table, resampling each of its axes on its own.
-
-    For units that are crossed: every emotion meets the same directions, or the same prompts.
-    """
+    """95% bootstrap interval of the mean of a table of crossed units, drawing each axis anew."""
     means = rearrange(values.double(), "first ... -> first (...)")
     means = _shares(len(means), resampling.n, resampling.seed) @ means
     for axis, n in enumerate(values.shape[1:], start=1):
@@ -191,11 +186,7 @@ def compare_rival(
 def matched_directions(
     samples: Float[Tensor, "sample d_model"], n: int, seed: int
 ) -> Float[Tensor, "direction d_model"]:
-    """Random directions with the covariance of the samples around their mean.
-
-    Isotropic directions lie mostly where a residual stream never goes; these lie where it does.
-    Raises `InvalidInput` with fewer than two samples.
-    """
+    """Random directions with the covariance of the samples around their mean."""
     if len(samples) < 2:
         raise InvalidInput(f"a covariance needs at least two samples, got {len(samples)}.")
     centered = samples.double() - reduce(samples.double(), "sample d_model -> 1 d_model", "mean")

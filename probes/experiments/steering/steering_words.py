@@ -51,9 +51,8 @@ _PREFILLS = {"he_feels": "He feels", "i_feel": "I feel"}
 class SteeringWords(Result):
     """What the vectors did to the words for emotions.
 
-    `doses` were tried at the target layer beside controls, `layers` without. `n_single_token` words
-    are a single token; the first token of those `left_out` is another's too. `baseline` is the
-    unsteered probability of each word, averaged over carriers.
+    `doses` are of the target layer, with its controls, `layers` of every layer tried; `baseline` is
+    the unsteered probability of each word, averaged over carriers.
     """
 
     model: str

@@ -26,10 +26,10 @@ _N_LISTED = 12
 
 @dataclass(frozen=True, kw_only=True)
 class ContentLeak(TextExcess):
-    """Shares of words that are distinctive of the emotion's own stories, in texts and in these.
+    """Shares of words that are distinctive of the emotion's own stories.
 
-    `n_words` counts the distinctive words of all emotions; `words` lists emotion and word, those
-    first that occur in the most texts steered toward it. Shares are None without such texts.
+    None where there are no texts of a kind; `words` lists emotion and word, those in most texts
+    first.
     """
 
     n_words: int
@@ -88,10 +88,7 @@ def leaked(
     in_stories: float,
     resampling: Resampling,
 ) -> ContentLeak:
-    """Compare leaks; `in_stories` is that of the emotions' own stories.
-
-    Intervals draw emotions, prompts and random directions anew.
-    """
+    """Compare leaks of texts [condition][prompt], those of `steered` by emotion."""
     emotions, n = list(texts.steered), len(texts.steered)
     each = [[leak(text, distinctive[name]) for name in emotions] for text in texts.each]
     rates = rearrange(
