@@ -31,7 +31,7 @@ class PreallocatedLayer(DynamicLayer):
         if self._buffers is None or end > self._buffers[0].shape[2]:
             length = max(self.length, end)
             keys, values = _buffer(key_states, length), _buffer(value_states, length)
-            if start:
+            if self.keys is not None and self.values is not None and start:
                 keys[:, :, :start], values[:, :, :start] = self.keys, self.values
             self._buffers = keys, values
         keys, values = self._buffers
@@ -43,7 +43,7 @@ class PreallocatedLayer(DynamicLayer):
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Keep, drop or repeat rows, into new buffers."""
         filled = self.get_seq_length()
-        if not filled or self.keys is None:
+        if not filled or self.keys is None or self.values is None:
             return
         rows = beam_idx.to(self.keys.device)
         length = max(self.length, filled)
