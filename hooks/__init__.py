@@ -17,27 +17,14 @@ if TYPE_CHECKING:
     from hooks.tokens.text_positions import Speaker, TextSpan
 
 _HOMES = {
-    "load": "models.loading",
-    "LanguageModel": "models.model",
-    "pooled_resid_post": "reading.capture",
-    "resid_post": "reading.capture",
-    "Pooled": "reading.capture",
-    "Residuals": "reading.capture",
-    "Generation": "generation.sampling",
-    "FromToken": "tokens.positions",
-    "Spaced": "tokens.positions",
-    "Steering": "steering.steer",
-    "steer": "steering.steer",
-    "steer_each": "steering.steer",
-    "Span": "tokens.positions",
-    "Speaker": "tokens.text_positions",
-    "TextSpan": "tokens.text_positions",
-    "Last": "tokens.positions",
-    "EmotionLensError": "errors",
-    "InvalidInput": "errors",
-    "ModelError": "errors",
-    "DataError": "errors",
-    "StaleArtifact": "errors",
+    "errors": ("DataError", "EmotionLensError", "InvalidInput", "ModelError", "StaleArtifact"),
+    "generation.sampling": ("Generation",),
+    "models.loading": ("load",),
+    "models.model": ("LanguageModel",),
+    "reading.capture": ("Pooled", "Residuals", "pooled_resid_post", "resid_post"),
+    "steering.steer": ("Steering", "steer", "steer_each"),
+    "tokens.positions": ("FromToken", "Last", "Spaced", "Span"),
+    "tokens.text_positions": ("Speaker", "TextSpan"),
 }
 
 __all__ = [
@@ -66,9 +53,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'hooks' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"hooks.{_HOMES[name]}"), name)
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"hooks.{home}"), name)
+    raise AttributeError(f"module 'hooks' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

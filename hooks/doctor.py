@@ -3,14 +3,12 @@
 Measured on a few short texts: both backends give the same residual stream, the unembedding gives
 the model's own logits, padding changes nothing, a sequence has one beginning-of-sequence token.
 
-Contract: differences are relative to the largest entry (of each layer); the tolerance is 1e-5 in
-float32 and 5e-2 elsewhere. Of residuals only content tokens are compared: the first token's are
-many times larger and would hide the others. A check that raises is a check that failed; the others
-run.
+Differences are relative to the largest entry of each layer. Of residuals only content tokens are
+compared: the first token's are many times larger and would hide the others.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks.models.loading import BackendChoice, load
+from hooks.models.loading import load
 from hooks.models.model import LanguageModel
 from hooks.models.precision import computes_in_bfloat16
 from hooks.reading.capture import pooled_resid_post, resid_post
@@ -58,53 +56,24 @@ class Diagnosis:
         return all(check.passed is not False for check in self.checks)
 
 
-def diagnose(
-    name: Any,
-    *,
-    backend: BackendChoice = "auto",
-    dtype: str | torch.dtype = "auto",
-    device: str | torch.device = "auto",
-    quantize: str | None = None,
-    revision: str | None = None,
-) -> Diagnosis:
-    """Load a model, as `hooks.load` does, and examine it.
-
-    Returns
-    -------
-    Diagnosis
-        ``.ok`` is False if any check failed.
-
-    Raises
-    ------
-    InvalidInput, ModelError
-        When the model cannot be loaded at all.
-    """
-    return examine(
-        load(
-            name,
-            backend=backend,
-            dtype=dtype,
-            device=device,
-            quantize=quantize,
-            revision=revision,
-        )
-    )
+def diagnose(name: Any, **options: Any) -> Diagnosis:
+    """Load a model with the options and the errors of `hooks.load`, and examine it."""
+    return examine(load(name, **options))
 
 
 def examine(model: LanguageModel) -> Diagnosis:
-    """Run every check on a loaded model."""
-    checks = tuple(_guarded(name, check, model) for name, check in _CHECKS.items())
-    return Diagnosis(model.name, checks + tuple(_limits(model)))
+    """Run every check on a loaded model; one that raises has failed, and the others run."""
+    checks = []
+    for name, check in _CHECKS.items():
+        try:
+            verdict = check(model)
+        except Exception as error:  # noqa: BLE001 - whatever a model does wrong is the finding
+            verdict = False, f"{type(error).__name__}: {error}"
+        checks.append(Check(name, *verdict))
+    return Diagnosis(model.name, (*checks, *_limits(model)))
 
 
 _Verdict = tuple[bool | None, str]
-
-
-def _guarded(name: str, check: Callable[[LanguageModel], _Verdict], model: LanguageModel) -> Check:
-    try:
-        return Check(name, *check(model))
-    except Exception as error:  # noqa: BLE001 - whatever a model does wrong is the finding
-        return Check(name, False, f"{type(error).__name__}: {error}")
 
 
 def tolerance(dtype: torch.dtype) -> float:
@@ -123,34 +92,24 @@ def _size(model: LanguageModel) -> _Verdict:
 
 
 def _precision(model: LanguageModel) -> _Verdict:
-    hardware = computes_in_bfloat16(model.device)
-    auto = "bfloat16" if hardware else "float32"
-    reason = "multiplies bfloat16 in hardware" if hardware else "would only emulate bfloat16"
     taken = str(model.dtype).removeprefix("torch.")
     quantized = f", weights in {model.quantize}" if model.quantize else ""
+    auto, reason = "float32", "would only emulate bfloat16"
+    if computes_in_bfloat16(model.device):
+        auto, reason = "bfloat16", "multiplies bfloat16 in hardware"
     return None, (
         f"{taken}{quantized}; 'auto' is {auto} on this device ({model.device}), which {reason}"
     )
 
 
-def _backend(model: LanguageModel) -> _Verdict:
-    return None, f"{model.backend}: {model.backend_reason}"
-
-
-def _chat(model: LanguageModel) -> _Verdict:
-    if model.is_chat:
-        return None, "prompts go through the model's chat template"
-    return None, "none: a base model"
-
-
 def _backends_agree(model: LanguageModel) -> _Verdict:
     if model.reader is model.bulk:
         return _hidden_states_agree(model)
-    read = [
+    reader, bulk = (
         pooled_resid_post(model, _TEXTS, keep=FromToken(0), through=through).tokens
         for through in ("reader", "bulk")
-    ]
-    return _compare(model, read[1].transpose(0, 1), read[0].transpose(0, 1))
+    )
+    return _compare(model, bulk.transpose(0, 1), reader.transpose(0, 1))
 
 
 @torch.no_grad()
@@ -161,23 +120,23 @@ def _hidden_states_agree(model: LanguageModel) -> _Verdict:
     read = resid_post(model, _TEXTS[0])
     ids = torch.tensor([read.token_ids], device=model.device)
     # The first is the embedding, and the last is behind the final norm.
-    own = (model.hf.base_model(ids, output_hidden_states=True).hidden_states or ())[1:-1]
-    if not own:
+    states = (model.hf.base_model(ids, output_hidden_states=True).hidden_states or ())[1:-1]
+    if not states:
         return None, "the model does not tell its hidden states, and one backend drives it"
     content = content_places(read.token_ids, model.special_ids)
-    expected = torch.stack([states[0].float().cpu() for states in own])[:, content]
+    expected = torch.stack([layer[0].float().cpu() for layer in states])[:, content]
     agree, detail = _compare(model, read.resid[:-1, content], expected)
     return agree, f"{detail} (compared with the model's own hidden states)"
 
 
+@torch.no_grad()
 def _unembedding(model: LanguageModel) -> _Verdict:
     read = resid_post(model, _TEXTS[0], layers=[model.n_layers - 1])
     ids = torch.tensor([read.token_ids], device=model.device)
     module: Any = model.hf if model.hf is not None else model.hooked
-    with torch.no_grad():
-        own = module(ids).logits if model.hf is not None else module(ids)
-    logits = model.unembed(read.resid).cpu()
-    return _compare(model, logits, own.float().cpu(), what="logits")
+    output = module(ids)
+    expected = output.logits if model.hf is not None else output
+    return _compare(model, model.unembed(read.resid).cpu(), expected.float().cpu(), what="logits")
 
 
 def _batch(model: LanguageModel) -> _Verdict:
@@ -212,23 +171,24 @@ def _compare(
 
 def _beginning(model: LanguageModel) -> _Verdict:
     bos = model.tokenizer.bos_token_id
-    sequences = {"a text": model.encode(_TEXTS[0]), "a prompt": model.encode_prompt(_TEXTS[0])}
     if bos is None:
         return None, "the tokenizer has no beginning-of-sequence token, and none is added"
     # Only the beginning counts: some models' chat turns begin with the same token.
-    counts = {
-        kind: len(list(itertools.takewhile(lambda token: token == bos, ids)))
-        for kind, ids in sequences.items()
-    }
-    detail = ", ".join(f"{kind} starts with {count}" for kind, count in counts.items())
-    return set(counts.values()) == {1}, detail
+    text, prompt = (
+        len(list(itertools.takewhile(lambda token: token == bos, ids)))
+        for ids in (model.encode(_TEXTS[0]), model.encode_prompt(_TEXTS[0]))
+    )
+    return text == prompt == 1, f"a text starts with {text}, a prompt starts with {prompt}"
 
 
 _CHECKS: dict[str, Callable[[LanguageModel], _Verdict]] = {
     "size": _size,
     "precision": _precision,
-    "backend": _backend,
-    "chat template": _chat,
+    "backend": lambda model: (None, f"{model.backend}: {model.backend_reason}"),
+    "chat template": lambda model: (
+        None,
+        "prompts go through the model's chat template" if model.is_chat else "none: a base model",
+    ),
     "backends agree": _backends_agree,
     "unembedding is the model's own": _unembedding,
     "a batch equals its texts one by one": _batch,
@@ -237,13 +197,12 @@ _CHECKS: dict[str, Callable[[LanguageModel], _Verdict]] = {
 }
 
 
-def _limits(model: LanguageModel) -> Sequence[Check]:
+def _limits(model: LanguageModel) -> list[Check]:
     """List what will not work with this model."""
     notices = {
         "no TransformerLens": (
             model.hooked is None,
-            "model.hooked is None: TransformerLens' own tools are not available; reading, steering "
-            "and writing are",
+            "model.hooked is None: no tools of TransformerLens; reading, steering and writing work",
         ),
         "no generation": (
             model.hf is None,
@@ -255,8 +214,8 @@ def _limits(model: LanguageModel) -> Sequence[Check]:
         ),
         "processed weights": (
             model.weight_processing != "none",
-            f"TransformerLens changed the weights ({model.weight_processing}): the residual stream "
-            "has another basis than the plain model's",
+            f"TransformerLens changed the weights ({model.weight_processing}) and with them the "
+            "residual stream's basis",
         ),
         "plain prompts only": (
             not encoding.is_chat(model.tokenizer),

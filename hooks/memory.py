@@ -23,9 +23,9 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that a device or the machine had too little memory."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    )
 
 
 def release_memory() -> None:
@@ -67,8 +67,7 @@ def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[lis
 def balanced_batch_tokens(lengths: Sequence[int], batch_tokens: int) -> int:
     """Lower `batch_tokens` as far as the batches stay as many, or one more where that makes a pair.
 
-    So they are about equal, and threads that read them side by side end together. The number of
-    threads plays no part: another machine makes the same batches.
+    So they are about equal, and threads that read them side by side end together.
     """
 
     def count(limit: int) -> int:

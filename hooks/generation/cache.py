@@ -1,9 +1,7 @@
 """A key-value cache that is written in place instead of being copied at every token.
 
-Hugging Face's `DynamicCache` joins the whole cache and one new position at each step, so its copies
-grow with the square of the text's length. `room_for` gives a `DynamicCache` whose layers of full
-attention own buffers of the final length and show the model the part that is filled. Layers with a
-sliding window and recurrent layers stay Hugging Face's own.
+Copies in Hugging Face's `DynamicCache` grow with the square of the text's length. Here layers of
+full attention own buffers of the final length and show the model the part that is filled.
 """
 
 from typing import Any
@@ -32,10 +30,10 @@ class PreallocatedLayer(DynamicLayer):
         end = start + key_states.shape[2]
         if self._buffers is None or end > self._buffers[0].shape[2]:
             length = max(self.length, end)
-            self._buffers = (
-                _moved(self.keys, key_states, start, length),
-                _moved(self.values, value_states, start, length),
-            )
+            keys, values = _buffer(key_states, length), _buffer(value_states, length)
+            if self.keys is not None and self.values is not None and start:
+                keys[:, :, :start], values[:, :, :start] = self.keys, self.values
+            self._buffers = keys, values
         keys, values = self._buffers
         keys[:, :, start:end] = key_states
         values[:, :, start:end] = value_states
@@ -45,29 +43,20 @@ class PreallocatedLayer(DynamicLayer):
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Keep, drop or repeat rows, into new buffers."""
         filled = self.get_seq_length()
-        if not filled or self.keys is None:
+        if not filled or self.keys is None or self.values is None:
             return
         rows = beam_idx.to(self.keys.device)
         length = max(self.length, filled)
-        keys, values = (_chosen(part, rows, filled, length) for part in (self.keys, self.values))
+        keys, values = (_buffer(part, length, len(rows)) for part in (self.keys, self.values))
+        torch.index_select(self.keys, 0, rows, out=keys[:, :, :filled])
+        torch.index_select(self.values, 0, rows, out=values[:, :, :filled])
         self._buffers = keys, values
         self.keys, self.values = keys[:, :, :filled], values[:, :, :filled]
 
 
-def _moved(old: Any, like: Tensor, filled: int, length: int) -> Tensor:
-    """Return a buffer of `length` positions that starts with the filled part of the old one."""
+def _buffer(like: Any, length: int, n_rows: int | None = None) -> Tensor:
     rows, heads, _, width = like.shape
-    buffer = like.new_empty(rows, heads, length, width)
-    if filled:
-        buffer[:, :, :filled] = old
-    return buffer
-
-
-def _chosen(old: Any, rows: Tensor, filled: int, length: int) -> Tensor:
-    """Return a buffer of `length` positions that starts with the chosen rows of the old one."""
-    buffer = old.new_empty(len(rows), old.shape[1], length, old.shape[3])
-    torch.index_select(old, 0, rows, out=buffer[:, :, :filled])
-    return buffer
+    return like.new_empty(rows if n_rows is None else n_rows, heads, length, width)
 
 
 def room_for(config: Any, length: int) -> Any:

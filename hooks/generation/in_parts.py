@@ -1,17 +1,12 @@
 """Writing in parts where a whole batch does not fit into memory: in halves, down to single prompts.
 
-What fitted (rows times tokens of the cache) is the limit of all later batches (`memory`). `write`
-draws for each row what it would draw in the whole batch, so that parts give its texts, beyond
-rounding.
+What fitted (rows times tokens of the cache) is the limit of all later batches (`memory`).
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from hooks.memory import is_out_of_memory, limit, release_memory, set_limit
-
-if TYPE_CHECKING:
-    from hooks.models.model import LanguageModel
 
 Written = TypeVar("Written")
 Write = Callable[[Sequence[int]], list[Written]]
@@ -19,7 +14,7 @@ Write = Callable[[Sequence[int]], list[Written]]
 
 
 def write_in_parts(
-    model: "LanguageModel", n_prompts: int, tokens_per_prompt: int, write: Write[Written]
+    model: object, n_prompts: int, tokens_per_prompt: int, write: Write[Written]
 ) -> list[Written]:
     """Write all prompts; a row takes at most `tokens_per_prompt` in the cache."""
     most = limit(model, "writing")

@@ -24,12 +24,10 @@ def at_end(
     batch_tokens: int | None = None,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> Float[Tensor, "prompt layer d_model"]:
-    """Return `resid_post` at the last token of each prompt, float32 on the CPU.
+    """Return `resid_post` at the last token of each prompt (ids), float32 on the CPU.
 
     Parameters
     ----------
-    prompts
-        Token ids, as `LanguageModel.encode` or `encode_prompt` give them.
     layers
         Layers to read, 0-based.
     progress

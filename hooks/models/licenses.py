@@ -1,9 +1,6 @@
-"""Under which terms a model comes, as far as this machine knows: nothing is fetched.
+"""Under which terms a model comes, as far as this machine knows: nothing is fetched."""
 
-Of an embedded model its own entry; of a folder or the hub's cache the front matter of
-``README.md``.
-"""
-
+import contextlib
 from dataclasses import dataclass
 
 from hooks.models import embedded
@@ -24,23 +21,17 @@ def license_of(name: str, revision: str | None = None) -> License:
     if embedded.is_embedded(name) and key in embedded.EMBEDDED:
         model = embedded.EMBEDDED[key]
         return License(model.license_id, model.license)
-    page = local_file(name, "README.md", revision)
-    terms = None if page is None else _front_matter_license(page.read_text(encoding="utf-8"))
-    if terms is not None:
-        return License(terms, terms)
+    if page := local_file(name, "README.md", revision):
+        from huggingface_hub import ModelCard
+
+        text = page.read_text(encoding="utf-8")
+        with contextlib.suppress(ValueError):  # front matter that is no mapping
+            terms = getattr(ModelCard(text, ignore_metadata_errors=True).data, "license", None)
+            if isinstance(terms, str):
+                return License(terms, terms)
     return License(
         None, f"not known on this machine: read the terms of {public_name(name)} before you share"
     )
-
-
-def _front_matter_license(text: str) -> str | None:
-    from huggingface_hub import ModelCard
-
-    try:
-        terms = getattr(ModelCard(text, ignore_metadata_errors=True).data, "license", None)
-    except ValueError:  # front matter that is no mapping
-        return None
-    return terms if isinstance(terms, str) else None
 
 
 def hub_id(name: str) -> str | None:

@@ -1,9 +1,7 @@
 """`load`: a name, a folder or a model object becomes a `LanguageModel`.
 
-Hugging Face loads weights and tokenizer, raw: nothing is folded, nothing runs remote code. A second
-module tree over the same tensors is what TransformerLens boots; where it has no adapter,
-`backend="auto"` reads through plain forward hooks instead, and the model says so in
-`backend_reason`.
+Hugging Face loads the weights, raw, and TransformerLens boots a second module tree over the same
+tensors; nothing runs remote code.
 """
 
 import contextlib
@@ -71,50 +69,39 @@ def load(
         )
     if not isinstance(name, str | Path):
         return _from_object(name, backend, tokenizer)
-    target_device = resolve_device(device)
-    target_dtype = resolve_dtype(dtype, target_device)
-    quantization = quantization_config(quantize, target_dtype)
+    device = resolve_device(device)
+    options: dict[str, Any] = {"dtype": resolve_dtype(dtype, device)}
+    if quantization := quantization_config(quantize, options["dtype"]):
+        options["quantization_config"] = quantization
+    if device_map is not None or quantization is not None:
+        options["device_map"] = device_map or {"": str(device)}
     label = str(name)
     source = str(embedded.folder(label)) if embedded.is_embedded(label) else label
-    hf, own_tokenizer = _load_hugging_face(
-        label, source, target_dtype, target_device, device_map, quantization, revision
-    )
+    hf, own_tokenizer = _load_hugging_face(label, source, revision, options)
+    if "device_map" not in options:
+        hf = hf.to(device)
+    hf.eval().requires_grad_(False)
     return _assemble(label, hf, tokenizer or own_tokenizer, backend, quantize, revision)
 
 
 def _load_hugging_face(
-    label: str,
-    source: str,
-    dtype: torch.dtype,
-    device: torch.device,
-    device_map: str | dict[str, Any] | None,
-    quantization: Any | None,
-    revision: str | None,
+    label: str, source: str, revision: str | None, options: dict[str, Any]
 ) -> tuple[Any, Any]:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
-    options: dict[str, Any] = {"dtype": dtype, "revision": revision, "trust_remote_code": False}
-    if quantization is not None:
-        options["quantization_config"] = quantization
-    if device_map is not None or quantization is not None:
-        options["device_map"] = device_map or {"": str(device)}
+    where: dict[str, Any] = {"revision": revision, "trust_remote_code": False}
     transformers_logging.disable_progress_bar()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            source, revision=revision, trust_remote_code=False
-        )
-        hf: Any = AutoModelForCausalLM.from_pretrained(source, **options)
+        tokenizer = AutoTokenizer.from_pretrained(source, **where)
+        return AutoModelForCausalLM.from_pretrained(source, **where, **options), tokenizer
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             f"could not load model {label!r}: {_first_line(error)}\n{embedded.expected(label)}"
         ) from error
     finally:
         transformers_logging.enable_progress_bar()
-    if "device_map" not in options:
-        hf = hf.to(device)
-    return hf.eval().requires_grad_(False), tokenizer
 
 
 def _first_line(error: BaseException) -> str:
@@ -138,28 +125,28 @@ def _assemble(
     quantize: str | None,
     revision: str | None,
 ) -> LanguageModel:
-    options = {"name": label, "tokenizer": tokenizer, "revision": revision, "quantize": quantize}
-    if backend == "huggingface":
-        return LanguageModel(
-            **options, hf=hf, hooked=None, backend="huggingface", backend_reason="asked for"
-        )
-    try:
-        # Booting rebuilds the tree it is given, which may be the caller's own object.
-        hooked = _boot(label, shared_twin(hf), tokenizer)
-    except Exception as error:  # noqa: BLE001 - TransformerLens raises many kinds for "cannot boot"
-        reason = f"TransformerLens cannot boot it ({type(error).__name__}: {_first_line(error)})"
-        if backend == "transformerlens":
-            raise ModelError(f"{label}: {reason}. Use backend='huggingface' or 'auto'.") from error
-        _logger.info("%s: %s; reading through Hugging Face hooks", label, reason)
-        return LanguageModel(
-            **options, hf=hf, hooked=None, backend="huggingface", backend_reason=reason
-        )
+    hooked, reason = None, "asked for"
+    if backend != "huggingface":
+        try:
+            # Booting rebuilds the tree it is given, which may be the caller's own object.
+            hooked = _boot(label, shared_twin(hf), tokenizer)
+            reason = "TransformerLens has an adapter for it"
+        except Exception as error:  # noqa: BLE001 - it raises many kinds for "cannot boot"
+            kind = type(error).__name__
+            reason = f"TransformerLens cannot boot it ({kind}: {_first_line(error)})"
+            if backend == "transformerlens":
+                advice = "Use backend='huggingface' or 'auto'."
+                raise ModelError(f"{label}: {reason}. {advice}") from error
+            _logger.info("%s: %s; reading through Hugging Face hooks", label, reason)
     return LanguageModel(
-        **options,
+        name=label,
+        tokenizer=tokenizer,
         hf=hf,
         hooked=hooked,
-        backend="transformerlens",
-        backend_reason="TransformerLens has an adapter for it",
+        backend="huggingface" if hooked is None else "transformerlens",
+        backend_reason=reason,
+        revision=revision,
+        quantize=quantize,
     )
 
 
@@ -203,8 +190,7 @@ def _tokenizer_with_path(tokenizer: Any) -> Iterator[Any]:
 def _nothing_installed() -> Iterator[None]:
     """Keep TransformerLens from running `pip install torchvision`, which may replace torch itself.
 
-    It does so while it boots a model of images and text whose image processor it cannot load;
-    without the installation it boots without the processor, which reading text does not need.
+    It does so for an image processor, without which it boots all the same.
     """
 
     def refuse(command: Any, *_: Any, **__: Any) -> None:
@@ -223,7 +209,11 @@ def _from_object(model: Any, backend: BackendChoice, tokenizer: Any | None) -> L
     if hasattr(model, "hooks") and hasattr(model, "cfg") and hasattr(model, "W_U"):
         if backend == "huggingface":
             raise InvalidInput(f"a {kind} is read through TransformerLens; drop backend=.")
-        processing = _processing(model)
+        processing = "none"
+        if getattr(model, "compatibility_mode", False):
+            processing = "compatibility mode"
+        elif getattr(model.cfg, "normalization_type", None) in ("LNPre", "RMSPre"):
+            processing = "folded"
         return LanguageModel(
             name=str(getattr(model.cfg, "model_name", None) or kind),
             tokenizer=tokenizer or model.tokenizer,
@@ -245,7 +235,6 @@ def _from_object(model: Any, backend: BackendChoice, tokenizer: Any | None) -> L
 def _unbridged(bridge: Any) -> Any | None:
     """Return the plain Hugging Face model that a bridge was booted from, over the same tensors.
 
-    Booting put each module into a wrapper in its place; here they are taken out of a second tree.
     None for what was not booted from a Hugging Face model, such as a `HookedTransformer`.
     """
     booted = getattr(bridge, "original_model", None)
@@ -255,17 +244,10 @@ def _unbridged(bridge: Any) -> Any | None:
 
 
 def _unwrapped(module: Any) -> Any:
+    """Take modules out of the wrappers into which booting put each of them."""
     while (inside := module._modules.get("_original_component")) is not None:
         module = inside
     for name, child in module._modules.items():
         if child is not None:
             module._modules[name] = _unwrapped(child)
     return module
-
-
-def _processing(model: Any) -> str:
-    """Name what TransformerLens did to the weights, as far as the model tells."""
-    if getattr(model, "compatibility_mode", False):
-        return "compatibility mode"
-    normalization = getattr(model.cfg, "normalization_type", None)
-    return "folded" if normalization in ("LNPre", "RMSPre") else "none"

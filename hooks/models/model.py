@@ -1,12 +1,12 @@
 """`LanguageModel`: the one interface to a model, whichever backend reads it.
 
-A model may hold two module trees over the same tensors: `hf`, a plain Hugging Face model, on which
-generation and bulk reading run, and `hooked`, a `TransformerBridge` or `HookedTransformer`, through
-whose hook points single texts are read. The tests hold that both give the same residual stream.
+A model may hold two module trees over the same tensors: on `hf` generation and bulk reading run,
+and through the hook points of `hooked` single texts are read.
 """
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -23,13 +23,12 @@ from hooks.tokens import encoding
 BackendName = Literal["transformerlens", "huggingface"]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class LanguageModel:
     """A causal language model whose residual stream can be read and written; built by `hooks.load`.
 
     Attributes
     ----------
-    name, revision, quantize
-        What was loaded.
     backend, backend_reason
         ``"transformerlens"`` or ``"huggingface"``, and why.
     hf
@@ -38,41 +37,33 @@ class LanguageModel:
         The `TransformerBridge` / `HookedTransformer`, or None.
     weight_processing
         ``"none"``, or what TransformerLens did to the weights (this changes the stream's basis).
+    reader, bulk
+        The backend's own hook points, and the fastest tree over the same tensors.
     """
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        tokenizer: Any,
-        hf: Any | None,
-        hooked: Any | None,
-        backend: BackendName,
-        backend_reason: str,
-        revision: str | None = None,
-        quantize: str | None = None,
-        weight_processing: str = "none",
-    ) -> None:
-        if tokenizer is None:
-            raise InvalidInput(f"{name}: expected a tokenizer; pass tokenizer=... to hooks.load.")
-        self.name = name
-        self.revision = revision
-        self.tokenizer = tokenizer
-        self.hf = hf
-        self.hooked = hooked
-        self.backend: BackendName = backend
-        self.backend_reason = backend_reason
-        self.quantize = quantize
-        self.weight_processing = weight_processing
-        plain = HuggingFaceBackend(hf) if hf is not None else None
-        lens = TransformerLensBackend(hooked) if hooked is not None else None
+    name: str
+    tokenizer: Any
+    hf: Any | None
+    hooked: Any | None
+    backend: BackendName
+    backend_reason: str
+    revision: str | None = None
+    quantize: str | None = None
+    weight_processing: str = "none"
+    reader: Backend = field(init=False)
+    bulk: Backend = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.tokenizer is None:
+            raise InvalidInput(
+                f"{self.name}: expected a tokenizer; pass tokenizer=... to hooks.load."
+            )
+        plain = HuggingFaceBackend(self.hf) if self.hf is not None else None
+        lens = TransformerLensBackend(self.hooked) if self.hooked is not None else None
         reader, bulk = lens or plain, plain or lens
         if reader is None or bulk is None:
-            raise InvalidInput(f"{name}: expected a Hugging Face or a TransformerLens model.")
-        self.reader: Backend = reader
-        """The backend's own hook points."""
-        self.bulk: Backend = bulk
-        """The fastest tree over the same tensors."""
+            raise InvalidInput(f"{self.name}: expected a Hugging Face or a TransformerLens model.")
+        self.reader, self.bulk = reader, bulk
 
     def __repr__(self) -> str:
         return (
@@ -142,7 +133,7 @@ class LanguageModel:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Sixteen hex digits that tell one set of weights from another; see `fingerprint`."""
+        """Sixteen hex digits that tell one set of weights from another."""
         return fingerprint_of(self.hf if self.hf is not None else self._hooked)
 
     def encode(self, text: str) -> list[int]:
@@ -157,10 +148,8 @@ class LanguageModel:
 
     def token_strings(self) -> list[str]:
         """Return the text of every token id of the unembedding, in order."""
-        known = len(self.tokenizer)
-        decoded = self.tokenizer.batch_decode(
-            [[index] for index in range(min(known, self.d_vocab))]
-        )
+        known = range(min(len(self.tokenizer), self.d_vocab))
+        decoded = self.tokenizer.batch_decode([[index] for index in known])
         # Rows past the tokenizer's end are padding of the matrix.
         return decoded + [""] * (self.d_vocab - len(decoded))
 
@@ -175,8 +164,7 @@ class LanguageModel:
         self, vectors: Float[Tensor, "... d_model"]
     ) -> Float[Tensor, "... d_vocab"]:
         """Logit lens of directions: `unembed(vector) - unembed(0)`, free of biases."""
-        zero = torch.zeros(1, vectors.shape[-1])
-        return self.unembed(vectors) - self.unembed(zero)[0]
+        return self.unembed(vectors) - self.unembed(torch.zeros(1, vectors.shape[-1]))[0]
 
     def generate(
         self,
@@ -207,16 +195,11 @@ class LanguageModel:
             System message for chat models.
         suppress
             Token ids that must not be drawn, for each prompt.
-
-        Returns
-        -------
-        list of Generation
-            In the order of the prompts.
         """
         if self.hf is None:
             raise ModelError(
-                f"{self.name}: generation runs on a plain Hugging Face model, and none is behind "
-                f"this {type(self.hooked).__name__} (weight processing: {self.weight_processing}). "
+                f"{self.name}: no plain Hugging Face model, which writes, is behind this "
+                f"{type(self.hooked).__name__} (weight processing: {self.weight_processing}). "
                 "Load the model by name, or use model.hooked.generate."
             )
         encoded = [
@@ -225,12 +208,11 @@ class LanguageModel:
             else encoding.plain_ids(prompt, self.d_vocab, f"prompt {index}")
             for index, prompt in enumerate(encoding.several(prompts, "prompts"))
         ]
-        longest = max((len(ids) for ids in encoded), default=0)
+        longest = max(map(len, encoded), default=0)
         if self.n_positions is not None and longest + max_new_tokens > self.n_positions:
             raise InvalidInput(
-                f"a prompt of {longest} tokens and {max_new_tokens} new ones need "
-                f"{longest + max_new_tokens} positions and {self.name} has at most "
-                f"{self.n_positions}; shorten the prompt or lower max_new_tokens."
+                f"a prompt of {longest} tokens and {max_new_tokens} new ones: {self.name} has at "
+                f"most {self.n_positions} positions; shorten the prompt or lower max_new_tokens."
             )
         write = functools.partial(
             sample,

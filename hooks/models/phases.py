@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Phase = Literal["prompt", "generated"]
 Histories = Callable[[], list[list[int] | None]]
@@ -39,19 +39,25 @@ _served: ContextVar[PromptRows | None] = ContextVar("served", default=None)
 _whole_prompts: ContextVar[bool] = ContextVar("whole_prompts", default=False)
 
 
+@contextlib.contextmanager
+def _saying(variable: ContextVar[Any], value: Any) -> Iterator[None]:
+    token = variable.set(value)
+    try:
+        yield
+    finally:
+        variable.reset(token)
+
+
 def current_announcement() -> Announcement | None:
     """Return what was said of the running pass, or None."""
     return _announced.get()
 
 
-@contextlib.contextmanager
-def generation_phase(phase: Phase, histories: Histories | None = None) -> Iterator[None]:
+def generation_phase(
+    phase: Phase, histories: Histories | None = None
+) -> contextlib.AbstractContextManager[None]:
     """Say what the passes inside the context are for."""
-    token = _announced.set(Announcement(phase, histories))
-    try:
-        yield
-    finally:
-        _announced.reset(token)
+    return _saying(_announced, Announcement(phase, histories))
 
 
 def served_prompts() -> PromptRows | None:
@@ -59,14 +65,9 @@ def served_prompts() -> PromptRows | None:
     return _served.get()
 
 
-@contextlib.contextmanager
-def prompt_rows(prompts: Sequence[int], n_prompts: int) -> Iterator[None]:
+def prompt_rows(prompts: Sequence[int], n_prompts: int) -> contextlib.AbstractContextManager[None]:
     """Say which of a call's prompts each row of the passes inside the context serves."""
-    token = _served.set(PromptRows(prompts, n_prompts))
-    try:
-        yield
-    finally:
-        _served.reset(token)
+    return _saying(_served, PromptRows(prompts, n_prompts))
 
 
 def prompts_must_be_whole() -> bool:
@@ -74,11 +75,6 @@ def prompts_must_be_whole() -> bool:
     return _whole_prompts.get()
 
 
-@contextlib.contextmanager
-def no_prefix_sharing() -> Iterator[None]:
+def no_prefix_sharing() -> contextlib.AbstractContextManager[None]:
     """Forbid generation to share the reading of prompts: hooks see each prompt in one piece."""
-    token = _whole_prompts.set(True)
-    try:
-        yield
-    finally:
-        _whole_prompts.reset(token)
+    return _saying(_whole_prompts, True)

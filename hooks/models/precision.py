@@ -1,8 +1,7 @@
 """Which floating-point type a device really computes in, and which quantisation was asked for.
 
-`resolve_dtype("auto", device)` is bfloat16 only where the device multiplies bfloat16 matrices in
-hardware: CUDA with bf16, CPUs with AVX512-BF16 or AMX. Elsewhere it is emulated, many times slower
-than float32. What is quantized is exactly what was asked for; there is no silent fall-back.
+`"auto"` is bfloat16 only where the device multiplies its matrices in hardware: emulated, they are
+many times slower than float32.
 """
 
 import importlib.util
@@ -63,13 +62,12 @@ def quantization_config(quantize: str | None, compute_dtype: torch.dtype) -> Any
         raise InvalidInput(f"quantize: expected null, '4bit' or '8bit', got {quantize!r}.")
     if importlib.util.find_spec("bitsandbytes") is None:
         raise ModelError(
-            f"quantize={quantize!r} needs bitsandbytes, which is not installed. "
-            "Install it with: pip install 'emotion-lens[quantize]'"
+            f"quantize={quantize!r} needs bitsandbytes: pip install 'emotion-lens[quantize]'"
         )
     from transformers import BitsAndBytesConfig
 
-    if quantize == "4bit":
-        return BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute_dtype
-        )
-    return BitsAndBytesConfig(load_in_8bit=True)
+    if quantize == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute_dtype
+    )

@@ -1,11 +1,8 @@
 """Find the parts of a Hugging Face causal language model by structure, not by a list of names.
 
-1. The *trunk* is the text decoder: the module `get_decoder()` returns, else the model itself.
-2. The *blocks* are the trunk's `ModuleList` whose length is the config's number of layers.
-3. The *final norm* is the one module outside the blocks that receives the last block's output; it
-   is found by watching one forward pass of two tokens.
-
-Nothing is changed on the model; one that does not fit raises `ModelError`.
+The *blocks* are the `ModuleList` whose length is the config's number of layers, the *trunk* is what
+holds it, and the *final norm* is the one module outside the blocks that receives the last block's
+output in a forward pass of two tokens.
 """
 
 import contextlib
@@ -35,8 +32,7 @@ def first_tensor(output: Any) -> torch.Tensor:
 
 def find_blocks(hf: Any) -> tuple[nn.Module, nn.ModuleList]:
     """Return (trunk, decoder blocks) of a Hugging Face causal language model."""
-    config = hf.config.get_text_config(decoder=True)
-    n_layers = config.num_hidden_layers
+    n_layers = hf.config.get_text_config(decoder=True).num_hidden_layers
     decoder = hf.get_decoder() if hasattr(hf, "get_decoder") else None
     candidates = [
         module

@@ -1,12 +1,8 @@
 """What goes into a model, told before each forward pass: token ids, mask, what is cached already.
 
-Models are nested, and what is inside may get embeddings instead of ids: every module on the way to
-the trunk is watched, and the outermost that is called tells. A library's own `generate` without a
-cache reads the whole text anew at each step; its first pass says where the prompt ends.
-
-Contract: modules get a `forward` of their own instead of a hook (a library's generation goes around
-hooks, and an interrupt around the hook that would tell that a pass is over). Nothing stays on the
-modules, also after an exception.
+Models are nested, and what is inside may get embeddings instead of ids: of the watched modules the
+outermost that is called tells. Modules get a `forward` of their own instead of a hook: a library's
+generation goes around hooks, and an interrupt around the hook that would tell that a pass is over.
 """
 
 import contextlib
@@ -46,10 +42,10 @@ class _Watcher:
         self.on_inputs = on_inputs
         self.inside = False
         self.generating = False
-        self.n_prompt: int | None = None
-        """Tokens of the prompt of the library's generation that runs now, once it was read."""
         self.prompt: Any = None
-        """What that generation was given."""
+        """What the library's generation that runs now was given."""
+        self.n_prompt: int | None = None
+        """Tokens of that prompt, once its first pass has read it."""
 
     def passing(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         places = _places(forward)
@@ -91,15 +87,15 @@ class _Watcher:
         if mask is not None and not (isinstance(mask, Tensor) and mask.ndim == 2):
             raise InvalidInput(
                 "expected an attention mask of one number per token, got "
-                f"{tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__}: leave "
-                "the cache as it is by default (a static one brings masks of its own) while hooks "
-                "choose tokens."
+                f"{tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__}: while "
+                "hooks choose tokens, leave the cache to its default (a static one brings masks)."
             )
         width, n_cached = ids.shape[1], _cached(named)
         if self.generating and self.n_prompt is None:
             self.n_prompt = width
-        known = self.n_prompt if self.generating and not n_cached else None
-        n_prompt = width if known is None else known
+        # Without a cache generation reads the whole text anew at each step.
+        again = self.generating and not n_cached
+        n_prompt = self.n_prompt if again and self.n_prompt is not None else width
         self.on_inputs(Inputs(ids, mask, n_cached, n_prompt, self.generating))
 
     def embedded(self, embeddings: Float[Tensor, "text position d_model"]) -> Tensor:
@@ -138,7 +134,7 @@ def _by_name(
 
 @contextlib.contextmanager
 def watching(modules: Sequence[nn.Module], on_inputs: OnInputs) -> Iterator[None]:
-    """Call `see` before every forward pass of nested modules, for the outermost one called."""
+    """Call `on_inputs` before every pass of nested modules, for the outermost one called."""
     watcher = _Watcher(on_inputs)
     with contextlib.ExitStack() as stack:
         for module in modules:

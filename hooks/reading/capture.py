@@ -1,14 +1,9 @@
 """Read `resid_post`: whole for one text, pooled inside the forward pass for many.
 
-1. Texts are sorted by length and packed into batches of about `batch_tokens` padded tokens
-   (`memory`). A batch that runs out of memory is halved until it fits; no text is read twice.
-2. On a CPU several batches are read side by side (`side_by_side`).
-3. At every wanted layer a hook *selects* the positions that count (a NaN at a padded position
-   cannot leak, as it would through multiplication by a mask), sums them in float32 and keeps
-   nothing else.
-4. The forward pass stops after the last wanted layer; no logits are computed.
-
-Contract: a batch gives the same numbers as its texts one by one; results are in the order given.
+Batches that run out of memory are halved until they fit (`memory`), and on a CPU several are read
+side by side. At every wanted layer a hook *selects* the positions that count (a NaN at a padded one
+cannot leak, as it would through multiplication by a mask) and sums them in float32. A batch gives
+the same numbers as its texts one by one.
 """
 
 import contextlib
@@ -71,10 +66,8 @@ class Residuals:
 
 def _layers(model: LanguageModel, layers: Sequence[int] | None) -> list[int]:
     chosen = list(range(model.n_layers)) if layers is None else plain_layers(layers)
-    if not chosen:
-        raise InvalidInput("layers: expected at least one layer, got none.")
-    if len(set(chosen)) != len(chosen):
-        raise InvalidInput(f"layers: expected each layer once, got {chosen}.")
+    if not chosen or len(set(chosen)) != len(chosen):
+        raise InvalidInput(f"layers: expected at least one layer, each once, got {chosen}.")
     check_layers(chosen, model.n_layers)
     return chosen
 
@@ -86,12 +79,11 @@ def _encode(model: LanguageModel, texts: Sequence[str | Sequence[int]]) -> list[
         else plain_ids(text, model.d_vocab, f"text {index}")
         for index, text in enumerate(several(texts, "texts"))
     ]
-    limit = model.n_positions
     for index, ids in enumerate(encoded):
-        if limit is not None and len(ids) > limit:
+        if model.n_positions is not None and len(ids) > model.n_positions:
             raise InvalidInput(
-                f"text {index} has {len(ids)} tokens and {model.name} reads at most {limit}; "
-                "shorten it or split it."
+                f"text {index} has {len(ids)} tokens and {model.name} reads at most "
+                f"{model.n_positions}; shorten it or split it."
             )
     return encoded
 
@@ -118,15 +110,13 @@ def pooled_resid_post(
     layers
         Layers to read, 0-based; None reads all.
     batch_tokens
-        Padded tokens per forward pass; None takes `DEFAULT_BATCH_TOKENS`. Where memory ran out
-        before, no pass is larger than what fitted then.
+        Padded tokens per forward pass; no pass is larger than what fitted where memory ran out.
     padding_side
         Makes no difference to the result beyond rounding.
     keep
         Tokens whose residuals are also returned one by one (for token-level statistics).
     through
-        ``"bulk"`` runs the fastest module tree over the model's tensors, ``"reader"`` the backend's
-        own hook points. Both give the same numbers.
+        `LanguageModel.bulk` or `LanguageModel.reader`; both give the same numbers.
     progress
         Called with the number of texts of each finished batch.
 
@@ -151,10 +141,10 @@ def pooled_resid_post(
     waiting = largest_first(lengths)
     n_batches = sum(1 for _ in batches_by_length(lengths, limit))
     at_once = max(1, min(n_batches, passes_at_once(model, tree)))
-    read_texts = _Accumulator(len(texts), len(chosen), model.d_model)
+    read_texts = _Accumulator(len(texts), chosen, model.d_model)
     halved = False
     with ForwardPool(at_once) as pool, _gathering(tree, chosen) as read:
-        running: dict[Future[_BatchSums | None], _Batch] = {}
+        running: dict[Future[bool], _Batch] = {}
         while waiting or running:
             while waiting and len(running) < at_once:
                 rows = waiting[: rows_that_fit(waiting, lengths, limit)]
@@ -166,9 +156,8 @@ def pooled_resid_post(
                     running[pool.submit(functools.partial(read, batch))] = batch
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 batch = running.pop(future)
-                sums = future.result()
-                if sums is not None:
-                    read_texts.add(batch, sums)
+                if future.result():
+                    read_texts.add(batch)
                     if progress is not None:
                         progress(len(batch.rows))
                     continue
@@ -180,9 +169,8 @@ def pooled_resid_post(
                     at_once = 1
                 else:
                     raise ModelError(
-                        f"{model.name} ran out of memory on one text of "
-                        f"{lengths[batch.rows[0]]} tokens. Shorten it, read fewer layers, or load "
-                        "the model in a smaller dtype."
+                        f"{model.name} ran out of memory on one text of {lengths[batch.rows[0]]} "
+                        "tokens. Shorten it, or load the model in a smaller dtype."
                     )
     if halved:
         set_limit(model, "reading", limit)
@@ -191,7 +179,7 @@ def pooled_resid_post(
 
 @dataclass(frozen=True)
 class _Batch:
-    """One batch on its way through the model."""
+    """One batch on its way through the model, and what its pass leaves, by layer."""
 
     rows: list[int]
     """Which of the texts it holds."""
@@ -200,101 +188,72 @@ class _Batch:
     kept: Bool[Tensor, "text position"] | None
     alone: bool
     """Whether no other pass runs beside it."""
+    sums: dict[int, Float[Tensor, "text d_model"]] = field(default_factory=dict)
+    norms: dict[int, Float[Tensor, "text"]] = field(default_factory=dict)
+    singles: dict[int, Float[Tensor, "token d_model"]] = field(default_factory=dict)
 
-
-@dataclass(frozen=True)
-class _BatchSums:
-    """What a pass leaves."""
-
-    sums: Float[Tensor, "text layer d_model"]
-    norms: Float[Tensor, "text layer"]
-    singles: Float[Tensor, "token layer d_model"] | None
-    """Of the tokens kept one by one, where some were to be."""
+    def add(self, residual: Tensor, layer: int) -> None:
+        """Reduce the residual stream after one layer."""
+        selected = self.selected.to(residual.device)
+        rows, owner = residual[selected].float(), selected.nonzero()[:, 0]
+        sums = rows.new_zeros(len(self.rows), rows.shape[1]).index_add_(0, owner, rows)
+        norms = rows.new_zeros(len(self.rows)).index_add_(0, owner, rows.norm(dim=1))
+        self.sums[layer], self.norms[layer] = sums.cpu(), norms.cpu()
+        if self.kept is not None:
+            self.singles[layer] = residual[self.kept.to(residual.device)].float().cpu()
 
 
 class _Accumulator:
     """What has been read of all texts, in their order."""
 
-    def __init__(self, n_texts: int, n_layers: int, d_model: int) -> None:
-        self._mean = torch.full((n_texts, n_layers, d_model), float("nan"))
-        self._norm = torch.full((n_texts, n_layers), float("nan"))
+    def __init__(self, n_texts: int, layers: list[int], d_model: int) -> None:
+        self._layers = layers
+        self._mean = torch.empty(n_texts, len(layers), d_model)
+        self._norm = torch.empty(n_texts, len(layers))
         self._n_tokens = torch.zeros(n_texts, dtype=torch.long)
         self._kept: dict[int, Tensor] = {}
 
-    def add(self, batch: _Batch, sums: _BatchSums) -> None:
-        """Put what one pass left in its texts' places."""
+    def _stacked(self, by_layer: dict[int, Tensor]) -> Tensor:
+        return torch.stack([by_layer[layer] for layer in self._layers], dim=1)
+
+    def add(self, batch: _Batch) -> None:
+        """Put what one pass left in its texts' places; 0/0 is the NaN of a text with no token."""
         rows, counts = torch.tensor(batch.rows), batch.selected.sum(dim=1)
-        some = counts > 0
         self._n_tokens[rows] = counts
-        filled = counts[some]
-        self._mean[rows[some]] = sums.sums[some] / rearrange(filled, "text -> text 1 1")
-        self._norm[rows[some]] = sums.norms[some] / rearrange(filled, "text -> text 1")
-        if batch.kept is not None and sums.singles is not None:
-            singles = sums.singles.split(batch.kept.sum(dim=1).tolist())
+        self._mean[rows] = self._stacked(batch.sums) / rearrange(counts, "text -> text 1 1")
+        self._norm[rows] = self._stacked(batch.norms) / rearrange(counts, "text -> text 1")
+        if batch.kept is not None:
+            singles = self._stacked(batch.singles).split(batch.kept.sum(dim=1).tolist())
             self._kept.update(zip(batch.rows, singles, strict=True))
 
     def pooled(self) -> Pooled:
         """Return everything."""
-        texts = sorted(self._kept)
-        width = self._mean.shape[1:]
-        tokens = torch.cat([self._kept[t] for t in texts]) if texts else torch.zeros(0, *width)
-        owners = [text for text in texts for _ in range(len(self._kept[text]))]
-        owner = torch.tensor(owners, dtype=torch.long)
-        return Pooled(self._mean, self._n_tokens, self._norm, tokens, owner)
-
-
-@dataclass(frozen=True)
-class _HookState:
-    """What the hooks of a running pass have gathered, by layer."""
-
-    places: Int[Tensor, "selected"]
-    """Of the selected tokens in the batch, counted through it."""
-    owner: Int[Tensor, "selected"]
-    """Which row each belongs to."""
-    n_texts: int
-    kept: Int[Tensor, "token"] | None
-    sums: dict[int, Tensor] = field(default_factory=dict)
-    norms: dict[int, Tensor] = field(default_factory=dict)
-    singles: dict[int, Tensor] = field(default_factory=dict)
-
-    def add(self, residual: Tensor, layer: int) -> None:
-        """Reduce the residual stream after one layer."""
-        flat = rearrange(residual, "text position d_model -> (text position) d_model")
-        rows = flat[self.places.to(residual.device)].float()
-        owner = self.owner.to(residual.device)
-        sums = rows.new_zeros(self.n_texts, rows.shape[1]).index_add_(0, owner, rows)
-        norms = rows.new_zeros(self.n_texts).index_add_(0, owner, rows.norm(dim=1))
-        self.sums[layer], self.norms[layer] = sums.cpu(), norms.cpu()
-        if self.kept is not None:
-            self.singles[layer] = flat[self.kept.to(residual.device)].float().cpu()
+        tokens = [self._kept[text] for text in sorted(self._kept)]
+        counts = torch.tensor([len(of_text) for of_text in tokens], dtype=torch.long)
+        owner = torch.arange(len(tokens)).repeat_interleave(counts)
+        kept = torch.cat(tokens) if tokens else torch.zeros(0, *self._mean.shape[1:])
+        return Pooled(self._mean, self._n_tokens, self._norm, kept, owner)
 
 
 @contextlib.contextmanager
-def _gathering(tree: Backend, layers: list[int]) -> Iterator[Callable[[_Batch], _BatchSums | None]]:
-    """Hang the hooks on the model once; give what runs a pass (None: memory ran out)."""
-    own = threading.local()
+def _gathering(tree: Backend, layers: list[int]) -> Iterator[Callable[[_Batch], bool]]:
+    """Hang the hooks on the model once; give what runs a pass, and tells whether it fitted."""
+    of_thread = threading.local()
 
     def reduce(residual: Tensor, layer: int) -> None:
-        own.gathered.add(residual, layer)
+        of_thread.batch.add(residual, layer)
 
-    def read(batch: _Batch) -> _BatchSums | None:
-        places = batch.selected.flatten().nonzero()[:, 0]
-        kept = None if batch.kept is None else batch.kept.flatten().nonzero()[:, 0]
-        n_texts, length = batch.selected.shape
-        own.gathered = made = _HookState(places, places // length, n_texts, kept)
+    def read(batch: _Batch) -> bool:
+        of_thread.batch = batch
         try:
             tree.run(batch.tokens.ids, batch.tokens.attention_mask, max(layers))
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            return None
+            return False
         finally:
-            del own.gathered
-        return _BatchSums(
-            torch.stack([made.sums[layer] for layer in layers], dim=1),
-            torch.stack([made.norms[layer] for layer in layers], dim=1),
-            None if kept is None else torch.stack([made.singles[n] for n in layers], dim=1),
-        )
+            del of_thread.batch
+        return True
 
     with tree.hooked(dict.fromkeys(layers, reduce)):
         yield read
@@ -306,18 +265,17 @@ def resid_post(
 ) -> Residuals:
     """Return the residual stream of one text at every token, special tokens included.
 
-    A text may be given as its token ids. It is read through the backend's own hook points.
+    A text may be given as its token ids.
 
     Returns
     -------
     Residuals
-        ``resid`` has shape [layer position d_model], float32, on the CPU, with the tokens beside
-        it.
+        ``resid`` has shape [layer position d_model], float32, on the CPU.
     """
     chosen = _layers(model, layers)
     [ids] = _encode(model, [text])
     if not ids:
-        raise InvalidInput("resid_post: expected a text of at least one token, got an empty batch.")
+        raise InvalidInput("resid_post: expected a text of at least one token, got an empty one.")
     batch = pad([ids], model.special_ids)
     read: dict[int, Tensor] = {}
 

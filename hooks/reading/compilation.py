@@ -1,36 +1,29 @@
 """Read through compiled decoder blocks: the same numbers beyond rounding, sooner.
 
-Between its matrix products an uncompiled block writes every norm, rotation and activation to memory
-and reads it again. `torch.compile` joins them; its first pass takes some tens of seconds, so it
-pays for corpora. The blocks' hooks stay outside the compiled code; one compiled block serves all
-that are alike, at any batch size and length.
+`torch.compile` joins what an uncompiled block writes to memory between its matrix products. Its
+first pass takes some tens of seconds. Hooks stay outside of the compiled code, which serves all
+blocks that are alike.
 """
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 
 from hooks.errors import ModelError
 from hooks.models.backends import HuggingFaceBackend
-
-if TYPE_CHECKING:
-    from hooks.models.model import LanguageModel
+from hooks.models.model import LanguageModel
 
 _forwards: "WeakKeyDictionary[torch.nn.Module, Callable[..., Any]]" = WeakKeyDictionary()
 
 
 @contextlib.contextmanager
-def compiled(model: "LanguageModel") -> Iterator[None]:
-    """Run the decoder blocks of the tree that reads in bulk through `torch.compile`.
-
-    Raises ModelError when the model is on a CPU and there is no C++ compiler, or nothing can be
-    compiled.
-    """
+def compiled(model: LanguageModel) -> Iterator[None]:
+    """Read in bulk through compiled blocks; ModelError without a C++ compiler or such blocks."""
     blocks = list(_tree(model).structure.blocks)
-    own = [vars(block).get("forward") for block in blocks]
+    before = [vars(block).get("forward") for block in blocks]
     # Blocks that differ (in their kind of attention, say) are compiled apart.
     with torch._dynamo.config.patch(recompile_limit=len(blocks) + 8):
         try:
@@ -40,20 +33,19 @@ def compiled(model: "LanguageModel") -> Iterator[None]:
                 block.forward = _forwards[block]
             yield
         finally:
-            for block, forward in zip(blocks, own, strict=True):
+            for block, forward in zip(blocks, before, strict=True):
                 if forward is None:
                     vars(block).pop("forward", None)
                 else:
                     block.forward = forward
 
 
-def _tree(model: "LanguageModel") -> HuggingFaceBackend:
-    """Return what can be compiled, and with what."""
+def _tree(model: LanguageModel) -> HuggingFaceBackend:
+    """Return what can be compiled, once it is known that something can compile it."""
     tree = model.bulk
     if not isinstance(tree, HuggingFaceBackend):
         raise ModelError(
-            f"{model.name}: only a Hugging Face module tree can be compiled, and a "
-            "HookedTransformer has none. Load the model by name."
+            f"{model.name}: a HookedTransformer cannot be compiled. Load the model by name."
         )
     if model.device.type != "cpu":
         return tree
@@ -64,7 +56,7 @@ def _tree(model: "LanguageModel") -> HuggingFaceBackend:
         get_cpp_compiler()
     except InvalidCxxCompiler as error:
         raise ModelError(
-            "compiled blocks need a C++ compiler and none was found. Install g++ or clang++, or "
-            "read without compiling (activation.compile=false)."
+            "compiled blocks need a C++ compiler, and there is none. Install g++ or clang++, or "
+            "set activation.compile=false."
         ) from error
     return tree

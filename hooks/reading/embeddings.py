@@ -1,10 +1,10 @@
 """Mean input embedding of texts: what is known before any block has run.
 
-Whatever can be read here was not computed by the model from context. Factors that a model puts on
-its embeddings, and position embeddings, are left out; they change no direction between texts.
+Factors on embeddings and position embeddings are left out: no direction between texts has them.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from einops import reduce
@@ -19,12 +19,8 @@ from hooks.tokens.positions import FromToken, Positions
 
 def input_embedding(model: LanguageModel) -> Float[Tensor, "d_vocab d_embedding"]:
     """Return the matrix of input embeddings; InvalidInput when it is quantized."""
-    if model.hf is not None:
-        matrix = model.hf.get_input_embeddings().weight
-    elif model.hooked is not None:
-        matrix = model.hooked.W_E
-    else:
-        raise InvalidInput(f"{model.name} has no input embedding to read.")
+    hooked: Any = model.hooked
+    matrix = model.hf.get_input_embeddings().weight if model.hf is not None else hooked.W_E
     if not matrix.is_floating_point():
         raise InvalidInput(
             f"the input embedding of {model.name} is quantized ({matrix.dtype}); load the model "

@@ -1,8 +1,4 @@
-"""How the model scores texts: log-probabilities of next tokens, under whatever steering is on.
-
-A token is scored on its successor; the last token of a text has none and is never chosen. The
-unembedding is applied at the tokens asked for only: a vocabulary is wide.
-"""
+"""How the model scores texts: log-probabilities of next tokens, under whatever steering is on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,10 +56,7 @@ def next_tokens(
 def continuation_tokens(
     model: LanguageModel, prompt: Sequence[int], tokens: Sequence[int]
 ) -> NextTokens:
-    """Return the distributions over every token of a continuation, special ones among them.
-
-    The first is that at the prompt's very last token. Raises InvalidInput when either has no token.
-    """
+    """Return the distributions over each token of a continuation, from the prompt's last on."""
     if not prompt or not tokens:
         raise InvalidInput(
             "continuation_tokens: expected a prompt and a continuation of at least one token each, "
@@ -78,7 +71,7 @@ def continuation_tokens(
 def _read(
     model: LanguageModel, batch: TokenBatch, chosen: Bool[Tensor, "text position"]
 ) -> NextTokens:
-    """Read a batch; unembed at the chosen tokens."""
+    """Read a batch; unembed at the chosen tokens only, for a vocabulary is wide."""
     last = model.n_layers - 1
     kept: list[Tensor] = []
 

@@ -1,26 +1,18 @@
 """Forward passes side by side on a CPU: each on its own share of the threads.
 
 Threads that work on one pass wait for each other after every operation, and most operations of a
-pass over a thousand tokens are short; passes on a thread each wait for nobody. What a pass computes
-does not depend on how many run beside it.
-
-Contract: outside a `ForwardPool` torch uses as many threads as before. Work sees the caller's
-context variables (`phases`), and gradients are off. `passes_at_once` is 1 wherever two passes could
-disturb each other: on a device, in quantised layers, under anybody's hooks, with rotary frequencies
-that follow the length of the text, inside contexts of torch that only their own thread sees.
+pass over a thousand tokens are short; passes on a thread each wait for nobody.
 """
 
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 
 from hooks.models.backends import Backend, HuggingFaceBackend
-
-if TYPE_CHECKING:
-    from hooks.models.model import LanguageModel
+from hooks.models.model import LanguageModel
 
 Result = TypeVar("Result")
 _MOST = 8
@@ -28,21 +20,22 @@ _MOST = 8
 _CAPTURING = "transformers.utils.output_capturing"
 
 
-def passes_at_once(model: "LanguageModel", tree: Backend) -> int:
-    """Return how many forward passes may run at once through one module tree; at least 1."""
-    if not isinstance(tree, HuggingFaceBackend) or model.quantize is not None:
-        return 1
-    if any(p.device.type != "cpu" for p in tree.hf.parameters()) or _in_own_thread_only():
-        return 1
-    if any(map(_keeps_state, tree.hf.modules())):
-        return 1
-    return min(_MOST, torch.get_num_threads())
+def passes_at_once(model: LanguageModel, tree: Backend) -> int:
+    """Return how many passes may run at once through one module tree: 1 where two could disturb.
 
-
-def _in_own_thread_only() -> bool:
-    """Whether a context of this thread changes or watches operations."""
+    So it is on a device, in quantised layers, under anybody's hooks, with rotary frequencies that
+    follow the length of the text, and inside contexts of torch that only their own thread sees.
+    """
     modes = torch._C._len_torch_dispatch_stack() + torch._C._len_torch_function_stack()
-    return modes > 0 or torch.is_autocast_enabled("cpu")
+    alone = (
+        not isinstance(tree, HuggingFaceBackend)
+        or model.quantize is not None
+        or any(p.device.type != "cpu" for p in tree.hf.parameters())
+        or modes > 0
+        or torch.is_autocast_enabled("cpu")
+        or any(map(_keeps_state, tree.hf.modules()))
+    )
+    return 1 if alone else min(_MOST, torch.get_num_threads())
 
 
 def _keeps_state(module: torch.nn.Module) -> bool:
@@ -58,7 +51,7 @@ def _keeps_state(module: torch.nn.Module) -> bool:
 
 
 class ForwardPool:
-    """Threads that run forward passes; `n` of them share the threads torch has."""
+    """Threads that run forward passes without gradients, `n` of them on the threads torch has."""
 
     def __init__(self, n: int) -> None:
         self.n = n
@@ -78,7 +71,7 @@ class ForwardPool:
         torch.set_num_threads(max(1, self._threads // self.n))
 
     def submit(self, work: Callable[[], Result]) -> "Future[Result]":
-        """Start some work beside the rest; at once, in the caller's thread, in a crew of one."""
+        """Start some work in the caller's context; at once, in its thread, in a pool of one."""
         if self._pool is not None:
             return self._pool.submit(contextvars.copy_context().run, _without_gradients, work)
         future: Future[Result] = Future()

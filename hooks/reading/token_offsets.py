@@ -1,10 +1,10 @@
 """Which characters of a text each of its tokens stands for; the pieces, put together, are the text.
 
-By the tokenizer's own offsets, where it has them; else the characters by which the decoded text
-grows with the token. Tokens that share one character (bytes of an emoji) are empty but for the
-first; so is a beginning-of-sequence token.
+Tokens that share one character (bytes of an emoji) are empty but for the first; so is a
+beginning-of-sequence token.
 """
 
+from itertools import accumulate, pairwise
 from typing import Any
 
 from hooks.models.model import LanguageModel
@@ -29,13 +29,8 @@ def token_pieces(model: LanguageModel, text: str) -> tuple[list[int], list[Stret
         ids, ends = encoded["input_ids"], [stop for _, stop in encoded["offset_mapping"]]
     else:
         ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        # A token's characters are those by which the decoded text grows with it.
         ends = [len(tokenizer.decode(ids[: n + 1])) for n in range(len(ids))]
     whole = model.encode(text)
-    ends = [0] * (len(whole) - len(ids)) + ends
-    pieces = []
-    before = 0
-    for end in ends:
-        stop = max(before, min(end, len(text)))
-        pieces.append((before, stop))
-        before = stop
-    return whole, pieces
+    ends = [0] * (len(whole) - len(ids)) + [min(end, len(text)) for end in ends]
+    return whole, list(pairwise(accumulate(ends, max, initial=0)))

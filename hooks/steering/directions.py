@@ -1,8 +1,7 @@
 """What steering is asked for, as a unit vector and a coefficient at each layer.
 
 A direction, or a norm, is one for all layers, a matrix with a row for every layer of the model, or
-a mapping from layers. A matrix with fewer rows does not say which layers they are of, and is
-refused.
+a mapping from layers.
 """
 
 import math
@@ -35,10 +34,7 @@ def check_steered_layers(layers: Sequence[int], n_layers: int) -> None:
 def unit_vectors(
     vector: Directions, layers: Sequence[int], *, n_layers: int, d_model: int
 ) -> dict[int, Float[Tensor, "d_model"]]:
-    """Give each layer its direction, with norm 1.
-
-    Raises InvalidInput for one of another width, of length zero, not finite, or of no known layer.
-    """
+    """Give each layer its direction, with norm 1; InvalidInput where there is none."""
     rows = vector.values() if isinstance(vector, Mapping) else [vector]
     wrong = next((row for row in rows if row.shape[-1] != d_model), None)
     if wrong is not None:
@@ -46,9 +42,8 @@ def unit_vectors(
             f"vector: expected d_model {d_model}, got shape {tuple(wrong.shape)}. Was it made from "
             "another model?"
         )
-    one_for_all = isinstance(vector, Tensor) and vector.ndim == 1
     units = {}
-    for layer, direction in _by_layer("vector", vector, layers, n_layers, one_for_all).items():
+    for layer, direction in _by_layer("vector", vector, layers, n_layers, ndim=1).items():
         norm = direction.float().norm()
         if not (norm.isfinite() and norm > 0):
             raise InvalidInput(f"vector: at layer {layer} it is zero or not finite.")
@@ -84,13 +79,10 @@ def coefficients(
         return dict.fromkeys(layers, finite("strength", strength) * share)
     if residual_norm is None:
         raise InvalidInput(
-            "dose: a dose is a fraction of the mean residual norm; pass "
-            "residual_norm=vectors.residual_norm, or use strength= for the stream's own units."
+            "dose: it is a fraction of the mean residual norm; pass "
+            "residual_norm=vectors.residual_norm, or strength= in the stream's own units."
         )
-    one_for_all = (
-        not isinstance(residual_norm, Mapping) and torch.as_tensor(residual_norm).ndim == 0
-    )
-    norms = _by_layer("residual_norm", residual_norm, layers, n_layers, one_for_all)
+    norms = _by_layer("residual_norm", residual_norm, layers, n_layers, ndim=0)
     return {layer: coefficient(dose or 0.0, norm) * share for layer, norm in norms.items()}
 
 
@@ -110,21 +102,21 @@ def finite(name: str, value: float) -> float:
 
 
 def _by_layer(
-    name: str, values: Any, layers: Sequence[int], n_layers: int, one_for_all: bool
+    name: str, values: Any, layers: Sequence[int], n_layers: int, *, ndim: int
 ) -> dict[int, Any]:
-    if one_for_all:
-        return dict.fromkeys(layers, values)
+    """Give each layer its own of some values, of which one for a layer has `ndim` dimensions."""
     if isinstance(values, Mapping):
         missing = [layer for layer in layers if layer not in values]
         if missing:
             raise InvalidInput(
                 f"{name}: nothing for layer {missing[0]}; there is something for {sorted(values)}."
             )
+    elif torch.as_tensor(values).ndim == ndim:
+        return dict.fromkeys(layers, values)
     elif len(values) != n_layers:
         raise InvalidInput(
             f"{name}: expected one for all layers, one for each of the model's {n_layers} layers, "
-            f"or a mapping from layers; got {len(values)}, which do not say their layers. "
-            "Where vectors were made at some layers only, take vectors.by_layer('sad') and "
-            "vectors.norm_by_layer."
+            f"or a mapping from layers; got {len(values)}, which do not say their layers. Of some "
+            "layers only, take vectors.by_layer('sad') and vectors.norm_by_layer."
         )
     return {layer: values[layer] for layer in layers}

@@ -2,11 +2,8 @@
 
 Generation announces each pass as a prompt or as tokens just drawn; one nobody announced adds tokens
 when it brings one token to a cache. Without a cache each step of a library's generation is a pass
-over both, and chooses what the steps before it chose. Rules count content tokens of the prompt
-(`positions`), or read the text so far (`text_positions`).
-
-Contract: padding is never selected, nor a row of a batch whose text has already ended. A rule that
-matches nothing in a prompt raises; only a speaker may be silent there and speak later.
+over both, and chooses what the steps before it chose. Padding is never selected, nor a row of a
+batch whose text has already ended.
 """
 
 from typing import Any, Literal, get_args
@@ -48,11 +45,7 @@ def waits_for_drawn(positions: Where | Rule) -> bool:
 
 
 def select(model: LanguageModel, positions: Where | Rule, inputs: Inputs) -> Mask:
-    """Return which tokens of this pass are chosen.
-
-    Raises InvalidInput when a rule matches nothing in a prompt, or needs tokens already in the
-    cache.
-    """
+    """Return which tokens of this pass are chosen; InvalidInput for none of a prompt's."""
     ids, width = inputs.ids, inputs.ids.shape[1]
     present = torch.ones_like(ids) if inputs.mask is None else inputs.mask
     n_cached = max(inputs.n_cached, present.shape[1] - width)
@@ -74,8 +67,7 @@ def select(model: LanguageModel, positions: Where | Rule, inputs: Inputs) -> Mas
         return nothing
     if n_cached:
         raise InvalidInput(
-            f"steer: {positions} counts tokens from the start of the prompt, but a part of it is "
-            "already in the cache. Give the prompt in one pass."
+            f"steer: {positions} needs the whole prompt in one pass, and a part of it is cached."
         )
     if positions == "last":
         return here & (here.cumsum(dim=1) == here.sum(dim=1, keepdim=True))
@@ -119,10 +111,7 @@ def _being_written(
     model: LanguageModel, rule: TextPositions, announced: Announcement | None, here: Tensor
 ) -> Tensor:
     if announced is None or announced.histories is None:
-        raise InvalidInput(
-            f"steer: {rule} needs the text so far, and only a part of it was given. Write with "
-            "model.generate."
-        )
+        raise InvalidInput(f"steer: {rule} needs the whole text so far. Write with model.generate.")
     picked = [
         history is not None and last_token_in(rule, model.tokenizer, history)
         for history in announced.histories()

@@ -10,16 +10,10 @@ With r the residual at a selected token, u the unit vector and c the coefficient
 The coefficient is `dose` times the mean residual norm at that layer (so a dose means the same at
 every layer and in every model), or a `strength` in the stream's own units.
 
-Contract
---------
-* A context manager: hooks are gone afterwards, also after an exception.
 * Several vectors at once are several contexts in one ``with``; at one layer they act in the order
-  in which they were entered. `steer_each` gives every prompt of a batch a vector of its own.
-* A selected token is changed exactly once per layer, when it is computed: in the pass over the
-  prompt, or in the decoding step that adds it. What is cached is the changed stream; without a
-  cache it is computed, changed and counted again at every step.
-* Padding is never selected. A selection that matches nothing is an error, not a quiet baseline; but
-  a text that ended before a drawn token was fed back is a text.
+  in which they were entered.
+* A selected token is changed once per layer, when it is computed; the cache holds what it became.
+  Without a cache it is computed, changed and counted again at every step.
 * Dose 0 of `add` and `rotate` is the unsteered model, bit for bit: nothing hangs on the model, so
   neither a selection nor a number of prompts is checked. Dose 0 of `clamp` is `project`.
 """
@@ -89,10 +83,8 @@ class Steering:
 
     Attributes
     ----------
-    dose, strength
-        What was asked for; one of them is None, both are for `project`.
-    split
-        Whether that is the sum over the layers rather than given at each.
+    dose, strength, split
+        What was asked for.
     coefficients
         Layer to the coefficient of the unit vector there, in the stream's units.
     n_tokens
@@ -129,11 +121,9 @@ def steer(
 
     Parameters
     ----------
-    model
-        What is steered: its generation, its bulk reading and its backend's own forward passes.
     vector
-        A direction; its length does not matter. One for all layers [d_model], one per layer of the
-        model [layer d_model], or a mapping from layers (`EmotionVectors.by_layer`).
+        A direction, of any length: one for all layers [d_model], one per layer of the model
+        [layer d_model], or a mapping from layers (`EmotionVectors.by_layer`).
     layers
         Layers to steer, 0-based.
     dose
@@ -146,10 +136,9 @@ def steer(
     operation
         ``"add"``, ``"project"`` (takes no dose), ``"clamp"`` or ``"rotate"``.
     positions
-        ``"all"``, ``"prompt"``, ``"generated"``, ``"last"`` (of each prompt), or a rule.
-        ``Last()``, ``Span(3, 8)`` and ``TextSpan("some words")`` pick content tokens of the prompt;
-        ``Speaker("assistant")`` picks one speaker's words, in the prompt and while they are being
-        written.
+        ``"all"``, ``"prompt"``, ``"generated"``, ``"last"`` (of each prompt), or a rule:
+        ``Last()``, ``Span(3, 8)`` and ``TextSpan("some words")`` pick content tokens of the prompt,
+        ``Speaker("assistant")`` words in the prompt and while they are being written.
     split
         Divide the coefficient by the number of layers, so that their sum is the dose.
 
@@ -162,8 +151,7 @@ def steer(
     ------
     InvalidInput
         For settings without meaning or not finite, and when a selection matches no token or no
-        forward pass reached a layer that is steered; but nothing is selected at dose 0 of `add`
-        and `rotate`.
+        forward pass reached a layer that is steered.
     """
     check_steered_layers(layers, model.n_layers)
     units = unit_vectors(vector, layers, n_layers=model.n_layers, d_model=model.d_model)
@@ -208,9 +196,8 @@ def steer_each(
 ) -> Iterator[Steering]:
     """Add to each prompt of a batch a vector of its own, at one layer and dose.
 
-    One pass over many prompts is many times faster than a pass for each vector. Prompts are those
-    of a call inside the context, however many of them a pass takes, or the rows of a plain forward
-    pass. Options and errors are those of `steer`; there must be as many prompts as vectors.
+    Prompts are those of a call inside the context, or the rows of a plain forward pass. Options and
+    errors are those of `steer`; there must be as many prompts as vectors.
     """
     norms = torch.linalg.vector_norm(vectors.float(), dim=-1, keepdim=True)
     if vectors.ndim != 2 or vectors.shape[1] != model.d_model or not len(vectors):
@@ -299,15 +286,13 @@ def _refuse_nothing(
     if not reached:
         raise InvalidInput(
             f"steer: of layers {sorted(record.coefficients)} none was reached in {record.n_passes} "
-            "forward passes, so nothing was steered. Read one of them or a later layer, or steer "
-            "an earlier one."
+            "forward passes. Read one of them or a later layer, or steer an earlier one."
         )
     nothing_drawn = "prompt" in phases and "generated" not in phases
     if not (nothing_drawn and waits_for_drawn(positions)):
         raise InvalidInput(
-            f"steer: positions={positions!r} matched no token in {record.n_passes} forward passes, "
-            "so nothing was steered. 'generated' needs model.generate; a span needs a prompt that "
-            "is long enough, a speaker one who speaks."
+            f"steer: positions={positions!r} matched no token in {record.n_passes} forward passes. "
+            "'generated' needs model.generate, a span a long prompt, a speaker one who speaks."
         )
 
 

@@ -1,13 +1,8 @@
 """One path from text to token ids, for plain text and for chat alike.
 
-Contract
---------
-* A sequence starts with exactly one beginning-of-sequence token where the tokenizer has one, and
-  with none where it has none; a chat template that writes the token itself does not get a second.
-* Padding goes on the right unless asked otherwise, and is known from the attention mask alone.
-* *Content* are the tokens that are neither padding nor special (flagged so by the tokenizer), nor
-  the first of a sequence: where there is no beginning-of-sequence token, a text's own first token
-  is the attention sink, whose residual norm is many times the others'.
+*Content* are the tokens that are neither padding nor special (flagged so by the tokenizer), nor the
+first of a sequence: where there is no beginning-of-sequence token, a text's own first token is the
+attention sink, whose residual norm is many times the others'.
 """
 
 import operator
@@ -18,6 +13,7 @@ from typing import Any, Literal
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from hooks.errors import InvalidInput
 
@@ -71,14 +67,9 @@ def is_chat(tokenizer: Any) -> bool:
 def encode_prompt(
     tokenizer: Any, prompt: str | Sequence[Mapping[str, str]], *, system: str | None = None
 ) -> list[int]:
-    """Return the ids of a prompt: through the chat template of a chat model, else as plain text.
+    """Return the ids of a user's message or, for chat models, of messages with a role and content.
 
-    Parameters
-    ----------
-    prompt
-        The user's message, or a list of ``{"role": ..., "content": ...}`` messages (chat models).
-    system
-        A system message for chat models; base models refuse it.
+    They go through the chat template if there is one; a base model refuses a system message.
     """
     if not is_chat(tokenizer):
         if system is not None or not isinstance(prompt, str):
@@ -102,17 +93,12 @@ def pad(
     sequences: Sequence[Sequence[int]],
     special: frozenset[int],
     *,
-    pad_id: int = 0,
     side: Literal["right", "left"] = "right",
 ) -> TokenBatch:
     """Pad token sequences to the longest and mark which positions hold content."""
-    length = max(len(sequence) for sequence in sequences)
-    ids = torch.full((len(sequences), length), pad_id)
-    mask = torch.zeros((len(sequences), length), dtype=torch.long)
-    for row, sequence in enumerate(sequences):
-        window = slice(0, len(sequence)) if side == "right" else slice(length - len(sequence), None)
-        ids[row, window] = torch.tensor(sequence, dtype=torch.long)
-        mask[row, window] = 1
+    rows = [torch.tensor(sequence, dtype=torch.long) for sequence in sequences]
+    ids = pad_sequence(rows, True, 0, side)
+    mask = pad_sequence([torch.ones_like(row) for row in rows], True, 0, side)
     return TokenBatch(ids, mask, content_mask(ids, mask.bool(), special))
 
 

@@ -1,13 +1,12 @@
 """Which tokens count, said in terms of the text: one speaker's words, a piece of the text.
 
 A token counts when any of its characters lies in a stretch that the rule names; specials never do.
-`Speaker` finds turns of a chat by the marks that the model's own chat template puts around them (a
-template that does not mark them is refused), and turns of a base model's dialogue by its lines that
-begin with ``Person:`` or ``Assistant:``. A token written during generation belongs to the speaker
-whose turn it is in.
+Turns of a chat are found by the marks that the model's own chat template puts around them.
 """
 
+import contextlib
 import itertools
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,16 +51,11 @@ class TextSpan:
 class Speaker:
     """What one speaker says, without the marks around it: in the prompt and while generating.
 
-    Attributes
-    ----------
-    name
-        A role of the chat template (``"user"``, ``"assistant"``, ``"system"``), or one of `lines`
-        for a base model.
-    lines
-        Names that begin a turn in a base model's dialogue, at the start of a line, before a colon.
+    Of a base model's dialogue a turn begins where a name and a colon begin a line.
     """
 
     name: str
+    """A role of the chat template (``"user"``, ``"system"``), or one of `lines`: a base model's."""
     lines: tuple[str, ...] = ("Person", "Assistant")
     while_generating = True
 
@@ -77,8 +71,8 @@ class Speaker:
             return _between(text, *marks[self.name])
         if self.name not in self.lines:
             raise InvalidInput(
-                f"Speaker: a base model's dialogue has lines of {', '.join(self.lines)}; got "
-                f"{self.name!r}. Other names: Speaker(name, lines=(...))."
+                f"Speaker: expected one of a base model's lines of {', '.join(self.lines)}, or "
+                f"Speaker(name, lines=(...)); got {self.name!r}."
             )
         names = "|".join(map(re.escape, self.lines))
         start = f"(?:^|{re.escape(tokenizer.bos_token)})" if tokenizer.bos_token else "^"
@@ -99,46 +93,30 @@ def _between(text: str, header: str, footer: str) -> list[Stretch]:
 
 def turn_marks(tokenizer: Any) -> dict[str, tuple[str, str]]:
     """Return what a chat template writes before and after each role's words, if it does."""
-    exchange = _render(
-        tokenizer, [("user", _FIRST), ("assistant", _SECOND), ("user", _THIRD)], asks=False
-    )
-    _, after_first = exchange.split(_FIRST)
+    question, answer = ("user", _FIRST), ("assistant", _SECOND)
+    _, after_first = _render(tokenizer, [question, answer, ("user", _THIRD)]).split(_FIRST)
     to_assistant, after_second = after_first.split(_SECOND)
     to_user, user_footer = after_second.split(_THIRD)
-    answered = _render(tokenizer, [("user", _FIRST), ("assistant", _SECOND)], asks=False)
-    assistant_footer = answered.split(_SECOND)[1]
-    asked = _render(tokenizer, [("user", _FIRST)], asks=True).split(_FIRST)[1]
+    assistant_footer = _render(tokenizer, [question, answer]).split(_SECOND)[1]
+    asked = _render(tokenizer, [question], asks=True).split(_FIRST)[1]
+    # What is written before an answer that is still to come and before one that is there.
+    before_answers = [text.removeprefix(user_footer) for text in (to_assistant, asked)]
     headers = {
-        # What is written before an answer that is still to come and before one that is there.
-        "assistant": _common(_without(to_assistant, user_footer), _without(asked, user_footer)),
-        "user": _without(to_user, assistant_footer),
+        "assistant": os.path.commonprefix(before_answers),
+        "user": to_user.removeprefix(assistant_footer),
     }
     footers = {"assistant": assistant_footer.strip(), "user": user_footer.strip()}
-    try:
-        told = _render(tokenizer, [("system", _SYSTEM), ("user", _FIRST)], asks=False)
-    except Exception:  # a template says "no system message" by whatever error its author chose
-        told = ""
-    if _SYSTEM in told:
-        before, after = told.split(_SYSTEM)
+    # A template says "no system message" by whatever error its author chose.
+    with contextlib.suppress(Exception):
+        before, after = _render(tokenizer, [("system", _SYSTEM), question]).split(_SYSTEM)
         headers["system"] = before.removeprefix(tokenizer.bos_token or "")
-        footers["system"] = _without(after.split(_FIRST)[0], headers["user"], end=True).strip()
+        footers["system"] = after.split(_FIRST)[0].removesuffix(headers["user"]).strip()
     return {role: (mark, footers[role]) for role, mark in headers.items() if mark.strip()}
 
 
-def _render(tokenizer: Any, turns: Sequence[tuple[str, str]], *, asks: bool) -> str:
+def _render(tokenizer: Any, turns: Sequence[tuple[str, str]], *, asks: bool = False) -> str:
     messages: list[Mapping[str, str]] = [{"role": role, "content": text} for role, text in turns]
     return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
-
-
-def _without(text: str, part: str, *, end: bool = False) -> str:
-    return text.removesuffix(part) if end else text.removeprefix(part)
-
-
-def _common(first: str, second: str) -> str:
-    """Beginning that two texts share."""
-    pairs = zip(first, second, strict=False)
-    length = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
-    return first[:length]
 
 
 def spelled(tokenizer: Any, ids: Sequence[int]) -> str:

@@ -87,7 +87,7 @@ class TestPadding:
         assert left.content.tolist() == [[False, True, True], [False, False, True]]
 
     def test_padding_is_known_from_the_mask_even_where_its_id_is_a_word(self):
-        batch = pad([[5, 0, 6], [5, 0]], frozenset(), pad_id=0)
+        batch = pad([[5, 0, 6], [5, 0]], frozenset())
         assert batch.content.tolist() == [[False, True, True], [False, True, False]]
 
     @pytest.mark.parametrize("side", ["right", "left"])
