@@ -1,12 +1,11 @@
 """What a run will take, before it begins: texts, tokens, FLOPs, disk, memory, hours.
 
-    FLOPs          = 2 * parameters * tokens (attention over short texts is left out)
+    FLOPs          = 2 * parameters * tokens
     activations    = texts * layers * d_model * 4 bytes (above the budget: cells instead of texts)
     memory per GPU = weights / GPUs per worker + the larger of writing's and reading's working space
     hours          = tokens / rate / workers
 
-Pure arithmetic; tokens are those of `stages.cost_of_writing`. Neutral texts are taken to be like
-stories until some were seen. Stages that neither write nor read are left out.
+Neutral texts count as stories until some were seen; attention and other stages are left out.
 """
 
 from dataclasses import dataclass
@@ -17,23 +16,18 @@ from probes.config import Config
 from probes.stages.cost_of_writing import Asked, Seen, amount
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "8bit": 1.0, "4bit": 0.5}
-_RECORD = 120.0
-"""Bytes of a text's entry in its cell's file beside the text."""
-_CELL = 800.0
-"""Bytes of a cell's file beside its texts."""
-_ROW = 60.0
-"""Bytes of a row in a shard's header."""
-_WIDTHS = 12.0
-"""Working space of a pass, in residual streams per token: MLP, attention, norms."""
+_RECORD = 120.0  # bytes of a text's entry beside the text
+_CELL = 800.0  # bytes of a cell's file beside its texts
+_ROW = 60.0  # bytes of a row in a shard's header
+_WIDTHS = 12.0  # working space of a pass, in residual streams per token: MLP, attention, norms
 
 
 @dataclass(frozen=True)
 class Size:
-    """One model as it is loaded."""
+    """One model as it is loaded, in float32, bfloat16, float16, 8bit or 4bit."""
 
     architecture: Architecture
     precision: str
-    """float32, bfloat16, float16, 8bit or 4bit."""
 
     @property
     def weight_bytes(self) -> float:
@@ -55,7 +49,7 @@ class RunDesign:
     stories: Asked
     neutral: Asked
     prompt_tokens_read: float
-    """Of a prompt, where beginnings that several share are read once."""
+    """Of a prompt; a shared beginning is read once."""
 
     @property
     def gpus(self) -> float:
@@ -111,12 +105,15 @@ def plan(
 ) -> RunPlan:
     """Work out what a run will take; `writer` is None where no model writes here.
 
-    An unknown reading rate is taken to be the writing rate at equal FLOPs per second, which is
-    slower.
+    An unknown reading rate is the writing rate at equal FLOPs per second, which is slower.
     """
     config, stories = design.config, amount(design.stories, seen)
     both = stories + amount(design.neutral, seen_neutral or seen)
-    n_layers, flops_per_token = _layers_read(config, subject.architecture)
+    layers, n_layers = config.activation.layers, subject.architecture.n_layers
+    flops_per_token = subject.architecture.reading_flops()
+    if layers is not None:
+        n_layers = len(layers)
+        flops_per_token = subject.architecture.reading_flops(max(layers) + 1)
     reading_rate, writing_flops = rates.reading, 0.0
     if writer is not None:
         per_token = writer.architecture.writing_flops()
@@ -131,7 +128,8 @@ def plan(
     shard_tokens = config.activation.shard_size * both.read / both.kept if both.kept else 0.0
     workers = config.compute.units_at_once
     width = n_layers * subject.architecture.d_model * 4
-    per_cell = _keeps_cells(config, design.stories.texts * width)
+    keep, limit = config.activation.keep, config.activation.max_gigabytes * 1e9
+    per_cell = keep == "cell" or (keep == "auto" and design.stories.texts * width > limit)
     rows, dialogues = design.stories.cells if per_cell else stories.kept, design.neutral.texts
     row_bytes = width + 4 * n_layers + 16 + _ROW
     return RunPlan(
@@ -160,19 +158,6 @@ def plan(
 
 def _hours(tokens: float, rate: float | None, workers: int = 1) -> float | None:
     return tokens / rate / 3600 / workers if rate else None
-
-
-def _layers_read(config: Config, subject: Architecture) -> tuple[int, float]:
-    """Return how many layers are kept, and FLOPs of a token up to the last of them."""
-    layers = config.activation.layers
-    if layers is None:
-        return subject.n_layers, subject.reading_flops()
-    return len(layers), subject.reading_flops(max(layers) + 1)
-
-
-def _keeps_cells(config: Config, story_bytes: int) -> bool:
-    keep, limit = config.activation.keep, config.activation.max_gigabytes
-    return keep == "cell" or (keep == "auto" and story_bytes > limit * 1e9)
 
 
 def _writing_memory(design: RunDesign, size: Size) -> float:

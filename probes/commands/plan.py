@@ -1,8 +1,4 @@
-"""``emotion-probes plan``: what a run will take, before it begins.
-
-No weights are loaded, unless ``--measure`` asks for one unit (a sample of the first topics) to be
-written, with every round of drafts, and read, for its measurements alone. Nothing is stored.
-"""
+"""``emotion-probes plan``: what a run will take, from a trial unit if measured; stores nothing."""
 
 import functools
 import time
@@ -32,8 +28,7 @@ from probes.stages.cost_of_writing import Asked, Content, Seen, asked_for, cells
 from probes.stages.units import LocalWriter, Reader, ReadingUnit, TextKind, rules
 from probes.stages.units import plan as cut
 
-_SAMPLE = 64
-"""Of a user's own texts, how many are looked at."""
+_SAMPLE = 64  # of a user's own texts, how many are looked at
 
 
 def main(call: Call[Flags]) -> int:
@@ -41,8 +36,8 @@ def main(call: Call[Flags]) -> int:
     run, flags = call.run(), call.flags
     rates = Rates(flags.tokens_per_second, flags.reading_tokens_per_second)
     forecast = work_out(run, rates, measured=flags.measure)
-    title = f"{run.source} would take ({forecast.source})"
-    call.terminal.table(title, list(_rows(run.config, forecast)))
+    rows = list(_rows(run.config, forecast))
+    call.terminal.table(f"{run.source} would take ({forecast.source})", rows)
     call.terminal.result(forecast.numbers())
     return 0
 
@@ -62,7 +57,7 @@ class Forecast:
             **asdict(self.plan),
             "disk_bytes": self.plan.disk_bytes,
             "tokens_per_second": asdict(self.rates),
-            "seen": None if self.seen is None else asdict(self.seen),
+            "seen": self.seen and asdict(self.seen),
             "source": self.source,
         }
 
@@ -70,12 +65,11 @@ class Forecast:
 def work_out(run: Run, rates: Rates, *, measured: bool) -> Forecast:
     """Return the plan; with `measured`, from a unit that is written and read for it."""
     config, writer = run.config, run.config.writer_model if _writes_here(run) else None
-    subject_tokens = _tokenizer(config.model)
     chat = is_chat(_tokenizer(writer)) if writer else config.endpoint.api == "chat"
     ruled = rules(config, "stories", chat=chat)
 
     def n_tokens(text: str) -> int:
-        return len(encode_text(subject_tokens, text))
+        return len(encode_text(_tokenizer(config.model), text))
 
     def seen_of(kind: TextKind, texts_per_prompt: int) -> Seen | None:
         if run.brings_corpus:
@@ -89,9 +83,14 @@ def work_out(run: Run, rates: Rates, *, measured: bool) -> Forecast:
         if seen is None:
             seen = look(contents, ruled.at_once, n_tokens)
             lengths = "lengths and rejections of one unit"
-    design, subject = _design(run, ruled), _size(config.model)
-    sizes = (None if writer is None else _size(writer), subject)
-    made = plan(design, *sizes, seen or Seen(), rates, seen_of("neutral", 1))
+    made = plan(
+        _design(run, ruled),
+        None if writer is None else _size(writer),
+        _size(config.model),
+        seen or Seen(),
+        rates,
+        seen_of("neutral", 1),
+    )
     speeds = "rates measured here" if measured else "stated rate" if rates.writing else "no rate"
     return Forecast(made, seen, rates, f"{lengths}; {speeds}")
 
@@ -124,23 +123,20 @@ def _load_tokenizer(name: str, revision: str | None) -> Any:
 def _design(run: Run, ruled: Rules) -> RunDesign:
     config, n_emotions = run.config, len(run.emotions)
     if run.brings_corpus:
-        stories, neutral = (_brought(run, kind) for kind in ("stories", "neutral"))
-        return RunDesign(config, n_emotions, stories, neutral, prompt_tokens_read=0.0)
+        brought = (_brought(run, kind) for kind in ("stories", "neutral"))
+        return RunDesign(config, n_emotions, *brought, prompt_tokens_read=0.0)
     prompts = _prompts(run, ruled)
     length = sum(map(len, prompts)) / len(prompts)
-    return RunDesign(
-        config,
-        n_emotions,
+    ruled_neutral = rules(config, "neutral", chat=True)
+    asked = (
         asked_for(config, "stories", len(run.story_cells), ruled, length),
-        asked_for(
-            config, "neutral", len(run.neutral_cells), rules(config, "neutral", chat=True), length
-        ),
-        prompt_tokens_read=tokens_to_read(prompts) / len(prompts),
+        asked_for(config, "neutral", len(run.neutral_cells), ruled_neutral, length),
     )
+    read = tokens_to_read(prompts) / len(prompts)
+    return RunDesign(config, n_emotions, *asked, prompt_tokens_read=read)
 
 
 def _brought(run: Run, kind: TextKind) -> Asked:
-    """Count the user's own texts, which no prompt asks for."""
     cells, texts = cells_of(run, kind), run.own_texts(kind)
     n_texts = sum(texts.count(cell) for cell in cells)
     return Asked(len(cells), n_texts, n_texts, prompt_tokens=0.0, new_tokens=0)
@@ -175,16 +171,14 @@ def measure(run: Run) -> tuple[list[Content], Rates]:
         contents, writing = _write(run, models)
     else:
         raise InvalidInput(
-            "plan: --measure times models that are loaded here, and generation.engine=openai "
-            "writes elsewhere. Ask the servers with --dry-run, and state a rate for reading: "
-            "--reading_tokens_per_second=N."
+            "plan: --measure times models loaded here, not the servers of generation.engine=openai:"
+            " use --dry-run for those, and state --reading_tokens_per_second=N."
         )
     texts = [text["text"] for content in contents for text in content["texts"]]
     return contents, Rates(writing, _reading_rate(run, models, texts))
 
 
 def _write(run: Run, models: Models) -> tuple[list[Content], float]:
-    """Return the contents of the first unit's cells, and new tokens per second."""
     unit = cut(run.config, "stories", run.story_cells)[0]
     writer = LocalWriter(run.config, "stories", models)
     models.writer().generate(["Hello."], max_new_tokens=2)
@@ -200,7 +194,7 @@ def _write(run: Run, models: Models) -> tuple[list[Content], float]:
 
 
 def _reading_rate(run: Run, models: Models, texts: list[str]) -> float:
-    """Return tokens per second, those before the offset too."""
+    """Return tokens per second, counting those before the offset."""
     reader, subject = Reader(run.config, models), models.subject()
     layers = tuple(check_layers(run, subject.n_layers))
     batch_tokens = run.config.activation.batch_tokens or DEFAULT_BATCH_TOKENS
@@ -223,10 +217,9 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
 def _rows(config: Config, forecast: Forecast) -> Iterator[tuple[str, str]]:
     made, rates = forecast.plan, forecast.rates
     yield "texts", f"{made.stories:,} stories, {made.dialogues:,} neutral"
-    if made.tokens_written:
-        yield "tokens written", f"{made.tokens_written:,.0f}; {made.writing_flops:.2e} FLOP"
-    else:
-        yield "tokens written", "none here (for an endpoint's, see --dry-run)"
+    written = f"{made.tokens_written:,.0f}; {made.writing_flops:.2e} FLOP"
+    none = "none here (for an endpoint's, see --dry-run)"
+    yield "tokens written", written if made.tokens_written else none
     yield "tokens read", f"{made.tokens_read:,.0f}; {made.reading_flops:.2e} FLOP"
     kept = "one mean per (emotion, topic)" if made.per_cell else "per story"
     yield (

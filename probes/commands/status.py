@@ -1,16 +1,14 @@
 """``emotion-probes status``: what is done, what is missing, how long the rest may take.
 
-A unit is what a stage stores whole: a unit of cells, a shard, an experiment's file. Seconds per
-unit are the median time between neighboring finished files of this run, so that pauses do not
-count. Without any, the neutral texts take the stories' seconds per text and the other way round.
-
-Contract: reads names and times of files and the stages' records alone. What was never measured is
-None, not a guess.
+Seconds per unit are the median time between finished files, so that pauses do not count; without
+any, neutral texts take the stories' seconds and the other way round. Only names and times of files
+and the stages' records are read. What was never measured is None.
 """
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -34,10 +32,7 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Progress:
-    """One stage of a run, in its units; the total is None where an earlier stage decides it.
-
-    A finished stage of writing has fewer than its total where texts could not be filled.
-    """
+    """One stage of a run, in its units; the total is None where an earlier stage decides it."""
 
     stage: str
     state: State
@@ -60,25 +55,29 @@ class Progress:
 
 def progress_of(run: Run) -> list[Progress]:
     """Return the progress of every stage, in the order of the pipeline."""
-    by_stage = {stage.name: _progress(run, stage) for stage in STAGES}
-    stories, neutral = by_stage["generate-stories"], by_stage["generate-neutral"]
-    if stories.seconds_per_unit is None or neutral.seconds_per_unit is None:
-        known = stories.seconds_per_unit or neutral.seconds_per_unit
-        for part in (stories, neutral):
-            by_stage[part.stage] = Progress(**{**vars(part), "seconds_per_unit": known})
-    return list(by_stage.values())
+    progress = [_progress(run, stage) for stage in STAGES]
+    writing = [part for part in progress if part.unit == "texts"]
+    known = next((part.seconds_per_unit for part in writing if part.seconds_per_unit), None)
+    return [
+        replace(part, seconds_per_unit=part.seconds_per_unit or known) if part in writing else part
+        for part in progress
+    ]
 
 
 def _progress(run: Run, stage: Stage) -> Progress:
     record = run.record(stage.name)
     state = state_of(run, stage)
     seconds = record.seconds if record and record.complete else None
-    if stage.name == "generate-stories":
-        per_cell = 1 if run.brings_corpus else run.config.generation.stories_per_topic
-        return _writing(run, stage.name, state, seconds, run.story_cells, per_cell)
-    if stage.name == "generate-neutral":
-        per_cell = 1 if run.brings_corpus else run.config.neutral.dialogues_per_topic
-        return _writing(run, stage.name, state, seconds, run.neutral_cells, per_cell)
+    if stage.name.startswith("generate-"):
+        stories = stage.name == "generate-stories"
+        per_cell = (
+            run.config.generation.stories_per_topic
+            if stories
+            else run.config.neutral.dialogues_per_topic
+        )
+        cells = run.story_cells if stories else run.neutral_cells
+        per_cell = 1 if run.brings_corpus else per_cell
+        return _writing(run, stage.name, state, seconds, cells, per_cell)
     if stage.name == "extract-activations":
         return _reading(run, state, seconds)
     if stage.name == "validate":
@@ -88,7 +87,6 @@ def _progress(run: Run, stage: Stage) -> Progress:
 
 
 def _times(folder: Path) -> dict[str, float]:
-    """Return the times of the files of one folder, by name."""
     try:
         with os.scandir(folder) as entries:
             return {entry.name: entry.stat().st_mtime for entry in entries}
@@ -99,14 +97,13 @@ def _times(folder: Path) -> dict[str, float]:
 def _writing(
     run: Run, name: str, state: State, seconds: float | None, cells: Sequence[Cell], per_cell: int
 ) -> Progress:
-    paths = _paths(cells)
-    names = {folder for folder, _ in paths.values()}
-    folders = {folder: _times(run.root / folder) for folder in names}
-    written = {
-        cell: folders[folder][file]
-        for cell, (folder, file) in paths.items()
-        if file in folders[folder]
-    }
+    folders: dict[str, dict[str, float]] = {}
+    written = {}
+    for cell, (folder, file) in _paths(cells).items():
+        if folder not in folders:
+            folders[folder] = _times(run.root / folder)
+        if file in folders[folder]:
+            written[cell] = folders[folder][file]
     units = plan_units(cells, per_cell, run.config.generation.batch_size)
     ends = [
         max(written[cell] for cell in unit) for unit in units if all(c in written for c in unit)
@@ -122,7 +119,7 @@ def _writing(
 
 
 def _paths(cells: Sequence[Cell]) -> dict[Cell, tuple[str, str]]:
-    """Folder and file name of every cell: each emotion's and each topic's part is made once."""
+    """Folder and file of every cell: each emotion's and topic's part is made once, for speed."""
     folders: dict[str | None, str] = {}
     files: dict[str, str] = {}
     paths = {}
@@ -145,8 +142,7 @@ def _reading(run: Run, state: State, seconds: float | None) -> Progress:
         size = run.config.activation.shard_size
         texts = [record.counts["accepted"] for record in accepted if record]
         total = max(len(times), sum(-(-count // size) for count in texts))
-    per_shard = _between(times)
-    rates = [] if per_shard is None else [per_shard]
+    rates = [rate for rate in [_between(times)] if rate is not None]
     rates += [seconds / len(times)] if seconds is not None and times else []
     rate = max(rates, default=None)
     return Progress("extract-activations", state, len(times), total, "shards", rate, seconds)
@@ -161,8 +157,7 @@ def _validating(run: Run, state: State, seconds: float | None) -> Progress:
 
 def _between(times: Sequence[float]) -> float | None:
     """Median time between neighbors; the first has no beginning that is known."""
-    ordered = sorted(times)
-    gaps = [late - early for early, late in zip(ordered, ordered[1:], strict=False)]
+    gaps = [late - early for early, late in pairwise(sorted(times))]
     return median(gaps) if gaps else None
 
 
@@ -180,9 +175,7 @@ def main(call: Call) -> int:
         parts += [f"not measured in this run: {', '.join(unknown)}"] if unknown else []
         call.terminal.note(f"left: {'; '.join(parts)}")
         if unknown:
-            call.terminal.note(
-                f"to estimate what is not measured: emotion-probes plan {run.source}"
-            )
+            call.terminal.note(f"to estimate the rest: emotion-probes plan {run.source}")
         stale = [stage.stage for stage in left if stage.state == "stale"]
         # A stage of other settings is refused; its results and what follows from it have to go.
         restart = f" --restart={stale[0]}" if stale else ""

@@ -21,8 +21,7 @@ def config_folder() -> Path:
 
 def find_config(name: str) -> Path:
     """Return the path of a config given as a path or as the name of a file in `configs/`."""
-    candidates = [Path(name), config_folder() / f"{name}.yaml", config_folder() / name]
-    for path in candidates:
+    for path in (Path(name), config_folder() / f"{name}.yaml", config_folder() / name):
         if path.is_file():
             return path
     known = sorted(path.stem for path in config_folder().glob("*.yaml"))

@@ -1,8 +1,6 @@
-"""The cards of a shared run: what, how, numbers with intervals, limits, terms.
+"""The cards of a shared run, from ``run.json``, ``summary.json``, provenance, and ``templates/``.
 
-Every number is read from ``run.json``, ``analysis/summary.json`` and the vectors' provenance; the
-words are in ``templates/``. What a user or a model wrote is escaped; of local folders only the name
-stays.
+What a user or a model wrote is escaped; of local folders only the name stays.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +19,12 @@ from probes.vectors.emotion_vectors import Provenance
 
 
 def numbers(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Rows of the run's own table, without the times."""
-    rows = summaries.rows(_public(summary))
-    return [(name, value) for name, value in rows if not name.startswith("seconds")]
+    """Return the rows of the run's own table, without the times."""
+    return [row for row in summaries.rows(_public(summary)) if not row[0].startswith("seconds")]
 
 
 def limits(summary: Mapping[str, Any]) -> list[str]:
-    """One sentence for each thing that was missing or weak in this run, as its report has them."""
+    """Return a sentence for each thing that was missing or weak, as the report has them."""
     lines = weaknesses(_public(summary))
     for name, experiment in summary.get("experiments", {}).items():
         lines += [f"{name}: {limit}" for limit in experiment.get("limits", ())]
@@ -54,7 +51,6 @@ def model_card(
 ) -> str:
     """Return the README of the vectors' repository.
 
-    `record` and `summary` are ``run.json`` and ``analysis/summary.json``; `repo` is where they go;
     `dataset` and `picture` say whether corpus and map go along.
     """
     config, name = record["config"], public_name(provenance.model)
@@ -114,8 +110,8 @@ def dataset_card(
         "dataset_card.md",
         DatasetCardData(
             license=None if writer is None else license_of(writer).identifier,
-            language="en" if writer is not None else None,
-            tags=["emotion", "synthetic"] if writer is not None else ["emotion"],
+            language=None if writer is None else "en",
+            tags=["emotion"] if writer is None else ["emotion", "synthetic"],
             configs=[{"config_name": kind, "data_files": f"{kind}.parquet"} for kind in counts],
         ),
         provenance,
@@ -136,13 +132,17 @@ def _fill(
     **values: Any,
 ) -> str:
     page = pages.environment("probes.export", escape).get_template(template)
-    version = provenance.versions.get("emotion-lens", "")
-    front_matter, code = Markup(front.to_yaml()), Markup(repo)  # neither is read as Markdown
-    return page.render(front=front_matter, made=provenance, version=version, repo=code, **values)
+    return page.render(
+        front=Markup(front.to_yaml()),  # neither this nor the address is read as Markdown
+        repo=Markup(repo),
+        made=provenance,
+        version=provenance.versions.get("emotion-lens", ""),
+        **values,
+    )
 
 
 def _writer(config: Mapping[str, Any]) -> str | None:
-    """Name the model that wrote the texts; None when they are the user's own."""
+    """Name the model that wrote the texts; None: they are the user's own."""
     if config["corpus"]["stories"] is not None:
         return None
     return config["writer"]["name"] or config["model"]["name"]

@@ -4,10 +4,8 @@ With v_l the emotion's vector at block l, N_l the mean residual norm there and D
 
     direction_l = D * N_l * v_l / |v_l|
 
-so a tool that adds ``s * direction_l`` to the output of block l steers exactly as
-``hooks.steer(..., dose=s * D, residual_norm=N)`` does. Computed in float64, rounded once to
-float32. Vectors of folded weights live in another basis than what other tools load; they are
-refused.
+so adding ``s * direction_l`` to block l's output is ``hooks.steer(..., dose=s * D,
+residual_norm=N)``; computed in float64, rounded once to float32.
 """
 
 import json
@@ -24,16 +22,14 @@ from hooks import InvalidInput
 from hooks.models.local_files import local_config, public_name
 from probes.vectors.emotion_vectors import EmotionVectors
 
-DOSE = 0.1
-"""What strength 1 stands for unless said otherwise."""
+DOSE = 0.1  # what strength 1 stands for unless said otherwise
 
 
 @dataclass(frozen=True)
 class ControlVector:
     """Directions of one emotion, added at strength 1 after 0-based blocks, in ascending order.
 
-    `dose` is what strength 1 stands for; it and the mean residual norms are None when a file from
-    elsewhere does not say.
+    `dose` (of strength 1) and mean residual norms are None when another tool's file lacks them.
     """
 
     emotion: str
@@ -48,8 +44,8 @@ class ControlVector:
         """The dose formula in words, for a file's own description."""
         if self.dose is None or self.residual_norm is None:
             return "Control vector of another tool; it does not say which dose strength 1 is."
-        norms = self.norm_by_layer or {}
-        listed = ", ".join(f"{norm:g} at {layer}" for layer, norm in norms.items())
+        norms = zip(self.residual_norm.tolist(), self.layers, strict=True)
+        listed = ", ".join(f"{norm:g} at {layer}" for norm, layer in norms)
         return (
             f"Emotion vector of {self.emotion!r} in {self.made_from.get('model')}. Strength s adds "
             f"s * direction to the output of a decoder block (0-based). Each direction has the "
@@ -89,16 +85,15 @@ def control_vector(
     Parameters
     ----------
     layers
-        Layers of the model; None is the run's target layer alone. A dose is per layer: the same
-        dose at many layers pushes many times as hard.
+        Layers, each with the whole dose; None is the run's target layer alone.
     dose
         Fraction of the mean residual norm that strength 1 stands for.
 
     Raises
     ------
     InvalidInput
-        For an emotion or a layer without a vector, a vector of length zero, a dose that is not a
-        positive number, or vectors of folded weights.
+        For an emotion or layer without a vector, a vector of length zero, a dose that is not
+        positive, or vectors of folded weights.
     """
     check(vectors, dose)
     provenance = vectors.provenance
@@ -117,9 +112,8 @@ def control_vector(
         dose * norms.double(),
         "layer d_model, layer -> layer d_model",
     )
-    return ControlVector(
-        emotion, chosen, scaled.float(), dose, norms.clone(), _made_from(vectors, emotion, rows)
-    )
+    made_from = _made_from(vectors, emotion, rows)
+    return ControlVector(emotion, chosen, scaled.float(), dose, norms.clone(), made_from)
 
 
 def _made_from(vectors: EmotionVectors, emotion: str, rows: Sequence[int]) -> dict[str, Any]:
@@ -142,12 +136,11 @@ def check(vectors: EmotionVectors, dose: float) -> None:
         raise InvalidInput(
             f"dose: expected a positive fraction of the residual norm, e.g. 0.1, got {dose!r}."
         )
-    processing = vectors.provenance.weight_processing
-    if processing != "none":
+    if (processing := vectors.provenance.weight_processing) != "none":
         raise InvalidInput(
             f"these vectors were made from weights that TransformerLens had changed: {processing}. "
-            "Other tools load the raw weights, whose residual stream has another basis. Make the "
-            "vectors again from the raw model: hooks.load(NAME)."
+            "Other tools load raw weights, in another basis. Make the vectors again from the raw "
+            "model: hooks.load(NAME)."
         )
 
 

@@ -21,8 +21,7 @@ def push(
 ) -> str:
     """Upload files of a folder as one commit; a repository (``user/name``) is made if missing.
 
-    Returns the commit's address. Raises HubError when the hub refused or was not reached; nothing
-    or everything is there.
+    Returns the commit's address; raises HubError when the hub refused or was not reached.
     """
     import httpx
     from huggingface_hub import HfApi

@@ -1,10 +1,6 @@
 """A run as two repositories of the hub: ``model/`` with the vectors, ``dataset/`` with the corpus.
 
-* ``model/``: ``README.md``, ``emotion_vectors.safetensors`` (the bundle that
-  ``EmotionVectors.load("hf://user/repo")`` reads), ``config.yaml``, and the map of the vectors.
-* ``dataset/``: ``README.md``, ``stories.parquet``, ``neutral.parquet``.
-
-Nothing tells of this machine: of local folders only the last part of the name is kept.
+Each has a ``README.md``; of this machine nothing but the last parts of folders' names is told.
 """
 
 import dataclasses
@@ -23,8 +19,7 @@ from probes.report.markdown import escape
 from probes.vectors.emotion_vectors import FILE_NAME
 
 PICTURE = "pca_scatter.png"
-ANY_SERVER = "http://localhost:8000/v1"
-"""What is told instead of a server's address."""
+ANY_SERVER = "http://localhost:8000/v1"  # instead of a server's address
 
 
 def hub_files(source: Source, repo: str) -> dict[str, bytes]:
@@ -33,9 +28,8 @@ def hub_files(source: Source, repo: str) -> dict[str, bytes]:
         return _files(source, repo)
     except KeyError as error:
         raise DataError(
-            f"run.json or analysis/summary.json in {source.root} lacks {error}, which a card is "
-            "written from: another version of emotion-lens wrote it. Run the config again: "
-            "complete stages are skipped."
+            f"run.json or analysis/summary.json in {source.root} lacks {error}: another version of "
+            "emotion-lens wrote it. Run the config again: complete stages are skipped."
         ) from error
 
 
@@ -58,19 +52,18 @@ def _files(source: Source, repo: str) -> dict[str, bytes]:
         files[f"model/{PICTURE}"] = picture.read_bytes()
     if kinds:
         counts = {kind: len(rows) for kind, rows in kinds.items()}
-        told = dataset_card(*made, repo=repo, counts=counts)
-        files["dataset/README.md"] = _without_folders(told, record["config"]).encode()
+        dataset = dataset_card(*made, repo=repo, counts=counts)
+        files["dataset/README.md"] = _without_folders(dataset, record["config"]).encode()
         for kind, rows in kinds.items():
             files[f"dataset/{kind}.parquet"] = texts_parquet(rows, emotion=kind == "stories")
     return files
 
 
 def _without_folders(text: str, config: Mapping[str, Any]) -> str:
-    """Shorten a run's folders wherever a card has them, in the words of an experiment say."""
+    """Shorten a run's folders wherever a card has them, even in an experiment's words."""
     names = (config["model"]["name"], config["writer"]["name"], *config["corpus"].values())
     for name in (*names, config["output_dir"]):
-        if name is not None and public_name(name) != name:
-            shown = public_name(name)
+        if name is not None and (shown := public_name(name)) != name:
             text = text.replace(escape(name), escape(shown)).replace(name, shown)
     return text
 

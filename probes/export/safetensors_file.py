@@ -1,8 +1,6 @@
 """Control vectors as safetensors: one float32 tensor [d_model] per layer, ``resid_post.l``.
 
-For servers that steer through their own plug-ins: each tensor is what is added to the output of
-decoder block l (0-based) at strength 1. The header says emotion, layers, dose, residual norms and
-what the vectors were made from; its `description` has the formula in words.
+Each is what strength 1 adds to the output of decoder block l (0-based); the header says the rest.
 """
 
 import json
@@ -33,11 +31,8 @@ def safetensors_bytes(control: ControlVector) -> bytes:
         "residual_norm": as_text(None if norms is None else norms.tolist()),
         "made_from": as_text(control.made_from),
     }
-    tensors = {
-        f"resid_post.{layer}": tensor.contiguous()
-        for layer, tensor in zip(control.layers, control.tensors.clone(), strict=True)
-    }
-    return save_tensors(tensors, metadata=metadata)
+    named = {f"resid_post.{n}": tensor.clone() for n, tensor in control.by_layer.items()}
+    return save_tensors(named, metadata=metadata)
 
 
 def write_safetensors(control: ControlVector, path: str | Path) -> None:
