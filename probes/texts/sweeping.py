@@ -1,11 +1,8 @@
 """The passages of a large text file that activate each emotion most.
 
-A line is a text, cut into pieces that the model reads and windows of tokens (`scoring`). Per
-emotion the `top` windows are kept, each text of a window once, with the scores of its tokens; mean
-and variance of all windows go along (Welford).
-
-Contract: memory does not grow with the file. `Leaders` can be written as JSON and read back, so
-that a sweep goes on where it was.
+Per emotion the `top` windows are kept, each text once, with the scores of its tokens; mean and
+variance of all windows go along (Welford). Memory does not grow with the file, and `Leaders` go to
+JSON and back, so that a sweep goes on where it was.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +15,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Passage:
-    """One window of a text: where it begins, and cosines of its mean residual and of each token."""
+    """One window of a text: its start, and cosines of its mean residual and each token."""
 
     score: float
     source: str
@@ -66,11 +63,11 @@ class Leaders:
             if len(kept) == self.top and value <= kept[-1].score:
                 continue
             text = "".join(tokens)
-            if any(one.text == text for one in kept):
-                continue
-            kept.append(Passage(value, source, start, tokens, token_scores[:, emotion].tolist()))
-            kept.sort(key=lambda one: -one.score)
-            del kept[self.top :]
+            if all(one.text != text for one in kept):
+                scores = token_scores[:, emotion].tolist()
+                kept.append(Passage(value, source, start, tokens, scores))
+                kept.sort(key=lambda one: -one.score)
+                del kept[self.top :]
 
     def deviations(self, emotion: int, score: float) -> float:
         """Return how far a score is above the mean of all windows, in standard deviations."""

@@ -1,11 +1,7 @@
 """What the page shows, without the page: scores of every token, turns, replies with and without.
 
-A text, or a conversation as the model reads it, passes through the model once; every token is
-scored against every emotion at every layer (cosine, centered). A reply is sampled from one seed,
-unsteered or steered by any number of emotions: their pushes add up.
-
-Contract: the last few dozens of readings and replies are kept; calls from several threads take
-turns.
+Every token is scored against every emotion at every layer (cosine, centered) in one pass; pushes
+toward several emotions add up. Recent readings and replies are kept; threads take turns.
 """
 
 import contextlib
@@ -13,7 +9,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import torch
 from einops import einsum, rearrange, reduce
@@ -28,8 +23,7 @@ from probes.texts.dialogue import Dialogue, Turn, first_turn_only, lay_out
 from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.normalize import normalize
 
-_TRIES = 4
-"""Seeds that are tried until a model that may answer nothing says a word."""
+_TRIES = 4  # seeds, until a model that may answer nothing says a word
 
 
 @dataclass(frozen=True)
@@ -70,11 +64,9 @@ class Microscope:
 
     def _read(self, dialogue: Dialogue) -> Reading:
         ids, pieces = token_pieces(self.model, dialogue.text)
-        content = set(content_places(ids, self.model.special_ids))
-        turn = [
-            dialogue.turn_of(*piece) if place in content else -1
-            for place, piece in enumerate(pieces)
-        ]
+        turn = [-1] * len(ids)
+        for place in content_places(ids, self.model.special_ids):
+            turn[place] = dialogue.turn_of(*pieces[place])
         tokens = [dialogue.text[start:stop] for start, stop in pieces]
         return Reading(tokens, turn, self._scores(tuple(ids)))
 
@@ -110,8 +102,7 @@ class Microscope:
         """Continue a text or answer a conversation, steered toward emotions where some are given.
 
         `doses` are fractions of the mean residual norm at `layer` (None: the target layer). Returns
-        one turn of a conversation; empty when the model has nothing to say under any of a few
-        seeds.
+        one turn of a conversation; empty when no seed of a few brings a word.
         """
         chosen = self.vectors.provenance.target_layer if layer is None else layer
         pushes = tuple((emotion, dose) for emotion, dose in (doses or {}).items() if dose != 0)
@@ -121,9 +112,8 @@ class Microscope:
             return self._sampled(ids, pushes, where, max_new_tokens, seed)
         ids = tuple(self.model.encode(lay_out(self.model.tokenizer, prompt, answering=True).text))
         for attempt in range(_TRIES):
-            said = self._sampled(ids, pushes, where, max_new_tokens, seed + attempt)
-            turn = said if self.model.is_chat else first_turn_only(said)
-            if turn:
+            reply = self._sampled(ids, pushes, where, max_new_tokens, seed + attempt)
+            if turn := reply if self.model.is_chat else first_turn_only(reply):
                 return turn
         return ""
 
@@ -135,12 +125,6 @@ class Microscope:
         max_new_tokens: int,
         seed: int,
     ) -> str:
-        sampling: dict[str, Any] = {
-            "max_new_tokens": max_new_tokens,
-            "temperature": 0.8,
-            "top_k": 50,
-            "seed": seed,
-        }
         steering = contextlib.nullcontext()
         if layer is not None:
             push = self._push(dict(pushes), layer)
@@ -149,4 +133,7 @@ class Microscope:
                 self.model, push, layers=[layer], dose=float(push.norm()), residual_norm=norm
             )
         with self._one_at_a_time, steering:
-            return self.model.generate([list(ids)], **sampling)[0].text.strip()
+            [written] = self.model.generate(
+                [list(ids)], max_new_tokens=max_new_tokens, temperature=0.8, top_k=50, seed=seed
+            )
+        return written.text.strip()

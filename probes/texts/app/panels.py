@@ -1,12 +1,10 @@
-"""The panels of the page: a text as it is typed, a conversation, a prompt steered and not.
-
-Each draws what it has again for another emotion or layer without asking the model.
-"""
+"""The panels of the page: a text as it is typed, a conversation, a prompt steered and not."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from probes.figures import Lines, png
+from probes.figures import png
 from probes.texts.app import pictures
 from probes.texts.app.doses import Doses
 from probes.texts.app.microscope import Reading
@@ -16,8 +14,7 @@ from probes.texts.app.view import View
 from probes.texts.dialogue import ASSISTANT, USER, Turn
 
 EXAMPLE = "She read the letter twice, put it down and looked out of the window for a long time."
-_LENGTH = 60
-"""Tokens of a reply, at most."""
+_LENGTH = 60  # tokens of a reply, at most
 
 
 class TextPanel:
@@ -27,8 +24,7 @@ class TextPanel:
         self.view = view
         self.newest = Newest(view.taking_turns)
         self.typed = EXAMPLE
-        self.read: tuple[str, Reading] | None = None
-        """A text and its own reading: what is typed may be ahead of both."""
+        self.read: tuple[str, Reading] | None = None  # what is typed may be ahead of it
 
     def build(self) -> None:
         """Lay the panel out and read the example."""
@@ -140,10 +136,9 @@ class TalkPanel:
         microscope, doses, layer = self.view.microscope, self.doses.values(), self.view.layer
 
         def work() -> tuple[str, str, Reading | None]:
-            plain = microscope.reply(turns, max_new_tokens=_LENGTH)
-            reply = plain
-            if doses:
-                reply = microscope.reply(turns, doses=doses, layer=layer, max_new_tokens=_LENGTH)
+            answer = partial(microscope.reply, turns, max_new_tokens=_LENGTH)
+            plain = answer()
+            reply = answer(doses=doses, layer=layer) if doses else plain
             whole = [*turns, Turn(ASSISTANT, reply)]
             return plain, reply, microscope.read_conversation(whole) if reply else None
 
@@ -188,13 +183,9 @@ class TalkPanel:
                 if number in self.steered:
                     how = self.steered[number]
                     ui.label(how.about).classes("text-sm")
-                    ui.label(f"without steering: {how.baseline or '(nothing)'}").classes(
-                        "text-sm reply-without"
-                    )
-            plot(self._curve(turns, reading))
-
-    def _curve(self, turns: list[Turn], reading: Reading) -> Lines:
-        return pictures.conversation_curves(self.view.look(reading), turns)
+                    without = ui.label(f"without steering: {how.baseline or '(nothing)'}")
+                    without.classes("text-sm reply-without")
+            plot(pictures.conversation_curves(look, turns))
 
     def _download(self) -> None:
         if self.read is not None:
@@ -206,7 +197,9 @@ class TalkPanel:
 
     def _download_curve(self) -> None:
         if self.read is not None:
-            ui.download(png.render(self._curve(*self.read)), "conversation.png")
+            turns, reading = self.read
+            curves = pictures.conversation_curves(self.view.look(reading), turns)
+            ui.download(png.render(curves), "conversation.png")
 
 
 class SteerPanel:
@@ -243,11 +236,8 @@ class SteerPanel:
         length, seed = int(self.length.value or 1), int(self.seed.value or 0)
 
         def both() -> tuple[str, str]:
-            plain = microscope.reply(prompt, max_new_tokens=length, seed=seed)
-            pushed = microscope.reply(
-                prompt, doses=doses, layer=layer, max_new_tokens=length, seed=seed
-            )
-            return plain, pushed
+            write = partial(microscope.reply, prompt, max_new_tokens=length, seed=seed)
+            return write(), write(doses=doses, layer=layer)
 
         self.working.visible = True
         written = await self.newest(lambda: self.view.in_thread(both))

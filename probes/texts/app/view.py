@@ -1,7 +1,4 @@
-"""What all panels share: the model, the emotion and layer looked at, and whose turn it is.
-
-Models run in worker threads, one call at a time. An error is shown where it happened.
-"""
+"""What all panels share: the model, the emotion and layer looked at, and whose turn it is."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -49,16 +46,13 @@ class View:
 
     def described(self, reading: Reading, turns: Sequence[Turn]) -> dict[str, Any]:
         """Return a reading at the layer looked at, as JSON takes it."""
+        scores = reading.scores[self.place].tolist()
+        tokens = zip(reading.tokens, reading.turn, scores, strict=True)
         return {
             "model": self.microscope.model.name,
             "fingerprint": self.microscope.model.fingerprint,
             "layer": self.layer,
             "emotions": self.emotions,
             "turns": [{"speaker": turn.speaker, "text": turn.text} for turn in turns],
-            "tokens": [
-                {"text": token, "turn": owner, "scores": scores}
-                for token, owner, scores in zip(
-                    reading.tokens, reading.turn, reading.scores[self.place].tolist(), strict=True
-                )
-            ],
+            "tokens": [{"text": text, "turn": turn, "scores": row} for text, turn, row in tokens],
         }
