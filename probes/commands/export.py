@@ -1,8 +1,4 @@
-"""``emotion-probes export``: a run's vectors and corpus for other tools, and for the hub.
-
-Every flag is checked first; all files are made in memory (``--dry-run`` stops there), written one
-by one, and for the hub pushed as one commit per repository.
-"""
+"""``emotion-probes export``: a run's vectors and corpus for other tools, and for the hub."""
 
 from pathlib import Path
 
@@ -58,15 +54,16 @@ def _check(flags: Flags, words: list[str]) -> None:
 
 
 def _show(export: ExportFiles, folder: Path, terminal: Terminal, *, dry_run: bool) -> None:
-    rows = [(name, file_size(len(content))) for name, content in export.files.items()]
-    rows.append(("together", file_size(sum(map(len, export.files.values())))))
+    sizes = {name: len(content) for name, content in export.files.items()}
+    rows = [(name, file_size(size)) for name, size in sizes.items()]
+    rows.append(("together", file_size(sum(sizes.values()))))
     terminal.table("what would be written" if dry_run else "written", rows)
     terminal.text(f"in {folder}")
     terminal.result(
         {
             "folder": str(folder),
             "written": not dry_run,
-            "bytes": {name: len(content) for name, content in export.files.items()},
+            "bytes": sizes,
             "notices": export.notices,
         }
     )

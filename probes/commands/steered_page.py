@@ -62,11 +62,7 @@ def _facts(
     condition: Steered, request: SteeringRequest, shared: Sequence[str]
 ) -> list[tuple[str, str, float]]:
     """Name and value of each number, and the change that colors it."""
-    steered, perplexity, cost = (
-        condition.emotion is not None,
-        condition.perplexity,
-        condition.cost,
-    )
+    steered, perplexity = condition.emotion is not None, condition.perplexity
     facts = [
         (
             f"word “{name}”{'*' if name in shared else ''}",
@@ -79,7 +75,7 @@ def _facts(
         ("perplexity, unsteered model", "-" if perplexity is None else f"{perplexity:.1f}"),
         ("repetition", f"{condition.repetition:.0%}"),
     ]
-    if cost is not None:
+    if (cost := condition.cost) is not None:
         plain.append(("neutral text: KL, nats", f"{cost.kl:.2f}"))
         plain.append(("neutral text: perplexity ratio", f"{cost.perplexity_ratio:.2f}"))
     if steered and request.operation != "project":

@@ -21,13 +21,9 @@ from hooks import LanguageModel, Last
 from hooks.reading.scoring import continuation_tokens
 from hooks.steering.directions import Operation
 from hooks.steering.selection import Rule, Where
+from probes.experiments.steering import word_effects
 from probes.experiments.steering.dose_cost import Budget, Cost, SteeringCost, on_texts
-from probes.experiments.steering.word_effects import (
-    CARRIERS,
-    first_tokens,
-    last_residuals,
-    log_probs,
-)
+from probes.experiments.steering.word_effects import first_tokens
 from probes.vectors.emotion_vectors import EmotionVectors
 
 _SAMPLING = ("max_new_tokens", "temperature", "top_k", "seed")
@@ -39,8 +35,7 @@ class SteeringRequest:
 
     prompt: str
     emotions: list[str]
-    doses: list[float]
-    """Empty for `project`, and with `auto`."""
+    doses: list[float]  # empty for `project`, and with `auto`
     layers: list[int]
     operation: Operation = "add"
     positions: Where | Rule = "all"
@@ -85,12 +80,6 @@ class Steered:
             return "unsteered"
         return self.emotion if self.dose is None else f"{self.emotion} {self.dose:.3g}"
 
-    @property
-    def coefficients_in_words(self) -> str:
-        """What was added along the unit vector at each layer, in the stream's own units."""
-        listed = ", ".join(f"layer {layer}: {c:.4g}" for layer, c in self.coefficients.items())
-        return f"coefficient at {listed}"
-
     def shown_words(self, requested: Sequence[str], n: int = 3) -> dict[str, float]:
         """Return the words asked for, then the `n` others that rise most."""
         others = [name for name in self.word_changes if name not in requested]
@@ -99,7 +88,7 @@ class Steered:
 
 
 def repetition(text: str) -> float:
-    """Share of word triples that occurred before in the text; 0 for fewer than four words."""
+    """Return the share of word triples that occurred before; 0 for fewer than four words."""
     words = text.lower().split()
     triples = list(zip(words, words[1:], words[2:], strict=False))
     return 1 - len(set(triples)) / len(triples) if len(triples) > 1 else 0.0
@@ -121,18 +110,19 @@ def write_conditions(
     sampling = {name: getattr(request, name) for name in _SAMPLING}
 
     def word_log_probs() -> Float[Tensor, "word"]:
-        each = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
+        residuals = word_effects.last_residuals(model, word_effects.CARRIERS)
+        each = word_effects.log_probs(model, residuals)[:, heads]
         return reduce(each, "carrier word -> word", "mean")
 
     def condition(
         emotion: str | None, dose: float | None, written: Any, words: Tensor, **about: Any
     ) -> Steered:
-        """Judge a continuation by the model as it is now: unsteered."""
+        # Judged by the model as it is now: unsteered.
         changes = dict(zip(vectors.emotions, words.tolist(), strict=True))
-        strange = perplexity(model, prompt, written.tokens)
-        repeated = repetition(written.text)
+        surprise = perplexity(model, prompt, written.tokens)
         progress(1)
-        return Steered(emotion, dose, written.text, changes, strange, repeated, **about)
+        text = written.text
+        return Steered(emotion, dose, text, changes, surprise, repetition(text), **about)
 
     baseline = word_log_probs()
     [written] = model.generate([prompt], **sampling)
@@ -145,8 +135,7 @@ def write_conditions(
     }
     for emotion in request.emotions:
         direction = vectors.by_layer(emotion)
-        doses: Sequence[float | None] = request.doses or [None]
-        capped = False
+        doses, capped = request.doses or [None], False
         if request.auto:
             search = gauge.largest(direction, budget, positions=steer_texts, **shared)
             doses, capped = [search.cost.dose], search.capped
@@ -154,16 +143,12 @@ def write_conditions(
             cost = gauge.cost(direction, dose or 0.0, positions=steer_texts, **shared)
             with hooks.steer(model, direction, dose=dose, positions=steer_carriers, **shared):
                 changes = word_log_probs() - baseline
-            steering = hooks.steer(
-                model, direction, dose=dose, positions=request.positions, **shared
-            )
-            with steering as record:
+            where = request.positions
+            with hooks.steer(model, direction, dose=dose, positions=where, **shared) as record:
                 [written] = model.generate([prompt], **sampling)
             about = {"cost": cost, "within_budget": cost.within(budget), "capped": capped}
-            coefficients = record.coefficients
-            conditions.append(
-                condition(emotion, dose, written, changes, coefficients=coefficients, **about)
-            )
+            about["coefficients"] = record.coefficients
+            conditions.append(condition(emotion, dose, written, changes, **about))
     return conditions
 
 
@@ -193,5 +178,5 @@ def explained(request: SteeringRequest, shared: Sequence[str]) -> str:
 
 
 def perplexity(model: LanguageModel, prompt: list[int], tokens: list[int]) -> float | None:
-    """Perplexity of all tokens of a continuation after its prompt, under the model as it is now."""
+    """Return the perplexity of a continuation after its prompt, under the model as it is now."""
     return math.exp(continuation_tokens(model, prompt, tokens).loss) if tokens else None
