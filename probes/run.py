@@ -1,4 +1,4 @@
-"""The command line: ``python -m probes.run`` and ``emotion-probes``; ``--help`` loads only flags."""
+"""The command line: ``python -m probes.run`` and ``emotion-probes``; ``--help`` is light."""
 
 import importlib
 import os

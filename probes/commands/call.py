@@ -56,7 +56,6 @@ def read_call(typed: Sequence[str], terminal: Terminal) -> Call[Flags]:
 
 
 def _parse(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-    """Split words and flags with Fire, which makes Python's values of them."""
     parsed: list[tuple[list[str], dict[str, Any]]] = []
 
     def collect(*positional: str, **flags: Any) -> None:
@@ -95,9 +94,7 @@ def run_of(source: str, settings: Mapping[str, Any]) -> Run:
 
 
 def _value(key: str, value: Any) -> Any:
-    """Undo what a shell cannot say: null, and lists whose names hold spaces."""
-    if value == "null":  # Fire knows Python's None; "none" is a value of vectors.neutral_pca
-        return None
     if isinstance(value, str) and (key.endswith("_subset") or key == "validation.experiments"):
-        return listed(value)
-    return value
+        return None if value == "null" else listed(value)  # names may hold spaces
+    # Fire knows Python's None alone; "none" is a value of vectors.neutral_pca.
+    return None if value == "null" else value

@@ -64,7 +64,6 @@ def _folder(word: str) -> Path:
 
 
 def _compare(both: Sequence[EmotionVectors], flags: Compare) -> dict[str, Any]:
-    """Compare two bundles of vectors at one layer of each."""
     first, second = both
     shared = [name for name in first.emotions if name in second.emotions]
     if unknown := [name for name in flags.emotions if name not in shared]:
@@ -103,7 +102,6 @@ def _compare(both: Sequence[EmotionVectors], flags: Compare) -> dict[str, Any]:
 
 
 def _meaning(both: Sequence[EmotionVectors], layers: list[int]) -> list[str]:
-    """Say when a cosine between vectors of two runs means something."""
     one, two = (bundle.provenance for bundle in both)
     if one.weight_processing != two.weight_processing:
         return ["cosines mean nothing here: the weights were processed differently (other basis)."]

@@ -1,9 +1,4 @@
-"""What a run will take, before it begins: texts, tokens, FLOPs, disk, memory, hours.
-
-    FLOPs          = 2 * parameters * tokens
-    activations    = texts * layers * d_model * 4 bytes (above the budget: cells instead of texts)
-    memory per GPU = weights / GPUs per worker + the larger of writing's and reading's working space
-    hours          = tokens / rate / workers
+"""What a run will take: FLOPs = 2 * parameters * tokens, hours = tokens / rate / workers.
 
 Neutral texts count as stories until some were seen; attention and other stages are left out.
 """
@@ -48,8 +43,7 @@ class RunDesign:
     emotions: int
     stories: Asked
     neutral: Asked
-    prompt_tokens_read: float
-    """Of a prompt; a shared beginning is read once."""
+    prompt_tokens_read: float  # of a prompt; a shared beginning is read once
 
     @property
     def gpus(self) -> float:
@@ -79,14 +73,12 @@ class RunPlan:
     activation_bytes: float
     per_cell: bool
     vector_bytes: float
-    writing_memory: float
-    """Bytes on each GPU (or in the machine) while writing."""
+    writing_memory: float  # bytes on each GPU (or in the machine) while writing
     reading_memory: float
     writing_hours: float | None
     reading_hours: float | None
     unit_texts: int
-    unit_hours: float | None
-    """What is lost at most when writing is interrupted, per worker."""
+    unit_hours: float | None  # what is lost at most when writing is interrupted, per worker
     shard_hours: float | None
 
     @property

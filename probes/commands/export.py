@@ -31,7 +31,6 @@ def main(call: Call[Flags]) -> int:
 
 
 def _check(flags: Flags, words: list[str]) -> None:
-    """Refuse flags that do not belong together, before the run is looked at."""
     for name in ("emotions", "layers", "dose", "repo", "public"):
         takers = [format_name for format_name, kind in FORMATS.items() if name in kind.takes]
         if name in flags.model_fields_set and flags.to not in takers:

@@ -1,8 +1,4 @@
-"""A command's flags as one pydantic model: types, limits, meanings, help and errors.
-
-A command is a subclass of `Flags`: its name in small letters, its docstring the summary, its fields
-the flags as Fire leaves them.
-"""
+"""A command's flags as one pydantic model: types, limits, meanings, help and errors."""
 
 import difflib
 from collections.abc import Mapping
@@ -52,8 +48,7 @@ LISTED = BeforeValidator(listed)
 Switch = Annotated[bool, BeforeValidator(_switched)]
 Text = Annotated[str, BeforeValidator(_as_typed)]
 Names = Annotated[tuple[str, ...], LISTED]
-Verbatim = Annotated[str | None, _VERBATIM]
-"""A user's text: never taken for a number or a list."""
+Verbatim = Annotated[str | None, _VERBATIM]  # A user's text: never taken for a number or a list
 
 
 def flag(meaning: str, default: Any = None, **limits: Any) -> Any:

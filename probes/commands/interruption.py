@@ -1,8 +1,6 @@
-"""Ctrl-C ends a command soon, whatever is running.
+"""Ctrl-C ends a command soon: libraries can delay `KeyboardInterrupt` by minutes.
 
-A long call into C, a pool of threads or a library's clean-up can delay `KeyboardInterrupt` by
-minutes. So the C part of the signal handler writes to a socket, and a thread that waits for it ends
-the process. Files are written whole or not at all.
+The C part of the signal handler writes to a socket; a thread that waits there ends the process.
 """
 
 import contextlib

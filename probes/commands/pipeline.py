@@ -57,7 +57,6 @@ def main(call: Call[Pipeline]) -> int:
 
 
 def _failures(run: Run, chosen: Sequence[Stage], terminal: Terminal) -> int:
-    """Say what failed and how to try it again; return the exit code."""
     failed = [item for stage in chosen for item in stages.failed_in(run, stage).items()]
     if not failed:
         return 0
@@ -82,7 +81,6 @@ def _check_subject(run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage]) 
 def _dry_run(
     run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage], terminal: Terminal
 ) -> int:
-    """Print what the stages that write will take; write nothing."""
     from probes.stages.ask_servers import dry_run
 
     names = [stage.name for stage in chosen if stage.name.startswith("generate-")]
@@ -126,7 +124,6 @@ def _check_emotions(emotions: Sequence[str], chosen: Sequence[Stage], run: Run) 
 def _show(
     run: Run, names: list[str], emotions: Sequence[str], only: list[Entry], terminal: Terminal
 ) -> None:
-    """Print the tables that belong to the stages asked for."""
     lens = run.root / "analysis" / "logit_lens.json"
     if lens.is_file() and (names == ["logit-lens"] or emotions):
         by_emotion = read_result(Lens, read_json(lens), lens.name, "logit-lens").emotions

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,8 +36,8 @@ def main(call: Call[Flags]) -> int:
     run, flags = call.run(), call.flags
     rates = Rates(flags.tokens_per_second, flags.reading_tokens_per_second)
     forecast = work_out(run, rates, measured=flags.measure)
-    rows = list(_rows(run.config, forecast))
-    call.terminal.table(f"{run.source} would take ({forecast.source})", rows)
+    title = f"{run.source} would take ({forecast.source})"
+    call.terminal.table(title, list(_rows(run.config, forecast)))
     call.terminal.result(forecast.numbers())
     return 0
 
@@ -123,7 +123,11 @@ def _load_tokenizer(name: str, revision: str | None) -> Any:
 def _design(run: Run, ruled: Rules) -> RunDesign:
     config, n_emotions = run.config, len(run.emotions)
     if run.brings_corpus:
-        brought = (_brought(run, kind) for kind in ("stories", "neutral"))
+        brought = []  # no prompt asks for the user's own texts
+        for kind in ("stories", "neutral"):
+            cells, texts = cells_of(run, kind), run.own_texts(kind)
+            n_texts = sum(map(texts.count, cells))
+            brought.append(Asked(len(cells), n_texts, n_texts, prompt_tokens=0.0, new_tokens=0))
         return RunDesign(config, n_emotions, *brought, prompt_tokens_read=0.0)
     prompts = _prompts(run, ruled)
     length = sum(map(len, prompts)) / len(prompts)
@@ -136,14 +140,7 @@ def _design(run: Run, ruled: Rules) -> RunDesign:
     return RunDesign(config, n_emotions, *asked, prompt_tokens_read=read)
 
 
-def _brought(run: Run, kind: TextKind) -> Asked:
-    cells, texts = cells_of(run, kind), run.own_texts(kind)
-    n_texts = sum(texts.count(cell) for cell in cells)
-    return Asked(len(cells), n_texts, n_texts, prompt_tokens=0.0, new_tokens=0)
-
-
 def _sample(run: Run, kind: TextKind = "stories") -> list[Content]:
-    """Return a sample of the user's own texts as the contents of cells."""
     texts = run.own_texts(kind)
     numbered = [(cell, number) for cell in texts for number in range(texts.count(cell))]
     sample = numbered[:: max(1, len(numbered) // _SAMPLE)]
@@ -151,7 +148,6 @@ def _sample(run: Run, kind: TextKind = "stories") -> list[Content]:
 
 
 def _prompts(run: Run, ruled: Rules) -> list[list[int]]:
-    """Return the prompts of the first unit of stories as the writer reads them."""
     config = run.config
     tokenizer = _tokenizer(config.writer_model if _writes_here(run) else config.model)
     cells = cut(config, "stories", run.story_cells)[0].cells
@@ -182,7 +178,9 @@ def _write(run: Run, models: Models) -> tuple[list[Content], float]:
     unit = cut(run.config, "stories", run.story_cells)[0]
     writer = LocalWriter(run.config, "stories", models)
     models.writer().generate(["Hello."], max_new_tokens=2)
-    contents, seconds = _timed(lambda: list(writer.do(unit, lambda _count: None).values()))
+    start = time.perf_counter()
+    contents = list(writer.do(unit, lambda _count: None).values())
+    seconds = time.perf_counter() - start
     if not any(content["texts"] for content in contents):
         reasons = {one["reason"] for content in contents for one in content["rejected"]}
         raise DataError(
@@ -194,7 +192,6 @@ def _write(run: Run, models: Models) -> tuple[list[Content], float]:
 
 
 def _reading_rate(run: Run, models: Models, texts: list[str]) -> float:
-    """Return tokens per second, counting those before the offset."""
     reader, subject = Reader(run.config, models), models.subject()
     layers = tuple(check_layers(run, subject.n_layers))
     batch_tokens = run.config.activation.batch_tokens or DEFAULT_BATCH_TOKENS
@@ -205,13 +202,10 @@ def _reading_rate(run: Run, models: Models, texts: list[str]) -> float:
         reader.do(unit, lambda _count: None)
 
     read(texts[:2])
-    _, seconds = _timed(lambda: read(texts))
-    return sum(len(subject.encode(text)) for text in texts) / seconds
-
-
-def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
     start = time.perf_counter()
-    return work(), time.perf_counter() - start
+    read(texts)
+    seconds = time.perf_counter() - start
+    return sum(len(subject.encode(text)) for text in texts) / seconds
 
 
 def _rows(config: Config, forecast: Forecast) -> Iterator[tuple[str, str]]:
@@ -222,18 +216,14 @@ def _rows(config: Config, forecast: Forecast) -> Iterator[tuple[str, str]]:
     yield "tokens written", written if made.tokens_written else none
     yield "tokens read", f"{made.tokens_read:,.0f}; {made.reading_flops:.2e} FLOP"
     kept = "one mean per (emotion, topic)" if made.per_cell else "per story"
-    yield (
-        "disk",
-        f"{file_size(made.disk_bytes)}: texts {file_size(made.text_bytes)}, activations "
-        f"{file_size(made.activation_bytes)} ({kept}), vectors {file_size(made.vector_bytes)}",
-    )
+    parts = f"texts {file_size(made.text_bytes)}, activations {file_size(made.activation_bytes)}"
+    parts += f" ({kept}), vectors {file_size(made.vector_bytes)}"
+    yield "disk", f"{file_size(made.disk_bytes)}: {parts}"
     memory = f"reading {file_size(made.reading_memory)}"
     if made.tokens_written:
         memory = f"writing {file_size(made.writing_memory)}, {memory}"
-    yield (
-        f"memory per GPU ({config.compute.gpus_per_worker or 1:g} per worker)",
-        f"{memory} (an upper estimate without the runtime's own)",
-    )
+    workers = f"{config.compute.gpus_per_worker or 1:g} per worker"
+    yield f"memory per GPU ({workers})", f"{memory} (at most; without the runtime's own)"
     parts = [
         f"{name} {duration(3600 * hours)}" + (f" at {rate:,.0f} tokens/s" if rate else "")
         for name, hours, rate in (
@@ -252,5 +242,4 @@ def _rows(config: Config, forecast: Forecast) -> Iterator[tuple[str, str]]:
         lost = duration(3600 * made.unit_hours)
         yield "an interrupted unit", f"{made.unit_texts} texts, at most {lost} of writing"
     if made.shard_hours is not None:
-        lost = duration(3600 * made.shard_hours)
-        yield "an interrupted shard", f"at most {lost} of reading"
+        yield "an interrupted shard", f"at most {duration(3600 * made.shard_hours)} of reading"

@@ -163,7 +163,6 @@ class _Listing:
         ]
 
     def _strongest(self, values: Any, n: int = 5) -> str:
-        """Spell the highest scores, the highest first."""
         scores = values[self._shown.places].tolist()
         if any(map(math.isnan, scores)):
             return "no token to score"

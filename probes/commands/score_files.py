@@ -62,8 +62,6 @@ def open_sink(path: Path, shown: Shown, about: str) -> Iterator[Sink]:
 
 
 class _Table:
-    """Rows of a CSV or Parquet file, some thousands at once."""
-
     def __init__(self, file: Any, shown: Shown, suffix: str) -> None:
         self._shown, self._rows = shown, []
         numbers = ("turn", "position", "n_tokens")

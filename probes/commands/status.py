@@ -1,10 +1,9 @@
 """``emotion-probes status``: what is done, what is missing, how long the rest may take.
 
-Seconds per unit are the median time between finished files, so that pauses do not count; without
-any, neutral texts take the stories' seconds and the other way round. Only names and times of files
-and the stages' records are read. What was never measured is None.
+Seconds per unit are the median time between finished files, so that pauses do not count.
 """
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -68,35 +67,33 @@ def _progress(run: Run, stage: Stage) -> Progress:
     record = run.record(stage.name)
     state = state_of(run, stage)
     seconds = record.seconds if record and record.complete else None
-    if stage.name.startswith("generate-"):
-        stories = stage.name == "generate-stories"
-        per_cell = (
-            run.config.generation.stories_per_topic
-            if stories
-            else run.config.neutral.dialogues_per_topic
-        )
-        cells = run.story_cells if stories else run.neutral_cells
-        per_cell = 1 if run.brings_corpus else per_cell
-        return _writing(run, stage.name, state, seconds, cells, per_cell)
+    if stage.name == "generate-stories":
+        per_cell = run.config.generation.stories_per_topic
+        return _writing(run, stage.name, state, seconds, run.story_cells, per_cell)
+    if stage.name == "generate-neutral":
+        per_cell = run.config.neutral.dialogues_per_topic
+        return _writing(run, stage.name, state, seconds, run.neutral_cells, per_cell)
     if stage.name == "extract-activations":
         return _reading(run, state, seconds)
     if stage.name == "validate":
-        return _validating(run, state, seconds)
+        paths = [run.root / entry.file for entry in experiments_of(run)]
+        took = [read_json(path)["seconds"] for path in paths if path.is_file()]
+        rate = sum(took) / len(took) if took else None
+        return Progress("validate", state, len(took), len(paths), "experiments", rate, seconds)
     done = int(state == "done")
     return Progress(stage.name, state, done, 1, "stage", seconds, seconds)
 
 
 def _times(folder: Path) -> dict[str, float]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name: entry.stat().st_mtime for entry in entries}
-    except OSError:
-        return {}
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return {entry.name: entry.stat().st_mtime for entry in entries}
+    return {}
 
 
 def _writing(
     run: Run, name: str, state: State, seconds: float | None, cells: Sequence[Cell], per_cell: int
 ) -> Progress:
+    per_cell = 1 if run.brings_corpus else per_cell
     folders: dict[str, dict[str, float]] = {}
     written = {}
     for cell, (folder, file) in _paths(cells).items():
@@ -105,9 +102,8 @@ def _writing(
         if file in folders[folder]:
             written[cell] = folders[folder][file]
     units = plan_units(cells, per_cell, run.config.generation.batch_size)
-    ends = [
-        max(written[cell] for cell in unit) for unit in units if all(c in written for c in unit)
-    ]
+    finished = [unit for unit in units if written.keys() >= set(unit)]
+    ends = [max(written[cell] for cell in unit) for unit in finished]
     per_unit = _between(ends)
     rates = [] if per_unit is None else [per_unit / (len(units[0]) * per_cell)]
     rates += [seconds / (len(written) * per_cell)] if seconds is not None and written else []
@@ -119,40 +115,25 @@ def _writing(
 
 
 def _paths(cells: Sequence[Cell]) -> dict[Cell, tuple[str, str]]:
-    """Folder and file of every cell: each emotion's and topic's part is made once, for speed."""
-    folders: dict[str | None, str] = {}
-    files: dict[str, str] = {}
-    paths = {}
-    for cell in cells:
-        if cell.emotion not in folders or cell.topic not in files:
-            path = cell.path
-            folders[cell.emotion], files[cell.topic] = path.parent.as_posix(), path.name
-        paths[cell] = (folders[cell.emotion], files[cell.topic])
-    return paths
+    by_emotion, by_topic = {c.emotion: c for c in cells}, {c.topic: c for c in cells}
+    parents = {emotion: cell.path.parent.as_posix() for emotion, cell in by_emotion.items()}
+    names = {topic: cell.path.name for topic, cell in by_topic.items()}
+    return {cell: (parents[cell.emotion], names[cell.topic]) for cell in cells}
 
 
 def _reading(run: Run, state: State, seconds: float | None) -> Progress:
     shards = _times(run.root / "activations")
     times = [time for name, time in shards.items() if name.endswith(".safetensors")]
-    total = None
-    accepted = [run.record(name) for name in ("generate-stories", "generate-neutral")]
-    if state == "done":
-        total = len(times)
-    elif all(record and record.complete for record in accepted):
+    total = len(times) if state == "done" else None
+    writing = [run.record(name) for name in ("generate-stories", "generate-neutral")]
+    if total is None and all(record and record.complete for record in writing):
         size = run.config.activation.shard_size
-        texts = [record.counts["accepted"] for record in accepted if record]
+        texts = [record.counts["accepted"] for record in writing if record]
         total = max(len(times), sum(-(-count // size) for count in texts))
     rates = [rate for rate in [_between(times)] if rate is not None]
     rates += [seconds / len(times)] if seconds is not None and times else []
     rate = max(rates, default=None)
     return Progress("extract-activations", state, len(times), total, "shards", rate, seconds)
-
-
-def _validating(run: Run, state: State, seconds: float | None) -> Progress:
-    paths = [run.root / entry.file for entry in experiments_of(run)]
-    took = [read_json(path)["seconds"] for path in paths if path.is_file()]
-    rate = sum(took) / len(took) if took else None
-    return Progress("validate", state, len(took), len(paths), "experiments", rate, seconds)
 
 
 def _between(times: Sequence[float]) -> float | None:

@@ -71,7 +71,6 @@ def main(call: Call[Steer]) -> int:
 
 
 def _warnings(conditions: list[Steered], budget: Budget) -> list[str]:
-    """Say which doses are past the usable range, and which the search did not go beyond."""
     warnings = []
     for condition in conditions:
         cost = condition.cost

@@ -18,15 +18,14 @@ def render(
 ) -> str:
     """Return the page, the unsteered condition first; words of `shared` get a star."""
     baseline = conditions[0].text
+    articles = [(it, marked(it.text, baseline), _facts(it, request, shared)) for it in conditions]
     return pages.render(
         "probes.commands",
         "steered.html",
         title="The same prompt, steered",
         about=about,
         prompt=request.prompt,
-        articles=[
-            (it, marked(it.text, baseline), _facts(it, request, shared)) for it in conditions
-        ],
+        articles=articles,
         budget=budget,
         explained=explained(request, shared),
     )
@@ -61,16 +60,12 @@ def _pieces(text: str) -> list[str]:
 def _facts(
     condition: Steered, request: SteeringRequest, shared: Sequence[str]
 ) -> list[tuple[str, str, float]]:
-    """Name and value of each number, and the change that colors it."""
     steered, perplexity = condition.emotion is not None, condition.perplexity
-    facts = [
-        (
-            f"word “{name}”{'*' if name in shared else ''}",
-            f"{value:+.2f}" if steered else f"{value:.2f}",
-            value if steered else 0.0,
-        )
-        for name, value in condition.shown_words(request.emotions).items()
-    ]
+    facts = []
+    for name, value in condition.shown_words(request.emotions).items():
+        star = "*" if name in shared else ""
+        spelled = f"{value:+.2f}" if steered else f"{value:.2f}"
+        facts.append((f"word “{name}”{star}", spelled, value if steered else 0.0))
     plain = [
         ("perplexity, unsteered model", "-" if perplexity is None else f"{perplexity:.1f}"),
         ("repetition", f"{condition.repetition:.0%}"),

@@ -1,9 +1,6 @@
-"""One prompt continued without steering and under several vectors and doses, with what it cost.
+"""One prompt continued without steering and under vectors and doses, with what it cost.
 
-Of each condition, drawn with the same seed: the change of the log-probability of every emotion's
-word over `word_effects.CARRIERS`; perplexity of the continuation under the unsteered model;
-repetition (share of its word triples that occurred before); KL and perplexity on neutral text, and
-whether these are within the budget.
+All are drawn with one seed; words are those of `word_effects`, costs those of `dose_cost`.
 """
 
 import math

@@ -71,8 +71,6 @@ def main(call: Call[Sweep]) -> int:
 
 
 class _State:
-    """How far a sweep came, for the same file, model and settings."""
-
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
         self.path = path
         self.about = about
@@ -89,7 +87,6 @@ class _State:
 
 
 def _batches(path: Path, offset: int, line: int) -> Iterator[tuple[list[Given], int, int]]:
-    """Yield some texts of a file at a time, with the byte and the line reached."""
     with path.open("rb") as file:
         file.seek(offset)
         lines = read_lines(file, path, line)

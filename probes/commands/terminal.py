@@ -1,8 +1,6 @@
 """The terminal: progress bars on a TTY, plain lines elsewhere, tables or JSON at the end.
 
-Everything for people goes to standard error but tables. With `as_json`, standard output holds one
-JSON object and nothing else, also after an error: ``exit_code``, ``error`` if there was one, and
-the command's `result`, or else its tables.
+Standard output holds tables alone, or with `as_json` one JSON object, also after an error.
 """
 
 import contextlib

@@ -14,7 +14,6 @@ def _as_list(value: Any) -> Any:
 
 
 def _as_urls(value: Any) -> Any:
-    """Take one address, or several with commas between them, for a list."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 

@@ -1,9 +1,6 @@
-"""The cards of a shared run, from ``run.json``, ``summary.json``, provenance, and ``templates/``.
+"""The cards of a shared run; what a user or model wrote is escaped, folders lose their path."""
 
-What a user or a model wrote is escaped; of local folders only the name stays.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from huggingface_hub import DatasetCardData, ModelCardData
@@ -32,7 +29,6 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _public(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Name the models of a summary without the folders of this machine."""
     public = dict(summary)
     for key, name in (("subject", "model"), ("stories", "writer")):
         if public.get(key) and public[key][name] is not None:
@@ -154,13 +150,16 @@ def _terms_of(writer: str) -> str:
 
 def _how(record: Mapping[str, Any], provenance: Provenance) -> list[tuple[str, Any]]:
     config, writer = record["config"], _writer(record["config"])
-    target = provenance.layers.index(provenance.target_layer)
+    target, layers = provenance.layers.index(provenance.target_layer), provenance.layers
+    span = ", ".join(map(str, layers))
+    if len(layers) > 2 and list(layers) == list(range(layers[0], layers[-1] + 1)):
+        span = f"{layers[0]} to {layers[-1]}"
     return [
         ("subject", public_name(provenance.model)),
         ("revision", provenance.revision or "as loaded"),
         ("fingerprint", provenance.fingerprint),
         ("precision", f"{provenance.dtype}, quantization {provenance.quantize or 'none'}"),
-        ("read at", f"{provenance.hook_name}, layers {_span(provenance.layers)}"),
+        ("read at", f"{provenance.hook_name}, layers {span}"),
         ("target layer", provenance.target_layer),
         ("texts by", "the author's own files" if writer is None else public_name(writer)),
         ("tokens read", f"after the first {provenance.token_offset} content tokens of each text"),
@@ -177,14 +176,7 @@ def _how(record: Mapping[str, Any], provenance: Provenance) -> list[tuple[str, A
 
 
 def _loaded(provenance: Provenance) -> str:
-    """Spell the arguments of `hooks.load` that bring the subject back."""
     if public_name(provenance.model) != provenance.model:
         return repr(f"path/to/{public_name(provenance.model)}")
     revision = f", revision={provenance.revision!r}" if provenance.revision else ""
     return f"{provenance.model!r}{revision}"
-
-
-def _span(layers: Sequence[int]) -> str:
-    if len(layers) > 2 and list(layers) == list(range(layers[0], layers[-1] + 1)):
-        return f"{layers[0]} to {layers[-1]}"
-    return ", ".join(map(str, layers))

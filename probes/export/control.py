@@ -1,11 +1,7 @@
-"""One emotion as other tools add it: a tensor per layer, scaled so that strength 1 is a dose.
+"""One emotion as other tools add it: direction_l = dose * mean residual norm_l * v_l / |v_l|.
 
-With v_l the emotion's vector at block l, N_l the mean residual norm there and D a dose:
-
-    direction_l = D * N_l * v_l / |v_l|
-
-so adding ``s * direction_l`` to block l's output is ``hooks.steer(..., dose=s * D,
-residual_norm=N)``; computed in float64, rounded once to float32.
+Adding ``s * direction_l`` to block l's output is ``hooks.steer(..., dose=s * dose)``; computed in
+float64, rounded once.
 """
 
 import json
@@ -117,7 +113,6 @@ def control_vector(
 
 
 def _made_from(vectors: EmotionVectors, emotion: str, rows: Sequence[int]) -> dict[str, Any]:
-    """Provenance of one emotion at some layers; of a local folder only its name stays."""
     provenance = vectors.provenance
     return {
         **asdict(provenance),

@@ -122,11 +122,6 @@ def parquet(source: Source, choice: ExportChoice) -> ExportFiles:
     return ExportFiles(files, notices)
 
 
-def hub(source: Source, choice: ExportChoice) -> ExportFiles:
-    """Vectors and corpus with their cards, as two repositories."""
-    return ExportFiles(hub_files(source, choice.repo))
-
-
 class Format(NamedTuple):
     """What makes a format, and which flags it takes."""
 
@@ -138,5 +133,5 @@ FORMATS = {
     "gguf": Format(gguf, ("emotions", "layers", "dose")),
     "safetensors": Format(safetensors, ("emotions", "layers", "dose")),
     "parquet": Format(parquet, ("emotions", "layers")),
-    "hub": Format(hub, ("repo", "public")),
+    "hub": Format(lambda run, choice: ExportFiles(hub_files(run, choice.repo)), ("repo", "public")),
 }

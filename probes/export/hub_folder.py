@@ -1,7 +1,4 @@
-"""A run as two repositories of the hub: ``model/`` with the vectors, ``dataset/`` with the corpus.
-
-Each has a ``README.md``; of this machine nothing but the last parts of folders' names is told.
-"""
+"""A run as two repositories of the hub: ``model/`` and ``dataset/``; no path of this machine."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -25,38 +22,36 @@ ANY_SERVER = "http://localhost:8000/v1"  # instead of a server's address
 def hub_files(source: Source, repo: str) -> dict[str, bytes]:
     """Return the files of both repositories; DataError when the run's summary is missing."""
     try:
-        return _files(source, repo)
+        record, summary, vectors = source.record, source.summary, source.vectors
+        provenance = vectors.provenance
+        kinds = {
+            kind: list(source.texts(kind)) for kind in ("stories", "neutral") if source.has(kind)
+        }
+        picture = source.root / "figures" / PICTURE
+        shared = dataclasses.replace(
+            vectors, provenance=dataclasses.replace(provenance, model=public_name(provenance.model))
+        )
+        made = (record, summary, provenance)
+        card = model_card(*made, repo=repo, dataset=bool(kinds), picture=picture.is_file())
+        files = {
+            "model/README.md": _without_folders(card, record["config"]).encode(),
+            f"model/{FILE_NAME}": shared.to_bytes(),
+            "model/config.yaml": _settings(record["config"]).encode(),
+        }
+        if picture.is_file():
+            files[f"model/{PICTURE}"] = picture.read_bytes()
+        if kinds:
+            counts = {kind: len(rows) for kind, rows in kinds.items()}
+            dataset = dataset_card(*made, repo=repo, counts=counts)
+            files["dataset/README.md"] = _without_folders(dataset, record["config"]).encode()
+            for kind, rows in kinds.items():
+                files[f"dataset/{kind}.parquet"] = texts_parquet(rows, emotion=kind == "stories")
+        return files
     except KeyError as error:
         raise DataError(
             f"run.json or analysis/summary.json in {source.root} lacks {error}: another version of "
             "emotion-lens wrote it. Run the config again: complete stages are skipped."
         ) from error
-
-
-def _files(source: Source, repo: str) -> dict[str, bytes]:
-    record, summary, vectors = source.record, source.summary, source.vectors
-    provenance = vectors.provenance
-    kinds = {kind: list(source.texts(kind)) for kind in ("stories", "neutral") if source.has(kind)}
-    picture = source.root / "figures" / PICTURE
-    shared = dataclasses.replace(
-        vectors, provenance=dataclasses.replace(provenance, model=public_name(provenance.model))
-    )
-    made = (record, summary, provenance)
-    card = model_card(*made, repo=repo, dataset=bool(kinds), picture=picture.is_file())
-    files = {
-        "model/README.md": _without_folders(card, record["config"]).encode(),
-        f"model/{FILE_NAME}": shared.to_bytes(),
-        "model/config.yaml": _settings(record["config"]).encode(),
-    }
-    if picture.is_file():
-        files[f"model/{PICTURE}"] = picture.read_bytes()
-    if kinds:
-        counts = {kind: len(rows) for kind, rows in kinds.items()}
-        dataset = dataset_card(*made, repo=repo, counts=counts)
-        files["dataset/README.md"] = _without_folders(dataset, record["config"]).encode()
-        for kind, rows in kinds.items():
-            files[f"dataset/{kind}.parquet"] = texts_parquet(rows, emotion=kind == "stories")
-    return files
 
 
 def _without_folders(text: str, config: Mapping[str, Any]) -> str:
@@ -82,7 +77,6 @@ def _settings(config: Mapping[str, Any]) -> str:
 
 
 def _shared(value: Any) -> Any:
-    """Copy settings; addresses and absolute paths, however deep, become what others may read."""
     if isinstance(value, dict):
         return {key: _shared(inner) for key, inner in value.items()}
     if isinstance(value, list):

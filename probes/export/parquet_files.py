@@ -1,8 +1,4 @@
-"""Vectors and corpus as parquet, for pandas, polars, DuckDB and the hub's viewer.
-
-* ``vectors.parquet``: a row per emotion and layer; lists of d_model float32; provenance in schema.
-* ``stories.parquet``, ``neutral.parquet``: a row per accepted text; a user's own have no writer.
-"""
+"""Vectors (a row per emotion and layer) and texts as parquet."""
 
 import io
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,4 @@
-"""Control vectors as safetensors: one float32 tensor [d_model] per layer, ``resid_post.l``.
-
-Each is what strength 1 adds to the output of decoder block l (0-based); the header says the rest.
-"""
+"""Control vectors as safetensors: float32 ``resid_post.l`` is added to block l at strength 1."""
 
 import json
 from pathlib import Path

@@ -1,8 +1,7 @@
 """A conversation as one text, and which part of it each turn is.
 
-The chat template (or lines like ``Person: ...``) around marks in place of the words gives the
-frames between turns; going through the text frame by frame, each turn has its own words, even where
-they look like a frame.
+The template around marks in place of the words gives the frames between turns; going through the
+text frame by frame, each turn has its own words, even where they look like a frame.
 """
 
 import re

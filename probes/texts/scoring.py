@@ -1,8 +1,6 @@
 """Scores of a user's own texts: whole, in parts, and token by token, in one reading.
 
-A token's score is the cosine of its centered residual with each emotion's vector, that of a part or
-text of the mean residual of its tokens: NaN where there is none. Longer texts than the model reads
-are read in stretches. Memory holds one batch.
+Cosines of centered residuals (means of parts); NaN without a token; memory holds one batch.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

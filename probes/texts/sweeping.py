@@ -1,8 +1,6 @@
 """The passages of a large text file that activate each emotion most.
 
-Per emotion the `top` windows are kept, each text once, with the scores of its tokens; mean and
-variance of all windows go along (Welford). Memory does not grow with the file, and `Leaders` go to
-JSON and back, so that a sweep goes on where it was.
+Memory does not grow with the file; `Leaders` go to JSON and back, so that a sweep can go on.
 """
 
 from dataclasses import dataclass, field
@@ -54,7 +52,7 @@ class Leaders:
         token_scores: Float[Tensor, "token emotion"],
     ) -> None:
         """Count a window, and keep it where it is among the highest."""
-        self.n += 1
+        self.n += 1  # mean and squares are Welford's
         for emotion, value in enumerate(score.tolist()):
             before = value - self.mean[emotion]
             self.mean[emotion] += before / self.n

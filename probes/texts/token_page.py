@@ -1,7 +1,4 @@
-"""A page of texts whose tokens are colored by a chosen emotion: one file, no network.
-
-The script gets texts as JSON and writes them with ``textContent`` alone; scores are thousandths.
-"""
+"""A page of texts whose tokens are colored by a chosen emotion; texts get in as JSON alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

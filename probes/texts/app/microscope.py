@@ -1,8 +1,4 @@
-"""What the page shows, without the page: scores of every token, turns, replies with and without.
-
-Every token is scored against every emotion at every layer (cosine, centered) in one pass; pushes
-toward several emotions add up. Recent readings and replies are kept; threads take turns.
-"""
+"""What the page shows, without the page: scores of every token, turns, replies."""
 
 import contextlib
 import threading

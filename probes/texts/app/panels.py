@@ -157,10 +157,9 @@ class TalkPanel:
         return True
 
     def _set_busy(self, busy: bool) -> None:
-        self.busy = busy
-        self.working.visible = busy
-        self.send.set_enabled(not busy)
-        self.start_again.set_enabled(not busy)
+        self.busy = self.working.visible = busy
+        for button in (self.send, self.start_again):
+            button.set_enabled(not busy)
 
     def _start_again(self) -> None:
         if not self.busy:
