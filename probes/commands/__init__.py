@@ -24,9 +24,7 @@ class Pipeline(RunFlags):
     restart: Names = flag("delete this stage's results and what follows from them, then run", ())
     emotions: Names = flag("logit-lens: show only these emotions", ())
     only: Names = flag("validate: run and show only these experiments; a wrong name lists all", ())
-    dry_run: Switch = flag(
-        "what writing takes: requests, tokens, time, cost; writes nothing", False
-    )
+    dry_run: Switch = flag("what writing takes: requests, tokens, time, cost; no writing", False)
 
 
 class Doctor(Flags):

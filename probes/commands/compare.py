@@ -58,9 +58,8 @@ def main(call: Call[Compare]) -> int:
 
 def _folder(word: str) -> Path:
     path = Path(word)
-    if path.is_dir() or path.suffix == ".safetensors":
-        return path
-    return Path(load_config(word).output_dir).expanduser()
+    is_run = path.is_dir() or path.suffix == ".safetensors"
+    return path if is_run else Path(load_config(word).output_dir).expanduser()
 
 
 def _compare(both: Sequence[EmotionVectors], flags: Compare) -> dict[str, Any]:
@@ -108,10 +107,7 @@ def _meaning(both: Sequence[EmotionVectors], layers: list[int]) -> list[str]:
     if layers[0] != layers[1]:
         return [f"cosines compare layer {layers[0]} with layer {layers[1]}: read them with care."]
     if one.fingerprint != two.fingerprint:
-        return [
-            "cosines mean something only if one subject was trained from the other (base and "
-            "instruct): unrelated models of one size share no basis."
-        ]
+        return ["cosines mean something only if one subject was trained from the other."]
     return []
 
 
@@ -136,12 +132,12 @@ def layers_alike(pair: Mapping[str, Any]) -> Heatmap:
     """Draw the RSA of every layer of one run with every layer of the other."""
     one = pair["measures"]["rsa"]
     layers = pair["layers_of"]
+    where = " and ".join(map(str, pair["layers"]))
+    subtitle = f"{pair['what_differs']}; {len(pair['emotions'])} shared emotions; at layers {where}"
     return Heatmap(
         title=f"Geometry of {pair['first']} and {pair['second']}",
         subtitle=(
-            f"{pair['what_differs']}; {len(pair['emotions'])} shared emotions; at layers "
-            f"{pair['layers'][0]} and {pair['layers'][1]}: RSA {_interval(one)}, 5% of "
-            f"permutations reach {one['null_bound']:.2f}"
+            f"{subtitle}: RSA {_interval(one)}, 5% of permutations reach {one['null_bound']:.2f}"
         ),
         caption=(
             "Spearman correlation of the cosines between emotions at a layer of one run with those "

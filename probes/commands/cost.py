@@ -106,14 +106,14 @@ def plan(
     if layers is not None:
         n_layers = len(layers)
         flops_per_token = subject.architecture.reading_flops(max(layers) + 1)
-    reading_rate, writing_flops = rates.reading, 0.0
+    reading_rate, writing_flops, written = rates.reading, 0.0, 0.0
     if writer is not None:
+        written = both.new_tokens
         per_token = writer.architecture.writing_flops()
         prompts = both.drafts * design.prompt_tokens_read * writer.architecture.reading_flops()
         writing_flops = both.new_tokens * per_token + prompts
         if reading_rate is None and rates.writing is not None:
             reading_rate = rates.writing * per_token / flops_per_token
-    written = 0.0 if writer is None else both.new_tokens
     per_topic = config.generation.stories_per_topic
     unit_cells = max(1, config.generation.batch_size // per_topic)
     unit_tokens = stories.new_tokens * unit_cells / design.stories.cells

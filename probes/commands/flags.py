@@ -31,8 +31,7 @@ def listed(value: Any) -> list[str]:
 
 
 def _switched(value: Any) -> bool:
-    word = str(value).lower()
-    if word not in ("true", "false"):
+    if (word := str(value).lower()) not in ("true", "false"):
         raise ValueError("no value, true or false")
     return word == "true"
 
@@ -71,9 +70,7 @@ class Flags(BaseModel):
     usage: ClassVar[str] = ""  # what follows the command's name
 
     quiet: Switch = flag("no progress, only tables and errors", False)
-    as_json: Switch = flag(
-        "one JSON object on standard output and nothing else there", False, alias="json"
-    )
+    as_json: Switch = flag("one JSON object on standard output, nothing else", False, alias="json")
 
     @field_validator("*", mode="before")
     @classmethod

@@ -45,22 +45,16 @@ def main(call: Call[Score]) -> int:
     scored = score_texts(vectors, model, map(rendered, read), layer)
     about = f"{vectors.provenance.model}, layer {layer}; {READOUT}"
     listing = _Listing(call.terminal, shown)
-    with ExitStack() as files:
-        sinks = [files.enter_context(open_sink(path, shown, about)) for path in outputs]
+    with ExitStack() as stack:
+        sinks = [stack.enter_context(open_sink(path, shown, about)) for path in outputs]
         for one, scores in zip(named, scored, strict=True):
             for sink in (listing, *sinks):
                 sink.take(one, scores)
     listing.close()
     call.terminal.written(outputs)
-    call.terminal.result(
-        {
-            "model": vectors.provenance.model,
-            "layer": layer,
-            "readout": READOUT,
-            "texts": listing.texts,
-            "files": [str(path) for path in outputs],
-        }
-    )
+    scored_by = {"model": vectors.provenance.model, "layer": layer, "readout": READOUT}
+    files = [str(path) for path in outputs]
+    call.terminal.result({**scored_by, "texts": listing.texts, "files": files})
     return 0
 
 
@@ -136,12 +130,11 @@ class _Listing:
 
     def __init__(self, terminal: Terminal, shown: Shown) -> None:
         self.texts: list[dict[str, Any]] = []
-        self._terminal, self._shown = terminal, shown
+        self._terminal, self._shown, self._n = terminal, shown, 0
         self._rows: list[tuple[str, str]] = []
         self._tokens: list[tuple[str, str]] = []
         self._empty: list[str] = []
         self._cut: list[str] = []
-        self._n = 0
 
     def take(self, one: Given, scores: Scores) -> None:
         self._n += 1

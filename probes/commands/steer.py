@@ -8,24 +8,17 @@ from typing import get_args
 from hooks import Last, Span, Speaker, TextSpan
 from hooks.errors import InvalidInput
 from hooks.steering.selection import Rule, Where
-from probes.commands import Steer
+from probes.commands import Steer, steered_text
 from probes.commands.call import Call
 from probes.commands.steered_page import render
-from probes.commands.steered_text import (
-    Steered,
-    SteeringRequest,
-    explained,
-    on_carriers,
-    shared_first_tokens,
-    write_conditions,
-)
+from probes.commands.steered_text import Steered, SteeringRequest
 from probes.experiments.steering.dose_cost import Budget, SteeringCost, on_texts
 from probes.experiments.steering.dose_response import neutral_texts
 from probes.runs.models import Models
 from probes.storage import write_text
 from probes.vectors.emotion_vectors import EmotionVectors
 
-_AS_TYPED = ("operation", "auto", "split", "max_new_tokens", "temperature", "seed")
+_AS_TYPED = {"operation", "auto", "split", "max_new_tokens", "temperature", "seed"}
 
 
 def main(call: Call[Steer]) -> int:
@@ -43,8 +36,8 @@ def main(call: Call[Steer]) -> int:
     vectors.check_model(model)
     with call.terminal.task("steer", request.n_conditions, "continuations") as advance:
         gauge = SteeringCost(model, texts, n_bootstrap=settings.n_bootstrap)
-        conditions = write_conditions(model, vectors, gauge, budget, request, advance)
-    shared = shared_first_tokens(model, vectors.emotions)
+        conditions = steered_text.write_conditions(model, vectors, gauge, budget, request, advance)
+    shared = steered_text.shared_first_tokens(model, vectors.emotions)
     about = _about(model.name, request)
     write_text(output, render(request, about, conditions, str(budget), shared))
     call.terminal.table(f"{about}: {request.prompt!r}", _rows(request, conditions, shared))
@@ -56,7 +49,7 @@ def main(call: Call[Steer]) -> int:
             "model": model.name,
             **asdict(request),
             "positions": str(request.positions),
-            "carriers_steered": on_carriers(request.positions)[1],
+            "carriers_steered": steered_text.on_carriers(request.positions)[1],
             "neutral_text_steered": on_texts(request.positions)[1],
             "budget": asdict(budget),
             "shared_first_token": shared,
@@ -112,7 +105,7 @@ def read_request(flags: Steer, vectors: EmotionVectors) -> SteeringRequest:
         doses=list(flags.dose),
         layers=layers,
         positions=_positions(flags.positions),
-        **flags.model_dump(include=set(_AS_TYPED)),
+        **flags.model_dump(include=_AS_TYPED),
     )
 
 
@@ -163,5 +156,5 @@ def _rows(
             added = [f"layer {layer}: {c:.4g}" for layer, c in condition.coefficients.items()]
             facts.append(f"coefficient at {', '.join(added)}")
         rows.append((condition.name, f"{condition.text.strip()}\n{'; '.join(facts)}"))
-    rows.append(("words and cost", explained(request, shared)))
+    rows.append(("words and cost", steered_text.explained(request, shared)))
     return rows

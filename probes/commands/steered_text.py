@@ -23,8 +23,6 @@ from probes.experiments.steering.dose_cost import Budget, Cost, SteeringCost, on
 from probes.experiments.steering.word_effects import first_tokens
 from probes.vectors.emotion_vectors import EmotionVectors
 
-_SAMPLING = ("max_new_tokens", "temperature", "top_k", "seed")
-
 
 @dataclass(frozen=True)
 class SteeringRequest:
@@ -53,10 +51,9 @@ class SteeringRequest:
 class Steered:
     """One condition; `emotion` is None without steering.
 
-    `word_changes` are in nats (of the unsteered condition the log-probability itself); `perplexity`
-    is that under the unsteered model, None without a token; `coefficients` are added along the unit
-    vector at each layer; `capped`: the search for the largest dose ended at the largest that it
-    tries.
+    `word_changes` are in nats (unsteered: the log-probability itself); `perplexity` is under the
+    unsteered model; `coefficients` are added along the unit vector at each layer; `capped`: the
+    search ended at the largest dose that it tries.
     """
 
     emotion: str | None
@@ -104,7 +101,10 @@ def write_conditions(
     steer_carriers, _ = on_carriers(request.positions)
     steer_texts, _ = on_texts(request.positions)
     prompt = model.encode_prompt(request.prompt)
-    sampling = {name: getattr(request, name) for name in _SAMPLING}
+    asked = vars(request)
+    sampling = {name: asked[name] for name in ("max_new_tokens", "temperature", "top_k", "seed")}
+    shared: dict[str, Any] = {name: asked[name] for name in ("layers", "operation", "split")}
+    shared["residual_norm"] = vectors.norm_by_layer
 
     def word_log_probs() -> Float[Tensor, "word"]:
         residuals = word_effects.last_residuals(model, word_effects.CARRIERS)
@@ -124,12 +124,6 @@ def write_conditions(
     baseline = word_log_probs()
     [written] = model.generate([prompt], **sampling)
     conditions = [condition(None, None, written, baseline)]
-    shared: dict[str, Any] = {
-        "layers": request.layers,
-        "residual_norm": vectors.norm_by_layer,
-        "operation": request.operation,
-        "split": request.split,
-    }
     for emotion in request.emotions:
         direction = vectors.by_layer(emotion)
         doses, capped = request.doses or [None], False
@@ -164,10 +158,10 @@ def shared_first_tokens(model: LanguageModel, emotions: Sequence[str]) -> list[s
 
 def explained(request: SteeringRequest, shared: Sequence[str]) -> str:
     """Say what the words and the cost stand for, and which words cannot be told apart."""
+    carriers, texts = on_carriers(request.positions)[1], on_texts(request.positions)[1]
     words = (
-        f"Words: after sentences that end before a feeling is named, "
-        f"{on_carriers(request.positions)[1]}; those asked for and the three others that rise "
-        f"most. Cost: on neutral text, {on_texts(request.positions)[1]}."
+        f"Words: after sentences that end before a feeling is named, {carriers}; those asked for "
+        f"and the three others that rise most. Cost: on neutral text, {texts}."
     )
     if shared:
         words += f" * First token shared with another emotion's word: {', '.join(shared)}."

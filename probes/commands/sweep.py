@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from hooks import LanguageModel
 from hooks.errors import InvalidInput
 from probes.commands import Sweep
 from probes.commands.call import Call
@@ -58,7 +57,18 @@ def main(call: Call[Sweep]) -> int:
     saved = time.monotonic()
     with call.terminal.task("sweeping", size // 1000, "kB", offset // 1000) as advance:
         for batch, end, last in _batches(source, offset, line):
-            _read(batch, leaders, vectors, model, layer, flags.window)
+            parts = [
+                (given.name, start, given.text[start:stop])
+                for given in batch
+                for start, stop in readable(model, given.text, _CONTEXT)
+            ]
+            texts = ((text, windows(flags.window)) for *_, text in parts)
+            scored = score_texts(vectors, model, texts, layer)
+            for (name, start, _), scores in zip(parts, scored, strict=True):
+                tokens, passages = scores.tokens[:, shown.places], scores.parts[:, shown.places]
+                for (a, b), one in zip(scores.spans, passages, strict=True):
+                    first = start + scores.pieces[a][0]
+                    leaders.offer(name, first, scores.words[a:b], one, tokens[a:b])
             advance(end // 1000 - offset // 1000)
             offset, line = end, last
             if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
@@ -73,7 +83,7 @@ def main(call: Call[Sweep]) -> int:
 class _State:
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
         self.path = path
-        self.about = about
+        self.about = about  # file, model and settings
 
     def load(self) -> tuple[int, int, Leaders] | None:
         state: dict[str, Any] = read_json(self.path) if self.path.is_file() else {}
@@ -92,28 +102,6 @@ def _batches(path: Path, offset: int, line: int) -> Iterator[tuple[list[Given], 
         lines = read_lines(file, path, line)
         while batch := list(islice(lines, _TEXTS_AT_ONCE)):
             yield [given for given, _ in batch], file.tell(), batch[-1][1]
-
-
-def _read(
-    batch: Sequence[Given],
-    leaders: Leaders,
-    vectors: EmotionVectors,
-    model: LanguageModel,
-    layer: int,
-    window: int,
-) -> None:
-    parts = [
-        (given.name, start, given.text[start:stop])
-        for given in batch
-        for start, stop in readable(model, given.text, _CONTEXT)
-    ]
-    columns = [vectors.emotions.index(name) for name in leaders.emotions]
-    cut = windows(window)
-    scored = score_texts(vectors, model, ((text, cut) for _, _, text in parts), layer)
-    for (name, start, _), scores in zip(parts, scored, strict=True):
-        tokens = scores.tokens[:, columns]
-        for (a, b), part in zip(scores.spans, scores.parts[:, columns], strict=True):
-            leaders.offer(name, start + scores.pieces[a][0], scores.words[a:b], part, tokens[a:b])
 
 
 def _write(folder: Path, leaders: Leaders, about: str, source: str) -> list[Path]:

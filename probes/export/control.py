@@ -38,10 +38,9 @@ class ControlVector:
     @property
     def description(self) -> str:
         """The dose formula in words, for a file's own description."""
-        if self.dose is None or self.residual_norm is None:
+        if self.dose is None or self.norm_by_layer is None:
             return "Control vector of another tool; it does not say which dose strength 1 is."
-        norms = zip(self.residual_norm.tolist(), self.layers, strict=True)
-        listed = ", ".join(f"{norm:g} at {layer}" for norm, layer in norms)
+        listed = ", ".join(f"{norm:g} at {layer}" for layer, norm in self.norm_by_layer.items())
         return (
             f"Emotion vector of {self.emotion!r} in {self.made_from.get('model')}. Strength s adds "
             f"s * direction to the output of a decoder block (0-based). Each direction has the "

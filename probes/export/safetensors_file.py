@@ -18,14 +18,14 @@ FORMAT = "emotion-lens control vector"
 
 def safetensors_bytes(control: ControlVector) -> bytes:
     """Return a file's content."""
-    norms = control.residual_norm
+    norms = control.norm_by_layer
     metadata = {
         "format": FORMAT,
         "emotion": control.emotion,
         "description": control.description,
         "layers": as_text(control.layers),
         "dose": as_text(control.dose),
-        "residual_norm": as_text(None if norms is None else norms.tolist()),
+        "residual_norm": as_text(norms and list(norms.values())),
         "made_from": as_text(control.made_from),
     }
     named = {f"resid_post.{n}": tensor.clone() for n, tensor in control.by_layer.items()}

@@ -91,15 +91,12 @@ def _read(
     layer: int,
     vectors: EmotionVectors,
 ) -> list[Float[Tensor, "token d_model"]]:
-    filled = [number for number, tokens in enumerate(pieces) if tokens]
-    residuals = [torch.zeros(0, vectors.vectors.shape[-1])] * len(texts)
-    if filled:
-        kept = [texts[n] for n in filled]
+    kept = [text for text, tokens in zip(texts, pieces, strict=True) if tokens]
+    residuals = torch.zeros(0, vectors.vectors.shape[-1])
+    if kept:
         pooled = pooled_resid_post(model, kept, layers=[layer], keep=FromToken(0))
-        split = pooled.tokens[:, 0].split([len(pieces[n]) for n in filled])
-        for number, resid in zip(filled, split, strict=True):
-            residuals[number] = resid
-    return residuals
+        residuals = pooled.tokens[:, 0]
+    return list(residuals.split(list(map(len, pieces))))
 
 
 def tokens_within(stretches: Sequence[Stretch]) -> Cut:

@@ -7,6 +7,7 @@ from probes.texts.app.toolkit import Slider, ui
 from probes.texts.app.view import View
 
 MAX_DOSE = 0.4
+Released = Callable[[], Awaitable[None]]
 
 
 class _Row(NamedTuple):
@@ -22,7 +23,9 @@ class _Row(NamedTuple):
 class Doses:
     """One slider for each emotion that is added; `on_release` is called when one is let go."""
 
-    def __init__(self, view: View, start: float, on_release: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, view: View, start: float, on_release: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self.view = view
         self.start = start
         self.on_release = on_release
@@ -100,4 +103,5 @@ class Doses:
 
     async def _released(self) -> None:
         self.refresh()
-        await self.on_release()
+        if self.on_release is not None:  # else new doses count from the next reply on
+            await self.on_release()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from einops import einsum, rearrange, reduce
+from einops import einsum, rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -33,10 +33,7 @@ class Reading:
     def of_turn(self, number: int, place: int) -> Float[Tensor, "emotion"]:
         """Mean over a turn's tokens at one place of the layer axis; NaN for a turn without one."""
         chosen = torch.tensor([turn == number for turn in self.turn], dtype=torch.bool)
-        scores = self.scores[place][chosen]
-        if not len(scores):
-            return torch.full((self.scores.shape[2],), float("nan"))
-        return reduce(scores, "position emotion -> emotion", "mean")
+        return self.scores[place][chosen].mean(dim=0)
 
 
 class Microscope:
@@ -44,8 +41,7 @@ class Microscope:
 
     def __init__(self, model: LanguageModel, vectors: EmotionVectors) -> None:
         vectors.check_model(model)
-        self.model = model
-        self.vectors = vectors
+        self.model, self.vectors = model, vectors
         self._one_at_a_time = threading.Lock()
         self._scores = lru_cache(maxsize=64)(self._scores_of)
         self._sampled = lru_cache(maxsize=64)(self._sample)
@@ -77,7 +73,7 @@ class Microscope:
         )
 
     def combined_dose(self, doses: Mapping[str, float], layer: int) -> float:
-        """Length of all pushes together, as a fraction of the mean residual norm at a layer."""
+        """Return the length of all pushes together, in mean residual norms of a layer."""
         return float(self._push(doses, layer).norm())
 
     def _push(self, doses: Mapping[str, float], layer: int) -> Float[Tensor, "d_model"]:

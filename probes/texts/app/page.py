@@ -41,9 +41,7 @@ class Page:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self.text = TextPanel(view)
-        self.talk = TalkPanel(view)
-        self.steer = SteerPanel(view)
+        self.text, self.talk, self.steer = TextPanel(view), TalkPanel(view), SteerPanel(view)
 
     def build(self) -> None:
         """Lay the page out."""

@@ -90,7 +90,7 @@ class TalkPanel:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self.doses = Doses(view, 0.0, self._nothing_to_write_again)
+        self.doses = Doses(view, 0.0)
         self.busy = False
         self._forget()
 
@@ -114,9 +114,6 @@ class TalkPanel:
             self.start_again = ui.button("Start again", on_click=self._start_again)
             self.start_again.props("outline no-caps")
             _download_buttons(self._download, self._download_curve)
-
-    async def _nothing_to_write_again(self) -> None:
-        """Leave what was said; new doses count from the next reply on."""
 
     async def _send(self) -> None:
         message = (self.message.value or "").strip()

@@ -57,11 +57,7 @@ class Look:
 
 
 def colored_tokens(look: Look, turn: int = 0) -> Markup:
-    """Return the tokens of one turn as HTML, colored by their scores.
-
-    The deepest color is the largest score of the whole reading, so that turns compare; ``app.js``
-    writes about the chosen token in the line below.
-    """
+    """Return the tokens of one turn as HTML, colored by scores; ``app.js`` fills the line below."""
     reading = look.reading
     # The later bytes of a letter have no letter of their own.
     shown = [i for i, owner in enumerate(reading.turn) if owner == turn and reading.tokens[i]]
