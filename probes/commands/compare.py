@@ -28,10 +28,8 @@ def main(call: Call[Compare]) -> int:
     """Compare every pair of runs; writes comparison.json and figures to ``--output``."""
     flags = call.flags
     if len(call.words) < 2:
-        raise InvalidInput(
-            "compare: expected at least two runs (folders, configs or files of vectors), got "
-            f"{len(call.words)}."
-        )
+        expected = "at least two runs (folders, configs or files of vectors)"
+        raise InvalidInput(f"compare: expected {expected}, got {len(call.words)}.")
     output = None if flags.output is None else Path(flags.output).expanduser()
     if output is not None and output.is_file():
         raise DataError(f"--output: expected a folder, {output} is a file.")

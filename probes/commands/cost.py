@@ -123,6 +123,7 @@ def plan(
     keep, limit = config.activation.keep, config.activation.max_gigabytes * 1e9
     per_cell = keep == "cell" or (keep == "auto" and design.stories.texts * width > limit)
     rows, dialogues = design.stories.cells if per_cell else stories.kept, design.neutral.texts
+    n_cells = design.stories.cells + design.neutral.cells
     row_bytes = width + 4 * n_layers + 16 + _ROW
     return RunPlan(
         stories=design.stories.texts,
@@ -131,9 +132,7 @@ def plan(
         tokens_read=both.read,
         writing_flops=writing_flops,
         reading_flops=both.read * flops_per_token,
-        text_bytes=both.drafts * _RECORD
-        + both.letters
-        + (design.stories.cells + design.neutral.cells) * _CELL,
+        text_bytes=both.drafts * _RECORD + both.letters + n_cells * _CELL,
         activation_bytes=(rows + dialogues) * row_bytes
         + dialogues * config.activation.neutral_tokens_per_text * width,
         per_cell=per_cell,

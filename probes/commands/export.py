@@ -7,8 +7,8 @@ from probes.commands import Export as Flags
 from probes.commands.call import Call
 from probes.commands.terminal import Terminal, file_size
 from probes.export import hub
-from probes.export.formats import FORMATS, ExportChoice, ExportFiles, choose
-from probes.export.source import Source, find_source
+from probes.export.formats import FORMATS, ExportFiles, choose
+from probes.export.source import find_source
 from probes.storage import write_bytes
 from probes.vectors.hub import check_repo
 
@@ -26,7 +26,7 @@ def main(call: Call[Flags]) -> int:
             write_bytes(folder / name, content)
     _show(export, folder, call.terminal, dry_run=flags.dry_run)
     if flags.to == "hub" and not flags.dry_run:
-        _push(source, folder, export, choice, call.terminal, public=flags.public)
+        _push(call, source.root.name, folder, export)
     return 0
 
 
@@ -74,23 +74,16 @@ def _show(export: ExportFiles, folder: Path, terminal: Terminal, *, dry_run: boo
         terminal.note(notice)
 
 
-def _push(
-    source: Source,
-    folder: Path,
-    export: ExportFiles,
-    choice: ExportChoice,
-    terminal: Terminal,
-    *,
-    public: bool,
-) -> None:
+def _push(call: Call[Flags], name: str, folder: Path, export: ExportFiles) -> None:
+    repo, terminal = call.flags.repo or "", call.terminal
     pushed: dict[str, str] = {}
     kinds: list[tuple[hub.Kind, str]] = [("model", "vectors"), ("dataset", "corpus")]
     for kind, what in kinds:
         files = [n.removeprefix(f"{kind}/") for n in export.files if n.startswith(f"{kind}/")]
         if not files:
             continue
-        message = f"Add the emotion {what} of {source.root.name}"
-        pushed[kind] = hub.push(folder / kind, files, choice.repo, kind, message, public=public)
-        terminal.note(f"pushed {what} to {kind} {choice.repo}: {pushed[kind]}")
+        message, public = f"Add the emotion {what} of {name}", call.flags.public
+        pushed[kind] = hub.push(folder / kind, files, repo, kind, message, public=public)
+        terminal.note(f"pushed {what} to {kind} {repo}: {pushed[kind]}")
     terminal.result({"pushed": pushed})
-    terminal.note(f'load them with EmotionVectors.load("hf://{choice.repo}")')
+    terminal.note(f'load them with EmotionVectors.load("hf://{repo}")')

@@ -53,13 +53,9 @@ class Forecast:
 
     def numbers(self) -> dict[str, Any]:
         """Return everything as numbers: tokens, bytes, FLOPs, hours."""
-        return {
-            **asdict(self.plan),
-            "disk_bytes": self.plan.disk_bytes,
-            "tokens_per_second": asdict(self.rates),
-            "seen": self.seen and asdict(self.seen),
-            "source": self.source,
-        }
+        basis = {"tokens_per_second": asdict(self.rates), "seen": self.seen and asdict(self.seen)}
+        disk = self.plan.disk_bytes
+        return {**asdict(self.plan), "disk_bytes": disk, **basis, "source": self.source}
 
 
 def work_out(run: Run, rates: Rates, *, measured: bool) -> Forecast:
@@ -83,14 +79,9 @@ def work_out(run: Run, rates: Rates, *, measured: bool) -> Forecast:
         if seen is None:
             seen = look(contents, ruled.at_once, n_tokens)
             lengths = "lengths and rejections of one unit"
-    made = plan(
-        _design(run, ruled),
-        None if writer is None else _size(writer),
-        _size(config.model),
-        seen or Seen(),
-        rates,
-        seen_of("neutral", 1),
-    )
+    design, writer_size = _design(run, ruled), None if writer is None else _size(writer)
+    size, neutral = _size(config.model), seen_of("neutral", 1)
+    made = plan(design, writer_size, size, seen or Seen(), rates, neutral)
     speeds = "rates measured here" if measured else "stated rate" if rates.writing else "no rate"
     return Forecast(made, seen, rates, f"{lengths}; {speeds}")
 

@@ -64,10 +64,9 @@ def open_sink(path: Path, shown: Shown, about: str) -> Iterator[Sink]:
 class _Table:
     def __init__(self, file: Any, shown: Shown, suffix: str) -> None:
         self._shown, self._rows = shown, []
-        numbers = ("turn", "position", "n_tokens")
-        kinds = {name: pyarrow.int64() if name in numbers else pyarrow.string() for name in _OWN}
-        kinds |= dict.fromkeys(shown.columns, pyarrow.float64())
-        self._schema = pyarrow.schema(list(kinds.items()))
+        kinds = dict.fromkeys(_OWN, pyarrow.string())
+        kinds |= dict.fromkeys(("turn", "position", "n_tokens"), pyarrow.int64())
+        self._schema = pyarrow.schema(kinds | dict.fromkeys(shown.columns, pyarrow.float64()))
         self._writer = (CSVWriter if suffix == ".csv" else ParquetWriter)(file, self._schema)
 
     def take(self, one: Given, scores: Scores) -> None:
@@ -129,13 +128,8 @@ def _blocks(one: Given, scores: Scores, shown: Shown) -> list[Block]:
         (f"{n + 1} {turn['role']}", span, scores.parts[n])
         for n, (turn, span) in enumerate(zip(one.turns, scores.spans, strict=True))
     ] or [(one.name, (0, len(scores.pieces)), scores.whole)]
+    tokens = scores.tokens[:, shown.places]
     return [
-        Block(
-            title,
-            f", {b - a} tokens",
-            scores.words[a:b],
-            scores.tokens[a:b][:, shown.places],
-            score[shown.places],
-        )
+        Block(title, f", {b - a} tokens", scores.words[a:b], tokens[a:b], score[shown.places])
         for title, (a, b), score in parts
     ]

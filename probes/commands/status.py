@@ -21,12 +21,7 @@ from probes.stages import STAGES, Stage, experiments_of, state_of
 from probes.storage import read_json
 
 UNFINISHED = 3
-_WORDS = {
-    "done": "done",
-    "stale": "made under other settings or inputs: --restart it",
-    "begun": "begun",
-    "missing": "not begun",
-}
+_WORDS = {"stale": "made under other settings or inputs: --restart it", "missing": "not begun"}
 
 
 @dataclass(frozen=True)
@@ -80,8 +75,7 @@ def _progress(run: Run, stage: Stage) -> Progress:
         took = [read_json(path)["seconds"] for path in paths if path.is_file()]
         rate = sum(took) / len(took) if took else None
         return Progress("validate", state, len(took), len(paths), "experiments", rate, seconds)
-    done = int(state == "done")
-    return Progress(stage.name, state, done, 1, "stage", seconds, seconds)
+    return Progress(stage.name, state, int(state == "done"), 1, "stage", seconds, seconds)
 
 
 def _times(folder: Path) -> dict[str, float]:
@@ -161,21 +155,15 @@ def main(call: Call) -> int:
         # A stage of other settings is refused; its results and what follows from it have to go.
         restart = f" --restart={stale[0]}" if stale else ""
         call.terminal.note(f"to go on: python -m probes.run {run.source}{restart}")
-    call.terminal.result(
-        {
-            "output_dir": str(run.root),
-            "complete": not left,
-            "seconds_left_known": known,
-            "not_measured": unknown,
-            "stages": [{**asdict(s), "seconds_left": s.seconds_left} for s in stages],
-        }
-    )
+    described = [{**asdict(stage), "seconds_left": stage.seconds_left} for stage in stages]
+    remaining = {"seconds_left_known": known, "not_measured": unknown, "stages": described}
+    call.terminal.result({"output_dir": str(run.root), "complete": not left, **remaining})
     return UNFINISHED if left else 0
 
 
 def _words(stage: Progress) -> str:
     total = "?" if stage.total is None else stage.total
-    parts = [_WORDS[stage.state]]
+    parts = [_WORDS.get(stage.state, stage.state)]
     if stage.unit != "stage" and stage.state != "stale":
         parts.append(f"{stage.done} of {total} {stage.unit}")
     if stage.state == "done" and stage.unit == "texts" and stage.done < (stage.total or 0):
@@ -183,9 +171,8 @@ def _words(stage: Progress) -> str:
     if stage.state == "done" and stage.seconds is not None:
         parts.append(f"took {duration(stage.seconds)}")
     elif stage.seconds_left is not None and stage.seconds_per_unit is not None:
-        unit = stage.unit.removesuffix("s")
-        left, rate = duration(stage.seconds_left), f"{duration(stage.seconds_per_unit)} per {unit}"
-        parts.append(f"about {left} left at {rate}")
+        rate = f"{duration(stage.seconds_per_unit)} per {stage.unit.removesuffix('s')}"
+        parts.append(f"about {duration(stage.seconds_left)} left at {rate}")
     elif stage.state != "done":
         parts.append("time not measured yet")
     return ", ".join(parts)

@@ -142,11 +142,11 @@ def _rows(
     for condition in conditions:
         steered = condition.emotion is not None
         sign, what = ("+", "change") if steered else ("", "log-probability")
-        words = ", ".join(
+        words = [
             f"{word}{'*' if word in shared else ''} {value:{sign}.2f}"
             for word, value in condition.shown_words(request.emotions).items()
-        )
-        facts = [f"{what} of words (nats): {words}"]
+        ]
+        facts = [f"{what} of words (nats): {', '.join(words)}"]
         if condition.perplexity is not None:
             facts.append(f"perplexity {condition.perplexity:.1f}")
         facts.append(f"repetition {condition.repetition:.0%}")

@@ -8,6 +8,9 @@ from markupsafe import Markup
 from probes.commands.steered_text import Steered, SteeringRequest, explained
 from probes.figures import pages
 
+Fact = tuple[str, str, float]
+"""Name and value of a number, and the change that colors it."""
+
 
 def render(
     request: SteeringRequest,
@@ -57,19 +60,16 @@ def _pieces(text: str) -> list[str]:
     return pieces
 
 
-def _facts(
-    condition: Steered, request: SteeringRequest, shared: Sequence[str]
-) -> list[tuple[str, str, float]]:
-    steered, perplexity = condition.emotion is not None, condition.perplexity
+def _facts(condition: Steered, request: SteeringRequest, shared: Sequence[str]) -> list[Fact]:
+    steered = condition.emotion is not None
     facts = []
     for name, value in condition.shown_words(request.emotions).items():
         star = "*" if name in shared else ""
         spelled = f"{value:+.2f}" if steered else f"{value:.2f}"
         facts.append((f"word “{name}”{star}", spelled, value if steered else 0.0))
-    plain = [
-        ("perplexity, unsteered model", "-" if perplexity is None else f"{perplexity:.1f}"),
-        ("repetition", f"{condition.repetition:.0%}"),
-    ]
+    spelled = "-" if condition.perplexity is None else f"{condition.perplexity:.1f}"
+    plain = [("perplexity, unsteered model", spelled)]
+    plain.append(("repetition", f"{condition.repetition:.0%}"))
     if (cost := condition.cost) is not None:
         plain.append(("neutral text: KL, nats", f"{cost.kl:.2f}"))
         plain.append(("neutral text: perplexity ratio", f"{cost.perplexity_ratio:.2f}"))

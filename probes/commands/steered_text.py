@@ -70,9 +70,8 @@ class Steered:
     @property
     def name(self) -> str:
         """How the condition is called."""
-        if self.emotion is None:
-            return "unsteered"
-        return self.emotion if self.dose is None else f"{self.emotion} {self.dose:.3g}"
+        dose = "" if self.dose is None else f" {self.dose:.3g}"
+        return "unsteered" if self.emotion is None else f"{self.emotion}{dose}"
 
     def shown_words(self, requested: Sequence[str], n: int = 3) -> dict[str, float]:
         """Return the words asked for, then the `n` others that rise most."""

@@ -140,8 +140,7 @@ class Terminal:
 
         def advance(count: int) -> None:
             nonlocal finished, last
-            finished += count
-            now = time.monotonic()
+            finished, now = finished + count, time.monotonic()
             if finished < total and now - last < _SECONDS_BETWEEN_LINES:
                 return
             last = now

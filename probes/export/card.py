@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from huggingface_hub import DatasetCardData, ModelCardData
+from huggingface_hub import CardData, DatasetCardData, ModelCardData
 from markupsafe import Markup
 
 from hooks.models.licenses import hub_id, license_of
@@ -120,13 +120,7 @@ def dataset_card(
     )
 
 
-def _fill(
-    template: str,
-    front: ModelCardData | DatasetCardData,
-    provenance: Provenance,
-    repo: str,
-    **values: Any,
-) -> str:
+def _fill(template: str, front: CardData, provenance: Provenance, repo: str, **values: Any) -> str:
     page = pages.environment("probes.export", escape).get_template(template)
     return page.render(
         front=Markup(front.to_yaml()),  # neither this nor the address is read as Markdown

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from einops import einsum, rearrange
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -102,11 +102,8 @@ def control_vector(
         if not 0 < length < float("inf"):
             raise InvalidInput(f"the vector of {emotion!r} at layer {layer} is zero or not finite.")
     norms = vectors.residual_norm[rows]
-    scaled = einsum(
-        directions / rearrange(lengths, "layer -> layer 1"),
-        dose * norms.double(),
-        "layer d_model, layer -> layer d_model",
-    )
+    units = directions / rearrange(lengths, "layer -> layer 1")
+    scaled = units * rearrange(dose * norms.double(), "layer -> layer 1")
     made_from = _made_from(vectors, emotion, rows)
     return ControlVector(emotion, chosen, scaled.float(), dose, norms.clone(), made_from)
 

@@ -100,10 +100,8 @@ def _controls(source: Source, choice: ExportChoice) -> list[ControlVector]:
 
 
 def _strength_notice(control: ControlVector) -> str:
-    return (
-        f"strength s is dose s * {control.dose:g} at each of the layers "
-        f"{', '.join(map(str, control.layers))} (0-based blocks, added to their output)."
-    )
+    layers = f"layers {', '.join(map(str, control.layers))} (0-based blocks, added to their output)"
+    return f"strength s is dose s * {control.dose:g} at each of the {layers}."
 
 
 def parquet(source: Source, choice: ExportChoice) -> ExportFiles:

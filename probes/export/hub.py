@@ -11,13 +11,7 @@ Kind = Literal["model", "dataset"]
 
 
 def push(
-    folder: Path,
-    files: Sequence[str],
-    repo: str,
-    kind: Kind,
-    message: str,
-    *,
-    public: bool = False,
+    folder: Path, files: Sequence[str], repo: str, kind: Kind, message: str, *, public: bool = False
 ) -> str:
     """Upload files of a folder as one commit; a repository (``user/name``) is made if missing.
 

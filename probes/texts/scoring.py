@@ -62,7 +62,13 @@ def score_texts(
         cut_texts = zip(batch, stretches, strict=True)
         parts = [text[a:b] for (text, _), cuts in cut_texts for a, b in cuts]
         pieces = [content_pieces(model, part) for part in parts]
-        read = zip(pieces, _read(model, parts, pieces, layer, vectors), strict=True)
+        # An empty text cannot be read; it has no tokens to put back.
+        filled = [part for part, tokens in zip(parts, pieces, strict=True) if tokens]
+        residuals = torch.zeros(0, vectors.vectors.shape[-1])
+        if filled:
+            pooled = pooled_resid_post(model, filled, layers=[layer], keep=FromToken(0))
+            residuals = pooled.tokens[:, 0]
+        read = zip(pieces, residuals.split(list(map(len, pieces))), strict=True)
         for (text, cut), cuts in zip(batch, stretches, strict=True):
             inside = [(start, *next(read)) for start, _ in cuts]
             tokens = [(start + a, start + b) for start, spans, _ in inside for a, b in spans]
@@ -82,21 +88,6 @@ def readable(model: LanguageModel, text: str, limit: int | None = None) -> list[
     if limit is None or len(pieces) <= limit:
         return [(0, len(text))]
     return cut_long(pieces, limit)
-
-
-def _read(
-    model: LanguageModel,
-    texts: Sequence[str],
-    pieces: Sequence[Sequence[Stretch]],
-    layer: int,
-    vectors: EmotionVectors,
-) -> list[Float[Tensor, "token d_model"]]:
-    kept = [text for text, tokens in zip(texts, pieces, strict=True) if tokens]
-    residuals = torch.zeros(0, vectors.vectors.shape[-1])
-    if kept:
-        pooled = pooled_resid_post(model, kept, layers=[layer], keep=FromToken(0))
-        residuals = pooled.tokens[:, 0]
-    return list(residuals.split(list(map(len, pieces))))
 
 
 def tokens_within(stretches: Sequence[Stretch]) -> Cut:

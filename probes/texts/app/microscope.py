@@ -19,6 +19,7 @@ from probes.texts.dialogue import Dialogue, Turn, first_turn_only, lay_out
 from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.normalize import normalize
 
+Pushes = tuple[tuple[str, float], ...]
 _TRIES = 4  # seeds, until a model that may answer nothing says a word
 
 
@@ -112,7 +113,7 @@ class Microscope:
     def _sample(
         self,
         ids: tuple[int, ...],
-        pushes: tuple[tuple[str, float], ...],
+        pushes: Pushes,
         layer: int | None,
         max_new_tokens: int,
         seed: int,
@@ -126,6 +127,6 @@ class Microscope:
             )
         with self._one_at_a_time, steering:
             [written] = self.model.generate(
-                [list(ids)], max_new_tokens=max_new_tokens, temperature=0.8, top_k=50, seed=seed
+                [list(ids)], max_new_tokens=length, temperature=0.8, top_k=50, seed=seed
             )
         return written.text.strip()

@@ -11,12 +11,7 @@ from probes.texts.app.view import View
 
 
 def serve(
-    microscope: Microscope,
-    *,
-    usable: Mapping[int, float],
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    show: bool = True,
+    microscope: Microscope, *, usable: Mapping[int, float], host: str, port: int, show: bool
 ) -> None:
     """Serve the page until interrupted; `usable` is the largest dose within the budget by layer."""
 

@@ -176,8 +176,7 @@ class TalkPanel:
                 highest = look.highest_of_turn(number)
                 ui.label(f"{turn.speaker}: {highest}").classes("font-bold")
                 html_part(pictures.colored_tokens(look, number), f"turn-{number}")
-                if number in self.steered:
-                    how = self.steered[number]
+                if how := self.steered.get(number):
                     ui.label(how.about).classes("text-sm")
                     without = ui.label(f"without steering: {how.baseline or '(nothing)'}")
                     without.classes("text-sm reply-without")
@@ -236,8 +235,7 @@ class SteerPanel:
             return write(), write(doses=doses, layer=layer)
 
         self.working.visible = True
-        written = await self.newest(lambda: self.view.in_thread(both))
-        if written is not None:
+        if (written := await self.newest(lambda: self.view.in_thread(both))) is not None:
             self.baseline.text, self.steered.text = written
         self.working.visible = self.newest.waiting
 

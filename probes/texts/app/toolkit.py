@@ -79,13 +79,10 @@ def drawn_for_page(figure: Lines) -> go.Figure:
         drawn.update_xaxes(rules, dtick=step)
         .update_yaxes({**rules, "zeroline": True})
         .update_layout(
-            width=None,
-            height=300,
-            autosize=True,
+            {"width": None, "height": 300, "autosize": True, "font": {"color": _GRAY}},
             margin={"t": 20, "b": 40, "l": 50, "r": 10},
             paper_bgcolor="rgba(0,0,0,0)",
             plot_bgcolor="rgba(0,0,0,0)",
-            font_color=_GRAY,
         )
     )
 

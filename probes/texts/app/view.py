@@ -17,8 +17,7 @@ class View:
     """One visitor's view of a model; `taking_turns` is held by whoever uses the model."""
 
     def __init__(self, microscope: Microscope, usable: Mapping[int, float]) -> None:
-        self.microscope = microscope
-        self.usable = usable
+        self.microscope, self.usable = microscope, usable
         self.emotions = microscope.vectors.emotions
         self.layers = microscope.vectors.layers
         self.layer = microscope.vectors.provenance.target_layer
