@@ -111,12 +111,7 @@ class Microscope:
         return ""
 
     def _sample(
-        self,
-        ids: tuple[int, ...],
-        pushes: Pushes,
-        layer: int | None,
-        max_new_tokens: int,
-        seed: int,
+        self, ids: tuple[int, ...], pushes: Pushes, layer: int | None, length: int, seed: int
     ) -> str:
         steering = contextlib.nullcontext()
         if layer is not None:
