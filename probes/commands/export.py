@@ -34,15 +34,11 @@ def _check(flags: Flags, words: list[str]) -> None:
     for name in ("emotions", "layers", "dose", "repo", "public"):
         takers = [format_name for format_name, kind in FORMATS.items() if name in kind.takes]
         if name in flags.model_fields_set and flags.to not in takers:
-            raise InvalidInput(
-                f"export: --{name} has no meaning for {flags.to}; it belongs to "
-                f"{', '.join(takers)}."
-            )
+            known = ", ".join(takers)
+            raise InvalidInput(f"export: --{name} has no meaning for {flags.to}, only for {known}.")
     if len(words) != 1:
-        raise InvalidInput(
-            "export: expected one run, its folder or its config, e.g. emotion-probes export demo "
-            f"--to=gguf, got {' '.join(words) or 'none'}."
-        )
+        got = " ".join(words) or "none"
+        raise InvalidInput(f"export: expected one run, its folder or its config, got {got}.")
     if flags.repo is not None:
         check_repo(flags.repo)
     elif flags.to == "hub" and not flags.dry_run:
@@ -58,14 +54,8 @@ def _show(export: ExportFiles, folder: Path, terminal: Terminal, *, dry_run: boo
     rows.append(("together", file_size(sum(sizes.values()))))
     terminal.table("what would be written" if dry_run else "written", rows)
     terminal.text(f"in {folder}")
-    terminal.result(
-        {
-            "folder": str(folder),
-            "written": not dry_run,
-            "bytes": sizes,
-            "notices": export.notices,
-        }
-    )
+    where = {"folder": str(folder), "written": not dry_run}
+    terminal.result({**where, "bytes": sizes, "notices": export.notices})
     if dry_run:
         for name, content in export.files.items():
             if name.endswith("README.md"):

@@ -215,12 +215,11 @@ def _rows(config: Config, forecast: Forecast) -> Iterator[tuple[str, str]]:
         memory = f"writing {file_size(made.writing_memory)}, {memory}"
     workers = f"{config.compute.gpus_per_worker or 1:g} per worker"
     yield f"memory per GPU ({workers})", f"{memory} (at most; without the runtime's own)"
+    writing = ("writing", made.writing_hours, rates.writing)
+    reading = ("reading", made.reading_hours, rates.reading)
     parts = [
         f"{name} {duration(3600 * hours)}" + (f" at {rate:,.0f} tokens/s" if rate else "")
-        for name, hours, rate in (
-            ("writing", made.writing_hours, rates.writing),
-            ("reading", made.reading_hours, rates.reading),
-        )
+        for name, hours, rate in (writing, reading)
         if hours is not None
     ]
     if not parts:

@@ -98,10 +98,8 @@ def _writing(
     units = plan_units(cells, per_cell, run.config.generation.batch_size)
     finished = [unit for unit in units if written.keys() >= set(unit)]
     ends = [max(written[cell] for cell in unit) for unit in finished]
-    per_unit = _between(ends)
-    rates = [] if per_unit is None else [per_unit / (len(units[0]) * per_cell)]
-    rates += [seconds / (len(written) * per_cell)] if seconds is not None and written else []
-    rate = max(rates, default=None)  # a copied folder's times and a last sitting's are too short
+    unit_texts = len(units[0]) * per_cell if units else 1
+    rate = _pace(ends, unit_texts, seconds, len(written) * per_cell)
     done, total = len(written) * per_cell, len(cells) * per_cell
     if state == "done" and (record := run.record(name)):
         done, total = record.counts["accepted"], record.counts["requested"]
@@ -124,16 +122,19 @@ def _reading(run: Run, state: State, seconds: float | None) -> Progress:
         size = run.config.activation.shard_size
         texts = [record.counts["accepted"] for record in writing if record]
         total = max(len(times), sum(-(-count // size) for count in texts))
-    rates = [rate for rate in [_between(times)] if rate is not None]
-    rates += [seconds / len(times)] if seconds is not None and times else []
-    rate = max(rates, default=None)
+    rate = _pace(times, 1, seconds, len(times))
     return Progress("extract-activations", state, len(times), total, "shards", rate, seconds)
 
 
-def _between(times: Sequence[float]) -> float | None:
-    """Median time between neighbors; the first has no beginning that is known."""
-    gaps = [late - early for early, late in pairwise(sorted(times))]
-    return median(gaps) if gaps else None
+def _pace(ends: Sequence[float], each: int, seconds: float | None, done: int) -> float | None:
+    """Return seconds per item: `each` between neighboring ends, `done` in the time recorded.
+
+    The longer one: a copied folder's times and a last sitting's are too short.
+    """
+    gaps = [late - early for early, late in pairwise(sorted(ends))]
+    rates = [median(gaps) / each] if gaps else []
+    rates += [seconds / done] if seconds is not None and done else []
+    return max(rates, default=None)
 
 
 def main(call: Call) -> int:

@@ -41,8 +41,7 @@ def main(call: Call[Steer]) -> int:
     about = _about(model.name, request)
     write_text(output, render(request, about, conditions, str(budget), shared))
     call.terminal.table(f"{about}: {request.prompt!r}", _rows(request, conditions, shared))
-    warnings = _warnings(conditions, budget)
-    for warning in warnings:
+    for warning in (warnings := _warnings(conditions, budget)):
         call.terminal.warn(warning)
     call.terminal.result(
         {

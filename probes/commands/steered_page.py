@@ -22,16 +22,9 @@ def render(
     """Return the page, the unsteered condition first; words of `shared` get a star."""
     baseline = conditions[0].text
     articles = [(it, marked(it.text, baseline), _facts(it, request, shared)) for it in conditions]
-    return pages.render(
-        "probes.commands",
-        "steered.html",
-        title="The same prompt, steered",
-        about=about,
-        prompt=request.prompt,
-        articles=articles,
-        budget=budget,
-        explained=explained(request, shared),
-    )
+    shown = {"title": "The same prompt, steered", "about": about, "prompt": request.prompt}
+    shown |= {"budget": budget, "explained": explained(request, shared)}
+    return pages.render("probes.commands", "steered.html", articles=articles, **shown)
 
 
 def marked(text: str, baseline: str) -> Markup:

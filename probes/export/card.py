@@ -49,11 +49,10 @@ def model_card(
 
     `dataset` and `picture` say whether corpus and map go along.
     """
-    config, name = record["config"], public_name(provenance.model)
-    subject, writer = license_of(provenance.model, provenance.revision), _writer(config)
-    terms = [
-        f"Subject model {name}: {subject.words}. Vectors derived from it may be bound by them."
-    ]
+    name, writer = public_name(provenance.model), _writer(record["config"])
+    subject = license_of(provenance.model, provenance.revision)
+    bound = "Vectors derived from it may be bound by them."
+    terms = [f"Subject model {name}: {subject.words}. {bound}"]
     return _fill(
         "model_card.md",
         ModelCardData(

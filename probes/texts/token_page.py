@@ -41,15 +41,8 @@ def render(title: str, about: str, emotions: Sequence[str], blocks: Sequence[Blo
             for block in blocks
         ],
     }
-    return pages.render(
-        "probes.texts",
-        "tokens.html",
-        script="tokens.js",
-        title=title,
-        about=about,
-        data=content,
-        scale=SCALE,
-    )
+    shown = {"title": title, "about": about, "data": content, "scale": SCALE}
+    return pages.render("probes.texts", "tokens.html", script="tokens.js", **shown)
 
 
 def _thousandths(values: Float[Tensor, "value"]) -> list[int | None]:
