@@ -35,7 +35,9 @@ def _check(flags: Flags, words: list[str]) -> None:
         takers = [format_name for format_name, kind in FORMATS.items() if name in kind.takes]
         if name in flags.model_fields_set and flags.to not in takers:
             known = ", ".join(takers)
-            raise InvalidInput(f"export: --{name} has no meaning for {flags.to}, only for {known}.")
+            raise InvalidInput(
+                f"export: --{name} has no meaning for {flags.to}; it belongs to {known}."
+            )
     if len(words) != 1:
         got = " ".join(words) or "none"
         raise InvalidInput(f"export: expected one run, its folder or its config, got {got}.")

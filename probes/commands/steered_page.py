@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from typing import Any
 
 from markupsafe import Markup
 
@@ -22,7 +23,11 @@ def render(
     """Return the page, the unsteered condition first; words of `shared` get a star."""
     baseline = conditions[0].text
     articles = [(it, marked(it.text, baseline), _facts(it, request, shared)) for it in conditions]
-    shown = {"title": "The same prompt, steered", "about": about, "prompt": request.prompt}
+    shown: dict[str, Any] = {
+        "prompt": request.prompt,
+        "title": "The same prompt, steered",
+        "about": about,
+    }
     shown |= {"budget": budget, "explained": explained(request, shared)}
     return pages.render("probes.commands", "steered.html", articles=articles, **shown)
 
