@@ -1,11 +1,14 @@
-"""The command line, ``python -m probes.run`` and ``emotion-probes``; ``--help`` imports little."""
+"""The command line: ``python -m probes.run`` and ``emotion-probes``; ``--help`` is light."""
 
 import importlib
 import os
+import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hooks.errors import EmotionLensError, InvalidInput
 from probes.commands import COMMANDS, Pipeline
 from probes.commands.flags import Flags, aligned
 
@@ -79,20 +82,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _answer(words: list[str], terminal: "Terminal") -> int:
-    """Run the command; errors raised on purpose become words and an exit code."""
-    from hooks.errors import EmotionLensError, InvalidInput
-
+    """Run the command; errors become words and an exit code."""
     try:
         with terminal.reserved():
-            return _dispatch(words, terminal)
+            from probes.commands.call import read_call
+
+            call = read_call(words, terminal)
+            return importlib.import_module(f"probes.commands.{call.flags.name()}").main(call)
     except EmotionLensError as error:
         terminal.error(str(error))
         return 2 if isinstance(error, InvalidInput) else 1
     except Exception as error:
         if not terminal.as_json:
             raise
-        import traceback
-
         traceback.print_exc()  # to standard error; who reads the object learns the rest there
         terminal.error(f"{type(error).__name__}: {error}")
         return 1
@@ -100,14 +102,12 @@ def _answer(words: list[str], terminal: "Terminal") -> int:
 
 def _is_on(switch: str, words: Sequence[str]) -> bool:
     """Tell whether a switch of every command is given: ``--json``, also as ``--json=true``."""
-    given = [word.partition("=") for word in words if word.partition("=")[0] == f"--{switch}"]
-    return bool(given) and (not given[-1][1] or given[-1][2].lower() == "true")
+    given = [word.lower() for word in words if word.partition("=")[0] == f"--{switch}"]
+    return bool(given) and given[-1] in (f"--{switch}", f"--{switch}=true")
 
 
 def _again(words: list[str]) -> str:
     """Spell the same command once more, without what would delete finished work again."""
-    import shlex
-
     kept = [word for word in words if not word.startswith("--restart=")]
     if "--restart" in kept:
         index = kept.index("--restart")
@@ -128,14 +128,6 @@ def overview() -> str:
         run_flags=aligned(settings | of_run, "--"),
         common_flags=aligned({**common, "help": "this text"}, "--"),
     )
-
-
-def _dispatch(words: list[str], terminal: "Terminal") -> int:
-    from probes.commands.call import read_call
-
-    call = read_call(words, terminal)
-    module = importlib.import_module(f"probes.commands.{call.flags.name()}")
-    return module.main(call)
 
 
 if __name__ == "__main__":

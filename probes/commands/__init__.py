@@ -1,7 +1,6 @@
-"""The pipeline and the commands beside it, and their flags.
+"""The pipeline and the commands beside it, and their flags; imports no command and no torch.
 
-The code of a command is the function ``main`` of the module of its name; it takes a `Call` and
-returns the exit code. Importing this package imports no command and no torch.
+The module of a command's name has its ``main``, from a `Call` to an exit code.
 """
 
 from typing import Annotated, ClassVar, Literal
@@ -25,9 +24,7 @@ class Pipeline(RunFlags):
     restart: Names = flag("delete this stage's results and what follows from them, then run", ())
     emotions: Names = flag("logit-lens: show only these emotions", ())
     only: Names = flag("validate: run and show only these experiments; a wrong name lists all", ())
-    dry_run: Switch = flag(
-        "what writing takes: requests, tokens, time, cost; writes nothing", False
-    )
+    dry_run: Switch = flag("what writing takes: requests, tokens, time, cost; no writing", False)
 
 
 class Doctor(Flags):

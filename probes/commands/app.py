@@ -28,7 +28,6 @@ def main(call: Call[App]) -> int:
 
 
 def _usable(run: Run) -> dict[int, float]:
-    """Return the largest usable dose of each layer at which the run measured it."""
     [experiment] = find_entries(["steering-dose-response"])
     path = run.root / experiment.file
     measured = read_json(path)["layers"] if path.is_file() else []

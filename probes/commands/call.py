@@ -40,26 +40,22 @@ class Call(Generic[F]):
         return run_of(named[0], self.settings)
 
 
-def read_call(words: Sequence[str], terminal: Terminal) -> Call[Flags]:
+def read_call(typed: Sequence[str], terminal: Terminal) -> Call[Flags]:
     """Read what was typed; InvalidInput names a wrong flag and the nearest there is."""
-    positional, values = _parse(words)
+    positional, values = _parse(typed)
     kind = COMMANDS.get(positional[0], Pipeline) if positional else Pipeline
     known = kind.meanings()
     settings = {name: value for name, value in values.items() if name not in known}
-    strange = _misspelled(settings, kind) if issubclass(kind, RunFlags) else settings
+    strange = list(settings)
+    if issubclass(kind, RunFlags):  # neither a flag of a command nor like any setting of the config
+        words = [name for name in settings if "." not in name and name not in Config.model_fields]
+        strange = [name for name in words if kind.nearest(name) or not nearest_key(name)]
     given = {name: value for name, value in values.items() if name in known or name in strange}
     rest = positional if kind is Pipeline else positional[1:]
     return Call(rest, kind.read(given), settings, terminal)
 
 
-def _misspelled(settings: Mapping[str, Any], kind: type[Flags]) -> list[str]:
-    """Return what is neither a flag of a command nor like any setting of the config."""
-    words = [name for name in settings if "." not in name and name not in Config.model_fields]
-    return [name for name in words if kind.nearest(name) is not None or nearest_key(name) is None]
-
-
 def _parse(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-    """Split words and flags with Fire, which also turns values into Python's."""
     parsed: list[tuple[list[str], dict[str, Any]]] = []
 
     def collect(*positional: str, **flags: Any) -> None:
@@ -88,23 +84,17 @@ def _for_fire(words: Sequence[str]) -> Iterator[str]:
 
 def run_of(source: str, settings: Mapping[str, Any]) -> Run:
     """Return the run of a config with the settings of the command line."""
-    config = load_config(source, {key: _value(key, value) for key, value in settings.items()})
-    return Run(config, _again(source, settings))
-
-
-def _again(source: str, settings: Mapping[str, Any]) -> str:
-    """Spell a config and the flags that change it, as a shell takes them, for cures."""
 
     def spelled(value: Any) -> str:
         return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
-    return shlex.join([source, *(f"--{key}={spelled(value)}" for key, value in settings.items())])
+    config = load_config(source, {key: _value(key, value) for key, value in settings.items()})
+    flags = [f"--{key}={spelled(value)}" for key, value in settings.items()]
+    return Run(config, shlex.join([source, *flags]))  # as a shell takes it, for cures
 
 
 def _value(key: str, value: Any) -> Any:
-    """Undo what a shell cannot say: null, and lists whose names hold spaces."""
-    if value == "null":  # Fire knows Python's None; "none" is a value of vectors.neutral_pca
-        return None
     if isinstance(value, str) and (key.endswith("_subset") or key == "validation.experiments"):
-        return listed(value)
-    return value
+        return None if value == "null" else listed(value)  # names may hold spaces
+    # Fire knows Python's None alone; "none" is a value of vectors.neutral_pca.
+    return None if value == "null" else value

@@ -1,4 +1,4 @@
-"""``emotion-probes compare``: how alike vectors are, at each run's target layer."""
+"""``emotion-probes compare``: how alike the vectors of runs are, pair by pair, at target layers."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -22,34 +22,33 @@ _MEASURES = {
     "procrustes": "Procrustes, left over",
     "mean_cosine": "mean cosine, same emotion",
 }
-Bundles = Sequence[EmotionVectors]
-"""Vectors of two runs."""
 
 
 def main(call: Call[Compare]) -> int:
     """Compare every pair of runs; writes comparison.json and figures to ``--output``."""
     flags = call.flags
     if len(call.words) < 2:
-        raise InvalidInput(
-            "compare: expected at least two runs (folders, configs or files of vectors), got "
-            f"{len(call.words)}."
-        )
+        expected = "at least two runs (folders, configs or files of vectors)"
+        raise InvalidInput(f"compare: expected {expected}, got {len(call.words)}.")
     output = None if flags.output is None else Path(flags.output).expanduser()
     if output is not None and output.is_file():
         raise DataError(f"--output: expected a folder, {output} is a file.")
-    folders = [_folder(word) for word in call.words]
-    names = [folder.stem for folder in map(Path, call.words)]
+    names = [Path(word).stem for word in call.words]
     names = names if len(set(names)) == len(names) else call.words
-    sets = [EmotionVectors.load(folder) for folder in folders]
+    sets = [EmotionVectors.load(_folder(word)) for word in call.words]
     pairs = []
-    for a, b in itertools.combinations(range(len(sets)), 2):
-        pair = {"first": names[a], "second": names[b], **_compare([sets[a], sets[b]], flags)}
+    for (a, first), (b, second) in itertools.combinations(zip(names, sets, strict=True), 2):
+        pair = {"first": a, "second": b, **_compare([first, second], flags)}
         pairs.append(pair)
-        call.terminal.table(f"{names[a]} and {names[b]}: {pair['what_differs']}", _rows(pair))
+        call.terminal.table(f"{a} and {b}: {pair['what_differs']}", _rows(pair))
         for notice in pair["notices"]:
             call.terminal.note(notice)
     result = {"runs": names, "seed": flags.seed, "resamples": flags.resamples, "pairs": pairs}
-    written = [] if output is None else _write(output, result)
+    written = []
+    if output is not None:
+        write_json(output / "comparison.json", result)
+        figures = {f"layers_{n}": layers_alike(pair) for n, pair in enumerate(pairs, 1)}
+        written = [output / "comparison.json", *draw_all(figures, output)]
     call.terminal.written(written)
     call.terminal.result({**result, "files": [str(path) for path in written]})
     return 0
@@ -57,17 +56,14 @@ def main(call: Call[Compare]) -> int:
 
 def _folder(word: str) -> Path:
     path = Path(word)
-    if path.is_dir() or path.suffix == ".safetensors":
-        return path
-    return Path(load_config(word).output_dir).expanduser()
+    is_run = path.is_dir() or path.suffix == ".safetensors"
+    return path if is_run else Path(load_config(word).output_dir).expanduser()
 
 
-def _compare(both: Bundles, flags: Compare) -> dict[str, Any]:
-    """Compare two bundles of vectors at one layer of each."""
+def _compare(both: Sequence[EmotionVectors], flags: Compare) -> dict[str, Any]:
     first, second = both
     shared = [name for name in first.emotions if name in second.emotions]
-    unknown = [name for name in flags.emotions if name not in shared]
-    if unknown:
+    if unknown := [name for name in flags.emotions if name not in shared]:
         raise InvalidInput(f"--emotions: {unknown[0]!r} is not in both runs.")
     shared = [name for name in shared if name in (flags.emotions or shared)]
     layers = [
@@ -85,11 +81,13 @@ def _compare(both: Bundles, flags: Compare) -> dict[str, Any]:
         notices = _meaning(both, layers)
     else:
         sizes = " and ".join(str(table.shape[1]) for table in tables)
-        cosines = None
-        notices = [f"no cosine per emotion: the vectors have {sizes} dimensions."]
+        cosines, notices = None, [f"no cosine per emotion: the vectors have {sizes} dimensions."]
     every = [bundle.vectors[:, row] for bundle, row in zip(both, rows, strict=True)]
+    one, two = first.provenance, second.provenance
+    subjects = "same subject" if one.fingerprint == two.fingerprint else "different subjects"
+    texts = "same texts" if one.corpus_hash == two.corpus_hash else "different texts"
     return {
-        "what_differs": _difference(both),
+        "what_differs": f"{subjects}, {texts}",
         "layers": layers,
         "emotions": shared,
         "layers_of": [bundle.layers for bundle in both],
@@ -100,31 +98,20 @@ def _compare(both: Bundles, flags: Compare) -> dict[str, Any]:
     }
 
 
-def _meaning(both: Bundles, layers: list[int]) -> list[str]:
-    """Say when a cosine between vectors of two runs means something."""
+def _meaning(both: Sequence[EmotionVectors], layers: list[int]) -> list[str]:
     one, two = (bundle.provenance for bundle in both)
     if one.weight_processing != two.weight_processing:
         return ["cosines mean nothing here: the weights were processed differently (other basis)."]
     if layers[0] != layers[1]:
         return [f"cosines compare layer {layers[0]} with layer {layers[1]}: read them with care."]
     if one.fingerprint != two.fingerprint:
-        return [
-            "cosines mean something only if one subject was trained from the other (base and "
-            "instruct): unrelated models of one size share no basis."
-        ]
+        return ["cosines mean something only if one subject was trained from the other."]
     return []
 
 
-def _difference(both: Bundles) -> str:
-    one, two = (bundle.provenance for bundle in both)
-    subjects = "same subject" if one.fingerprint == two.fingerprint else "different subjects"
-    texts = "same texts" if one.corpus_hash == two.corpus_hash else "different texts"
-    return f"{subjects}, {texts}"
-
-
 def _rows(pair: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [("layers", " and ".join(map(str, pair["layers"])))]
-    rows.append(("shared emotions", str(len(pair["emotions"]))))
+    layers = " and ".join(map(str, pair["layers"]))
+    rows = [("layers", layers), ("shared emotions", str(len(pair["emotions"])))]
     for name, one in pair["measures"].items():
         chance = f"permuted emotions: mean {one['null_mean']:.2f}, 5% reach {one['null_bound']:.2f}"
         rows.append((_MEASURES[name], f"{_interval(one)}, p={one['p']:.4f} ({chance})"))
@@ -139,22 +126,16 @@ def _interval(one: Mapping[str, float]) -> str:
     return f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
 
 
-def _write(folder: Path, result: dict[str, Any]) -> list[Path]:
-    write_json(folder / "comparison.json", result)
-    figures = {f"layers_{n}": layers_alike(pair) for n, pair in enumerate(result["pairs"], 1)}
-    return [folder / "comparison.json", *draw_all(figures, folder)]
-
-
 def layers_alike(pair: Mapping[str, Any]) -> Heatmap:
     """Draw the RSA of every layer of one run with every layer of the other."""
     one = pair["measures"]["rsa"]
     layers = pair["layers_of"]
+    where = " and ".join(map(str, pair["layers"]))
+    subtitle = f"{pair['what_differs']}; {len(pair['emotions'])} shared emotions; at layers {where}"
     return Heatmap(
         title=f"Geometry of {pair['first']} and {pair['second']}",
         subtitle=(
-            f"{pair['what_differs']}; {len(pair['emotions'])} shared emotions; at layers "
-            f"{pair['layers'][0]} and {pair['layers'][1]}: RSA {_interval(one)}, 5% of "
-            f"permutations reach {one['null_bound']:.2f}"
+            f"{subtitle}: RSA {_interval(one)}, 5% of permutations reach {one['null_bound']:.2f}"
         ),
         caption=(
             "Spearman correlation of the cosines between emotions at a layer of one run with those "

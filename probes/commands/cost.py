@@ -1,12 +1,6 @@
-"""What a run will take, before it begins: texts, tokens, FLOPs, disk, memory, hours.
+"""What a run will take: FLOPs = 2 * parameters * tokens, hours = tokens / rate / workers.
 
-    FLOPs          = 2 * parameters * tokens (attention over short texts is left out)
-    activations    = texts * layers * d_model * 4 bytes (above the budget: cells instead of texts)
-    memory per GPU = weights / GPUs per worker + the larger of writing's and reading's working space
-    hours          = tokens / rate / workers
-
-Pure arithmetic; tokens are those of `stages.cost_of_writing`. Neutral texts are taken to be like
-stories until some were seen. Stages that neither write nor read are left out.
+Neutral texts count as stories until some were seen; attention and other stages are left out.
 """
 
 from dataclasses import dataclass
@@ -17,23 +11,18 @@ from probes.config import Config
 from probes.stages.cost_of_writing import Asked, Seen, amount
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "8bit": 1.0, "4bit": 0.5}
-_RECORD = 120.0
-"""Bytes of a text's entry in its cell's file beside the text."""
-_CELL = 800.0
-"""Bytes of a cell's file beside its texts."""
-_ROW = 60.0
-"""Bytes of a row in a shard's header."""
-_WIDTHS = 12.0
-"""Working space of a pass, in residual streams per token: MLP, attention, norms."""
+_RECORD = 120.0  # bytes of a text's entry beside the text
+_CELL = 800.0  # bytes of a cell's file beside its texts
+_ROW = 60.0  # bytes of a row in a shard's header
+_WIDTHS = 12.0  # working space of a pass, in residual streams per token: MLP, attention, norms
 
 
 @dataclass(frozen=True)
 class Size:
-    """One model as it is loaded."""
+    """One model as it is loaded, in float32, bfloat16, float16, 8bit or 4bit."""
 
     architecture: Architecture
     precision: str
-    """float32, bfloat16, float16, 8bit or 4bit."""
 
     @property
     def weight_bytes(self) -> float:
@@ -54,8 +43,7 @@ class RunDesign:
     emotions: int
     stories: Asked
     neutral: Asked
-    prompt_tokens_read: float
-    """Of a prompt, where beginnings that several share are read once."""
+    prompt_tokens_read: float  # of a prompt; a shared beginning is read once
 
     @property
     def gpus(self) -> float:
@@ -85,14 +73,12 @@ class RunPlan:
     activation_bytes: float
     per_cell: bool
     vector_bytes: float
-    writing_memory: float
-    """Bytes on each GPU (or in the machine) while writing."""
+    writing_memory: float  # bytes on each GPU (or in the machine) while writing
     reading_memory: float
     writing_hours: float | None
     reading_hours: float | None
     unit_texts: int
-    unit_hours: float | None
-    """What is lost at most when writing is interrupted, per worker."""
+    unit_hours: float | None  # what is lost at most when writing is interrupted, per worker
     shard_hours: float | None
 
     @property
@@ -111,28 +97,33 @@ def plan(
 ) -> RunPlan:
     """Work out what a run will take; `writer` is None where no model writes here.
 
-    An unknown reading rate is taken to be the writing rate at equal FLOPs per second, which is
-    slower.
+    An unknown reading rate is the writing rate at equal FLOPs per second, which is slower.
     """
     config, stories = design.config, amount(design.stories, seen)
     both = stories + amount(design.neutral, seen_neutral or seen)
-    n_layers, flops_per_token = _layers_read(config, subject.architecture)
-    reading_rate, writing_flops = rates.reading, 0.0
+    layers, n_layers = config.activation.layers, subject.architecture.n_layers
+    flops_per_token = subject.architecture.reading_flops()
+    if layers is not None:
+        n_layers = len(layers)
+        flops_per_token = subject.architecture.reading_flops(max(layers) + 1)
+    reading_rate, writing_flops, written = rates.reading, 0.0, 0.0
     if writer is not None:
+        written = both.new_tokens
         per_token = writer.architecture.writing_flops()
         prompts = both.drafts * design.prompt_tokens_read * writer.architecture.reading_flops()
         writing_flops = both.new_tokens * per_token + prompts
         if reading_rate is None and rates.writing is not None:
             reading_rate = rates.writing * per_token / flops_per_token
-    written = 0.0 if writer is None else both.new_tokens
     per_topic = config.generation.stories_per_topic
     unit_cells = max(1, config.generation.batch_size // per_topic)
     unit_tokens = stories.new_tokens * unit_cells / design.stories.cells
     shard_tokens = config.activation.shard_size * both.read / both.kept if both.kept else 0.0
     workers = config.compute.units_at_once
     width = n_layers * subject.architecture.d_model * 4
-    per_cell = _keeps_cells(config, design.stories.texts * width)
+    keep, limit = config.activation.keep, config.activation.max_gigabytes * 1e9
+    per_cell = keep == "cell" or (keep == "auto" and design.stories.texts * width > limit)
     rows, dialogues = design.stories.cells if per_cell else stories.kept, design.neutral.texts
+    n_cells = design.stories.cells + design.neutral.cells
     row_bytes = width + 4 * n_layers + 16 + _ROW
     return RunPlan(
         stories=design.stories.texts,
@@ -141,9 +132,7 @@ def plan(
         tokens_read=both.read,
         writing_flops=writing_flops,
         reading_flops=both.read * flops_per_token,
-        text_bytes=both.drafts * _RECORD
-        + both.letters
-        + (design.stories.cells + design.neutral.cells) * _CELL,
+        text_bytes=both.drafts * _RECORD + both.letters + n_cells * _CELL,
         activation_bytes=(rows + dialogues) * row_bytes
         + dialogues * config.activation.neutral_tokens_per_text * width,
         per_cell=per_cell,
@@ -160,19 +149,6 @@ def plan(
 
 def _hours(tokens: float, rate: float | None, workers: int = 1) -> float | None:
     return tokens / rate / 3600 / workers if rate else None
-
-
-def _layers_read(config: Config, subject: Architecture) -> tuple[int, float]:
-    """Return how many layers are kept, and FLOPs of a token up to the last of them."""
-    layers = config.activation.layers
-    if layers is None:
-        return subject.n_layers, subject.reading_flops()
-    return len(layers), subject.reading_flops(max(layers) + 1)
-
-
-def _keeps_cells(config: Config, story_bytes: int) -> bool:
-    keep, limit = config.activation.keep, config.activation.max_gigabytes
-    return keep == "cell" or (keep == "auto" and story_bytes > limit * 1e9)
 
 
 def _writing_memory(design: RunDesign, size: Size) -> float:

@@ -14,10 +14,9 @@ _MARKS = {True: "ok", False: "FAILED", None: "note"}
 def main(call: Call[Doctor]) -> int:
     """Check one model; 0 when every check passed, else 1."""
     if len(call.words) != 1:
-        raise InvalidInput(
-            "doctor: expected one model, e.g. emotion-probes doctor embedded:gemma-3-270m, got "
-            f"{' '.join(call.words) or 'none'}."
-        )
+        example = "emotion-probes doctor embedded:gemma-3-270m"
+        got = " ".join(call.words) or "none"
+        raise InvalidInput(f"doctor: expected one model, e.g. {example}, got {got}.")
     choices = call.flags.model_dump(exclude=set(Flags.model_fields))
     diagnosis = diagnose(call.words[0], **choices)
     rows = [(f"{_MARKS[check.passed]:6} {check.name}", check.detail) for check in diagnosis.checks]

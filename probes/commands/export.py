@@ -1,8 +1,4 @@
-"""``emotion-probes export``: a run's vectors and corpus for other tools, and for the hub.
-
-Every flag is checked first; all files are made in memory (``--dry-run`` stops there), written one
-by one, and for the hub pushed as one commit per repository.
-"""
+"""``emotion-probes export``: a run's vectors and corpus for other tools, and for the hub."""
 
 from pathlib import Path
 
@@ -11,8 +7,8 @@ from probes.commands import Export as Flags
 from probes.commands.call import Call
 from probes.commands.terminal import Terminal, file_size
 from probes.export import hub
-from probes.export.formats import FORMATS, ExportChoice, ExportFiles, choose
-from probes.export.source import Source, find_source
+from probes.export.formats import FORMATS, ExportFiles, choose
+from probes.export.source import find_source
 from probes.storage import write_bytes
 from probes.vectors.hub import check_repo
 
@@ -30,24 +26,21 @@ def main(call: Call[Flags]) -> int:
             write_bytes(folder / name, content)
     _show(export, folder, call.terminal, dry_run=flags.dry_run)
     if flags.to == "hub" and not flags.dry_run:
-        _push(source, folder, export, choice, call.terminal, public=flags.public)
+        _push(call, source.root.name, folder, export)
     return 0
 
 
 def _check(flags: Flags, words: list[str]) -> None:
-    """Refuse flags that do not belong together, before the run is looked at."""
     for name in ("emotions", "layers", "dose", "repo", "public"):
         takers = [format_name for format_name, kind in FORMATS.items() if name in kind.takes]
         if name in flags.model_fields_set and flags.to not in takers:
+            known = ", ".join(takers)
             raise InvalidInput(
-                f"export: --{name} has no meaning for {flags.to}; it belongs to "
-                f"{', '.join(takers)}."
+                f"export: --{name} has no meaning for {flags.to}; it belongs to {known}."
             )
     if len(words) != 1:
-        raise InvalidInput(
-            "export: expected one run, its folder or its config, e.g. emotion-probes export demo "
-            f"--to=gguf, got {' '.join(words) or 'none'}."
-        )
+        got = " ".join(words) or "none"
+        raise InvalidInput(f"export: expected one run, its folder or its config, got {got}.")
     if flags.repo is not None:
         check_repo(flags.repo)
     elif flags.to == "hub" and not flags.dry_run:
@@ -58,18 +51,13 @@ def _check(flags: Flags, words: list[str]) -> None:
 
 
 def _show(export: ExportFiles, folder: Path, terminal: Terminal, *, dry_run: bool) -> None:
-    rows = [(name, file_size(len(content))) for name, content in export.files.items()]
-    rows.append(("together", file_size(sum(map(len, export.files.values())))))
+    sizes = {name: len(content) for name, content in export.files.items()}
+    rows = [(name, file_size(size)) for name, size in sizes.items()]
+    rows.append(("together", file_size(sum(sizes.values()))))
     terminal.table("what would be written" if dry_run else "written", rows)
     terminal.text(f"in {folder}")
-    terminal.result(
-        {
-            "folder": str(folder),
-            "written": not dry_run,
-            "bytes": {name: len(content) for name, content in export.files.items()},
-            "notices": export.notices,
-        }
-    )
+    where = {"folder": str(folder), "written": not dry_run}
+    terminal.result({**where, "bytes": sizes, "notices": export.notices})
     if dry_run:
         for name, content in export.files.items():
             if name.endswith("README.md"):
@@ -78,23 +66,16 @@ def _show(export: ExportFiles, folder: Path, terminal: Terminal, *, dry_run: boo
         terminal.note(notice)
 
 
-def _push(
-    source: Source,
-    folder: Path,
-    export: ExportFiles,
-    choice: ExportChoice,
-    terminal: Terminal,
-    *,
-    public: bool,
-) -> None:
+def _push(call: Call[Flags], name: str, folder: Path, export: ExportFiles) -> None:
+    repo, terminal = call.flags.repo or "", call.terminal
     pushed: dict[str, str] = {}
     kinds: list[tuple[hub.Kind, str]] = [("model", "vectors"), ("dataset", "corpus")]
     for kind, what in kinds:
         files = [n.removeprefix(f"{kind}/") for n in export.files if n.startswith(f"{kind}/")]
         if not files:
             continue
-        message = f"Add the emotion {what} of {source.root.name}"
-        pushed[kind] = hub.push(folder / kind, files, choice.repo, kind, message, public=public)
-        terminal.note(f"pushed {what} to {kind} {choice.repo}: {pushed[kind]}")
+        message, public = f"Add the emotion {what} of {name}", call.flags.public
+        pushed[kind] = hub.push(folder / kind, files, repo, kind, message, public=public)
+        terminal.note(f"pushed {what} to {kind} {repo}: {pushed[kind]}")
     terminal.result({"pushed": pushed})
-    terminal.note(f'load them with EmotionVectors.load("hf://{choice.repo}")')
+    terminal.note(f'load them with EmotionVectors.load("hf://{repo}")')

@@ -1,8 +1,4 @@
-"""A command's flags as one pydantic model: types, limits, meanings, help and errors.
-
-A command is a subclass of `Flags`; its name is the class's in small letters, its docstring the
-summary, its fields the flags, read as Fire leaves them: numbers, text, tuples.
-"""
+"""A command's flags as one pydantic model: types, limits, meanings, help and errors."""
 
 import difflib
 from collections.abc import Mapping
@@ -35,14 +31,13 @@ def listed(value: Any) -> list[str]:
 
 
 def _switched(value: Any) -> bool:
-    word = str(value).lower()
-    if word not in ("true", "false"):
+    if (word := str(value).lower()) not in ("true", "false"):
         raise ValueError("no value, true or false")
     return word == "true"
 
 
 def _as_typed(value: Any) -> str | None:
-    """Undo what Fire makes of a text that looks like a number or a list."""
+    # Fire makes a number or a list of a text that looks like one.
     if isinstance(value, tuple | list):
         return ",".join(map(str, value))
     return None if value is None else str(value)
@@ -50,12 +45,9 @@ def _as_typed(value: Any) -> str | None:
 
 LISTED = BeforeValidator(listed)
 Switch = Annotated[bool, BeforeValidator(_switched)]
-"""A flag that takes no value."""
 Text = Annotated[str, BeforeValidator(_as_typed)]
 Names = Annotated[tuple[str, ...], LISTED]
-"""Names with commas between them."""
-Verbatim = Annotated[str | None, _VERBATIM]
-"""A user's text: taken letter by letter, never as a number or a list."""
+Verbatim = Annotated[str | None, _VERBATIM]  # A user's text: never taken for a number or a list
 
 
 def flag(meaning: str, default: Any = None, **limits: Any) -> Any:
@@ -75,13 +67,10 @@ class Flags(BaseModel):
     """The flags of every command."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
-    usage: ClassVar[str] = ""
-    """What follows the command's name."""
+    usage: ClassVar[str] = ""  # what follows the command's name
 
     quiet: Switch = flag("no progress, only tables and errors", False)
-    as_json: Switch = flag(
-        "one JSON object on standard output and nothing else there", False, alias="json"
-    )
+    as_json: Switch = flag("one JSON object on standard output, nothing else", False, alias="json")
 
     @field_validator("*", mode="before")
     @classmethod
@@ -105,15 +94,13 @@ class Flags(BaseModel):
     @classmethod
     def meanings(cls) -> dict[str, str]:
         """Return every flag with what it means, the command's own first."""
-        names = sorted(cls.model_fields, key=lambda name: name in Flags.model_fields)
-        fields = [(cls.model_fields[name].alias or name, cls.model_fields[name]) for name in names]
-        return {name: field.description or "" for name, field in fields}
+        fields = sorted(cls.model_fields.items(), key=lambda item: item[0] in Flags.model_fields)
+        return {field.alias or name: field.description or "" for name, field in fields}
 
     @classmethod
     def switches(cls) -> list[str]:
         """Return the flags that take no value."""
-        fields = cls.model_fields.items()
-        return [field.alias or name for name, field in fields if field.annotation is bool]
+        return [f.alias or name for name, f in cls.model_fields.items() if f.annotation is bool]
 
     @classmethod
     def verbatim(cls) -> list[str]:
@@ -135,8 +122,7 @@ class Flags(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            problems = [cls._explained(item) for item in error.errors()]
-            raise InvalidInput("\n".join(problems)) from error
+            raise InvalidInput("\n".join(map(cls._explained, error.errors()))) from error
 
     @classmethod
     def nearest(cls, name: str) -> str | None:

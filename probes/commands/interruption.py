@@ -1,10 +1,6 @@
-"""Ctrl-C ends a command soon, whatever is running.
+"""Ctrl-C ends a command soon: libraries can delay `KeyboardInterrupt` by minutes.
 
-Python raises `KeyboardInterrupt` in the main thread at the next bytecode; a long call into C, a
-pool of threads or a library's clean-up can delay the end by minutes. So the C part of the signal
-handler writes a byte to a socket, and a thread that waits for it ends the process when the main
-thread has not ended by itself in time. Files are written whole or not at all: what was done is
-kept.
+The C part of the signal handler writes to a socket; a thread that waits there ends the process.
 """
 
 import contextlib
@@ -16,11 +12,10 @@ import threading
 from collections.abc import Callable, Iterator
 
 EXIT_CODE = 130
-_PATIENCE = 1.2  # seconds
 
 
 @contextlib.contextmanager
-def ends_soon(say: Callable[[], object], patience: float = _PATIENCE) -> Iterator[None]:
+def ends_soon(say: Callable[[], object], patience: float = 1.2) -> Iterator[None]:
     """End the process at most `patience` seconds after Ctrl-C; if by force, call `say` first."""
     if threading.current_thread() is not threading.main_thread():
         yield

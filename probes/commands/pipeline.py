@@ -24,8 +24,10 @@ def main(call: Call[Pipeline]) -> int:
     run, flags = run_of(source, call.settings), call.flags
     stages.experiments_of(run)  # an unknown one is refused before any work
     chosen = stages.find_stages(names)
-    only = _only(flags.only, names)
-    emotions = _shown_emotions(flags.emotions, chosen, run)
+    if flags.only and names != ["validate"]:
+        raise InvalidInput("--only chooses what validate runs; ask for the stage validate alone.")
+    only = find_entries(flags.only)
+    _check_emotions(flags.emotions, chosen, run)
     dropped = stages.find_stages(flags.restart) if flags.restart else []
     if flags.dry_run:
         return _dry_run(run, chosen, dropped, call.terminal)
@@ -50,12 +52,11 @@ def main(call: Call[Pipeline]) -> int:
         workers.disconnect()
     run.write_summary(stages.NAMES)
     call.terminal.result({"output_dir": str(run.root), "stages": ended})
-    _show(run, names, emotions, only, call.terminal)
+    _show(run, names, flags.emotions, only, call.terminal)
     return _failures(run, chosen, call.terminal)
 
 
 def _failures(run: Run, chosen: Sequence[Stage], terminal: Terminal) -> int:
-    """Say what failed and how to try it again; returns the exit code."""
     failed = [item for stage in chosen for item in stages.failed_in(run, stage).items()]
     if not failed:
         return 0
@@ -80,7 +81,6 @@ def _check_subject(run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage]) 
 def _dry_run(
     run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage], terminal: Terminal
 ) -> int:
-    """Print what the stages that write will take; write nothing."""
     from probes.stages.ask_servers import dry_run
 
     names = [stage.name for stage in chosen if stage.name.startswith("generate-")]
@@ -89,12 +89,12 @@ def _dry_run(
             "--dry-run estimates generate-stories and generate-neutral as the folder is now: name "
             "one of them or no stage, and no --restart."
         )
-    answered = []
+    code = 0
     for name in names:
         rows, ok = dry_run(run, "stories" if name == "generate-stories" else "neutral")
         terminal.table(f"{name} would take", rows)
-        answered.append(ok)
-    return 0 if all(answered) else 1
+        code = code if ok else 1
+    return code
 
 
 def _source_and_stages(call: Call[Pipeline]) -> tuple[str, list[str]]:
@@ -112,27 +112,18 @@ def _source_and_stages(call: Call[Pipeline]) -> tuple[str, list[str]]:
     return source, [word for word in words if word != "run-all"]
 
 
-def _only(experiments: Sequence[str], names: Sequence[str]) -> list[Entry]:
-    if experiments and list(names) != ["validate"]:
-        raise InvalidInput("--only chooses what validate runs; ask for the stage validate alone.")
-    return find_entries(experiments)
-
-
-def _shown_emotions(emotions: Sequence[str], chosen: Sequence[Stage], run: Run) -> Sequence[str]:
+def _check_emotions(emotions: Sequence[str], chosen: Sequence[Stage], run: Run) -> None:
     if emotions and "logit-lens" not in [stage.name for stage in chosen]:
         raise InvalidInput("--emotions chooses what logit-lens shows; no such stage was asked for.")
-    unknown = [emotion for emotion in emotions if emotion not in run.emotions]
-    if unknown:
+    if unknown := [emotion for emotion in emotions if emotion not in run.emotions]:
         raise InvalidInput(
             f"--emotions: {unknown[0]!r} is not in this run; it has: {', '.join(run.emotions)}."
         )
-    return emotions
 
 
 def _show(
     run: Run, names: list[str], emotions: Sequence[str], only: list[Entry], terminal: Terminal
 ) -> None:
-    """Print the tables that belong to the stages asked for."""
     lens = run.root / "analysis" / "logit_lens.json"
     if lens.is_file() and (names == ["logit-lens"] or emotions):
         by_emotion = read_result(Lens, read_json(lens), lens.name, "logit-lens").emotions
@@ -142,8 +133,7 @@ def _show(
         terminal.result({"logit_lens": top})
     for entry in only:
         content = read_json(run.root / entry.file)
-        words = read_words(entry.name, content)
-        terminal.table(f"{entry.name}: {entry.question}", words.rows)
+        terminal.table(f"{entry.name}: {entry.question}", read_words(entry.name, content).rows)
         terminal.result({entry.name: content})
     card = run.root / scorecard.FILE
     if names == ["validate"] and not only and card.is_file():

@@ -1,12 +1,8 @@
-"""``emotion-probes plan``: what a run will take, before it begins.
-
-No weights are loaded, unless ``--measure`` asks for one unit (a sample of the first topics) to be
-written, with every round of drafts, and read, for its measurements alone. Nothing is stored.
-"""
+"""``emotion-probes plan``: what a run will take, from a trial unit if measured; stores nothing."""
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,8 +28,7 @@ from probes.stages.cost_of_writing import Asked, Content, Seen, asked_for, cells
 from probes.stages.units import LocalWriter, Reader, ReadingUnit, TextKind, rules
 from probes.stages.units import plan as cut
 
-_SAMPLE = 64
-"""Of a user's own texts, how many are looked at."""
+_SAMPLE = 64  # of a user's own texts, how many are looked at
 
 
 def main(call: Call[Flags]) -> int:
@@ -58,24 +53,19 @@ class Forecast:
 
     def numbers(self) -> dict[str, Any]:
         """Return everything as numbers: tokens, bytes, FLOPs, hours."""
-        return {
-            **asdict(self.plan),
-            "disk_bytes": self.plan.disk_bytes,
-            "tokens_per_second": asdict(self.rates),
-            "seen": None if self.seen is None else asdict(self.seen),
-            "source": self.source,
-        }
+        basis = {"tokens_per_second": asdict(self.rates), "seen": self.seen and asdict(self.seen)}
+        disk = self.plan.disk_bytes
+        return {**asdict(self.plan), "disk_bytes": disk, **basis, "source": self.source}
 
 
 def work_out(run: Run, rates: Rates, *, measured: bool) -> Forecast:
     """Return the plan; with `measured`, from a unit that is written and read for it."""
     config, writer = run.config, run.config.writer_model if _writes_here(run) else None
-    subject_tokens = _tokenizer(config.model)
     chat = is_chat(_tokenizer(writer)) if writer else config.endpoint.api == "chat"
     ruled = rules(config, "stories", chat=chat)
 
     def n_tokens(text: str) -> int:
-        return len(encode_text(subject_tokens, text))
+        return len(encode_text(_tokenizer(config.model), text))
 
     def seen_of(kind: TextKind, texts_per_prompt: int) -> Seen | None:
         if run.brings_corpus:
@@ -89,9 +79,9 @@ def work_out(run: Run, rates: Rates, *, measured: bool) -> Forecast:
         if seen is None:
             seen = look(contents, ruled.at_once, n_tokens)
             lengths = "lengths and rejections of one unit"
-    design, subject = _design(run, ruled), _size(config.model)
-    sizes = (None if writer is None else _size(writer), subject)
-    made = plan(design, *sizes, seen or Seen(), rates, seen_of("neutral", 1))
+    design, writer_size = _design(run, ruled), None if writer is None else _size(writer)
+    size, neutral = _size(config.model), seen_of("neutral", 1)
+    made = plan(design, writer_size, size, seen or Seen(), rates, neutral)
     speeds = "rates measured here" if measured else "stated rate" if rates.writing else "no rate"
     return Forecast(made, seen, rates, f"{lengths}; {speeds}")
 
@@ -124,30 +114,24 @@ def _load_tokenizer(name: str, revision: str | None) -> Any:
 def _design(run: Run, ruled: Rules) -> RunDesign:
     config, n_emotions = run.config, len(run.emotions)
     if run.brings_corpus:
-        stories, neutral = (_brought(run, kind) for kind in ("stories", "neutral"))
-        return RunDesign(config, n_emotions, stories, neutral, prompt_tokens_read=0.0)
+        brought = []  # no prompt asks for the user's own texts
+        for kind in ("stories", "neutral"):
+            cells, texts = cells_of(run, kind), run.own_texts(kind)
+            n_texts = sum(map(texts.count, cells))
+            brought.append(Asked(len(cells), n_texts, n_texts, prompt_tokens=0.0, new_tokens=0))
+        return RunDesign(config, n_emotions, *brought, prompt_tokens_read=0.0)
     prompts = _prompts(run, ruled)
     length = sum(map(len, prompts)) / len(prompts)
-    return RunDesign(
-        config,
-        n_emotions,
+    ruled_neutral = rules(config, "neutral", chat=True)
+    asked = (
         asked_for(config, "stories", len(run.story_cells), ruled, length),
-        asked_for(
-            config, "neutral", len(run.neutral_cells), rules(config, "neutral", chat=True), length
-        ),
-        prompt_tokens_read=tokens_to_read(prompts) / len(prompts),
+        asked_for(config, "neutral", len(run.neutral_cells), ruled_neutral, length),
     )
-
-
-def _brought(run: Run, kind: TextKind) -> Asked:
-    """Count the user's own texts, which no prompt asks for."""
-    cells, texts = cells_of(run, kind), run.own_texts(kind)
-    n_texts = sum(texts.count(cell) for cell in cells)
-    return Asked(len(cells), n_texts, n_texts, prompt_tokens=0.0, new_tokens=0)
+    read = tokens_to_read(prompts) / len(prompts)
+    return RunDesign(config, n_emotions, *asked, prompt_tokens_read=read)
 
 
 def _sample(run: Run, kind: TextKind = "stories") -> list[Content]:
-    """Return a sample of the user's own texts as the contents of cells."""
     texts = run.own_texts(kind)
     numbered = [(cell, number) for cell in texts for number in range(texts.count(cell))]
     sample = numbered[:: max(1, len(numbered) // _SAMPLE)]
@@ -155,7 +139,6 @@ def _sample(run: Run, kind: TextKind = "stories") -> list[Content]:
 
 
 def _prompts(run: Run, ruled: Rules) -> list[list[int]]:
-    """Return the prompts of the first unit of stories as the writer reads them."""
     config = run.config
     tokenizer = _tokenizer(config.writer_model if _writes_here(run) else config.model)
     cells = cut(config, "stories", run.story_cells)[0].cells
@@ -175,20 +158,20 @@ def measure(run: Run) -> tuple[list[Content], Rates]:
         contents, writing = _write(run, models)
     else:
         raise InvalidInput(
-            "plan: --measure times models that are loaded here, and generation.engine=openai "
-            "writes elsewhere. Ask the servers with --dry-run, and state a rate for reading: "
-            "--reading_tokens_per_second=N."
+            "plan: --measure times models loaded here, not the servers of generation.engine=openai:"
+            " use --dry-run for those, and state --reading_tokens_per_second=N."
         )
     texts = [text["text"] for content in contents for text in content["texts"]]
     return contents, Rates(writing, _reading_rate(run, models, texts))
 
 
 def _write(run: Run, models: Models) -> tuple[list[Content], float]:
-    """Return the contents of the first unit's cells, and new tokens per second."""
     unit = cut(run.config, "stories", run.story_cells)[0]
     writer = LocalWriter(run.config, "stories", models)
     models.writer().generate(["Hello."], max_new_tokens=2)
-    contents, seconds = _timed(lambda: list(writer.do(unit, lambda _count: None).values()))
+    start = time.perf_counter()
+    contents = list(writer.do(unit, lambda _count: None).values())
+    seconds = time.perf_counter() - start
     if not any(content["texts"] for content in contents):
         reasons = {one["reason"] for content in contents for one in content["rejected"]}
         raise DataError(
@@ -200,7 +183,6 @@ def _write(run: Run, models: Models) -> tuple[list[Content], float]:
 
 
 def _reading_rate(run: Run, models: Models, texts: list[str]) -> float:
-    """Return tokens per second, those before the offset too."""
     reader, subject = Reader(run.config, models), models.subject()
     layers = tuple(check_layers(run, subject.n_layers))
     batch_tokens = run.config.activation.batch_tokens or DEFAULT_BATCH_TOKENS
@@ -211,42 +193,33 @@ def _reading_rate(run: Run, models: Models, texts: list[str]) -> float:
         reader.do(unit, lambda _count: None)
 
     read(texts[:2])
-    _, seconds = _timed(lambda: read(texts))
-    return sum(len(subject.encode(text)) for text in texts) / seconds
-
-
-def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
     start = time.perf_counter()
-    return work(), time.perf_counter() - start
+    read(texts)
+    seconds = time.perf_counter() - start
+    return sum(len(subject.encode(text)) for text in texts) / seconds
 
 
 def _rows(config: Config, forecast: Forecast) -> Iterator[tuple[str, str]]:
     made, rates = forecast.plan, forecast.rates
     yield "texts", f"{made.stories:,} stories, {made.dialogues:,} neutral"
-    if made.tokens_written:
-        yield "tokens written", f"{made.tokens_written:,.0f}; {made.writing_flops:.2e} FLOP"
-    else:
-        yield "tokens written", "none here (for an endpoint's, see --dry-run)"
+    written = f"{made.tokens_written:,.0f}; {made.writing_flops:.2e} FLOP"
+    none = "none here (for an endpoint's, see --dry-run)"
+    yield "tokens written", written if made.tokens_written else none
     yield "tokens read", f"{made.tokens_read:,.0f}; {made.reading_flops:.2e} FLOP"
     kept = "one mean per (emotion, topic)" if made.per_cell else "per story"
-    yield (
-        "disk",
-        f"{file_size(made.disk_bytes)}: texts {file_size(made.text_bytes)}, activations "
-        f"{file_size(made.activation_bytes)} ({kept}), vectors {file_size(made.vector_bytes)}",
-    )
+    parts = f"texts {file_size(made.text_bytes)}, activations {file_size(made.activation_bytes)}"
+    parts += f" ({kept}), vectors {file_size(made.vector_bytes)}"
+    yield "disk", f"{file_size(made.disk_bytes)}: {parts}"
     memory = f"reading {file_size(made.reading_memory)}"
     if made.tokens_written:
         memory = f"writing {file_size(made.writing_memory)}, {memory}"
-    yield (
-        f"memory per GPU ({config.compute.gpus_per_worker or 1:g} per worker)",
-        f"{memory} (an upper estimate without the runtime's own)",
-    )
+    workers = f"{config.compute.gpus_per_worker or 1:g} per worker"
+    yield f"memory per GPU ({workers})", f"{memory} (at most; without the runtime's own)"
+    writing = ("writing", made.writing_hours, rates.writing)
+    reading = ("reading", made.reading_hours, rates.reading)
     parts = [
         f"{name} {duration(3600 * hours)}" + (f" at {rate:,.0f} tokens/s" if rate else "")
-        for name, hours, rate in (
-            ("writing", made.writing_hours, rates.writing),
-            ("reading", made.reading_hours, rates.reading),
-        )
+        for name, hours, rate in (writing, reading)
         if hours is not None
     ]
     if not parts:
@@ -259,5 +232,4 @@ def _rows(config: Config, forecast: Forecast) -> Iterator[tuple[str, str]]:
         lost = duration(3600 * made.unit_hours)
         yield "an interrupted unit", f"{made.unit_texts} texts, at most {lost} of writing"
     if made.shard_hours is not None:
-        lost = duration(3600 * made.shard_hours)
-        yield "an interrupted shard", f"at most {lost} of reading"
+        yield "an interrupted shard", f"at most {duration(3600 * made.shard_hours)} of reading"

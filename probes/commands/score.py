@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import tee
 from pathlib import Path
@@ -18,8 +18,7 @@ from probes.texts.dialogue import Turn, lay_out
 from probes.texts.scoring import Scores, score_texts, tokens_within
 from probes.vectors.emotion_vectors import EmotionVectors
 
-_SHOWN_TOKENS = 80
-_SHOWN_TEXTS = 200
+_SHOWN_TOKENS, _SHOWN_TEXTS = 80, 200
 READOUT = "cosine of the centered residual stream"
 
 
@@ -46,27 +45,21 @@ def main(call: Call[Score]) -> int:
     scored = score_texts(vectors, model, map(rendered, read), layer)
     about = f"{vectors.provenance.model}, layer {layer}; {READOUT}"
     listing = _Listing(call.terminal, shown)
-    with ExitStack() as files:
-        sinks = [files.enter_context(open_sink(path, shown, about)) for path in outputs]
+    with ExitStack() as stack:
+        sinks = [stack.enter_context(open_sink(path, shown, about)) for path in outputs]
         for one, scores in zip(named, scored, strict=True):
             for sink in (listing, *sinks):
                 sink.take(one, scores)
     listing.close()
     call.terminal.written(outputs)
-    call.terminal.result(
-        {
-            "model": vectors.provenance.model,
-            "layer": layer,
-            "readout": READOUT,
-            "texts": listing.texts,
-            "files": [str(path) for path in outputs],
-        }
-    )
+    scored_by = {"model": vectors.provenance.model, "layer": layer, "readout": READOUT}
+    files = [str(path) for path in outputs]
+    call.terminal.result({**scored_by, "texts": listing.texts, "files": files})
     return 0
 
 
 def chosen(flags: Score | Sweep, vectors: EmotionVectors) -> tuple[int, Shown]:
-    """Return the layer and the emotions asked for: the run's target layer, all, without a word."""
+    """Return the layer and the emotions asked for: by default the target layer, all."""
     layer = vectors.provenance.target_layer if flags.layer is None else flags.layer
     vectors.layer_index(layer)  # raises, naming those there are
     emotions = list(flags.emotions) or list(vectors.emotions)
@@ -80,7 +73,7 @@ def _given(flags: Score) -> Iterator[Given]:
     asked = [(kind, value) for kind, value in sources.items() if value is not None]
     if len(asked) != 1:
         raise InvalidInput("score: expected one of --text, --file and --transcript.")
-    [(kind, value)] = asked
+    kind, value = asked[0]
     if kind == "text":
         return iter([Given("text", value)])
     path = Path(value).expanduser()
@@ -90,36 +83,31 @@ def _given(flags: Score) -> Iterator[Given]:
 
 
 def _lines(path: Path) -> Iterator[Given]:
-    number = 0
+    given = None
     with path.open("rb") as file:
         for given, _ in read_lines(file, path):
-            number += 1
             yield given
-    if not number:
+    if given is None:
         raise InvalidInput(f"{path} has no texts.")
 
 
 def read_lines(file: Any, path: Path, line: int = 0) -> Iterator[tuple[Given, int]]:
-    """Yield the texts of the rest of a file of JSON lines, each with the number of its line."""
+    """Yield the texts of the rest of a file of JSON lines, each with its line's number."""
     while content := file.readline():
         line += 1
-        if content.strip():
-            yield _read_line(content, path, line), line
-
-
-def _read_line(content: bytes, path: Path, line: int) -> Given:
-    """Read a string, or an object with ``text`` and perhaps ``id``."""
-    try:
-        row = json.loads(content.decode("utf-8-sig"))
-        text = row if isinstance(row, str) else row["text"]
-        text.encode("utf-8")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidInput(
-            f'{path}, line {line}: expected a JSON object with "text", or a JSON string '
-            f"({type(error).__name__}: {error})."
-        ) from error
-    name = row.get("id") if isinstance(row, dict) else None
-    return Given(f"line {line}" if name is None else str(name), text)
+        if not content.strip():
+            continue
+        try:
+            row = json.loads(content.decode("utf-8-sig"))
+            text = row if isinstance(row, str) else row["text"]
+            text.encode("utf-8")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InvalidInput(
+                f'{path}, line {line}: expected a JSON object with "text", or a JSON string '
+                f"({type(error).__name__}: {error})."
+            ) from error
+        name = row.get("id") if isinstance(row, dict) else None
+        yield Given(f"line {line}" if name is None else str(name), text), line
 
 
 def _transcript(path: Path) -> Given:
@@ -142,12 +130,11 @@ class _Listing:
 
     def __init__(self, terminal: Terminal, shown: Shown) -> None:
         self.texts: list[dict[str, Any]] = []
-        self._terminal, self._shown = terminal, shown
+        self._terminal, self._shown, self._n = terminal, shown, 0
         self._rows: list[tuple[str, str]] = []
         self._tokens: list[tuple[str, str]] = []
         self._empty: list[str] = []
         self._cut: list[str] = []
-        self._n = 0
 
     def take(self, one: Given, scores: Scores) -> None:
         self._n += 1
@@ -157,49 +144,38 @@ class _Listing:
             self._empty.append(one.name)
         if scores.n_stretches > 1:
             self._cut.append(one.name)
-        if self._n <= _SHOWN_TEXTS:
-            self._show(one, scores)
-
-    def _show(self, one: Given, scores: Scores) -> None:
-        def strongest(values: Any, n: int = 5) -> str:
-            return _strongest(values[self._shown.places].tolist(), self._shown.emotions, n)
-
-        self._rows.append((one.name, strongest(scores.whole)))
+        if self._n > _SHOWN_TEXTS:
+            return
+        self._rows.append((one.name, self._strongest(scores.whole)))
         for number, (turn, part) in enumerate(zip(one.turns, scores.parts, strict=True), start=1):
-            self._rows.append((f"  {number} {turn['role']}", strongest(part)))
+            self._rows.append((f"  {number} {turn['role']}", self._strongest(part)))
         alone = self._n == 1 and len(scores.pieces) <= _SHOWN_TOKENS
-        pairs = zip(scores.words, scores.tokens, strict=True) if alone else ()
         self._tokens = [
-            (json.dumps(word, ensure_ascii=False), strongest(values, 3)) for word, values in pairs
+            (json.dumps(word, ensure_ascii=False), self._strongest(values, 3))
+            for word, values in (zip(scores.words, scores.tokens, strict=True) if alone else ())
         ]
+
+    def _strongest(self, values: Any, n: int = 5) -> str:
+        scores = values[self._shown.places].tolist()
+        if any(map(math.isnan, scores)):
+            return "no token to score"
+        ordered = sorted(zip(scores, self._shown.emotions, strict=True), key=lambda it: -it[0])
+        return ", ".join(f"{name} {value:+.2f}" for value, name in ordered[:n])
 
     def close(self) -> None:
         title = "strongest emotions (cosine)"
         if self._n > _SHOWN_TEXTS:
             title += f", the first {_SHOWN_TEXTS} of {self._n} texts"
         self._terminal.table(title, self._rows)
-        if self._empty:
-            self._terminal.note(f"no token to score, so no score: {_few(self._empty)}")
-        if self._cut:
-            self._terminal.note(
-                "longer than the model reads, so read in stretches, each without what stands "
-                f"before it: {_few(self._cut)}"
-            )
+        for names, problem in (
+            (self._empty, "no token to score, so no score"),
+            (self._cut, "longer than the model reads, so read in stretches, each on its own"),
+        ):
+            more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+            if names:
+                self._terminal.note(f"{problem}: {', '.join(names[:10])}{more}")
         if self._tokens:
             self._terminal.table("token by token", self._tokens)
-
-
-def _few(names: Sequence[str], n: int = 10) -> str:
-    more = f" and {len(names) - n} more" if len(names) > n else ""
-    return f"{', '.join(names[:n])}{more}"
-
-
-def _strongest(values: Sequence[float], emotions: Sequence[str], n: int) -> str:
-    """Spell the highest scores, the highest first."""
-    if any(map(math.isnan, values)):
-        return "no token to score"
-    ordered = sorted(zip(values, emotions, strict=True), key=lambda pair: -pair[0])
-    return ", ".join(f"{name} {value:+.2f}" for value, name in ordered[:n])
 
 
 def _as_json(one: Given, scores: Scores, shown: Shown) -> dict[str, Any]:

@@ -1,22 +1,21 @@
-"""Files of scores, written text by text as they are scored: tables, and a page of colored tokens.
-
-A table grows on the disk, not in memory, and appears when it is whole; a page holds the first
-`PAGE_TEXTS` texts.
-"""
+"""Files of scores, written text by text: tables, and a page of colored tokens."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+
+import pyarrow
+from pyarrow.csv import CSVWriter
+from pyarrow.parquet import ParquetWriter
 
 from probes.storage import writing
-
-if TYPE_CHECKING:
-    from probes.texts.scoring import Scores
+from probes.texts.scoring import Scores
+from probes.texts.token_page import Block, render
 
 SUFFIXES = (".csv", ".parquet", ".html")
-PAGE_TEXTS = 200
+PAGE_TEXTS = 200  # of a page
 _OWN = ("level", "id", "turn", "role", "position", "content", "n_tokens")
 _ROWS_AT_ONCE = 20_000
 
@@ -46,7 +45,7 @@ class Shown:
 class Sink(Protocol):
     """Something that takes one text's scores after the other."""
 
-    def take(self, one: Given, scores: "Scores") -> None:
+    def take(self, one: Given, scores: Scores) -> None:
         """Write one text's scores."""
 
 
@@ -63,28 +62,19 @@ def open_sink(path: Path, shown: Shown, about: str) -> Iterator[Sink]:
 
 
 class _Table:
-    """Rows of a CSV or Parquet file, some thousands at once."""
-
     def __init__(self, file: Any, shown: Shown, suffix: str) -> None:
-        import pyarrow
-        from pyarrow.csv import CSVWriter
-        from pyarrow.parquet import ParquetWriter
-
         self._shown, self._rows = shown, []
-        numbers = ("turn", "position", "n_tokens")
-        kinds = {name: pyarrow.int64() if name in numbers else pyarrow.string() for name in _OWN}
-        kinds |= dict.fromkeys(shown.columns, pyarrow.float64())
-        self._schema = pyarrow.schema(list(kinds.items()))
+        kinds = dict.fromkeys(_OWN, pyarrow.string())
+        kinds |= dict.fromkeys(("turn", "position", "n_tokens"), pyarrow.int64())
+        self._schema = pyarrow.schema(kinds | dict.fromkeys(shown.columns, pyarrow.float64()))
         self._writer = (CSVWriter if suffix == ".csv" else ParquetWriter)(file, self._schema)
 
-    def take(self, one: Given, scores: "Scores") -> None:
+    def take(self, one: Given, scores: Scores) -> None:
         self._rows += rows(one, scores, self._shown)
         if len(self._rows) >= _ROWS_AT_ONCE:
             self._write()
 
     def _write(self) -> None:
-        import pyarrow
-
         self._writer.write_table(pyarrow.Table.from_pylist(self._rows, schema=self._schema))
         self._rows = []
 
@@ -98,14 +88,12 @@ class _Page:
         self._file, self._shown, self._about = file, shown, about
         self._blocks, self._n = [], 0
 
-    def take(self, one: Given, scores: "Scores") -> None:
+    def take(self, one: Given, scores: Scores) -> None:
         self._n += 1
         if self._n <= PAGE_TEXTS:
             self._blocks += _blocks(one, scores, self._shown)
 
     def close(self) -> None:
-        from probes.texts.token_page import render
-
         about = self._about
         if self._n > PAGE_TEXTS:
             about += f"; the first {PAGE_TEXTS} of {self._n} texts"
@@ -114,7 +102,7 @@ class _Page:
         self._file.write(page.encode("utf-8"))
 
 
-def rows(one: Given, scores: "Scores", shown: Shown) -> list[dict[str, Any]]:
+def rows(one: Given, scores: Scores, shown: Shown) -> list[dict[str, Any]]:
     """One row for the text, then one per turn, then one per token; `level` says which."""
     table = []
 
@@ -135,20 +123,13 @@ def rows(one: Given, scores: "Scores", shown: Shown) -> list[dict[str, Any]]:
     return table
 
 
-def _blocks(one: Given, scores: "Scores", shown: Shown) -> list[Any]:
-    from probes.texts.token_page import Block
-
+def _blocks(one: Given, scores: Scores, shown: Shown) -> list[Block]:
     parts = [
         (f"{n + 1} {turn['role']}", span, scores.parts[n])
         for n, (turn, span) in enumerate(zip(one.turns, scores.spans, strict=True))
     ] or [(one.name, (0, len(scores.pieces)), scores.whole)]
+    tokens = scores.tokens[:, shown.places]
     return [
-        Block(
-            title,
-            f", {b - a} tokens",
-            scores.words[a:b],
-            scores.tokens[a:b][:, shown.places],
-            score[shown.places],
-        )
+        Block(title, f", {b - a} tokens", scores.words[a:b], tokens[a:b], score[shown.places])
         for title, (a, b), score in parts
     ]

@@ -1,16 +1,13 @@
 """``emotion-probes status``: what is done, what is missing, how long the rest may take.
 
-A unit is what a stage stores whole: a unit of cells, a shard, an experiment's file. Seconds per
-unit are the median time between neighboring finished files of this run, so that pauses do not
-count. Without any, the neutral texts take the stories' seconds per text and the other way round.
-
-Contract: reads names and times of files and the stages' records alone. What was never measured is
-None, not a guess.
+Seconds per unit are the median time between finished files, so that pauses do not count.
 """
 
+import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -24,12 +21,7 @@ from probes.stages import STAGES, Stage, experiments_of, state_of
 from probes.storage import read_json
 
 UNFINISHED = 3
-_WORDS = {
-    "done": "done",
-    "stale": "made under other settings or inputs: --restart it",
-    "begun": "begun",
-    "missing": "not begun",
-}
+_WORDS = {"stale": "made under other settings or inputs: --restart it", "missing": "not begun"}
 
 
 @dataclass(frozen=True)
@@ -57,13 +49,13 @@ class Progress:
 
 def progress_of(run: Run) -> list[Progress]:
     """Return the progress of every stage, in the order of the pipeline."""
-    by_stage = {stage.name: _progress(run, stage) for stage in STAGES}
-    stories, neutral = by_stage["generate-stories"], by_stage["generate-neutral"]
-    if stories.seconds_per_unit is None or neutral.seconds_per_unit is None:
-        known = stories.seconds_per_unit or neutral.seconds_per_unit
-        for part in (stories, neutral):
-            by_stage[part.stage] = Progress(**{**vars(part), "seconds_per_unit": known})
-    return list(by_stage.values())
+    progress = [_progress(run, stage) for stage in STAGES]
+    writing = [part for part in progress if part.unit == "texts"]
+    known = next((part.seconds_per_unit for part in writing if part.seconds_per_unit), None)
+    return [
+        replace(part, seconds_per_unit=part.seconds_per_unit or known) if part in writing else part
+        for part in progress
+    ]
 
 
 def _progress(run: Run, stage: Stage) -> Progress:
@@ -71,47 +63,43 @@ def _progress(run: Run, stage: Stage) -> Progress:
     state = state_of(run, stage)
     seconds = record.seconds if record and record.complete else None
     if stage.name == "generate-stories":
-        per_cell = 1 if run.brings_corpus else run.config.generation.stories_per_topic
+        per_cell = run.config.generation.stories_per_topic
         return _writing(run, stage.name, state, seconds, run.story_cells, per_cell)
     if stage.name == "generate-neutral":
-        per_cell = 1 if run.brings_corpus else run.config.neutral.dialogues_per_topic
+        per_cell = run.config.neutral.dialogues_per_topic
         return _writing(run, stage.name, state, seconds, run.neutral_cells, per_cell)
     if stage.name == "extract-activations":
         return _reading(run, state, seconds)
     if stage.name == "validate":
-        return _validating(run, state, seconds)
-    done = int(state == "done")
-    return Progress(stage.name, state, done, 1, "stage", seconds, seconds)
+        paths = [run.root / entry.file for entry in experiments_of(run)]
+        took = [read_json(path)["seconds"] for path in paths if path.is_file()]
+        rate = sum(took) / len(took) if took else None
+        return Progress("validate", state, len(took), len(paths), "experiments", rate, seconds)
+    return Progress(stage.name, state, int(state == "done"), 1, "stage", seconds, seconds)
 
 
 def _times(folder: Path) -> dict[str, float]:
-    """Return the times of the files of one folder, by name."""
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name: entry.stat().st_mtime for entry in entries}
-    except OSError:
-        return {}
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return {entry.name: entry.stat().st_mtime for entry in entries}
+    return {}
 
 
 def _writing(
     run: Run, name: str, state: State, seconds: float | None, cells: Sequence[Cell], per_cell: int
 ) -> Progress:
-    paths = _paths(cells)
-    names = {folder for folder, _ in paths.values()}
-    folders = {folder: _times(run.root / folder) for folder in names}
-    written = {
-        cell: folders[folder][file]
-        for cell, (folder, file) in paths.items()
-        if file in folders[folder]
-    }
+    per_cell = 1 if run.brings_corpus else per_cell
+    folders: dict[str, dict[str, float]] = {}
+    written = {}
+    for cell, (folder, file) in _paths(cells).items():
+        if folder not in folders:
+            folders[folder] = _times(run.root / folder)
+        if file in folders[folder]:
+            written[cell] = folders[folder][file]
     units = plan_units(cells, per_cell, run.config.generation.batch_size)
-    ends = [
-        max(written[cell] for cell in unit) for unit in units if all(c in written for c in unit)
-    ]
-    per_unit = _between(ends)
-    rates = [] if per_unit is None else [per_unit / (len(units[0]) * per_cell)]
-    rates += [seconds / (len(written) * per_cell)] if seconds is not None and written else []
-    rate = max(rates, default=None)  # a copied folder's times and a last sitting's are too short
+    finished = [unit for unit in units if written.keys() >= set(unit)]
+    ends = [max(written[cell] for cell in unit) for unit in finished]
+    unit_texts = len(units[0]) * per_cell if units else 1
+    rate = _pace(ends, unit_texts, seconds, len(written) * per_cell)
     done, total = len(written) * per_cell, len(cells) * per_cell
     if state == "done" and (record := run.record(name)):
         done, total = record.counts["accepted"], record.counts["requested"]
@@ -119,48 +107,34 @@ def _writing(
 
 
 def _paths(cells: Sequence[Cell]) -> dict[Cell, tuple[str, str]]:
-    """Folder and file name of every cell: each emotion's and each topic's part is made once."""
-    folders: dict[str | None, str] = {}
-    files: dict[str, str] = {}
-    paths = {}
-    for cell in cells:
-        if cell.emotion not in folders or cell.topic not in files:
-            path = cell.path
-            folders[cell.emotion], files[cell.topic] = path.parent.as_posix(), path.name
-        paths[cell] = (folders[cell.emotion], files[cell.topic])
-    return paths
+    by_emotion, by_topic = {c.emotion: c for c in cells}, {c.topic: c for c in cells}
+    parents = {emotion: cell.path.parent.as_posix() for emotion, cell in by_emotion.items()}
+    names = {topic: cell.path.name for topic, cell in by_topic.items()}
+    return {cell: (parents[cell.emotion], names[cell.topic]) for cell in cells}
 
 
 def _reading(run: Run, state: State, seconds: float | None) -> Progress:
     shards = _times(run.root / "activations")
     times = [time for name, time in shards.items() if name.endswith(".safetensors")]
-    total = None
-    accepted = [run.record(name) for name in ("generate-stories", "generate-neutral")]
-    if state == "done":
-        total = len(times)
-    elif all(record and record.complete for record in accepted):
+    total = len(times) if state == "done" else None
+    writing = [run.record(name) for name in ("generate-stories", "generate-neutral")]
+    if total is None and all(record and record.complete for record in writing):
         size = run.config.activation.shard_size
-        texts = [record.counts["accepted"] for record in accepted if record]
+        texts = [record.counts["accepted"] for record in writing if record]
         total = max(len(times), sum(-(-count // size) for count in texts))
-    per_shard = _between(times)
-    rates = [] if per_shard is None else [per_shard]
-    rates += [seconds / len(times)] if seconds is not None and times else []
-    rate = max(rates, default=None)
+    rate = _pace(times, 1, seconds, len(times))
     return Progress("extract-activations", state, len(times), total, "shards", rate, seconds)
 
 
-def _validating(run: Run, state: State, seconds: float | None) -> Progress:
-    paths = [run.root / entry.file for entry in experiments_of(run)]
-    took = [read_json(path)["seconds"] for path in paths if path.is_file()]
-    rate = sum(took) / len(took) if took else None
-    return Progress("validate", state, len(took), len(paths), "experiments", rate, seconds)
+def _pace(ends: Sequence[float], each: int, seconds: float | None, done: int) -> float | None:
+    """Return seconds per item: `each` between neighboring ends, `done` in the time recorded.
 
-
-def _between(times: Sequence[float]) -> float | None:
-    """Median time between neighbors; the first has no beginning that is known."""
-    ordered = sorted(times)
-    gaps = [late - early for early, late in zip(ordered, ordered[1:], strict=False)]
-    return median(gaps) if gaps else None
+    The longer one: a copied folder's times and a last sitting's are too short.
+    """
+    gaps = [late - early for early, late in pairwise(sorted(ends))]
+    rates = [median(gaps) / each] if gaps else []
+    rates += [seconds / done] if seconds is not None and done else []
+    return max(rates, default=None)
 
 
 def main(call: Call) -> int:
@@ -177,28 +151,20 @@ def main(call: Call) -> int:
         parts += [f"not measured in this run: {', '.join(unknown)}"] if unknown else []
         call.terminal.note(f"left: {'; '.join(parts)}")
         if unknown:
-            call.terminal.note(
-                f"to estimate what is not measured: emotion-probes plan {run.source}"
-            )
+            call.terminal.note(f"to estimate the rest: emotion-probes plan {run.source}")
         stale = [stage.stage for stage in left if stage.state == "stale"]
         # A stage of other settings is refused; its results and what follows from it have to go.
         restart = f" --restart={stale[0]}" if stale else ""
         call.terminal.note(f"to go on: python -m probes.run {run.source}{restart}")
-    call.terminal.result(
-        {
-            "output_dir": str(run.root),
-            "complete": not left,
-            "seconds_left_known": known,
-            "not_measured": unknown,
-            "stages": [{**asdict(s), "seconds_left": s.seconds_left} for s in stages],
-        }
-    )
+    described = [{**asdict(stage), "seconds_left": stage.seconds_left} for stage in stages]
+    remaining = {"seconds_left_known": known, "not_measured": unknown, "stages": described}
+    call.terminal.result({"output_dir": str(run.root), "complete": not left, **remaining})
     return UNFINISHED if left else 0
 
 
 def _words(stage: Progress) -> str:
     total = "?" if stage.total is None else stage.total
-    parts = [_WORDS[stage.state]]
+    parts = [_WORDS.get(stage.state, stage.state)]
     if stage.unit != "stage" and stage.state != "stale":
         parts.append(f"{stage.done} of {total} {stage.unit}")
     if stage.state == "done" and stage.unit == "texts" and stage.done < (stage.total or 0):
@@ -206,9 +172,8 @@ def _words(stage: Progress) -> str:
     if stage.state == "done" and stage.seconds is not None:
         parts.append(f"took {duration(stage.seconds)}")
     elif stage.seconds_left is not None and stage.seconds_per_unit is not None:
-        unit = stage.unit.removesuffix("s")
-        left, rate = duration(stage.seconds_left), f"{duration(stage.seconds_per_unit)} per {unit}"
-        parts.append(f"about {left} left at {rate}")
+        rate = f"{duration(stage.seconds_per_unit)} per {stage.unit.removesuffix('s')}"
+        parts.append(f"about {duration(stage.seconds_left)} left at {rate}")
     elif stage.state != "done":
         parts.append("time not measured yet")
     return ", ".join(parts)

@@ -3,29 +3,22 @@
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from hooks import Last, Span, Speaker, TextSpan
 from hooks.errors import InvalidInput
 from hooks.steering.selection import Rule, Where
-from probes.commands import Steer
+from probes.commands import Steer, steered_text
 from probes.commands.call import Call
 from probes.commands.steered_page import render
-from probes.commands.steered_text import (
-    Steered,
-    SteeringRequest,
-    explained,
-    on_carriers,
-    shared_first_tokens,
-    write_conditions,
-)
+from probes.commands.steered_text import Steered, SteeringRequest
 from probes.experiments.steering.dose_cost import Budget, SteeringCost, on_texts
 from probes.experiments.steering.dose_response import neutral_texts
 from probes.runs.models import Models
-from probes.storage import write_bytes
+from probes.storage import write_text
 from probes.vectors.emotion_vectors import EmotionVectors
 
-_AS_TYPED = ("operation", "auto", "split", "max_new_tokens", "temperature", "seed")
+_AS_TYPED = {"operation", "auto", "split", "max_new_tokens", "temperature", "seed"}
 
 
 def main(call: Call[Steer]) -> int:
@@ -43,19 +36,20 @@ def main(call: Call[Steer]) -> int:
     vectors.check_model(model)
     with call.terminal.task("steer", request.n_conditions, "continuations") as advance:
         gauge = SteeringCost(model, texts, n_bootstrap=settings.n_bootstrap)
-        conditions = write_conditions(model, vectors, gauge, budget, request, advance)
-    shared = shared_first_tokens(model, vectors.emotions)
+        conditions = steered_text.write_conditions(model, vectors, gauge, budget, request, advance)
+    shared = steered_text.shared_first_tokens(model, vectors.emotions)
     about = _about(model.name, request)
-    page = render(request, about, conditions, str(budget), shared)
-    write_bytes(output, page.encode("utf-8"))
+    write_text(output, render(request, about, conditions, str(budget), shared))
     call.terminal.table(f"{about}: {request.prompt!r}", _rows(request, conditions, shared))
-    warnings = _warnings(conditions, budget)
-    for warning in warnings:
+    for warning in (warnings := _warnings(conditions, budget)):
         call.terminal.warn(warning)
     call.terminal.result(
         {
             "model": model.name,
-            **_plain_request(request),
+            **asdict(request),
+            "positions": str(request.positions),
+            "carriers_steered": steered_text.on_carriers(request.positions)[1],
+            "neutral_text_steered": on_texts(request.positions)[1],
             "budget": asdict(budget),
             "shared_first_token": shared,
             "baseline": asdict(conditions[0]),
@@ -68,25 +62,15 @@ def main(call: Call[Steer]) -> int:
     return 0
 
 
-def _plain_request(request: SteeringRequest) -> dict[str, Any]:
-    """Return the request, and what stood for its positions where nothing is generated."""
-    return {
-        **asdict(request),
-        "positions": str(request.positions),
-        "carriers_steered": on_carriers(request.positions)[1],
-        "neutral_text_steered": on_texts(request.positions)[1],
-    }
-
-
 def _warnings(conditions: list[Steered], budget: Budget) -> list[str]:
-    """Say which doses are past the usable range, and which the search did not go beyond."""
     warnings = []
     for condition in conditions:
-        if not condition.within_budget and condition.cost is not None:
+        cost = condition.cost
+        if cost is not None and not condition.within_budget:
             warnings.append(
-                f"{condition.name} is past the usable range: KL {condition.cost.kl:.2f} nats and "
-                f"perplexity x{condition.cost.perplexity_ratio:.2f} on neutral text, with a budget "
-                f"of {budget}. --auto finds the largest dose within it."
+                f"{condition.name} is past the usable range: KL {cost.kl:.2f} nats and perplexity "
+                f"x{cost.perplexity_ratio:.2f} on neutral text, with a budget of {budget}. --auto "
+                "finds the largest dose within it."
             )
         if condition.capped:
             warnings.append(
@@ -120,7 +104,7 @@ def read_request(flags: Steer, vectors: EmotionVectors) -> SteeringRequest:
         doses=list(flags.dose),
         layers=layers,
         positions=_positions(flags.positions),
-        **flags.model_dump(include=set(_AS_TYPED)),
+        **flags.model_dump(include=_AS_TYPED),
     )
 
 
@@ -129,10 +113,8 @@ def _positions(spelled: str) -> Where | Rule:
     if spelled in get_args(Where):
         return spelled  # type: ignore[return-value]
     kind, _, rest = spelled.partition(":")
-    if kind == "speaker" and rest:
-        return Speaker(rest)
-    if kind == "text" and rest:
-        return TextSpan(rest)
+    if kind in ("speaker", "text") and rest:
+        return Speaker(rest) if kind == "speaker" else TextSpan(rest)
     if kind == "last" and rest.isdigit():
         return Last(int(rest))
     if kind == "span" and (ends := re.fullmatch(r"(\d+)-(\d+)", rest)):
@@ -145,11 +127,11 @@ def _positions(spelled: str) -> Where | Rule:
 
 def _about(model: str, request: SteeringRequest) -> str:
     layers = ", ".join(map(str, request.layers))
-    many = "" if len(request.layers) == 1 else (", split" if request.split else ", at each")
-    return (
-        f"{model}, layer{'s' if len(request.layers) > 1 else ''} {layers}{many}, "
-        f"{request.operation}, positions {request.positions}, seed {request.seed}"
-    )
+    where = f"layer {layers}"
+    if len(request.layers) > 1:
+        where = f"layers {layers}, {'split' if request.split else 'at each'}"
+    operation = f"{request.operation}, positions {request.positions}, seed {request.seed}"
+    return f"{model}, {where}, {operation}"
 
 
 def _rows(
@@ -159,20 +141,19 @@ def _rows(
     for condition in conditions:
         steered = condition.emotion is not None
         sign, what = ("+", "change") if steered else ("", "log-probability")
-        words = ", ".join(
+        words = [
             f"{word}{'*' if word in shared else ''} {value:{sign}.2f}"
             for word, value in condition.shown_words(request.emotions).items()
-        )
-        facts = [f"{what} of words (nats): {words}"]
+        ]
+        facts = [f"{what} of words (nats): {', '.join(words)}"]
         if condition.perplexity is not None:
             facts.append(f"perplexity {condition.perplexity:.1f}")
         facts.append(f"repetition {condition.repetition:.0%}")
-        if condition.cost is not None:
-            facts.append(
-                f"neutral text: KL {condition.cost.kl:.2f}, x{condition.cost.perplexity_ratio:.2f}"
-            )
+        if (cost := condition.cost) is not None:
+            facts.append(f"neutral text: KL {cost.kl:.2f}, x{cost.perplexity_ratio:.2f}")
         if steered and request.operation != "project":
-            facts.append(condition.coefficients_in_words)
+            added = [f"layer {layer}: {c:.4g}" for layer, c in condition.coefficients.items()]
+            facts.append(f"coefficient at {', '.join(added)}")
         rows.append((condition.name, f"{condition.text.strip()}\n{'; '.join(facts)}"))
-    rows.append(("words and cost", explained(request, shared)))
+    rows.append(("words and cost", steered_text.explained(request, shared)))
     return rows

@@ -2,11 +2,15 @@
 
 import difflib
 from collections.abc import Sequence
+from typing import Any
 
 from markupsafe import Markup
 
 from probes.commands.steered_text import Steered, SteeringRequest, explained
 from probes.figures import pages
+
+Fact = tuple[str, str, float]
+"""Name and value of a number, and the change that colors it."""
 
 
 def render(
@@ -18,18 +22,14 @@ def render(
 ) -> str:
     """Return the page, the unsteered condition first; words of `shared` get a star."""
     baseline = conditions[0].text
-    return pages.render(
-        "probes.commands",
-        "steered.html",
-        title="The same prompt, steered",
-        about=about,
-        prompt=request.prompt,
-        articles=[
-            (it, marked(it.text, baseline), _facts(it, request, shared)) for it in conditions
-        ],
-        budget=budget,
-        explained=explained(request, shared),
-    )
+    articles = [(it, marked(it.text, baseline), _facts(it, request, shared)) for it in conditions]
+    shown: dict[str, Any] = {
+        "prompt": request.prompt,
+        "title": "The same prompt, steered",
+        "about": about,
+    }
+    shown |= {"budget": budget, "explained": explained(request, shared)}
+    return pages.render("probes.commands", "steered.html", articles=articles, **shown)
 
 
 def marked(text: str, baseline: str) -> Markup:
@@ -58,28 +58,17 @@ def _pieces(text: str) -> list[str]:
     return pieces
 
 
-def _facts(
-    condition: Steered, request: SteeringRequest, shared: Sequence[str]
-) -> list[tuple[str, str, float]]:
-    """Name and value of each number, and the change that colors it."""
-    steered, perplexity, cost = (
-        condition.emotion is not None,
-        condition.perplexity,
-        condition.cost,
-    )
-    facts = [
-        (
-            f"word “{name}”{'*' if name in shared else ''}",
-            f"{value:+.2f}" if steered else f"{value:.2f}",
-            value if steered else 0.0,
-        )
-        for name, value in condition.shown_words(request.emotions).items()
-    ]
-    plain = [
-        ("perplexity, unsteered model", "-" if perplexity is None else f"{perplexity:.1f}"),
-        ("repetition", f"{condition.repetition:.0%}"),
-    ]
-    if cost is not None:
+def _facts(condition: Steered, request: SteeringRequest, shared: Sequence[str]) -> list[Fact]:
+    steered = condition.emotion is not None
+    facts = []
+    for name, value in condition.shown_words(request.emotions).items():
+        star = "*" if name in shared else ""
+        spelled = f"{value:+.2f}" if steered else f"{value:.2f}"
+        facts.append((f"word “{name}”{star}", spelled, value if steered else 0.0))
+    spelled = "-" if condition.perplexity is None else f"{condition.perplexity:.1f}"
+    plain = [("perplexity, unsteered model", spelled)]
+    plain.append(("repetition", f"{condition.repetition:.0%}"))
+    if (cost := condition.cost) is not None:
         plain.append(("neutral text: KL, nats", f"{cost.kl:.2f}"))
         plain.append(("neutral text: perplexity ratio", f"{cost.perplexity_ratio:.2f}"))
     if steered and request.operation != "project":

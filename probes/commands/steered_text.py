@@ -1,9 +1,6 @@
-"""One prompt continued without steering and under several vectors and doses, with what it cost.
+"""One prompt continued without steering and under vectors and doses, with what it cost.
 
-Of each condition, drawn with the same seed: the change of the log-probability of every emotion's
-word over `word_effects.CARRIERS`; perplexity of the continuation under the unsteered model;
-repetition (share of its word triples that occurred before); KL and perplexity on neutral text, and
-whether these are within the budget.
+All are drawn with one seed; words are those of `word_effects`, costs those of `dose_cost`.
 """
 
 import math
@@ -21,16 +18,10 @@ from hooks import LanguageModel, Last
 from hooks.reading.scoring import continuation_tokens
 from hooks.steering.directions import Operation
 from hooks.steering.selection import Rule, Where
+from probes.experiments.steering import word_effects
 from probes.experiments.steering.dose_cost import Budget, Cost, SteeringCost, on_texts
-from probes.experiments.steering.word_effects import (
-    CARRIERS,
-    first_tokens,
-    last_residuals,
-    log_probs,
-)
+from probes.experiments.steering.word_effects import first_tokens
 from probes.vectors.emotion_vectors import EmotionVectors
-
-_SAMPLING = ("max_new_tokens", "temperature", "top_k", "seed")
 
 
 @dataclass(frozen=True)
@@ -39,8 +30,7 @@ class SteeringRequest:
 
     prompt: str
     emotions: list[str]
-    doses: list[float]
-    """Empty for `project`, and with `auto`."""
+    doses: list[float]  # empty for `project`, and with `auto`
     layers: list[int]
     operation: Operation = "add"
     positions: Where | Rule = "all"
@@ -61,10 +51,9 @@ class SteeringRequest:
 class Steered:
     """One condition; `emotion` is None without steering.
 
-    `word_changes` are in nats (of the unsteered condition the log-probability itself); `perplexity`
-    is that under the unsteered model, None without a token; `coefficients` are added along the unit
-    vector at each layer; `capped`: the search for the largest dose ended at the largest that it
-    tries.
+    `word_changes` are in nats (unsteered: the log-probability itself); `perplexity` is under the
+    unsteered model; `coefficients` are added along the unit vector at each layer; `capped`: the
+    search ended at the largest dose that it tries.
     """
 
     emotion: str | None
@@ -81,15 +70,8 @@ class Steered:
     @property
     def name(self) -> str:
         """How the condition is called."""
-        if self.emotion is None:
-            return "unsteered"
-        return self.emotion if self.dose is None else f"{self.emotion} {self.dose:.3g}"
-
-    @property
-    def coefficients_in_words(self) -> str:
-        """What was added along the unit vector at each layer, in the stream's own units."""
-        listed = ", ".join(f"layer {layer}: {c:.4g}" for layer, c in self.coefficients.items())
-        return f"coefficient at {listed}"
+        dose = "" if self.dose is None else f" {self.dose:.3g}"
+        return "unsteered" if self.emotion is None else f"{self.emotion}{dose}"
 
     def shown_words(self, requested: Sequence[str], n: int = 3) -> dict[str, float]:
         """Return the words asked for, then the `n` others that rise most."""
@@ -99,7 +81,7 @@ class Steered:
 
 
 def repetition(text: str) -> float:
-    """Share of word triples that occurred before in the text; 0 for fewer than four words."""
+    """Return the share of word triples that occurred before; 0 for fewer than four words."""
     words = text.lower().split()
     triples = list(zip(words, words[1:], words[2:], strict=False))
     return 1 - len(set(triples)) / len(triples) if len(triples) > 1 else 0.0
@@ -118,35 +100,32 @@ def write_conditions(
     steer_carriers, _ = on_carriers(request.positions)
     steer_texts, _ = on_texts(request.positions)
     prompt = model.encode_prompt(request.prompt)
-    sampling = {name: getattr(request, name) for name in _SAMPLING}
+    asked = vars(request)
+    sampling = {name: asked[name] for name in ("max_new_tokens", "temperature", "top_k", "seed")}
+    shared: dict[str, Any] = {name: asked[name] for name in ("layers", "operation", "split")}
+    shared["residual_norm"] = vectors.norm_by_layer
 
     def word_log_probs() -> Float[Tensor, "word"]:
-        each = log_probs(model, last_residuals(model, CARRIERS))[:, heads]
+        residuals = word_effects.last_residuals(model, word_effects.CARRIERS)
+        each = word_effects.log_probs(model, residuals)[:, heads]
         return reduce(each, "carrier word -> word", "mean")
 
     def condition(
         emotion: str | None, dose: float | None, written: Any, words: Tensor, **about: Any
     ) -> Steered:
-        """Judge a continuation by the model as it is now: unsteered."""
+        # Judged by the model as it is now: unsteered.
         changes = dict(zip(vectors.emotions, words.tolist(), strict=True))
-        strange = perplexity(model, prompt, written.tokens)
-        repeated = repetition(written.text)
+        surprise = perplexity(model, prompt, written.tokens)
         progress(1)
-        return Steered(emotion, dose, written.text, changes, strange, repeated, **about)
+        text = written.text
+        return Steered(emotion, dose, text, changes, surprise, repetition(text), **about)
 
     baseline = word_log_probs()
     [written] = model.generate([prompt], **sampling)
     conditions = [condition(None, None, written, baseline)]
-    shared: dict[str, Any] = {
-        "layers": request.layers,
-        "residual_norm": vectors.norm_by_layer,
-        "operation": request.operation,
-        "split": request.split,
-    }
     for emotion in request.emotions:
         direction = vectors.by_layer(emotion)
-        doses: Sequence[float | None] = request.doses or [None]
-        capped = False
+        doses, capped = request.doses or [None], False
         if request.auto:
             search = gauge.largest(direction, budget, positions=steer_texts, **shared)
             doses, capped = [search.cost.dose], search.capped
@@ -154,16 +133,12 @@ def write_conditions(
             cost = gauge.cost(direction, dose or 0.0, positions=steer_texts, **shared)
             with hooks.steer(model, direction, dose=dose, positions=steer_carriers, **shared):
                 changes = word_log_probs() - baseline
-            steering = hooks.steer(
-                model, direction, dose=dose, positions=request.positions, **shared
-            )
-            with steering as record:
+            where = request.positions
+            with hooks.steer(model, direction, dose=dose, positions=where, **shared) as record:
                 [written] = model.generate([prompt], **sampling)
             about = {"cost": cost, "within_budget": cost.within(budget), "capped": capped}
-            coefficients = record.coefficients
-            conditions.append(
-                condition(emotion, dose, written, changes, coefficients=coefficients, **about)
-            )
+            about["coefficients"] = record.coefficients
+            conditions.append(condition(emotion, dose, written, changes, **about))
     return conditions
 
 
@@ -182,10 +157,10 @@ def shared_first_tokens(model: LanguageModel, emotions: Sequence[str]) -> list[s
 
 def explained(request: SteeringRequest, shared: Sequence[str]) -> str:
     """Say what the words and the cost stand for, and which words cannot be told apart."""
+    carriers, texts = on_carriers(request.positions)[1], on_texts(request.positions)[1]
     words = (
-        f"Words: after sentences that end before a feeling is named, "
-        f"{on_carriers(request.positions)[1]}; those asked for and the three others that rise "
-        f"most. Cost: on neutral text, {on_texts(request.positions)[1]}."
+        f"Words: after sentences that end before a feeling is named, {carriers}; those asked for "
+        f"and the three others that rise most. Cost: on neutral text, {texts}."
     )
     if shared:
         words += f" * First token shared with another emotion's word: {', '.join(shared)}."
@@ -193,5 +168,5 @@ def explained(request: SteeringRequest, shared: Sequence[str]) -> str:
 
 
 def perplexity(model: LanguageModel, prompt: list[int], tokens: list[int]) -> float | None:
-    """Perplexity of all tokens of a continuation after its prompt, under the model as it is now."""
+    """Return the perplexity of a continuation after its prompt, under the model as it is now."""
     return math.exp(continuation_tokens(model, prompt, tokens).loss) if tokens else None

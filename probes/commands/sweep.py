@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from hooks import LanguageModel
 from hooks.errors import InvalidInput
 from probes.commands import Sweep
 from probes.commands.call import Call
@@ -23,11 +22,9 @@ from probes.texts.sweeping import Leaders, scores_of
 from probes.texts.token_page import Block, render
 from probes.vectors.emotion_vectors import EmotionVectors
 
-_CONTEXT = 512
-"""Tokens read at once of a long text."""
+_CONTEXT = 512  # tokens of a long text that are read at once
 _TEXTS_AT_ONCE = 16
 _SECONDS_BETWEEN_SAVES = 30.0
-_SHOWN = 3
 
 
 def main(call: Call[Sweep]) -> int:
@@ -41,20 +38,18 @@ def main(call: Call[Sweep]) -> int:
     layer, shown = chosen(flags, vectors)
     emotions, size = list(shown.emotions), source.stat().st_size
     folder = Path(flags.output or run.root / "sweep" / source.stem).expanduser()
-    state = _State(
-        folder / "unfinished.json",
-        {
-            "file": str(source.resolve()),
-            "bytes": size,
-            "changed": source.stat().st_mtime,
-            "fingerprint": vectors.provenance.fingerprint,
-            "vectors": [vectors.provenance.corpus_hash, vectors.provenance.config_hash],
-            "layer": layer,
-            "window": flags.window,
-            "top": flags.top,
-            "emotions": emotions,
-        },
-    )
+    about = {
+        "file": str(source.resolve()),
+        "bytes": size,
+        "changed": source.stat().st_mtime,
+        "fingerprint": vectors.provenance.fingerprint,
+        "vectors": [vectors.provenance.corpus_hash, vectors.provenance.config_hash],
+        "layer": layer,
+        "window": flags.window,
+        "top": flags.top,
+        "emotions": emotions,
+    }
+    state = _State(folder / "unfinished.json", about)
     offset, line, leaders = state.load() or (0, 0, Leaders(emotions, flags.top))
     if offset:
         call.terminal.note(f"going on after line {line}")
@@ -62,7 +57,18 @@ def main(call: Call[Sweep]) -> int:
     saved = time.monotonic()
     with call.terminal.task("sweeping", size // 1000, "kB", offset // 1000) as advance:
         for batch, end, last in _batches(source, offset, line):
-            _read(batch, leaders, vectors, model, layer, flags.window)
+            parts = [
+                (given.name, start, given.text[start:stop])
+                for given in batch
+                for start, stop in readable(model, given.text, _CONTEXT)
+            ]
+            texts = ((text, windows(flags.window)) for *_, text in parts)
+            scored = score_texts(vectors, model, texts, layer)
+            for (name, start, _), scores in zip(parts, scored, strict=True):
+                tokens, passages = scores.tokens[:, shown.places], scores.parts[:, shown.places]
+                for (a, b), one in zip(scores.spans, passages, strict=True):
+                    first = start + scores.pieces[a][0]
+                    leaders.offer(name, first, scores.words[a:b], one, tokens[a:b])
             advance(end // 1000 - offset // 1000)
             offset, line = end, last
             if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
@@ -75,11 +81,9 @@ def main(call: Call[Sweep]) -> int:
 
 
 class _State:
-    """How far a sweep came, for the same file, model and settings."""
-
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
         self.path = path
-        self.about = about
+        self.about = about  # file, model and settings
 
     def load(self) -> tuple[int, int, Leaders] | None:
         state: dict[str, Any] = read_json(self.path) if self.path.is_file() else {}
@@ -93,39 +97,11 @@ class _State:
 
 
 def _batches(path: Path, offset: int, line: int) -> Iterator[tuple[list[Given], int, int]]:
-    """Yield some texts of a file at a time, with the byte and the line reached."""
     with path.open("rb") as file:
         file.seek(offset)
         lines = read_lines(file, path, line)
         while batch := list(islice(lines, _TEXTS_AT_ONCE)):
             yield [given for given, _ in batch], file.tell(), batch[-1][1]
-
-
-def _read(
-    batch: Sequence[Given],
-    leaders: Leaders,
-    vectors: EmotionVectors,
-    model: LanguageModel,
-    layer: int,
-    window: int,
-) -> None:
-    parts = [
-        (given.name, start, given.text[start:stop])
-        for given in batch
-        for start, stop in readable(model, given.text, _CONTEXT)
-    ]
-    columns = [vectors.emotions.index(name) for name in leaders.emotions]
-    cut = windows(window)
-    scored = score_texts(vectors, model, ((text, cut) for _, _, text in parts), layer)
-    for (name, start, _), scores in zip(parts, scored, strict=True):
-        for (a, b), part in zip(scores.spans, scores.parts, strict=True):
-            leaders.offer(
-                name,
-                start + scores.pieces[a][0],
-                scores.words[a:b],
-                part[columns],
-                scores.tokens[a:b][:, columns],
-            )
 
 
 def _write(folder: Path, leaders: Leaders, about: str, source: str) -> list[Path]:
@@ -134,11 +110,10 @@ def _write(folder: Path, leaders: Leaders, about: str, source: str) -> list[Path
         for rank, one in enumerate(kept, start=1):
             deviations = leaders.deviations(place, one.score)
             row = {"emotion": emotion, "rank": rank, "deviations": deviations, "text": one.text}
-            row = {**row, **vars(one)}
-            lines.append(json.dumps(plain(row), ensure_ascii=False))
-            about_it = f", {deviations:+.1f} standard deviations of this file; from {one.source}"
+            lines.append(json.dumps(plain(row | vars(one)), ensure_ascii=False))
+            origin = f", {deviations:+.1f} standard deviations of this file; from {one.source}"
             score = torch.tensor([one.score])
-            blocks.append(Block(f"{rank}", about_it, one.tokens, scores_of(one), score, place))
+            blocks.append(Block(f"{rank}", origin, one.tokens, scores_of(one), score, place))
     title = f"Passages of {source} that activate each emotion most"
     words = f"{about}; {leaders.n} passages read; {READOUT}"
     write_text(folder / "passages.jsonl", "".join(line + "\n" for line in lines))
@@ -151,14 +126,11 @@ def _show(terminal: Terminal, leaders: Leaders, files: Sequence[Path], n_lines: 
     rows = [
         (emotion, f"{one.score:+.2f} {one.source}: {' '.join(one.text.split())[:100]}")
         for emotion, kept in highest.items()
-        for one in kept[:_SHOWN]
+        for one in kept[:3]
     ]
     terminal.table(f"highest of {leaders.n} passages in {n_lines} lines", rows)
     terminal.written(files)
-    top = {
-        emotion: [{**vars(one), "text": one.text} for one in kept]
-        for emotion, kept in highest.items()
-    }
+    top = {name: [{**vars(one), "text": one.text} for one in highest[name]] for name in highest}
     terminal.result(
         {"lines": n_lines, "passages": leaders.n, "top": top, "files": list(map(str, files))}
     )

@@ -1,8 +1,6 @@
 """The terminal: progress bars on a TTY, plain lines elsewhere, tables or JSON at the end.
 
-Everything for people goes to standard error but tables. With `as_json`, standard output holds one
-JSON object and nothing else, also after an error: ``exit_code``, ``error`` if there was one, and
-the command's `result`, or else its tables.
+Standard output holds tables alone, or with `as_json` one JSON object, also after an error.
 """
 
 import contextlib
@@ -40,13 +38,10 @@ def file_size(n_bytes: int | float) -> str:
     return f"{n_bytes:.0f} B"
 
 
-_FRAME = 4
-"""Half of the columns that the lines and margins of two cells take, rounded up."""
+_FRAME = 4  # half of the columns that lines and margins of two cells take, rounded up
 
 
 class _Rate(progress.ProgressColumn):
-    """How fast it goes."""
-
     def render(self, task: progress.Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text(pace(speed, task.fields["unit"]) if speed else "", style="dim")
@@ -56,8 +51,7 @@ class Terminal:
     """A `reporting.Reporter` that shows its work."""
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
-        self.quiet = quiet
-        self.as_json = as_json
+        self.quiet, self.as_json = quiet, as_json
         self.errors = Console(stderr=True, highlight=False)
         self.output = Console(highlight=False)
         self._stdout = sys.stdout
@@ -107,10 +101,7 @@ class Terminal:
     @contextlib.contextmanager
     def reserved(self) -> Iterator[None]:
         """Keep standard output for the JSON object: what others print meanwhile is an aside."""
-        if not self.as_json:
-            yield
-            return
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr if self.as_json else sys.stdout):
             yield
 
     def finish(self, exit_code: int) -> int:
@@ -128,14 +119,10 @@ class Terminal:
         """See `reporting.Reporter.task`."""
         if self.quiet:
             yield lambda _count: None
-        elif self.errors.is_terminal:
-            with self._bar(name, total, unit, done) as advance:
-                yield advance
-        else:
+            return
+        if not self.errors.is_terminal:
             yield self._lines(name, total, unit, done)
-
-    @contextlib.contextmanager
-    def _bar(self, name: str, total: int, unit: str, done: int) -> Iterator[Advance]:
+            return
         columns = (
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
@@ -154,16 +141,15 @@ class Terminal:
 
         def advance(count: int) -> None:
             nonlocal finished, last
-            finished += count
-            now = time.monotonic()
+            finished, now = finished + count, time.monotonic()
             if finished < total and now - last < _SECONDS_BETWEEN_LINES:
                 return
             last = now
             rate = (finished - done) / max(now - start, 1e-9)
-            left = (
-                f", {pace(rate, unit)}, {duration((total - finished) / rate)} left" if rate else ""
-            )
-            self.note(f"{name}: {finished}/{total} {unit}{left}")
+            line = f"{name}: {finished}/{total} {unit}"
+            if rate:
+                line += f", {pace(rate, unit)}, {duration((total - finished) / rate)} left"
+            self.note(line)
 
         return advance
 

@@ -7,54 +7,53 @@ from probes.stimuli import check_emotions, emotions, topics
 
 def check_values(config: Config, source: str) -> None:
     """Refuse settings that do not fit together, naming source, setting and what was expected."""
-    generation = config.generation
+
+    def refuse(problem: str) -> None:
+        raise InvalidInput(f"{source}: {problem}")
+
+    generation, layers = config.generation, config.activation.layers
+    brought = config.corpus.stories is not None
     for key, subset, known in (
         ("emotions_subset", generation.emotions_subset, emotions()),
         ("topics_subset", generation.topics_subset, topics()),
     ):
-        brought = config.corpus.stories is not None
         if isinstance(subset, int) and subset > len(known) and not brought:
-            raise InvalidInput(
-                f"{source}: generation.{key}: expected at most {len(known)}, as many as there are, "
+            refuse(
+                f"generation.{key}: expected at most {len(known)}, as many as there are, "
                 f"got {subset}. null takes all."
             )
         if subset in (0, []) or (isinstance(subset, int) and subset < 0):
-            raise InvalidInput(
-                f"{source}: generation.{key}: expected null, an integer of 1 or more, or a list of "
+            refuse(
+                f"generation.{key}: expected null, an integer of 1 or more, or a list of "
                 f"at least one name, got {subset!r}."
             )
         if isinstance(subset, list) and len(set(subset)) != len(subset):
-            raise InvalidInput(f"{source}: generation.{key}: a name is listed twice in {subset}.")
+            refuse(f"generation.{key}: a name is listed twice in {subset}.")
     if generation.engine == "openai" and not generation.base_urls:
-        raise InvalidInput(
-            f"{source}: generation.base_urls: expected the address of at least one server for "
+        refuse(
+            "generation.base_urls: expected the address of at least one server for "
             "generation.engine=openai, such as http://localhost:8000/v1, got none."
         )
     if generation.engine == "local" and generation.base_urls:
-        raise InvalidInput(
-            f"{source}: generation.base_urls is set and generation.engine is local; set "
+        refuse(
+            "generation.base_urls is set and generation.engine is local; set "
             "generation.engine=openai to ask these servers."
         )
-    # A user's corpus may hold any emotions; its run checks them against the file.
-    if config.corpus.stories is None:
+    if not brought:  # a user's corpus may hold any emotions; its run checks them against the file
         check_emotions(config.emotions)
-    if len(config.emotions) < 2 and config.corpus.stories is None:
-        raise InvalidInput(
-            f"{source}: generation.emotions_subset: expected at least two emotions (a vector is a "
-            f"difference from the mean over emotions), got {len(config.emotions)}."
-        )
+        if len(config.emotions) < 2:
+            refuse(
+                "generation.emotions_subset: expected at least two emotions (a vector is a "
+                f"difference from the mean over emotions), got {len(config.emotions)}."
+            )
     if any(not topic.strip() for topic in config.topics):
-        raise InvalidInput(f"{source}: generation.topics_subset: a topic is empty.")
+        refuse("generation.topics_subset: a topic is empty.")
     if "\0" in config.output_dir:
-        raise InvalidInput(f"{source}: output_dir: expected a folder's path, got a NUL character.")
-    layers = config.activation.layers
+        refuse("output_dir: expected a folder's path, got a NUL character.")
     if layers is not None and (not layers or min(layers) < 0 or len(set(layers)) != len(layers)):
-        raise InvalidInput(
-            f"{source}: activation.layers: expected null or distinct layers from 0, got {layers}."
-        )
-    if (config.corpus.stories is None) != (config.corpus.neutral is None):
-        raise InvalidInput(
-            f"{source}: corpus: expected both corpus.stories and corpus.neutral, or neither; "
-            "neutral text is needed to remove its components from the vectors, and to measure what "
-            "steering costs."
+        refuse(f"activation.layers: expected null or distinct layers from 0, got {layers}.")
+    if brought != (config.corpus.neutral is not None):
+        refuse(
+            "corpus: expected both corpus.stories and corpus.neutral, or neither; neutral text is "
+            "needed to clean the vectors, and to measure what steering costs."
         )

@@ -21,8 +21,7 @@ def config_folder() -> Path:
 
 def find_config(name: str) -> Path:
     """Return the path of a config given as a path or as the name of a file in `configs/`."""
-    candidates = [Path(name), config_folder() / f"{name}.yaml", config_folder() / name]
-    for path in candidates:
+    for path in (Path(name), config_folder() / f"{name}.yaml", config_folder() / name):
         if path.is_file():
             return path
     known = sorted(path.stem for path in config_folder().glob("*.yaml"))
@@ -58,7 +57,14 @@ def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config
     if not isinstance(values, dict):
         raise InvalidInput(f"{path}: expected a mapping of settings, got {type(values).__name__}.")
     for key, value in (overrides or {}).items():
-        _set(values, key, value)
+        *sections, last = key.split(".")
+        section = values
+        for name in sections:
+            section = section.setdefault(name, {})
+            if not isinstance(section, dict):
+                raise InvalidInput(f"--{key}: {name!r} is a value, not a section of settings.")
+        # The command line turns a,b,c into a tuple.
+        section[last] = list(value) if isinstance(value, tuple) else value
     return parse_config(values, str(path))
 
 
@@ -70,14 +76,3 @@ def parse_config(values: Mapping[str, Any], source: str = "config") -> Config:
         raise InvalidInput("\n".join(explain(source, item) for item in error.errors())) from error
     check_values(config, source)
     return config
-
-
-def _set(values: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    for section in sections:
-        inner = values.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise InvalidInput(f"--{key}: {section!r} is a value, not a section of settings.")
-        values = inner
-    # The command line turns a,b,c into a tuple.
-    values[last] = list(value) if isinstance(value, tuple) else value

@@ -1,21 +1,10 @@
-"""The sections of a config: what may be set, of which type, within which limits.
-
-A setting's default, range and meaning stand here and nowhere else; what several settings have to
-agree on is checked in `checks`.
-"""
+"""The sections of a config: a setting's default, range and meaning stand here and nowhere else."""
 
 import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    field_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 
 def _as_list(value: Any) -> Any:
@@ -25,7 +14,6 @@ def _as_list(value: Any) -> Any:
 
 
 def _as_urls(value: Any) -> Any:
-    """Take one address, or several with commas between them, for a list."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
@@ -35,8 +23,8 @@ def _check_url(value: str) -> str:
         raise ValueError("expected an address such as http://localhost:8000/v1")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(
-            "expected an address without user, password or query; a key is given by the name of "
-            "the environment variable that holds it (api_key_env)"
+            "expected an address without user, password or query; api_key_env names the variable "
+            "that holds a key"
         )
     return value.rstrip("/")
 
@@ -53,6 +41,10 @@ def _check_variable(value: str) -> str:
 Backend = Literal["auto", "transformerlens", "huggingface"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Quantize = Literal["4bit", "8bit"]
+_Url = Annotated[str, AfterValidator(_check_url)]
+_Variable = Annotated[str, AfterValidator(_check_variable)]
+_Layers = Annotated[list[int] | None, BeforeValidator(_as_list)]
+_Doses = Annotated[list[Annotated[float, Field(gt=0)]], BeforeValidator(_as_list)]
 
 
 class Section(BaseModel):
@@ -75,15 +67,13 @@ class ModelSettings(Section):
     name: str = Field(min_length=1)
     revision: str | None = None
     backend: Backend = "auto"
-    """Whose hook points single texts are read through. A corpus is read through plain hooks on the
-    same weights wherever there are any, which is faster; the vectors say which (`hook_name`)."""
+    """Reads single texts; a corpus is read by plain hooks, where there are any (`hook_name`)."""
     dtype: Dtype = "auto"
     device: str = "auto"
     device_map: str | dict[str, int | str] | None = None
     quantize: Quantize | None = None
     target_layer: Annotated[int, Field(ge=0)] | Literal["held-out"] | None = None
-    """Layer that the analyses look at; null is 2/3 of depth, held-out the one whose vectors name
-    the emotions of stories on held-out topics best."""
+    """Layer of the analyses; null: 2/3 of depth, held-out: best at naming held-out topics."""
 
 
 class WriterSettings(Section):
@@ -104,16 +94,13 @@ class GenerationSettings(Section):
 
     engine: Literal["local", "openai"] = "local"
     """local: the writer is loaded. openai: it is asked through OpenAI-compatible servers."""
-    base_urls: Annotated[
-        list[Annotated[str, AfterValidator(_check_url)]], BeforeValidator(_as_urls)
-    ] = []
+    base_urls: Annotated[list[_Url], BeforeValidator(_as_urls)] = []
     """Addresses of the servers, such as http://localhost:8000/v1; all serve the same model."""
-    api_key_env: Annotated[str, AfterValidator(_check_variable)] | None = None
+    api_key_env: _Variable | None = None
     """Name of the environment variable that holds the key; null for servers without one."""
     stories_per_topic: int = Field(default=12, ge=1)
     stories_per_prompt: int = Field(default=1, ge=1)
-    """How many stories one prompt asks for; a base model, which continues text, is always asked for
-    one."""
+    """How many stories one prompt asks for; a base model is always asked for one."""
     emotions_subset: int | list[str] | None = None
     topics_subset: int | list[str] | None = None
     temperature: float = Field(default=0.8, ge=0)
@@ -123,12 +110,10 @@ class GenerationSettings(Section):
     """Length of the longest story; an answer of several stories may be as many times as long."""
     min_words: int = Field(default=40, ge=1)
     truncation: Literal["reject", "trim"] = "reject"
-    """What to do with a story that ran into `max_new_tokens`: reject it, or cut it back to its last
-    full sentence."""
+    """Reject a story that ran into `max_new_tokens`, or cut it back to its last full sentence."""
     max_attempts: int = Field(default=4, ge=1)
     suppress_banned: Literal["never", "retries", "always"] = "retries"
-    """When tokens that are a banned word are made impossible: after a first draft was rejected,
-    from the start, or never (then only the filter catches them)."""
+    """When banned words' tokens are made impossible: after a rejected draft, always, or never."""
     batch_size: int = Field(default=96, ge=1)
 
 
@@ -181,8 +166,7 @@ class NeutralSettings(Section):
 
     dialogues_per_topic: int = Field(default=2, ge=1)
     form: Literal["dialogue", "answer"] = "dialogue"
-    """dialogue: the writer writes both speakers. answer: the Person's line is given, the writer
-    only answers as the Assistant (for writers too small to keep up a dialogue)."""
+    """dialogue: the writer writes both speakers. answer: only the Assistant (for small writers)."""
     max_new_tokens: int = Field(default=256, ge=1)
     min_words: int = Field(default=40, ge=1)
 
@@ -200,7 +184,7 @@ class ActivationSettings(Section):
     """What is read of each text."""
 
     token_offset: int = Field(default=50, ge=0)
-    layers: Annotated[list[int] | None, BeforeValidator(_as_list)] = None
+    layers: _Layers = None
     batch_tokens: int | None = Field(default=None, ge=1)
     shard_size: int = Field(default=256, ge=1)
     """Texts per unit of work."""
@@ -210,8 +194,7 @@ class ActivationSettings(Section):
     """Single tokens kept of each neutral text, for token-level components."""
     keep: Literal["auto", "story", "cell"] = "auto"
     max_gigabytes: float = Field(default=8.0, gt=0)
-    """Above this size `keep: auto` stores one mean per (emotion, topic) instead of one per
-    story."""
+    """Above this, `keep: auto` stores a mean per (emotion, topic) instead of per story."""
 
 
 class VectorSettings(Section):
@@ -244,44 +227,32 @@ class ValidationSettings(Section):
 
     experiments: list[str] | None = None
     """Which experiments are run; null means all."""
-
-    doses: Annotated[list[Annotated[float, Field(gt=0)]], BeforeValidator(_as_list)] = Field(
-        default=[0.05, 0.1, 0.2], min_length=1
-    )
+    doses: _Doses = Field(default=[0.05, 0.1, 0.2], min_length=1)
     """Steering doses, as fractions of the mean residual norm at the target layer."""
     n_random: int = Field(default=50, ge=2)
-    """Directions of each kind of null (random, with the stories' covariance, from shuffled labels)
-    that an emotion's vector has to beat with the same coefficient."""
+    """Directions of each kind of null (random, stories' covariance, shuffled labels) to beat."""
     norms: str | None = None
     """File with more human ratings: NRC-VAD, Warriner or Glasgow, recognized by its columns."""
     n_folds: int = Field(default=10, ge=2)
     """Parts into which topics are dealt, each held out in turn; at most one per topic."""
     n_permutations: int = Field(default=1000, ge=20)
-    """Times that labels are dealt out anew for a p-value; human ratings at least 2,000 times, which
-    costs nothing."""
+    """Shuffles of labels for a p-value; at least 2,000 for human ratings."""
     n_bootstrap: int = Field(default=2000, ge=20)
-    """Times that topics or emotions are drawn again for an interval of a mean or of a gain in a
-    correlation."""
+    """Draws of topics or emotions for an interval of a mean or a gain in correlation."""
     n_refits: int = Field(default=100, ge=5)
-    """Times that vectors are made anew, from topics drawn again, from halves of the topics or from
-    shuffled labels, for an interval or a null of what is made of them."""
+    """Vectors made anew (topics redrawn or halved, labels shuffled) for an interval or a null."""
     sensitivity_texts: int = Field(default=480, ge=0)
     """Stories that are read again at other token offsets, spread over emotions; 0 reads none."""
-    sweep_doses: Annotated[list[Annotated[float, Field(gt=0)]], BeforeValidator(_as_list)] = Field(
-        default=[0.025, 0.05, 0.1, 0.15, 0.2, 0.3], min_length=2
-    )
+    sweep_doses: _Doses = Field(default=[0.025, 0.05, 0.1, 0.15, 0.2, 0.3], min_length=2)
     """Doses of the dose-response curves."""
-    sweep_layers: Annotated[list[int] | None, BeforeValidator(_as_list)] = None
-    """Layers of the dose-response curves, and of the steered words beside the target layer; null is
-    the target layer and one on either side of it, a sixth of the depth away."""
+    sweep_layers: _Layers = None
+    """Layers of dose-response and steered words; null: target layer and 1/6 of depth around it."""
     sweep_emotions: int = Field(default=8, ge=1)
     """How many of the emotions, spread over the list, the curves are averaged over."""
     max_kl: float = Field(default=1.0, gt=0)
-    """Steering budget: mean KL divergence of the next token from the unsteered model, in nats, on
-    neutral text. One nat is a factor of e on what the steered model says. A convention."""
+    """Steering budget, a convention: mean KL from the unsteered model on neutral text, in nats."""
     max_perplexity_ratio: float = Field(default=2.0, gt=1)
-    """Steering budget: perplexity on neutral text over that of the unsteered model. Twice is 0.7
-    nats a token: the right word is half as likely, on average. A convention, not a finding."""
+    """Steering budget, a convention: perplexity on neutral text over the unsteered model's."""
     n_budget_texts: int = Field(default=12, ge=1)
     """Neutral texts on which a budget is measured, at 24 tokens of each."""
     free_text_dose: float = Field(default=0.1, gt=0)
@@ -290,14 +261,12 @@ class ValidationSettings(Section):
     free_text_random: int = Field(default=6, ge=0)
     """Random directions with the stories' covariance that are written with, as a control."""
     free_text_tokens: int = Field(default=40, ge=1)
-    judge_base_url: Annotated[str, AfterValidator(_check_url)] | None = None
-    """OpenAI-compatible server of a model that judges steered text, such as
-    http://127.0.0.1:8000/v1; null goes without."""
+    judge_base_url: _Url | None = None
+    """Server of a model that judges steered text, as http://127.0.0.1:8000/v1; null: no judge."""
     judge_model: str | None = None
-    api_key_env: Annotated[str, AfterValidator(_check_variable)] | None = None
+    api_key_env: _Variable | None = None
     """Name of the environment variable that holds the judge's key; null for one without."""
     preference_pairs: int | None = Field(default=None, ge=96)
-    """Pairs of activities asked about, each in both orders; null is all 2,016. With fewer than 96,
-    three an activity, strengths follow their pairs too closely for an interval."""
+    """Pairs of activities, asked in both orders; null is all 2,016. 96 is three an activity."""
     preference_steered_pairs: int = Field(default=32, ge=2)
     """Pairs of which one activity is steered, with every vector."""

@@ -5,42 +5,28 @@ from typing import Any
 from pydantic import Field
 
 from hooks.errors import InvalidInput
-from probes.config.sections import (
-    ActivationSettings,
-    AnalysisSettings,
-    ComputeSettings,
-    CorpusSettings,
-    EndpointSettings,
-    GenerationSettings,
-    LogitLensSettings,
-    ModelSettings,
-    NeutralSettings,
-    Section,
-    ValidationSettings,
-    VectorSettings,
-    WriterSettings,
-)
+from probes.config import sections
+from probes.config.sections import Section, WriterSettings
 from probes.stimuli import emotions, topics
 
 
 class Config(Section):
     """All settings of a run."""
 
-    model: ModelSettings
+    model: sections.ModelSettings
     writer: WriterSettings = WriterSettings()
-    generation: GenerationSettings = GenerationSettings()
-    endpoint: EndpointSettings = EndpointSettings()
-    compute: ComputeSettings = ComputeSettings()
-    neutral: NeutralSettings = NeutralSettings()
-    corpus: CorpusSettings = CorpusSettings()
-    activation: ActivationSettings = ActivationSettings()
-    vectors: VectorSettings = VectorSettings()
-    analysis: AnalysisSettings = AnalysisSettings()
-    logit_lens: LogitLensSettings = LogitLensSettings()
-    validation: ValidationSettings = ValidationSettings()
+    generation: sections.GenerationSettings = sections.GenerationSettings()
+    endpoint: sections.EndpointSettings = sections.EndpointSettings()
+    compute: sections.ComputeSettings = sections.ComputeSettings()
+    neutral: sections.NeutralSettings = sections.NeutralSettings()
+    corpus: sections.CorpusSettings = sections.CorpusSettings()
+    activation: sections.ActivationSettings = sections.ActivationSettings()
+    vectors: sections.VectorSettings = sections.VectorSettings()
+    analysis: sections.AnalysisSettings = sections.AnalysisSettings()
+    logit_lens: sections.LogitLensSettings = sections.LogitLensSettings()
+    validation: sections.ValidationSettings = sections.ValidationSettings()
     output_dir: str = Field(min_length=1)
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    """Below 2**32: more is not a seed to scikit-learn."""
+    seed: int = Field(default=0, ge=0, lt=2**32)  # more is not a seed to scikit-learn
 
     @property
     def emotions(self) -> tuple[str, ...]:
@@ -54,10 +40,10 @@ class Config(Section):
 
     def deciding(self) -> dict[str, Any]:
         """Return the settings that decide the numbers, not where and how fast."""
-        values = self.model_dump(mode="json", exclude={"output_dir", "corpus", "compute"})
+        elsewhere = {"output_dir", "corpus", "compute", "endpoint"}
+        values = self.model_dump(mode="json", exclude=elsewhere)
         values["generation"] = self.deciding_generation()
         values["validation"] = self.deciding_validation()
-        del values["endpoint"]
         return values
 
     def deciding_generation(self) -> dict[str, Any]:
@@ -66,8 +52,7 @@ class Config(Section):
         if self.generation.engine == "local":
             del values["engine"]  # as it was before there was another
         else:
-            values["api"] = self.endpoint.api
-            values["send_top_k"] = self.endpoint.send_top_k
+            values |= {"api": self.endpoint.api, "send_top_k": self.endpoint.send_top_k}
         return values
 
     def deciding_validation(self) -> dict[str, Any]:

@@ -1,14 +1,9 @@
-"""The cards of a shared run: what, how, numbers with intervals, limits, terms.
+"""The cards of a shared run; what a user or model wrote is escaped, folders lose their path."""
 
-Every number is read from ``run.json``, ``analysis/summary.json`` and the vectors' provenance; the
-words are in ``templates/``. What a user or a model wrote is escaped; of local folders only the name
-stays.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from huggingface_hub import DatasetCardData, ModelCardData
+from huggingface_hub import CardData, DatasetCardData, ModelCardData
 from markupsafe import Markup
 
 from hooks.models.licenses import hub_id, license_of
@@ -21,13 +16,12 @@ from probes.vectors.emotion_vectors import Provenance
 
 
 def numbers(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Rows of the run's own table, without the times."""
-    rows = summaries.rows(_public(summary))
-    return [(name, value) for name, value in rows if not name.startswith("seconds")]
+    """Return the rows of the run's own table, without the times."""
+    return [row for row in summaries.rows(_public(summary)) if not row[0].startswith("seconds")]
 
 
 def limits(summary: Mapping[str, Any]) -> list[str]:
-    """One sentence for each thing that was missing or weak in this run, as its report has them."""
+    """Return a sentence for each thing that was missing or weak, as the report has them."""
     lines = weaknesses(_public(summary))
     for name, experiment in summary.get("experiments", {}).items():
         lines += [f"{name}: {limit}" for limit in experiment.get("limits", ())]
@@ -35,7 +29,6 @@ def limits(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _public(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """Name the models of a summary without the folders of this machine."""
     public = dict(summary)
     for key, name in (("subject", "model"), ("stories", "writer")):
         if public.get(key) and public[key][name] is not None:
@@ -54,14 +47,12 @@ def model_card(
 ) -> str:
     """Return the README of the vectors' repository.
 
-    `record` and `summary` are ``run.json`` and ``analysis/summary.json``; `repo` is where they go;
     `dataset` and `picture` say whether corpus and map go along.
     """
-    config, name = record["config"], public_name(provenance.model)
-    subject, writer = license_of(provenance.model, provenance.revision), _writer(config)
-    terms = [
-        f"Subject model {name}: {subject.words}. Vectors derived from it may be bound by them."
-    ]
+    name, writer = public_name(provenance.model), _writer(record["config"])
+    subject = license_of(provenance.model, provenance.revision)
+    bound = "Vectors derived from it may be bound by them."
+    terms = [f"Subject model {name}: {subject.words}. {bound}"]
     return _fill(
         "model_card.md",
         ModelCardData(
@@ -114,8 +105,8 @@ def dataset_card(
         "dataset_card.md",
         DatasetCardData(
             license=None if writer is None else license_of(writer).identifier,
-            language="en" if writer is not None else None,
-            tags=["emotion", "synthetic"] if writer is not None else ["emotion"],
+            language=None if writer is None else "en",
+            tags=["emotion"] if writer is None else ["emotion", "synthetic"],
             configs=[{"config_name": kind, "data_files": f"{kind}.parquet"} for kind in counts],
         ),
         provenance,
@@ -128,21 +119,19 @@ def dataset_card(
     )
 
 
-def _fill(
-    template: str,
-    front: ModelCardData | DatasetCardData,
-    provenance: Provenance,
-    repo: str,
-    **values: Any,
-) -> str:
+def _fill(template: str, front: CardData, provenance: Provenance, repo: str, **values: Any) -> str:
     page = pages.environment("probes.export", escape).get_template(template)
-    version = provenance.versions.get("emotion-lens", "")
-    front_matter, code = Markup(front.to_yaml()), Markup(repo)  # neither is read as Markdown
-    return page.render(front=front_matter, made=provenance, version=version, repo=code, **values)
+    return page.render(
+        front=Markup(front.to_yaml()),  # neither this nor the address is read as Markdown
+        repo=Markup(repo),
+        made=provenance,
+        version=provenance.versions.get("emotion-lens", ""),
+        **values,
+    )
 
 
 def _writer(config: Mapping[str, Any]) -> str | None:
-    """Name the model that wrote the texts; None when they are the user's own."""
+    """Name the model that wrote the texts; None: they are the user's own."""
     if config["corpus"]["stories"] is not None:
         return None
     return config["writer"]["name"] or config["model"]["name"]
@@ -154,13 +143,16 @@ def _terms_of(writer: str) -> str:
 
 def _how(record: Mapping[str, Any], provenance: Provenance) -> list[tuple[str, Any]]:
     config, writer = record["config"], _writer(record["config"])
-    target = provenance.layers.index(provenance.target_layer)
+    target, layers = provenance.layers.index(provenance.target_layer), provenance.layers
+    span = ", ".join(map(str, layers))
+    if len(layers) > 2 and list(layers) == list(range(layers[0], layers[-1] + 1)):
+        span = f"{layers[0]} to {layers[-1]}"
     return [
         ("subject", public_name(provenance.model)),
         ("revision", provenance.revision or "as loaded"),
         ("fingerprint", provenance.fingerprint),
         ("precision", f"{provenance.dtype}, quantization {provenance.quantize or 'none'}"),
-        ("read at", f"{provenance.hook_name}, layers {_span(provenance.layers)}"),
+        ("read at", f"{provenance.hook_name}, layers {span}"),
         ("target layer", provenance.target_layer),
         ("texts by", "the author's own files" if writer is None else public_name(writer)),
         ("tokens read", f"after the first {provenance.token_offset} content tokens of each text"),
@@ -177,14 +169,7 @@ def _how(record: Mapping[str, Any], provenance: Provenance) -> list[tuple[str, A
 
 
 def _loaded(provenance: Provenance) -> str:
-    """Spell the arguments of `hooks.load` that bring the subject back."""
     if public_name(provenance.model) != provenance.model:
         return repr(f"path/to/{public_name(provenance.model)}")
     revision = f", revision={provenance.revision!r}" if provenance.revision else ""
     return f"{provenance.model!r}{revision}"
-
-
-def _span(layers: Sequence[int]) -> str:
-    if len(layers) > 2 and list(layers) == list(range(layers[0], layers[-1] + 1)):
-        return f"{layers[0]} to {layers[-1]}"
-    return ", ".join(map(str, layers))

@@ -1,13 +1,7 @@
-"""One emotion as other tools add it: a tensor per layer, scaled so that strength 1 is a dose.
+"""One emotion as other tools add it: direction_l = dose * mean residual norm_l * v_l / |v_l|.
 
-With v_l the emotion's vector at block l, N_l the mean residual norm there and D a dose:
-
-    direction_l = D * N_l * v_l / |v_l|
-
-so a tool that adds ``s * direction_l`` to the output of block l steers exactly as
-``hooks.steer(..., dose=s * D, residual_norm=N)`` does. Computed in float64, rounded once to
-float32. Vectors of folded weights live in another basis than what other tools load; they are
-refused.
+Adding ``s * direction_l`` to block l's output is ``hooks.steer(..., dose=s * dose)``; computed in
+float64, rounded once.
 """
 
 import json
@@ -16,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from einops import einsum, rearrange
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -24,16 +18,14 @@ from hooks import InvalidInput
 from hooks.models.local_files import local_config, public_name
 from probes.vectors.emotion_vectors import EmotionVectors
 
-DOSE = 0.1
-"""What strength 1 stands for unless said otherwise."""
+DOSE = 0.1  # what strength 1 stands for unless said otherwise
 
 
 @dataclass(frozen=True)
 class ControlVector:
     """Directions of one emotion, added at strength 1 after 0-based blocks, in ascending order.
 
-    `dose` is what strength 1 stands for; it and the mean residual norms are None when a file from
-    elsewhere does not say.
+    `dose` (of strength 1) and mean residual norms are None when another tool's file lacks them.
     """
 
     emotion: str
@@ -46,10 +38,9 @@ class ControlVector:
     @property
     def description(self) -> str:
         """The dose formula in words, for a file's own description."""
-        if self.dose is None or self.residual_norm is None:
+        if self.dose is None or self.norm_by_layer is None:
             return "Control vector of another tool; it does not say which dose strength 1 is."
-        norms = self.norm_by_layer or {}
-        listed = ", ".join(f"{norm:g} at {layer}" for layer, norm in norms.items())
+        listed = ", ".join(f"{norm:g} at {layer}" for layer, norm in self.norm_by_layer.items())
         return (
             f"Emotion vector of {self.emotion!r} in {self.made_from.get('model')}. Strength s adds "
             f"s * direction to the output of a decoder block (0-based). Each direction has the "
@@ -89,16 +80,15 @@ def control_vector(
     Parameters
     ----------
     layers
-        Layers of the model; None is the run's target layer alone. A dose is per layer: the same
-        dose at many layers pushes many times as hard.
+        Layers, each with the whole dose; None is the run's target layer alone.
     dose
         Fraction of the mean residual norm that strength 1 stands for.
 
     Raises
     ------
     InvalidInput
-        For an emotion or a layer without a vector, a vector of length zero, a dose that is not a
-        positive number, or vectors of folded weights.
+        For an emotion or layer without a vector, a vector of length zero, a dose that is not
+        positive, or vectors of folded weights.
     """
     check(vectors, dose)
     provenance = vectors.provenance
@@ -112,18 +102,13 @@ def control_vector(
         if not 0 < length < float("inf"):
             raise InvalidInput(f"the vector of {emotion!r} at layer {layer} is zero or not finite.")
     norms = vectors.residual_norm[rows]
-    scaled = einsum(
-        directions / rearrange(lengths, "layer -> layer 1"),
-        dose * norms.double(),
-        "layer d_model, layer -> layer d_model",
-    )
-    return ControlVector(
-        emotion, chosen, scaled.float(), dose, norms.clone(), _made_from(vectors, emotion, rows)
-    )
+    units = directions / rearrange(lengths, "layer -> layer 1")
+    scaled = units * rearrange(dose * norms.double(), "layer -> layer 1")
+    made_from = _made_from(vectors, emotion, rows)
+    return ControlVector(emotion, chosen, scaled.float(), dose, norms.clone(), made_from)
 
 
 def _made_from(vectors: EmotionVectors, emotion: str, rows: Sequence[int]) -> dict[str, Any]:
-    """Provenance of one emotion at some layers; of a local folder only its name stays."""
     provenance = vectors.provenance
     return {
         **asdict(provenance),
@@ -142,12 +127,11 @@ def check(vectors: EmotionVectors, dose: float) -> None:
         raise InvalidInput(
             f"dose: expected a positive fraction of the residual norm, e.g. 0.1, got {dose!r}."
         )
-    processing = vectors.provenance.weight_processing
-    if processing != "none":
+    if (processing := vectors.provenance.weight_processing) != "none":
         raise InvalidInput(
             f"these vectors were made from weights that TransformerLens had changed: {processing}. "
-            "Other tools load the raw weights, whose residual stream has another basis. Make the "
-            "vectors again from the raw model: hooks.load(NAME)."
+            "Other tools load raw weights, in another basis. Make the vectors again from the raw "
+            "model: hooks.load(NAME)."
         )
 
 

@@ -1,11 +1,9 @@
-"""What each format makes of a run: file names and contents, in memory, and how to use them.
-
-`choose` refuses what cannot be exported before anything is computed. Equal runs give equal bytes.
-"""
+"""What each format makes of a run, in memory, and how to use it; equal runs give equal bytes."""
 
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from hooks.errors import InvalidInput
 from probes.export.control import DOSE, ControlVector, check, control_vector
@@ -55,25 +53,22 @@ def choose(
                 f"--emotions: no vector for {emotion!r}{hint} This run has: "
                 f"{', '.join(vectors.emotions)}."
             )
-    numbers = vectors.layers if list(layers) == ["all"] else [_layer(text) for text in layers]
-    for layer in numbers:
-        vectors.layer_index(layer)
+    if list(layers) == ["all"]:
+        layers = list(map(str, vectors.layers))
+    for layer in layers:
+        if not layer.isascii() or not layer.isdigit():
+            raise InvalidInput(
+                f"--layers: expected numbers, as in --layers=10,12, or 'all', got {layer!r}."
+            )
+        vectors.layer_index(int(layer))
     if dose is not None:
         check(vectors, dose)
     return ExportChoice(
         list(dict.fromkeys(emotions)) or None,
-        sorted(set(numbers)) if layers else None,
+        sorted(set(map(int, layers))) or None,
         dose,
         repo or ExportChoice.repo,
     )
-
-
-def _layer(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise InvalidInput(
-            f"--layers: expected numbers, as in --layers=10,12, or 'all', got {text!r}."
-        )
-    return int(text)
 
 
 def gguf(source: Source, choice: ExportChoice) -> ExportFiles:
@@ -81,10 +76,8 @@ def gguf(source: Source, choice: ExportChoice) -> ExportFiles:
     controls = _controls(source, choice)
     files = {f"{slug(control.emotion)}.gguf": gguf_bytes(control) for control in controls}
     kept = controls[0].only(held(controls[0]))
-    notices = [
-        _strength_notice(kept),
-        f"use: llama-cli -m MODEL.gguf --control-vector-scaled {next(iter(files))}:1",
-    ]
+    use = f"use: llama-cli -m MODEL.gguf --control-vector-scaled {next(iter(files))}:1"
+    notices = [_strength_notice(kept), use]
     if kept.layers != controls[0].layers:
         notices.insert(0, "block 0 was left out: GGUF control vectors have no slot for it.")
     return ExportFiles(files, notices)
@@ -107,10 +100,8 @@ def _controls(source: Source, choice: ExportChoice) -> list[ControlVector]:
 
 
 def _strength_notice(control: ControlVector) -> str:
-    return (
-        f"strength s is dose s * {control.dose:g} at each of the layers "
-        f"{', '.join(map(str, control.layers))} (0-based blocks, added to their output)."
-    )
+    layers = f"layers {', '.join(map(str, control.layers))} (0-based blocks, added to their output)"
+    return f"strength s is dose s * {control.dose:g} at each of the {layers}."
 
 
 def parquet(source: Source, choice: ExportChoice) -> ExportFiles:
@@ -129,14 +120,8 @@ def parquet(source: Source, choice: ExportChoice) -> ExportFiles:
     return ExportFiles(files, notices)
 
 
-def hub(source: Source, choice: ExportChoice) -> ExportFiles:
-    """Vectors and corpus with their cards, as two repositories."""
-    return ExportFiles(hub_files(source, choice.repo))
-
-
-@dataclass(frozen=True)
-class Format:
-    """One format: what makes it, and which flags it takes."""
+class Format(NamedTuple):
+    """What makes a format, and which flags it takes."""
 
     make: Callable[[Source, ExportChoice], ExportFiles]
     takes: tuple[str, ...]
@@ -146,5 +131,5 @@ FORMATS = {
     "gguf": Format(gguf, ("emotions", "layers", "dose")),
     "safetensors": Format(safetensors, ("emotions", "layers", "dose")),
     "parquet": Format(parquet, ("emotions", "layers")),
-    "hub": Format(hub, ("repo", "public")),
+    "hub": Format(lambda run, choice: ExportFiles(hub_files(run, choice.repo)), ("repo", "public")),
 }

@@ -1,19 +1,11 @@
 """Control vectors of llama.cpp and repeng: GGUF files of 1-D float32 tensors ``direction.k``.
 
-What k means, read from both sources:
-
-* llama.cpp's loader (`common_control_vector_load`) puts ``direction.k`` at row k - 1 of a buffer
-  that begins with block 1; `llama_adapter_cvec` reads row il - 1 for block il and adds it to that
-  block's output, after the last residual addition. The two shifts cancel: **``direction.k`` is
-  added to the output of block k**, counted from 0: `resid_post[k]`, at every position.
+* llama.cpp (`common_control_vector_load` and `llama_adapter_cvec`, whose two shifts cancel) and
+  repeng add ``direction.k`` to the output of block k, counted from 0: `resid_post[k]`.
 * Block 0 has no slot: a file with ``direction.0`` is refused whole, so it is left out here.
 * Tensors must be F32, 1-D and of one length; llama.cpp reads no metadata at all.
-* repeng adds ``directions[k]`` to the output of block k: the same k. Its `import_gguf` wants
-  `general.architecture` ``controlvector`` and a `controlvector.model_hint`;
-  `controlvector.layer_count` is the number of tensors.
-
-Our own keys (``emotion_lens.*``) are passed over by both. What is read back has the bits that were
-written.
+* repeng's `import_gguf` wants `general.architecture` ``controlvector`` and
+  `controlvector.model_hint`; our own keys (``emotion_lens.*``) are passed over by both.
 """
 
 import json
@@ -32,12 +24,12 @@ _OWN = "emotion_lens"
 
 
 def held(control: ControlVector) -> list[int]:
-    """Layers that the format has a slot for: all but block 0; InvalidInput when none is left."""
+    """Return the layers with a slot, all but block 0; InvalidInput when none is left."""
     layers = [layer for layer in control.layers if layer >= 1]
     if not layers:
         raise InvalidInput(
-            "GGUF control vectors have no slot for block 0, and no other layer was asked for. "
-            "Choose another layer, or export to safetensors."
+            "GGUF control vectors have no slot for block 0: choose another layer, or export to "
+            "safetensors."
         )
     return layers
 
@@ -52,7 +44,8 @@ def gguf_bytes(control: ControlVector) -> bytes:
         writer = gguf.GGUFWriter(path, ARCHITECTURE)
         writer.add_name(kept.emotion)
         writer.add_description(kept.description)
-        writer.add_string(f"{ARCHITECTURE}.model_hint", _model_hint(kept))
+        hint = kept.made_from.get("model_type") or kept.made_from.get("model") or "unknown"
+        writer.add_string(f"{ARCHITECTURE}.model_hint", str(hint))
         writer.add_uint32(f"{ARCHITECTURE}.layer_count", len(kept.layers))
         writer.add_string(f"{_OWN}.emotion", kept.emotion)
         if kept.dose is not None and kept.residual_norm is not None:
@@ -71,8 +64,7 @@ def gguf_bytes(control: ControlVector) -> bytes:
 def write_gguf(control: ControlVector, path: str | Path) -> list[int]:
     """Write a control vector for llama.cpp and repeng.
 
-    Returns the layers that the format could not hold (block 0, or none); raises InvalidInput when
-    only that one was asked for.
+    Returns the layers left out (block 0, or none); raises InvalidInput when no other is there.
     """
     write_bytes(Path(path), gguf_bytes(control))
     return [layer for layer in control.layers if layer not in held(control)]
@@ -81,8 +73,7 @@ def write_gguf(control: ControlVector, path: str | Path) -> list[int]:
 def read_gguf(path: str | Path) -> ControlVector:
     """Read a control vector: ours, repeng's or llama.cpp's own, layers in ascending order.
 
-    Of a file from elsewhere, `dose` and `residual_norm` are None. Raises DataError when the file is
-    missing, damaged, or no control vector.
+    Raises DataError when the file is missing, damaged, or no control vector.
     """
     import gguf
 
@@ -96,9 +87,9 @@ def read_gguf(path: str | Path) -> ControlVector:
         }
     except (OSError, ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is missing, damaged or not a GGUF file ({error}).") from error
+    kinds = {(array.ndim, array.dtype.name) for array in tensors.values()}
     shapes = {array.shape for array in tensors.values()}
-    types = {array.dtype for array in tensors.values()}
-    if len(shapes) != 1 or types != {np.dtype(np.float32)} or len(next(iter(shapes))) != 1:
+    if kinds != {(1, "float32")} or len(shapes) != 1:
         raise DataError(
             f"{path}: expected 1-D float32 tensors direction.k of one length, got "
             f"{len(tensors)} of shapes {sorted(shapes)}."
@@ -113,8 +104,3 @@ def read_gguf(path: str | Path) -> ControlVector:
         None if norms is None else torch.tensor(norms, dtype=torch.float32),
         json.loads(fields.get(f"{_OWN}.made_from") or "{}"),
     )
-
-
-def _model_hint(control: ControlVector) -> str:
-    """Name the model's architecture where its config was at hand, else the model."""
-    return str(control.made_from.get("model_type") or control.made_from.get("model") or "unknown")

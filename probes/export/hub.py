@@ -11,18 +11,11 @@ Kind = Literal["model", "dataset"]
 
 
 def push(
-    folder: Path,
-    files: Sequence[str],
-    repo: str,
-    kind: Kind,
-    message: str,
-    *,
-    public: bool = False,
+    folder: Path, files: Sequence[str], repo: str, kind: Kind, message: str, *, public: bool = False
 ) -> str:
     """Upload files of a folder as one commit; a repository (``user/name``) is made if missing.
 
-    Returns the commit's address. Raises HubError when the hub refused or was not reached; nothing
-    or everything is there.
+    Returns the commit's address; raises HubError when the hub refused or was not reached.
     """
     import httpx
     from huggingface_hub import HfApi

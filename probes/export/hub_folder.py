@@ -1,11 +1,4 @@
-"""A run as two repositories of the hub: ``model/`` with the vectors, ``dataset/`` with the corpus.
-
-* ``model/``: ``README.md``, ``emotion_vectors.safetensors`` (the bundle that
-  ``EmotionVectors.load("hf://user/repo")`` reads), ``config.yaml``, and the map of the vectors.
-* ``dataset/``: ``README.md``, ``stories.parquet``, ``neutral.parquet``.
-
-Nothing tells of this machine: of local folders only the last part of the name is kept.
-"""
+"""A run as two repositories of the hub: ``model/`` and ``dataset/``; no path of this machine."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -24,54 +17,49 @@ from probes.storage import map_leaves
 from probes.vectors.emotion_vectors import FILE_NAME
 
 PICTURE = "pca_scatter.png"
-ANY_SERVER = "http://localhost:8000/v1"
-"""What is told instead of a server's address."""
+ANY_SERVER = "http://localhost:8000/v1"  # instead of a server's address
 
 
 def hub_files(source: Source, repo: str) -> dict[str, bytes]:
     """Return the files of both repositories; DataError when the run's summary is missing."""
     try:
-        return _files(source, repo)
+        record, summary, vectors = source.record, source.summary, source.vectors
+        provenance = vectors.provenance
+        kinds = {
+            kind: list(source.texts(kind)) for kind in ("stories", "neutral") if source.has(kind)
+        }
+        picture = source.root / "figures" / PICTURE
+        shared = dataclasses.replace(
+            vectors, provenance=dataclasses.replace(provenance, model=public_name(provenance.model))
+        )
+        made = (record, summary, provenance)
+        card = model_card(*made, repo=repo, dataset=bool(kinds), picture=picture.is_file())
+        files = {
+            "model/README.md": _without_folders(card, record["config"]).encode(),
+            f"model/{FILE_NAME}": shared.to_bytes(),
+            "model/config.yaml": _settings(record["config"]).encode(),
+        }
+        if picture.is_file():
+            files[f"model/{PICTURE}"] = picture.read_bytes()
+        if kinds:
+            counts = {kind: len(rows) for kind, rows in kinds.items()}
+            dataset = dataset_card(*made, repo=repo, counts=counts)
+            files["dataset/README.md"] = _without_folders(dataset, record["config"]).encode()
+            for kind, rows in kinds.items():
+                files[f"dataset/{kind}.parquet"] = texts_parquet(rows, emotion=kind == "stories")
+        return files
     except KeyError as error:
         raise DataError(
-            f"run.json or analysis/summary.json in {source.root} lacks {error}, which a card is "
-            "written from: another version of emotion-lens wrote it. Run the config again: "
-            "complete stages are skipped."
+            f"run.json or analysis/summary.json in {source.root} lacks {error}: another version of "
+            "emotion-lens wrote it. Run the config again: complete stages are skipped."
         ) from error
 
 
-def _files(source: Source, repo: str) -> dict[str, bytes]:
-    record, summary, vectors = source.record, source.summary, source.vectors
-    provenance = vectors.provenance
-    kinds = {kind: list(source.texts(kind)) for kind in ("stories", "neutral") if source.has(kind)}
-    picture = source.root / "figures" / PICTURE
-    shared = dataclasses.replace(
-        vectors, provenance=dataclasses.replace(provenance, model=public_name(provenance.model))
-    )
-    made = (record, summary, provenance)
-    card = model_card(*made, repo=repo, dataset=bool(kinds), picture=picture.is_file())
-    files = {
-        "model/README.md": _without_folders(card, record["config"]).encode(),
-        f"model/{FILE_NAME}": shared.to_bytes(),
-        "model/config.yaml": _settings(record["config"]).encode(),
-    }
-    if picture.is_file():
-        files[f"model/{PICTURE}"] = picture.read_bytes()
-    if kinds:
-        counts = {kind: len(rows) for kind, rows in kinds.items()}
-        told = dataset_card(*made, repo=repo, counts=counts)
-        files["dataset/README.md"] = _without_folders(told, record["config"]).encode()
-        for kind, rows in kinds.items():
-            files[f"dataset/{kind}.parquet"] = texts_parquet(rows, emotion=kind == "stories")
-    return files
-
-
 def _without_folders(text: str, config: Mapping[str, Any]) -> str:
-    """Shorten a run's folders wherever a card has them, in the words of an experiment say."""
+    """Shorten a run's folders wherever a card has them, even in an experiment's words."""
     names = (config["model"]["name"], config["writer"]["name"], *config["corpus"].values())
     for name in (*names, config["output_dir"]):
-        if name is not None and public_name(name) != name:
-            shown = public_name(name)
+        if name is not None and (shown := public_name(name)) != name:
             text = text.replace(escape(name), escape(shown)).replace(name, shown)
     return text
 
@@ -90,7 +78,10 @@ def _settings(config: Mapping[str, Any]) -> str:
 
 
 def _shared(value: Any) -> Any:
-    """Write addresses and absolute paths as others may read them."""
+    if isinstance(value, dict):
+        return {key: _shared(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_shared(inner) for inner in value]
     if not isinstance(value, str):
         return value
     if "://" in value:

@@ -1,11 +1,4 @@
-"""Vectors and corpus as parquet, for pandas, polars, DuckDB and the hub's viewer.
-
-* ``vectors.parquet``: a row per emotion and layer, with `vector` (denoised) and `raw_vector` as
-  lists of d_model float32, and the layer's `residual_norm`; the schema says what they were made
-  from.
-* ``stories.parquet``, ``neutral.parquet``: a row per accepted text, with its emotion, topic and
-  index, and how it was made; a user's own texts have no writer.
-"""
+"""Vectors (a row per emotion and layer) and texts as parquet."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -20,16 +13,11 @@ from hooks.models.local_files import public_name
 from probes.export.control import as_text
 from probes.vectors.emotion_vectors import EmotionVectors
 
-_TEXT_FIELDS: list[tuple[str, pa.DataType]] = [
-    ("emotion", pa.string()),
-    ("topic", pa.string()),
-    ("index", pa.int32()),
-    ("text", pa.string()),
-    ("writer", pa.string()),
-    ("phrasing", pa.string()),
-    ("attempt", pa.int32()),
-    ("trimmed", pa.bool_()),
-]
+_WORDS = ("emotion", "topic", "text", "writer", "phrasing")
+_TEXT_FIELDS = {
+    name: pa.string() if name in _WORDS else pa.bool_() if name == "trimmed" else pa.int32()
+    for name in ("emotion", "topic", "index", "text", "writer", "phrasing", "attempt", "trimmed")
+}
 
 
 def vectors_parquet(
@@ -63,10 +51,9 @@ def vectors_parquet(
 
 def texts_parquet(rows: Iterable[dict[str, Any]], *, emotion: bool) -> bytes:
     """Return the content of a file of texts; neutral texts have no emotion."""
-    fields = _TEXT_FIELDS if emotion else _TEXT_FIELDS[1:]
-    schema = pa.schema(fields)
+    fields = [item for item in _TEXT_FIELDS.items() if emotion or item[0] != "emotion"]
     wanted = [{name: row[name] for name, _ in fields} for row in rows]
-    return _write(pa.Table.from_pylist(wanted, schema=schema))
+    return _write(pa.Table.from_pylist(wanted, schema=pa.schema(fields)))
 
 
 def _write(table: pa.Table) -> bytes:

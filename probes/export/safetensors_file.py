@@ -1,9 +1,4 @@
-"""Control vectors as safetensors: one float32 tensor [d_model] per layer, ``resid_post.l``.
-
-For servers that steer through their own plug-ins: each tensor is what is added to the output of
-decoder block l (0-based) at strength 1. The header says emotion, layers, dose, residual norms and
-what the vectors were made from; its `description` has the formula in words.
-"""
+"""Control vectors as safetensors: float32 ``resid_post.l`` is added to block l at strength 1."""
 
 import json
 from pathlib import Path
@@ -23,21 +18,18 @@ FORMAT = "emotion-lens control vector"
 
 def safetensors_bytes(control: ControlVector) -> bytes:
     """Return a file's content."""
-    norms = control.residual_norm
+    norms = control.norm_by_layer
     metadata = {
         "format": FORMAT,
         "emotion": control.emotion,
         "description": control.description,
         "layers": as_text(control.layers),
         "dose": as_text(control.dose),
-        "residual_norm": as_text(None if norms is None else norms.tolist()),
+        "residual_norm": as_text(norms and list(norms.values())),
         "made_from": as_text(control.made_from),
     }
-    tensors = {
-        f"resid_post.{layer}": tensor.contiguous()
-        for layer, tensor in zip(control.layers, control.tensors.clone(), strict=True)
-    }
-    return save_tensors(tensors, metadata=metadata)
+    named = {f"resid_post.{n}": tensor.clone() for n, tensor in control.by_layer.items()}
+    return save_tensors(named, metadata=metadata)
 
 
 def write_safetensors(control: ControlVector, path: str | Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from hooks.errors import DataError, InvalidInput
 from hooks.models.local_files import public_name
-from probes.config import config_folder, load_config
+from probes.config import load_config
 from probes.corpus.cells import Cell, read_cell
 from probes.storage import read_json
 from probes.vectors.emotion_vectors import FILE_NAME, EmotionVectors
@@ -16,7 +16,7 @@ from probes.vectors.emotion_vectors import FILE_NAME, EmotionVectors
 
 @dataclass(frozen=True)
 class Source:
-    """A run's folder; `config` is how a cure names its config."""
+    """A run's folder, and how a cure names its config."""
 
     root: Path
     config: str
@@ -47,7 +47,7 @@ class Source:
     def texts(self, kind: str) -> Iterator[dict[str, Any]]:
         """Yield accepted texts (``"stories"`` or ``"neutral"``) by emotion, topic, index."""
         order = {emotion: index for index, emotion in enumerate(self.vectors.emotions)}
-        cells = [self._cell(path) for path in self._cell_files(kind)]
+        cells = map(_cell, self._cell_files(kind))
         for cell in sorted(cells, key=lambda c: (order.get(c.emotion or "", 0), c.topic)):
             content = read_cell(self.root, cell)
             name = (content.get("writer") or {}).get("name")
@@ -68,12 +68,13 @@ class Source:
     def _cell_files(self, kind: str) -> list[Path]:
         return sorted(self.root.glob("stories/*/*.json" if kind == "stories" else "neutral/*.json"))
 
-    def _cell(self, path: Path) -> Cell:
-        content = read_json(path)
-        try:
-            return Cell(content["emotion"], content["topic"])
-        except (TypeError, KeyError) as error:
-            raise DataError(f"{path} is not a file of texts (missing {error}).") from error
+
+def _cell(path: Path) -> Cell:
+    content = read_json(path)
+    try:
+        return Cell(content["emotion"], content["topic"])
+    except (TypeError, KeyError) as error:
+        raise DataError(f"{path} is not a file of texts (missing {error}).") from error
 
 
 def find_source(named: str) -> Source:
@@ -84,10 +85,9 @@ def find_source(named: str) -> Source:
             root = Path(load_config(named).output_dir).expanduser()
         except (InvalidInput, OSError) as error:  # a folder can be no config
             if not root.is_dir():
-                known = ", ".join(sorted(path.stem for path in config_folder().glob("*.yaml")))
                 raise InvalidInput(
-                    f"no run {named!r}: expected a run's folder (as output/demo), or a config: a "
-                    f"YAML file, or one of {known}. {error}"
+                    f"no run {named!r}: expected a run's folder (as output/demo), or a config. "
+                    f"{error}"
                 ) from error
     source = Source(root, "CONFIG" if Path(named).is_dir() else named)
     if not (root / "vectors" / FILE_NAME).is_file():

@@ -1,8 +1,4 @@
-"""A finished run's numbers and figures, sent to a tracker: one small adapter, for wandb.
-
-Changes nothing in the run but the folder ``wandb``, where an offline record is kept. Numbers keep
-the names of ``summary.json``, nested keys joined by slashes.
-"""
+"""A finished run's numbers and figures, sent to wandb by way of the run's folder ``wandb``."""
 
 import numbers
 from collections.abc import Mapping
@@ -15,7 +11,7 @@ Mode = Literal["offline", "online"]
 
 
 def flat_numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Return every number of a nested mapping by its path."""
+    """Return every number of a nested mapping by its path, keys joined by slashes."""
     flat: dict[str, float] = {}
     for key, value in values.items():
         path = f"{prefix}/{key}" if prefix else str(key)
@@ -29,7 +25,7 @@ def flat_numbers(values: Mapping[str, Any], prefix: str = "") -> dict[str, float
 def send(
     folder: Path, name: str, project: str, mode: Mode, config: Mapping[str, Any], metrics: Any
 ) -> tuple[str, int]:
-    """Send metrics and the PNGs of ``figures/``; return the record's folder and their number."""
+    """Send metrics and every PNG below ``figures/``; return the record's folder and how many."""
     try:
         import wandb
     except ImportError as error:

@@ -1,9 +1,7 @@
 """A conversation as one text, and which part of it each turn is.
 
-A chat model's text is what its template makes of the messages; a base model's has a line for each
-turn, ``Person: ...`` and ``Assistant: ...``. The same template around marks in place of the words
-gives the frames between the turns; going through the text, frame by frame, each turn has its own
-words. Words that look like a frame stay with the turn that said them.
+The template around marks in place of the words gives the frames between turns; going through the
+text frame by frame, each turn has its own words, even where they look like a frame.
 """
 
 import re
@@ -45,7 +43,10 @@ class Dialogue:
 
 
 def lay_out(tokenizer: Any, turns: Sequence[Turn], *, answering: bool = False) -> Dialogue:
-    """Write a conversation as one text; InvalidInput where the template does not show its turns."""
+    """Write a conversation as one text; `answering` begins the assistant's next turn.
+
+    Raises InvalidInput without turns, or when the chat template refuses or hides one.
+    """
     if not turns:
         raise InvalidInput("expected at least one turn, got an empty conversation.")
     marks = [f"qz{number}zq" for number in range(len(turns))]
@@ -58,12 +59,10 @@ def lay_out(tokenizer: Any, turns: Sequence[Turn], *, answering: bool = False) -
     words, cursor = [], len(frames[0])
     for number, (turn, (_, after)) in enumerate(zip(turns, pairwise(frames), strict=True)):
         # Templates keep the words, strip them, or take a part of them out (earlier thoughts).
-        lengths = [
-            len(said)
-            for said in (turn.text, turn.text.strip())
-            if text.startswith(said + after, cursor)
-        ]
-        end = cursor + lengths[0] if lengths else text.find(after, cursor)
+        end = text.find(after, cursor)
+        for spoken in (turn.text.strip(), turn.text):
+            if text.startswith(spoken + after, cursor):
+                end = cursor + len(spoken)
         if end < 0 or not text.startswith(frames[0]):
             raise InvalidInput(
                 f"turn {number}: the model's chat template treats its words otherwise than others'."

@@ -1,12 +1,6 @@
 """Scores of a user's own texts: whole, in parts, and token by token, in one reading.
 
-A token's score is the cosine of its centered residual with each emotion's vector; that of a part (a
-stretch of characters, read in the context of what stands before it) or of a text is that of the
-mean residual of its tokens. A text longer than the model reads is read in stretches, each without
-what stands before it.
-
-Contract: a text or part without a token has NaN scores and is never left out. Memory holds one
-batch.
+Cosines of centered residuals (means of parts); NaN without a token; memory holds one batch.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,20 +17,17 @@ from probes.texts.sweeping import cut_long
 from probes.vectors.emotion_vectors import EmotionVectors
 
 Cut = Callable[[Sequence[Stretch]], Sequence[Stretch]]
-"""Content tokens, as stretches of characters -> parts, as (first, last + 1) of the tokens."""
+"""Content tokens as characters -> parts as (first, last + 1) of the tokens."""
 
 _TEXTS_AT_ONCE = 16
-_ROOM = 8
-"""Positions left for a beginning-of-sequence token, and for tokens that a new beginning cuts
-otherwise."""
+_ROOM = 8  # positions for a beginning-of-sequence token, and tokens that a new beginning cuts anew
 
 
 @dataclass(frozen=True)
 class Scores:
     """Scores of one text, [emotion]: whole, of each content token, of each part.
 
-    `pieces` are the tokens' characters, `spans` the tokens of each part (first, last + 1),
-    `n_stretches` in how many stretches the text was read.
+    `pieces` are the tokens' characters, `spans` the tokens of each part (first, last + 1).
     """
 
     text: str
@@ -59,30 +50,29 @@ def score_texts(
     texts: Iterable[tuple[str, Cut | None]],
     layer: int,
 ) -> Iterator[Scores]:
-    """Yield the scores of every text, in order, each given with how it is cut into parts.
+    """Yield the scores of every text, each given with how it is cut into parts.
 
-    Raises StaleArtifact when the vectors were made from another model, InvalidInput for a layer
-    without vectors.
+    Raises StaleArtifact for vectors of another model, InvalidInput for a layer without vectors.
     """
     vectors.check_model(model)
     vectors.layer_index(layer)
     given = iter(texts)
     while batch := list(islice(given, _TEXTS_AT_ONCE)):
         stretches = [readable(model, text) for text, _ in batch]
-        parts = [
-            text[start:stop]
-            for (text, _), cuts in zip(batch, stretches, strict=True)
-            for start, stop in cuts
-        ]
+        cut_texts = zip(batch, stretches, strict=True)
+        parts = [text[a:b] for (text, _), cuts in cut_texts for a, b in cuts]
         pieces = [content_pieces(model, part) for part in parts]
-        read = zip(pieces, _read(model, parts, pieces, layer, vectors), strict=True)
+        # An empty text cannot be read; it has no tokens to put back.
+        filled = [part for part, tokens in zip(parts, pieces, strict=True) if tokens]
+        residuals = torch.zeros(0, vectors.vectors.shape[-1])
+        if filled:
+            pooled = pooled_resid_post(model, filled, layers=[layer], keep=FromToken(0))
+            residuals = pooled.tokens[:, 0]
+        read = zip(pieces, residuals.split(list(map(len, pieces))), strict=True)
         for (text, cut), cuts in zip(batch, stretches, strict=True):
-            tokens: list[Stretch] = []
-            residuals = []
-            for (start, _), (inside, resid) in zip(cuts, read, strict=False):
-                tokens += [(start + first, start + last) for first, last in inside]
-                residuals.append(resid)
-            resid = torch.cat(residuals)
+            inside = [(start, *next(read)) for start, _ in cuts]
+            tokens = [(start + a, start + b) for start, spans, _ in inside for a, b in spans]
+            resid = torch.cat([resid for *_, resid in inside])
             spans = list(cut(tokens)) if cut is not None else []
             # The mean of no token is NaN.
             means = torch.stack([resid[a:b].mean(dim=0) for a, b in [(0, len(resid)), *spans]])
@@ -93,32 +83,11 @@ def score_texts(
 def readable(model: LanguageModel, text: str, limit: int | None = None) -> list[Stretch]:
     """Return stretches of at most `limit` tokens, in characters, that cover the text."""
     if model.n_positions is not None:
-        most = max(1, model.n_positions - _ROOM)
-        limit = most if limit is None else min(limit, most)
+        limit = min(limit or model.n_positions, max(1, model.n_positions - _ROOM))
     pieces = content_pieces(model, text)
     if limit is None or len(pieces) <= limit:
         return [(0, len(text))]
     return cut_long(pieces, limit)
-
-
-def _read(
-    model: LanguageModel,
-    texts: Sequence[str],
-    pieces: Sequence[Sequence[Stretch]],
-    layer: int,
-    vectors: EmotionVectors,
-) -> list[Float[Tensor, "token d_model"]]:
-    """Residuals of each text's content tokens."""
-    residuals = [torch.zeros(0, vectors.vectors.shape[-1])] * len(texts)
-    filled = [number for number, tokens in enumerate(pieces) if tokens]
-    if filled:
-        pooled = pooled_resid_post(
-            model, [texts[n] for n in filled], layers=[layer], keep=FromToken(0)
-        )
-        sizes = [len(pieces[n]) for n in filled]
-        for number, resid in zip(filled, pooled.tokens[:, 0].split(sizes), strict=True):
-            residuals[number] = resid
-    return residuals
 
 
 def tokens_within(stretches: Sequence[Stretch]) -> Cut:

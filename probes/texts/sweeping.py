@@ -1,11 +1,6 @@
 """The passages of a large text file that activate each emotion most.
 
-A line is a text, cut into pieces that the model reads and windows of tokens (`scoring`). Per
-emotion the `top` windows are kept, each text of a window once, with the scores of its tokens; mean
-and variance of all windows go along (Welford).
-
-Contract: memory does not grow with the file. `Leaders` can be written as JSON and read back, so
-that a sweep goes on where it was.
+Memory does not grow with the file; `Leaders` go to JSON and back, so that a sweep can go on.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Passage:
-    """One window of a text: where it begins, and cosines of its mean residual and of each token."""
+    """One window of a text: its start, and cosines of its mean residual and each token."""
 
     score: float
     source: str
@@ -57,7 +52,7 @@ class Leaders:
         token_scores: Float[Tensor, "token emotion"],
     ) -> None:
         """Count a window, and keep it where it is among the highest."""
-        self.n += 1
+        self.n += 1  # mean and squares are Welford's
         for emotion, value in enumerate(score.tolist()):
             before = value - self.mean[emotion]
             self.mean[emotion] += before / self.n
@@ -66,11 +61,11 @@ class Leaders:
             if len(kept) == self.top and value <= kept[-1].score:
                 continue
             text = "".join(tokens)
-            if any(one.text == text for one in kept):
-                continue
-            kept.append(Passage(value, source, start, tokens, token_scores[:, emotion].tolist()))
-            kept.sort(key=lambda one: -one.score)
-            del kept[self.top :]
+            if all(one.text != text for one in kept):
+                scores = token_scores[:, emotion].tolist()
+                kept.append(Passage(value, source, start, tokens, scores))
+                kept.sort(key=lambda one: -one.score)
+                del kept[self.top :]
 
     def deviations(self, emotion: int, score: float) -> float:
         """Return how far a score is above the mean of all windows, in standard deviations."""

@@ -1,8 +1,4 @@
-"""A page of texts whose tokens are colored by a chosen emotion: one file, no network.
-
-Whatever a text contains appears as text: the script gets it as JSON and writes it with
-``textContent`` alone. Scores travel as thousandths.
-"""
+"""A page of texts whose tokens are colored by a chosen emotion; texts get in as JSON alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +14,7 @@ from probes.figures.token_html import SCALE
 class Block:
     """One text, turn or passage: its tokens, their scores, its own score (NaN: none is shown).
 
-    `emotion` is the only emotion under which it is shown, with one column of scores; None: every
-    one.
+    `emotion` is the only one under which it is shown, with one column of scores; None: every one.
     """
 
     title: str
@@ -37,26 +32,17 @@ def render(title: str, about: str, emotions: Sequence[str], blocks: Sequence[Blo
         "emotions": list(emotions),
         "limit": max(1, round(1000 * max(largest, default=1.0))),
         "blocks": [
-            {
-                "title": block.title,
-                "about": block.about,
+            vars(block)
+            | {
                 "tokens": list(block.tokens),
                 "scores": [_thousandths(column) for column in block.scores.T],
                 "score": _thousandths(block.score),
-                "emotion": block.emotion,
             }
             for block in blocks
         ],
     }
-    return pages.render(
-        "probes.texts",
-        "tokens.html",
-        script="tokens.js",
-        title=title,
-        about=about,
-        data=content,
-        scale=SCALE,
-    )
+    shown = {"title": title, "about": about, "data": content, "scale": SCALE}
+    return pages.render("probes.texts", "tokens.html", script="tokens.js", **shown)
 
 
 def _thousandths(values: Float[Tensor, "value"]) -> list[int | None]:

@@ -1,30 +1,31 @@
-"""Sliders that say how strongly to steer toward which emotions.
-
-A number follows the finger while a slider is dragged; `on_release` is called once it is let go.
-"""
+"""Sliders that say how strongly to steer toward which emotions."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from probes.texts.app.toolkit import Slider, ui
 from probes.texts.app.view import View
 
 MAX_DOSE = 0.4
+Released = Callable[[], Awaitable[None]]
 
 
-@dataclass
-class _Row:
+class _Row(NamedTuple):
     emotion: Any
     dose: Slider
     number: Any
     whole: Any
 
+    def say_dose(self) -> None:
+        self.number.text = f"dose {self.dose.at:+.2f}"
+
 
 class Doses:
-    """One slider for each emotion that is added."""
+    """One slider for each emotion that is added; `on_release` is called when one is let go."""
 
-    def __init__(self, view: View, start: float, on_release: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, view: View, start: float, on_release: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self.view = view
         self.start = start
         self.on_release = on_release
@@ -54,7 +55,7 @@ class Doses:
         if limit is not None:
             marks += [{"value": at, "label": f"{at:+g}"} for at in (-limit, limit)]
         for row in self.rows:
-            self._say_dose(row)
+            row.say_dose()
             row.dose.props["marker-labels"] = marks
             row.dose.props["aria-label"] = f"dose of {row.emotion.value}"
             row.dose.update()
@@ -62,37 +63,32 @@ class Doses:
 
     def _say_total(self, limit: float | None) -> None:
         together = self.view.microscope.combined_dose(self.values(), self.view.layer)
-        said = f"together a dose of {together:.2f}" if len(self.rows) > 1 else ""
+        summed = f"together a dose of {together:.2f}" if len(self.rows) > 1 else ""
         if limit is None:
             known = "usable range not measured here (experiment steering-dose-response)"
         else:
             known = f"usable range at layer {self.view.layer}: {-limit:+g} to {limit:+g}"
             if together > limit + 1e-6:
                 known = f"past the usable range; {known}"
-        self.total.text = "; ".join(filter(None, [said, known]))
+        self.total.text = "; ".join(filter(None, [summed, known]))
 
     def _add(self, emotion: str, dose: float) -> None:
         with self.column, ui.row().classes("items-center gap-4 w-full") as whole:
             chosen = ui.select(self.view.emotions, value=emotion, label="toward").classes("w-40")
             number = ui.label().classes("w-24")
-            slider = (
-                Slider(min=-MAX_DOSE, max=MAX_DOSE, step=0.02, value=dose)
-                .classes("w-64 mb-4")
-                .mark("dose")
-            )
+            slider = Slider(min=-MAX_DOSE, max=MAX_DOSE, step=0.02, value=dose)
+            slider.classes("w-64 mb-4").mark("dose")
             row = _Row(chosen, slider, number, whole)
             if self.rows:
-                ui.button(icon="close", on_click=lambda: self._remove(row)).props(
-                    'flat dense aria-label="remove this emotion"'
-                )
+                remove = ui.button(icon="close", on_click=lambda: self._remove(row))
+                remove.props('flat dense aria-label="remove this emotion"')
         self.rows.append(row)
         slider.tell(lambda: self._moved(row), self._released)
         chosen.on_value_change(self._released)
 
     async def _add_next(self) -> None:
         used = {row.emotion.value for row in self.rows}
-        unused = [emotion for emotion in self.view.emotions if emotion not in used]
-        if unused:
+        if unused := [emotion for emotion in self.view.emotions if emotion not in used]:
             self._add(unused[0], 0.0)
             self.refresh()
 
@@ -101,14 +97,11 @@ class Doses:
         row.whole.delete()
         await self._released()
 
-    @staticmethod
-    def _say_dose(row: _Row) -> None:
-        row.number.text = f"dose {row.dose.at:+.2f}"
-
     def _moved(self, row: _Row) -> None:
-        self._say_dose(row)
+        row.say_dose()
         self._say_total(self.view.usable.get(self.view.layer))
 
     async def _released(self) -> None:
         self.refresh()
-        await self.on_release()
+        if self.on_release is not None:  # else new doses count from the next reply on
+            await self.on_release()

@@ -1,22 +1,13 @@
-"""What the page shows, without the page: scores of every token, turns, replies with and without.
-
-A text, or a conversation as the model reads it, passes through the model once; every token is
-scored against every emotion at every layer (cosine, centered). A reply is sampled from one seed,
-unsteered or steered by any number of emotions: their pushes add up.
-
-Contract: the last few dozens of readings and replies are kept; calls from several threads take
-turns.
-"""
+"""What the page shows, without the page: scores of every token, turns, replies."""
 
 import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import torch
-from einops import einsum, rearrange, reduce
+from einops import einsum, rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -28,8 +19,8 @@ from probes.texts.dialogue import Dialogue, Turn, first_turn_only, lay_out
 from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.normalize import normalize
 
-_TRIES = 4
-"""Seeds that are tried until a model that may answer nothing says a word."""
+Pushes = tuple[tuple[str, float], ...]
+_TRIES = 4  # seeds, until a model that may answer nothing says a word
 
 
 @dataclass(frozen=True)
@@ -43,10 +34,7 @@ class Reading:
     def of_turn(self, number: int, place: int) -> Float[Tensor, "emotion"]:
         """Mean over a turn's tokens at one place of the layer axis; NaN for a turn without one."""
         chosen = torch.tensor([turn == number for turn in self.turn], dtype=torch.bool)
-        scores = self.scores[place][chosen]
-        if not len(scores):
-            return torch.full((self.scores.shape[2],), float("nan"))
-        return reduce(scores, "position emotion -> emotion", "mean")
+        return self.scores[place][chosen].mean(dim=0)
 
 
 class Microscope:
@@ -54,8 +42,7 @@ class Microscope:
 
     def __init__(self, model: LanguageModel, vectors: EmotionVectors) -> None:
         vectors.check_model(model)
-        self.model = model
-        self.vectors = vectors
+        self.model, self.vectors = model, vectors
         self._one_at_a_time = threading.Lock()
         self._scores = lru_cache(maxsize=64)(self._scores_of)
         self._sampled = lru_cache(maxsize=64)(self._sample)
@@ -70,11 +57,9 @@ class Microscope:
 
     def _read(self, dialogue: Dialogue) -> Reading:
         ids, pieces = token_pieces(self.model, dialogue.text)
-        content = set(content_places(ids, self.model.special_ids))
-        turn = [
-            dialogue.turn_of(*piece) if place in content else -1
-            for place, piece in enumerate(pieces)
-        ]
+        turn = [-1] * len(ids)
+        for place in content_places(ids, self.model.special_ids):
+            turn[place] = dialogue.turn_of(*pieces[place])
         tokens = [dialogue.text[start:stop] for start, stop in pieces]
         return Reading(tokens, turn, self._scores(tuple(ids)))
 
@@ -89,7 +74,7 @@ class Microscope:
         )
 
     def combined_dose(self, doses: Mapping[str, float], layer: int) -> float:
-        """Length of all pushes together, as a fraction of the mean residual norm at a layer."""
+        """Return the length of all pushes together, in mean residual norms of a layer."""
         return float(self._push(doses, layer).norm())
 
     def _push(self, doses: Mapping[str, float], layer: int) -> Float[Tensor, "d_model"]:
@@ -110,8 +95,7 @@ class Microscope:
         """Continue a text or answer a conversation, steered toward emotions where some are given.
 
         `doses` are fractions of the mean residual norm at `layer` (None: the target layer). Returns
-        one turn of a conversation; empty when the model has nothing to say under any of a few
-        seeds.
+        one turn of a conversation; empty when no seed of a few brings a word.
         """
         chosen = self.vectors.provenance.target_layer if layer is None else layer
         pushes = tuple((emotion, dose) for emotion, dose in (doses or {}).items() if dose != 0)
@@ -121,26 +105,14 @@ class Microscope:
             return self._sampled(ids, pushes, where, max_new_tokens, seed)
         ids = tuple(self.model.encode(lay_out(self.model.tokenizer, prompt, answering=True).text))
         for attempt in range(_TRIES):
-            said = self._sampled(ids, pushes, where, max_new_tokens, seed + attempt)
-            turn = said if self.model.is_chat else first_turn_only(said)
-            if turn:
+            reply = self._sampled(ids, pushes, where, max_new_tokens, seed + attempt)
+            if turn := reply if self.model.is_chat else first_turn_only(reply):
                 return turn
         return ""
 
     def _sample(
-        self,
-        ids: tuple[int, ...],
-        pushes: tuple[tuple[str, float], ...],
-        layer: int | None,
-        max_new_tokens: int,
-        seed: int,
+        self, ids: tuple[int, ...], pushes: Pushes, layer: int | None, length: int, seed: int
     ) -> str:
-        sampling: dict[str, Any] = {
-            "max_new_tokens": max_new_tokens,
-            "temperature": 0.8,
-            "top_k": 50,
-            "seed": seed,
-        }
         steering = contextlib.nullcontext()
         if layer is not None:
             push = self._push(dict(pushes), layer)
@@ -149,4 +121,7 @@ class Microscope:
                 self.model, push, layers=[layer], dose=float(push.norm()), residual_norm=norm
             )
         with self._one_at_a_time, steering:
-            return self.model.generate([list(ids)], **sampling)[0].text.strip()
+            [written] = self.model.generate(
+                [list(ids)], max_new_tokens=length, temperature=0.8, top_k=50, seed=seed
+            )
+        return written.text.strip()

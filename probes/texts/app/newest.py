@@ -1,7 +1,4 @@
-"""Of the work that waits, only the newest is done.
-
-Everything that shares a lock takes turns; what is dropped is only older work of the same `Newest`.
-"""
+"""Of the work that waits, only the newest is done; all that shares a lock takes turns."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The page, in NiceGUI, on one address; nothing is fetched from anywhere else."""
+"""The page, in NiceGUI: it asks the microscope and shows what it says; nothing else is fetched."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +11,7 @@ from probes.texts.app.view import View
 
 
 def serve(
-    microscope: Microscope,
-    *,
-    usable: Mapping[int, float],
-    host: str = "127.0.0.1",
-    port: int = 8080,
-    show: bool = True,
+    microscope: Microscope, *, usable: Mapping[int, float], host: str, port: int, show: bool
 ) -> None:
     """Serve the page until interrupted; `usable` is the largest dose within the budget by layer."""
 
@@ -41,9 +36,7 @@ class Page:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self.text = TextPanel(view)
-        self.talk = TalkPanel(view)
-        self.steer = SteerPanel(view)
+        self.text, self.talk, self.steer = TextPanel(view), TalkPanel(view), SteerPanel(view)
 
     def build(self) -> None:
         """Lay the page out."""
@@ -55,8 +48,8 @@ class Page:
             with ui.row().classes("w-full items-center justify-between"):
                 ui.html("<h1 style='font-size:1.5rem;margin:0'>emotion-lens</h1>", sanitize=False)
                 ui.button("dark or light", on_click=dark.toggle).props("flat dense no-caps")
-            name = view.microscope.model.name
-            ui.label(f"{name}, {len(view.emotions)} emotions, {len(view.layers)} layers")
+            model = view.microscope.model.name
+            ui.label(f"{model}, {len(view.emotions)} emotions, {len(view.layers)} layers")
             with ui.row().classes("w-full items-center gap-6"):
                 ui.select(
                     view.emotions, value=view.emotion, label="emotion", on_change=self._pick_emotion
@@ -67,16 +60,13 @@ class Page:
                     self.layer.props('aria-label="layer"').mark("layer")
                     self.layer.tell(self._pick_layer, self.steer.again)
             with ui.tabs().props("no-caps") as tabs:
-                text_tab = ui.tab("Text")
-                talk_tab = ui.tab("Conversation")
-                steer_tab = ui.tab("Steer")
-            with ui.tab_panels(tabs, value=text_tab, keep_alive=True).classes("w-full"):
-                with ui.tab_panel(text_tab):
-                    self.text.build()
-                with ui.tab_panel(talk_tab):
-                    self.talk.build()
-                with ui.tab_panel(steer_tab):
-                    self.steer.build()
+                panels = {"Text": self.text, "Conversation": self.talk, "Steer": self.steer}
+                for name in panels:
+                    ui.tab(name)
+            with ui.tab_panels(tabs, value="Text", keep_alive=True).classes("w-full"):
+                for name, panel in panels.items():
+                    with ui.tab_panel(name):
+                        panel.build()
         self._say_layer()
 
     def _pick_emotion(self, event: Any) -> None:

@@ -1,9 +1,10 @@
 """The panels of the page: a text as it is typed, a conversation, a prompt steered and not."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from probes.figures import Lines, png
+from probes.figures import png
 from probes.texts.app import pictures
 from probes.texts.app.doses import Doses
 from probes.texts.app.microscope import Reading
@@ -13,8 +14,7 @@ from probes.texts.app.view import View
 from probes.texts.dialogue import ASSISTANT, USER, Turn
 
 EXAMPLE = "She read the letter twice, put it down and looked out of the window for a long time."
-_LENGTH = 60
-"""Tokens of a reply, at most."""
+_LENGTH = 60  # tokens of a reply, at most
 
 
 class TextPanel:
@@ -24,8 +24,7 @@ class TextPanel:
         self.view = view
         self.newest = Newest(view.taking_turns)
         self.typed = EXAMPLE
-        self.read: tuple[str, Reading] | None = None
-        """A text and its own reading: what is typed may be ahead of both."""
+        self.read: tuple[str, Reading] | None = None  # what is typed may be ahead of it
 
     def build(self) -> None:
         """Lay the panel out and read the example."""
@@ -91,7 +90,7 @@ class TalkPanel:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self.doses = Doses(view, 0.0, self._nothing_to_write_again)
+        self.doses = Doses(view, 0.0)
         self.busy = False
         self._forget()
 
@@ -116,9 +115,6 @@ class TalkPanel:
             self.start_again.props("outline no-caps")
             _download_buttons(self._download, self._download_curve)
 
-    async def _nothing_to_write_again(self) -> None:
-        """Leave what was said; new doses count from the next reply on."""
-
     async def _send(self) -> None:
         message = (self.message.value or "").strip()
         if not message or self.busy:
@@ -137,10 +133,9 @@ class TalkPanel:
         microscope, doses, layer = self.view.microscope, self.doses.values(), self.view.layer
 
         def work() -> tuple[str, str, Reading | None]:
-            plain = microscope.reply(turns, max_new_tokens=_LENGTH)
-            reply = plain
-            if doses:
-                reply = microscope.reply(turns, doses=doses, layer=layer, max_new_tokens=_LENGTH)
+            answer = partial(microscope.reply, turns, max_new_tokens=_LENGTH)
+            plain = answer()
+            reply = answer(doses=doses, layer=layer) if doses else plain
             whole = [*turns, Turn(ASSISTANT, reply)]
             return plain, reply, microscope.read_conversation(whole) if reply else None
 
@@ -159,10 +154,9 @@ class TalkPanel:
         return True
 
     def _set_busy(self, busy: bool) -> None:
-        self.busy = busy
-        self.working.visible = busy
-        self.send.set_enabled(not busy)
-        self.start_again.set_enabled(not busy)
+        self.busy = self.working.visible = busy
+        for button in (self.send, self.start_again):
+            button.set_enabled(not busy)
 
     def _start_again(self) -> None:
         if not self.busy:
@@ -182,16 +176,11 @@ class TalkPanel:
                 highest = look.highest_of_turn(number)
                 ui.label(f"{turn.speaker}: {highest}").classes("font-bold")
                 html_part(pictures.colored_tokens(look, number), f"turn-{number}")
-                if number in self.steered:
-                    how = self.steered[number]
+                if how := self.steered.get(number):
                     ui.label(how.about).classes("text-sm")
-                    ui.label(f"without steering: {how.baseline or '(nothing)'}").classes(
-                        "text-sm reply-without"
-                    )
-            plot(self._curve(turns, reading))
-
-    def _curve(self, turns: list[Turn], reading: Reading) -> Lines:
-        return pictures.conversation_curves(self.view.look(reading), turns)
+                    without = ui.label(f"without steering: {how.baseline or '(nothing)'}")
+                    without.classes("text-sm reply-without")
+            plot(pictures.conversation_curves(look, turns))
 
     def _download(self) -> None:
         if self.read is not None:
@@ -203,7 +192,9 @@ class TalkPanel:
 
     def _download_curve(self) -> None:
         if self.read is not None:
-            ui.download(png.render(self._curve(*self.read)), "conversation.png")
+            turns, reading = self.read
+            curves = pictures.conversation_curves(self.view.look(reading), turns)
+            ui.download(png.render(curves), "conversation.png")
 
 
 class SteerPanel:
@@ -240,15 +231,11 @@ class SteerPanel:
         length, seed = int(self.length.value or 1), int(self.seed.value or 0)
 
         def both() -> tuple[str, str]:
-            plain = microscope.reply(prompt, max_new_tokens=length, seed=seed)
-            pushed = microscope.reply(
-                prompt, doses=doses, layer=layer, max_new_tokens=length, seed=seed
-            )
-            return plain, pushed
+            write = partial(microscope.reply, prompt, max_new_tokens=length, seed=seed)
+            return write(), write(doses=doses, layer=layer)
 
         self.working.visible = True
-        written = await self.newest(lambda: self.view.in_thread(both))
-        if written is not None:
+        if (written := await self.newest(lambda: self.view.in_thread(both))) is not None:
             self.baseline.text, self.steered.text = written
         self.working.visible = self.newest.waiting
 

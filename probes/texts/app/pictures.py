@@ -13,8 +13,7 @@ from probes.figures.token_html import SCALE, token_html
 from probes.texts.app.microscope import Reading
 from probes.texts.dialogue import Turn
 
-_OTHERS = 4
-"""Emotions that a conversation is drawn for beside the selected one; a color for each."""
+_OTHERS = 4  # emotions drawn beside the selected one; a color for each
 _INVITATION = "Click a token, or go along them with the arrow keys, to see its highest emotions."
 
 
@@ -58,11 +57,7 @@ class Look:
 
 
 def colored_tokens(look: Look, turn: int = 0) -> Markup:
-    """Return the tokens of one turn as HTML, colored by their scores.
-
-    The deepest color is the largest score of the whole reading, so that turns compare. A line below
-    them is there for what ``app.js`` says about the chosen token.
-    """
+    """Return the tokens of one turn as HTML, colored by scores; ``app.js`` fills the line below."""
     reading = look.reading
     # The later bytes of a letter have no letter of their own.
     shown = [i for i, owner in enumerate(reading.turn) if owner == turn and reading.tokens[i]]
@@ -88,7 +83,7 @@ def token_curve(look: Look) -> Lines:
     reading, inside = look.reading, look.inside
     curve = Line(
         name=look.name,
-        x=tuple(float(n) for n in range(len(inside))),
+        x=tuple(map(float, range(len(inside)))),
         y=tuple(reading.scores[look.place, inside, look.emotion].tolist()),
         notes=tuple(reading.tokens[i] for i in inside),
     )

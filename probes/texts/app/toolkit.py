@@ -19,19 +19,16 @@ from nicegui import events, run, ui  # noqa: E402
 
 __all__ = ["Slider", "download_json", "html_part", "plot", "run", "ui"]
 
+# Readable on white and on black alike: curves have a contrast of at least 3:1 with either page.
 _GRAY = "#767676"
-"""Readable on white and on black alike."""
 _CURVES = (DIVERGING[2], CATEGORIES[5], CATEGORIES[2], CATEGORIES[3], _GRAY)
-"""Each has a contrast of at least 3:1 with the white page and with the dark one."""
 _RULES = "rgba(128,128,128,0.3)"
-"""Fainter than any curve, on either page."""
 
 
 class Slider(ui.slider):
     """A slider that moves at once, however long the server takes to hear of it.
 
-    NiceGUI's own moves when the server has answered: of two quick keys it would lose the second.
-    `at` is where the visitor has it; `value` may be a moment behind.
+    NiceGUI's own would lose the second of two quick keys. `value` may be a moment behind `at`.
     """
 
     LOOPBACK = False
@@ -64,37 +61,30 @@ def plot(figure: Lines) -> None:
     """Show curves as wide as the page and their caption, in colors that both schemes carry."""
     # Plotly measures a hidden tab and fails; drawn once, at the width it is shown at, is enough.
     config = {"responsive": False, "displayModeBar": False}
-    ui.plotly({**json.loads(str(drawn_for_page(figure).to_json())), "config": config}).classes(
-        "w-full"
-    ).style("height: 300px")
+    drawn = json.loads(str(drawn_for_page(figure).to_json()))
+    ui.plotly({**drawn, "config": config}).classes("w-full").style("height: 300px")
     ui.label(figure.caption).classes("text-sm caption")
 
 
 def drawn_for_page(figure: Lines) -> go.Figure:
     """Draw curves over whole places, for a page that is white or dark."""
+    places = [place for panel in figure.panels for line in panel.lines for place in line.x]
+    # Plotly would go in halves over a short way; over a longer one it chooses by the width.
+    step = 1 if max(places) - min(places) <= 10 else None
     drawn = webpage.plotly_figure(figure)
     colors = cycle(_CURVES)
     drawn.for_each_trace(lambda curve: curve.update(line_color=next(colors)))
     rules = {"gridcolor": _RULES, "zerolinecolor": _RULES, "linecolor": _RULES}
     return (
-        drawn.update_xaxes(rules, dtick=_whole_step(figure))
+        drawn.update_xaxes(rules, dtick=step)
         .update_yaxes({**rules, "zeroline": True})
         .update_layout(
-            width=None,
-            height=300,
-            autosize=True,
+            {"width": None, "height": 300, "autosize": True, "font": {"color": _GRAY}},
             margin={"t": 20, "b": 40, "l": 50, "r": 10},
             paper_bgcolor="rgba(0,0,0,0)",
             plot_bgcolor="rgba(0,0,0,0)",
-            font_color=_GRAY,
         )
     )
-
-
-def _whole_step(figure: Lines) -> int | None:
-    """Return 1 where plotly would go in halves; over a longer way it chooses by the width."""
-    places = [place for panel in figure.panels for line in panel.lines for place in line.x]
-    return 1 if max(places) - min(places) <= 10 else None
 
 
 def download_json(name: str, content: dict[str, Any]) -> None:

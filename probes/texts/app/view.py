@@ -17,8 +17,7 @@ class View:
     """One visitor's view of a model; `taking_turns` is held by whoever uses the model."""
 
     def __init__(self, microscope: Microscope, usable: Mapping[int, float]) -> None:
-        self.microscope = microscope
-        self.usable = usable
+        self.microscope, self.usable = microscope, usable
         self.emotions = microscope.vectors.emotions
         self.layers = microscope.vectors.layers
         self.layer = microscope.vectors.provenance.target_layer
@@ -46,16 +45,13 @@ class View:
 
     def described(self, reading: Reading, turns: Sequence[Turn]) -> dict[str, Any]:
         """Return a reading at the layer looked at, as JSON takes it."""
+        scores = reading.scores[self.place].tolist()
+        tokens = zip(reading.tokens, reading.turn, scores, strict=True)
         return {
             "model": self.microscope.model.name,
             "fingerprint": self.microscope.model.fingerprint,
             "layer": self.layer,
             "emotions": self.emotions,
             "turns": [{"speaker": turn.speaker, "text": turn.text} for turn in turns],
-            "tokens": [
-                {"text": token, "turn": owner, "scores": scores}
-                for token, owner, scores in zip(
-                    reading.tokens, reading.turn, reading.scores[self.place].tolist(), strict=True
-                )
-            ],
+            "tokens": [{"text": text, "turn": turn, "scores": row} for text, turn, row in tokens],
         }
