@@ -164,7 +164,7 @@ def match_component(
     emotions: Sequence[str],
     scale: str,
     *,
-    n_searched: int,
+    n_searched: int = N_SEARCHED,
     exclude: Collection[int] = (),
     n_permutations: int,
     seed: int,

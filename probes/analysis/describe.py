@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probes.analysis import geometry, logit_lens, results
-from probes.analysis.agreement import N_SEARCHED, match_component, rating_table
+from probes.analysis.agreement import match_component, rating_table
 from probes.analysis.intervals import binomial_interval, mean_of_draws, spread_interval
 from probes.analysis.resampling import topic_counts
 from probes.vectors.denoising import CellSums, fit_vectors
@@ -26,15 +26,8 @@ def match_scales(
     """Match components with valence, then another one with arousal."""
 
     def match(scale: str, *taken: int) -> results.ScaleMatch | None:
-        return match_component(
-            coordinates,
-            emotions,
-            scale,
-            n_searched=N_SEARCHED,
-            exclude=taken,
-            n_permutations=n_permutations,
-            seed=seed,
-        )
+        options = {"n_permutations": n_permutations, "seed": seed}
+        return match_component(coordinates, emotions, scale, exclude=taken, **options)
 
     valence = match("valence")
     taken = [] if valence is None else [valence.component]
@@ -93,10 +86,7 @@ def _share_interval(
     n_topics: int,
     unit_norm: bool,
 ) -> tuple[list[float], list[float]] | None:
-    """Return both ends of the 95% interval of each share of variance, over topics drawn again.
-
-    Topics drawn again make noisier vectors, all of whose shares are smaller (`spread_interval`).
-    """
+    """Return both ends of the interval of each share of variance, over topics drawn again."""
     if len(again) < 2 or n_topics < 2:
         return None
     shares = components.explained_variance_ratio.double()

@@ -42,8 +42,6 @@ class PrincipalComponents:
 
     Attributes
     ----------
-    coordinates
-        Centered.
     directions
         Orthonormal rows; the entry of largest magnitude of each row is positive.
     explained_variance_ratio
@@ -188,14 +186,12 @@ def adjusted_rand_index(labels_a: Labels, labels_b: Labels) -> float:
 def umap_layout(vectors: Vectors, seed: int, n_neighbors: int = 15) -> Float[Tensor, "emotion 2"]:
     """Lay vectors out in two dimensions by UMAP under cosine distance, for a map to look at.
 
-    Starts from the principal components, which keeps the global arrangement reproducible (Kobak &
-    Linderman 2021, doi:10.1038/s41587-020-00809-z). Distances in the layout are not to be read.
-    The first call in a process compiles for seconds.
+    Starts from the principal components, which keeps the global arrangement reproducible on one
+    machine (Kobak & Linderman 2021, doi:10.1038/s41587-020-00809-z). Distances in the layout are
+    not to be read. The first call in a process compiles for seconds.
 
     Parameters
     ----------
-    seed
-        Same seed, same layout on the same machine.
     n_neighbors
         Size of the neighborhood; at most emotions - 1 are taken.
 

@@ -171,11 +171,8 @@ class GeometryInShort:
         """Say what is weak and no finding."""
         limits = [limit for scale, it in self.ratings.by_scale for limit in it.limits(scale)]
         limits += self.kmeans.limits() if self.kmeans else []
-        if not self.umap:
-            limits.append(
-                f"No UMAP: of fewer than {MIN_UMAP} emotions nearly all are everybody's neighbors."
-            )
-        return limits
+        no_map = f"No UMAP: of fewer than {MIN_UMAP} emotions nearly all are everybody's neighbors."
+        return limits if self.umap else [*limits, no_map]
 
 
 @dataclass(frozen=True)

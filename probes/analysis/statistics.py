@@ -60,9 +60,7 @@ class ComponentMatch:
     sign
         1 or -1: times it, the component rises with the target.
     p_corrected
-        Probability of so large a correlation of *any* searched component with a shuffled target.
-    n_searched
-        Components, over all layers.
+        Probability of so large a correlation of *any* of the `n_searched` with a shuffled target.
     """
 
     component: int

@@ -1,13 +1,8 @@
 """The rungs of the null ladder: one run's statistics with less and less of the model in them.
 
-Every rung is measured in the same way:
-
-* valence: |r| of the best of five components with human ratings (`probes.analysis.agreement`);
-* accuracy: share of stories on held-out topics whose own emotion comes first;
-* clusters: adjusted Rand index with the paper's clusters.
-
-95% intervals are over emotions (valence), over topics (accuracy; clusters by `spread_interval`), or
-the central 95% of directions or labels (the rungs that are chance).
+Valence is |r| of the best of five components with human ratings (`analysis.agreement`). 95%
+intervals are over emotions (valence) or topics (accuracy; clusters by `spread_interval`), or the
+central 95% of directions or labels (the rungs that are chance).
 """
 
 from collections.abc import Sequence
