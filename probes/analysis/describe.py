@@ -48,15 +48,10 @@ def describe_geometry(
     seed: int,
     **about: Any,
 ) -> results.Geometry:
-    """Describe one layer: cosine, PCA, ratings, k-means with stability, UMAP.
-
-    Topics are resampled from `cells`, the sums of the stories, and the neutral `basis`; `about`
-    has ``model``, ``layer`` and ``n_layers`` of `Geometry`.
-    """
+    """Describe one layer; topics are resampled from sums of the stories and the neutral basis."""
     n_emotions = len(emotions)
-    components = geometry.principal_components(
-        vectors, min(n_components, n_emotions - 1, vectors.shape[1]), unit_norm
-    )
+    keep = min(n_components, n_emotions - 1, vectors.shape[1])
+    components = geometry.principal_components(vectors, keep, unit_norm)
     cosine = geometry.cosine_matrix(vectors)
     again, n_topics = topic_bootstrap(cells, basis, n_bootstrap, seed), len(cells.sums)
     layout = [] if n_emotions < results.MIN_UMAP else geometry.umap_layout(vectors, seed).tolist()
@@ -170,11 +165,7 @@ def describe_lens(
     seed: int,
     **about: Any,
 ) -> results.Lens:
-    """Describe the logit lens: top and bottom tokens, and the rank of each emotion's own word.
-
-    `synonyms` are all words that no story of the emotion may contain; `about` are ``model`` and
-    ``layer`` of `Lens`.
-    """
+    """Describe the logit lens; `synonyms` are what no story of the emotion may contain."""
     own_words = logit_lens.family_token_ids(tokens, families)
     ranks = logit_lens.own_word_rank(logits, readable, own_words).tolist()
 

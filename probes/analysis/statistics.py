@@ -128,10 +128,7 @@ def partial_correlation(
 def best_component(
     features: Float[Tensor, "feature word"], target: Float[Tensor, "word"]
 ) -> tuple[int, Float[Tensor, "feature"]]:
-    """Return which feature has the largest absolute correlation with a target, and every one's.
-
-    The bare search, for nulls that search as well; `search_components` corrects for it.
-    """
+    """Return which feature correlates best with a target, and all correlations: the bare search."""
     _series(target, "target")
     for number, feature in enumerate(features):
         _series(feature, f"component {number}")
