@@ -55,7 +55,7 @@ class Gain:
 
 
 class Ladder:
-    """What the rungs share: stories as three stages of the model hold them, folds, known answers."""
+    """What the rungs share: stories as stages of the model hold them, folds, known answers."""
 
     def __init__(self, materials: Materials) -> None:
         settings = materials.config.validation
