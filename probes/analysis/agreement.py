@@ -32,10 +32,7 @@ Vectors = Float[Tensor, "emotion d_model"]
 
 @dataclass(frozen=True)
 class Reference:
-    """Ratings and the paper's clusters: which emotions have them, and what they are.
-
-    Ratings are None when too few words are rated, or all alike; clusters when too few are known.
-    """
+    """Which emotions have ratings and clusters, and what they are; None where they are too few."""
 
     rated: list[int]
     valence: Float[Tensor, "rated"] | None
@@ -164,7 +161,7 @@ def match_component(
     emotions: Sequence[str],
     scale: str,
     *,
-    n_searched: int,
+    n_searched: int = N_SEARCHED,
     exclude: Collection[int] = (),
     n_permutations: int,
     seed: int,

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from probes.analysis import geometry, logit_lens, results
-from probes.analysis.agreement import N_SEARCHED, match_component, rating_table
+from probes.analysis.agreement import match_component, rating_table
 from probes.analysis.intervals import binomial_interval, mean_of_draws, spread_interval
 from probes.analysis.resampling import topic_counts
 from probes.vectors.denoising import CellSums, fit_vectors
@@ -26,15 +26,8 @@ def match_scales(
     """Match components with valence, then another one with arousal."""
 
     def match(scale: str, *taken: int) -> results.ScaleMatch | None:
-        return match_component(
-            coordinates,
-            emotions,
-            scale,
-            n_searched=N_SEARCHED,
-            exclude=taken,
-            n_permutations=n_permutations,
-            seed=seed,
-        )
+        options = {"n_permutations": n_permutations, "seed": seed}
+        return match_component(coordinates, emotions, scale, exclude=taken, **options)
 
     valence = match("valence")
     taken = [] if valence is None else [valence.component]
@@ -55,14 +48,10 @@ def describe_geometry(
     seed: int,
     **about: Any,
 ) -> results.Geometry:
-    """Describe one layer: cosine, PCA, ratings, k-means with stability, UMAP.
-
-    `cells` (float64) and `basis` are there to resample topics; `about` are fields of `Geometry`.
-    """
+    """Describe one layer; topics are resampled from sums of the stories and the neutral basis."""
     n_emotions = len(emotions)
-    components = geometry.principal_components(
-        vectors, min(n_components, n_emotions - 1, vectors.shape[1]), unit_norm
-    )
+    keep = min(n_components, n_emotions - 1, vectors.shape[1])
+    components = geometry.principal_components(vectors, keep, unit_norm)
     cosine = geometry.cosine_matrix(vectors)
     again, n_topics = topic_bootstrap(cells, basis, n_bootstrap, seed), len(cells.sums)
     layout = [] if n_emotions < results.MIN_UMAP else geometry.umap_layout(vectors, seed).tolist()
@@ -92,7 +81,7 @@ def _share_interval(
     n_topics: int,
     unit_norm: bool,
 ) -> tuple[list[float], list[float]] | None:
-    """Return both ends of each share's interval over topics (`spread_interval`)."""
+    """Return both ends of the interval of each share of variance, over topics drawn again."""
     if len(again) < 2 or n_topics < 2:
         return None
     shares = components.explained_variance_ratio.double()
@@ -176,10 +165,7 @@ def describe_lens(
     seed: int,
     **about: Any,
 ) -> results.Lens:
-    """Describe the logit lens: top and bottom tokens, and the rank of each emotion's own word.
-
-    `synonyms` are all words that no story of the emotion may contain.
-    """
+    """Describe the logit lens; `synonyms` are what no story of the emotion may contain."""
     own_words = logit_lens.family_token_ids(tokens, families)
     ranks = logit_lens.own_word_rank(logits, readable, own_words).tolist()
 

@@ -82,24 +82,19 @@ class Finding:
     Attributes
     ----------
     estimate
-        The number; None where a finding is words alone, or nothing could be measured.
+        None where a finding is words alone, or nothing could be measured.
     spec, unit
         How the number is written: a format of Python's, and what follows it.
-    n
-        How many of what: ``24 emotions``.
-    control
-        The strongest of those tried.
+    n, control
+        How many of what (``24 emotions``), and the strongest control of those tried.
     p
         Corrected for whatever was searched; `n_null` draws cannot give less than 1 / (n_null + 1).
     rule
         What it means to a reader who has not seen the method, and when it is called shown.
-    headline
-        Whether the report opens with it.
+    headline, section
+        Whether the report opens with it, and the id of its section that shows more.
     statistic
-        Of the null ladder (``valence``, ``accuracy``, ``clusters``): the report sets its rungs
-        beside it.
-    section
-        Id of the report's section that shows more.
+        Of the null ladder (``valence``, ``accuracy``, ``clusters``), whose rungs stand beside it.
     """
 
     name: str

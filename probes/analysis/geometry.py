@@ -40,7 +40,12 @@ _DECIMALS = 12
 class PrincipalComponents:
     """Principal components of one layer: centered coordinates, orthonormal directions.
 
-    The entry of largest magnitude of each direction is positive; the shares of variance fall.
+    Attributes
+    ----------
+    directions
+        Orthonormal rows; the entry of largest magnitude of each row is positive.
+    explained_variance_ratio
+        In 0..1, falling.
     """
 
     coordinates: Float[Tensor, "emotion component"]
@@ -167,12 +172,19 @@ def adjusted_rand_index(labels_a: Labels, labels_b: Labels) -> float:
 def umap_layout(vectors: Vectors, seed: int, n_neighbors: int = 15) -> Float[Tensor, "emotion 2"]:
     """Two-dimensional UMAP layout under cosine distance, for a map to look at.
 
-    Starts from the principal components, which keeps the global arrangement reproducible (Kobak &
-    Linderman 2021, doi:10.1038/s41587-020-00809-z). Distances in the layout are not to be read.
-    Same seed, same layout on the same machine. `n_neighbors` is lowered to emotions - 1 where that
-    is smaller.
+    Starts from the principal components, which keeps the global arrangement reproducible on one
+    machine (Kobak & Linderman 2021, doi:10.1038/s41587-020-00809-z). Distances in the layout are
+    not to be read. The first call in a process compiles for seconds.
 
-    Raises InvalidInput with fewer than four emotions, two dimensions, or two neighbors.
+    Parameters
+    ----------
+    n_neighbors
+        Size of the neighborhood; at most emotions - 1 are taken.
+
+    Raises
+    ------
+    InvalidInput
+        With fewer than four emotions, two dimensions or two neighbors.
     """
     n_emotions, d_model = vectors.shape
     if n_emotions < 4 or d_model < 2 or n_neighbors < 2:

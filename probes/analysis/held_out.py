@@ -162,11 +162,7 @@ def whitened(rows: Rows, design: Design) -> Float[Tensor, "fold row component"]:
 
 
 def logistic_ranks(seen: Float[Tensor, "fold row component"], design: Design) -> Labels:
-    """Rank of every row's own emotion by a multinomial logistic regression on the other folds.
-
-    It sees what `whitened` gives, with an L2 penalty (C = 0.1): what a trained linear reader gets,
-    not tuned.
-    """
+    """Rank of every row's own emotion by logistic regression on the other folds, not tuned."""
     fold, label = design.fold, design.emotion.numpy(force=True)
     scored = torch.full((len(label), design.n_emotions), -math.inf, dtype=torch.float64)
     for held in range(design.n_folds):

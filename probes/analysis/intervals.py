@@ -40,11 +40,10 @@ def spread_interval(
 ) -> tuple[Float[Tensor, "*statistic"], Float[Tensor, "*statistic"]]:
     """95% interval around a number, as wide as the number spreads when units are drawn again.
 
-    For what noise biases, such as agreement of clusters and shares of variance. A draw holds fewer
-    different units, so its means are noisier and what is made of them lies to one side of `value`:
-    where the draws lie says little, how far they spread does. The interval holds what as many other
-    units give on average, not what endless ones would; for agreement of k-means, which jumps, in at
-    least 87 of 100 simulated runs.
+    For what noise biases, such as agreement of clusters and shares of variance: a draw holds fewer
+    different units, so its means are noisier and what is made of them lies to one side of `value`.
+    The interval holds what as many other units give on average, not what endless ones would; for
+    agreement of k-means, which jumps, in at least 87 of 100 simulated runs.
     """
     if n_units < 2 or len(draws) < 2:
         raise InvalidInput(

@@ -81,8 +81,6 @@ def top_tokens(logits: Logits, mask: Mask, k: int) -> TokenRanking:
 
     Parameters
     ----------
-    logits
-        Of each emotion's vector.
     mask
         Which tokens count, from `readable_tokens`.
 

@@ -36,10 +36,9 @@ def permute_within(
     groups
         Group of each row, from 0.
     seed
-        Seed of the draws, or a generator that goes on.
+        Or a generator that goes on.
     keys
-        Precision of the random keys that rows are sorted by; another one gives other permutations
-        for the same seed.
+        Precision of the random sorting keys; another one gives other permutations.
 
     Raises
     ------

@@ -27,8 +27,7 @@ ResultT = TypeVar("ResultT")
 def read_result(kind: type[ResultT], content: Mapping[str, Any], what: str, stage: str) -> ResultT:
     """Make a result of what its file holds; keys that it does not know are left alone.
 
-    Raises `DataError`, with the name and the stage that makes it again, when the file is damaged or
-    was made by an earlier version that measured otherwise.
+    `DataError` when it is damaged, or of an earlier version; `stage` makes it again.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -171,11 +170,8 @@ class GeometryInShort:
         """Say what is weak and no finding."""
         limits = [limit for scale, it in self.ratings.by_scale for limit in it.limits(scale)]
         limits += self.kmeans.limits() if self.kmeans else []
-        if not self.umap:
-            limits.append(
-                f"No UMAP: of fewer than {MIN_UMAP} emotions nearly all are everybody's neighbors."
-            )
-        return limits
+        no_map = f"No UMAP: of fewer than {MIN_UMAP} emotions nearly all are everybody's neighbors."
+        return limits if self.umap else [*limits, no_map]
 
 
 @dataclass(frozen=True)

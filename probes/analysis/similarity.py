@@ -2,22 +2,20 @@ r"""How alike two sets of emotion vectors are, whatever the basis of each.
 
 With :math:`A` and :math:`B` one row per shared emotion, in the same order, and rows of unit norm:
 
-1. *RSA*: Spearman correlation of the two cosine matrices above the diagonal (Kriegeskorte, Mur &
-   Bandettini 2008, doi:10.3389/neuro.06.004.2008).
-2. *CKA*: :math:`HSIC(K, L) / \sqrt{HSIC(K, K)\,HSIC(L, L)}` of the Gram matrices, with the unbiased
-   estimator of Song et al. 2012. The biased one is near 1 for unrelated vectors as soon as there
-   are more dimensions than emotions (Murphy, Zylberberg & Fyshe 2024, arXiv:2405.01012).
-3. *Procrustes*: what the best rotation and scaling leave over of the centered vectors, in 0 (one is
-   the other, rotated) to 1: :math:`1 - (\sum_i \sigma_i)^2`, :math:`\sigma` the singular values of
-   :math:`A^\top B`, both of unit Frobenius norm.
-4. *Cosine* of each emotion's two vectors, where both lie in one basis.
+* *RSA*: Spearman correlation of the two cosine matrices above the diagonal (Kriegeskorte, Mur &
+  Bandettini 2008, doi:10.3389/neuro.06.004.2008).
+* *CKA*: :math:`HSIC(K, L) / \sqrt{HSIC(K, K)\,HSIC(L, L)}` of the Gram matrices, with the unbiased
+  estimator of Song et al. 2012. The biased one is near 1 for unrelated vectors as soon as there are
+  more dimensions than emotions (Murphy, Zylberberg & Fyshe 2024, arXiv:2405.01012).
+* *Procrustes*: what the best rotation and scaling leave over of the centered vectors, in 0..1:
+  :math:`1 - (\sum_i \sigma_i)^2`, :math:`\sigma` the singular values of :math:`A^\top B`, both of
+  unit Frobenius norm.
+* *Cosine* of each emotion's two vectors, where both lie in one basis.
 
-Interval: half of the emotions are drawn without replacement, many times; the spread over halves
-equals that over samples of emotions (delete-half jackknife, Shao & Wu 1989,
-doi:10.1214/aos/1176347263). A bootstrap would draw emotions twice, and an emotion is at distance
-zero from itself in both runs: any two runs would look alike.
-
-Null: the emotions of the second are permuted, so everything but the correspondence stays.
+Interval: the spread over random halves of the emotions, which equals that over samples of emotions
+(delete-half jackknife, Shao & Wu 1989, doi:10.1214/aos/1176347263). A bootstrap would draw emotions
+twice, each at distance zero from itself in both runs: any two runs would look alike. Null: the
+emotions of the second are permuted.
 """
 
 from collections.abc import Callable
@@ -42,8 +40,13 @@ FEWEST = 8
 class Comparison:
     """One measure of likeness with what is needed to judge it.
 
-    A 95% interval over the `n` shared emotions; under permuted emotions the mean, the value that 5%
-    of the permutations reach or pass on the side of likeness, and p.
+    Attributes
+    ----------
+    value, low, high
+        The statistic, with a 95% interval over the `n` shared emotions.
+    null_mean, null_bound, p
+        Its mean under permuted emotions, what 5% of them reach on the side of likeness, and how
+        often they are so alike, or more.
     """
 
     value: float

@@ -43,9 +43,16 @@ class Correlation:
 class ComponentMatch:
     """The component that follows a target best.
 
-    `component` and `layer` are 0-based (`layer` None when one was searched); times `sign` it rises
-    with the target. `correlation` is absolute; its interval and `p_corrected` pay for the
-    `n_searched`.
+    Attributes
+    ----------
+    component, layer
+        0-based indices; layer is None when one layer was searched.
+    correlation, low, high
+        Absolute, with the 95% interval that pays for the search (`interval_of_best`).
+    sign
+        1 or -1: times it, the component rises with the target.
+    p_corrected
+        Probability of so large a correlation of *any* of the `n_searched` with a shuffled target.
     """
 
     component: int
@@ -104,10 +111,7 @@ def partial_correlation(
 def best_component(
     features: Float[Tensor, "feature word"], target: Float[Tensor, "word"]
 ) -> tuple[int, Float[Tensor, "feature"]]:
-    """Return which feature has the largest |r| with a target, and all of them.
-
-    The bare search, for nulls that search as well; `search_components` corrects for it.
-    """
+    """Return which feature correlates best with a target, and all correlations: the bare search."""
     _series(target, "target")
     for number, feature in enumerate(features):
         _series(feature, f"component {number}")

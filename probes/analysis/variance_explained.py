@@ -62,8 +62,7 @@ def variance_explained(
     """Share of the scores' variance that the topic, then each factor explain.
 
     A factor has one column, or one per level of a category; its share is None where it does not
-    vary among stories of the same emotion. `InvalidInput` when there are too few stories for the
-    emotions, topics and columns, or all scores of each emotion are equal.
+    vary within emotions. `InvalidInput` when there are too few stories, or all scores are equal.
     """
     y = within(score.double(), emotion)
     columns = {name: _varying(within(x.double(), emotion), x) for name, x in factors.items()}

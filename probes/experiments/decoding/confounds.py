@@ -82,11 +82,7 @@ class Anisotropy:
 
 @dataclass(frozen=True, kw_only=True)
 class Confounds(StoryResult):
-    """What explains the scores, and what is left without the largest dimensions.
-
-    `by_emotion` has adjusted R2 alone, `missing` why other factors have no share. `dimensions` is
-    by how many of the largest; `robust` has the run as it is, then every option.
-    """
+    """What explains the scores (`missing`: why a factor has no share), and the robust options."""
 
     n_permutations: int
     factors: Mapping[str, Share]

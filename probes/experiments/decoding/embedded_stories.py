@@ -30,7 +30,7 @@ def name_embeddings(
 
 
 def embedded_stories(materials: Materials, model: LanguageModel, folds: TopicFolds) -> Sample:
-    """Mean input embedding of every row's story, with neutral components of documents."""
+    """Mean input embedding of every row's pooled tokens, and components of neutral documents."""
     positions = FromToken(materials.config.activation.token_offset)
     texts = list(read_corpus(materials.run.root, materials.run.story_cells))
     embedded = mean_input_embedding(model, [text.text for text in texts], positions)

@@ -61,10 +61,7 @@ class Nulls(Null):
 
 @dataclass(frozen=True)
 class Nested:
-    """Accuracy at layers that the other folds chose; permutations behind `p` choose again, too.
-
-    `largest` is that of the best layer in hindsight; `p_of_largest` pays for having looked at all.
-    """
+    """Accuracy at layers that the other folds chose, and that of the best layer in hindsight."""
 
     top_1: Estimate
     layers_of_folds: Sequence[int]
@@ -178,11 +175,7 @@ class HeldOutTopics(StoryResult):
 
 @dataclass(frozen=True)
 class _Reading:
-    """What is kept of one layer: ranks, `inner_hits`, and what shuffled labels give.
-
-    Their `null` has every permutation, the rest the first ``n_refits`` of them; `logistic_null` is
-    of the analyzed layer alone.
-    """
+    """What is kept of one layer: ranks, `inner_hits`, and what shuffled labels give."""
 
     nearest: Ranks
     logistic: Ranks

@@ -1,8 +1,8 @@
 """The rungs of the null ladder: one run's statistics with less and less of the model in them.
 
-Contract: plain values out, each with a 95% interval: over emotions (valence), over topics
-(accuracy; clusters by `spread_interval`), or the central 95% of directions or labels (the rungs
-that are chance).
+Valence is |r| of the best of five components with human ratings (`analysis.agreement`). 95%
+intervals are over emotions (valence) or topics (accuracy; clusters by `spread_interval`), or the
+central 95% of directions or labels (the rungs that are chance).
 """
 
 from collections.abc import Sequence
@@ -55,14 +55,12 @@ class Gain:
 
 
 class Ladder:
-    """What the rungs share: stories as three stages of the model hold them, folds, known answers.
-
-    `early` is a quarter of the way to the analyzed layer; None where no layer below was kept.
-    """
+    """What the rungs share: stories as stages of the model hold them, folds, known answers."""
 
     def __init__(self, materials: Materials) -> None:
         settings = materials.config.validation
         self.folds = TopicFolds(materials, settings.n_folds)
+        # A quarter of the way to the analyzed layer, or the nearest that was kept below it.
         below = [layer for layer in materials.layers if layer < materials.layer]
         self.early = min(below, key=lambda layer: abs(layer - materials.layer / 4), default=None)
         self.n_refits, self._seed = settings.n_refits, materials.seed

@@ -36,11 +36,7 @@ _SHORT = {RANDOM: "random", SHUFFLED: "shuffled", NAMES: "names"}
 
 @dataclass(frozen=True, kw_only=True)
 class NullLadder(StoryResult):
-    """The rungs from the lowest, and what the model adds to the words.
-
-    `n_rated` and `n_clustered` are 0 where too few are; `n_refits` draws are made of directions,
-    labels, and topics behind the intervals of clusters.
-    """
+    """The rungs from the lowest, and what the model adds to the words."""
 
     early_layer: int | None
     n_folds: int

@@ -46,9 +46,8 @@ class StoriesNeeded:
 class SampleSize(Result):
     """Agreement of vectors from disjoint topics.
 
-    Mean cosine of two vectors of one emotion, and of different ones, by `sizes` (topics on each
-    side), then for halves of all topics. Reliability is of each emotion's vector from all topics;
-    None where its stories are on too few. `needed` is by the reliability that is wanted.
+    Cosines are by `sizes`, topics on each side. Reliability is of each emotion's vector from all
+    topics; None where its stories are on too few. `needed` is by the reliability that is wanted.
     """
 
     model: str

@@ -49,11 +49,7 @@ class ReadAgain:
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity(StoryResult):
-    """The headline statistics under the run's own choices, then with one changed at a time.
-
-    `offsets` are on the stories that `about_offsets` counts; `no_tokens`: no single neutral tokens
-    were kept to take components of.
-    """
+    """The headline statistics under the run's own choices, then with one changed at a time."""
 
     n_folds: int
     token_offset: int

@@ -34,10 +34,7 @@ Cluster = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Index(Estimate):
-    """Agreement with the paper's clusters, and its mean over labels permuted among the emotions.
-
-    `shuffled` is the mean of vectors from shuffled labels; 95% of them reach `shuffled_upper`.
-    """
+    """Agreement with the paper's clusters beside labels permuted, and vectors of shuffled ones."""
 
     permuted: float
     p: float
@@ -78,7 +75,7 @@ class Clusters(Result):
 
     def findings(self) -> list[Finding]:
         """Say how well each method agrees with the paper; k-means is the claim."""
-        return [self._finding(name) for name in self._names]
+        return list(map(self._finding, self._names))
 
     @property
     def _names(self) -> list[str]:

@@ -180,12 +180,10 @@ class HumanRatings(Result):
 
     def figures(self) -> dict[str, Figure]:
         """Describe ratings against components, for the first set that could be compared."""
-        compared = [name for name, compared in self.norms.items() if compared.matches()]
-        return {
-            f"human_{scale}": _scatter(self, name, scale, match)
-            for name in compared[:1]
-            for scale, match in self.norms[name].matches().items()
-        }
+        for name, compared in self.norms.items():
+            if matches := compared.matches():
+                return {f"human_{key}": _scatter(self, name, key, matches[key]) for key in matches}
+        return {}
 
 
 def measure(materials: Materials) -> HumanRatings:
