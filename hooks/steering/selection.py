@@ -45,7 +45,7 @@ def waits_for_drawn(positions: Where | Rule) -> bool:
 
 
 def select(model: LanguageModel, positions: Where | Rule, inputs: Inputs) -> Mask:
-    """Return which tokens of this pass are chosen; InvalidInput for none of a prompt's."""
+    """Return which tokens of this pass are chosen; InvalidInput where a rule matches nothing."""
     ids, width = inputs.ids, inputs.ids.shape[1]
     present = torch.ones_like(ids) if inputs.mask is None else inputs.mask
     n_cached = max(inputs.n_cached, present.shape[1] - width)
