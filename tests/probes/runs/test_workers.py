@@ -17,6 +17,7 @@ from small_runs import Heard, SmallRun
 
 from hooks.errors import InvalidInput
 from probes.config import ComputeSettings
+from probes.runs import workers as workers_module
 from probes.runs.workers import (
     ClusterError,
     LocalWorkers,
@@ -129,7 +130,13 @@ def test_an_address_where_nobody_answers_is_told_at_once(monkeypatch):
         taken.bind(("127.0.0.1", 0))  # nobody listens
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         settings = ComputeSettings(engine="ray", address=address)
-        monkeypatch.setattr("ray.init", None)  # it would try for minutes: it is not asked at all
+        knock = workers_module._knock
+
+        def knock_alone(address):
+            monkeypatch.setattr(sys.modules["ray"], "init", None)  # it would try for minutes
+            knock(address)
+
+        monkeypatch.setattr(workers_module, "_knock", knock_alone)
         with (
             pytest.raises(ClusterError, match=f"could not reach Ray at {address}.*compute.address"),
             workers(settings, Counting, Counting),
