@@ -268,7 +268,7 @@ def test_two_quick_messages_are_one_turn_and_a_message_that_fails_stays(page):
     too_long = "Two? " * 400  # more than the model has positions
     page.get_by_label("message").fill(too_long)
     page.keyboard.press("Enter")
-    page.get_by_text("positions and").wait_for()
+    page.get_by_text("positions; shorten").wait_for()
     assert page.get_by_label("message").input_value() == too_long
     say(page, "Three?", reply=3)
     assert (said(page, 0), said(page, 2)) == ("One?", "Three?")
