@@ -46,15 +46,16 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_passages(
     words = ["sweep", finished.config, f"--file={corpus}", "--top=2", "--window=8"]
     assert main([*words, f"--output={tmp_path / 'whole'}"]) == 0
     monkeypatch.setattr(sweep, "_SECONDS_BETWEEN_SAVES", -1.0)
-    read, calls = sweep._read, []
+    score_texts, calls = sweep.score_texts, []
 
-    def interrupted(batch, *rest):
+    def interrupted(vectors, model, texts, layer):
+        batch = list(texts)
         calls.append(len(batch))
         if len(calls) == 3:
             raise KeyboardInterrupt
-        read(batch, *rest)
+        return score_texts(vectors, model, batch, layer)
 
-    monkeypatch.setattr(sweep, "_read", interrupted)
+    monkeypatch.setattr(sweep, "score_texts", interrupted)
     parts = tmp_path / "parts"
     assert main([*words, f"--output={parts}"]) == 130
     capsys.readouterr()
