@@ -97,8 +97,8 @@ def principal_components(
         raise DataError("Expected vectors that differ, got identical ones. Check the activations.")
     # scikit-learn makes the entry of largest magnitude of each component positive.
     pca = PCA(n_components=n_components, svd_solver="full")
-    found = pca.fit_transform(points), pca.components_, pca.explained_variance_ratio_
-    return PrincipalComponents(*(torch.from_numpy(each).to(vectors.dtype) for each in found))
+    parts = pca.fit_transform(points), pca.components_, pca.explained_variance_ratio_
+    return PrincipalComponents(*(torch.from_numpy(each).to(vectors.dtype) for each in parts))
 
 
 def kmeans_labels(vectors: Vectors, k: int, seed: int, unit_norm: bool = True) -> Labels:

@@ -250,9 +250,11 @@ class ValidationSettings(Section):
     sweep_emotions: int = Field(default=8, ge=1)
     """How many of the emotions, spread over the list, the curves are averaged over."""
     max_kl: float = Field(default=1.0, gt=0)
-    """Steering budget, a convention: mean KL from the unsteered model on neutral text, in nats."""
+    """Steering budget: mean KL divergence of the next token from the unsteered model, in nats, on
+    neutral text. One nat is a factor of e on what the steered model says. A convention."""
     max_perplexity_ratio: float = Field(default=2.0, gt=1)
-    """Steering budget, a convention: perplexity on neutral text over the unsteered model's."""
+    """Steering budget: perplexity on neutral text over that of the unsteered model. Twice is 0.7
+    nats a token: the right word is half as likely, on average. A convention, not a finding."""
     n_budget_texts: int = Field(default=12, ge=1)
     """Neutral texts on which a budget is measured, at 24 tokens of each."""
     free_text_dose: float = Field(default=0.1, gt=0)
