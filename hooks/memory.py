@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 DEFAULT_BATCH_TOKENS = 1024
-"""Padded tokens per forward pass; twice as many read no faster (`python -m benchmarks reading`)."""
+"""Padded tokens per forward pass, unless the reader is told otherwise."""
 Work = Literal["reading", "writing"]
 _LIMITS: WeakKeyDictionary[object, dict[Work, int]] = WeakKeyDictionary()
 

@@ -106,9 +106,12 @@ def turn_marks(tokenizer: Any) -> dict[str, tuple[str, str]]:
         "user": to_user.removeprefix(assistant_footer),
     }
     footers = {"assistant": assistant_footer.strip(), "user": user_footer.strip()}
-    # A template says "no system message" by whatever error its author chose.
+    with_system = ""
+    # A template says "no system message" by whatever error its author chose, or leaves it out.
     with contextlib.suppress(Exception):
-        before, after = _render(tokenizer, [("system", _SYSTEM), question]).split(_SYSTEM)
+        with_system = _render(tokenizer, [("system", _SYSTEM), question])
+    if _SYSTEM in with_system:
+        before, after = with_system.split(_SYSTEM)
         headers["system"] = before.removeprefix(tokenizer.bos_token or "")
         footers["system"] = after.split(_FIRST)[0].removesuffix(headers["user"]).strip()
     return {role: (mark, footers[role]) for role, mark in headers.items() if mark.strip()}

@@ -7,6 +7,7 @@ for hyphens): the fields of the result and what it says in words, which can be r
 without running anything again. Importing this package imports no experiment and no torch.
 """
 
+import abc
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,20 +22,20 @@ if TYPE_CHECKING:
     from probes.runs.materials import Materials
 
 
-class Result:
+class Result(abc.ABC):
     """What an experiment measured; a frozen dataclass of plain values is made from it.
 
     Fields hold what JSON holds: all that the words and figures need, with n, intervals and
     controls.
     """
 
+    @abc.abstractmethod
     def findings(self) -> Sequence[Finding]:
         """Say what was found, the most important first; lines, claims and limits come from it."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def paragraph(self) -> str:
         """Tell what was asked, what was found, and what could have shown otherwise."""
-        raise NotImplementedError
 
     def limits(self) -> Sequence[str]:
         """One sentence for each thing that was weak in this run and is no finding."""

@@ -68,18 +68,6 @@ def test_a_limit_is_of_one_model_and_one_kind_of_work():
     assert len(memory._LIMITS) == n_known - 1
 
 
-@pytest.fixture(autouse=True)
-def no_limits():
-    """What ran out of memory here is no limit for the tests that share the model."""
-    yield
-    memory._LIMITS.clear()
-
-
-@pytest.fixture
-def model(tiny_model):
-    return tiny_model("llama", "huggingface")
-
-
 def what_the_allocator_says() -> str:
     """Return the words of this machine's own allocator, asked for a million gigabytes."""
     with pytest.raises(RuntimeError) as refused:

@@ -18,18 +18,6 @@ PROMPTS = [
 SAMPLING = {"max_new_tokens": 12, "temperature": 1.0, "top_k": 20, "seed": 3}
 
 
-@pytest.fixture(autouse=True)
-def no_limits():
-    """What ran out of memory here is no limit for the tests that share the model."""
-    yield
-    memory._LIMITS.clear()
-
-
-@pytest.fixture
-def model(tiny_model):
-    return tiny_model("llama", "huggingface")
-
-
 @contextlib.contextmanager
 def room_for(model, rows: int, error: type[BaseException] = torch.OutOfMemoryError):
     """Make every pass of more rows fail from the third token on; yields the rows of each pass."""

@@ -1,0 +1,13 @@
+"""What the tests of reading and writing within a machine's memory share."""
+
+import pytest
+
+from hooks import memory
+
+
+@pytest.fixture
+def model(tiny_model):
+    """A tiny model; what it ran out of memory with is no limit for the next test."""
+    model = tiny_model("llama", "huggingface")
+    yield model
+    memory._LIMITS.pop(model, None)
