@@ -158,7 +158,7 @@ def section(read: Read) -> str:
     return f"""## Reading: {read.model}
 
 {read.n_texts} texts, {read.n_tokens} tokens, {read.dtype}; ours in passes of {read.batch_tokens} \
-padded tokens (measured by itself); median of {read.rounds}.
+padded tokens; median of {read.rounds}.
 
 {recipes}
 

@@ -88,8 +88,11 @@ def _rungs(ladder: Result | None) -> dict[str, list[tuple[str, Estimate]]]:
     """Return what the rungs of the null ladder reach, by statistic."""
     from probes.experiments.decoding.null_ladder import NullLadder
 
-    statistics = ("valence", "accuracy", "clusters") if isinstance(ladder, NullLadder) else ()
-    return {statistic: ladder.rungs_of(statistic) for statistic in statistics}  # type: ignore
+    if not isinstance(ladder, NullLadder):  # not run, or not measured
+        return {}
+    return {
+        statistic: ladder.rungs_of(statistic) for statistic in ("valence", "accuracy", "clusters")
+    }
 
 
 def _scorecard(run: Run) -> Trial | None:
