@@ -53,7 +53,8 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
     if "validate" in done:
         counts = done["validate"].counts
         summary["experiments"] = {
-            entry.name: _in_words(run, entry) for entry in find_entries(list(counts["experiments"]))
+            entry.name: _in_words(run, entry, counts["experiments"][entry.name])
+            for entry in find_entries(list(counts["experiments"]))
         }
         summary["failed"] = counts["failed"]
         if (run.root / scorecard.FILE).is_file():
@@ -77,10 +78,10 @@ def _add_texts(summary: dict[str, Any], run: Run, done: Mapping[str, Any]) -> No
         }
 
 
-def _in_words(run: Run, entry: Entry) -> dict[str, Any]:
+def _in_words(run: Run, entry: Entry, seconds: float) -> dict[str, Any]:
     words = read_words(entry.name, read_json(run.root / entry.file))
     rows = [list(row) for row in words.rows]
-    return {"rows": rows, "limits": words.limits, "seconds": words.seconds}
+    return {"rows": rows, "limits": words.limits, "seconds": seconds}
 
 
 def analysis_of(

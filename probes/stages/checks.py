@@ -1,12 +1,192 @@
-"""Whether the subject and its layers can be had, from a model's config, before hours of writing."""
+"""What can be known before hours of work, and before anything is set aside.
 
+Order of the stages, their records and files, the models with their layers and positions, servers.
+"""
+
+import functools
+import os
 from collections.abc import Sequence
+from typing import Any
 
-from hooks.errors import DataError, InvalidInput
-from hooks.models.architecture import describe
+from hooks.errors import DataError, InvalidInput, ModelError
+from hooks.models import architecture
+from hooks.models.architecture import Architecture
+from hooks.models.embedded import folder, is_embedded
 from hooks.models.precision import quantization_config, resolve_device, resolve_dtype
+from hooks.tokens.encoding import encode_prompt, encode_text, is_chat
+from probes.config import ModelSettings, WriterSettings
+from probes.corpus.brought import OwnTexts
+from probes.corpus.cells import read_cell
+from probes.corpus.writing import Rules, first_prompts
 from probes.experiments.folds import MIN_TOPICS
+from probes.runs import set_aside
 from probes.runs.folder import Run
+from probes.stages import STAGES, Stage, ask_servers, find_stages, following, is_complete, outputs
+from probes.stages.cost_of_writing import cells_of
+from probes.stages.units import TextKind, most_new_tokens, plan, rules
+from probes.stimuli.rating_files import read_norms
+
+_NEEDS_SUBJECT = ("extract-activations", "logit-lens", "validate", "report")
+
+
+def check_before(run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage]) -> None:
+    """Check all that a command needs, from what is there and what will be; nothing is written.
+
+    Raises what the stage itself would raise, hours later: InvalidInput, StaleArtifact, DataError,
+    ModelError or EndpointError.
+    """
+    again = {name for stage in dropped for name in following(stage)}
+    _check_order(run, chosen, dropped, again)
+    leaves = [leaf for stage in STAGES if stage.name in again for leaf in stage.leaves]
+    set_aside.check_links(run.root, leaves)
+    _check_writable(run, leaves)
+    todo = [stage for stage in chosen if stage.name in again or not is_complete(run, stage)]
+    _check_records(run, chosen, again)
+    _check_sources(run, todo)
+    if any(stage.name in _NEEDS_SUBJECT for stage in todo):
+        check_subject(run)
+    for kind in ("stories", "neutral"):
+        if f"generate-{kind}" in [stage.name for stage in todo]:
+            _check_texts(run, kind, anew=f"generate-{kind}" in again)
+
+
+def _check_order(
+    run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage], again: set[str]
+) -> None:
+    names = [stage.name for stage in chosen]
+    for stage in dropped:
+        if stage.name not in names:
+            raise InvalidInput(
+                f"--restart={stage.name} replaces its results, and only {', '.join(names)} was "
+                f"asked for. Ask for {stage.name} as well, or for no stage, which means all. "
+                "Nothing was changed."
+            )
+    for stage in chosen:
+        for earlier in stage.upstream:
+            if earlier in names:
+                continue
+            if earlier in again:
+                raise InvalidInput(
+                    f"{stage.name} needs {earlier}, which --restart would set aside and which was "
+                    "not asked for. Ask for no stage, which means all. Nothing was changed."
+                )
+            run.input_digests([earlier])  # raises, with the command that makes it
+
+
+def _check_writable(run: Run, leaves: Sequence[str]) -> None:
+    for path in (run.root, *(run.root / leaf for leaf in leaves)):
+        if leaves and path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
+            raise InvalidInput(
+                f"{path} is read-only, so nothing in it can be made again. Choose another folder "
+                "with --output_dir=FOLDER. Nothing was changed."
+            )
+
+
+def _check_records(run: Run, chosen: Sequence[Stage], again: set[str]) -> None:
+    for stage in STAGES:
+        record = run.record(stage.name)  # raises where it is damaged
+        if stage.name in again or record is None:
+            continue
+        if stage in chosen and (record.has_ended or outputs(run, stage)):
+            run.check_unchanged(stage.name, stage.settings(run), record.inputs)
+    for stage in chosen:
+        for earlier in find_stages(stage.upstream) if stage.upstream else []:
+            if earlier not in chosen:
+                run.check_intact(earlier.name, outputs(run, earlier))
+
+
+def _check_sources(run: Run, todo: Sequence[Stage]) -> None:
+    """Read what is read whole: kept texts of which activations are made, ratings."""
+    names = [stage.name for stage in todo]
+    if "validate" in names and run.config.validation.norms is not None:
+        read_norms(run.config.validation.norms)
+    if "extract-activations" in names and not {"generate-stories", "generate-neutral"} & {*names}:
+        for cell in (*run.story_cells, *run.neutral_cells):
+            read_cell(run.root, cell)
+
+
+def _check_texts(run: Run, kind: TextKind, *, anew: bool) -> None:
+    """Check that texts can be written, or the user's own read."""
+    if run.brings_corpus:
+        check_lengths(run, run.own_texts(kind))
+        return
+    units = plan(run.config, kind, cells_of(run, kind))
+    todo = units if anew else ask_servers.missing(run, units)
+    if not todo:
+        return
+    if run.config.generation.engine == "local":
+        check_writer(run, kind)
+    elif anew:  # else the stage asks them first, and nothing is lost
+        with ask_servers.connected(run.config, kind, todo[:1]):
+            pass
+
+
+def check_writer(run: Run, kind: TextKind) -> None:
+    """Check that the writer is known and that prompt and answer fit into its positions."""
+    settings = run.config.writer_model
+    n_positions = describe(str(settings.name), settings.revision).n_positions
+    chat = is_chat(load_tokenizer(settings))
+    ruled = rules(run.config, kind, chat=chat)
+    longest = max(map(len, first_prompts_of(run, kind, ruled)))
+    n_new = most_new_tokens(run.config, kind, ruled)
+    if n_positions is not None and longest + n_new > n_positions:
+        section = "generation" if kind == "stories" else "neutral"
+        raise InvalidInput(
+            f"{section}.max_new_tokens: a prompt of {longest} tokens and {n_new} new ones are more "
+            f"than the {n_positions} positions of {settings.name}. Lower it, or take another "
+            "writer."
+        )
+
+
+def first_prompts_of(run: Run, kind: TextKind, ruled: Rules) -> list[list[int]]:
+    """Encode the prompts of the first unit, by the writer where it is loaded here."""
+    config = run.config
+    here = config.generation.engine == "local" and not run.brings_corpus
+    tokenizer = load_tokenizer(config.writer_model if here else config.model)
+    cells = plan(config, kind, cells_of(run, kind))[0].cells
+    system = config.writer.system if is_chat(tokenizer) else None
+    return [
+        encode_prompt(tokenizer, prompt, system=system)
+        for prompt in first_prompts(cells, config.topics, ruled)
+    ]
+
+
+def check_lengths(run: Run, texts: OwnTexts) -> None:
+    """Refuse a text that is longer than the subject reads; it is named by file and line."""
+    settings = run.config.model
+    limit = describe(settings.name, settings.revision).n_positions
+    for cell in texts if limit is not None else ():
+        for index, text in enumerate(texts[cell]):
+            if limit is None or len(text.encode()) < limit - 1:  # a token is a byte or more
+                continue
+            n_tokens = len(encode_text(load_tokenizer(settings), text))
+            if n_tokens > limit:
+                raise InvalidInput(
+                    f"{texts.where(cell, index)}: expected a text of at most {limit} tokens, which "
+                    f"is what {settings.name} reads, got {n_tokens}. Shorten it or split it."
+                )
+
+
+@functools.cache
+def describe(name: str, revision: str | None) -> Architecture:
+    """Return a model's sizes, looked up once; raises as `hooks.models.architecture.describe`."""
+    return architecture.describe(name, revision=revision)
+
+
+def load_tokenizer(settings: ModelSettings | WriterSettings) -> Any:
+    """Return a model's tokenizer, loaded once; ModelError when it cannot be."""
+    return _load_tokenizer(str(settings.name), settings.revision)
+
+
+@functools.cache
+def _load_tokenizer(name: str, revision: str | None) -> Any:
+    from transformers import AutoTokenizer
+
+    source = str(folder(name)) if is_embedded(name) else name
+    try:
+        return AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"could not load the tokenizer of {name!r}: {error}") from error
 
 
 def check_subject(run: Run) -> None:
@@ -19,7 +199,7 @@ def check_subject(run: Run) -> None:
     if run.config.compute.engine == "local":  # elsewhere the workers' machines decide
         dtype = resolve_dtype(settings.dtype, resolve_device(settings.device))
         quantization_config(settings.quantize, dtype)
-    check_layers(run, describe(settings.name, revision=settings.revision).n_layers)
+    check_layers(run, describe(settings.name, settings.revision).n_layers)
 
 
 def check_layers(run: Run, n_layers: int) -> list[int]:

@@ -15,7 +15,7 @@ from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.stages import experiments_of
 from probes.stages.analyze import GEOMETRY
-from probes.storage import read_json, write_json
+from probes.storage import ours, read_json, write_json
 
 
 def validate(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -36,9 +36,25 @@ def validate(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     lines = scorecard.scorecard({"geometry": geometry, **results})
     write_json(run.root / scorecard.FILE, scorecard.to_json(lines))
     return {
-        "experiments": {name: content["seconds"] for name, content in done.items()},
+        "experiments": seconds_of(run, [entry for entry in entries if entry.name in done]),
         "failed": failed,
     }
+
+
+def seconds_of(run: Run, entries: Sequence[Entry]) -> dict[str, float]:
+    """Return what finished experiments took; earlier versions wrote it into their files."""
+    record = run.record("validate")
+    parts = {} if record is None else record.parts
+    done = [entry for entry in entries if (run.root / entry.file).is_file()]
+    seconds = {}
+    for entry in done:
+        with ours(run.root / entry.file):
+            seconds[entry.name] = float(
+                parts[entry.name]
+                if entry.name in parts
+                else read_json(run.root / entry.file).get("seconds", 0.0)
+            )
+    return seconds
 
 
 def measure(
@@ -60,9 +76,9 @@ def measure(
             failed[entry.name] = _said(error)
             reporter.note(f"{entry.name} failed: {failed[entry.name]}")
             continue
-        seconds = round(time.monotonic() - start, 2)
-        about = {"experiment": entry.name, "question": entry.question, "seconds": seconds}
+        about = {"experiment": entry.name, "question": entry.question}
         write_json(path, {**about, **to_json(measured)})
+        run.note_part("validate", entry.name, time.monotonic() - start)
     return failed
 
 
