@@ -191,7 +191,8 @@ def digest_by_content(path: Path, recorded: str | None) -> str:
     if not path.is_file() and recorded is not None:
         return recorded
     sha256 = digest_file(path)
-    return sha256[:16] if recorded != digest_listed({path.name: sha256}) else recorded
+    before = digest_listed({path.name: sha256})
+    return before if recorded == before else sha256[:16]
 
 
 def digest_files(paths: Iterable[Path], root: Path) -> str:

@@ -2,7 +2,8 @@
 
 import difflib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -51,17 +52,24 @@ def read_call(typed: Sequence[str], terminal: Terminal) -> Call[Flags]:
         words = [name for name in settings if "." not in name and name not in Config.model_fields]
         strange = [name for name in words if kind.nearest(name) or not nearest_key(name)]
     given = {name: value for name, value in values.items() if name in known or name in strange}
+    bare = [name for name, value in values.items() if value is None and name not in strange]
+    if bare:
+        raise InvalidInput(
+            f"--{bare[0]}: expected a value, got nothing. One that begins with dashes is given as "
+            f"--{bare[0]}=--VALUE."
+        )
     rest = positional if kind is Pipeline else positional[1:]
     return Call(rest, kind.read(given), settings, terminal)
 
 
-def _split(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """Tell words from flags, each value letter by letter as it was typed."""
+def _split(words: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
+    """Tell words from flags, each value letter by letter as it was typed; None where it lacks."""
     positional: list[str] = []
-    values: dict[str, str] = {}
-    rest = iter(words)
+    values: dict[str, str | None] = {}
+    rest = deque(_checked(words))
     switches = {name for kind in (Pipeline, *COMMANDS.values()) for name in kind.switches()}
-    for word in _as_text(rest):
+    while rest:
+        word = rest.popleft()
         dashed, equals, value = word.partition("=")
         if not word.startswith("--") or word == "--":
             positional.append(word)
@@ -69,7 +77,9 @@ def _split(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         # Sections and their settings have underscores; what is typed may have dashes.
         name = dashed[2:].replace("-", "_")
         if not equals:
-            value = "true" if name in switches or is_switch(name) else _value_of(name, rest)
+            is_on = name in switches or is_switch(name)
+            follows = bool(rest) and not rest[0].startswith("--")
+            value = "true" if is_on else rest.popleft() if follows else None
         if name in values:
             raise InvalidInput(
                 f"--{name} is given twice: {values[name]!r}, then {value!r}. Give it once."
@@ -78,24 +88,14 @@ def _split(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     return positional, values
 
 
-def _value_of(name: str, rest: Iterator[str]) -> str:
-    value = next(_as_text(rest), None)
-    if value is None or value.startswith("--"):
-        raise InvalidInput(
-            f"--{name}: expected a value, got {'nothing' if value is None else value}. A value "
-            f"that begins with dashes is given as --{name}=--VALUE."
-        )
-    return value
-
-
-def _as_text(words: Iterator[str]) -> Iterator[str]:
+def _checked(words: Sequence[str]) -> Sequence[str]:
     for word in words:
         if any("\ud800" <= character <= "\udfff" for character in word):
             raise InvalidInput(
                 f"expected words in UTF-8, got {word!r}: bytes of another encoding. Convert them, "
                 "or rename the file."
             )
-        yield word
+    return words
 
 
 def mistyped(word: str) -> str:

@@ -17,7 +17,7 @@ from probes.runs.folder import Run
 from probes.runs.lock import only_writer
 from probes.runs.models import Models
 from probes.stages import Stage
-from probes.stages.checks import check_before
+from probes.stages.before import check_before
 from probes.storage import StorageError, read_json
 
 

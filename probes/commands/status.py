@@ -17,8 +17,7 @@ from probes.corpus.writing import plan_units
 from probes.runs.folder import Run
 from probes.runs.record import State, refusals
 from probes.runs.reporting import duration
-from probes.stages import STAGES, Stage, experiments_of, find_stages, state_of
-from probes.stages.validate import seconds_of
+from probes.stages import STAGES, Stage, experiments_of, find_stages, seconds_of, state_of
 
 UNFINISHED = 3
 _WORDS = {"stale": "made under other settings or inputs", "missing": "not begun"}

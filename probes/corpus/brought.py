@@ -19,7 +19,7 @@ from probes.storage import digest_file, digest_listed, from_json, ours, read_jso
 
 
 @dataclass(frozen=True)
-class Contents:
+class CorpusIndex:
     """What is known of a corpus file without reading its texts."""
 
     sha256: str
@@ -35,7 +35,7 @@ class Contents:
         return {**vars(self), "counts": cells}
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Contents":
+    def from_json(cls, values: Mapping[str, Any]) -> "CorpusIndex":
         """Undo `to_json`."""
         counts = {Cell(emotion, topic): int(n) for emotion, topic, n in values["counts"]}
         return cls(values["sha256"], values["n_bytes"], values["changed"], counts)
@@ -59,7 +59,7 @@ class Corpus:
         return read_jsonl(self.path, emotion=self._emotion)
 
     @cached_property
-    def contents(self) -> Contents:
+    def contents(self) -> CorpusIndex:
         """Cells and digest: as kept where the file is the same or gone, else read."""
         kept = self._read_kept()
         if kept is not None and not self.is_there:
@@ -74,7 +74,7 @@ class Corpus:
         if kept is not None and kept.sha256 == sha256:
             return kept
         counts = {cell: self.texts.count(cell) for cell in self.texts}
-        return Contents(sha256, *now, counts)
+        return CorpusIndex(sha256, *now, counts)
 
     def digest(self, recorded: str | None) -> str:
         """Return sixteen hex digits of the content, spelled as `recorded` when it is the same."""
@@ -86,11 +86,11 @@ class Corpus:
         """Write down what later commands need to know."""
         write_json(self._kept, self.contents.to_json())
 
-    def _read_kept(self) -> Contents | None:
+    def _read_kept(self) -> CorpusIndex | None:
         if not self._kept.is_file():
             return None
         with ours(self._kept):
-            return Contents.from_json(read_json(self._kept))
+            return CorpusIndex.from_json(read_json(self._kept))
 
 
 class OwnTexts(Mapping[Cell, list[str]]):

@@ -238,7 +238,7 @@ class Run:
             lines.append("To go on as it was begun, give the corpus with the same content.")
         lines.append(
             f"To make it and what follows from it again (the old results, {cost}, are set aside "
-            f"until the new ones stand): python -m probes.run {self.source} --restart={stage}"
+            f"until the new ones stand): python -m probes.run {self.source} --restart {stage}"
         )
         lines.append("To keep both, choose another folder with --output_dir=FOLDER.")
         return "\n".join(lines)

@@ -22,6 +22,7 @@ from probes.runs.models import Models
 from probes.runs.record import StageRecord, State, state
 from probes.runs.reporting import Reporter
 from probes.stages.settings import SETTINGS
+from probes.storage import ours, read_json
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,22 @@ def experiments_of(run: Run) -> list[Entry]:
     """Return the experiments that a run's config asks for, in order; InvalidInput if unknown."""
     names = run.config.validation.experiments
     return find_entries(EXPERIMENT_NAMES if names is None else names)
+
+
+def seconds_of(run: Run, entries: Sequence[Entry]) -> dict[str, float]:
+    """Return what finished experiments took; earlier versions wrote it into their files."""
+    record = run.record("validate")
+    parts = {} if record is None else record.parts
+    done = [entry for entry in entries if (run.root / entry.file).is_file()]
+    seconds = {}
+    for entry in done:
+        with ours(run.root / entry.file):
+            seconds[entry.name] = float(
+                parts[entry.name]
+                if entry.name in parts
+                else read_json(run.root / entry.file).get("seconds", 0.0)
+            )
+    return seconds
 
 
 def failed_in(run: Run, stage: Stage) -> dict[str, str]:

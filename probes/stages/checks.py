@@ -1,10 +1,6 @@
-"""What can be known before hours of work, and before anything is set aside.
-
-Order of the stages, their records and files, the models with their layers and positions, servers.
-"""
+"""What models and servers can do for a run, from configs and tokenizers, before hours of work."""
 
 import functools
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,96 +12,15 @@ from hooks.models.precision import quantization_config, resolve_device, resolve_
 from hooks.tokens.encoding import encode_prompt, encode_text, is_chat
 from probes.config import ModelSettings, WriterSettings
 from probes.corpus.brought import OwnTexts
-from probes.corpus.cells import read_cell
 from probes.corpus.writing import Rules, first_prompts
 from probes.experiments.folds import MIN_TOPICS
-from probes.runs import set_aside
 from probes.runs.folder import Run
-from probes.stages import STAGES, Stage, ask_servers, find_stages, following, is_complete, outputs
+from probes.stages import ask_servers
 from probes.stages.cost_of_writing import cells_of
 from probes.stages.units import TextKind, most_new_tokens, plan, rules
-from probes.stimuli.rating_files import read_norms
-
-_NEEDS_SUBJECT = ("extract-activations", "logit-lens", "validate", "report")
 
 
-def check_before(run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage]) -> None:
-    """Check all that a command needs, from what is there and what will be; nothing is written.
-
-    Raises what the stage itself would raise, hours later: InvalidInput, StaleArtifact, DataError,
-    ModelError or EndpointError.
-    """
-    again = {name for stage in dropped for name in following(stage)}
-    _check_order(run, chosen, dropped, again)
-    leaves = [leaf for stage in STAGES if stage.name in again for leaf in stage.leaves]
-    set_aside.check_links(run.root, leaves)
-    _check_writable(run, leaves)
-    todo = [stage for stage in chosen if stage.name in again or not is_complete(run, stage)]
-    _check_records(run, chosen, again)
-    _check_sources(run, todo)
-    if any(stage.name in _NEEDS_SUBJECT for stage in todo):
-        check_subject(run)
-    for kind in ("stories", "neutral"):
-        if f"generate-{kind}" in [stage.name for stage in todo]:
-            _check_texts(run, kind, anew=f"generate-{kind}" in again)
-
-
-def _check_order(
-    run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage], again: set[str]
-) -> None:
-    names = [stage.name for stage in chosen]
-    for stage in dropped:
-        if stage.name not in names:
-            raise InvalidInput(
-                f"--restart={stage.name} replaces its results, and only {', '.join(names)} was "
-                f"asked for. Ask for {stage.name} as well, or for no stage, which means all. "
-                "Nothing was changed."
-            )
-    for stage in chosen:
-        for earlier in stage.upstream:
-            if earlier in names:
-                continue
-            if earlier in again:
-                raise InvalidInput(
-                    f"{stage.name} needs {earlier}, which --restart would set aside and which was "
-                    "not asked for. Ask for no stage, which means all. Nothing was changed."
-                )
-            run.input_digests([earlier])  # raises, with the command that makes it
-
-
-def _check_writable(run: Run, leaves: Sequence[str]) -> None:
-    for path in (run.root, *(run.root / leaf for leaf in leaves)):
-        if leaves and path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
-            raise InvalidInput(
-                f"{path} is read-only, so nothing in it can be made again. Choose another folder "
-                "with --output_dir=FOLDER. Nothing was changed."
-            )
-
-
-def _check_records(run: Run, chosen: Sequence[Stage], again: set[str]) -> None:
-    for stage in STAGES:
-        record = run.record(stage.name)  # raises where it is damaged
-        if stage.name in again or record is None:
-            continue
-        if stage in chosen and (record.has_ended or outputs(run, stage)):
-            run.check_unchanged(stage.name, stage.settings(run), record.inputs)
-    for stage in chosen:
-        for earlier in find_stages(stage.upstream) if stage.upstream else []:
-            if earlier not in chosen:
-                run.check_intact(earlier.name, outputs(run, earlier))
-
-
-def _check_sources(run: Run, todo: Sequence[Stage]) -> None:
-    """Read what is read whole: kept texts of which activations are made, ratings."""
-    names = [stage.name for stage in todo]
-    if "validate" in names and run.config.validation.norms is not None:
-        read_norms(run.config.validation.norms)
-    if "extract-activations" in names and not {"generate-stories", "generate-neutral"} & {*names}:
-        for cell in (*run.story_cells, *run.neutral_cells):
-            read_cell(run.root, cell)
-
-
-def _check_texts(run: Run, kind: TextKind, *, anew: bool) -> None:
+def check_texts(run: Run, kind: TextKind, *, anew: bool) -> None:
     """Check that texts can be written, or the user's own read."""
     if run.brings_corpus:
         check_lengths(run, run.own_texts(kind))

@@ -13,9 +13,9 @@ from probes.runs.folder import Run
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
-from probes.stages import experiments_of
+from probes.stages import experiments_of, seconds_of
 from probes.stages.analyze import GEOMETRY
-from probes.storage import ours, read_json, write_json
+from probes.storage import read_json, write_json
 
 
 def validate(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -39,22 +39,6 @@ def validate(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
         "experiments": seconds_of(run, [entry for entry in entries if entry.name in done]),
         "failed": failed,
     }
-
-
-def seconds_of(run: Run, entries: Sequence[Entry]) -> dict[str, float]:
-    """Return what finished experiments took; earlier versions wrote it into their files."""
-    record = run.record("validate")
-    parts = {} if record is None else record.parts
-    done = [entry for entry in entries if (run.root / entry.file).is_file()]
-    seconds = {}
-    for entry in done:
-        with ours(run.root / entry.file):
-            seconds[entry.name] = float(
-                parts[entry.name]
-                if entry.name in parts
-                else read_json(run.root / entry.file).get("seconds", 0.0)
-            )
-    return seconds
 
 
 def measure(

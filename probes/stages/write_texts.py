@@ -61,6 +61,8 @@ def _write_missing(
     todo = asking.missing(run, units)
     if not todo:
         return
+    begun = run.record(f"generate-{kind}")
+    is_repaired = begun is not None and begun.complete
     lost = {cell for unit in todo for cell in unit.cells if not (run.root / cell.path).is_file()}
     n_done = sum(unit.n_texts for unit in units) - sum(unit.n_texts for unit in todo)
     total = sum(unit.n_texts for unit in units)
@@ -71,10 +73,10 @@ def _write_missing(
         section = "writer" if run.config.writer.name else "model"
         run.pin_model(f"generate-{kind}", section, writer)
         with reporter.task(f"writing {kind}", total, "texts", n_done) as advance:
-            for unit, written in writers.map(todo, advance):
+            for _, written in writers.map(todo, advance):
                 for cell, content in written.items():
                     # A unit of which one text was lost is written whole; the others stay.
-                    if cell in lost or unit.begun is not None:
+                    if cell in lost or not is_repaired:
                         write_cell(run.root, cell, content)
 
 
