@@ -61,6 +61,17 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder that is to be written to; StorageError when it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot make the folder {folder}: {error.strerror}. Choose another with "
+            "--output_dir=FOLDER, or --output=FOLDER."
+        ) from error
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically, creating its folder; raises as `writing` does."""
     with writing(path) as file:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from probes.commands.flags import LISTED, Flags, Names, RunFlags, Switch, flag
+from probes.commands.flags import BARE, LISTED, Flags, Names, RunFlags, Switch, flag
 
 _EMOTIONS = "only these; all without it"
 _LAYER = "a layer of the model; without it the run's target layer"
@@ -53,8 +53,9 @@ class Export(Flags):
     layers: Names = flag("numbers or 'all'; without it the target layer (parquet: all)", ())
     dose: float | None = flag("what strength 1 stands for, 0.1 without it (gguf, safetensors)")
     output: str | None = flag("folder for the files; without it RUN/export/FORMAT")
-    dry_run: Switch = flag("show files, sizes and cards; write and push nothing", False)
+    dry_run: Switch = flag("show files, sizes, cards and settings; write and push nothing", False)
     repo: str | None = flag("hub: where to push, user/name")
+    without_texts: Switch = flag("hub, parquet: leave stories and neutral texts at home", False)
     public: Switch = flag("hub: make a new repository public; without it, it is private", False)
 
 
@@ -99,7 +100,7 @@ class Steer(RunFlags):
     max_new_tokens: int = flag("length of a continuation", 40, ge=1)
     temperature: float = flag("0 is greedy", 0.8, ge=0)
     seed: int = flag("decides every draw", 0, ge=0)
-    output: str | None = flag("the page to write, FILE.html; without it RUN/steered.html")
+    output: str | None = flag("the page to write, FILE.html; without it one below RUN/steered")
 
 
 class Score(RunFlags):
@@ -123,7 +124,7 @@ class Sweep(RunFlags):
     window: int = flag("tokens per passage", 32, ge=2)
     emotions: Names = flag(_EMOTIONS, ())
     layer: int | None = flag(_LAYER)
-    output: str | None = flag("folder for passages.jsonl and .html; without it RUN/sweep/NAME")
+    output: str | None = flag("folder for passages.jsonl and .html; without it one below RUN/sweep")
 
 
 class Track(RunFlags):
@@ -137,8 +138,11 @@ class Track(RunFlags):
 class App(RunFlags):
     """A page on this machine: texts, conversations and steering, token by token."""
 
-    usage: ClassVar = "CONFIG [--port=8080] [--show]"
+    usage: ClassVar = "CONFIG [--port=8080] [--host=ADDRESS --allow-host=NAME] [--show]"
     host: str = flag("address to listen on", "127.0.0.1")
+    allow_host: Names = flag(
+        "names by which others may call it; alone: any", (), json_schema_extra=BARE
+    )
     port: int = flag("port to listen on", 8080, ge=1, le=65535)
     show: Switch = flag("open a browser", False)
 

@@ -35,6 +35,8 @@ def _switched(value: Any) -> bool:
     return word == "true"
 
 
+BARE = {"bare": True}
+"""Of a flag that may stand alone, which is the value ``true``."""
 LISTED = BeforeValidator(listed)
 Switch = Annotated[bool, BeforeValidator(_switched)]
 Names = Annotated[tuple[str, ...], LISTED]
@@ -81,8 +83,12 @@ class Flags(BaseModel):
 
     @classmethod
     def switches(cls) -> list[str]:
-        """Return the flags that take no value."""
-        return [f.alias or name for name, f in cls.model_fields.items() if f.annotation is bool]
+        """Return the flags that need no value."""
+        return [
+            field.alias or name
+            for name, field in cls.model_fields.items()
+            if field.annotation is bool or field.json_schema_extra == BARE
+        ]
 
     @classmethod
     def help(cls) -> str:

@@ -37,6 +37,7 @@ from probes.storage import (
     StorageError,
     digest_files,
     digest_of,
+    make_folder,
     remove_leftovers,
     stamp_of,
     write_json,
@@ -165,13 +166,7 @@ class Run:
 
     def prepare(self) -> None:
         """Make the run's folder, before any work; StorageError when it cannot be made."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"output_dir: cannot make the folder {self.root}: {error.strerror}. Choose another "
-                "with --output_dir=FOLDER."
-            ) from error
+        make_folder(self.root)
         for folder in _FOLDERS:
             remove_leftovers(self.root / folder)
         # The folder itself may hold anything else: nothing below it is searched.

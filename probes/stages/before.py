@@ -43,6 +43,8 @@ def check_before(run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage]) ->
     if {*names} & {*_READ}:
         checks.check_subject(run)
     for name, kind in _WRITE.items():
+        if "extract-activations" in names and run.brings_corpus and run.corpus(kind).is_there:
+            checks.check_lengths(run, run.own_texts(kind))
         if name in names:
             checks.check_texts(run, kind, anew=name in again)
 
