@@ -78,6 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with ends_soon(interrupted):
             return terminal.finish(_answer(words, terminal))
+    except BrokenPipeError:  # who reads has had enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain at its end
+        return 1
     except KeyboardInterrupt:
         code = interrupted()
         if arguments is None:  # as a program: what libraries clean up at exit can take long
@@ -97,10 +100,8 @@ def _answer(words: list[str], terminal: "Terminal") -> int:
     except EmotionLensError as error:
         terminal.error(str(error))
         return 2 if isinstance(error, InvalidInput) else 1
-    except BrokenPipeError:  # who reads has had enough, as `head` has
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        return 1
+    except BrokenPipeError:
+        raise
     except Exception as error:
         # A last resort: whoever meets this has met a defect of ours.
         terminal.error(

@@ -89,8 +89,13 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def to_json(value: Any, **how: Any) -> str:
-    """Spell a value as JSON without what line readers disagree on; ValueError unless finite."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, **how)
+    """Spell a value as JSON without what line readers disagree on; DataError unless finite."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, **how)
+    except ValueError as error:
+        raise DataError(
+            "expected finite numbers, got one that is not, as where scores are constant or missing."
+        ) from error
     return _LINE_ENDS.sub(lambda it: f"\\u{ord(it[0]):04x}", text)
 
 
@@ -117,6 +122,17 @@ def read_json(path: Path) -> Any:
         raise DataError(
             f"{path} is damaged or truncated ({error}). Delete it and run the stage again."
         ) from error
+
+
+def read_object(path: Path, *keys: str) -> dict[str, Any]:
+    """Read a JSON file that holds an object with these keys; raises as `read_json`, and if not."""
+    content = read_json(path)
+    with ours(path):
+        if not isinstance(content, dict):
+            raise TypeError(f"it is a {type(content).__name__}")
+        for key in keys:
+            content[key]  # raises
+    return content
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ class Architecture:
     head_parameters: int
     cache_numbers: int
     """Keys and values that one token leaves in the cache, in numbers."""
-    n_positions: int | None
+    n_positions: int | None = None
     """Longest sequence it takes, where it says so."""
 
     def reading_flops(self, n_layers: int | None = None) -> float:

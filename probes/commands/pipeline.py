@@ -18,7 +18,7 @@ from probes.runs.lock import only_writer
 from probes.runs.models import Models
 from probes.stages import Stage
 from probes.stages.before import check_before
-from probes.storage import StorageError, read_json
+from probes.storage import StorageError, read_object
 
 
 def main(call: Call[Pipeline]) -> int:
@@ -163,18 +163,18 @@ def _show(
 ) -> None:
     lens = run.root / "analysis" / "logit_lens.json"
     if lens.is_file() and (names == ["logit-lens"] or emotions):
-        by_emotion = read_result(Lens, read_json(lens), lens.name, "logit-lens").emotions
+        by_emotion = read_result(Lens, read_object(lens), lens.name, "logit-lens").emotions
         top = {name: by_emotion[name].top for name in emotions or by_emotion}
         rows = [(name, " ".join(token.strip() for token, _ in top[name])) for name in top]
         terminal.table("top tokens of each emotion vector", rows)
         terminal.result({"logit_lens": top})
     for entry in only:
-        content = read_json(run.root / entry.file)
+        content = read_object(run.root / entry.file)
         terminal.table(f"{entry.name}: {entry.question}", read_words(entry.name, content).rows)
         terminal.result({entry.name: content})
     card = run.root / scorecard.FILE
     if names == ["validate"] and not only and card.is_file():
-        lines = read_json(card)["lines"]
+        lines = read_object(card, "lines")["lines"]
         terminal.table("this run beside the paper", scorecard.table(scorecard.from_json(lines)))
         terminal.result({"scorecard": lines})
     if not names:

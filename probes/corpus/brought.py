@@ -15,7 +15,7 @@ from typing import Any
 
 from hooks.errors import DataError, InvalidInput
 from probes.corpus.cells import Cell, is_text
-from probes.storage import digest_file, digest_listed, from_json, ours, read_json, write_json
+from probes.storage import digest_file, digest_listed, from_json, ours, read_object, write_json
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Corpus:
         if not self._kept.is_file():
             return None
         with ours(self._kept):
-            return CorpusIndex.from_json(read_json(self._kept))
+            return CorpusIndex.from_json(read_object(self._kept))
 
 
 class OwnTexts(Mapping[Cell, list[str]]):

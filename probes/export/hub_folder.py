@@ -55,10 +55,11 @@ def hub_files(source: Source, repo: str, *, texts: bool = True) -> dict[str, byt
             for kind, rows in kinds.items():
                 files[f"dataset/{kind}.parquet"] = texts_parquet(rows, emotion=kind == "stories")
         return files
-    except KeyError as error:
+    except (LookupError, TypeError, AttributeError) as error:
         raise DataError(
-            f"run.json or analysis/summary.json in {source.root} lacks {error}: another version of "
-            "emotion-lens wrote it. Run the config again: complete stages are skipped."
+            f"run.json or analysis/summary.json in {source.root} lacks something ({error}): "
+            "another version of emotion-lens wrote it. Run the config again: complete stages are "
+            "skipped."
         ) from error
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from probes.storage import digest_file, digest_listed, ours, read_json, stamp_of, write_json
+from probes.storage import digest_file, digest_listed, ours, read_object, stamp_of, write_json
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class FileList:
         if not path.is_file():
             return None
         with ours(path):
-            content = read_json(path)
+            content = read_object(path)
             return cls({name: (int(it["bytes"]), it["sha256"]) for name, it in content.items()})
 
     def write(self, path: Path) -> None:

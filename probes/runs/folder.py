@@ -302,7 +302,10 @@ class Run:
 
     def left_files(self, stage: str) -> FileList | None:
         """Return what a finished stage left; None where it is not known file by file."""
-        return FileList.read(self.list_path(stage))
+        left, ended = FileList.read(self.list_path(stage)), self._begun(stage)
+        # One that is not of what has ended is of no use.
+        is_of = left is None or not ended.has_ended or left.digest == ended.output_digest
+        return left if is_of else None
 
     def changed_files(self, stage: str, files: Sequence[Path]) -> list[Path]:
         """Return the files of a finished stage that do not hold what it left in them.

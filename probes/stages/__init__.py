@@ -22,7 +22,7 @@ from probes.runs.models import Models
 from probes.runs.record import StageRecord, State, state
 from probes.runs.reporting import Reporter
 from probes.stages.settings import SETTINGS
-from probes.storage import ours, read_json
+from probes.storage import ours, read_object
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ def seconds_of(run: Run, entries: Sequence[Entry]) -> dict[str, float]:
             seconds[entry.name] = float(
                 parts[entry.name]
                 if entry.name in parts
-                else read_json(run.root / entry.file).get("seconds", 0.0)
+                else read_object(run.root / entry.file).get("seconds", 0.0)
             )
     return seconds
 

@@ -15,7 +15,7 @@ from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.stages import experiments_of, seconds_of
 from probes.stages.analyze import GEOMETRY
-from probes.storage import read_json, write_json
+from probes.storage import StorageError, read_object, write_json
 
 
 def validate(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -27,12 +27,12 @@ def validate(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     entries = experiments_of(run)
     failed = measure(run, models, reporter, entries)
     done = {
-        entry.name: read_json(run.root / entry.file)
+        entry.name: read_object(run.root / entry.file)
         for entry in entries
         if entry.name not in failed
     }
     results = {name: find_experiment(name).read(content) for name, content in done.items()}
-    geometry = read_result(Geometry, read_json(run.root / GEOMETRY), GEOMETRY, "analyze")
+    geometry = read_result(Geometry, read_object(run.root / GEOMETRY), GEOMETRY, "analyze")
     lines = scorecard.scorecard({"geometry": geometry, **results})
     write_json(run.root / scorecard.FILE, scorecard.to_json(lines))
     return {
@@ -56,12 +56,14 @@ def measure(
         start = time.monotonic()
         try:
             measured = find_experiment(entry.name).measure(materials)
+            about = {"experiment": entry.name, "question": entry.question}
+            write_json(path, {**about, **to_json(measured)})
+        except StorageError:
+            raise
         except Exception as error:
             failed[entry.name] = _said(error)
             reporter.note(f"{entry.name} failed: {failed[entry.name]}")
             continue
-        about = {"experiment": entry.name, "question": entry.question}
-        write_json(path, {**about, **to_json(measured)})
         run.note_part("validate", entry.name, time.monotonic() - start)
     return failed
 

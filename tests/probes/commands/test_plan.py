@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
+from probes import stages
 from probes.commands.cost import Rates
 from probes.commands.plan import work_out
 from probes.corpus.cells import read_corpus
