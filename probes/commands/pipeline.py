@@ -14,6 +14,7 @@ from probes.experiments import Entry, find_entries, read_words
 from probes.report import scorecard, summary
 from probes.runs import set_aside, workers
 from probes.runs.folder import Run
+from probes.runs.lock import FILE as LOCK
 from probes.runs.lock import only_writer
 from probes.runs.models import Models
 from probes.stages import Stage
@@ -34,17 +35,17 @@ def main(call: Call[Pipeline]) -> int:
     dropped = stages.find_stages(flags.restart) if flags.restart else []
     if flags.dry_run:
         return _dry_run(run, chosen, dropped, call.terminal)
-    run.check_folder()
-    with contextlib.ExitStack() as held:
-        if run.root.is_dir():
-            held.enter_context(only_writer(run.root, call.terminal.warn))
+    if not (run.root / LOCK).is_file():  # where a writer has been, it may be at work
+        run.check_folder()
+    if not run.root.is_dir():
+        check_before(run, chosen, dropped)  # what is refused leaves no folder behind
+    run.prepare()
+    with only_writer(run.root, call.terminal.warn):
         if flags.put_back:
             return _put_back(run, call.terminal)
+        run.check_folder()
         check_before(run, chosen, dropped)
-        is_new = not run.root.is_dir()
-        run.prepare()
-        if is_new:
-            held.enter_context(only_writer(run.root, call.terminal.warn))
+        run.remove_leftovers()
         if dropped:
             names_aside = ", ".join(stages.set_aside(run, dropped))
             call.terminal.note(f"set aside until the new results stand: {names_aside}")

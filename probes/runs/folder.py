@@ -167,9 +167,11 @@ class Run:
     def prepare(self) -> None:
         """Make the run's folder, before any work; StorageError when it cannot be made."""
         make_folder(self.root)
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed writers left in the run's folders, and nothing else below it."""
         for folder in _FOLDERS:
             remove_leftovers(self.root / folder)
-        # The folder itself may hold anything else: nothing below it is searched.
         remove_leftovers(self.root, below=False)
 
     @property

@@ -176,14 +176,14 @@ class TestFolder:
                 run_in(tmp_path).check_folder()
             (tmp_path / name).unlink()
 
-    def test_prepare_removes_what_killed_writers_left_and_nothing_deeper(self, tmp_path):
+    def test_removes_what_killed_writers_left_and_nothing_deeper(self, tmp_path):
         folders = ("", "stories/sad", "activations", "figures", "stages", "vectors", "analysis")
         for folder in (*folders, "mine"):
             (tmp_path / folder).mkdir(parents=True, exist_ok=True)
             part = tmp_path / folder / ".part-x"
             part.write_text("half")
             os.utime(part, (0, 0))
-        run_in(tmp_path).prepare()
+        run_in(tmp_path).remove_leftovers()
         left = [path.parent.name for path in tmp_path.rglob(".part-*")]
         assert left == ["mine"]
 
