@@ -6,6 +6,7 @@ on with, until N kills have struck. Prints where each struck.
 A child is a fork, so that it starts in a tenth of a second; SIGKILL leaves it no last word.
 """
 
+import functools
 import importlib
 import json
 import os
@@ -20,6 +21,7 @@ import torch
 import hooks
 from probes.commands import sweep
 from probes.config import load_config
+from probes.figures import png
 from probes.run import main
 from probes.stages import NAMES, STAGES
 
@@ -69,7 +71,7 @@ def experiment(config: str, folder: Path, texts: str, n_kills: int, seed: int) -
     while len(kills) < n_kills:
         place = folder / str(number)
         child = start(config, place, texts)
-        time.sleep(generator.uniform(0, took if len(kills) % 3 else took / 4))
+        time.sleep(generator.uniform(0, took if len(kills) % 2 else took / 3))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
@@ -88,6 +90,7 @@ def command_line(config: str, folder: str, texts: str, n_kills: str, seed: str) 
         importlib.import_module(f"probes.{code}")
     torch.set_num_threads(1)
     sweep._SECONDS_BETWEEN_SAVES = -1.0
+    png.render = functools.partial(png.render, dots_per_inch=20)  # half of the time were pictures
     settings = load_config(config)
     for name in (settings.model.name, settings.writer_model.name):
         hooks.load(name, backend="huggingface", dtype="float32", device="cpu")
