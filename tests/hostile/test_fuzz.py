@@ -63,7 +63,9 @@ def run(made, words):
 
 @settings(ASKED, max_examples=CASES["settings"])
 @given(
-    command=st.sampled_from(["status", "status", "plan", "CONFIG --dry-run", "export --to=parquet --dry-run"]),
+    command=st.sampled_from(
+        ["status", "status", "plan", "CONFIG --dry-run", "export --to=parquet --dry-run"]
+    ),
     keys=st.lists(
         st.tuples(st.one_of(st.sampled_from(valid_keys()), st.text(max_size=8)), VALUES),
         min_size=1,
@@ -77,16 +79,25 @@ def test_values_of_settings(made, command, keys):
     run(made, [*words, *(f"--{key}={value}" for key, value in keys)])
 
 
-READ_ONLY = ("status", "status", "score", "score --text=Rain.", "steer", "sweep", "compare", "export --dry-run", "track", "doctor")
+READ_ONLY = (
+    "status",
+    "status",
+    "score",
+    "score --text=Rain.",
+    "steer",
+    "sweep",
+    "compare",
+    "export --dry-run",
+    "track",
+    "doctor",
+)
 
 
 @settings(ASKED, max_examples=CASES["flags"])
 @given(
     command=st.sampled_from(READ_ONLY),
     words=st.one_of(st.just([]), st.just([]), st.lists(WORDS, max_size=2)),
-    flags=st.lists(
-        st.tuples(st.sampled_from(FLAGS), st.one_of(st.none(), VALUES)), max_size=2
-    ),
+    flags=st.lists(st.tuples(st.sampled_from(FLAGS), st.one_of(st.none(), VALUES)), max_size=2),
 )
 def test_flags_and_words(made, command, words, flags):
     _seen["flags"] += 1
@@ -94,7 +105,9 @@ def test_flags_and_words(made, command, words, flags):
     flags = [(name, value) for name, value in flags if name not in ("port", "help", "output")]
     typed = [f"--{name}" if value is None else f"--{name}={value}" for name, value in flags]
     words = [word for word in words if word not in ("CONFIG", "RUN")]
-    config = "--config=CONFIG" if command.startswith(("status", "score")) else "--config=no/such.yaml"
+    config = (
+        "--config=CONFIG" if command.startswith(("status", "score")) else "--config=no/such.yaml"
+    )
     run(made, [*command.split(), *words, *typed, *([] if command == "compare" else [config])])
 
 
