@@ -27,6 +27,7 @@ LONGEST = (
     "notebooks/test_notebooks.py",
     "browser/test_report.py",
     "browser/test_app.py",
+    "hostile/test_kills.py",
     "probes/commands/test_plan.py",
     "end_to_end",
 )

