@@ -3,9 +3,10 @@
 The module of a command's name has its ``main``, from a `Call` to an exit code.
 """
 
-from typing import Annotated, ClassVar, Literal
+import re
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from probes.commands.flags import BARE, LISTED, Flags, Names, RunFlags, Switch, flag
 
@@ -26,6 +27,27 @@ class Pipeline(RunFlags):
     emotions: Names = flag("logit-lens: show only these emotions", ())
     only: Names = flag("validate: run and show only these experiments; a wrong name lists all", ())
     dry_run: Switch = flag("what writing takes: requests, tokens, time, cost; no writing", False)
+
+
+def _word_limits(value: Any) -> Any:
+    ends = re.fullmatch(r"(\d+)-(\d+)", value) if isinstance(value, str) else None
+    if isinstance(value, str) and ends is None:
+        raise ValueError("two numbers, as 60-85")
+    return value if ends is None else (int(ends[1]), int(ends[2]))
+
+
+class Corpus(Flags):
+    """Whether a corpus is any good, before a model reads it; exits with 1 if a limit is passed."""
+
+    usage: ClassVar = "FILE|reference [--words=60-85] [--signature=0.25]"
+    words: Annotated[tuple[int, int] | None, BeforeValidator(_word_limits)] = flag(
+        "shortest and longest text, as 60-85; reference has these limits, others none"
+    )
+    signature: float = flag("share of an emotion's texts that may hold one word", 0.25, gt=0, le=1)
+    alike: float = flag("overlap of five-character pieces of two texts", 0.5, gt=0, le=1)
+    repeats: int = flag("texts that may share five words in a row", 2, ge=1)
+    resamples: int = flag("draws of topics for an interval", 1000, ge=20)
+    seed: int = flag("of the draws", 0, ge=0)
 
 
 class Doctor(Flags):
@@ -149,5 +171,5 @@ class App(RunFlags):
 
 COMMANDS: dict[str, type[Flags]] = {
     command.name(): command
-    for command in (Doctor, Export, Status, Compare, Plan, Steer, Score, Sweep, Track, App)
+    for command in (Doctor, Corpus, Export, Status, Compare, Plan, Steer, Score, Sweep, Track, App)
 }

@@ -7,7 +7,7 @@ no later command reads it again.
 
 import unicodedata
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -167,6 +167,33 @@ def _check_spellings(path: str, what: str, labels: set[str]) -> None:
             f"{path}: expected one spelling of each {what}, got labels that differ in case, blanks "
             f"or Unicode form alone: {listed}. Write each the same way in every line."
         )
+
+
+def read_rows(
+    path: Path, needed: Sequence[str | tuple[str, ...]]
+) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield the rows of a file of JSON lines, each with where it stands.
+
+    `needed` are the fields that hold text; of a tuple one is enough. Raises InvalidInput, naming
+    the line.
+    """
+    if not path.is_file():
+        raise InvalidInput(f"{str(path)!r} not found; expected a JSON-lines file.")
+    names = [name if isinstance(name, str) else " or ".join(name) for name in needed]
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            where = f"{path}, line {number}"
+            try:
+                row = from_json(line)
+                given = [(name,) if isinstance(name, str) else name for name in needed]
+                whole = all(any(is_text(row.get(key)) for key in keys) for keys in given)
+            except (ValueError, AttributeError) as error:
+                raise InvalidInput(f"{where}: expected a JSON object ({error}).") from error
+            if not whole:
+                raise InvalidInput(f"{where}: expected non-empty strings for {', '.join(names)}.")
+            yield row, where
 
 
 def _begins(source: Path, emotion: bool) -> dict[Cell, "array[int]"]:

@@ -1,5 +1,6 @@
 """Emotions, topics, prompts, messages, ratings and ban lists: small files, read once."""
 
+from probes.stimuli.inflection import lemmas
 from probes.stimuli.lexicon import banned, leaks, named_emotions, word_family
 from probes.stimuli.prompts import (
     STORY_MARKER,
@@ -43,6 +44,7 @@ __all__ = [
     "human_ratings",
     "intensity_templates",
     "leaks",
+    "lemmas",
     "named_emotions",
     "neutral_prompts",
     "paper_clusters",

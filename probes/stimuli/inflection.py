@@ -11,6 +11,10 @@ listed in `data/lexicon.yaml`.
 """
 
 import re
+from collections.abc import Mapping, Set
+from functools import cache
+
+from probes.stimuli._data import read_yaml
 
 _ADJECTIVE = re.compile(r"(?:ful|less|ous|ive|ish|ant|ent|al|ic|[ai]ble|some|ary|ory)$")
 _NOUN_ENDINGS = {"ent": "ence", "ant": "ance", "able": "ability", "ible": "ibility"}
@@ -86,3 +90,24 @@ def _conjugated(word: str) -> set[str]:
     elif re.search(r"(?:s|x|z|ch|sh)$", word):
         plural = word + "es"
     return {plural, past, _stem_before_vowel(word) + "ing"}
+
+
+def lemmas(vocabulary: Set[str]) -> dict[str, str]:
+    """Return what each word of some texts is counted as: the shortest word it may be a form of.
+
+    Only words that occur stand for others, so that what a guess gets wrong joins few of them.
+    """
+    by_form = dict(_irregular())
+    lemma: dict[str, str] = {}
+    for word in sorted(vocabulary, key=lambda it: (len(it), it)):
+        base = lemma.setdefault(word, by_form.get(word, word))
+        if len(word) > 3 and base == word:
+            for form in inflections(word) & vocabulary:
+                lemma.setdefault(form, by_form.get(word, word))
+    return lemma
+
+
+@cache
+def _irregular() -> Mapping[str, str]:
+    listed = read_yaml("irregular.yaml")
+    return {form: base for base, forms in listed.items() for form in forms}
