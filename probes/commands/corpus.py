@@ -155,7 +155,7 @@ def _checks(
         for it in audit.signatures(shown, flags.signature)
     ]
     limit = (
-        f"0 in more than {flags.signature:.0%} of an emotion's texts and a third of it elsewhere"
+        f"0 in over {flags.signature:.0%} of an emotion's texts, three times as often as elsewhere"
     )
     yield Check("signature words", str(len(signatures)), limit, signatures)
 

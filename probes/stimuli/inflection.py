@@ -11,11 +11,13 @@ listed in `data/lexicon.yaml`.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Set
 from functools import cache
 
 from probes.stimuli._data import read_yaml
 
+_SUFFIXES = ("s", "es", "ed", "d", "ing", "ly", "ness", "er", "r", "est", "st")
 _ADJECTIVE = re.compile(r"(?:ful|less|ous|ive|ish|ant|ent|al|ic|[ai]ble|some|ary|ory)$")
 _NOUN_ENDINGS = {"ent": "ence", "ant": "ance", "able": "ability", "ible": "ibility"}
 _ONE_SYLLABLE_CLOSED = re.compile(r"[^aeiou]*[aeiou][^aeiouwxy]")
@@ -93,18 +95,31 @@ def _conjugated(word: str) -> set[str]:
 
 
 def lemmas(vocabulary: Set[str]) -> dict[str, str]:
-    """Return what each word of some texts is counted as: the shortest word it may be a form of.
+    """Return what each word of some texts is counted as: a base that it shares with others.
 
-    Only words that occur stand for others, so that what a guess gets wrong joins few of them.
+    Of the bases of which a word may be a form, it is the one with the most forms in the texts.
     """
-    by_form = dict(_irregular())
-    lemma: dict[str, str] = {}
-    for word in sorted(vocabulary, key=lambda it: (len(it), it)):
-        base = lemma.setdefault(word, by_form.get(word, word))
-        if len(word) > 3 and base == word:
-            for form in inflections(word) & vocabulary:
-                lemma.setdefault(form, by_form.get(word, word))
-    return lemma
+    forms: dict[str, set[str]] = defaultdict(set)
+    bases = {word: _bases(word) for word in vocabulary}
+    for word, candidates in bases.items():
+        for base in candidates:
+            forms[base].add(word)
+    return {
+        word: min(candidates, key=lambda base: (-len(forms[base]), len(base), base))
+        for word, candidates in bases.items()
+    }
+
+
+def _bases(word: str) -> set[str]:
+    """Return the words, itself among them, of which a word may be a form."""
+    if word in _irregular():
+        return {_irregular()[word]}
+    endings = [stem for it in _SUFFIXES if len(stem := word.removesuffix(it)) > 2 and stem != word]
+    undoubled = [stem[:-1] for stem in endings if stem[-1] == stem[-2]]
+    silent = [stem + "e" for stem in endings]
+    softened = [stem[:-1] + "y" for stem in endings if stem[-1] == "i"]
+    candidates = [*endings, *undoubled, *silent, *softened]
+    return {word, *(base for base in candidates if len(base) > 2 and word in inflections(base))}
 
 
 @cache

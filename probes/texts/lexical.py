@@ -152,7 +152,7 @@ def _across(
     topic: Int[Tensor, "text"],
     learned: Bool[Tensor, "text"],
     read: Bool[Tensor, "text"],
-) -> Float[Tensor, "text emotion"]:
+) -> Float[Tensor, "_read emotion"]:
     """Score the texts of one form by the means of another, each around its own mean."""
     n_emotions = int(emotion.max()) + 1
     labels = topic[learned].unique(return_inverse=True)[1]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from probes.stimuli.inflection import inflections, verb_bases
+from probes.stimuli.inflection import inflections, lemmas, verb_bases
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,14 @@ def test_hoped_is_not_mistaken_for_a_form_of_hop():
 @pytest.mark.parametrize("word", ["sad", "red", "king", ""])
 def test_other_words_have_no_verb(word):
     assert verb_bases(word) == frozenset()
+
+
+def test_words_are_counted_as_the_shortest_that_they_may_be_a_form_of():
+    vocabulary = {"run", "ran", "running", "runs", "shiver", "shivered", "wet", "kept", "bus"}
+    assert lemmas(vocabulary) == {
+        **dict.fromkeys(["run", "ran", "running", "runs"], "run"),
+        **dict.fromkeys(["shiver", "shivered"], "shiver"),
+        "wet": "wet",
+        "kept": "keep",
+        "bus": "bus",
+    }
