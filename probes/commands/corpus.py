@@ -15,7 +15,7 @@ from probes.corpus.audit import AuditedText
 from probes.corpus.brought import read_rows
 from probes.stimuli import emotions
 from probes.texts import lexical
-from probes.texts.lexical import Reading
+from probes.texts.lexical import LexicalReading
 
 _SHOWN = 5
 _ABOUT = ("form", "person", "tense", "area", "writer")
@@ -24,7 +24,7 @@ _TIMES_CHANCE = 2
 
 
 @dataclass(frozen=True)
-class Check:
+class CorpusCheck:
     """One limit, and what passes it, by where it stands."""
 
     name: str
@@ -130,9 +130,9 @@ def _described(
 
 def _checks(
     shown: Sequence[AuditedText], words: tuple[int, int] | None, flags: Corpus
-) -> Iterator[Check]:
+) -> Iterator[CorpusCheck]:
     gaps = [f"{emotion} / {topic}" for emotion, topic in audit.missing_cells(shown)]
-    yield Check("cells without a text", str(len(gaps)), "0", gaps)
+    yield CorpusCheck("cells without a text", str(len(gaps)), "0", gaps)
     if words is not None:
         low, high = words
         wrong = [
@@ -140,16 +140,18 @@ def _checks(
             for text in shown
             if not low <= (n := len(text.text.split())) <= high
         ]
-        yield Check("texts of another length", str(len(wrong)), f"0 outside {low}-{high}", wrong)
+        yield CorpusCheck(
+            "texts of another length", str(len(wrong)), f"0 outside {low}-{high}", wrong
+        )
     named = [f"{text.where} ({', '.join(words)})" for text, words in audit.leaking(shown)]
-    yield Check("texts that name an emotion", str(len(named)), "0", named)
+    yield CorpusCheck("texts that name an emotion", str(len(named)), "0", named)
     pairs = [f"{a} and {b} ({share:.2f})" for share, a, b in audit.alike(shown, flags.alike)]
-    yield Check(
+    yield CorpusCheck(
         "pairs that are nearly the same", str(len(pairs)), f"0 above {flags.alike:g}", pairs
     )
     runs = [f"{words!r} in {n}" for words, n in audit.repeated(shown, flags.repeats).items()]
     limit = f"0 in more than {flags.repeats} texts"
-    yield Check("five words in a row, repeated", str(len(runs)), limit, runs)
+    yield CorpusCheck("five words in a row, repeated", str(len(runs)), limit, runs)
     signatures = [
         f"{it.emotion}: {it.word} ({it.n} of {it.of})"
         for it in audit.signatures(shown, flags.signature)
@@ -157,12 +159,12 @@ def _checks(
     limit = (
         f"0 in over {flags.signature:.0%} of an emotion's texts, three times as often as elsewhere"
     )
-    yield Check("signature words", str(len(signatures)), limit, signatures)
+    yield CorpusCheck("signature words", str(len(signatures)), limit, signatures)
 
 
 def _read(
     shown: Sequence[AuditedText], said: Sequence[AuditedText], flags: Corpus
-) -> list[Reading]:
+) -> list[LexicalReading]:
     texts = [*shown, *said]
     how: dict[str, Any] = {"n_resamples": flags.resamples, "seed": flags.seed}
     readings = lexical.read_all(texts, {"word counts": lexical.word_counts(texts)}, **how)
@@ -173,17 +175,17 @@ def _read(
     return readings
 
 
-def _across(readings: Sequence[Reading]) -> Iterator[Check]:
+def _across(readings: Sequence[LexicalReading]) -> Iterator[CorpusCheck]:
     for reading in readings:
         if reading.learned is None or SAID not in (reading.learned, reading.read):
             continue
         most = _TIMES_CHANCE * reading.chance
         wrong = [f"{reading.accuracy.value:.1%}"] if reading.accuracy.value > most else []
         name = f"{reading.reader}, {reading.learned} -> {reading.read}"
-        yield Check(name, f"{reading.accuracy.value:.1%}", f"{most:.1%}, twice chance", wrong)
+        yield CorpusCheck(name, f"{reading.accuracy.value:.1%}", f"{most:.1%}, twice chance", wrong)
 
 
-def _rows(readings: Sequence[Reading]) -> list[tuple[str, str]]:
+def _rows(readings: Sequence[LexicalReading]) -> list[tuple[str, str]]:
     rows = []
     for reading in readings:
         learned = (

@@ -41,7 +41,7 @@ class CorpusIndex:
         return cls(values["sha256"], values["n_bytes"], values["changed"], counts)
 
 
-class Corpus:
+class BroughtCorpus:
     """A file that a config names, and what the run in `kept` remembers of it."""
 
     def __init__(self, path: str, *, emotion: bool, kept: Path) -> None:

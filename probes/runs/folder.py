@@ -27,7 +27,7 @@ from typing import Any
 
 from hooks.errors import InvalidInput, StaleArtifact
 from probes.config import Config, valid_keys
-from probes.corpus.brought import Corpus, OwnTexts
+from probes.corpus.brought import BroughtCorpus, OwnTexts
 from probes.corpus.cells import Cell, neutral_cells, story_cells
 from probes.runs import record
 from probes.runs.files import FileList
@@ -68,7 +68,9 @@ class Run:
         self.root = Path(config.output_dir).expanduser()
         named = {"stories": config.corpus.stories, "neutral": config.corpus.neutral}
         self._corpus = {
-            kind: Corpus(path, emotion=kind == "stories", kept=self._stages / f"corpus/{kind}.json")
+            kind: BroughtCorpus(
+                path, emotion=kind == "stories", kept=self._stages / f"corpus/{kind}.json"
+            )
             for kind, path in named.items()
             if path is not None
         }
@@ -105,7 +107,7 @@ class Run:
         """Whether the texts are the user's own."""
         return "stories" in self._corpus
 
-    def corpus(self, kind: str) -> Corpus:
+    def corpus(self, kind: str) -> BroughtCorpus:
         """Return the user's own corpus of a kind, "stories" or "neutral"."""
         return self._corpus[kind]
 

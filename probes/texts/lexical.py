@@ -28,7 +28,7 @@ Rows = Float[Tensor, "text feature"]
 
 
 @dataclass(frozen=True)
-class Reading:
+class LexicalReading:
     """One reader on one form: accuracy of all emotions, of clusters, and within valence side.
 
     `learned` is the form that the reader learned from; None for the other topics of the same form.
@@ -56,7 +56,7 @@ def word_counts(texts: Sequence[AuditedText]) -> Rows:
 
 def read_all(
     texts: Sequence[AuditedText], readers: dict[str, Rows], *, n_resamples: int, seed: int
-) -> list[Reading]:
+) -> list[LexicalReading]:
     """Read every form by itself, on held-out topics, and by what is learned from every other."""
     emotions = sorted({text.emotion for text in texts})
     topics = sorted({text.topic for text in texts})
@@ -102,7 +102,7 @@ class _Judge:
         scored: Float[Tensor, "text emotion"],
         emotion: Int[Tensor, "text"],
         topic: Int[Tensor, "text"],
-    ) -> Reading:
+    ) -> LexicalReading:
         ranks = held_out.rank_of(scored, emotion)
         first = scored.argmax(dim=1)
         # A tie for the first place counts against the reader.
@@ -120,7 +120,7 @@ class _Judge:
         within = held_out.rank_of(scored.masked_fill(~rivals, -torch.inf), emotion)
         accuracy = share(ranks == 0, every)
         assert accuracy is not None
-        return Reading(
+        return LexicalReading(
             reader,
             learned,
             read,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hooks.errors import DataError, InvalidInput
-from probes.corpus.brought import Corpus, CorpusIndex, read_jsonl
+from probes.corpus.brought import BroughtCorpus, CorpusIndex, read_jsonl
 from probes.corpus.cells import Cell
 from probes.storage import digest_files
 
@@ -98,12 +98,12 @@ class TestWhatARunKeeps:
     def kept(self, tmp_path):
         path = tmp_path / "own.jsonl"
         path.write_text('{"topic": "x", "text": "One."}\n{"topic": "y", "text": "Two."}\n')
-        corpus = Corpus(str(path), emotion=False, kept=tmp_path / "kept.json")
+        corpus = BroughtCorpus(str(path), emotion=False, kept=tmp_path / "kept.json")
         corpus.keep()
         return corpus
 
     def again(self, kept, path=None):
-        return Corpus(str(path or kept.path), emotion=False, kept=kept._kept)
+        return BroughtCorpus(str(path or kept.path), emotion=False, kept=kept._kept)
 
     def test_spares_the_reading(self, kept, monkeypatch):
         monkeypatch.setattr("probes.corpus.brought.read_jsonl", None)
