@@ -215,7 +215,9 @@ def digest_by_content(path: Path, recorded: str | None) -> str:
     `recorded` is returned where it is the same content, spelled as earlier versions did, with the
     name; and where the file is gone, for what it held has been used.
     """
-    if not path.is_file() and recorded is not None:
+    if not path.is_file():
+        if recorded is None:
+            raise InvalidInput(f"{str(path)!r} not found: expected a file.")
         return recorded
     sha256 = digest_file(path)
     before = digest_listed({path.name: sha256})

@@ -57,7 +57,7 @@ def hub_files(source: Source, repo: str, *, texts: bool = True) -> dict[str, byt
         return files
     except (LookupError, TypeError, AttributeError) as error:
         raise DataError(
-            f"run.json or analysis/summary.json in {source.root} lacks something ({error}): "
+            f"run.json or analysis/summary.json in {source.root} lacks {error}: "
             "another version of emotion-lens wrote it. Run the config again: complete stages are "
             "skipped."
         ) from error

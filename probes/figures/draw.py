@@ -31,10 +31,8 @@ def to_html(figure: Figure, path: Path) -> Path:
 
 
 def draw_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
-    """Draw every figure as NAME.png and NAME.html, by name; return every file that they need."""
-    from probes.figures.webpage import LIBRARY
-
-    paths = [folder / LIBRARY] if figures else []
+    """Draw every figure as NAME.png and NAME.html, by name; return the drawings."""
+    paths = []
     for name, figure in figures.items():
         paths.append(to_png(figure, folder / f"{name}.png"))
         paths.append(to_html(figure, folder / f"{name}.html"))

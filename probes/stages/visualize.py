@@ -24,9 +24,12 @@ def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  
     with reporter.task("drawing figures", 1, "set") as advance:
         paths = draw_all(described, run.root / "figures")
         advance(1)
-    made = sorted(path.relative_to(run.root).as_posix() for path in paths)
-    names = [path.name for path in paths if path.suffix != ".js"]
-    return {"figures": sorted(names), "made": made}
+    from probes.figures.webpage import LIBRARY
+
+    made = [
+        path.relative_to(run.root).as_posix() for path in (*paths, run.root / "figures" / LIBRARY)
+    ]
+    return {"figures": sorted(path.name for path in paths), "made": sorted(made)}
 
 
 def read_analysis(run: Run) -> dict[str, Any]:
