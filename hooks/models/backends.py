@@ -6,6 +6,7 @@ told their layer: a bridge's hook points report other names than they were asked
 """
 
 import contextlib
+import copy
 import functools
 import inspect
 import operator
@@ -13,8 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from hooks.errors import InvalidInput
 from hooks.models.structure import find_structure, first_tensor
@@ -77,6 +81,18 @@ def _stop(*_: Any) -> None:
     raise _Stop
 
 
+def for_rows(beginning: DynamicCache, n_rows: int) -> DynamicCache:
+    """Return a cache in which each of some rows begins alike; the given one stays as it is."""
+    shared = copy.copy(beginning)
+    layers: list[Any] = [copy.copy(layer) for layer in beginning.layers]
+    for layer in layers:
+        if layer.keys is not None:  # views: going on copies anyway
+            layer.keys = layer.keys.expand(n_rows, -1, -1, -1)
+            layer.values = layer.values.expand(n_rows, -1, -1, -1)
+    shared.layers = layers
+    return shared
+
+
 class HuggingFaceBackend:
     """Plain forward hooks on the decoder blocks of a Hugging Face causal language model."""
 
@@ -106,19 +122,46 @@ class HuggingFaceBackend:
         with watching([m for m in self.hf.modules() if trunk in m.modules()], on_inputs):
             yield
 
-    def run(self, tokens: TokenIds, attention_mask: TokenIds, last_layer: int) -> None:
-        """See `Backend.run`."""
+    def run(
+        self,
+        tokens: TokenIds,
+        attention_mask: Int[Tensor, "text whole"],
+        last_layer: int,
+        beginning: DynamicCache | None = None,
+    ) -> None:
+        """See `Backend.run`; after a `beginning` (`begin`) that the mask covers and rows share."""
         # Registered last, so it runs after the functions that read this block.
         stopped = self.structure.blocks[last_layer].register_forward_hook(_stop)
         device = self.hf.get_input_embeddings().weight.device
         inputs = {"input_ids": tokens, "attention_mask": attention_mask}
         if self._takes_positions:
             # Learned positions would otherwise count the padding on the left.
-            inputs["position_ids"] = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
+            positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
+            inputs["position_ids"] = positions[:, -tokens.shape[1] :]
+        cached = {} if beginning is None else {"past_key_values": beginning}
         with stopped, contextlib.suppress(_Stop):
             self.structure.trunk(
-                **{name: tensor.to(device) for name, tensor in inputs.items()}, use_cache=False
+                **{name: tensor.to(device) for name, tensor in inputs.items()},
+                **cached,
+                use_cache=beginning is not None,
             )
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether texts can go on from the keys and values of a beginning: nothing is recurrent."""
+        parameters = inspect.signature(self.structure.trunk.forward).parameters
+        layers = DynamicCache(config=self.hf.config).layers
+        kinds = (DynamicLayer, DynamicSlidingWindowLayer)
+        return "past_key_values" in parameters and all(type(layer) in kinds for layer in layers)
+
+    def begin(self, tokens: Int[Tensor, "position"], last_layer: int) -> DynamicCache:
+        """Read a beginning through blocks 0 to `last_layer`; return its keys and values."""
+        cache, rows = (
+            DynamicCache(config=self.hf.config),
+            rearrange(tokens, "position -> 1 position"),
+        )
+        self.run(rows, torch.ones_like(rows), last_layer, cache)
+        return cache
 
     def unembed(self, residual: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_vocab"]:
         """See `Backend.unembed`."""

@@ -1,9 +1,10 @@
 """Read `resid_post`: whole for one text, pooled inside the forward pass for many.
 
-Batches that run out of memory are halved until they fit (`memory`), and on a CPU several are read
-side by side. At every wanted layer a hook *selects* the positions that count (a NaN at a padded one
-cannot leak, as it would through multiplication by a mask) and sums them in float32. A batch gives
-the same numbers as its texts one by one.
+A beginning that texts share and nobody wants is read once (`beginnings`). Batches that run out of
+memory are halved until they fit (`memory`), and on a CPU several are read side by side. At every
+wanted layer a hook *selects* the positions that count (a NaN at a padded one cannot leak, as it
+would through multiplication by a mask) and sums them in float32. A batch gives the same numbers as
+its texts one by one.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from transformers import DynamicCache
 
 from hooks.errors import InvalidInput, ModelError
 from hooks.memory import (
@@ -31,11 +33,18 @@ from hooks.memory import (
     set_limit,
 )
 from hooks.memory import limit as memory_limit
-from hooks.models.backends import Backend, check_layers, plain_layers
+from hooks.models.backends import (
+    Backend,
+    HuggingFaceBackend,
+    check_layers,
+    for_rows,
+    plain_layers,
+)
 from hooks.models.model import LanguageModel
 from hooks.models.phases import prompt_rows
+from hooks.reading.beginnings import TextGroup, group_texts
 from hooks.reading.side_by_side import ForwardPool, passes_at_once
-from hooks.tokens.encoding import TokenBatch, pad, plain_ids, several
+from hooks.tokens.encoding import pad, plain_ids, several
 from hooks.tokens.positions import FromToken, Positions
 
 
@@ -134,26 +143,67 @@ def pooled_resid_post(
     """
     chosen = _layers(model, layers)
     encoded = _encode(model, texts)
-    lengths = [len(ids) for ids in encoded]
-    limit = batch_tokens or DEFAULT_BATCH_TOKENS
-    limit = balanced_batch_tokens(lengths, min(limit, memory_limit(model, "reading") or limit))
     tree = model.bulk if through == "bulk" else model.reader
-    waiting = largest_first(lengths)
-    n_batches = sum(1 for _ in batches_by_length(lengths, limit))
-    at_once = max(1, min(n_batches, passes_at_once(model, tree)))
+    rules = [positions] if keep is None else [positions, keep]
+    everything = [TextGroup(list(range(len(encoded))), 0)]
+    right = padding_side == "right"
+    groups = group_texts(model, tree, encoded, rules) if right else everything
+    limit = batch_tokens or DEFAULT_BATCH_TOKENS
+    # Asked before our own hooks hang on the model.
+    at_once = passes_at_once(model, tree)
+    pace = _Pace(min(limit, memory_limit(model, "reading") or limit), at_once)
     read_texts = _Accumulator(len(texts), chosen, model.d_model)
-    halved = False
-    with ForwardPool(at_once) as pool, _gathering(tree, chosen) as read:
+
+    def batch_of(rows: list[int], group: TextGroup, *, alone: bool) -> _Batch:
+        padded = pad([encoded[row] for row in rows], model.special_ids, side=padding_side)
+        selected, *kept = (rule.select(padded.content)[:, group.n_shared :] for rule in rules)
+        ids = padded.ids[:, group.n_shared :]
+        return _Batch(rows, ids, padded.attention_mask, selected, kept[0] if kept else None, alone)
+
+    with _gathering(tree, chosen) as gather:
+        for group in groups:
+            _read_group(model, encoded, group, batch_of, gather, pace, read_texts, progress)
+    if pace.halved:
+        set_limit(model, "reading", pace.limit)
+    return read_texts.pooled()
+
+
+@dataclass
+class _Pace:
+    """How much is read at once, as far as memory has taught it."""
+
+    limit: int
+    at_once: int
+    halved: bool = False
+
+
+def _read_group(
+    model: LanguageModel,
+    encoded: list[list[int]],
+    group: TextGroup,
+    batch_of: Callable[..., "_Batch"],
+    gather: "_Gather",
+    pace: _Pace,
+    read_texts: "_Accumulator",
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Read the texts of one group, in batches of about equal size, several side by side."""
+    lengths = [len(ids) - group.n_shared for ids in encoded]
+    of_group = [lengths[text] for text in group.texts]
+    limit = balanced_batch_tokens(of_group, pace.limit)
+    waiting = largest_first(lengths, group.texts)
+    n_batches = sum(1 for _ in batches_by_length(of_group, limit))
+    at_once = max(1, min(n_batches, pace.at_once))
+    beginning = gather.begin(encoded[group.texts[0]][: group.n_shared]) if group.n_shared else None
+    with ForwardPool(at_once) as pool:
         running: dict[Future[bool], _Batch] = {}
         while waiting or running:
             while waiting and len(running) < at_once:
                 rows = waiting[: rows_that_fit(waiting, lengths, limit)]
                 waiting = waiting[len(rows) :]
-                padded = pad([encoded[row] for row in rows], model.special_ids, side=padding_side)
-                kept = keep.select(padded.content) if keep is not None else None
-                batch = _Batch(rows, padded, positions.select(padded.content), kept, at_once == 1)
-                with prompt_rows(rows, len(texts)):
-                    running[pool.submit(functools.partial(read, batch))] = batch
+                batch = batch_of(rows, group, alone=at_once == 1)
+                with prompt_rows(rows, len(encoded)):
+                    running[pool.submit(functools.partial(gather.read, batch, beginning))] = batch
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 batch = running.pop(future)
                 if future.result():
@@ -164,17 +214,15 @@ def pooled_resid_post(
                 release_memory()
                 waiting = largest_first(lengths, batch.rows + waiting)
                 if len(batch.rows) > 1:
-                    limit, halved = min(limit, max(1, batch.tokens.ids.numel() // 2)), True
+                    limit, pace.halved = min(limit, max(1, batch.ids.numel() // 2)), True
+                    pace.limit = min(pace.limit, limit)
                 elif not batch.alone:
-                    at_once = 1
+                    at_once = pace.at_once = 1
                 else:
                     raise ModelError(
                         f"{model.name} ran out of memory on one text of {lengths[batch.rows[0]]} "
                         "tokens. Shorten it, or load the model in a smaller dtype."
                     )
-    if halved:
-        set_limit(model, "reading", limit)
-    return read_texts.pooled()
 
 
 @dataclass(frozen=True)
@@ -183,7 +231,9 @@ class _Batch:
 
     rows: list[int]
     """Which of the texts it holds."""
-    tokens: TokenBatch
+    ids: Int[Tensor, "text position"]
+    """Of the tokens after the beginning that all of them share."""
+    attention_mask: Int[Tensor, "text whole"]
     selected: Bool[Tensor, "text position"]
     kept: Bool[Tensor, "text position"] | None
     alone: bool
@@ -235,28 +285,49 @@ class _Accumulator:
         return Pooled(self._mean, self._n_tokens, self._norm, kept, owner)
 
 
-@contextlib.contextmanager
-def _gathering(tree: Backend, layers: list[int]) -> Iterator[Callable[[_Batch], bool]]:
-    """Hang the hooks on the model once; give what runs a pass, and tells whether it fitted."""
-    of_thread = threading.local()
+class _Gather:
+    """Passes through a model whose hooks add to the batch that their own thread reads."""
 
-    def reduce(residual: Tensor, layer: int) -> None:
-        of_thread.batch.add(residual, layer)
+    def __init__(self, tree: Backend, last_layer: int) -> None:
+        self._tree, self._last = tree, last_layer
+        self._of_thread = threading.local()
 
-    def read(batch: _Batch) -> bool:
-        of_thread.batch = batch
+    def reduce(self, residual: Tensor, layer: int) -> None:
+        """Add the residual stream after one layer to what is being read, if anything is."""
+        batch: _Batch | None = getattr(self._of_thread, "batch", None)
+        if batch is not None:
+            batch.add(residual, layer)
+
+    def begin(self, ids: list[int]) -> DynamicCache:
+        """Read a beginning of which nothing is wanted but its keys and values."""
+        assert isinstance(self._tree, HuggingFaceBackend)
+        return self._tree.begin(torch.tensor(ids), self._last)
+
+    def read(self, batch: _Batch, beginning: DynamicCache | None) -> bool:
+        """Read a batch; tells whether it fitted into memory."""
+        self._of_thread.batch = batch
         try:
-            tree.run(batch.tokens.ids, batch.tokens.attention_mask, max(layers))
+            if beginning is None:
+                self._tree.run(batch.ids, batch.attention_mask, self._last)
+            else:
+                assert isinstance(self._tree, HuggingFaceBackend)
+                shared = for_rows(beginning, len(batch.rows))
+                self._tree.run(batch.ids, batch.attention_mask, self._last, shared)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             return False
         finally:
-            del of_thread.batch
+            del self._of_thread.batch
         return True
 
-    with tree.hooked(dict.fromkeys(layers, reduce)):
-        yield read
+
+@contextlib.contextmanager
+def _gathering(tree: Backend, layers: list[int]) -> Iterator[_Gather]:
+    """Hang the hooks on the model once."""
+    gather = _Gather(tree, max(layers))
+    with tree.hooked(dict.fromkeys(layers, gather.reduce)):
+        yield gather
 
 
 @torch.no_grad()

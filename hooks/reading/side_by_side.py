@@ -33,12 +33,12 @@ def passes_at_once(model: LanguageModel, tree: Backend) -> int:
         or any(p.device.type != "cpu" for p in tree.hf.parameters())
         or modes > 0
         or torch.is_autocast_enabled("cpu")
-        or any(map(_keeps_state, tree.hf.modules()))
+        or any(map(keeps_state, tree.hf.modules()))
     )
     return 1 if alone else min(_MOST, torch.get_num_threads())
 
 
-def _keeps_state(module: torch.nn.Module) -> bool:
+def keeps_state(module: torch.nn.Module) -> bool:
     """Whether a module, or what hangs on it, may change from one pass to the next."""
     hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
     # Those that transformers leaves behind speak only in the context that asked for states.

@@ -1,0 +1,86 @@
+"""Beginnings that texts share are read once: their keys and values serve every text.
+
+Texts are grouped by a beginning of which nobody wants to see a token. Nothing is shared where the
+saving is small, or where others' hooks must see each text whole.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hooks.models.backends import Backend, HuggingFaceBackend
+from hooks.models.model import LanguageModel
+from hooks.reading.side_by_side import keeps_state
+from hooks.tokens.encoding import pad
+from hooks.tokens.positions import Positions, Spans
+
+MIN_SHARED = 16
+"""Beginnings shorter than this are not worth a pass of their own."""
+_MIN_SAVED = 256
+"""Tokens that a group must save: each is read in batches of its own."""
+
+
+@dataclass(frozen=True)
+class TextGroup:
+    """Texts that begin with the same `n_shared` tokens, none of which is wanted; 0: not shared."""
+
+    texts: list[int]
+    n_shared: int
+
+
+def group_texts(
+    model: LanguageModel,
+    tree: Backend,
+    encoded: Sequence[Sequence[int]],
+    wanted: Sequence[Positions],
+) -> list[TextGroup]:
+    """Group texts by the beginning that they share before the first token that any rule wants."""
+    everything = [TextGroup(list(range(len(encoded))), 0)]
+    order = sorted(range(len(encoded)), key=lambda text: tuple(encoded[text]))
+    common = [_n_common(encoded[a], encoded[b]) for a, b in itertools.pairwise(order)]
+    if max(common, default=0) < MIN_SHARED or not _can_share(tree, wanted):
+        return everything
+    unseen = [_n_unwanted(model, ids, wanted) for ids in encoded]
+    groups: list[TextGroup] = []
+    alone: list[int] = []
+    for group in _runs(order, common, unseen):
+        saved = (len(group.texts) - 1) * group.n_shared
+        if group.n_shared >= MIN_SHARED and saved >= _MIN_SAVED:
+            groups.append(group)
+        else:
+            alone += group.texts
+    return [*groups, *([TextGroup(sorted(alone), 0)] if alone else [])]
+
+
+def _runs(order: Sequence[int], common: Sequence[int], unseen: Sequence[int]) -> list[TextGroup]:
+    """Cut texts in alphabetical order wherever the next shares too little with the run."""
+    runs = [TextGroup([order[0]], unseen[order[0]])]
+    for shared, text in zip(common, order[1:], strict=True):
+        n_shared = min(runs[-1].n_shared, shared, unseen[text])
+        if n_shared >= MIN_SHARED:
+            runs[-1] = TextGroup([*runs[-1].texts, text], n_shared)
+        else:
+            runs.append(TextGroup([text], unseen[text]))
+    return runs
+
+
+def _n_common(first: Sequence[int], second: Sequence[int]) -> int:
+    """Count the tokens with which both begin."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(first), len(second)))
+
+
+def _n_unwanted(model: LanguageModel, ids: Sequence[int], wanted: Sequence[Positions]) -> int:
+    """Count the tokens before the first that is wanted; the last of a text is always read."""
+    content = pad([ids], model.special_ids).content
+    chosen = [rule.select(content)[0].nonzero()[:, 0].tolist() for rule in wanted]
+    return min([len(ids) - 1, *(places[0] for places in chosen if places)])
+
+
+def _can_share(tree: Backend, wanted: Sequence[Positions]) -> bool:
+    return (
+        isinstance(tree, HuggingFaceBackend)
+        and tree.can_go_on
+        and not any(isinstance(rule, Spans) for rule in wanted)  # which go by place in a pass
+        and not any(map(keeps_state, tree.hf.modules()))
+    )
