@@ -18,7 +18,15 @@ def read(name):
 
 
 TOPICS, CARDS, SAID = (read(f"{name}.yaml") for name in ("topics", "cards", "said"))
-STORIES = [json.loads(line) for line in (FOLDER / "stories.jsonl").read_text("utf-8").splitlines()]
+
+
+def lines(name):
+    return [json.loads(line) for line in (FOLDER / name).read_text("utf-8").splitlines()]
+
+
+STORIES, NEUTRAL, DIALOGUES = map(
+    lines, ("stories.jsonl", "neutral_endings.jsonl", "neutral.jsonl")
+)
 
 
 def test_every_emotion_has_a_card_whose_neighbors_have_one():
@@ -86,3 +94,24 @@ def test_no_five_words_in_a_row_are_in_more_than_two_endings():
         for start in range(len(words) - 4):
             owners[tuple(words[start : start + 5])].add((story["topic"], story["emotion"]))
     assert [" ".join(words) for words, cells in owners.items() if len(cells) > 2] == []
+
+
+def test_every_situation_has_twelve_neutral_endings_of_the_same_length():
+    numbers = Counter(ending["topic"] for ending in NEUTRAL)
+    assert numbers == {topic["id"]: 12 for topic in TOPICS}
+    assert len({ending["ending"] for ending in NEUTRAL}) == len(NEUTRAL)
+    assert [it for it in NEUTRAL if not 60 <= len(it["ending"].split()) <= 85] == []
+
+
+def test_neutral_text_names_no_emotion():
+    texts = [*(ending["ending"] for ending in NEUTRAL), *(it["text"] for it in DIALOGUES)]
+    assert [named for text in texts if (named := named_emotions(text))] == []
+
+
+def test_dialogues_have_two_speakers_and_a_subject_each():
+    assert len({it["topic"] for it in DIALOGUES}) == len(DIALOGUES) == 120
+    for dialogue in DIALOGUES:
+        speakers = [turn.split(":")[0] for turn in dialogue["text"].split("\n")]
+        assert speakers == ["Person", "Assistant"] * (len(speakers) // 2)
+        assert len(speakers) >= 4
+        assert 110 <= len(dialogue["text"].split()) <= 170
