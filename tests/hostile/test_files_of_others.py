@@ -35,7 +35,7 @@ def test_a_file_that_is_json_and_not_ours_is_one_line(finished, capsys, reader):
     assert len(names) > 20
     for place, name in enumerate(names):
         strange = STRANGE[place % len(STRANGE)], STRANGE[(place + 1) % len(STRANGE)]
-        for content in strange:
+        for content in strange[: 1 if reader == "summary" else 2]:  # a tracker takes its time
             (finished.folder / name).write_text(content, encoding="utf-8")
             code = main(*words)
             printed = capsys.readouterr()

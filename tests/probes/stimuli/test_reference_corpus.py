@@ -1,5 +1,6 @@
 """The reference corpus: cards, topics, frames and endings fit together."""
 
+import csv
 import json
 import re
 from collections import Counter, defaultdict
@@ -8,7 +9,7 @@ from importlib.resources import files
 import pytest
 import yaml
 
-from probes.stimuli import emotions, leaks, named_emotions
+from probes.stimuli import emotions, leaks, named_emotions, paper_clusters
 
 FOLDER = files("probes.stimuli") / "corpora" / "reference"
 
@@ -115,3 +116,29 @@ def test_dialogues_have_two_speakers_and_a_subject_each():
         assert speakers == ["Person", "Assistant"] * (len(speakers) // 2)
         assert len(speakers) >= 4
         assert 110 <= len(dialogue["text"].split()) <= 170
+
+
+def test_blind_readings_meet_their_targets_and_the_page_says_them():
+    text = (FOLDER / "blind_readings.csv").read_text("utf-8")
+    readings = list(csv.DictReader(text.splitlines()))
+    cells = {(it["topic"], it["emotion"]) for it in readings}
+    assert cells == {(story["topic"], story["emotion"]) for story in STORIES}
+    cluster = {word: name for name, words in paper_clusters().items() for word in words}
+    own = sum(it["first"] == it["emotion"] for it in readings)
+    among = sum(
+        bool(
+            {it["emotion"], *CARDS[it["emotion"]]["inseparable"]}
+            & {it["first"], it["second"], it["third"]}
+        )
+        for it in readings
+    )
+    same = sum(cluster[it["first"]] == cluster[it["emotion"]] for it in readings)
+    shares = [n / len(readings) for n in (own, among, same)]
+    assert shares[1] >= 0.75
+    assert shares[2] >= 0.85
+    page = " ".join((FOLDER / "README.md").read_text("utf-8").split())
+    assert f"own word first in {shares[0]:.0%}" in page
+    assert f"first three in {shares[1]:.1%}" in page
+    assert f"ten first in {shares[2]:.1%}" in page
+    changed = sum(it["unchanged_since"] == "no" for it in readings)
+    assert f"{changed} endings were changed" in page
