@@ -1,9 +1,11 @@
 """The command line: ``python -m probes.run`` and ``emotion-probes``; ``--help`` is light."""
 
 import importlib
+import io
 import os
 import shlex
 import sys
+import tempfile
 import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -57,6 +59,9 @@ Exit codes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # one that is not UTF-8 gets escapes, no error
+            stream.reconfigure(errors="backslashreplace")
     if not words or "--help" in words or "-h" in words or words == ["help"]:
         kind = COMMANDS.get(words[0]) if words else None
         print(overview() if kind is None else kind.help(), end="")
@@ -73,6 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with ends_soon(interrupted):
             return terminal.finish(_answer(words, terminal))
+    except BrokenPipeError:  # who reads has had enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain at its end
+        return 1
     except KeyboardInterrupt:
         code = interrupted()
         if arguments is None:  # as a program: what libraries clean up at exit can take long
@@ -92,12 +100,27 @@ def _answer(words: list[str], terminal: "Terminal") -> int:
     except EmotionLensError as error:
         terminal.error(str(error))
         return 2 if isinstance(error, InvalidInput) else 1
+    except BrokenPipeError:
+        raise
     except Exception as error:
-        if not terminal.as_json:
-            raise
-        traceback.print_exc()  # to standard error; who reads the object learns the rest there
-        terminal.error(f"{type(error).__name__}: {error}")
+        # A last resort: whoever meets this has met a defect of ours.
+        terminal.error(
+            f"an error that nobody expected, {type(error).__name__}: {error}. Please report it "
+            f"with {_keep_traceback()}. Finished work is kept."
+        )
         return 1
+
+
+def _keep_traceback() -> str:
+    """Write the error that is being handled to a file; return its path, or the error itself."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="emotion-lens-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(traceback.format_exc())
+        return file.name
+    except OSError:
+        return traceback.format_exc()
 
 
 def _is_on(switch: str, words: Sequence[str]) -> bool:

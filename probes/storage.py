@@ -1,9 +1,9 @@
 """Files: written whole or not at all, read with an error that says what is wrong.
 
 Contract: `write_*` writes a temporary file in the target's folder, flushes it and renames it: a
-reader, or a killed process, sees the old content or the new. There are no locks: two processes that
-write one file write the same bytes. A temporary file's name says whose it is, so that only those
-whose writer is dead are removed.
+reader, or a killed process, sees the old content or the new. A temporary file's name says whose it
+is, so that only those whose writer is dead are removed. JSON holds finite numbers alone, and no
+character inside it ends a line for one reader and not for another.
 """
 
 import contextlib
@@ -11,13 +11,15 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
+
+import psutil
 
 from hooks.errors import DataError, EmotionLensError, InvalidInput
 
@@ -26,6 +28,9 @@ LEFTOVER = ".part-"
 
 _ABANDONED_AFTER = 24 * 3600
 """Seconds after which no process is still at the writing of one file."""
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
+"""Characters at which some readers of lines end one; in JSON they stand in strings alone."""
+_swept: set[Path] = set()
 
 
 class StorageError(EmotionLensError, OSError):
@@ -35,26 +40,36 @@ class StorageError(EmotionLensError, OSError):
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that appears whole when the block ends without an error; else StorageError."""
-    temporary = ""
+    temporary = path.with_name(f"{LEFTOVER}{_host()}-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(
-            dir=path.parent, prefix=f"{LEFTOVER}{_host()}-{os.getpid()}-"
-        )
+        _sweep_once(path.parent)
+        # Not `tempfile`, whose files no other user may read: a new file follows the umask.
+        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
         raise StorageError(
             f"could not write {path}: {error.strerror or error}. Free some space or choose another "
-            "output_dir, then run the same command again: finished work is kept."
+            "folder, then run the same command again: finished work is kept."
         ) from error
     finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that is to be written to; StorageError when it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot make the folder {folder}: {error.strerror}. Choose another with "
+            "--output_dir=FOLDER, or --output=FOLDER."
+        ) from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -70,13 +85,32 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically, with sorted keys, so that equal values give equal bytes."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
+    write_text(path, to_json(value, indent=1, sort_keys=True) + "\n")
+
+
+def to_json(value: Any, **how: Any) -> str:
+    """Spell a value as JSON without what line readers disagree on; DataError unless finite."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, **how)
+    except ValueError as error:
+        raise DataError(
+            "expected finite numbers, got one that is not, as where scores are constant or missing."
+        ) from error
+    return _LINE_ENDS.sub(lambda it: f"\\u{ord(it[0]):04x}", text)
+
+
+def from_json(text: str | bytes) -> Any:
+    """Read JSON; ValueError also where it is nested deeper than it can be read."""
+    try:
+        return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def read_json(path: Path) -> Any:
     """Read a JSON file; DataError when it is missing, unreadable, truncated or not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return from_json(path.read_bytes())
     except FileNotFoundError as error:
         raise DataError(f"{path} is missing. Run the stage that makes it.") from error
     except OSError as error:
@@ -84,9 +118,34 @@ def read_json(path: Path) -> Any:
             f"{path}: expected a file that can be read, got: {error.strerror}. Check what it is "
             "and its permissions, or delete it and run the stage again."
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise DataError(
             f"{path} is damaged or truncated ({error}). Delete it and run the stage again."
+        ) from error
+
+
+def read_object(path: Path, *keys: str) -> dict[str, Any]:
+    """Read a JSON file that holds an object with these keys; raises as `read_json`, and if not."""
+    content = read_json(path)
+    with ours(path):
+        if not isinstance(content, dict):
+            raise TypeError(f"it is a {type(content).__name__}")
+        for key in keys:
+            content[key]  # raises
+    return content
+
+
+@contextlib.contextmanager
+def ours(path: Path) -> Iterator[None]:
+    """Turn what the use of a file raises that is JSON but not ours into one error with the cure."""
+    try:
+        yield
+    except EmotionLensError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise DataError(
+            f"{path}: expected what this project writes there, got something else "
+            f"({type(error).__name__}: {error}). Put it back, or delete it and run the stage again."
         ) from error
 
 
@@ -115,39 +174,69 @@ def remove_leftovers(folder: Path, *, below: bool = True) -> None:
                 path.unlink(missing_ok=True)
 
 
+def _sweep_once(folder: Path) -> None:
+    """Remove killed writers' files wherever something is written, at the first time."""
+    if folder not in _swept:
+        _swept.add(folder)
+        remove_leftovers(folder, below=False)
+
+
 def _is_abandoned(path: Path) -> bool:
     named = re.fullmatch(rf"{re.escape(LEFTOVER)}(.+)-(\d+)-[^-]+", path.name)
-    if named is not None and named[1] == _host() and os.name == "posix":
-        return not _is_alive(int(named[2]))
     try:
-        return time.time() - path.stat().st_mtime > _ABANDONED_AFTER
+        changed = path.stat().st_mtime
     except FileNotFoundError:  # its writer has just finished
         return False
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
+    if named is None or named[1] != _host():
+        return time.time() - changed > _ABANDONED_AFTER
+    try:  # a process that is younger than the file has only got the number of its writer
+        return psutil.Process(int(named[2])).create_time() > changed + 1
+    except (psutil.NoSuchProcess, OverflowError):
+        return True
+    except psutil.AccessDenied:  # another user's
         return False
-    except PermissionError:  # another user's
-        pass
-    return True
 
 
 def digest_of(value: Any) -> str:
     """Return sixteen hex digits of the SHA-256 of a JSON value."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_by_content(path: Path, recorded: str | None) -> str:
+    """Return sixteen hex digits of a file's content: its name and place are no part of it.
+
+    `recorded` is returned where it is the same content, spelled as earlier versions did, with the
+    name; and where the file is gone, for what it held has been used.
+    """
+    if not path.is_file():
+        if recorded is None:
+            raise InvalidInput(f"{str(path)!r} not found: expected a file.")
+        return recorded
+    sha256 = digest_file(path)
+    before = digest_listed({path.name: sha256})
+    return before if recorded == before else sha256[:16]
 
 
 def digest_files(paths: Iterable[Path], root: Path) -> str:
     """Return sixteen hex digits over the names and contents of files."""
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
+    return digest_listed({path.relative_to(root).as_posix(): digest_file(path) for path in paths})
+
+
+def digest_listed(digests: Mapping[str, str]) -> str:
+    """Return sixteen hex digits over the names of files and the digests of their contents."""
+    whole = hashlib.sha256()
+    # As paths are sorted: part by part.
+    for name in sorted(digests, key=lambda it: it.split("/")):
+        whole.update(f"{name}\0".encode())
+        whole.update(bytes.fromhex(digests[name]))
+    return whole.hexdigest()[:16]
 
 
 def stamp_of(paths: Iterable[Path], root: Path) -> str:

@@ -1,4 +1,4 @@
-"""Tiny models and tokenizers that every test may use, and a network that no test may use."""
+"""Tiny models and finished tiny runs that every test may use, and a network that none may use."""
 
 import contextlib
 import os
@@ -12,8 +12,13 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
 
-import tiny_models  # noqa: E402 - it imports huggingface_hub
+import small_runs  # noqa: E402 - these import huggingface_hub
+import tiny_models  # noqa: E402
 import torch  # noqa: E402
+import yaml  # noqa: E402
+from small_runs import SmallRun  # noqa: E402
+
+from probes import stages  # noqa: E402
 
 LONGEST = (
     "docs/test_pages.py",
@@ -22,6 +27,7 @@ LONGEST = (
     "notebooks/test_notebooks.py",
     "browser/test_report.py",
     "browser/test_app.py",
+    "hostile/test_kills.py",
     "probes/commands/test_plan.py",
     "end_to_end",
 )
@@ -150,13 +156,12 @@ def validated(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Callable[..
 
     Processes that share the suite share it: the first that wants it makes it.
     """
-    import small_runs
     from filelock import FileLock
 
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder = shared / "validated"
-    made = small_runs.SmallRun(str(folder / "c.yaml"), folder / "out")
+    made = SmallRun(str(folder / "c.yaml"), folder / "out")
     with FileLock(shared / "validated.lock"):
         if not (folder / "made").exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -168,10 +173,6 @@ def validated(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Callable[..
 
 def _validate(made: Any, subject: Path) -> None:
     """Run everything in the folder of a config that is yet to be written."""
-    import small_runs
-
-    from probes.stages import NAMES
-
     folder = Path(made.config).parent
     # Most have a first token of their own in the tiny vocabulary, so that words can be steered to.
     emotions = ["angry", "blissful", "calm", "frustrated", "happy", "lonely", "sad", "terrified"]
@@ -202,4 +203,65 @@ def _validate(made: Any, subject: Path) -> None:
     )
     small_runs.write_config(Path(made.config), values)
     made.run().prepare()
-    made.stages(*NAMES)
+    made.stages(*stages.NAMES)
+
+
+@pytest.fixture(scope="session")
+def subject(tiny_folder: Callable[..., Path]) -> Path:
+    """A tiny base model to read with."""
+    return tiny_folder("gpt2")
+
+
+@pytest.fixture(scope="session")
+def tiny_writer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny chat model whose stories pass the filter."""
+    return small_runs.save_tiny_writer(tmp_path_factory.mktemp("models") / "writer")
+
+
+@pytest.fixture
+def small_run(tmp_path: Path, subject: Path) -> Callable[..., SmallRun]:
+    """``small_run(**sections)``: a config in the test's own folder, nothing run yet."""
+
+    def make(**sections: Any) -> SmallRun:
+        values = small_runs.small_settings(subject, tmp_path / "out", **sections)
+        return SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "out")
+
+    return make
+
+
+@pytest.fixture
+def reading_run(small_run: Callable[..., SmallRun], tmp_path: Path) -> Callable[..., SmallRun]:
+    """``reading_run(**sections)``: as `small_run`, with texts from files instead of a writer."""
+
+    def make(corpus: dict[str, Any] | None = None, **sections: Any) -> SmallRun:
+        own = small_runs.write_corpus(tmp_path, **(corpus or {}))
+        generation = {"emotions_subset": None, **sections.pop("generation", {})}
+        return small_run(corpus=own, generation=generation, **sections)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished_original(subject: Path, tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
+    """All stages of a run on texts from files, done once; copy it, do not touch it."""
+    folder = tmp_path_factory.mktemp("finished")
+    own = small_runs.write_corpus(folder)
+    values = small_runs.small_settings(
+        subject, folder / "out", corpus=own, generation={"emotions_subset": None}
+    )
+    made = SmallRun(small_runs.write_config(folder / "c.yaml", values), folder / "out")
+    run = made.run()
+    run.prepare()
+    made.stages(*stages.NAMES)
+    return made
+
+
+@pytest.fixture
+def finished(finished_original: SmallRun, tmp_path: Path) -> SmallRun:
+    """A copy of a finished run."""
+    shutil.copytree(finished_original.folder, tmp_path / "out")
+    values = yaml.safe_load(Path(finished_original.config).read_text())
+    config = small_runs.write_config(
+        tmp_path / "c.yaml", {**values, "output_dir": str(tmp_path / "out")}
+    )
+    return SmallRun(config, tmp_path / "out")

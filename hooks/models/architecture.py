@@ -27,6 +27,8 @@ class Architecture:
     head_parameters: int
     cache_numbers: int
     """Keys and values that one token leaves in the cache, in numbers."""
+    n_positions: int | None = None
+    """Longest sequence it takes, where it says so."""
 
     def reading_flops(self, n_layers: int | None = None) -> float:
         """FLOPs of one token read up to a number of layers."""
@@ -66,4 +68,5 @@ def describe(name: str, *, revision: str | None = None) -> Architecture:
         block_parameters=sum(p.numel() for p in blocks.parameters() if p.dim() > 1),
         head_parameters=int(model.get_output_embeddings().weight.numel()),
         cache_numbers=2 * len(blocks) * int(heads) * int(width),
+        n_positions=getattr(text, "max_position_embeddings", None),
     )

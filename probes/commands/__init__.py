@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from probes.commands.flags import LISTED, Flags, Names, RunFlags, Switch, Text, Verbatim, flag
+from probes.commands.flags import BARE, LISTED, Flags, Names, RunFlags, Switch, flag
 
 _EMOTIONS = "only these; all without it"
 _LAYER = "a layer of the model; without it the run's target layer"
@@ -21,7 +21,8 @@ _JSON_LINES = 'JSON lines: objects with "text" (and "id"), or strings'
 class Pipeline(RunFlags):
     """Run the stages of a config."""
 
-    restart: Names = flag("delete this stage's results and what follows from them, then run", ())
+    restart: Names = flag("make this stage and what follows again; results stay until then", ())
+    put_back: Switch = flag("undo a --restart that has not ended: the old results again", False)
     emotions: Names = flag("logit-lens: show only these emotions", ())
     only: Names = flag("validate: run and show only these experiments; a wrong name lists all", ())
     dry_run: Switch = flag("what writing takes: requests, tokens, time, cost; no writing", False)
@@ -31,11 +32,11 @@ class Doctor(Flags):
     """Check that a model works; exits with 1 if a check fails."""
 
     usage: ClassVar = "MODEL [--backend=B] [--dtype=D] [--device=D] [--quantize=Q]"
-    backend: Text = flag("auto, transformerlens or huggingface", "auto")
-    dtype: Text = flag("auto, float32, bfloat16 or float16", "auto")
-    device: Text = flag("auto, cpu, cuda, mps", "auto")
-    quantize: Text | None = flag("4bit or 8bit")
-    revision: Text | None = flag("branch, tag or commit on the hub")
+    backend: str = flag("auto, transformerlens or huggingface", "auto")
+    dtype: str = flag("auto, float32, bfloat16 or float16", "auto")
+    device: str = flag("auto, cpu, cuda, mps", "auto")
+    quantize: str | None = flag("4bit or 8bit")
+    revision: str | None = flag("branch, tag or commit on the hub")
 
 
 class Export(Flags):
@@ -51,9 +52,10 @@ class Export(Flags):
     emotions: Names = flag(_EMOTIONS, ())
     layers: Names = flag("numbers or 'all'; without it the target layer (parquet: all)", ())
     dose: float | None = flag("what strength 1 stands for, 0.1 without it (gguf, safetensors)")
-    output: Text | None = flag("folder for the files; without it RUN/export/FORMAT")
-    dry_run: Switch = flag("show files, sizes and cards; write and push nothing", False)
-    repo: Text | None = flag("hub: where to push, user/name")
+    output: str | None = flag("folder for the files; without it RUN/export/FORMAT")
+    dry_run: Switch = flag("show files, sizes, cards and settings; write and push nothing", False)
+    repo: str | None = flag("hub: where to push, user/name")
+    without_texts: Switch = flag("hub, parquet: leave stories and neutral texts at home", False)
     public: Switch = flag("hub: make a new repository public; without it, it is private", False)
 
 
@@ -71,7 +73,7 @@ class Compare(Flags):
     layer: int | None = flag("a layer of the model; without it each run's target layer", ge=0)
     resamples: int = flag("permutations and half-samples of emotions", 1000, ge=20)
     seed: int = flag("of the resampling", 0, ge=0)
-    output: Text | None = flag("folder for comparison.json and a figure of all layers per pair")
+    output: str | None = flag("folder for comparison.json and a figure of all layers per pair")
 
 
 class Plan(RunFlags):
@@ -90,24 +92,24 @@ class Steer(RunFlags):
     emotion: Names = flag("one or more of the run's emotions", ())
     dose: _Doses = flag("one or more doses: fractions of the mean residual norm", ())
     auto: Switch = flag("instead: the largest dose within the perplexity and KL budget", False)
-    prompt: Verbatim = flag("the text to continue")
+    prompt: str | None = flag("the text to continue")
     layers: _Layers = flag("layers to steer, each with the dose; default is the target layer", ())
     split: Switch = flag("divide the dose over the layers", False)
     operation: _Operation = flag("add, project, clamp or rotate", "add")
-    positions: Text = flag("all, prompt, generated, last, speaker:WHO, text:WORDS, span:3-8", "all")
+    positions: str = flag("all, prompt, generated, last, speaker:WHO, text:WORDS, span:3-8", "all")
     max_new_tokens: int = flag("length of a continuation", 40, ge=1)
     temperature: float = flag("0 is greedy", 0.8, ge=0)
     seed: int = flag("decides every draw", 0, ge=0)
-    output: Text | None = flag("the page to write, FILE.html; without it RUN/steered.html")
+    output: str | None = flag("the page to write, FILE.html; without it one below RUN/steered")
 
 
 class Score(RunFlags):
     """Scores of your own texts: whole, per speaker turn, token by token."""
 
     usage: ClassVar = 'CONFIG --text "..." | --file x.jsonl | --transcript chat.json [--output=A,B]'
-    text: Verbatim = flag("one text")
-    file: Verbatim = flag(_JSON_LINES)
-    transcript: Verbatim = flag('JSON: a list of turns with "role" and "content"')
+    text: str | None = flag("one text")
+    file: str | None = flag(_JSON_LINES)
+    transcript: str | None = flag('JSON: a list of turns with "role" and "content"')
     emotions: Names = flag(_EMOTIONS, ())
     layer: int | None = flag(_LAYER)
     output: Names = flag("files: .csv or .parquet (a table), .html (tokens in color)", ())
@@ -117,27 +119,30 @@ class Sweep(RunFlags):
     """The passages of a file of any size that activate each emotion most."""
 
     usage: ClassVar = "CONFIG --file=corpus.jsonl [--top=20] [--window=32] [--output=FOLDER]"
-    file: Verbatim = flag(_JSON_LINES)
+    file: str | None = flag(_JSON_LINES)
     top: int = flag("passages kept per emotion", 20, ge=1)
     window: int = flag("tokens per passage", 32, ge=2)
     emotions: Names = flag(_EMOTIONS, ())
     layer: int | None = flag(_LAYER)
-    output: Text | None = flag("folder for passages.jsonl and .html; without it RUN/sweep/NAME")
+    output: str | None = flag("folder for passages.jsonl and .html; without it one below RUN/sweep")
 
 
 class Track(RunFlags):
     """A run's numbers and figures to wandb (extra: tracking)."""
 
     usage: ClassVar = "CONFIG [--project=NAME] [--mode=offline|online]"
-    project: Text = flag("the project's name", "emotion-lens")
+    project: str = flag("the project's name", "emotion-lens")
     mode: Literal["offline", "online"] = flag("offline (a record to send later), online", "offline")
 
 
 class App(RunFlags):
     """A page on this machine: texts, conversations and steering, token by token."""
 
-    usage: ClassVar = "CONFIG [--port=8080] [--show]"
-    host: Text = flag("address to listen on", "127.0.0.1")
+    usage: ClassVar = "CONFIG [--port=8080] [--host=ADDRESS --allow-host=NAME] [--show]"
+    host: str = flag("address to listen on", "127.0.0.1")
+    allow_host: Names = flag(
+        "names by which others may call it; alone: any", (), json_schema_extra=BARE
+    )
     port: int = flag("port to listen on", 8080, ge=1, le=65535)
     show: Switch = flag("open a browser", False)
 

@@ -2,13 +2,14 @@
 
 import importlib.util
 
-from hooks.errors import InvalidInput
+from hooks.errors import EmotionLensError, InvalidInput
 from probes.commands import App
 from probes.commands.call import Call
 from probes.experiments import find_entries
 from probes.runs.folder import Run
 from probes.runs.models import Models
-from probes.storage import read_json
+from probes.storage import ours, read_json
+from probes.texts.app import door
 from probes.vectors.emotion_vectors import EmotionVectors
 
 
@@ -17,18 +18,36 @@ def main(call: Call[App]) -> int:
     if importlib.util.find_spec("nicegui") is None:
         raise InvalidInput("app needs NiceGUI: pip install 'emotion-lens[app]'.")
     flags, run = call.flags, call.run()
+    names, address = door.names_of(flags.host, flags.allow_host), f"{flags.host}:{flags.port}"
+    door.check_free(flags.host, flags.port)
     vectors = EmotionVectors.load(run.root)
     from probes.texts.app.microscope import Microscope
     from probes.texts.app.page import serve
 
     microscope = Microscope(Models(run.config).subject(), vectors)
-    call.terminal.note(f"emotion-lens listens on http://{flags.host}:{flags.port} (Ctrl-C ends it)")
-    serve(microscope, usable=_usable(run), host=flags.host, port=flags.port, show=flags.show)
+    if not door.is_loopback(flags.host):
+        call.terminal.warn(f"whoever reaches {address} can use this model and read its run.")
+    where = f"emotion-lens listens on http://{address} (Ctrl-C ends it)"
+    try:
+        serve(
+            microscope,
+            usable=_usable(run),
+            host=flags.host,
+            port=flags.port,
+            names=names,
+            show=flags.show,
+            ready=lambda: call.terminal.note(where),
+        )
+    except SystemExit as error:  # how the server says that it cannot listen after all
+        if error.code:
+            raise EmotionLensError(f"could not listen on {address}; see above.") from error
     return 0
 
 
 def _usable(run: Run) -> dict[int, float]:
     [experiment] = find_entries(["steering-dose-response"])
     path = run.root / experiment.file
-    measured = read_json(path)["layers"] if path.is_file() else []
-    return {entry["layer"]: entry["usable"] for entry in measured if entry["usable"] is not None}
+    with ours(path):
+        measured = read_json(path)["layers"] if path.is_file() else []
+        usable = {entry["layer"]: entry["usable"] for entry in measured}
+    return {layer: dose for layer, dose in usable.items() if dose is not None}

@@ -1,18 +1,19 @@
 """What was typed: words, a command's own flags, settings of the config; refused here if wrong."""
 
+import difflib
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import fire
-
 from hooks.errors import InvalidInput
 from probes.commands import COMMANDS, Pipeline
-from probes.commands.flags import Flags, RunFlags, listed
+from probes.commands.flags import Flags, RunFlags
 from probes.commands.terminal import Terminal
-from probes.config import Config, load_config, nearest_key
+from probes.config import Config, is_switch, load_config, nearest_key, typed
 from probes.runs.folder import Run
+from probes.stages import NAMES
 
 F = TypeVar("F", bound=Flags)
 
@@ -42,7 +43,7 @@ class Call(Generic[F]):
 
 def read_call(typed: Sequence[str], terminal: Terminal) -> Call[Flags]:
     """Read what was typed; InvalidInput names a wrong flag and the nearest there is."""
-    positional, values = _parse(typed)
+    positional, values = _split(typed)
     kind = COMMANDS.get(positional[0], Pipeline) if positional else Pipeline
     known = kind.meanings()
     settings = {name: value for name, value in values.items() if name not in known}
@@ -51,50 +52,60 @@ def read_call(typed: Sequence[str], terminal: Terminal) -> Call[Flags]:
         words = [name for name in settings if "." not in name and name not in Config.model_fields]
         strange = [name for name in words if kind.nearest(name) or not nearest_key(name)]
     given = {name: value for name, value in values.items() if name in known or name in strange}
+    bare = [name for name, value in values.items() if value is None and name not in strange]
+    if bare:
+        raise InvalidInput(
+            f"--{bare[0]}: expected a value, got nothing. One that begins with dashes is given as "
+            f"--{bare[0]}=--VALUE."
+        )
     rest = positional if kind is Pipeline else positional[1:]
     return Call(rest, kind.read(given), settings, terminal)
 
 
-def _parse(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-    parsed: list[tuple[list[str], dict[str, Any]]] = []
+def _split(words: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
+    """Tell words from flags, each value letter by letter as it was typed; None where it lacks."""
+    positional: list[str] = []
+    values: dict[str, str | None] = {}
+    rest = deque(_checked(words))
+    switches = {name for kind in (Pipeline, *COMMANDS.values()) for name in kind.switches()}
+    while rest:
+        word = rest.popleft()
+        dashed, equals, value = word.partition("=")
+        if not word.startswith("--") or word == "--":
+            positional.append(word)
+            continue
+        # Sections and their settings have underscores; what is typed may have dashes.
+        name = dashed[2:].replace("-", "_")
+        if not equals:
+            is_on = name in switches or is_switch(name)
+            follows = bool(rest) and not rest[0].startswith("--")
+            value = "true" if is_on else rest.popleft() if follows else None
+        if name in values:
+            raise InvalidInput(
+                f"--{name} is given twice: {values[name]!r}, then {value!r}. Give it once."
+            )
+        values[name] = value
+    return positional, values
 
-    def collect(*positional: str, **flags: Any) -> None:
-        parsed.append(([str(word) for word in positional], flags))
 
-    fire.Fire(collect, command=list(_for_fire(words)), name="emotion-probes")
-    return parsed[0]
+def _checked(words: Sequence[str]) -> Sequence[str]:
+    for word in words:
+        if any("\ud800" <= character <= "\udfff" for character in word):
+            raise InvalidInput(
+                f"expected words in UTF-8, got {word!r}: bytes of another encoding. Convert them, "
+                "or rename the file."
+            )
+    return words
 
 
-def _for_fire(words: Sequence[str]) -> Iterator[str]:
-    """Spell words so that Fire takes a switch for a switch and a user's text letter by letter."""
-    kinds = [Pipeline, *COMMANDS.values()]
-    switches = [f"--{name}" for kind in kinds for name in kind.switches()]
-    named = next((COMMANDS[word] for word in words[:3] if word in COMMANDS), Pipeline)
-    verbatim = [f"--{name}" for name in named.verbatim()]
-    rest = iter(words)
-    for word in rest:
-        name, equals, value = word.partition("=")
-        if word[:2] + word[2:].replace("-", "_") in switches:
-            yield f"{word}=True"  # Fire would take the next word for its value
-        elif name in verbatim:  # Fire would read "1, 2" as a tuple
-            yield f"{name}={(value if equals else next(rest, ''))!r}"
-        else:
-            yield word
+def mistyped(word: str) -> str:
+    """Return the hint for a word that is no command and no stage but like one, or nothing."""
+    near = difflib.get_close_matches(word, [*COMMANDS, *NAMES, "run-all"], n=1, cutoff=0.7)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def run_of(source: str, settings: Mapping[str, Any]) -> Run:
     """Return the run of a config with the settings of the command line."""
-
-    def spelled(value: Any) -> str:
-        return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-
-    config = load_config(source, {key: _value(key, value) for key, value in settings.items()})
-    flags = [f"--{key}={spelled(value)}" for key, value in settings.items()]
+    config = load_config(source, {key: typed(key, value) for key, value in settings.items()})
+    flags = [f"--{key}={value}" for key, value in settings.items()]
     return Run(config, shlex.join([source, *flags]))  # as a shell takes it, for cures
-
-
-def _value(key: str, value: Any) -> Any:
-    if isinstance(value, str) and (key.endswith("_subset") or key == "validation.experiments"):
-        return None if value == "null" else listed(value)  # names may hold spaces
-    # Fire knows Python's None alone; "none" is a value of vectors.neutral_pca.
-    return None if value == "null" else value

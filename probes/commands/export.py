@@ -18,7 +18,14 @@ def main(call: Call[Flags]) -> int:
     flags = call.flags
     _check(flags, call.words)
     source = find_source(call.words[0])
-    choice = choose(source.vectors, flags.emotions, flags.layers, flags.dose, repo=flags.repo)
+    choice = choose(
+        source.vectors,
+        flags.emotions,
+        flags.layers,
+        flags.dose,
+        repo=flags.repo,
+        texts=not flags.without_texts,
+    )
     export = FORMATS[flags.to].make(source, choice)
     folder = Path(flags.output or source.root / "export" / flags.to).expanduser()
     if not flags.dry_run:
@@ -31,7 +38,7 @@ def main(call: Call[Flags]) -> int:
 
 
 def _check(flags: Flags, words: list[str]) -> None:
-    for name in ("emotions", "layers", "dose", "repo", "public"):
+    for name in ("emotions", "layers", "dose", "repo", "public", "without_texts"):
         takers = [format_name for format_name, kind in FORMATS.items() if name in kind.takes]
         if name in flags.model_fields_set and flags.to not in takers:
             known = ", ".join(takers)
@@ -60,7 +67,7 @@ def _show(export: ExportFiles, folder: Path, terminal: Terminal, *, dry_run: boo
     terminal.result({**where, "bytes": sizes, "notices": export.notices})
     if dry_run:
         for name, content in export.files.items():
-            if name.endswith("README.md"):
+            if name.endswith(("README.md", ".yaml")):
                 terminal.text(f"--- {name} ---\n{content.decode()}")
     for notice in export.notices:
         terminal.note(notice)

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from hooks.errors import InvalidInput
 
@@ -19,11 +19,10 @@ _EXPECTED = {
     "value_error": "{error}",
 }
 """What was expected, by pydantic's kinds of errors or the type that they begin with."""
-_VERBATIM = "letter by letter"
 
 
 def listed(value: Any) -> list[str]:
-    """Return a flag's names: Fire gives a tuple, a list or a string with commas."""
+    """Return names with commas between them as a list."""
     if value is None:
         return []
     parts = value if isinstance(value, tuple | list) else str(value).split(",")
@@ -36,18 +35,11 @@ def _switched(value: Any) -> bool:
     return word == "true"
 
 
-def _as_typed(value: Any) -> str | None:
-    # Fire makes a number or a list of a text that looks like one.
-    if isinstance(value, tuple | list):
-        return ",".join(map(str, value))
-    return None if value is None else str(value)
-
-
+BARE = {"bare": True}
+"""Of a flag that may stand alone, which is the value ``true``."""
 LISTED = BeforeValidator(listed)
 Switch = Annotated[bool, BeforeValidator(_switched)]
-Text = Annotated[str, BeforeValidator(_as_typed)]
 Names = Annotated[tuple[str, ...], LISTED]
-Verbatim = Annotated[str | None, _VERBATIM]  # A user's text: never taken for a number or a list
 
 
 def flag(meaning: str, default: Any = None, **limits: Any) -> Any:
@@ -72,14 +64,6 @@ class Flags(BaseModel):
     quiet: Switch = flag("no progress, only tables and errors", False)
     as_json: Switch = flag("one JSON object on standard output, nothing else", False, alias="json")
 
-    @field_validator("*", mode="before")
-    @classmethod
-    def _switches_are_no_values(cls, value: Any, info: Any) -> Any:
-        # A flag without a value arrives as True, which would pass for the number 1.
-        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation is not bool:
-            raise ValueError("a value, not a switch")
-        return value
-
     @classmethod
     def name(cls) -> str:
         """Return what is typed, and the module of the command's code."""
@@ -99,13 +83,12 @@ class Flags(BaseModel):
 
     @classmethod
     def switches(cls) -> list[str]:
-        """Return the flags that take no value."""
-        return [f.alias or name for name, f in cls.model_fields.items() if f.annotation is bool]
-
-    @classmethod
-    def verbatim(cls) -> list[str]:
-        """Return the flags whose value is a user's text."""
-        return [name for name, field in cls.model_fields.items() if _VERBATIM in field.metadata]
+        """Return the flags that need no value."""
+        return [
+            field.alias or name
+            for name, field in cls.model_fields.items()
+            if field.annotation is bool or field.json_schema_extra == BARE
+        ]
 
     @classmethod
     def help(cls) -> str:
@@ -146,4 +129,4 @@ class Flags(BaseModel):
 class RunFlags(Flags):
     """The flags of a command on a run: any other flag is a setting of the config."""
 
-    config: Text | None = flag("the same as CONFIG")
+    config: str | None = flag("the same as CONFIG")

@@ -7,15 +7,19 @@ from hooks.errors import InvalidInput
 from probes import stages
 from probes.analysis.results import Lens, read_result
 from probes.commands import Pipeline
-from probes.commands.call import Call, run_of
+from probes.commands.call import Call, mistyped, run_of
 from probes.commands.terminal import Terminal
+from probes.config import find_config
 from probes.experiments import Entry, find_entries, read_words
 from probes.report import scorecard, summary
-from probes.runs import workers
+from probes.runs import set_aside, workers
 from probes.runs.folder import Run
+from probes.runs.lock import FILE as LOCK
+from probes.runs.lock import only_writer
 from probes.runs.models import Models
 from probes.stages import Stage
-from probes.storage import StorageError, read_json
+from probes.stages.before import check_before
+from probes.storage import StorageError, read_object
 
 
 def main(call: Call[Pipeline]) -> int:
@@ -31,29 +35,69 @@ def main(call: Call[Pipeline]) -> int:
     dropped = stages.find_stages(flags.restart) if flags.restart else []
     if flags.dry_run:
         return _dry_run(run, chosen, dropped, call.terminal)
-    _check_subject(run, chosen, dropped)
+    if not (run.root / LOCK).is_file():  # where a writer has been, it may be at work
+        run.check_folder()
+    if not run.root.is_dir():
+        check_before(run, chosen, dropped)  # what is refused leaves no folder behind
     run.prepare()
-    for stage in dropped:
-        call.terminal.note(f"deleted the results of: {', '.join(stages.restart(run, stage))}")
+    with only_writer(run.root, call.terminal.warn):
+        if flags.put_back:
+            return _put_back(run, call.terminal)
+        run.check_folder()
+        check_before(run, chosen, dropped)
+        run.remove_leftovers()
+        if dropped:
+            names_aside = ", ".join(stages.set_aside(run, dropped))
+            call.terminal.note(f"set aside until the new results stand: {names_aside}")
+        ended = _run(run, chosen, only, call.terminal)
+        if stages.drop_replaced(run):
+            call.terminal.note("the new results stand: those they replace are deleted.")
+    call.terminal.result({"output_dir": str(run.root), "stages": ended})
+    _show(run, names, flags.emotions, only, call.terminal)
+    return _failures(run, chosen, call.terminal)
+
+
+def _run(
+    run: Run, chosen: Sequence[Stage], only: Sequence[Entry], terminal: Terminal
+) -> dict[str, str]:
+    """Run the stages one after another; return how each ended."""
     models = Models(run.config)
-    ended = {}
+    ended: dict[str, str] = {}
     try:
         for stage in chosen:
-            ran = stages.run_stage(run, stage, models, call.terminal, only=only)
+            ran = stages.run_stage(run, stage, models, terminal, only=only)
             failed = stages.failed_in(run, stage)
             done = f"ended, {len(failed)} failed: {', '.join(failed)}" if failed else "done"
             ended[stage.name] = done if ran else "complete, skipped"
-            call.terminal.note(f"{stage.name}: {ended[stage.name]}")
+            terminal.note(f"{stage.name}: {ended[stage.name]}")
     except Exception as error:
         with contextlib.suppress(StorageError):  # the disk may be what failed
+            if set_aside.is_there(run.root):
+                _say_what_is_aside(run, terminal)
             run.write_summary(stages.NAMES, failed={chosen[len(ended)].name: str(error)})
         raise
     finally:
         workers.disconnect()
     run.write_summary(stages.NAMES)
-    call.terminal.result({"output_dir": str(run.root), "stages": ended})
-    _show(run, names, flags.emotions, only, call.terminal)
-    return _failures(run, chosen, call.terminal)
+    return ended
+
+
+def _say_what_is_aside(run: Run, terminal: Terminal) -> None:
+    if stages.is_untouched(run):
+        names = ", ".join(stages.put_back(run))
+        terminal.note(f"nothing new was made: the old results are back ({names}).")
+        return
+    terminal.note(
+        f"the old results are kept in {run.root / set_aside.FOLDER} until the new ones stand. To "
+        f"have them back instead: python -m probes.run {run.source} --put-back"
+    )
+
+
+def _put_back(run: Run, terminal: Terminal) -> int:
+    if not set_aside.is_there(run.root):
+        raise InvalidInput(f"--put-back: nothing is set aside in {run.root}.")
+    terminal.note(f"the old results are back: {', '.join(stages.put_back(run))}")
+    return 0
 
 
 def _failures(run: Run, chosen: Sequence[Stage], terminal: Terminal) -> int:
@@ -62,20 +106,10 @@ def _failures(run: Run, chosen: Sequence[Stage], terminal: Terminal) -> int:
         return 0
     errors = "\n".join(f"  {name}: {error}" for name, error in failed)
     terminal.error(
-        f"failed, everything else is done and kept:\n{errors}\nto try it again (and make figures "
+        f"failed; everything else is done and kept:\n{errors}\nto try it again (and make figures "
         f"and report with it): python -m probes.run {run.source}"
     )
     return 1
-
-
-def _check_subject(run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage]) -> None:
-    """Refuse a subject or a layer that cannot be had, if it is going to be read."""
-    [reading] = stages.find_stages(["extract-activations"])
-    again = any(reading.name in stages.following(stage) for stage in dropped)
-    if reading in chosen and (again or not stages.is_complete(run, reading)):
-        from probes.stages.checks import check_subject
-
-        check_subject(run)
 
 
 def _dry_run(
@@ -107,6 +141,10 @@ def _source_and_stages(call: Call[Pipeline]) -> tuple[str, list[str]]:
             "expected a config: python -m probes.run CONFIG [STAGE ...], or "
             "emotion-probes STAGE CONFIG. See --help."
         )
+    try:
+        find_config(source)
+    except InvalidInput as error:
+        raise InvalidInput(f"{error}{mistyped(source)}") from None
     if not call.flags.config:
         words.remove(source)
     return source, [word for word in words if word != "run-all"]
@@ -126,18 +164,18 @@ def _show(
 ) -> None:
     lens = run.root / "analysis" / "logit_lens.json"
     if lens.is_file() and (names == ["logit-lens"] or emotions):
-        by_emotion = read_result(Lens, read_json(lens), lens.name, "logit-lens").emotions
+        by_emotion = read_result(Lens, read_object(lens), lens.name, "logit-lens").emotions
         top = {name: by_emotion[name].top for name in emotions or by_emotion}
         rows = [(name, " ".join(token.strip() for token, _ in top[name])) for name in top]
         terminal.table("top tokens of each emotion vector", rows)
         terminal.result({"logit_lens": top})
     for entry in only:
-        content = read_json(run.root / entry.file)
+        content = read_object(run.root / entry.file)
         terminal.table(f"{entry.name}: {entry.question}", read_words(entry.name, content).rows)
         terminal.result({entry.name: content})
     card = run.root / scorecard.FILE
     if names == ["validate"] and not only and card.is_file():
-        lines = read_json(card)["lines"]
+        lines = read_object(card, "lines")["lines"]
         terminal.table("this run beside the paper", scorecard.table(scorecard.from_json(lines)))
         terminal.result({"scorecard": lines})
     if not names:

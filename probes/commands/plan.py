@@ -1,29 +1,26 @@
 """``emotion-probes plan``: what a run will take, from a trial unit if measured; stores nothing."""
 
-import functools
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hooks.errors import DataError, InvalidInput, ModelError
+from hooks.errors import DataError, InvalidInput
 from hooks.generation.prefill import tokens_to_read
 from hooks.memory import DEFAULT_BATCH_TOKENS
-from hooks.models.architecture import describe
-from hooks.models.embedded import folder, is_embedded
 from hooks.models.precision import resolve_device, resolve_dtype
-from hooks.tokens.encoding import encode_prompt, encode_text, is_chat
+from hooks.tokens.encoding import encode_text, is_chat
 from probes.commands import Plan as Flags
 from probes.commands.call import Call
 from probes.commands.cost import Rates, RunDesign, RunPlan, Size, plan
 from probes.commands.terminal import file_size
 from probes.config import Config, ModelSettings, WriterSettings
 from probes.corpus.cells import Text
-from probes.corpus.writing import Rules, first_prompts
+from probes.corpus.writing import Rules
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import duration
-from probes.stages.checks import check_layers
+from probes.stages.checks import check_layers, describe, first_prompts_of, load_tokenizer
 from probes.stages.cost_of_writing import Asked, Content, Seen, asked_for, cells_of, look, recorded
 from probes.stages.units import LocalWriter, Reader, ReadingUnit, TextKind, rules
 from probes.stages.units import plan as cut
@@ -61,11 +58,11 @@ class Forecast:
 def work_out(run: Run, rates: Rates, *, measured: bool) -> Forecast:
     """Return the plan; with `measured`, from a unit that is written and read for it."""
     config, writer = run.config, run.config.writer_model if _writes_here(run) else None
-    chat = is_chat(_tokenizer(writer)) if writer else config.endpoint.api == "chat"
+    chat = is_chat(load_tokenizer(writer)) if writer else config.endpoint.api == "chat"
     ruled = rules(config, "stories", chat=chat)
 
     def n_tokens(text: str) -> int:
-        return len(encode_text(_tokenizer(config.model), text))
+        return len(encode_text(load_tokenizer(config.model), text))
 
     def seen_of(kind: TextKind, texts_per_prompt: int) -> Seen | None:
         if run.brings_corpus:
@@ -93,22 +90,7 @@ def _writes_here(run: Run) -> bool:
 def _size(settings: ModelSettings | WriterSettings) -> Size:
     dtype = resolve_dtype(settings.dtype, resolve_device(settings.device))
     precision = settings.quantize or str(dtype).removeprefix("torch.")
-    return Size(describe(str(settings.name), revision=settings.revision), precision)
-
-
-def _tokenizer(settings: ModelSettings | WriterSettings) -> Any:
-    return _load_tokenizer(str(settings.name), settings.revision)
-
-
-@functools.cache
-def _load_tokenizer(name: str, revision: str | None) -> Any:
-    from transformers import AutoTokenizer
-
-    source = str(folder(name)) if is_embedded(name) else name
-    try:
-        return AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(f"could not load the tokenizer of {name!r}: {error}") from error
+    return Size(describe(str(settings.name), settings.revision), precision)
 
 
 def _design(run: Run, ruled: Rules) -> RunDesign:
@@ -120,7 +102,7 @@ def _design(run: Run, ruled: Rules) -> RunDesign:
             n_texts = sum(map(texts.count, cells))
             brought.append(Asked(len(cells), n_texts, n_texts, prompt_tokens=0.0, new_tokens=0))
         return RunDesign(config, n_emotions, *brought, prompt_tokens_read=0.0)
-    prompts = _prompts(run, ruled)
+    prompts = first_prompts_of(run, "stories", ruled)
     length = sum(map(len, prompts)) / len(prompts)
     ruled_neutral = rules(config, "neutral", chat=True)
     asked = (
@@ -136,17 +118,6 @@ def _sample(run: Run, kind: TextKind = "stories") -> list[Content]:
     numbered = [(cell, number) for cell in texts for number in range(texts.count(cell))]
     sample = numbered[:: max(1, len(numbered) // _SAMPLE)]
     return [{"texts": [{"text": texts[cell][n]}], "requested": 1} for cell, n in sample]
-
-
-def _prompts(run: Run, ruled: Rules) -> list[list[int]]:
-    config = run.config
-    tokenizer = _tokenizer(config.writer_model if _writes_here(run) else config.model)
-    cells = cut(config, "stories", run.story_cells)[0].cells
-    system = config.writer.system if is_chat(tokenizer) else None
-    return [
-        encode_prompt(tokenizer, prompt, system=system)
-        for prompt in first_prompts(cells, config.topics, ruled)
-    ]
 
 
 def measure(run: Run) -> tuple[list[Content], Rates]:

@@ -14,6 +14,7 @@ from probes.commands.call import Call
 from probes.commands.score_files import SUFFIXES, Given, Shown, open_sink
 from probes.commands.terminal import Terminal
 from probes.runs.models import Models
+from probes.storage import from_json
 from probes.texts.dialogue import Turn, lay_out
 from probes.texts.scoring import Scores, score_texts, tokens_within
 from probes.vectors.emotion_vectors import EmotionVectors
@@ -79,16 +80,23 @@ def _given(flags: Score) -> Iterator[Given]:
     path = Path(value).expanduser()
     if not path.is_file():
         raise InvalidInput(f"--{kind}: {value!r} not found.")
-    return iter([_transcript(path)]) if kind == "transcript" else _lines(path)
+    if kind == "transcript":
+        return iter([_transcript(path)])
+    check_lines(path)
+    return _lines(path)
 
 
 def _lines(path: Path) -> Iterator[Given]:
-    given = None
     with path.open("rb") as file:
         for given, _ in read_lines(file, path):
             yield given
-    if given is None:
-        raise InvalidInput(f"{path} has no texts.")
+
+
+def check_lines(path: Path) -> None:
+    """Refuse a file in which any line is wrong, before the first is read by a model."""
+    with path.open("rb") as file:
+        if not sum(1 for _ in read_lines(file, path)):
+            raise InvalidInput(f"{path} has no texts.")
 
 
 def read_lines(file: Any, path: Path, line: int = 0) -> Iterator[tuple[Given, int]]:
@@ -98,10 +106,10 @@ def read_lines(file: Any, path: Path, line: int = 0) -> Iterator[tuple[Given, in
         if not content.strip():
             continue
         try:
-            row = json.loads(content.decode("utf-8-sig"))
+            row = from_json(content)
             text = row if isinstance(row, str) else row["text"]
             text.encode("utf-8")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise InvalidInput(
                 f'{path}, line {line}: expected a JSON object with "text", or a JSON string '
                 f"({type(error).__name__}: {error})."
@@ -112,11 +120,11 @@ def read_lines(file: Any, path: Path, line: int = 0) -> Iterator[tuple[Given, in
 
 def _transcript(path: Path) -> Given:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = from_json(path.read_bytes())
         turns = content["messages"] if isinstance(content, dict) else content
         pairs = tuple({"role": turn["role"], "content": turn["content"]} for turn in turns)
         whole = all(isinstance(value, str) for turn in pairs for value in turn.values())
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise InvalidInput(
             f'{path}: expected a JSON list of turns with "role" and "content" ({error!r}).'
         ) from error

@@ -15,13 +15,12 @@ from probes.commands.call import Call
 from probes.corpus.cells import Cell
 from probes.corpus.writing import plan_units
 from probes.runs.folder import Run
-from probes.runs.record import State
+from probes.runs.record import State, refusals
 from probes.runs.reporting import duration
-from probes.stages import STAGES, Stage, experiments_of, state_of
-from probes.storage import read_json
+from probes.stages import STAGES, Stage, experiments_of, find_stages, seconds_of, state_of
 
 UNFINISHED = 3
-_WORDS = {"stale": "made under other settings or inputs: --restart it", "missing": "not begun"}
+_WORDS = {"stale": "made under other settings or inputs", "missing": "not begun"}
 
 
 @dataclass(frozen=True)
@@ -71,10 +70,10 @@ def _progress(run: Run, stage: Stage) -> Progress:
     if stage.name == "extract-activations":
         return _reading(run, state, seconds)
     if stage.name == "validate":
-        paths = [run.root / entry.file for entry in experiments_of(run)]
-        took = [read_json(path)["seconds"] for path in paths if path.is_file()]
+        entries = experiments_of(run)
+        took = list(seconds_of(run, entries).values())
         rate = sum(took) / len(took) if took else None
-        return Progress("validate", state, len(took), len(paths), "experiments", rate, seconds)
+        return Progress("validate", state, len(took), len(entries), "experiments", rate, seconds)
     return Progress(stage.name, state, int(state == "done"), 1, "stage", seconds, seconds)
 
 
@@ -152,14 +151,23 @@ def main(call: Call) -> int:
         call.terminal.note(f"left: {'; '.join(parts)}")
         if unknown:
             call.terminal.note(f"to estimate the rest: emotion-probes plan {run.source}")
-        stale = [stage.stage for stage in left if stage.state == "stale"]
-        # A stage of other settings is refused; its results and what follows from it have to go.
-        restart = f" --restart={stale[0]}" if stale else ""
-        call.terminal.note(f"to go on: python -m probes.run {run.source}{restart}")
+        stale = next((stage.stage for stage in left if stage.state == "stale"), None)
+        if stale is not None:
+            call.terminal.note(f"{stale} was made under other settings:\n{_ways_back(run, stale)}")
+        else:
+            call.terminal.note(f"to go on: python -m probes.run {run.source}")
     described = [{**asdict(stage), "seconds_left": stage.seconds_left} for stage in stages]
     remaining = {"seconds_left_known": known, "not_measured": unknown, "stages": described}
     call.terminal.result({"output_dir": str(run.root), "complete": not left, **remaining})
     return UNFINISHED if left else 0
+
+
+def _ways_back(run: Run, name: str) -> str:
+    [stage] = find_stages([name])
+    left = {earlier: run.left_by(earlier) or "" for earlier in stage.upstream}
+    begun = run.record(name)
+    changed = [] if begun is None else refusals(begun, stage.settings(run), left)
+    return run.ways_back(name, changed)
 
 
 def _words(stage: Progress) -> str:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from hooks import Last, Span, Speaker, TextSpan
 from hooks.errors import InvalidInput
@@ -15,7 +15,7 @@ from probes.commands.steered_text import Steered, SteeringRequest
 from probes.experiments.steering.dose_cost import Budget, SteeringCost, on_texts
 from probes.experiments.steering.dose_response import neutral_texts
 from probes.runs.models import Models
-from probes.storage import write_text
+from probes.storage import StorageError, digest_of, slug, write_text
 from probes.vectors.emotion_vectors import EmotionVectors
 
 _AS_TYPED = {"operation", "auto", "split", "max_new_tokens", "temperature", "seed"}
@@ -29,7 +29,8 @@ def main(call: Call[Steer]) -> int:
     settings = run.config.validation
     budget = Budget(settings.max_kl, settings.max_perplexity_ratio)
     texts = neutral_texts(run, settings.n_budget_texts)
-    output = Path(call.flags.output or run.root / "steered.html")
+    name = f"{slug('-'.join(request.emotions))}-{digest_of(_plain(request))[:8]}.html"
+    output = Path(call.flags.output or run.root / "steered" / name)
     if output.suffix != ".html" or output.is_dir():
         raise InvalidInput(f"--output: expected a file that ends in .html, got {output}.")
     model = Models(run.config).subject()
@@ -39,15 +40,13 @@ def main(call: Call[Steer]) -> int:
         conditions = steered_text.write_conditions(model, vectors, gauge, budget, request, advance)
     shared = steered_text.shared_first_tokens(model, vectors.emotions)
     about = _about(model.name, request)
-    write_text(output, render(request, about, conditions, str(budget), shared))
     call.terminal.table(f"{about}: {request.prompt!r}", _rows(request, conditions, shared))
     for warning in (warnings := _warnings(conditions, budget)):
         call.terminal.warn(warning)
     call.terminal.result(
         {
             "model": model.name,
-            **asdict(request),
-            "positions": str(request.positions),
+            **_plain(request),
             "carriers_steered": steered_text.on_carriers(request.positions)[1],
             "neutral_text_steered": on_texts(request.positions)[1],
             "budget": asdict(budget),
@@ -55,11 +54,22 @@ def main(call: Call[Steer]) -> int:
             "baseline": asdict(conditions[0]),
             "steered": [asdict(condition) for condition in conditions[1:]],
             "warnings": warnings,
-            "written": str(output),
         }
     )
+    try:  # the text is said by now
+        write_text(output, render(request, about, conditions, str(budget), shared))
+    except StorageError as error:
+        raise StorageError(
+            f"the text is above; its page, {output}, could not be written: {error.__cause__}. "
+            "Choose another place with --output=FILE.html."
+        ) from error
+    call.terminal.result({"written": str(output)})
     call.terminal.written([output])
     return 0
+
+
+def _plain(request: SteeringRequest) -> dict[str, Any]:
+    return {**asdict(request), "positions": str(request.positions)}
 
 
 def _warnings(conditions: list[Steered], budget: Budget) -> list[str]:

@@ -1,22 +1,33 @@
 """``emotion-probes sweep``: the passages of a file that activate each emotion most."""
 
-import json
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from hooks import LanguageModel
 from hooks.errors import InvalidInput
 from probes.commands import Sweep
 from probes.commands.call import Call
-from probes.commands.score import READOUT, chosen, read_lines
-from probes.commands.score_files import Given
+from probes.commands.score import READOUT, check_lines, chosen, read_lines
+from probes.commands.score_files import Given, Shown
 from probes.commands.terminal import Terminal, plain
+from probes.runs.lock import only_writer
 from probes.runs.models import Models
-from probes.storage import read_json, write_json, write_text
+from probes.storage import (
+    digest_of,
+    make_folder,
+    ours,
+    read_json,
+    to_json,
+    write_json,
+    write_text,
+)
 from probes.texts.scoring import readable, score_texts, windows
 from probes.texts.sweeping import Leaders, scores_of
 from probes.texts.token_page import Block, render
@@ -25,6 +36,10 @@ from probes.vectors.emotion_vectors import EmotionVectors
 _CONTEXT = 512  # tokens of a long text that are read at once
 _TEXTS_AT_ONCE = 16
 _SECONDS_BETWEEN_SAVES = 30.0
+_CHUNK = 1 << 20
+RECORD = "sweep.json"
+"""What was swept, and until it has ended how far."""
+_FILES = ("passages.jsonl", "passages.html")
 
 
 def main(call: Call[Sweep]) -> int:
@@ -36,64 +51,118 @@ def main(call: Call[Sweep]) -> int:
     run = call.run()
     vectors = EmotionVectors.load(run.root)
     layer, shown = chosen(flags, vectors)
-    emotions, size = list(shown.emotions), source.stat().st_size
-    folder = Path(flags.output or run.root / "sweep" / source.stem).expanduser()
     about = {
         "file": str(source.resolve()),
-        "bytes": size,
-        "changed": source.stat().st_mtime,
         "fingerprint": vectors.provenance.fingerprint,
         "vectors": [vectors.provenance.corpus_hash, vectors.provenance.config_hash],
         "layer": layer,
         "window": flags.window,
         "top": flags.top,
-        "emotions": emotions,
+        "emotions": list(shown.emotions),
     }
-    state = _State(folder / "unfinished.json", about)
-    offset, line, leaders = state.load() or (0, 0, Leaders(emotions, flags.top))
-    if offset:
-        call.terminal.note(f"going on after line {line}")
-    model = Models(run.config).subject()
-    saved = time.monotonic()
-    with call.terminal.task("sweeping", size // 1000, "kB", offset // 1000) as advance:
-        for batch, end, last in _batches(source, offset, line):
+    # Files of one name in two folders, or two layers of one file, leave two results.
+    default = run.root / "sweep" / f"{source.stem}-{digest_of(about)[:8]}"
+    folder = Path(flags.output or default).expanduser()
+    _check_output(folder, about)
+    check_lines(source)
+    make_folder(folder)
+    with only_writer(folder, call.terminal.warn):
+        reached = _Reached.load(folder, about, source, flags.top)
+        if reached.offset:
+            call.terminal.note(f"going on after line {reached.line}")
+        model = Models(run.config).subject()
+        _read(call.terminal, source, vectors, model, shown, reached, flags.window)
+        leaders = reached.leaders
+        files = _write(folder, leaders, f"{vectors.provenance.model}, layer {layer}", source.name)
+        write_json(folder / RECORD, {"about": about, "lines": reached.line})
+    _show(call.terminal, leaders, files, reached.line)
+    return 0
+
+
+def _read(
+    terminal: Terminal,
+    source: Path,
+    vectors: EmotionVectors,
+    model: LanguageModel,
+    shown: Shown,
+    reached: "_Reached",
+    window: int,
+) -> None:
+    """Read the rest of a file, and save from time to time what was reached."""
+    saved, size, layer = time.monotonic(), source.stat().st_size, reached.about["layer"]
+    with terminal.task("sweeping", size // 1000, "kB", reached.offset // 1000) as advance:
+        for batch, end, line in _batches(source, reached.offset, reached.line):
             parts = [
                 (given.name, start, given.text[start:stop])
                 for given in batch
                 for start, stop in readable(model, given.text, _CONTEXT)
             ]
-            texts = ((text, windows(flags.window)) for *_, text in parts)
+            texts = ((text, windows(window)) for *_, text in parts)
             scored = score_texts(vectors, model, texts, layer)
             for (name, start, _), scores in zip(parts, scored, strict=True):
                 tokens, passages = scores.tokens[:, shown.places], scores.parts[:, shown.places]
                 for (a, b), one in zip(scores.spans, passages, strict=True):
                     first = start + scores.pieces[a][0]
-                    leaders.offer(name, first, scores.words[a:b], one, tokens[a:b])
-            advance(end // 1000 - offset // 1000)
-            offset, line = end, last
+                    reached.leaders.offer(name, first, scores.words[a:b], one, tokens[a:b])
+            advance(end // 1000 - reached.offset // 1000)
+            reached.go(end, line)
             if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
-                state.save(offset, line, leaders)
+                reached.save()
                 saved = time.monotonic()
-    files = _write(folder, leaders, f"{vectors.provenance.model}, layer {layer}", source.name)
-    state.path.unlink(missing_ok=True)
-    _show(call.terminal, leaders, files, line)
-    return 0
 
 
-class _State:
-    def __init__(self, path: Path, about: dict[str, Any]) -> None:
-        self.path = path
-        self.about = about  # file, model and settings
+def _check_output(folder: Path, about: dict[str, Any]) -> None:
+    """Refuse to write over the passages of another sweep, or of somebody else."""
+    record = folder / RECORD
+    with ours(record):
+        other = read_json(record)["about"] if record.is_file() else None
+    taken = [name for name in _FILES if (folder / name).exists()]
+    if other != about and (taken or other is not None):
+        of = "nobody knows what" if other is None else f"{other.get('file')}"
+        raise InvalidInput(
+            f"--output: {folder} holds {', '.join(taken) or RECORD} of {of}, swept with other "
+            "settings. Nothing was changed: choose another folder."
+        )
 
-    def load(self) -> tuple[int, int, Leaders] | None:
-        state: dict[str, Any] = read_json(self.path) if self.path.is_file() else {}
-        if state.get("about") != self.about:
-            return None
-        return state["offset"], state["line"], Leaders.from_json(state["leaders"])
 
-    def save(self, offset: int, line: int, leaders: Leaders) -> None:
-        reached = {"offset": offset, "line": line, "leaders": leaders.to_json()}
-        write_json(self.path, {"about": self.about, **reached})
+@dataclass
+class _Reached:
+    """How far a sweep has come: what it read is known by its content."""
+
+    folder: Path
+    about: dict[str, Any]
+    source: Path
+    leaders: Leaders
+    offset: int = 0
+    line: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
+
+    @classmethod
+    def load(cls, folder: Path, about: dict[str, Any], source: Path, top: int) -> "_Reached":
+        """Return where an interrupted sweep of the same beginning stopped, or the start."""
+        record, start = folder / RECORD, cls(folder, about, source, Leaders(about["emotions"], top))
+        with ours(record):
+            state = read_json(record) if record.is_file() else {}
+            if "offset" not in state:
+                return start
+            leaders = Leaders.from_json(state["leaders"])
+            reached = cls(folder, about, source, leaders)
+            reached.go(state["offset"], state["line"])
+            return reached if reached.digest.hexdigest() == state["sha256"] else start
+
+    def go(self, offset: int, line: int) -> None:
+        """Go on to a place in the file."""
+        with self.source.open("rb") as file:
+            file.seek(self.offset)
+            while content := file.read(min(_CHUNK, offset - file.tell())):
+                self.digest.update(content)
+        self.offset, self.line = offset, line
+
+    def save(self) -> None:
+        """Write down what was reached, whole or not at all."""
+        reached = {"offset": self.offset, "line": self.line, "sha256": self.digest.hexdigest()}
+        leaders = self.leaders.to_json()
+        write_json(self.folder / RECORD, {"about": self.about, **reached, "leaders": leaders})
 
 
 def _batches(path: Path, offset: int, line: int) -> Iterator[tuple[list[Given], int, int]]:
@@ -110,15 +179,16 @@ def _write(folder: Path, leaders: Leaders, about: str, source: str) -> list[Path
         for rank, one in enumerate(kept, start=1):
             deviations = leaders.deviations(place, one.score)
             row = {"emotion": emotion, "rank": rank, "deviations": deviations, "text": one.text}
-            lines.append(json.dumps(plain(row | vars(one)), ensure_ascii=False))
+            lines.append(to_json(plain(row | vars(one))))
             origin = f", {deviations:+.1f} standard deviations of this file; from {one.source}"
             score = torch.tensor([one.score])
             blocks.append(Block(f"{rank}", origin, one.tokens, scores_of(one), score, place))
     title = f"Passages of {source} that activate each emotion most"
     words = f"{about}; {leaders.n} passages read; {READOUT}"
-    write_text(folder / "passages.jsonl", "".join(line + "\n" for line in lines))
-    write_text(folder / "passages.html", render(title, words, leaders.emotions, blocks))
-    return [folder / "passages.jsonl", folder / "passages.html"]
+    files = [folder / name for name in _FILES]
+    write_text(files[0], "".join(line + "\n" for line in lines))
+    write_text(files[1], render(title, words, leaders.emotions, blocks))
+    return files
 
 
 def _show(terminal: Terminal, leaders: Leaders, files: Sequence[Path], n_lines: int) -> None:

@@ -4,7 +4,6 @@ Standard output holds tables alone, or with `as_json` one JSON object, also afte
 """
 
 import contextlib
-import json
 import math
 import sys
 import time
@@ -17,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from probes.figures.text import visible
 from probes.runs.reporting import Advance, duration
-from probes.storage import map_leaves
+from probes.storage import map_leaves, to_json
 
 _SECONDS_BETWEEN_LINES = 15.0
 
@@ -62,7 +62,7 @@ class Terminal:
     def note(self, message: str) -> None:
         """Say one line."""
         if not self.quiet:
-            self.errors.print(message, markup=False)
+            self.errors.print(shown(message), markup=False)
 
     def written(self, paths: Sequence[Path]) -> None:
         """Say which files were written."""
@@ -71,28 +71,30 @@ class Terminal:
 
     def warn(self, message: str) -> None:
         """Say what the numbers must not be read without, also when quiet."""
-        self.errors.print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
+        self.errors.print(
+            f"warning: {shown(message)}", style="yellow", markup=False, soft_wrap=True
+        )
 
     def error(self, message: str) -> None:
         """Say what went wrong."""
         self._error = message
-        self.errors.print(message, style="bold red", markup=False, soft_wrap=True)
+        self.errors.print(shown(message), style="bold red", markup=False, soft_wrap=True)
 
     def table(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
         """Print a two-column table; names take half of the width at most."""
         self._tables[title] = dict(rows)
         if self.as_json:
             return
-        table = Table(title=title, show_header=False, title_justify="left")
+        table = Table(title=Text(shown(title)), show_header=False, title_justify="left")
         table.add_column(max_width=self.output.width // 2 - _FRAME, overflow="fold")
         table.add_column(overflow="fold")
         for name, value in rows:
-            table.add_row(Text(name), Text(value))
+            table.add_row(Text(visible(name)), Text(shown(value)))
         self.output.print(table)
 
     def text(self, text: str) -> None:
         """Print a text to standard output as it is."""
-        self.output.print(text, markup=False, soft_wrap=True)
+        self.output.print(shown(text), markup=False, soft_wrap=True)
 
     def result(self, values: Mapping[str, Any]) -> None:
         """Give what the JSON object is to hold besides the exit code, in place of the tables."""
@@ -110,7 +112,7 @@ class Terminal:
             content = self._result or ({"tables": self._tables} if self._tables else {})
             failed = {} if self._error is None else {"error": self._error}
             whole = {"exit_code": exit_code, **failed, **content}
-            self._stdout.write(json.dumps(plain(whole), ensure_ascii=False, allow_nan=False) + "\n")
+            self._stdout.write(to_json(plain(whole)) + "\n")
             self._stdout.flush()
         return exit_code
 
@@ -152,6 +154,11 @@ class Terminal:
             self.note(line)
 
         return advance
+
+
+def shown(text: str) -> str:
+    """Write what would move the cursor, color or hide text as its escape; lines stay lines."""
+    return "\n".join("\t".join(map(visible, line.split("\t"))) for line in text.split("\n"))
 
 
 def plain(value: Any) -> Any:

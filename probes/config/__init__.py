@@ -1,6 +1,6 @@
 """One run's settings: frozen, checked before any work; importing them does not import torch."""
 
-from probes.config.loading import config_folder, load_config, parse_config
+from probes.config.loading import config_folder, find_config, load_config, parse_config
 from probes.config.mistakes import nearest_key, valid_keys
 from probes.config.sections import (
     Backend,
@@ -9,6 +9,7 @@ from probes.config.sections import (
     ModelSettings,
     WriterSettings,
 )
+from probes.config.spelling import is_switch, typed
 from probes.config.whole import Config
 
 __all__ = [
@@ -19,8 +20,11 @@ __all__ = [
     "ModelSettings",
     "WriterSettings",
     "config_folder",
+    "find_config",
+    "is_switch",
     "load_config",
     "nearest_key",
     "parse_config",
+    "typed",
     "valid_keys",
 ]

@@ -30,6 +30,21 @@ def find_config(name: str) -> Path:
     )
 
 
+class _OnceEach(yaml.SafeLoader):
+    """Refuse a key that stands twice in one mapping: YAML itself would keep the last one."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[Any, Any] = {}
+        for key, _ in node.value:
+            name = getattr(key, "value", None)
+            if isinstance(name, str) and name in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {name!r} is given twice; keep one", key.start_mark
+                )
+            seen[name if isinstance(name, str) else id(key)] = True
+        return super().construct_mapping(node, deep)
+
+
 def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read a config file, apply overrides and check everything.
 
@@ -47,9 +62,11 @@ def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config
     """
     path = find_config(name)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _OnceEach)  # noqa: S506 - it is safe
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path}: expected a YAML file; {error}") from error
+    except RecursionError:
+        raise InvalidInput(f"{path}: expected a YAML file; it is nested too deeply.") from None
     except OSError as error:
         raise InvalidInput(
             f"{path}: cannot be read: {error.strerror}. Check its permissions, or copy it."
@@ -63,8 +80,7 @@ def load_config(name: str, overrides: Mapping[str, Any] | None = None) -> Config
             section = section.setdefault(name, {})
             if not isinstance(section, dict):
                 raise InvalidInput(f"--{key}: {name!r} is a value, not a section of settings.")
-        # The command line turns a,b,c into a tuple.
-        section[last] = list(value) if isinstance(value, tuple) else value
+        section[last] = value
     return parse_config(values, str(path))
 
 

@@ -50,7 +50,9 @@ _Doses = Annotated[list[Annotated[float, Field(gt=0)]], BeforeValidator(_as_list
 class Section(BaseModel):
     """A group of settings: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False
+    )
 
     @field_validator("*", mode="before")
     @classmethod

@@ -17,7 +17,7 @@ Contract: the model is a function from prompts to raw answers; writes no files.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any, Literal
 
@@ -26,6 +26,9 @@ from probes.corpus.exchange import Answer
 from probes.corpus.filtering import Verdict, fingerprint, judge_dialogue, judge_story, split_stories
 from probes.stimuli import STORY_MARKER, NeutralPrompt, StoryPrompt, neutral_prompts, story_prompts
 from probes.storage import digest_of, seed_of
+
+_LOOKED_AT = 1200
+"""Texts of a cell whose prompts are looked at beforehand: all phrasings many times over."""
 
 WriteFn = Callable[[Sequence[str], int, Sequence[str | None]], Sequence[Answer]]
 """(prompts, seed, emotion whose words to suppress or None for each prompt) -> answers, in order."""
@@ -104,12 +107,13 @@ def _request(cell: Cell, topic_index: int, slots: tuple[int, ...], rules: Rules)
 
 
 def first_prompts(unit: Sequence[Cell], topics: Sequence[str], rules: Rules) -> list[str]:
-    """Return the prompts of a unit's first round."""
+    """Return the prompts of a unit's first round; of a cell's thousands, the first of them."""
+    few = replace(rules, texts_per_cell=min(rules.texts_per_cell, _LOOKED_AT))
     order = {topic: index for index, topic in enumerate(topics)}
     return [
         _request(cell, order[cell.topic], slots, rules).prompt
         for cell in unit
-        for slots in _missing_slots({}, rules)
+        for slots in _missing_slots({}, few)
     ]
 
 

@@ -108,7 +108,6 @@ class Words:
     paragraph: str
     limits: Sequence[str]
     question: str = ""
-    seconds: float = 0.0
 
 
 def read_words(name: str, content: Mapping[str, Any]) -> Words:

@@ -24,6 +24,7 @@ class ExportChoice:
     layers: Sequence[int] | None = None
     dose: float | None = None
     repo: str = "user/name"
+    texts: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ def choose(
     layers: Sequence[str],
     dose: float | None,
     repo: str | None = None,
+    *,
+    texts: bool = True,
 ) -> ExportChoice:
     """Check what was asked for against what there is; InvalidInput with the nearest name.
 
@@ -68,6 +71,7 @@ def choose(
         sorted(set(map(int, layers))) or None,
         dose,
         repo or ExportChoice.repo,
+        texts,
     )
 
 
@@ -110,6 +114,8 @@ def parquet(source: Source, choice: ExportChoice) -> ExportFiles:
     emotions = choice.emotions or vectors.emotions
     files = {"vectors.parquet": vectors_parquet(vectors, emotions, choice.layers or vectors.layers)}
     notices = []
+    if not choice.texts:
+        return ExportFiles(files)
     if source.has("stories"):
         chosen = [row for row in source.texts("stories") if row["emotion"] in emotions]
         files["stories.parquet"] = texts_parquet(chosen, emotion=True)
@@ -130,6 +136,9 @@ class Format(NamedTuple):
 FORMATS = {
     "gguf": Format(gguf, ("emotions", "layers", "dose")),
     "safetensors": Format(safetensors, ("emotions", "layers", "dose")),
-    "parquet": Format(parquet, ("emotions", "layers")),
-    "hub": Format(lambda run, choice: ExportFiles(hub_files(run, choice.repo)), ("repo", "public")),
+    "parquet": Format(parquet, ("emotions", "layers", "without_texts")),
+    "hub": Format(
+        lambda run, choice: ExportFiles(hub_files(run, choice.repo, texts=choice.texts)),
+        ("repo", "public", "without_texts"),
+    ),
 }

@@ -17,16 +17,23 @@ from probes.storage import map_leaves
 from probes.vectors.emotion_vectors import FILE_NAME
 
 PICTURE = "pca_scatter.png"
+_NOT_SHARED = (("generation", "api_key_env"), ("validation", "api_key_env"), ("writer", "system"))
+"""Settings that are nobody else's affair: where a key lies, what one's own writer is told."""
 ANY_SERVER = "http://localhost:8000/v1"  # instead of a server's address
 
 
-def hub_files(source: Source, repo: str) -> dict[str, bytes]:
-    """Return the files of both repositories; DataError when the run's summary is missing."""
+def hub_files(source: Source, repo: str, *, texts: bool = True) -> dict[str, bytes]:
+    """Return the files of both repositories; DataError when the run's summary is missing.
+
+    Without `texts` there is no dataset.
+    """
     try:
         record, summary, vectors = source.record, source.summary, source.vectors
         provenance = vectors.provenance
         kinds = {
-            kind: list(source.texts(kind)) for kind in ("stories", "neutral") if source.has(kind)
+            kind: list(source.texts(kind))
+            for kind in ("stories", "neutral")
+            if texts and source.has(kind)
         }
         picture = source.root / "figures" / PICTURE
         shared = dataclasses.replace(
@@ -48,10 +55,11 @@ def hub_files(source: Source, repo: str) -> dict[str, bytes]:
             for kind, rows in kinds.items():
                 files[f"dataset/{kind}.parquet"] = texts_parquet(rows, emotion=kind == "stories")
         return files
-    except KeyError as error:
+    except (LookupError, TypeError, AttributeError) as error:
         raise DataError(
-            f"run.json or analysis/summary.json in {source.root} lacks {error}: another version of "
-            "emotion-lens wrote it. Run the config again: complete stages are skipped."
+            f"run.json or analysis/summary.json in {source.root} lacks {error}: "
+            "another version of emotion-lens wrote it. Run the config again: complete stages are "
+            "skipped."
         ) from error
 
 
@@ -73,6 +81,8 @@ def _settings(config: Mapping[str, Any]) -> str:
     for kind in ("stories", "neutral"):
         if values["corpus"][kind] is not None:
             values["corpus"][kind] = Path(values["corpus"][kind]).name
+    for section, key in _NOT_SHARED:
+        values[section][key] = None
     values["output_dir"] = f"output/{Path(config['output_dir']).name}"
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 

@@ -29,7 +29,17 @@ def safetensors_bytes(control: ControlVector) -> bytes:
         "made_from": as_text(control.made_from),
     }
     named = {f"resid_post.{n}": tensor.clone() for n, tensor in control.by_layer.items()}
-    return save_tensors(named, metadata=metadata)
+    return _in_order(save_tensors(named, metadata=metadata))
+
+
+def _in_order(content: bytes) -> bytes:
+    """Sort the metadata of a file's header, whose order is another in every process."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    spelled = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    padded = spelled + b" " * (-len(spelled) % 8)  # tensors begin at a multiple of eight bytes
+    return len(padded).to_bytes(8, "little") + padded + content[8 + length :]
 
 
 def write_safetensors(control: ControlVector, path: str | Path) -> None:

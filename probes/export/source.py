@@ -10,7 +10,7 @@ from hooks.errors import DataError, InvalidInput
 from hooks.models.local_files import public_name
 from probes.config import load_config
 from probes.corpus.cells import Cell, read_cell
-from probes.storage import read_json
+from probes.storage import read_object
 from probes.vectors.emotion_vectors import FILE_NAME, EmotionVectors
 
 
@@ -42,7 +42,7 @@ class Source:
                 f"{self.root} has no {file}, which a card is written from. Finish the run: "
                 f"python -m probes.run {self.config}"
             )
-        return read_json(self.root / file)
+        return read_object(self.root / file)
 
     def texts(self, kind: str) -> Iterator[dict[str, Any]]:
         """Yield accepted texts (``"stories"`` or ``"neutral"``) by emotion, topic, index."""
@@ -70,7 +70,7 @@ class Source:
 
 
 def _cell(path: Path) -> Cell:
-    content = read_json(path)
+    content = read_object(path)
     try:
         return Cell(content["emotion"], content["topic"])
     except (TypeError, KeyError) as error:

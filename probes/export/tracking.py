@@ -34,9 +34,12 @@ def send(
         ) from error
     figures = sorted((folder / "figures").glob("*.png"))
     quiet = wandb.Settings(console="off", silent=True)
-    with wandb.init(
-        project=project, name=name, mode=mode, dir=folder, config=dict(config), settings=quiet
-    ) as run:
-        run.log({**metrics, **{f"figures/{path.stem}": wandb.Image(path) for path in figures}})
-        record = Path(run.dir).parent
+    try:
+        with wandb.init(
+            project=project, name=name, mode=mode, dir=folder, config=dict(config), settings=quiet
+        ) as run:
+            run.log({**metrics, **{f"figures/{path.stem}": wandb.Image(path) for path in figures}})
+            record = Path(run.dir).parent
+    except wandb.Error as error:
+        raise InvalidInput(f"track: wandb refused: {error}") from error
     return str(record), len(figures)

@@ -7,6 +7,8 @@ and hides dollar signs from MathJax; `shorten` cuts, in the PNG only, where spac
 import html
 import unicodedata
 
+_SHAPELESS = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
 
 def escaped(character: str) -> str:
     r"""Python's escape of one character, such as ``\u4f60``."""
@@ -16,7 +18,7 @@ def escaped(character: str) -> str:
 def visible(text: str) -> str:
     """Write every character without a shape as its escape."""
     return "".join(
-        escaped(character) if unicodedata.category(character).startswith("C") else character
+        escaped(character) if unicodedata.category(character) in _SHAPELESS else character
         for character in text
     )
 

@@ -7,13 +7,18 @@ from probes.analysis.results import GeometryInShort, Layers, LensInShort, read_r
 from probes.experiments import Entry, find_entries, read_words
 from probes.report import scorecard
 from probes.runs.folder import Run
-from probes.storage import read_json, write_json
+from probes.storage import ours, read_object, write_json
 
 Row = tuple[str, str]
 
 
 def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
     """Gather the headline numbers of a run from the records of its stages, or of those begun."""
+    with ours(run.record_path("any").parent):
+        return _summarize(run, stages)
+
+
+def _summarize(run: Run, stages: Sequence[str] | None) -> dict[str, Any]:
     if stages is None:
         stages = sorted(path.stem for path in run.record_path("any").parent.glob("*.json"))
     records = {stage: run.record(stage) for stage in stages}
@@ -26,8 +31,8 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
     }
     _add_texts(summary, run, done)
     if "extract-activations" in done:
-        index = read_json(run.root / "activations" / "index.json")
         keys = ("model", "fingerprint", "dtype", "backend", "n_layers")
+        index = read_object(run.root / "activations" / "index.json", *keys)
         summary["subject"] = {key: index[key] for key in keys}
     if "compute-vectors" in done:
         target = done["compute-vectors"].counts["target_layer"]
@@ -38,9 +43,11 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
     if "analyze" in done:
         counts = done["analyze"].counts
         summary |= {"layer": counts["layer"], **counts["ratings"], "kmeans": counts["kmeans"]}
-        summary["umap"] = read_json(run.root / "analysis" / "geometry.json")["umap"] is not None
+        summary["umap"] = (
+            read_object(run.root / "analysis" / "geometry.json", "umap")["umap"] is not None
+        )
         layers = read_result(
-            Layers, read_json(run.root / "analysis" / "layers.json"), "layers.json", "analyze"
+            Layers, read_object(run.root / "analysis" / "layers.json"), "layers.json", "analyze"
         )
         for scale, matches in (("valence", layers.valence), ("arousal", layers.arousal)):
             summary[f"{scale}_r_by_layer"] = {
@@ -53,11 +60,12 @@ def summarize(run: Run, stages: Sequence[str] | None = None) -> dict[str, Any]:
     if "validate" in done:
         counts = done["validate"].counts
         summary["experiments"] = {
-            entry.name: _in_words(run, entry) for entry in find_entries(list(counts["experiments"]))
+            entry.name: _in_words(run, entry, counts["experiments"][entry.name])
+            for entry in find_entries(list(counts["experiments"]))
         }
         summary["failed"] = counts["failed"]
         if (run.root / scorecard.FILE).is_file():
-            summary["scorecard"] = read_json(run.root / scorecard.FILE)["lines"]
+            summary["scorecard"] = read_object(run.root / scorecard.FILE, "lines")["lines"]
     return summary
 
 
@@ -77,10 +85,10 @@ def _add_texts(summary: dict[str, Any], run: Run, done: Mapping[str, Any]) -> No
         }
 
 
-def _in_words(run: Run, entry: Entry) -> dict[str, Any]:
-    words = read_words(entry.name, read_json(run.root / entry.file))
+def _in_words(run: Run, entry: Entry, seconds: float) -> dict[str, Any]:
+    words = read_words(entry.name, read_object(run.root / entry.file))
     rows = [list(row) for row in words.rows]
-    return {"rows": rows, "limits": words.limits, "seconds": words.seconds}
+    return {"rows": rows, "limits": words.limits, "seconds": seconds}
 
 
 def analysis_of(

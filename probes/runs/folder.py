@@ -7,15 +7,18 @@ Contract
   be raised.
 * ``auto`` is what it was when the stage was begun: other weights, precision or kind of device are
   refused.
-* `restart` deletes a stage's outputs and those of every later stage, and nothing else.
+* What a stage left is known file by file, by content: what is damaged is made again, alone. A
+  restart sets a stage's own files aside until the new ones stand, and touches nothing else.
 * A stage may end with parts that failed: later stages go on from what it left, and it is tried
   again.
 * No model is loaded to decide any of this.
 """
 
+import contextlib
 import importlib.metadata
+import json
 import platform
-import shutil
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -23,21 +26,26 @@ from pathlib import Path
 from typing import Any
 
 from hooks.errors import InvalidInput, StaleArtifact
-from probes.config import Config
-from probes.corpus.cells import Cell, OwnTexts, neutral_cells, read_jsonl, story_cells
+from probes.config import Config, valid_keys
+from probes.corpus.brought import Corpus, OwnTexts
+from probes.corpus.cells import Cell, neutral_cells, story_cells
 from probes.runs import record
-from probes.runs.record import StageRecord, differences
-from probes.stimuli.rating_files import read_norms
+from probes.runs.files import FileList
+from probes.runs.record import Difference, StageRecord, differences
+from probes.runs.reporting import duration
 from probes.storage import (
     StorageError,
     digest_files,
     digest_of,
+    make_folder,
     remove_leftovers,
     stamp_of,
     write_json,
 )
 
 _FOLDERS = ("stories", "neutral", "activations", "vectors", "analysis", "figures", "stages")
+_NAMES = (*_FOLDERS, "report.html", "report.md", "run.json")
+"""What a run writes directly below its folder."""
 _PINNED = ("fingerprint", "dtype", "device", "backend")
 """What is resolved when a model is loaded, and decides the numbers."""
 PACKAGES = ("emotion-lens", "torch", "transformers", "transformer-lens", "numpy", "scikit-learn")
@@ -58,28 +66,33 @@ class Run:
         self.source = source
         """How the config was named on the command line; shown in cures."""
         self.root = Path(config.output_dir).expanduser()
-        self._own: dict[str, OwnTexts] = {}
-        for kind, path in (("stories", config.corpus.stories), ("neutral", config.corpus.neutral)):
-            if path is not None:
-                self._own[kind] = read_jsonl(path, emotion=kind == "stories")
+        named = {"stories": config.corpus.stories, "neutral": config.corpus.neutral}
+        self._corpus = {
+            kind: Corpus(path, emotion=kind == "stories", kept=self._stages / f"corpus/{kind}.json")
+            for kind, path in named.items()
+            if path is not None
+        }
         if self.brings_corpus:
-            self._check_own_emotions()
-        if config.validation.norms is not None:
-            read_norms(config.validation.norms)  # a file that cannot be read stops before any work
+            self._check_corpus()
 
-    def _check_own_emotions(self) -> None:
-        subset = self.config.generation.emotions_subset
-        named = sorted({cell.emotion or "" for cell in self._own["stories"]})
-        for name in subset if isinstance(subset, list) else []:
-            if name not in named:
-                raise InvalidInput(
-                    f"generation.emotions_subset: {name!r} is not in {self.config.corpus.stories}; "
-                    f"it has: {', '.join(named)}."
-                )
-        if isinstance(subset, int) and subset > len(named):
+    def _check_corpus(self) -> None:
+        subset, path = self.config.generation.emotions_subset, self.config.corpus.stories
+        if self.corpus("stories").contents.sha256 == self.corpus("neutral").contents.sha256:
             raise InvalidInput(
-                f"generation.emotions_subset: expected at most {len(named)}, as many as there are "
-                f"in {self.config.corpus.stories}, got {subset}. null takes all."
+                f"corpus.neutral: expected texts without emotion, got the same file as "
+                f"corpus.stories, {path}. Vectors would be freed of their own emotions."
+            )
+        known = self._named_emotions()
+        for name in subset if isinstance(subset, list) else []:
+            if name not in known:
+                raise InvalidInput(
+                    f"generation.emotions_subset: {name!r} is not in {path}; "
+                    f"it has: {', '.join(sorted(known))}."
+                )
+        if isinstance(subset, int) and subset > len(known):
+            raise InvalidInput(
+                f"generation.emotions_subset: expected at most {len(known)}, as many as there are "
+                f"in {path}, got {subset}. null takes all."
             )
         if len(self.emotions) < 2:
             raise InvalidInput(
@@ -90,19 +103,26 @@ class Run:
     @property
     def brings_corpus(self) -> bool:
         """Whether the texts are the user's own."""
-        return "stories" in self._own
+        return "stories" in self._corpus
+
+    def corpus(self, kind: str) -> Corpus:
+        """Return the user's own corpus of a kind, "stories" or "neutral"."""
+        return self._corpus[kind]
 
     def own_texts(self, kind: str) -> OwnTexts:
-        """Return the user's own texts by cell."""
-        return self._own[kind]
+        """Return the user's own texts by cell, from their file."""
+        return self._corpus[kind].texts
+
+    def _named_emotions(self) -> list[str]:
+        cells = self._corpus["stories"].contents.counts
+        return list(dict.fromkeys(cell.emotion or "" for cell in cells))
 
     @cached_property
     def emotions(self) -> tuple[str, ...]:
         """The run's emotions; of a user's corpus, those of its file, in its order."""
         if not self.brings_corpus:
             return self.config.emotions
-        named = list(dict.fromkeys(cell.emotion or "" for cell in self._own["stories"]))
-        subset = self.config.generation.emotions_subset
+        named, subset = self._named_emotions(), self.config.generation.emotions_subset
         if isinstance(subset, int):
             return tuple(named[:subset])
         return tuple(name for name in named if subset is None or name in subset)
@@ -112,15 +132,16 @@ class Run:
         """Story cells in the order in which they are written and read."""
         if self.brings_corpus:
             chosen = set(self.emotions)
-            return [cell for cell in self._own["stories"] if cell.emotion in chosen]
+            cells = self._corpus["stories"].contents.counts
+            return [cell for cell in cells if cell.emotion in chosen]
         return story_cells(self.config.emotions, self.config.topics)
 
     @property
     def neutral_cells(self) -> list[Cell]:
         """Neutral cells in the order in which they are written and read."""
-        return (
-            list(self._own["neutral"]) if self.brings_corpus else neutral_cells(self.config.topics)
-        )
+        if self.brings_corpus:
+            return list(self._corpus["neutral"].contents.counts)
+        return neutral_cells(self.config.topics)
 
     @property
     def n_clusters(self) -> int:
@@ -131,23 +152,39 @@ class Run:
         """Digest of the settings that decide the numbers; where they are written is not one."""
         return digest_of(self.config.deciding())
 
+    def check_folder(self) -> None:
+        """Refuse a folder that is no run's and holds what a run would write over."""
+        if any(self._stages.glob("*.json")):
+            return
+        taken = [name for name in _NAMES if _holds(self.root / name)]
+        if taken:
+            raise InvalidInput(
+                f"output_dir: expected a run's folder, a new or an empty one, got {self.root}, "
+                f"which holds {', '.join(taken)} and no record of a run. Nothing was changed: "
+                "choose another with --output_dir=FOLDER."
+            )
+
     def prepare(self) -> None:
         """Make the run's folder, before any work; StorageError when it cannot be made."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"output_dir: cannot make the folder {self.root}: {error.strerror}. Choose another "
-                "with --output_dir=FOLDER."
-            ) from error
+        make_folder(self.root)
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed writers left in the run's folders, and nothing else below it."""
         for folder in _FOLDERS:
             remove_leftovers(self.root / folder)
-        # The folder itself may hold anything else: nothing below it is searched.
         remove_leftovers(self.root, below=False)
+
+    @property
+    def _stages(self) -> Path:
+        return self.root / "stages"
 
     def record_path(self, stage: str) -> Path:
         """Where a stage's record lies."""
-        return self.root / "stages" / f"{stage}.json"
+        return self._stages / f"{stage}.json"
+
+    def list_path(self, stage: str) -> Path:
+        """Where the list of a finished stage's files lies."""
+        return self._stages / "files" / f"{stage}.json"
 
     def record(self, stage: str) -> StageRecord | None:
         """Return a stage's record, or None when it was never begun."""
@@ -178,13 +215,30 @@ class Run:
         begun = self.record(stage)
         if begun is None or not (changed := record.refusals(begun, settings, inputs)):
             return
-        listed = "\n".join(str(difference) for difference in changed)
         raise StaleArtifact(
-            f"stage {stage} in {self.root} was made under other settings:\n{listed}\n"
-            f"Nothing was changed. To make it again (and what follows from it): "
-            f"python -m probes.run {self.source} --restart {stage}\n"
-            "To keep both, choose another folder with --output_dir=FOLDER."
+            f"stage {stage} in {self.root} was made under other settings:\n"
+            f"{self.ways_back(stage, changed)}"
         )
+
+    def ways_back(self, stage: str, changed: Sequence[Difference]) -> str:
+        """List what differs, how to go on as a stage was begun, and what a new start costs."""
+        keys = {it.key: it.before for it in changed}
+        flags = [f"--{key}={_spelled(it)}" for key, it in keys.items() if key in valid_keys()]
+        begun = self._begun(stage)
+        n_files, seconds = begun.counts.get("files", "its"), begun.seconds
+        cost = f"{n_files} files" + (f" made in {duration(seconds)}" if seconds else "")
+        lines = [str(difference) for difference in changed]
+        lines.append("Nothing was changed.")
+        if flags and len(flags) == len(keys):
+            lines.append(f"To go on as it was begun, add {shlex.join(flags)}")
+        elif any(it.key.endswith("corpus.file") for it in changed):
+            lines.append("To go on as it was begun, give the corpus with the same content.")
+        lines.append(
+            f"To make it and what follows from it again (the old results, {cost}, are set aside "
+            f"until the new ones stand): python -m probes.run {self.source} --restart {stage}"
+        )
+        lines.append("To keep both, choose another folder with --output_dir=FOLDER.")
+        return "\n".join(lines)
 
     def begin(self, stage: str, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
         """Record under which settings a stage was begun, or is gone on with."""
@@ -228,49 +282,65 @@ class Run:
     def _begun(self, stage: str) -> StageRecord:
         return self.record(stage) or StageRecord({}, {})
 
+    def note_part(self, stage: str, name: str, seconds: float) -> None:
+        """Record that a part of a stage is done, and how long it took."""
+        begun = self._begun(stage)
+        parts = {**begun.parts, name: round(seconds, 2)}
+        replace(begun, parts=parts).write(self.record_path(stage))
+
     def finish(self, stage: str, files: Sequence[Path], counts: Any, seconds: float) -> None:
         """Record that a stage has ended, complete unless ``counts["failed"]`` names anything."""
+        left = FileList.of(files, self.root)
+        left.write(self.list_path(stage))
         replace(
             self._begun(stage),
             complete=not counts.get("failed"),
-            output_digest=digest_files(files, self.root),
+            output_digest=left.digest,
             stamp=stamp_of(files, self.root),
             counts={**counts, "files": len(files)},
             seconds=round(seconds, 2),
             versions=versions(),
         ).write(self.record_path(stage))
 
-    def check_intact(self, stage: str, files: Sequence[Path]) -> None:
-        """Raise StaleArtifact for files of a finished stage that changed.
+    def left_files(self, stage: str) -> FileList | None:
+        """Return what a finished stage left; None where it is not known file by file."""
+        left, ended = FileList.read(self.list_path(stage)), self._begun(stage)
+        # One that is not of what has ended is of no use.
+        is_of = left is None or not ended.has_ended or left.digest == ended.output_digest
+        return left if is_of else None
 
-        Same times are not opened.
+    def changed_files(self, stage: str, files: Sequence[Path]) -> list[Path]:
+        """Return the files of a finished stage that do not hold what it left in them.
+
+        Nothing is opened where names, sizes and times are the same. `files` are those that are
+        there, for a stage of an earlier version, of which one digest is known for all.
         """
-        ended, stamp = self._begun(stage), stamp_of(files, self.root)
+        ended, left = self._begun(stage), self.left_files(stage)
+        if not ended.has_ended:
+            return []
+        stamp = stamp_of(files, self.root) if left is None else left.stamp(self.root)
         if stamp == ended.stamp:
-            return
-        if digest_files(files, self.root) == ended.output_digest:
-            replace(ended, stamp=stamp).write(self.record_path(stage))  # a copied folder
-            return
-        when = self.record_path(stage).stat().st_mtime_ns
-        later = [p.relative_to(self.root).as_posix() for p in files if p.stat().st_mtime_ns > when]
-        before = ended.counts["files"]
-        again = stage if len(files) < before and not later else f"--restart {stage}"
-        raise StaleArtifact(
-            f"the files of stage {stage} in {self.root} are not those it left: {before} then, "
-            f"{len(files)} now, changed since: {', '.join(later[:5]) or 'none'}. Put them back, or "
-            f"make them again: python -m probes.run {self.source} {again}"
-        )
+            return []
+        if left is None and digest_files(files, self.root) != ended.output_digest:
+            return list(files) if len(files) == ended.counts.get("files") else []
+        changed = [] if left is None else left.changed(self.root)
+        if not changed:  # a copied folder
+            with contextlib.suppress(StorageError):  # which may be read-only
+                replace(ended, stamp=stamp).write(self.record_path(stage))
+        return changed
 
-    def restart(self, stages: Sequence[str], folders: Mapping[str, Sequence[str]]) -> None:
-        """Delete the outputs and records of stages; `folders` maps a stage to what it leaves."""
-        for stage in stages:
-            for name in folders[stage]:
-                target = self.root / name
-                if target.is_dir() and not target.is_symlink():
-                    shutil.rmtree(target)
-                else:
-                    target.unlink(missing_ok=True)
-            self.record_path(stage).unlink(missing_ok=True)
+    def check_intact(self, stage: str, files: Sequence[Path]) -> None:
+        """Raise StaleArtifact for files of a finished stage that are lost or damaged."""
+        changed, left = self.changed_files(stage, files), self.left_files(stage)
+        lost = [] if left is None else sorted({*left.paths(self.root)} - {*left.present(self.root)})
+        if not changed and not lost and len(files) >= self._begun(stage).counts.get("files", 0):
+            return
+        named = [path.relative_to(self.root).as_posix() for path in (*changed, *lost)]
+        raise StaleArtifact(
+            f"in {self.root}, {len(changed)} files of stage {stage} have changed and "
+            f"{len(lost)} are lost: {', '.join(named[:5])}. Put them back, or make these again and "
+            f"nothing else: python -m probes.run {self.source} {stage}"
+        )
 
     def write_summary(self, stages: Sequence[str], failed: Mapping[str, str] | None = None) -> None:
         """Write ``run.json``: resolved config, versions, every stage's record, and what failed."""
@@ -286,3 +356,12 @@ class Run:
                 **({"failed": dict(failed)} if failed else {}),
             },
         )
+
+
+def _holds(path: Path) -> bool:
+    """Whether there is a file, or a folder with anything in it."""
+    return any(path.iterdir()) if path.is_dir() else path.exists()
+
+
+def _spelled(value: Any) -> str:
+    return str(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

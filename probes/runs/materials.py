@@ -24,7 +24,7 @@ from probes.corpus.cells import read_corpus
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
-from probes.storage import read_json
+from probes.storage import read_object
 from probes.vectors.activations import Kind, load_layer, load_rows, shard_paths
 from probes.vectors.denoising import CellSums
 from probes.vectors.emotion_vectors import EmotionVectors
@@ -102,7 +102,7 @@ class Materials:
     @cached_property
     def index(self) -> dict[str, Any]:
         """What the extraction recorded: model, layers, dtype, counts."""
-        return read_json(self.run.root / INDEX)
+        return read_object(self.run.root / INDEX)
 
     @property
     def layers(self) -> list[int]:

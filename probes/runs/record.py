@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from hooks.errors import DataError
-from probes.storage import read_json, write_json
+from probes.storage import ours, read_json, write_json
 
 State = Literal["missing", "begun", "stale", "done"]
 MAY_GROW = ("generation.max_attempts",)
@@ -63,6 +62,8 @@ class StageRecord:
     counts: Mapping[str, Any] = field(default_factory=dict)
     """What it made; ``files`` is their number, ``failed`` what went wrong, by name."""
     seconds: float | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of the parts that are done, by name, of a stage that goes on from part to part."""
     versions: Mapping[str, str] | None = None
 
     @property
@@ -80,7 +81,9 @@ class StageRecord:
         values = {it.name: getattr(self, it.name) for it in fields(self)}
         begun_with = ("settings", "inputs")
         return {
-            name: it for name, it in values.items() if name in begun_with or it not in (None, {})
+            name: it
+            for name, it in values.items()
+            if name in begun_with or (it is not None and it != {})
         }
 
     def write(self, path: Path) -> None:
@@ -92,15 +95,14 @@ def read(path: Path) -> StageRecord | None:
     """Read a record; None where the stage was never begun, DataError when it is damaged."""
     if not path.exists():
         return None
-    content = read_json(path)
-    known = {it.name for it in fields(StageRecord)}
-    try:
-        return StageRecord(**{key: value for key, value in content.items() if key in known})
-    except (AttributeError, TypeError) as error:
-        raise DataError(
-            f"{path}: expected the record of a stage, got something else ({error}). Put it back, "
-            "or delete it: the stage is then made again."
-        ) from error
+    with ours(path):
+        content = read_json(path)
+        known = {it.name: content[it.name] for it in fields(StageRecord) if it.name in content}
+        record = StageRecord(**known)
+        for name in ("settings", "inputs", "counts"):
+            if not isinstance(getattr(record, name), Mapping):
+                raise TypeError(f"{name} is {getattr(record, name)!r}")
+    return record
 
 
 def changes(record: StageRecord, settings: Mapping[str, Any]) -> list[Difference]:

@@ -4,6 +4,7 @@ Contract: a stage is a function of a `Run` that reads what earlier stages left a
 its own. Importing this package does not import torch: a stage's code is loaded when it runs.
 """
 
+import difflib
 import importlib
 import re
 import time
@@ -15,11 +16,13 @@ from typing import Any
 from hooks.errors import EmotionLensError, InvalidInput
 from probes.experiments import EXPERIMENTS, Entry, find_entries
 from probes.experiments import NAMES as EXPERIMENT_NAMES
+from probes.runs import set_aside as aside
 from probes.runs.folder import Run
 from probes.runs.models import Models
-from probes.runs.record import State, state
+from probes.runs.record import StageRecord, State, state
 from probes.runs.reporting import Reporter
 from probes.stages.settings import SETTINGS
+from probes.storage import ours, read_object
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Stage:
     summary: str
     names: str = r"[^.].*"
     """What the names of its files below a folder look like; others are not its own."""
+    is_view: bool = False
+    """Whether it only shows what others have left: it is made again when that changes."""
 
     def settings(self, run: Run) -> dict[str, Any]:
         """Return the settings that decide this stage's outputs."""
@@ -109,6 +114,7 @@ STAGES: tuple[Stage, ...] = (
         ("figures",),
         "figures as PNG and interactive HTML",
         r"[^.].*\.(png|html|min\.js)",
+        is_view=True,
     ),
     Stage(
         "report",
@@ -116,6 +122,7 @@ STAGES: tuple[Stage, ...] = (
         _BEFORE_REPORT,
         ("report.html", "report.md"),
         "one page that says what was found and how far to trust it",
+        is_view=True,
     ),
 )
 NAMES = tuple(stage.name for stage in STAGES)
@@ -125,12 +132,24 @@ def find_stages(names: Sequence[str]) -> list[Stage]:
     """Return stages by name, in pipeline order; none named means all."""
     unknown = [name for name in names if name not in NAMES]
     if unknown:
-        raise InvalidInput(f"unknown stage {unknown[0]!r}; expected one of: {', '.join(NAMES)}.")
+        near = difflib.get_close_matches(unknown[0], NAMES, n=1)
+        hint = f"did you mean {near[0]!r}? Expected" if near else "expected"
+        raise InvalidInput(f"unknown stage {unknown[0]!r}; {hint} one of: {', '.join(NAMES)}.")
     return [stage for stage in STAGES if not names or stage.name in names]
 
 
 def outputs(run: Run, stage: Stage) -> list[Path]:
     """Every file a stage has left; what file managers and people put beside them is not."""
+    left, record = run.left_files(stage.name), run.record(stage.name)
+    has_ended = record is not None and record.has_ended
+    if left is not None and (has_ended or stage.is_view):
+        return sorted(left.present(run.root))
+    # Anything may be called as a figure: of those that nobody has written down none is taken.
+    return [] if stage.is_view and not has_ended else _own_files(run, stage)
+
+
+def _own_files(run: Run, stage: Stage) -> list[Path]:
+    """Every file that could be a stage's by its name; none through a link."""
     files: list[Path] = []
     for name in stage.leaves:
         target = run.root / name
@@ -149,6 +168,8 @@ def state_of(run: Run, stage: Stage) -> State:
     now = state(run.record(stage.name), stage.settings(run), whole, len(outputs(run, stage)))
     # A config may ask for more experiments than yesterday: those that are done stay done.
     lacks = stage.name == "validate" and _are_missing(run, experiments_of(run))
+    if now == "stale" and stage.is_view and whole is not None:
+        return "begun"
     return "begun" if now == "done" and lacks else now
 
 
@@ -170,14 +191,50 @@ def following(stage: Stage) -> list[str]:
     return [name for name in NAMES if name in affected]
 
 
-def restart(run: Run, stage: Stage) -> list[str]:
-    """Delete the outputs of a stage and of all that follow from it; return their names."""
-    return _delete(run, following(stage))
+def set_aside(run: Run, dropped: Sequence[Stage]) -> list[str]:
+    """Set the results of stages and of all that follow from them aside; return their names."""
+    affected = [stage for stage in STAGES if stage.name in _followed(dropped)]
+    files = {
+        # The last stage goes first: a kill in between leaves no stage without what it is made from.
+        stage.name: [*outputs(run, stage), run.list_path(stage.name), run.record_path(stage.name)]
+        for stage in reversed(affected)
+    }
+    aside.set_aside(run.root, files)
+    return [stage.name for stage in affected]
 
 
-def _delete(run: Run, names: list[str]) -> list[str]:
-    run.restart(names, {stage.name: stage.leaves for stage in STAGES})
-    return names
+def _followed(dropped: Sequence[Stage]) -> set[str]:
+    return {name for stage in dropped for name in following(stage)}
+
+
+def _replaced(run: Run) -> list[Stage]:
+    records = {path.stem for path in (run.root / aside.FOLDER / "stages").glob("*.json")}
+    return [stage for stage in STAGES if stage.name in records]
+
+
+def put_back(run: Run) -> list[str]:
+    """Undo `set_aside`: what was made since is deleted; return the stages' names."""
+    stages = _replaced(run)
+    for stage in stages:
+        for path in (*outputs(run, stage), run.record_path(stage.name)):
+            path.unlink(missing_ok=True)
+    aside.put_back(run.root)
+    return [stage.name for stage in stages]
+
+
+def is_untouched(run: Run) -> bool:
+    """Whether nothing was made since results were set aside."""
+    return all(not outputs(run, stage) for stage in _replaced(run))
+
+
+def drop_replaced(run: Run) -> bool:
+    """Delete what was set aside once all of it has been made anew; returns whether it was."""
+    if not aside.is_there(run.root):
+        return False
+    stand = all(is_complete(run, stage) for stage in _replaced(run))
+    if stand:
+        aside.drop(run.root)
+    return stand
 
 
 def experiments_of(run: Run) -> list[Entry]:
@@ -186,11 +243,20 @@ def experiments_of(run: Run) -> list[Entry]:
     return find_entries(EXPERIMENT_NAMES if names is None else names)
 
 
-def drop_what_followed(run: Run, stage: Stage) -> list[str]:
-    """Delete what was made from a stage in which something failed; return the stages' names."""
-    if not failed_in(run, stage):
-        return []
-    return _delete(run, [name for name in following(stage)[1:] if run.record(name) is not None])
+def seconds_of(run: Run, entries: Sequence[Entry]) -> dict[str, float]:
+    """Return what finished experiments took; earlier versions wrote it into their files."""
+    record = run.record("validate")
+    parts = {} if record is None else record.parts
+    done = [entry for entry in entries if (run.root / entry.file).is_file()]
+    seconds = {}
+    for entry in done:
+        with ours(run.root / entry.file):
+            seconds[entry.name] = float(
+                parts[entry.name]
+                if entry.name in parts
+                else read_object(run.root / entry.file).get("seconds", 0.0)
+            )
+    return seconds
 
 
 def failed_in(run: Run, stage: Stage) -> dict[str, str]:
@@ -213,15 +279,15 @@ def run_stage(
     record = run.record(stage.name)
     if record is not None and not record.complete and not outputs(run, stage):
         run.forget(stage.name)  # nothing was made under its settings
+    before = _reopened(run, stage, inputs)
     run.check_unchanged(stage.name, settings, inputs)
-    if is_complete(run, stage):
+    _part_with_damaged(run, stage, reporter)
+    if is_complete(run, stage) and not (only and _are_missing(run, only)):
         return False
     for earlier in find_stages(stage.upstream) if stage.upstream else []:
         run.check_intact(earlier.name, outputs(run, earlier))
     reporter.note(f"{stage.name}: {stage.summary} ...")
     run.begin(stage.name, settings, inputs)
-    if dropped := drop_what_followed(run, stage):
-        reporter.note(f"made without what failed, so to be made again: {', '.join(dropped)}")
     if only and _are_missing(run, only):
         failed = load_code("validate:measure")(run, models, reporter, only)
         if failed:
@@ -231,8 +297,36 @@ def run_stage(
         return True
     start = time.monotonic()
     counts = dict(load_code(stage.code)(run, models, reporter))
-    run.finish(stage.name, outputs(run, stage), counts, time.monotonic() - start)
+    made = [run.root / name for name in counts.pop("made", ())] or _own_files(run, stage)
+    run.finish(stage.name, made, counts, time.monotonic() - start)
+    for path in set(before) - set(outputs(run, stage)):
+        path.unlink(missing_ok=True)
     return True
+
+
+def _reopened(run: Run, stage: Stage, inputs: Mapping[str, str]) -> list[Path]:
+    """Begin a view anew whose results have changed; return what it has left so far."""
+    record = run.record(stage.name)
+    if not stage.is_view or record is None or record.inputs == inputs:
+        return []
+    files = outputs(run, stage)
+    StageRecord(record.settings, inputs).write(run.record_path(stage.name))
+    return files
+
+
+def _part_with_damaged(run: Run, stage: Stage, reporter: Reporter) -> None:
+    """Rename what is not as a finished stage left it, so that it and nothing else is made again."""
+    changed = run.changed_files(stage.name, outputs(run, stage))
+    if not changed:
+        return
+    if run.left_files(stage.name) is None:  # of an earlier version: one digest for all files
+        run.check_intact(stage.name, outputs(run, stage))
+    for path in changed:
+        path.replace(path.with_name(f"{path.name}.changed"))
+        reporter.note(
+            f"{path.relative_to(run.root)} is not what {stage.name} left in it: it is kept as "
+            f"{path.name}.changed and made again."
+        )
 
 
 def load_code(code: str) -> Callable[..., Mapping[str, Any]]:

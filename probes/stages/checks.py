@@ -1,12 +1,107 @@
-"""Whether the subject and its layers can be had, from a model's config, before hours of writing."""
+"""What models and servers can do for a run, from configs and tokenizers, before hours of work."""
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
-from hooks.errors import DataError, InvalidInput
-from hooks.models.architecture import describe
+from hooks.errors import DataError, InvalidInput, ModelError
+from hooks.models import architecture
+from hooks.models.architecture import Architecture
+from hooks.models.embedded import folder, is_embedded
 from hooks.models.precision import quantization_config, resolve_device, resolve_dtype
+from hooks.tokens.encoding import encode_prompt, encode_text, is_chat
+from probes.config import ModelSettings, WriterSettings
+from probes.corpus.brought import OwnTexts
+from probes.corpus.writing import Rules, first_prompts
 from probes.experiments.folds import MIN_TOPICS
 from probes.runs.folder import Run
+from probes.stages import ask_servers
+from probes.stages.cost_of_writing import cells_of
+from probes.stages.units import TextKind, most_new_tokens, plan, rules
+
+
+def check_texts(run: Run, kind: TextKind, *, anew: bool) -> None:
+    """Check that texts can be written, or the user's own read."""
+    if run.brings_corpus:
+        run.own_texts(kind)  # raises, naming a line
+        return
+    units = plan(run.config, kind, cells_of(run, kind))
+    todo = units if anew else ask_servers.missing(run, units)
+    if not todo:
+        return
+    if run.config.generation.engine == "local":
+        check_writer(run, kind)
+    elif anew:  # else the stage asks them first, and nothing is lost
+        with ask_servers.connected(run.config, kind, todo[:1]):
+            pass
+
+
+def check_writer(run: Run, kind: TextKind) -> None:
+    """Check that the writer is known and that prompt and answer fit into its positions."""
+    settings = run.config.writer_model
+    n_positions = describe(str(settings.name), settings.revision).n_positions
+    chat = is_chat(load_tokenizer(settings))
+    ruled = rules(run.config, kind, chat=chat)
+    longest = max(map(len, first_prompts_of(run, kind, ruled)))
+    n_new = most_new_tokens(run.config, kind, ruled)
+    if n_positions is not None and longest + n_new > n_positions:
+        section = "generation" if kind == "stories" else "neutral"
+        raise InvalidInput(
+            f"{section}.max_new_tokens: a prompt of {longest} tokens and {n_new} new ones are more "
+            f"than the {n_positions} positions of {settings.name}. Lower it, or take another "
+            "writer."
+        )
+
+
+def first_prompts_of(run: Run, kind: TextKind, ruled: Rules) -> list[list[int]]:
+    """Encode the prompts of the first unit, by the writer where it is loaded here."""
+    config = run.config
+    here = config.generation.engine == "local" and not run.brings_corpus
+    tokenizer = load_tokenizer(config.writer_model if here else config.model)
+    cells = plan(config, kind, cells_of(run, kind))[0].cells
+    system = config.writer.system if is_chat(tokenizer) else None
+    return [
+        encode_prompt(tokenizer, prompt, system=system)
+        for prompt in first_prompts(cells, config.topics, ruled)
+    ]
+
+
+def check_lengths(run: Run, texts: OwnTexts) -> None:
+    """Refuse a text that is longer than the subject reads; it is named by file and line."""
+    settings = run.config.model
+    limit = describe(settings.name, settings.revision).n_positions
+    for cell in texts if limit is not None else ():
+        for index, text in enumerate(texts[cell]):
+            if limit is None or len(text.encode()) < limit - 1:  # a token is a byte or more
+                continue
+            n_tokens = len(encode_text(load_tokenizer(settings), text))
+            if n_tokens > limit:
+                raise InvalidInput(
+                    f"{texts.where(cell, index)}: expected a text of at most {limit} tokens, which "
+                    f"is what {settings.name} reads, got {n_tokens}. Shorten it or split it."
+                )
+
+
+@functools.cache
+def describe(name: str, revision: str | None) -> Architecture:
+    """Return a model's sizes, looked up once; raises as `hooks.models.architecture.describe`."""
+    return architecture.describe(name, revision=revision)
+
+
+def load_tokenizer(settings: ModelSettings | WriterSettings) -> Any:
+    """Return a model's tokenizer, loaded once; ModelError when it cannot be."""
+    return _load_tokenizer(str(settings.name), settings.revision)
+
+
+@functools.cache
+def _load_tokenizer(name: str, revision: str | None) -> Any:
+    from transformers import AutoTokenizer
+
+    source = str(folder(name)) if is_embedded(name) else name
+    try:
+        return AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"could not load the tokenizer of {name!r}: {error}") from error
 
 
 def check_subject(run: Run) -> None:
@@ -19,7 +114,7 @@ def check_subject(run: Run) -> None:
     if run.config.compute.engine == "local":  # elsewhere the workers' machines decide
         dtype = resolve_dtype(settings.dtype, resolve_device(settings.device))
         quantization_config(settings.quantize, dtype)
-    check_layers(run, describe(settings.name, revision=settings.revision).n_layers)
+    check_layers(run, describe(settings.name, settings.revision).n_layers)
 
 
 def check_layers(run: Run, n_layers: int) -> list[int]:

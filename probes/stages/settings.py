@@ -1,21 +1,31 @@
 """Which settings decide the outputs of each stage: those that can change them, and no others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from probes.corpus.writing import prompt_digest
 from probes.runs.folder import Run
-from probes.storage import digest_files
+from probes.storage import digest_by_content
 
+TextKind = Literal["stories", "neutral"]
 Settings = dict[str, Any]
 
 
-def _texts(run: Run, section: str, brought: str | None) -> Settings:
+def _recorded(run: Run, stage: str, *keys: str) -> Any:
+    """Return a setting that a stage was begun with; None where there is none."""
+    begun = run.record(stage)
+    value: Any = begun and begun.settings
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _texts(run: Run, section: TextKind) -> Settings:
     config = run.config
-    if brought is not None:
-        path = Path(brought)
-        return {"corpus": {"file": digest_files([path], path.parent)}}
+    if run.brings_corpus:
+        recorded = _recorded(run, f"generate-{section}", "corpus", "file")
+        return {"corpus": {"file": run.corpus(section).digest(recorded)}}
     # A server has loaded its model its own way.
     asked = {"name", "system"} if config.generation.engine == "openai" else None
     settings: Settings = {
@@ -42,7 +52,7 @@ def _target(run: Run) -> Settings:
 
 
 def _stories(run: Run) -> Settings:
-    settings = _texts(run, "stories", run.config.corpus.stories)
+    settings = _texts(run, "stories")
     return {**settings, "emotions": list(run.emotions)} if run.brings_corpus else settings
 
 
@@ -68,14 +78,14 @@ def _validation(run: Run) -> Settings:
     validation = run.config.deciding_validation()
     del validation["experiments"]
     if run.config.validation.norms is not None:
-        path = Path(run.config.validation.norms)
-        validation["norms"] = digest_files([path], path.parent)
+        recorded = _recorded(run, "validate", "validation", "norms")
+        validation["norms"] = digest_by_content(Path(run.config.validation.norms), recorded)
     return {"validation": validation, "seed": run.config.seed, **_target(run)}
 
 
 SETTINGS: dict[str, Callable[[Run], Settings]] = {
     "generate-stories": _stories,
-    "generate-neutral": lambda run: _texts(run, "neutral", run.config.corpus.neutral),
+    "generate-neutral": lambda run: _texts(run, "neutral"),
     "extract-activations": _activations,
     "compute-vectors": _vectors,
     "analyze": _described("analysis"),

@@ -13,9 +13,9 @@ from probes.runs.folder import Run
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
-from probes.stages import experiments_of
+from probes.stages import experiments_of, seconds_of
 from probes.stages.analyze import GEOMETRY
-from probes.storage import read_json, write_json
+from probes.storage import StorageError, read_object, write_json
 
 
 def validate(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -27,16 +27,16 @@ def validate(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     entries = experiments_of(run)
     failed = measure(run, models, reporter, entries)
     done = {
-        entry.name: read_json(run.root / entry.file)
+        entry.name: read_object(run.root / entry.file)
         for entry in entries
         if entry.name not in failed
     }
     results = {name: find_experiment(name).read(content) for name, content in done.items()}
-    geometry = read_result(Geometry, read_json(run.root / GEOMETRY), GEOMETRY, "analyze")
+    geometry = read_result(Geometry, read_object(run.root / GEOMETRY), GEOMETRY, "analyze")
     lines = scorecard.scorecard({"geometry": geometry, **results})
     write_json(run.root / scorecard.FILE, scorecard.to_json(lines))
     return {
-        "experiments": {name: content["seconds"] for name, content in done.items()},
+        "experiments": seconds_of(run, [entry for entry in entries if entry.name in done]),
         "failed": failed,
     }
 
@@ -56,13 +56,15 @@ def measure(
         start = time.monotonic()
         try:
             measured = find_experiment(entry.name).measure(materials)
+            about = {"experiment": entry.name, "question": entry.question}
+            write_json(path, {**about, **to_json(measured)})
+        except StorageError:
+            raise
         except Exception as error:
             failed[entry.name] = _said(error)
             reporter.note(f"{entry.name} failed: {failed[entry.name]}")
             continue
-        seconds = round(time.monotonic() - start, 2)
-        about = {"experiment": entry.name, "question": entry.question, "seconds": seconds}
-        write_json(path, {**about, **to_json(measured)})
+        run.note_part("validate", entry.name, time.monotonic() - start)
     return failed
 
 

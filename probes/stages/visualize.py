@@ -11,7 +11,7 @@ from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.stages.analyze import GEOMETRY, LAYERS
 from probes.stages.logit_lens import LENS
-from probes.storage import read_json
+from probes.storage import read_object
 
 
 def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  # noqa: ARG001
@@ -19,20 +19,25 @@ def visualize(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:  
     described = pictures.figures_of(**read_analysis(run))
     for entry in EXPERIMENTS:
         if (run.root / entry.file).is_file():
-            content = read_json(run.root / entry.file)
+            content = read_object(run.root / entry.file)
             described |= find_experiment(entry.name).read(content).figures()
     with reporter.task("drawing figures", 1, "set") as advance:
         paths = draw_all(described, run.root / "figures")
         advance(1)
-    return {"figures": sorted(path.name for path in paths)}
+    from probes.figures.webpage import LIBRARY
+
+    made = [
+        path.relative_to(run.root).as_posix() for path in (*paths, run.root / "figures" / LIBRARY)
+    ]
+    return {"figures": sorted(path.name for path in paths), "made": sorted(made)}
 
 
 def read_analysis(run: Run) -> dict[str, Any]:
     """Return what `pictures.figures_of` takes, as the earlier stages left it."""
     written = run.record("generate-stories")
     return {
-        "geometry": read_result(Geometry, read_json(run.root / GEOMETRY), GEOMETRY, "analyze"),
-        "layers": read_result(Layers, read_json(run.root / LAYERS), LAYERS, "analyze"),
-        "lens": read_result(Lens, read_json(run.root / LENS), LENS, "logit-lens"),
+        "geometry": read_result(Geometry, read_object(run.root / GEOMETRY), GEOMETRY, "analyze"),
+        "layers": read_result(Layers, read_object(run.root / LAYERS), LAYERS, "analyze"),
+        "lens": read_result(Lens, read_object(run.root / LENS), LENS, "logit-lens"),
         "counts": written and written.counts,
     }

@@ -16,7 +16,7 @@ from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.stages import NAMES
 from probes.stages.visualize import read_analysis
-from probes.storage import read_json, write_text
+from probes.storage import read_object, write_text
 
 HTML = "report.html"
 MARKDOWN = "report.md"
@@ -42,7 +42,7 @@ def gather(materials: Materials) -> Contents:
     analysis = read_analysis(run)
     geometry, lens = analysis["geometry"], analysis["lens"]
     entries = [entry for entry in EXPERIMENTS if (run.root / entry.file).is_file()]
-    contents = {entry.name: read_json(run.root / entry.file) for entry in entries}
+    contents = {entry.name: read_object(run.root / entry.file) for entry in entries}
     results = {name: find_experiment(name).read(it) for name, it in contents.items()}
     trials = {it.name: _trial(it, results[it.name], contents[it.name]) for it in entries}
     writer = None if run.brings_corpus else run.config.writer_model.name
@@ -98,7 +98,7 @@ def _rungs(ladder: Result | None) -> dict[str, list[tuple[str, Estimate]]]:
 def _scorecard(run: Run) -> Trial | None:
     if not (run.root / scorecard.FILE).is_file():
         return None
-    lines = scorecard.from_json(read_json(run.root / scorecard.FILE)["lines"])
+    lines = scorecard.from_json(read_object(run.root / scorecard.FILE, "lines")["lines"])
     met = [line for line in lines if line.verdict != scorecard.NOT_COMPARABLE]
     inside = [line for line in met if line.verdict == scorecard.INSIDE]
     return Trial(

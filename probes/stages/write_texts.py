@@ -35,7 +35,10 @@ def _generate(
                 "generation.topics_subset says what to write about; of corpus.stories all topics "
                 "are taken."
             )
+        run.corpus(kind).keep()
         for cell in cells:
+            if (run.root / cell.path).is_file():
+                continue
             texts = [{"index": i, "text": t} for i, t in enumerate(run.own_texts(kind)[cell])]
             content = {"texts": texts, "rejected": [], "requested": len(texts), "source": "user"}
             write_cell(run.root, cell, content)
@@ -58,6 +61,9 @@ def _write_missing(
     todo = asking.missing(run, units)
     if not todo:
         return
+    begun = run.record(f"generate-{kind}")
+    is_repaired = begun is not None and begun.complete
+    lost = {cell for unit in todo for cell in unit.cells if not (run.root / cell.path).is_file()}
     n_done = sum(unit.n_texts for unit in units) - sum(unit.n_texts for unit in todo)
     total = sum(unit.n_texts for unit in units)
     with _writers(run, models, reporter, kind, todo) as writers:
@@ -69,7 +75,9 @@ def _write_missing(
         with reporter.task(f"writing {kind}", total, "texts", n_done) as advance:
             for _, written in writers.map(todo, advance):
                 for cell, content in written.items():
-                    write_cell(run.root, cell, content)
+                    # A unit of which one text was lost is written whole; the others stay.
+                    if cell in lost or not is_repaired:
+                        write_cell(run.root, cell, content)
 
 
 @contextlib.contextmanager

@@ -39,3 +39,11 @@ def test_what_the_page_of_examples_names_is_there():
 def test_the_page_walks_through_five_changes():
     headings = re.findall(r"^## A new (.+)$", EXAMPLES.read_text(encoding="utf-8"), re.MULTILINE)
     assert headings == ["experiment", "figure", "export format", "config key", "backend"]
+
+
+def test_every_promise_is_held_by_tests_that_are_there():
+    text = (pages.ROOT / "docs" / "explanation" / "promises.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+\.py)`", text))
+    there = {path.name for path in (pages.ROOT / "tests").rglob("test_*.py")}
+    assert len(named) >= 8
+    assert named <= there

@@ -13,7 +13,7 @@ import torch
 import hooks
 from hooks.models.precision import computes_in_bfloat16
 from probes import EmotionVectors
-from probes.corpus.cells import read_jsonl
+from probes.corpus.brought import read_jsonl
 from probes.corpus.filtering import judge_dialogue, judge_story
 from probes.run import main
 

@@ -1,19 +1,38 @@
 """The page, in NiceGUI: it asks the microscope and shows what it says; nothing else is fetched."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from probes.figures import pages, token_html
+from probes.texts.app.door import Door, until_listening
 from probes.texts.app.microscope import Microscope
 from probes.texts.app.panels import SteerPanel, TalkPanel, TextPanel
-from probes.texts.app.toolkit import Slider, ui
+from probes.texts.app.toolkit import Slider, app, background_tasks, ui
 from probes.texts.app.view import View
 
 
 def serve(
-    microscope: Microscope, *, usable: Mapping[int, float], host: str, port: int, show: bool
+    microscope: Microscope,
+    *,
+    usable: Mapping[int, float],
+    host: str,
+    port: int,
+    names: frozenset[str] | None,
+    show: bool,
+    ready: Callable[[], None],
 ) -> None:
-    """Serve the page until interrupted; `usable` is the largest dose within the budget by layer."""
+    """Serve the page until interrupted.
+
+    `usable` is the largest dose within the budget by layer, `names` are those by which the page may
+    be called (None: any); `ready` is called once it listens.
+    """
+
+    async def tell() -> None:
+        await until_listening(host, port)
+        ready()
+
+    app.add_middleware(Door, names=names, port=port)
+    app.on_startup(lambda: background_tasks.create(tell()))
 
     @ui.page("/")
     def index() -> None:

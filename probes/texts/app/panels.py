@@ -9,7 +9,7 @@ from probes.texts.app import pictures
 from probes.texts.app.doses import Doses
 from probes.texts.app.microscope import Reading
 from probes.texts.app.newest import Newest
-from probes.texts.app.toolkit import download_json, html_part, plot, ui
+from probes.texts.app.toolkit import download_json, html_part, plot, posted_text, ui
 from probes.texts.app.view import View
 from probes.texts.dialogue import ASSISTANT, USER, Turn
 
@@ -37,7 +37,7 @@ class TextPanel:
         ui.timer(0.05, self._read, once=True)
 
     async def _type(self, event: Any) -> None:
-        self.typed = event.value or ""
+        self.typed = posted_text(event.value)
         await self._read()
 
     async def _read(self) -> None:
@@ -116,14 +116,15 @@ class TalkPanel:
             _download_buttons(self._download, self._download_curve)
 
     async def _send(self) -> None:
-        message = (self.message.value or "").strip()
+        typed = self.message.value
+        message = posted_text(typed).strip()
         if not message or self.busy:
             return
         self._set_busy(True)
         try:
             answered = await self._answer([*self.turns, Turn(USER, message)])
             # Until then, and if nothing was said, it is the visitor's; so is what came meanwhile.
-            if answered and (self.message.value or "").strip() == message:
+            if answered and self.message.value == typed:
                 self.message.value = ""
         finally:
             self._set_busy(False)
@@ -227,7 +228,7 @@ class SteerPanel:
 
     async def _write(self) -> None:
         microscope, layer, doses = self.view.microscope, self.view.layer, self.doses.values()
-        prompt = self.prompt.value or ""
+        prompt = posted_text(self.prompt.value)
         length, seed = int(self.length.value or 1), int(self.seed.value or 0)
 
         def both() -> tuple[str, str]:

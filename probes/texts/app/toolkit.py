@@ -1,6 +1,5 @@
 """NiceGUI, and the few ways in which every panel uses it."""
 
-import json
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -11,13 +10,25 @@ import plotly.graph_objects as go
 
 from probes.figures import Lines, webpage
 from probes.figures.palette import CATEGORIES, DIVERGING
+from probes.storage import from_json, to_json
 
 # NiceGUI would otherwise make a folder of its own wherever the command is typed.
-os.environ.setdefault("NICEGUI_STORAGE_PATH", tempfile.mkdtemp(prefix="emotion-lens-"))
+_STORAGE = os.path.join(tempfile.gettempdir(), f"emotion-lens-{os.getpid()}")
+os.environ.setdefault("NICEGUI_STORAGE_PATH", _STORAGE)  # made only if something is stored
 
-from nicegui import events, run, ui  # noqa: E402
+from nicegui import app, background_tasks, events, run, ui  # noqa: E402
 
-__all__ = ["Slider", "download_json", "html_part", "plot", "run", "ui"]
+__all__ = [
+    "Slider",
+    "app",
+    "background_tasks",
+    "download_json",
+    "html_part",
+    "plot",
+    "posted_text",
+    "run",
+    "ui",
+]
 
 # Readable on white and on black alike: curves have a contrast of at least 3:1 with either page.
 _GRAY = "#767676"
@@ -41,6 +52,8 @@ class Slider(ui.slider):
         """Call the one whenever it moves, then the other once it is let go."""
 
         def move(to: float) -> None:
+            if not isinstance(to, int | float):  # no slider of this page sends it
+                return
             self.at = float(to)
             moved()
 
@@ -52,6 +65,14 @@ class Slider(ui.slider):
         self.on("change", release)
 
 
+def posted_text(value: Any) -> str:
+    """Return what a visitor typed; what is no text gets a notice and is none."""
+    if isinstance(value, str | None):
+        return value or ""
+    ui.notify(f"Expected a text, got {type(value).__name__}.", type="warning")
+    return ""
+
+
 def html_part(content: str, mark: str) -> None:
     """Show HTML; `mark` names it for the tests."""
     ui.html(str(content), sanitize=False).props(f'data-part="{mark}"').classes("w-full")
@@ -61,7 +82,7 @@ def plot(figure: Lines) -> None:
     """Show curves as wide as the page and their caption, in colors that both schemes carry."""
     # Plotly measures a hidden tab and fails; drawn once, at the width it is shown at, is enough.
     config = {"responsive": False, "displayModeBar": False}
-    drawn = json.loads(str(drawn_for_page(figure).to_json()))
+    drawn = from_json(str(drawn_for_page(figure).to_json()))
     ui.plotly({**drawn, "config": config}).classes("w-full").style("height: 300px")
     ui.label(figure.caption).classes("text-sm caption")
 
@@ -89,4 +110,4 @@ def drawn_for_page(figure: Lines) -> go.Figure:
 
 def download_json(name: str, content: dict[str, Any]) -> None:
     """Give the visitor a file."""
-    ui.download(json.dumps(content, ensure_ascii=False, indent=1).encode(), name)
+    ui.download(to_json(content, indent=1).encode(), name)

@@ -13,10 +13,11 @@ from probes.storage import write_json
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--port=0"], "--port: expected 1 or more, got 0"),
+        (["--port=0"], "--port: expected 1 or more, got '0'"),
         (["--port=http"], "--port: expected a whole number"),
         (["--prot=1"], "did you mean --port?"),
         (["again"], "expected one config"),
+        (["--host=0.0.0.0"], "opens the page, its model and the run's texts to everybody"),
     ],
 )
 def test_wrong_words_are_refused(finished, capsys, words, message):

@@ -4,7 +4,7 @@ import pytest
 
 from hooks.errors import InvalidInput
 from probes.commands import Pipeline, Score, Status
-from probes.commands.call import read_call, run_of
+from probes.commands.call import mistyped, read_call, run_of
 from probes.commands.terminal import Terminal
 
 
@@ -18,7 +18,7 @@ def test_words_before_and_after_flags_name_command_config_and_stages():
     assert call.words == ["validate", "demo"]
     assert call.flags.only == ("intensity",)
     assert call.flags.quiet
-    assert call.settings == {"seed": 3}
+    assert call.settings == {"seed": "3"}
 
 
 def test_a_command_takes_its_own_flags_and_leaves_the_settings():
@@ -35,13 +35,39 @@ def test_the_word_after_a_switch_is_not_its_value(typed):
     assert call.words == ["demo", "generate-stories"]
 
 
-@pytest.mark.parametrize("text", ["1, 2", "None", "[3]", "--quiet", 'it\'s "so"', ""])
+@pytest.mark.parametrize("text", ["1, 2", "None", "[3]", "12e4567", "-1", 'it\'s "so"', ""])
 @pytest.mark.parametrize("form", ["one word", "two words"])
 def test_a_users_text_is_taken_letter_by_letter(text, form):
     words = [f"--text={text}"] if form == "one word" else ["--text", text]
     call = call_of("score", "demo", *words)
     assert isinstance(call.flags, Score)
     assert call.flags.text == text
+
+
+def test_a_text_may_look_like_a_flag_where_it_cannot_be_one():
+    assert call_of("score", "demo", "--text=--json").flags.text == "--json"
+    for words in (["--text", "--json"], ["--text"]):
+        with pytest.raises(InvalidInput, match="--text: expected a value.*--text=--VALUE"):
+            call_of("score", "demo", *words)
+
+
+@pytest.mark.parametrize("words", [["--seed=1", "--seed=2"], ["--dry-run", "--dry_run"]])
+def test_a_flag_given_twice_is_refused(words):
+    with pytest.raises(InvalidInput, match="is given twice: '(1|true)', then '(2|true)'"):
+        call_of("demo", *words)
+
+
+def test_words_that_are_not_utf_8_are_refused():
+    for words in (["demo", "--prompt", "caf\udce9"], ["caf\udce9"], ["--prompt=caf\udce9"]):
+        with pytest.raises(InvalidInput, match=r"expected words in UTF-8, got '.*\\udce9'"):
+            call_of(*words)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("statsu", "status"), ("anlyze", "analyze"), ("my.yaml", None)]
+)
+def test_a_mistyped_command_gets_a_hint(word, meant):
+    assert mistyped(word) == (f" Did you mean '{meant}'?" if meant else "")
 
 
 def test_a_word_that_spells_like_a_switch_is_a_word():
@@ -64,7 +90,7 @@ def test_what_is_no_flag_and_no_setting_is_refused(words, message):
 
 def test_what_is_like_a_setting_is_left_to_the_config():
     call = call_of("status", "demo", "--sede=1")
-    assert call.settings == {"sede": 1}
+    assert call.settings == {"sede": "1"}
     with pytest.raises(InvalidInput, match="did you mean 'seed'"):
         call.run()
 

@@ -98,7 +98,7 @@ def test_a_person_reads_a_table_with_interval_and_null(saved, capsys):
     ("words", "code", "message"),
     [
         (["RUN0"], 2, "at least two runs"),
-        (["RUN0", "RUN1", "--resamples=3"], 2, "--resamples: expected 20 or more, got 3"),
+        (["RUN0", "RUN1", "--resamples=3"], 2, "--resamples: expected 20 or more, got '3'"),
         (["RUN0", "RUN1", "--emotions=joy"], 2, "'joy' is not in both"),
         (["RUN0", "RUN1", "--layer=7"], 2, "no vectors at layer 7"),
         (["RUN0", "RUN1", "--emotions=emotion 1,emotion 2"], 2, "at least 8 shared"),

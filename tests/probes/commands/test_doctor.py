@@ -25,7 +25,7 @@ def test_a_model_that_does_not_load_exits_with_1(tmp_path, capsys):
     [
         ([], "expected one model, e.g. emotion-probes doctor embedded:gemma-3-270m, got none"),
         (["a", "b"], "got a b"),
-        (["gpt2", "--device"], "--device: expected a value, not a switch"),
+        (["gpt2", "--device"], "--device: expected a value, got nothing"),
     ],
 )
 def test_wrong_words_are_refused(capsys, words, message):

@@ -100,6 +100,7 @@ def test_the_word_after_quiet_is_still_a_stage(reading_run):
     made = reading_run()
     assert main(made.config, "--quiet", "generate-stories") == 0
     assert sorted(path.name for path in made.folder.iterdir()) == [
+        ".lock",
         "run.json",
         "stages",
         "stories",
@@ -111,7 +112,7 @@ def test_restart_deletes_what_follows_and_runs(finished, capsys):
     assert main(*words, "--restart=compute-vectors") == 0
     printed = capsys.readouterr().err
     dropped = ", ".join(NAMES[NAMES.index("compute-vectors") :])
-    assert f"deleted the results of: {dropped}" in " ".join(printed.split())
+    assert f"set aside until the new results stand: {dropped}" in " ".join(printed.split())
     ended = [line for line in printed.splitlines() if line.endswith(": done")]
     assert ended == ["compute-vectors: done", "analyze: done"]
     assert not (finished.folder / "figures").exists()

@@ -84,17 +84,19 @@ def test_changed_settings_show_as_stale_and_the_command_to_go_on_is_taken(finish
     assert main("status", finished.config, "--vectors.neutral_pca=none") == 3
     shown = capsys.readouterr()
     assert "made under other settings" in " ".join(shown.out.split())
-    [cure] = re.findall(r"python -m probes\.run (.+)", " ".join(shown.err.split()))
+    [cure] = re.findall(r"python -m probes\.run (.+) To keep", " ".join(shown.err.split()))
+    assert "add --vectors.neutral_pca=document" in " ".join(shown.err.split())
     assert cure.split() == [
         finished.config,
         "--vectors.neutral_pca=none",
-        "--restart=compute-vectors",
+        "--restart",
+        "compute-vectors",
     ]
     changed = finished.run(vectors__neutral_pca="none")
     progress = by_stage(changed)
     assert progress["compute-vectors"].state == "stale"
     assert progress["extract-activations"].state == "done"
-    assert main(*cure.split(), "compute-vectors", "--quiet") == 0
+    assert main(*cure.split(), "--quiet") == 0
     assert by_stage(changed)["compute-vectors"].state == "done"
 
 

@@ -7,11 +7,13 @@ import pytest
 from probes.run import main
 from probes.vectors.emotion_vectors import EmotionVectors
 
-WORDS = ["--prompt", "He closed the door, and", "--max_new_tokens=6"]
+WORDS = ["--prompt=He closed the door, and", "--max_new_tokens=6"]
 
 
 def steer(finished, *words):
-    return main(["steer", finished.config, *WORDS, *words])
+    given = {word.partition("=")[0] for word in words}
+    defaults = [word for word in WORDS if word.partition("=")[0] not in given]
+    return main(["steer", finished.config, *defaults, *words])
 
 
 def test_baseline_and_every_emotion_and_dose_stand_in_one_table_and_page(finished, capsys):
@@ -44,7 +46,7 @@ def test_a_request_past_the_budget_is_warned_of_and_auto_stays_within_it(finishe
     printed = " ".join(capsys.readouterr().err.split())
     assert "warning: sad 1.5 is past the usable range" in printed
     assert "--auto" in printed
-    assert "Past the usable range" in (finished.folder / "steered.html").read_text()
+    assert "Past the usable range" in next((finished.folder / "steered").glob("*.html")).read_text()
     assert steer(finished, "--emotion=sad", "--auto", *budget) == 0
     assert "past the usable range" not in capsys.readouterr().err
 

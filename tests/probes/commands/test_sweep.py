@@ -32,12 +32,13 @@ def test_the_highest_passages_are_those_that_score_highest_alone(finished, corpu
         highest = sorted({round(text["scores"][emotion], 6) for text in texts}, reverse=True)[:3]
         assert [one["score"] for one in kept] == pytest.approx(highest, abs=1e-5)
         assert len({one["text"] for one in kept}) == 3  # the same text counts once
-    lines = (finished.folder / "sweep" / "corpus" / "passages.jsonl").read_text().splitlines()
+    [folder] = (finished.folder / "sweep").glob("corpus-*")
+    lines = (folder / "passages.jsonl").read_text().splitlines()
     assert len(lines) == 9
     row = json.loads(lines[0])
     assert row["rank"] == 1
     assert "".join(row["tokens"]) == row["text"]
-    assert not (finished.folder / "sweep" / "corpus" / "unfinished.json").exists()
+    assert json.loads((folder / "sweep.json").read_text())["lines"] == 50
 
 
 def test_a_killed_sweep_goes_on_and_ends_with_the_same_passages(
@@ -81,3 +82,52 @@ def test_a_damaged_line_is_named(finished, corpus, capsys):
     corpus.write_text(corpus.read_text() + '{"txt": 1}\n')
     assert main(["sweep", finished.config, f"--file={corpus}"]) == 2
     assert "line 51" in " ".join(capsys.readouterr().err.split())
+
+
+def test_files_of_one_name_and_other_settings_leave_results_of_their_own(finished, corpus):
+    other = corpus.parent / "other" / corpus.name
+    other.parent.mkdir()
+    other.write_text("".join(corpus.read_text().splitlines(keepends=True)[:20]))
+    for words in ([f"--file={corpus}"], [f"--file={other}"], [f"--file={corpus}", "--top=2"]):
+        assert main(["sweep", finished.config, *words]) == 0
+    assert len(list((finished.folder / "sweep").glob("corpus-*/passages.html"))) == 3
+
+
+def test_the_passages_of_another_sweep_are_not_written_over(finished, corpus, tmp_path, capsys):
+    words = ["sweep", finished.config, f"--file={corpus}", f"--output={tmp_path / 'out'}"]
+    assert main([*words, "--top=2"]) == 0
+    before = (tmp_path / "out" / "passages.jsonl").read_bytes()
+    assert main([*words, "--top=3"]) == 2
+    assert "swept with other settings" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "out" / "passages.jsonl").read_bytes() == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "passages.html").write_text("mine")
+    assert main([*words[:3], f"--output={tmp_path / 'mine'}"]) == 2
+    assert (tmp_path / "mine" / "passages.html").read_text() == "mine"
+
+
+def test_a_line_mended_behind_the_place_that_was_reached_does_not_start_over(
+    finished, corpus, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(sweep, "_SECONDS_BETWEEN_SAVES", -1.0)
+    score_texts, calls = sweep.score_texts, []
+
+    def interrupted(vectors, model, texts, layer):
+        calls.append(list(texts))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return score_texts(vectors, model, calls[-1], layer)
+
+    monkeypatch.setattr(sweep, "score_texts", interrupted)
+    words = ["sweep", finished.config, f"--file={corpus}", f"--output={tmp_path / 'out'}"]
+    assert main(words) == 130
+    lines = corpus.read_text().splitlines(keepends=True)
+    corpus.write_text("".join([*lines[:-1], lines[0]]))
+    capsys.readouterr()
+    assert main(words) == 0
+    assert "going on after line 32" in capsys.readouterr().err
+    calls[:] = []
+    corpus.write_text("".join([lines[1], *lines[1:]]))
+    (tmp_path / "out" / "passages.jsonl").unlink()
+    state = json.loads((tmp_path / "out" / "sweep.json").read_text())
+    assert "offset" not in state

@@ -4,14 +4,13 @@ import json
 
 import pytest
 
-from hooks.errors import DataError, InvalidInput
+from hooks.errors import DataError
 from probes.corpus.cells import (
     Cell,
     Text,
     neutral_cells,
     read_cell,
     read_corpus,
-    read_jsonl,
     story_cells,
     write_cell,
 )
@@ -108,63 +107,3 @@ class TestReading:
         with pytest.raises(DataError, match="Delete it and run the stage again") as caught:
             read_cell(tmp_path, cell)
         assert str(path) in str(caught.value)
-
-
-class TestJsonLines:
-    def read(self, tmp_path, lines: bytes, emotion: bool = True):
-        path = tmp_path / "own.jsonl"
-        path.write_bytes(lines)
-        return read_jsonl(str(path), emotion=emotion)
-
-    def test_cells_come_in_the_files_order_and_blank_lines_do_not_count(self, tmp_path):
-        rows = [("sad", "x", "One."), ("glad", "x", "Two."), ("sad", "x", "Thrée.")]
-        lines = [json.dumps({"emotion": e, "topic": t, "text": s}) for e, t, s in rows]
-        texts = self.read(tmp_path, "\n\n".join(lines).encode())
-        assert texts == {Cell("sad", "x"): ["One.", "Thrée."], Cell("glad", "x"): ["Two."]}
-        assert list(texts) == [Cell("sad", "x"), Cell("glad", "x")]
-
-    def test_texts_stay_in_the_file_until_their_cell_is_wanted(self, tmp_path):
-        lines = [b'{"topic": "x", "text": "One."}', b'{"topic": "y", "text": "Two."}']
-        texts = self.read(tmp_path, b"\n".join(lines), emotion=False)
-        assert [texts.count(cell) for cell in texts] == [1, 1]
-        (tmp_path / "own.jsonl").write_bytes(b"\n".join(reversed(lines)))
-        with pytest.raises(DataError, match=r"own\.jsonl was changed while it was used"):
-            texts[Cell(None, "x")]
-
-    def test_neutral_text_needs_no_emotion(self, tmp_path):
-        texts = self.read(tmp_path, b'{"topic": "x", "text": "One."}', emotion=False)
-        assert texts == {Cell(None, "x"): ["One."]}
-
-    def test_a_byte_order_mark_is_no_damage(self, tmp_path):
-        texts = self.read(tmp_path, b'\xef\xbb\xbf{"topic": "x", "text": "One."}', emotion=False)
-        assert texts == {Cell(None, "x"): ["One."]}
-
-    @pytest.mark.parametrize(
-        "line",
-        [
-            b'{"emotion": "sad", "topic": "x", "text": "One.',
-            b'{"emotion": "sad", "topic": "x"}',
-            b'{"emotion": "sad", "topic": "x", "text": ""}',
-            b'{"emotion": " ", "topic": "x", "text": "One."}',
-            b'{"emotion": null, "topic": "x", "text": "One."}',
-            b'{"emotion": "sad", "topic": 3, "text": "One."}',
-            b'{"emotion": "sad", "topic": "x", "text": "\\ud800"}',
-            b'{"emotion": "sad", "topic": "x", "text": "\xff"}',
-            b"[1, 2]",
-            b"3",
-        ],
-    )
-    def test_a_wrong_line_is_named_by_its_number(self, tmp_path, line):
-        good = b'{"emotion": "sad", "topic": "x", "text": "One."}'
-        with pytest.raises(InvalidInput, match=r"own\.jsonl, line 3: expected"):
-            self.read(tmp_path, good + b"\n\n" + line + b"\n" + good)
-
-    def test_a_file_that_cannot_be_read_is_named(self, unreadable):
-        with pytest.raises(InvalidInput, match=r"own\.jsonl' cannot be read.*permissions"):
-            read_jsonl(str(unreadable("own.jsonl")), emotion=True)
-
-    def test_a_missing_and_an_empty_file_are_refused(self, tmp_path):
-        with pytest.raises(InvalidInput, match="not found"):
-            read_jsonl(str(tmp_path / "none.jsonl"), emotion=True)
-        with pytest.raises(InvalidInput, match="no texts"):
-            self.read(tmp_path, b"\n")

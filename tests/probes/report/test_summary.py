@@ -57,7 +57,7 @@ def test_a_match_with_ratings_is_told_with_its_search():
 
 def test_a_stage_that_is_not_done_leaves_no_row(finished):
     [stage] = stages.find_stages(["extract-activations"])
-    stages.restart(finished.run(), stage)
+    stages.set_aside(finished.run(), [stage])
     table = rows_of(finished)
     assert set(table) == {
         "stories kept",

@@ -139,63 +139,51 @@ class TestFilesOfAFinishedStage:
 
     def test_are_not_opened_while_names_sizes_and_times_are_the_same(self, finished, monkeypatch):
         run, files = finished
-        monkeypatch.setattr("probes.runs.folder.digest_files", None)
+        monkeypatch.setattr("probes.runs.files.digest_file", None)
         run.check_intact("analyze", files)
 
     def test_may_be_copied_and_are_then_read_once(self, finished, monkeypatch):
         run, files = finished
         os.utime(files[0], (1, 1))
         run.check_intact("analyze", files)
-        monkeypatch.setattr("probes.runs.folder.digest_files", None)
+        monkeypatch.setattr("probes.runs.files.digest_file", None)
         run.check_intact("analyze", files)
 
     def test_are_refused_when_one_has_changed_at_the_same_size(self, finished):
         run, files = finished
         files[1].write_text("wHole")
         os.utime(files[1], (2e9, 2e9))
-        with pytest.raises(StaleArtifact, match=r"changed since: b\..*--restart analyze"):
+        with pytest.raises(
+            StaleArtifact, match=r"1 files.*changed.*0 are lost: b\..*nothing else: .*yaml analyze"
+        ):
             run.check_intact("analyze", files)
 
     def test_are_made_again_when_one_is_lost(self, finished):
         run, files = finished
         files[1].unlink()
-        with pytest.raises(StaleArtifact, match=r"2 then, 1 now.*probes\.run my\.yaml analyze"):
+        with pytest.raises(StaleArtifact, match=r"1 are lost: b\..*probes\.run my\.yaml analyze"):
             run.check_intact("analyze", files[:1])
 
 
 class TestFolder:
-    def test_restart_deletes_what_belongs_to_the_stage_and_nothing_else(self, tmp_path):
-        run = run_in(tmp_path)
-        kept = ["analysis/summary.json", "stories/a.json", "stages/generate-stories.json", "my.txt"]
-        gone = ["figures/a.png", "figures/deep/b.png", "analysis/pca.csv", "stages/analyze.json"]
-        for name in (*kept, *gone):
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    def test_that_is_no_runs_and_holds_what_a_run_writes_is_refused(self, tmp_path):
+        (tmp_path / "mine.txt").write_text("x")
+        (tmp_path / "figures").mkdir()
+        run_in(tmp_path).check_folder()
+        for name in ("report.md", "figures/mine.pdf"):
             (tmp_path / name).write_text("x")
-        run.restart(["analyze"], {"analyze": ["figures", "analysis/pca.csv", "never-made"]})
-        left = sorted(
-            path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
-        )
-        assert left == sorted(kept)
+            with pytest.raises(InvalidInput, match=rf"{name.split('/')[0]}.*no record of a run"):
+                run_in(tmp_path).check_folder()
+            (tmp_path / name).unlink()
 
-    def test_restart_does_not_follow_a_link_out_of_the_folder(self, tmp_path):
-        outside = tmp_path / "outside"
-        outside.mkdir()
-        (outside / "precious").write_text("x")
-        run = run_in(tmp_path / "run")
-        run.prepare()
-        (tmp_path / "run" / "stories").symlink_to(outside)
-        run.restart(["generate-stories"], {"generate-stories": ["stories"]})
-        assert (outside / "precious").exists()
-        assert not (tmp_path / "run" / "stories").exists()
-
-    def test_prepare_removes_what_killed_writers_left_and_nothing_deeper(self, tmp_path):
+    def test_removes_what_killed_writers_left_and_nothing_deeper(self, tmp_path):
         folders = ("", "stories/sad", "activations", "figures", "stages", "vectors", "analysis")
         for folder in (*folders, "mine"):
             (tmp_path / folder).mkdir(parents=True, exist_ok=True)
             part = tmp_path / folder / ".part-x"
             part.write_text("half")
             os.utime(part, (0, 0))
-        run_in(tmp_path).prepare()
+        run_in(tmp_path).remove_leftovers()
         left = [path.parent.name for path in tmp_path.rglob(".part-*")]
         assert left == ["mine"]
 

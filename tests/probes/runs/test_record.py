@@ -77,5 +77,5 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
 
 def test_what_is_no_record_is_named(tmp_path):
     (tmp_path / "stage.json").write_text("[]")
-    with pytest.raises(DataError, match=r"stage\.json: expected the record of a stage"):
+    with pytest.raises(DataError, match=r"stage\.json: expected what this project writes there"):
         read(tmp_path / "stage.json")

@@ -76,7 +76,7 @@ class TestSkipping:
         story = next(finished.folder.glob("stories/sad/*.json"))
         story.write_text(story.read_text().replace("It was about", "It was above", 1))
         (finished.folder / "activations" / "index.json").unlink()
-        with pytest.raises(StaleArtifact, match=rf"changed since: stories/sad/{story.name}"):
+        with pytest.raises(StaleArtifact, match=rf"1 files.*changed.*: stories/sad/{story.name}"):
             finished.stage("extract-activations")
 
     def test_a_stage_that_was_begun_and_not_finished_goes_on(self, finished):
@@ -133,7 +133,8 @@ class TestChangedSettings:
     def test_a_stage_whose_input_was_made_anew_is_refused(self, finished):
         run = finished.run(vectors__neutral_pca="none")
         [stage] = find_stages(["compute-vectors"])
-        run.restart([stage.name], {stage.name: stage.leaves})
+        for path in [*stages.outputs(run, stage), run.record_path(stage.name)]:
+            path.unlink()
         finished.stage("compute-vectors", vectors__neutral_pca="none")
         with pytest.raises(StaleArtifact, match=r"input\.compute-vectors: was"):
             finished.stage("analyze", vectors__neutral_pca="none")
@@ -143,7 +144,7 @@ class TestRestart:
     def test_cures_a_change_and_drops_what_follows_from_it(self, finished):
         run = finished.run()
         [stage] = find_stages(["compute-vectors"])
-        dropped = stages.restart(run, stage)
+        dropped = stages.set_aside(run, [stage])
         assert dropped == list(NAMES[NAMES.index("compute-vectors") :])
         assert not (finished.folder / "figures").exists()
         assert not (finished.folder / "vectors").exists()
@@ -154,12 +155,13 @@ class TestRestart:
 
     def test_of_one_branch_leaves_the_other(self, finished):
         [stage] = find_stages(["logit-lens"])
-        assert stages.restart(finished.run(), stage) == ["logit-lens", "visualize", "report"]
+        names = ["logit-lens", "visualize", "report"]
+        assert stages.set_aside(finished.run(), [stage]) == names
         assert finished.stage("analyze") is False
 
     def test_of_a_stage_that_was_never_run_is_no_error(self, small_run):
         [stage] = find_stages(["generate-stories"])
-        assert stages.restart(small_run().run(), stage)[0] == "generate-stories"
+        assert stages.set_aside(small_run().run(), [stage])[0] == "generate-stories"
 
 
 class TestMissingInputs:

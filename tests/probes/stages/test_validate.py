@@ -27,7 +27,7 @@ def test_a_done_experiment_is_not_run_again(finished):
 def test_only_runs_what_is_named_and_leaves_the_stage_open(finished):
     run = finished.run()
     [stage] = stages.find_stages(["validate"])
-    stages.restart(run, stage)
+    stages.set_aside(run, [stage])
     assert not stages.is_complete(run, stage)
     everything = finished.run(validation__experiments=None)
     only = find_entries(["steering"])
@@ -56,7 +56,7 @@ class TestFailure:
         def gone(_models):
             raise ModelError("the weights are gone")
 
-        stages.restart(finished.run(), *stages.find_stages(["validate"]))
+        stages.set_aside(finished.run(), stages.find_stages(["validate"]))
         monkeypatch.setattr(Models, "subject", gone)
         return finished
 

@@ -212,10 +212,22 @@ class TestFailing:
         assert "--restart generate-stories" in str(caught.value)
         assert not (made.folder / "activations").exists()
 
-    def test_a_damaged_cell_is_named_not_overwritten(self, written):
+    def test_a_damaged_cell_is_kept_beside_and_it_alone_is_written_again(self, written):
+        path = written.folder / written.run().story_cells[0].path
+        before = stories_of(written)
+        others = [other for other in written.folder.glob("stories/*/*.json") if other != path]
+        times = [other.stat().st_mtime_ns for other in others]
+        path.write_text('{"emotion": "sad", "texts": [{')
+        assert written.stage("generate-stories")
+        assert path.with_name(f"{path.name}.changed").read_text().endswith("[{")
+        path.with_name(f"{path.name}.changed").unlink()
+        assert stories_of(written) == before
+        assert [other.stat().st_mtime_ns for other in others] == times
+
+    def test_a_damaged_cell_of_an_unfinished_stage_is_named(self, written):
         path = written.folder / written.run().story_cells[0].path
         path.write_text('{"emotion": "sad", "texts": [{')
-        (written.folder / written.run().story_cells[-1].path).unlink()
+        written.run().record_path("generate-stories").unlink()
         with pytest.raises(DataError, match="damaged or truncated"):
             written.stage("generate-stories")
         assert path.read_text().endswith("[{")
@@ -255,7 +267,7 @@ class TestOwnTexts:
         made = reading_run(corpus={"emotions": names, "topics": ["/etc/x", "../y"]})
         made.stage("generate-stories")
         inside = [path for path in tmp_path.rglob("*.json") if made.folder in path.parents]
-        assert len(inside) == len(list(tmp_path.rglob("*.json"))) == 6 + 1
+        assert len(inside) == len(list(tmp_path.rglob("*.json"))) == 6 + 3
         assert not (tmp_path.parent / "escape").exists()
-        names_found = {json.loads(path.read_text()).get("emotion") for path in inside}
-        assert names_found == {*names, None}
+        stories = (made.folder / "stories").rglob("*.json")
+        assert {json.loads(path.read_text())["emotion"] for path in stories} == {*names}

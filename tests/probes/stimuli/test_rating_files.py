@@ -3,6 +3,8 @@
 import pytest
 
 from hooks.errors import InvalidInput
+from probes.stages import STAGES
+from probes.stages.before import check_before
 from probes.stimuli.rating_files import read_norms
 
 FILES = {
@@ -53,8 +55,10 @@ def test_a_word_that_is_rated_twice_and_otherwise_is_refused(tmp_path):
 
 
 def test_a_missing_file_stops_a_run_before_any_work(reading_run):
+    run = reading_run(validation={"norms": "nowhere.csv"}).run()
     with pytest.raises(InvalidInput, match="not found"):
-        reading_run(validation={"norms": "nowhere.csv"}).run()
+        check_before(run, STAGES, [])
+    assert not run.root.exists()
 
 
 def test_the_files_content_decides_and_not_its_name(tmp_path, reading_run):

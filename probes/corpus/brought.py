@@ -1,0 +1,200 @@
+"""A user's own corpus: JSON lines of emotion (stories only), topic and text.
+
+A corpus is its content: the file may be moved or renamed, and once its texts are in a run it may be
+gone. What the run keeps of it is its digest and its cells (``stages/corpus/stories.json``), so that
+no later command reads it again.
+"""
+
+import unicodedata
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hooks.errors import DataError, InvalidInput
+from probes.corpus.cells import Cell, is_text
+from probes.storage import digest_file, digest_listed, from_json, ours, read_object, write_json
+
+
+@dataclass(frozen=True)
+class CorpusIndex:
+    """What is known of a corpus file without reading its texts."""
+
+    sha256: str
+    n_bytes: int
+    changed: int
+    """Time of the last change in nanoseconds."""
+    counts: Mapping[Cell, int]
+    """Number of texts by cell, in the file's order."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        cells = [[cell.emotion, cell.topic, count] for cell, count in self.counts.items()]
+        return {**vars(self), "counts": cells}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "CorpusIndex":
+        """Undo `to_json`."""
+        counts = {Cell(emotion, topic): int(n) for emotion, topic, n in values["counts"]}
+        return cls(values["sha256"], values["n_bytes"], values["changed"], counts)
+
+
+class Corpus:
+    """A file that a config names, and what the run in `kept` remembers of it."""
+
+    def __init__(self, path: str, *, emotion: bool, kept: Path) -> None:
+        self.path = path
+        self._emotion, self._kept = emotion, kept
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the file is where the config says."""
+        return Path(self.path).is_file()
+
+    @cached_property
+    def texts(self) -> "OwnTexts":
+        """The texts, read from the file; raises as `read_jsonl`."""
+        return read_jsonl(self.path, emotion=self._emotion)
+
+    @cached_property
+    def contents(self) -> CorpusIndex:
+        """Cells and digest: as kept where the file is the same or gone, else read."""
+        kept = self._read_kept()
+        if kept is not None and not self.is_there:
+            return kept
+        if not self.is_there:
+            self.texts  # noqa: B018 - raises, naming the file
+        status = Path(self.path).stat()
+        now = (status.st_size, status.st_mtime_ns)
+        if kept is not None and (kept.n_bytes, kept.changed) == now:
+            return kept
+        sha256 = digest_file(Path(self.path))
+        if kept is not None and kept.sha256 == sha256:
+            return kept
+        counts = {cell: self.texts.count(cell) for cell in self.texts}
+        return CorpusIndex(sha256, *now, counts)
+
+    def digest(self, recorded: str | None) -> str:
+        """Return sixteen hex digits of the content, spelled as `recorded` when it is the same."""
+        sha256 = self.contents.sha256
+        before = digest_listed({Path(self.path).name: sha256})  # earlier versions counted the name
+        return before if recorded == before else sha256[:16]
+
+    def keep(self) -> None:
+        """Write down what later commands need to know."""
+        write_json(self._kept, self.contents.to_json())
+
+    def _read_kept(self) -> CorpusIndex | None:
+        if not self._kept.is_file():
+            return None
+        with ours(self._kept):
+            return CorpusIndex.from_json(read_object(self._kept))
+
+
+class OwnTexts(Mapping[Cell, list[str]]):
+    """A user's texts by cell, in the file's order; what is in memory is where each text begins."""
+
+    def __init__(self, path: Path, begins: dict[Cell, "array[int]"]) -> None:
+        self._path, self._begins = path, begins
+
+    def __getitem__(self, cell: Cell) -> list[str]:
+        texts = []
+        with self._path.open("rb") as file:
+            for begin in self._begins[cell]:
+                file.seek(begin)
+                read, text = _parse(file.readline(), cell.emotion is not None, str(self._path))
+                if read != cell:
+                    raise DataError(
+                        f"{self._path} was changed while it was used: expected a text of {cell}, "
+                        f"found one of {read}. Start again."
+                    )
+                texts.append(text)
+        return texts
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self._begins)
+
+    def __len__(self) -> int:
+        return len(self._begins)
+
+    def count(self, cell: Cell) -> int:
+        """Return the number of a cell's texts; nothing is read."""
+        return len(self._begins[cell])
+
+    def where(self, cell: Cell, index: int) -> str:
+        """Say in which line of the file one of a cell's texts stands."""
+        with self._path.open("rb") as file:
+            line = file.read(self._begins[cell][index]).count(b"\n") + 1
+        return f"{self._path}, line {line}"
+
+
+def read_jsonl(path: str, *, emotion: bool) -> OwnTexts:
+    """Check a user's own corpus: JSON lines with emotion (stories only), topic and text.
+
+    Raises InvalidInput when the file cannot be read, or a line (named) lacks a field or has an
+    empty text.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise InvalidInput(f"corpus file {path!r} not found; expected a JSON-lines file.")
+    try:
+        begins = _begins(source, emotion)
+    except OSError as error:
+        raise InvalidInput(
+            f"corpus file {path!r} cannot be read: {error.strerror}. Check its permissions."
+        ) from error
+    if not begins:
+        raise InvalidInput(f"{path} has no texts.")
+    for what, labels in (
+        ("emotion", {cell.emotion for cell in begins if cell.emotion is not None}),
+        ("topic", {cell.topic for cell in begins}),
+    ):
+        _check_spellings(path, what, labels)
+    return OwnTexts(source, begins)
+
+
+def _check_spellings(path: str, what: str, labels: set[str]) -> None:
+    """Refuse labels that a reader takes for one and a computer does not."""
+    by_look: dict[str, list[str]] = {}
+    for label in sorted(labels):
+        look = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+        by_look.setdefault(look, []).append(label)
+    if alike := [names for names in by_look.values() if len(names) > 1]:
+        listed = "; ".join(", ".join(map(ascii, names)) for names in alike[:10])
+        raise InvalidInput(
+            f"{path}: expected one spelling of each {what}, got labels that differ in case, blanks "
+            f"or Unicode form alone: {listed}. Write each the same way in every line."
+        )
+
+
+def _begins(source: Path, emotion: bool) -> dict[Cell, "array[int]"]:
+    """Find the byte at which each of a cell's texts begins, checking every line."""
+    begins: dict[Cell, array[int]] = {}
+    begin = 0
+    with source.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                cell, _ = _parse(line, emotion, f"{source}, line {number}")
+                begins.setdefault(cell, array("Q")).append(begin)
+            begin += len(line)
+    return begins
+
+
+def _parse(line: bytes, emotion: bool, where: str) -> tuple[Cell, str]:
+    """Return the cell and the text of one line."""
+    needed = ("emotion", "topic", "text") if emotion else ("topic", "text")
+    try:
+        row = from_json(line)
+        values = [row[key] for key in needed]
+        # Half a surrogate pair can be spelled in JSON and neither stored nor tokenized.
+        "".join(value for value in values if isinstance(value, str)).encode("utf-8")
+    except (ValueError, LookupError, TypeError) as error:
+        raise InvalidInput(
+            f"{where}: expected a JSON object with {', '.join(needed)} "
+            f"({type(error).__name__}: {error})."
+        ) from error
+    if not all(is_text(value) for value in values):
+        raise InvalidInput(f"{where}: expected non-empty strings for {', '.join(needed)}.")
+    return Cell(row["emotion"] if emotion else None, row["topic"]), row["text"]
