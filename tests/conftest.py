@@ -150,6 +150,29 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     pytest.skip("mounting a file system is not permitted here")
 
 
+@pytest.fixture
+def read_only() -> Iterator[Callable[[Path], None]]:
+    """``read_only(folder)``: nothing in the folder can be written, not even by root."""
+    mounted = []
+
+    def mount(*words: str) -> None:
+        try:
+            done = subprocess.run(["mount", *words], capture_output=True).returncode == 0
+        except FileNotFoundError:
+            done = False
+        if not done:
+            pytest.skip("mounting a file system is not permitted here")
+
+    def make(folder: Path) -> None:
+        mount("--bind", str(folder), str(folder))
+        mounted.append(folder)
+        mount("-o", "remount,bind,ro", str(folder))
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 @pytest.fixture(scope="session")
 def validated(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Callable[..., Path]) -> Any:
     """A `SmallRun` of a tiny random model with every experiment done, and UMAP; only look at it.

@@ -132,6 +132,20 @@ def test_a_text_is_read_as_it_is_typed(page):
     assert all(-1 <= score <= 1 for score in scores(page))
 
 
+@pytest.mark.parametrize("posted", [{"a": 1}, 7, ["x"]])
+def test_a_post_that_is_no_text_gets_a_notice(page, posted):
+    element = page.get_by_label("text").evaluate("box => box.closest('[id^=c]').id")
+    page.evaluate(
+        "([id, value]) => getElement(Number(id.slice(1))).$emit('update:value', value)",
+        [element, posted],
+    )
+    page.get_by_text(f"Expected a text, got {type(posted).__name__}.").wait_for()
+    page.get_by_label("text").fill("It still reads rain.")
+    page.wait_for_function(
+        "document.querySelector('[data-part=tokens]')?.innerText.includes('rain')"
+    )
+
+
 def test_the_key_of_the_colors_is_that_of_the_tokens(page):
     largest = max(abs(score) for score in scores(page))
     first, last = re.findall(r"[+-]\d\.\d{3}", part(page, "key").inner_text())

@@ -2,7 +2,8 @@
 
 ``python runs_that_are_killed.py CONFIG FOLDER TEXTS N SEED``: all stages, an export and a sweep go
 through once in FOLDER/whole; in FOLDER/0, FOLDER/1, ... they are killed at random moments and gone
-on with, until N kills have struck. Prints where each struck.
+on with, until N kills have struck. Every second kill waits for a place that none has struck, while
+there is one. Prints where each struck.
 A child is a fork, so that it starts in a tenth of a second; SIGKILL leaves it no last word.
 """
 
@@ -60,6 +61,14 @@ def reached(folder: Path) -> str:
     return "sweep" if list(folder.glob("export/*/*")) else "export"
 
 
+def wait_for_a_place(child: int, folder: Path, place: str) -> None:
+    """Return when the child has come to a place, or has ended."""
+    while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if reached(folder) == place:
+            return
+        time.sleep(0.002)
+
+
 def experiment(config: str, folder: Path, texts: str, n_kills: int, seed: int) -> dict[str, object]:
     """Do it once in one go, and again and again with kills."""
     generator = random.Random(seed)
@@ -71,7 +80,12 @@ def experiment(config: str, folder: Path, texts: str, n_kills: int, seed: int) -
     while len(kills) < n_kills:
         place = folder / str(number)
         child = start(config, place, texts)
-        time.sleep(generator.uniform(0, took if len(kills) % 2 else took / 3))
+        missing = [it for it in (*NAMES, "export", "sweep") if it not in kills]
+        if missing and len(kills) % 2 == 0:
+            wait_for_a_place(child, place, missing[0])
+            time.sleep(generator.uniform(0, 0.03))
+        else:
+            time.sleep(generator.uniform(0, took if len(kills) % 2 else took / 3))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):

@@ -204,3 +204,20 @@ def test_an_experiment_that_the_config_leaves_out_may_be_asked_for(finished, cap
     assert json.loads((finished.folder / "analysis" / "clusters.json").read_text())
     assert main(finished.config, "--quiet") == 0
     assert NAMES[-1] == "report"
+
+
+@pytest.mark.parametrize("words", [[], ["--restart=report"], ["--vectors.neutral_pca=none"]])
+def test_a_folder_that_cannot_be_written_is_one_line(finished, read_only, capsys, words):
+    read_only(finished.folder)
+    before = contents(finished.folder)
+    assert main(finished.config, *words) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Read-only file system. Choose another folder with --output_dir=FOLDER." in said
+    assert "Traceback" not in said
+    assert contents(finished.folder) == before
+
+
+def test_a_run_that_cannot_be_written_can_be_read(finished, read_only):
+    read_only(finished.folder)
+    assert main("status", finished.config) == 0
+    assert main("score", finished.config, "--text=He closed the door.") == 0
