@@ -18,7 +18,9 @@ from functools import cache
 from probes.stimuli._data import read_yaml
 
 _SUFFIXES = ("s", "es", "ed", "d", "ing", "ly", "ness", "er", "r", "est", "st")
-_ADJECTIVE = re.compile(r"(?:ful|less|ous|ive|ish|ant|ent|al|ic|[ai]ble|some|ary|ory)$")
+_ADJECTIVE = re.compile(
+    r"[aeiouy][^aeiou]\w*(?:ful|less|ous|ive|ish|ant|ent|al|ic|[ai]ble|some|ary|ory)$"
+)
 _NOUN_ENDINGS = {"ent": "ence", "ant": "ance", "able": "ability", "ible": "ibility"}
 _ONE_SYLLABLE_CLOSED = re.compile(r"[^aeiou]*[aeiou][^aeiouwxy]")
 
