@@ -122,9 +122,9 @@ def _other_ways(
 
 
 def _zeros(materials: Materials, bundle: EmotionVectors) -> tuple[dict[str, Zero], int]:
-    """What neutral texts score, told in the stories' places where there are such; and their number.
+    """Return what neutral texts score, and how many; nothing where there are fewer than two.
 
-    Nothing where there are fewer than two.
+    They are those told in the stories' places, where there are such, else the dialogues.
     """
     per_layer: dict[str, list[Tensor]] = {way: [] for way in bundle.ways}
     rows = torch.zeros(0)

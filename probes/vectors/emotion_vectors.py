@@ -116,11 +116,9 @@ class EmotionVectors:
     @property
     def ways(self) -> list[str]:
         """What `using` can be asked for."""
-        return [
-            self.way,
-            *self.others,
-            *([BOTH] if {SHOWN, SAID} <= {self.way, *self.others} else []),
-        ]
+        known = {self.way, *self.others}
+        both = {SHOWN, SAID} <= known
+        return [way for way in (SHOWN, *OTHERS, BOTH) if way in known or (way == BOTH and both)]
 
     def using(self, way: str) -> "EmotionVectors":
         """Return the same bundle with the vectors of another way of expression.
