@@ -50,6 +50,15 @@ class Ending:
     writer: str
 
 
+@dataclass(frozen=True)
+class NeutralEnding:
+    """An ending in which the person of a situation simply goes on."""
+
+    topic: str
+    number: int
+    text: str
+
+
 @cache
 def situations() -> tuple[Situation, ...]:
     """Return the sixteen situations; the first 4, 8 and 12 are balanced by themselves."""
@@ -63,9 +72,21 @@ def situations() -> tuple[Situation, ...]:
 @cache
 def endings() -> tuple[Ending, ...]:
     """Return the endings that show an emotion: one for each, in each situation."""
-    lines = (_FOLDER / "stories.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = map(json.loads, lines)
+    rows = _read_lines("stories.jsonl")
     return tuple(Ending(it["emotion"], it["topic"], it["ending"], it["writer"]) for it in rows)
+
+
+@cache
+def neutral_endings() -> tuple[NeutralEnding, ...]:
+    """Return twelve endings of each situation that show nothing: its matched zero."""
+    rows = _read_lines("neutral_endings.jsonl")
+    return tuple(NeutralEnding(it["topic"], it["number"], it["ending"]) for it in rows)
+
+
+@cache
+def dialogues() -> Mapping[str, str]:
+    """Return neutral dialogues of a person and an assistant, by subject."""
+    return {it["topic"]: it["text"] for it in _read_lines("neutral.jsonl")}
 
 
 @cache
@@ -80,6 +101,11 @@ def phrase_of(emotion: str) -> dict[str, str]:
     """Return how an emotion is said after a form of "feel" and of "be"."""
     listed = _read_yaml("said.yaml")["phrases"].get(emotion, {})
     return {kind: listed.get(kind, emotion) for kind in ("feel", "be")}
+
+
+def _read_lines(name: str) -> list[Any]:
+    lines = (_FOLDER / name).read_text(encoding="utf-8").splitlines()
+    return list(map(json.loads, lines))
 
 
 @cache
