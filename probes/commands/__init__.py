@@ -39,7 +39,12 @@ def _word_limits(value: Any) -> Any:
 class Corpus(Flags):
     """Whether a corpus is any good, before a model reads it; exits with 1 if a limit is passed."""
 
-    usage: ClassVar = "FILE|reference [--words=60-85] [--signature=0.25]"
+    usage: ClassVar = (
+        "FILE|reference [--said=FILE|reference] [--neutral=FILE|reference] [--words=60-85]\n\n"
+        "  FILE  JSON lines: emotion, topic, text; optionally opening, closing, form"
+    )
+    said: str | None = flag("frames that say an emotion: opening, text (the phrase), closing")
+    neutral: str | None = flag("neutral texts: documents, and with an opening zeros of a topic")
     words: Annotated[tuple[int, int] | None, BeforeValidator(_word_limits)] = flag(
         "shortest and longest text, as 60-85; reference has these limits, others none"
     )

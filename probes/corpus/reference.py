@@ -68,6 +68,15 @@ class Ending:
     writer: str
 
 
+@dataclass(frozen=True)
+class NeutralEnding:
+    """An ending in which the person of a situation simply goes on."""
+
+    topic: str
+    number: int
+    text: str
+
+
 class ReferenceTexts(Mapping[Cell, list[Passage]]):
     """The texts of one kind by cell, topic by topic or frame by frame."""
 
@@ -136,13 +145,10 @@ def _said_cells() -> dict[Cell, list[Passage]]:
 
 def _neutral_cells() -> dict[Cell, list[Passage]]:
     """Dialogues by subject, and what is told in the places of stories and frames."""
-    cells: dict[Cell, list[Passage]] = {}
-    for row in _read_lines("neutral.jsonl"):
-        cells.setdefault(Cell(None, row["topic"]), []).append(Passage(row["text"]))
+    cells = {Cell(None, subject): [Passage(text)] for subject, text in dialogues().items()}
     places = {place.name: place for place in situations()}
-    for row in _read_lines("neutral_endings.jsonl"):
-        passage = places[row["topic"]].around(row["ending"])
-        cells.setdefault(Cell(None, row["topic"], True), []).append(passage)
+    for it in neutral_endings():
+        cells.setdefault(Cell(None, it.topic, True), []).append(places[it.topic].around(it.text))
     words = _read_yaml("said.yaml")["neutral"]
     for frame in frames():
         cells[Cell(None, frame.name, True)] = [frame.around(word) for word in words]
@@ -170,11 +176,23 @@ def endings() -> tuple[Ending, ...]:
 
 
 @cache
+def neutral_endings() -> tuple[NeutralEnding, ...]:
+    """Return twelve endings of each situation that show nothing: its matched zero."""
+    rows = _read_lines("neutral_endings.jsonl")
+    return tuple(NeutralEnding(it["topic"], it["number"], it["ending"]) for it in rows)
+
+
+@cache
+def dialogues() -> Mapping[str, str]:
+    """Return neutral dialogues of a person and an assistant, by subject."""
+    return {it["topic"]: it["text"] for it in _read_lines("neutral.jsonl")}
+
+
+@cache
 def frames() -> tuple[Frame, ...]:
-    """Return the frames that say an emotion."""
-    return tuple(
-        Frame(it["id"], it["form"], it["text"]) for it in _read_yaml("said.yaml")["frames"]
-    )
+    """Return the frames that say an emotion; narrated and voiced ones take turns."""
+    listed = sorted(_read_yaml("said.yaml")["frames"], key=lambda it: (it["id"][1:], it["id"]))
+    return tuple(Frame(it["id"], it["form"], it["text"]) for it in listed)
 
 
 def phrase_of(emotion: str) -> dict[str, str]:
@@ -183,8 +201,9 @@ def phrase_of(emotion: str) -> dict[str, str]:
     return {kind: listed.get(kind, emotion) for kind in ("feel", "be")}
 
 
-def _read_lines(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (_FOLDER / name).read_text(encoding="utf-8").splitlines()]
+def _read_lines(name: str) -> list[Any]:
+    lines = (_FOLDER / name).read_text(encoding="utf-8").splitlines()
+    return list(map(json.loads, lines))
 
 
 @cache

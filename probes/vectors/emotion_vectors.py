@@ -136,11 +136,10 @@ class EmotionVectors:
                 f"got {way!r}. Make them from a corpus that has it (corpus.stories=reference)."
             )
         known = {self.way: self.vectors, **self.others}
-        if way == BOTH:
-            chosen = normalize(known[SHOWN]) + normalize(known[SAID])
-        else:
-            chosen = known.pop(way)
-        return replace(self, vectors=chosen, others=known, way=way)
+        if way != BOTH:
+            return replace(self, vectors=known.pop(way), others=known, way=way)
+        sum_of_both = normalize(known[SHOWN]) + normalize(known[SAID])
+        return replace(self, vectors=sum_of_both, others=known, way=BOTH)
 
     @property
     def zero(self) -> Zero | None:
@@ -415,7 +414,7 @@ class EmotionVectors:
     def z(
         self, cosine: Float[Tensor, "*sample emotion"], layer: int
     ) -> Float[Tensor, "*sample emotion"]:
-        """Standard deviations above what neutral text scores; NaN where none was read."""
+        """Return standard deviations above what neutral text scores; NaN where none was read."""
         if self.zero is None:
             return torch.full_like(cosine, torch.nan)
         return self.zero.z(cosine, self.layer_index(layer))
