@@ -72,7 +72,7 @@ class Text:
         return self.passage.text
 
 
-_AROUND = ("opening", "closing", "form")
+AROUND = ("opening", "closing", "form")
 
 
 def brought_content(passages: Sequence[Passage]) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def read_cell(root: Path, cell: Cell) -> dict[str, Any]:
         texts = content["texts"]
         whole = len(texts) <= content["requested"] and isinstance(content["rejected"], list)
         whole &= all(isinstance(it["index"], int) and is_text(it["text"]) for it in texts)
-        whole &= all(isinstance(it.get(key, ""), str) for it in texts for key in _AROUND)
+        whole &= all(isinstance(it.get(key, ""), str) for it in texts for key in AROUND)
     except (TypeError, LookupError, AttributeError) as error:
         raise DataError(
             f"{path} is not a cell file ({type(error).__name__}: {error}). Delete it and run the "
@@ -136,7 +136,7 @@ def read_corpus(root: Path, cells: Iterable[Cell]) -> Iterator[Text]:
     """Yield every accepted text of the cells, in their order."""
     for cell in cells:
         for story in read_cell(root, cell)["texts"]:
-            around = {key: story[key] for key in _AROUND if key in story}
+            around = {key: story[key] for key in AROUND if key in story}
             yield Text(cell.emotion, cell.topic, story["index"], Passage(story["text"], **around))
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hooks import DataError, InvalidInput, LanguageModel
 from probes.config import Config
-from probes.corpus.cells import read_corpus
+from probes.corpus.cells import Passage, read_corpus
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
@@ -187,13 +187,17 @@ class Materials:
 
     def texts(self, stories: StoryRows) -> list[str]:
         """Return each row's own text; DataError when rows are means of cells."""
+        return [passage.text for passage in self.passages(stories)]
+
+    def passages(self, stories: StoryRows) -> list[Passage]:
+        """Return the text of every row in its place; raises as `texts`."""
         if (stories.index < 0).any():
             raise DataError(
                 "activations were kept per cell, not per story; set activation.keep=story and "
                 "extract again."
             )
         known = {
-            (text.emotion, text.topic, text.index): text.text
+            (text.emotion, text.topic, text.index): text.passage
             for text in read_corpus(self.run.root, self.run.story_cells)
         }
         keys = zip(
