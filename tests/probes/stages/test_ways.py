@@ -1,0 +1,232 @@
+"""A run on the corpus of the project: said, shown and carried, each read where it stands."""
+
+import json
+
+import pytest
+import small_runs
+import tiny_models
+import torch
+from small_runs import SmallRun
+
+import hooks
+from hooks.errors import InvalidInput, StaleArtifact
+from probes import EmotionVectors
+from probes.corpus import reference
+from probes.runs.materials import Materials
+from probes.runs.models import Models
+from probes.runs.reporting import Silent
+from probes.storage import read_json
+
+EMOTIONS = ["sad", "happy", "angry"]
+N_POSITIONS = 2048
+"""A situation takes some 700 of the tiny tokenizer's tokens."""
+STAGES = ("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
+
+
+def settings(subject, folder, **sections):
+    values = small_runs.small_settings(subject, folder, **sections)
+    values["corpus"] = {"stories": "reference", "neutral": "reference", "frames_subset": 3}
+    values["corpus"] |= sections.get("corpus", {})
+    values["generation"] = {"emotions_subset": EMOTIONS, "topics_subset": 3}
+    values["generation"] |= sections.get("generation", {})
+    return values
+
+
+@pytest.fixture(scope="module")
+def subject(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("subject")
+    tokenizer = tiny_models.tiny_tokenizer()
+    model = tiny_models.tiny_model("llama")
+    model.config.max_position_embeddings = N_POSITIONS
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(subject, tmp_path_factory) -> SmallRun:
+    folder = tmp_path_factory.mktemp("reference")
+    values = settings(subject, folder / "out")
+    made = SmallRun(small_runs.write_config(folder / "c.yaml", values), folder / "out")
+    made.run().prepare()
+    made.stages(*STAGES)
+    return made
+
+
+@pytest.fixture(scope="module")
+def materials(made) -> Materials:
+    run = made.run()
+    return Materials(run, Models(run.config), Silent())
+
+
+@pytest.fixture(scope="module")
+def model(subject):
+    return hooks.load(subject, backend="huggingface", dtype="float32", device="cpu")
+
+
+def pooled(model, before, text, after=""):
+    """Mean residual at every layer over one piece of a text, read alone."""
+    whole = " ".join(filter(None, (before, text, after)))
+    start = len(model.encode(before)) if before else 0
+    stop = len(model.encode(f"{before} {text}".strip()))
+    return hooks.resid_post(model, whole).resid[:, start:stop].mean(dim=1)
+
+
+def test_there_are_all_ways_and_their_units(materials):
+    assert materials.ways == ["said", "narrated", "voiced", "shown", "carried"]
+    assert materials.units("said") == ["n01", "v01", "n02"]
+    first = [place.name for place in reference.situations()][:3]
+    assert materials.units("shown") == materials.topics == first
+    forms = {place.name: place.form for place in reference.situations()}
+    narrated = materials.way("narrated")
+    assert {forms[materials.topics[unit]] for unit in narrated.unit.tolist()} == {"narrated"}
+
+
+def test_each_way_is_read_where_it_stands(materials, model):
+    for way, layer in (("shown", 1), ("carried", 2), ("said", 1)):
+        rows, placed = materials.way(way, layer), materials.placed_texts(way)
+        assert len(rows.mean) == len(placed) == 9
+        for number in (0, 4, 8):
+            text = placed[number]
+            assert materials.emotions[text.emotion] in EMOTIONS
+            assert int(rows.emotion[number]) == text.emotion
+            assert materials.units(way)[int(rows.unit[number])] == text.topic
+            if way == "carried":
+                expected = pooled(model, f"{text.opening} {text.text}", text.closing)
+            elif way == "shown":
+                expected = pooled(model, text.opening, text.text, text.closing)
+            else:
+                expected = pooled(model, text.opening, f"{text.text} {text.closing}".strip())
+            assert torch.allclose(rows.mean[number], expected[layer], atol=1e-5)
+
+
+def test_what_is_read_of_a_way_is_its_own_words(materials):
+    [closing] = {
+        text
+        for text, row in zip(
+            materials.way_texts("carried"), materials.way("carried").unit.tolist(), strict=True
+        )
+        if row == 0
+    }
+    assert closing == reference.situations()[0].closing
+    assert all(text.split()[0].strip(".,") in EMOTIONS for text in materials.way_texts("said"))
+    endings = {ending.text for ending in reference.endings()}
+    assert set(materials.way_texts("shown")) <= endings
+
+
+def test_the_bundle_holds_every_way_and_what_neutral_text_scores(made, materials, model):
+    vectors = EmotionVectors.load(made.folder)
+    assert vectors.ways == ["shown", "said", "carried", "both"]
+    rows = materials.way("said", 2)
+    means = torch.stack([rows.mean[rows.emotion == n].mean(dim=0) for n in range(3)])
+    said = means - means.mean(dim=0)
+    basis = materials.neutral_components(2).float()
+    said -= said @ basis.T @ basis
+    assert torch.allclose(vectors.using("said").at(2), said, atol=1e-5)
+    neutral = materials.matched("shown", 2)
+    assert len(neutral) == 3 * 12
+    cosine = vectors.cosine(neutral, 2)
+    z = vectors.z(cosine, 2)
+    assert torch.allclose(z.mean(dim=0), torch.zeros(3), atol=1e-4)
+    assert torch.allclose(z.std(dim=0), torch.ones(3), atol=1e-4)
+    both = vectors.using("both")
+    unit = [
+        torch.nn.functional.normalize(it.at(2), dim=1) for it in (vectors, vectors.using("said"))
+    ]
+    assert torch.allclose(both.at(2), unit[0] + unit[1], atol=1e-6)
+    assert both.using("shown").at(2).equal(vectors.at(2))
+    with pytest.raises(InvalidInput, match="got 'sung'"):
+        vectors.using("sung")
+
+
+def test_without_attention_to_the_past_nothing_is_carried(model):
+    """What a closing holds of an emotion came to it through attention and through nothing else."""
+    place = reference.situations()[0]
+    texts = [it.text for it in reference.endings() if it.topic == place.name][:6]
+    blocked, free = [], []
+    for text in texts:
+        before, closing = model.encode(f"{place.opening} {text}"), model.encode(place.closing)
+        closing = closing[1:] if closing[0] == model.tokenizer.bos_token_id else closing
+        ids, n = torch.tensor([[*before, *closing]]), len(before)
+        mask = torch.ones(ids.shape[1], ids.shape[1]).tril().bool()
+        places = torch.arange(ids.shape[1])
+        places[n:] = torch.arange(200, 200 + len(closing))  # wherever the ending stopped
+        for rows, past in ((free, True), (blocked, False)):
+            mask[n:, :n] &= past
+            added = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, -torch.inf)
+            hidden = model.bulk.hf(
+                input_ids=ids,
+                attention_mask=added[None, None],
+                position_ids=places[None],
+                output_hidden_states=True,
+            ).hidden_states
+            rows.append(torch.stack(hidden[1:])[:, 0, n:].mean(dim=1))
+    assert all(torch.allclose(rows, blocked[0], atol=1e-5) for rows in blocked)
+    assert not any(torch.allclose(rows, free[0], atol=1e-5) for rows in free[1:])
+
+
+def test_the_record_says_which_corpus_and_which_part_of_it(made):
+    record = made.run().record("generate-stories")
+    assert record.settings["corpus"] == {
+        "file": reference.ReferenceCorpus("stories").digest(),
+        "said": reference.ReferenceCorpus("said").digest(),
+    }
+    assert record.settings["corpus"]["file"].startswith("reference 1.0 ")
+    assert record.settings["places"] == [*made.run().texts.topics, "n01", "v01", "n02"]
+    with pytest.raises(StaleArtifact, match="places"):
+        made.stages("generate-stories", **{"corpus.frames_subset": 4})
+
+
+def test_forms_choose_topics_and_frames(tiny_folder, tmp_path):
+    values = settings(tiny_folder("llama"), tmp_path / "out", corpus={"forms": ["voiced"]})
+    made = SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "out")
+    texts = made.run().texts
+    assert set(texts.forms.values()) == {"voiced"}
+    assert len(texts.topics) == 3
+    assert texts.frames == ("v01", "v02", "v03")
+    assert {cell.topic for cell in texts.matched_cells} == {*texts.topics, *texts.frames}
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"corpus": {"forms": ["sung"]}}, "expected some of narrated, voiced"),
+        ({"corpus": {"frames_subset": ["n99"]}}, "'n99' is not in reference"),
+        ({"generation": {"topics_subset": ["nowhere"]}}, "'nowhere' is not in reference"),
+        ({"generation": {"emotions_subset": ["sad", "blue"]}}, "'blue' is not in reference"),
+        ({"corpus": {"stories": None, "neutral": None}}, "corpus.frames_subset is set"),
+    ],
+)
+def test_what_the_corpus_does_not_have_is_refused(tiny_folder, tmp_path, sections, said):
+    values = settings(tiny_folder("llama"), tmp_path / "out", **sections)
+    made = SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "out")
+    with pytest.raises(InvalidInput, match=said):
+        made.run()
+
+
+def test_ones_own_texts_may_have_openings_closings_and_frames(tiny_folder, tmp_path):
+    around = {"opening": "It rained all day long.", "closing": "The clock on the wall struck nine."}
+    stories = [
+        {"emotion": e, "topic": t, "text": small_runs.story_text(e, t, 0), **around}
+        for t in ("x", "y", "z")
+        for e in EMOTIONS
+    ]
+    said = [{"emotion": e, "topic": "f", "opening": "She was", "text": e} for e in EMOTIONS]
+    neutral = [{"topic": t, "text": small_runs.story_text("n", t, 0)} for t in ("x", "y", "z")]
+    neutral += [{**row, "opening": "It rained all day long."} for row in neutral]
+    for name, rows in (("stories", stories), ("said", said), ("neutral", neutral)):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    files = {name: str(tmp_path / f"{name}.jsonl") for name in ("stories", "said", "neutral")}
+    values = small_runs.small_settings(tiny_folder("llama"), tmp_path / "out", corpus=files)
+    values["generation"] = {}
+    made = SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "out")
+    made.run().prepare()
+    made.stages(*STAGES)
+    index = read_json(made.folder / "activations" / "index.json")
+    assert {kind: index[kind]["n_texts"] for kind in ("stories", "said", "neutral", "matched")} == {
+        "stories": 9,
+        "said": 3,
+        "neutral": 3,
+        "matched": 3,
+    }
+    assert EmotionVectors.load(made.folder).ways == ["shown", "said", "carried", "both"]
