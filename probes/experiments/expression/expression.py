@@ -29,8 +29,8 @@ _N_NAMED = 3
 class Expression(Result):
     """The table of ways at the analyzed layer, curves over `layers`, and agreement of directions.
 
-    `units` counts topics or frames of each way, `rows` its texts. Chances are those of a reader
-    that knows nothing; None where no emotion has a cluster or a side.
+    `units` counts topics or frames of each way, `texts` what is read of it. Chances are those of a
+    reader that knows nothing; None where no emotion has a cluster or a side.
     """
 
     model: str
@@ -39,7 +39,7 @@ class Expression(Result):
     emotions: Sequence[str]
     ways: Sequence[str]
     units: Mapping[str, int]
-    rows: Mapping[str, int]
+    texts: Mapping[str, int]
     n_neutral_components: int
     n_draws: int
     chance: float
@@ -52,8 +52,8 @@ class Expression(Result):
     @property
     def n(self) -> str:
         """How many of what, in words."""
-        frames = f"{self.rows['said']:,} texts in {self.units['said']} frames"
-        return f"{frames}, {self.rows['shown']:,} stories on {self.units['shown']} topics"
+        frames = f"{self.texts['said']:,} texts in {self.units['said']} frames"
+        return f"{frames}, {self.texts['shown']:,} stories on {self.units['shown']} topics"
 
     def cell(self, learned: str, read: str) -> Cell | None:
         """Return what one way teaches of another; None where it could not be read."""
@@ -152,24 +152,23 @@ class Expression(Result):
 
     def paragraph(self) -> str:
         """Tell what reads what, and what words read of it."""
-        parts = [
+        across = [("said", "shown"), ("shown", "said"), ("said", "carried"), ("carried", "said")]
+        within = [(way, way) for way in self.ways]
+        return (
             "Vectors were made from each way of expressing an emotion, as the mean of its texts "
             "less the mean over emotions, and each text was read by its cosine with them; none by "
             f"vectors made from its own topic or frame. At layer {self.layer}, with "
-            f"{self.n_neutral_components} neutral components out"
-        ]
-        across = [("said", "shown"), ("shown", "said"), ("said", "carried"), ("carried", "said")]
-        told = [_in_words(cell) for pair in across if (cell := self.cell(*pair)) is not None]
-        within = [_in_words(cell) for way in self.ways if (cell := self.cell(way, way)) is not None]
-        parts.append(f"across ways: {'; '.join(told)}")
-        parts.append(f"within a way: {'; '.join(within)}")
-        return (
-            ". ".join((": ".join(parts[:2]), parts[2].capitalize()))
-            + f". Chance is {self.chance:.1%}. Intervals draw topics and frames again on both "
-            f"sides, {self.n_draws} times. Had the model learned only which words go with an "
-            "emotion, ways that share no words would not read each other, nor could words that "
-            "are the same carry it."
+            f"{self.n_neutral_components} neutral components out, across ways: "
+            f"{self._told(across)}. Within a way: {self._told(within)}. Chance is "
+            f"{self.chance:.1%}. Intervals draw topics and frames again on both sides, "
+            f"{self.n_draws} times. Had the model learned only which words go with an emotion, "
+            "ways that share no words would not read each other, nor could words that are the same "
+            "carry it."
         )
+
+    def _told(self, pairs: Sequence[tuple[str, str]]) -> str:
+        cells = [cell for pair in pairs if (cell := self.cell(*pair)) is not None]
+        return "; ".join(map(_in_words, cells))
 
     def limits(self) -> list[str]:
         """Say where words read as well within a way, and where units are few."""
@@ -225,7 +224,7 @@ def measure(materials: Materials) -> Expression | NotMeasured:
         emotions=materials.emotions,
         ways=table.names,
         units={name: len(units) for name, units in table.units.items()},
-        rows={name: len(way.emotion) for name, way in table.here.items()},
+        texts={name: len(way.emotion) for name, way in table.here.items()},
         n_neutral_components=table.n_components,
         n_draws=table.n_draws,
         chance=1 / table.n_emotions,

@@ -1,8 +1,9 @@
 """Figures of what is learned from one way of expressing emotions and read on others."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from probes.experiments.expression.table import SAME_WORDS
+from probes.experiments.expression.table import SAME_WORDS, Cell
 from probes.figures import Figure, Heatmap, Lines
 from probes.figures.description import Line, Panel
 
@@ -28,16 +29,12 @@ def _by_layer(result: "Expression") -> Lines:
         if cell is not None and cell.better != SAME_WORDS:
             flat = (cell.controls[cell.better].value,) * len(x)
             lines.append(Line(name=f"words: {curve.name}", x=x, y=flat))
+    lines.append(Line(name="chance", x=x, y=(result.chance,) * len(x)))
     highest = max(value for line in lines for value in line.y if value is not None)
-    panel = Panel(
-        y_label="accuracy",
-        lines=tuple(lines),
-        y_limits=(0.0, min(1.02, 1.1 * highest)),
-        level=result.chance,
-        level_label="chance",
-    )
+    limits = (0.0, min(1.02, 1.1 * highest))
+    panel = Panel(y_label="accuracy", lines=tuple(lines), y_limits=limits)
     return Lines(
-        title="What is learned from one way of expressing an emotion, read on another",
+        title="Learned from one way of expressing an emotion, read on another",
         subtitle=f"{result.model}, {len(result.emotions)} emotions, n = {result.n}",
         caption="Share of texts whose own emotion is nearest, of all emotions. Said: frames that "
         "name it. Shown: stories that do not. Carried: read on words that are the same after all "
@@ -88,7 +85,7 @@ def _where(result: "Expression") -> str:
     return f"{result.model}, layer {result.layer}, {len(result.emotions)} emotions"
 
 
-def _axes(result: "Expression") -> dict:
+def _axes(result: "Expression") -> dict[str, Any]:
     return {
         "rows": tuple(result.ways),
         "columns": tuple(result.ways),
@@ -97,6 +94,6 @@ def _axes(result: "Expression") -> dict:
     }
 
 
-def _values(result: "Expression", of) -> tuple[tuple[float, ...], ...]:
+def _values(result: "Expression", of: Callable[[Cell], float]) -> tuple[tuple[float, ...], ...]:
     by_pair = {(cell.learned, cell.read): of(cell) for cell in result.cells}
     return tuple(tuple(by_pair[one, other] for other in result.ways) for one in result.ways)

@@ -57,7 +57,7 @@ def compare_ways(
     pair = _Pair(first, second)
     halves = _halves(first, second, n_splits, seed)
     across, *within = pair.cosines(halves)
-    full = [spearman_brown(float(it.clamp(min=0).mean()), 2) for it in within]
+    full = [spearman_brown(float(it.clamp(min=0).mean()), 2.0) for it in within]
     value = _without_noise(across, within)
     if value is None:
         return None

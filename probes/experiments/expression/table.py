@@ -26,7 +26,7 @@ from probes.experiments.expression.ways import Way, number_units
 from probes.runs.materials import Materials
 
 CURVES = (("said", "shown"), ("shown", "said"), ("carried", "carried"), ("said", "carried"))
-SAME_WORDS = "chance, for words are the same after all"
+SAME_WORDS = "chance, as the words are the same"
 _MOST_PERMUTATIONS = 200
 
 
@@ -161,7 +161,7 @@ class Table:
             by_layer.append([read_accuracy(freed[one], ways[other]) for one, other in pairs])
             advance(1)
         return [
-            Curve(*pair, accuracy)
+            Curve(*pair, list(accuracy))
             for pair, accuracy in zip(pairs, zip(*by_layer, strict=True), strict=True)
         ]
 
