@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from hooks.generation.sampling import Generation
     from hooks.models.loading import load
     from hooks.models.model import LanguageModel
-    from hooks.reading.capture import Pooled, Residuals, pooled_resid_post, resid_post
+    from hooks.reading.capture import Residuals, pooled_resid_post, resid_post
+    from hooks.reading.pooling import Pooled
     from hooks.steering.steer import Steering, steer, steer_each
     from hooks.tokens.positions import FromToken, Last, Spaced, Span
     from hooks.tokens.text_positions import Speaker, TextSpan
@@ -21,7 +22,8 @@ _HOMES = {
     "generation.sampling": ("Generation",),
     "models.loading": ("load",),
     "models.model": ("LanguageModel",),
-    "reading.capture": ("Pooled", "Residuals", "pooled_resid_post", "resid_post"),
+    "reading.capture": ("Residuals", "pooled_resid_post", "resid_post"),
+    "reading.pooling": ("Pooled",),
     "steering.steer": ("Steering", "steer", "steer_each"),
     "tokens.positions": ("FromToken", "Last", "Spaced", "Span"),
     "tokens.text_positions": ("Speaker", "TextSpan"),

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from hooks.models.backends import Backend, HuggingFaceBackend
 from hooks.models.model import LanguageModel
 from hooks.reading.side_by_side import keeps_state
-from hooks.tokens.encoding import pad
-from hooks.tokens.positions import Positions, Spans
+from hooks.tokens.encoding import n_common, pad
+from hooks.tokens.positions import Rule, Spans, select
 
 MIN_SHARED = 16
 """Beginnings shorter than this are not worth a pass of their own."""
@@ -32,15 +32,15 @@ def group_texts(
     model: LanguageModel,
     tree: Backend,
     encoded: Sequence[Sequence[int]],
-    wanted: Sequence[Positions],
+    wanted: Sequence[Rule],
 ) -> list[TextGroup]:
     """Group texts by the beginning that they share before the first token that any rule wants."""
     everything = [TextGroup(list(range(len(encoded))), 0)]
     order = sorted(range(len(encoded)), key=lambda text: tuple(encoded[text]))
-    common = [_n_common(encoded[a], encoded[b]) for a, b in itertools.pairwise(order)]
+    common = [n_common(encoded[a], encoded[b]) for a, b in itertools.pairwise(order)]
     if max(common, default=0) < MIN_SHARED or not _can_share(tree, wanted):
         return everything
-    unseen = [_n_unwanted(model, ids, wanted) for ids in encoded]
+    unseen = [_n_unwanted(model, ids, wanted, text) for text, ids in enumerate(encoded)]
     groups: list[TextGroup] = []
     alone: list[int] = []
     for group in _runs(order, common, unseen):
@@ -64,20 +64,14 @@ def _runs(order: Sequence[int], common: Sequence[int], unseen: Sequence[int]) ->
     return runs
 
 
-def _n_common(first: Sequence[int], second: Sequence[int]) -> int:
-    """Count the tokens with which both begin."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((n for n, (a, b) in pairs if a != b), min(len(first), len(second)))
-
-
-def _n_unwanted(model: LanguageModel, ids: Sequence[int], wanted: Sequence[Positions]) -> int:
+def _n_unwanted(model: LanguageModel, ids: Sequence[int], wanted: Sequence[Rule], text: int) -> int:
     """Count the tokens before the first that is wanted; the last of a text is always read."""
     content = pad([ids], model.special_ids).content
-    chosen = [rule.select(content)[0].nonzero()[:, 0].tolist() for rule in wanted]
+    chosen = [select(rule, content, [text])[0].nonzero()[:, 0].tolist() for rule in wanted]
     return min([len(ids) - 1, *(places[0] for places in chosen if places)])
 
 
-def _can_share(tree: Backend, wanted: Sequence[Positions]) -> bool:
+def _can_share(tree: Backend, wanted: Sequence[Rule]) -> bool:
     return (
         isinstance(tree, HuggingFaceBackend)
         and tree.can_go_on

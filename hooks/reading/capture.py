@@ -12,12 +12,11 @@ import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from einops import rearrange
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -43,25 +42,10 @@ from hooks.models.backends import (
 from hooks.models.model import LanguageModel
 from hooks.models.phases import prompt_rows
 from hooks.reading.beginnings import TextGroup, group_texts
+from hooks.reading.pooling import Accumulator, Batch, Pooled, PoolingRules
 from hooks.reading.side_by_side import ForwardPool, passes_at_once
 from hooks.tokens.encoding import pad, plain_ids, several
-from hooks.tokens.positions import FromToken, Positions
-
-
-@dataclass(frozen=True)
-class Pooled:
-    """Residual streams averaged over the selected tokens of each text."""
-
-    mean: Float[Tensor, "text layer d_model"]
-    """Float32, on the CPU; NaN for a text with no selected token."""
-    n_tokens: Int[Tensor, "text"]
-    """Selected tokens per text; 0 marks a text with none left."""
-    norm: Float[Tensor, "text layer"]
-    """Mean Euclidean norm of the selected tokens' residuals."""
-    tokens: Float[Tensor, "token layer d_model"]
-    """Residuals of single tokens picked by `keep`, in the order of the texts."""
-    token_text: Int[Tensor, "token"]
-    """Which text each kept token belongs to."""
+from hooks.tokens.positions import FromToken, Rule
 
 
 @dataclass(frozen=True)
@@ -101,12 +85,13 @@ def _encode(model: LanguageModel, texts: Sequence[str | Sequence[int]]) -> list[
 def pooled_resid_post(
     model: LanguageModel,
     texts: Sequence[str],
-    positions: Positions = FromToken(0),
+    positions: Rule = FromToken(0),
     *,
     layers: Sequence[int] | None = None,
     batch_tokens: int | None = None,
     padding_side: Literal["right", "left"] = "right",
-    keep: Positions | None = None,
+    keep: Rule | None = None,
+    apart: Rule | None = None,
     through: Literal["bulk", "reader"] = "bulk",
     progress: Callable[[int], None] | None = None,
 ) -> Pooled:
@@ -115,7 +100,7 @@ def pooled_resid_post(
     Parameters
     ----------
     positions
-        Which content tokens count, e.g. ``FromToken(50)``.
+        Which content tokens count, e.g. ``FromToken(50)``; or a rule for each text.
     layers
         Layers to read, 0-based; None reads all.
     batch_tokens
@@ -124,6 +109,8 @@ def pooled_resid_post(
         Makes no difference to the result beyond rounding.
     keep
         Tokens whose residuals are also returned one by one (for token-level statistics).
+    apart
+        Tokens that are averaged apart, in the same pass.
     through
         `LanguageModel.bulk` or `LanguageModel.reader`; both give the same numbers.
     progress
@@ -137,28 +124,30 @@ def pooled_resid_post(
     Raises
     ------
     InvalidInput
-        For a layer the model does not have, or a text longer than it reads.
+        For a layer the model does not have, a text longer than it reads, or a list of rules that
+        has not one for each text.
     ModelError
         When one text alone does not fit into memory.
     """
     chosen = _layers(model, layers)
     encoded = _encode(model, texts)
     tree = model.bulk if through == "bulk" else model.reader
-    rules = [positions] if keep is None else [positions, keep]
+    rules = PoolingRules(positions, keep, apart)
+    rules.check(len(encoded))
     everything = [TextGroup(list(range(len(encoded))), 0)]
     right = padding_side == "right"
-    groups = group_texts(model, tree, encoded, rules) if right else everything
+    groups = group_texts(model, tree, encoded, rules.given) if right else everything
     limit = batch_tokens or DEFAULT_BATCH_TOKENS
     # Asked before our own hooks hang on the model.
     at_once = passes_at_once(model, tree)
     pace = _Pace(min(limit, memory_limit(model, "reading") or limit), at_once)
-    read_texts = _Accumulator(len(texts), chosen, model.d_model)
+    read_texts = Accumulator(len(texts), chosen, model.d_model, rules)
 
-    def batch_of(rows: list[int], group: TextGroup, *, alone: bool) -> _Batch:
+    def batch_of(rows: list[int], group: TextGroup, *, alone: bool) -> Batch:
         padded = pad([encoded[row] for row in rows], model.special_ids, side=padding_side)
-        selected, *kept = (rule.select(padded.content)[:, group.n_shared :] for rule in rules)
         ids = padded.ids[:, group.n_shared :]
-        return _Batch(rows, ids, padded.attention_mask, selected, kept[0] if kept else None, alone)
+        masks = rules.masks(padded.content, rows, group.n_shared)
+        return Batch(rows, ids, padded.attention_mask, masks, alone)
 
     with _gathering(tree, chosen) as gather:
         for group in groups:
@@ -181,10 +170,10 @@ def _read_group(
     model: LanguageModel,
     encoded: list[list[int]],
     group: TextGroup,
-    batch_of: Callable[..., "_Batch"],
+    batch_of: Callable[..., "Batch"],
     gather: "_Gather",
     pace: _Pace,
-    read_texts: "_Accumulator",
+    read_texts: "Accumulator",
     progress: Callable[[int], None] | None,
 ) -> None:
     """Read the texts of one group, in batches of about equal size, several side by side."""
@@ -196,7 +185,7 @@ def _read_group(
     at_once = max(1, min(n_batches, pace.at_once))
     beginning = gather.begin(encoded[group.texts[0]][: group.n_shared]) if group.n_shared else None
     with ForwardPool(at_once) as pool:
-        running: dict[Future[bool], _Batch] = {}
+        running: dict[Future[bool], Batch] = {}
         while waiting or running:
             while waiting and len(running) < at_once:
                 rows = waiting[: rows_that_fit(waiting, lengths, limit)]
@@ -225,66 +214,6 @@ def _read_group(
                     )
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """One batch on its way through the model, and what its pass leaves, by layer."""
-
-    rows: list[int]
-    """Which of the texts it holds."""
-    ids: Int[Tensor, "text position"]
-    """Of the tokens after the beginning that all of them share."""
-    attention_mask: Int[Tensor, "text whole"]
-    selected: Bool[Tensor, "text position"]
-    kept: Bool[Tensor, "text position"] | None
-    alone: bool
-    """Whether no other pass runs beside it."""
-    sums: dict[int, Float[Tensor, "text d_model"]] = field(default_factory=dict)
-    norms: dict[int, Float[Tensor, "text"]] = field(default_factory=dict)
-    singles: dict[int, Float[Tensor, "token d_model"]] = field(default_factory=dict)
-
-    def add(self, residual: Tensor, layer: int) -> None:
-        """Reduce the residual stream after one layer."""
-        selected = self.selected.to(residual.device)
-        rows, owner = residual[selected].float(), selected.nonzero()[:, 0]
-        sums = rows.new_zeros(len(self.rows), rows.shape[1]).index_add_(0, owner, rows)
-        norms = rows.new_zeros(len(self.rows)).index_add_(0, owner, rows.norm(dim=1))
-        self.sums[layer], self.norms[layer] = sums.cpu(), norms.cpu()
-        if self.kept is not None:
-            self.singles[layer] = residual[self.kept.to(residual.device)].float().cpu()
-
-
-class _Accumulator:
-    """What has been read of all texts, in their order."""
-
-    def __init__(self, n_texts: int, layers: list[int], d_model: int) -> None:
-        self._layers = layers
-        self._mean = torch.empty(n_texts, len(layers), d_model)
-        self._norm = torch.empty(n_texts, len(layers))
-        self._n_tokens = torch.zeros(n_texts, dtype=torch.long)
-        self._kept: dict[int, Tensor] = {}
-
-    def _stacked(self, by_layer: dict[int, Tensor]) -> Tensor:
-        return torch.stack([by_layer[layer] for layer in self._layers], dim=1)
-
-    def add(self, batch: _Batch) -> None:
-        """Put what one pass left in its texts' places; 0/0 is the NaN of a text with no token."""
-        rows, counts = torch.tensor(batch.rows), batch.selected.sum(dim=1)
-        self._n_tokens[rows] = counts
-        self._mean[rows] = self._stacked(batch.sums) / rearrange(counts, "text -> text 1 1")
-        self._norm[rows] = self._stacked(batch.norms) / rearrange(counts, "text -> text 1")
-        if batch.kept is not None:
-            singles = self._stacked(batch.singles).split(batch.kept.sum(dim=1).tolist())
-            self._kept.update(zip(batch.rows, singles, strict=True))
-
-    def pooled(self) -> Pooled:
-        """Return everything."""
-        tokens = [self._kept[text] for text in sorted(self._kept)]
-        counts = torch.tensor([len(of_text) for of_text in tokens], dtype=torch.long)
-        owner = torch.arange(len(tokens)).repeat_interleave(counts)
-        kept = torch.cat(tokens) if tokens else torch.zeros(0, *self._mean.shape[1:])
-        return Pooled(self._mean, self._n_tokens, self._norm, kept, owner)
-
-
 class _Gather:
     """Passes through a model whose hooks add to the batch that their own thread reads."""
 
@@ -294,7 +223,7 @@ class _Gather:
 
     def reduce(self, residual: Tensor, layer: int) -> None:
         """Add the residual stream after one layer to what is being read, if anything is."""
-        batch: _Batch | None = getattr(self._of_thread, "batch", None)
+        batch: Batch | None = getattr(self._of_thread, "batch", None)
         if batch is not None:
             batch.add(residual, layer)
 
@@ -303,7 +232,7 @@ class _Gather:
         assert isinstance(self._tree, HuggingFaceBackend)
         return self._tree.begin(torch.tensor(ids), self._last)
 
-    def read(self, batch: _Batch, beginning: DynamicCache | None) -> bool:
+    def read(self, batch: Batch, beginning: DynamicCache | None) -> bool:
         """Read a batch; tells whether it fitted into memory."""
         self._of_thread.batch = batch
         try:

@@ -14,7 +14,7 @@ from torch import Tensor
 from hooks.errors import InvalidInput
 from hooks.models.model import LanguageModel
 from hooks.tokens.encoding import pad
-from hooks.tokens.positions import FromToken, Positions
+from hooks.tokens.positions import FromToken, Rule, select
 
 
 def input_embedding(model: LanguageModel) -> Float[Tensor, "d_vocab d_embedding"]:
@@ -31,14 +31,14 @@ def input_embedding(model: LanguageModel) -> Float[Tensor, "d_vocab d_embedding"
 
 @torch.no_grad()
 def mean_input_embedding(
-    model: LanguageModel, texts: Sequence[str], positions: Positions = FromToken(0)
+    model: LanguageModel, texts: Sequence[str], positions: Rule = FromToken(0)
 ) -> Float[Tensor, "text d_embedding"]:
     """Average the input embeddings of each text's selected tokens; float32, NaN without any."""
     matrix = input_embedding(model)
     means = torch.full((len(texts), matrix.shape[1]), float("nan"))
     for row, text in enumerate(texts):
         batch = pad([model.encode(text)], model.special_ids)
-        ids = batch.ids[0][positions.select(batch.content)[0]]
+        ids = batch.ids[0][select(positions, batch.content, [row])[0]]
         if len(ids):
             rows = matrix[ids.to(matrix.device)].float()
             means[row] = reduce(rows, "token d -> d", "mean").cpu()

@@ -111,3 +111,9 @@ def content_mask(ids: Int[Tensor, "text position"], present: Mask, special: froz
 def content_places(ids: Sequence[int], special: frozenset[int]) -> list[int]:
     """Return the places of the content tokens of one whole sequence."""
     return [place for place, token in enumerate(ids) if place > 0 and token not in special]
+
+
+def n_common(first: Sequence[int], second: Sequence[int]) -> int:
+    """Count the tokens with which both begin."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(first), len(second)))

@@ -5,9 +5,11 @@ numbers of a padded batch. *Content tokens* are neither padding nor special nor 
 sequence, whose residual norm is often many times larger.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
+import torch
 from jaxtyping import Bool
 from torch import Tensor
 
@@ -23,6 +25,19 @@ class Positions(Protocol):
     def select(self, content: ContentMask) -> ContentMask:
         """Return the mask of selected tokens, given the mask of content tokens."""
         ...
+
+
+Rule: TypeAlias = Positions | Sequence[Positions | None]
+"""One rule for all texts, or one for each in their order; None picks nothing."""
+
+
+def select(rule: Rule, content: ContentMask, texts: Sequence[int]) -> ContentMask:
+    """Apply a rule to some of the texts; `texts` are their numbers, a row of `content` each."""
+    if isinstance(rule, Positions):
+        return rule.select(content)
+    rows = zip(content.split(1), texts, strict=True)
+    own = [(row, rule[text]) for row, text in rows]
+    return torch.cat([each.select(row) if each else torch.zeros_like(row) for row, each in own])
 
 
 def _ordinal(content: ContentMask) -> Tensor:

@@ -10,6 +10,8 @@ from pydantic import BeforeValidator, Field
 
 from probes.commands.flags import BARE, LISTED, Flags, Names, RunFlags, Switch, flag
 
+_Way = Literal["shown", "said", "carried", "both"]
+_WAYS = "vectors of what is shown, said or carried in the corpus, or both of shown and said"
 _EMOTIONS = "only these; all without it"
 _LAYER = "a layer of the model; without it the run's target layer"
 _Layers = Annotated[tuple[int, ...], LISTED]
@@ -39,7 +41,12 @@ def _word_limits(value: Any) -> Any:
 class Corpus(Flags):
     """Whether a corpus is any good, before a model reads it; exits with 1 if a limit is passed."""
 
-    usage: ClassVar = "FILE|reference [--words=60-85] [--signature=0.25]"
+    usage: ClassVar = (
+        "FILE|reference [--said=FILE|reference] [--neutral=FILE|reference] [--words=60-85]\n\n"
+        "  FILE  JSON lines: emotion, topic, text; optionally opening, closing, form"
+    )
+    said: str | None = flag("frames that say an emotion: opening, text (the phrase), closing")
+    neutral: str | None = flag("neutral texts: documents, and with an opening zeros of a topic")
     words: Annotated[tuple[int, int] | None, BeforeValidator(_word_limits)] = flag(
         "shortest and longest text, as 60-85; reference has these limits, others none"
     )
@@ -73,6 +80,7 @@ class Export(Flags):
     )
     emotions: Names = flag(_EMOTIONS, ())
     layers: Names = flag("numbers or 'all'; without it the target layer (parquet: all)", ())
+    vectors: _Way = flag(f"{_WAYS} (gguf, safetensors, parquet)", "shown")
     dose: float | None = flag("what strength 1 stands for, 0.1 without it (gguf, safetensors)")
     output: str | None = flag("folder for the files; without it RUN/export/FORMAT")
     dry_run: Switch = flag("show files, sizes, cards and settings; write and push nothing", False)
@@ -116,6 +124,7 @@ class Steer(RunFlags):
     auto: Switch = flag("instead: the largest dose within the perplexity and KL budget", False)
     prompt: str | None = flag("the text to continue")
     layers: _Layers = flag("layers to steer, each with the dose; default is the target layer", ())
+    vectors: _Way = flag(_WAYS, "shown")
     split: Switch = flag("divide the dose over the layers", False)
     operation: _Operation = flag("add, project, clamp or rotate", "add")
     positions: str = flag("all, prompt, generated, last, speaker:WHO, text:WORDS, span:3-8", "all")
@@ -134,6 +143,7 @@ class Score(RunFlags):
     transcript: str | None = flag('JSON: a list of turns with "role" and "content"')
     emotions: Names = flag(_EMOTIONS, ())
     layer: int | None = flag(_LAYER)
+    vectors: _Way = flag(_WAYS, "shown")
     output: Names = flag("files: .csv or .parquet (a table), .html (tokens in color)", ())
 
 
@@ -146,6 +156,7 @@ class Sweep(RunFlags):
     window: int = flag("tokens per passage", 32, ge=2)
     emotions: Names = flag(_EMOTIONS, ())
     layer: int | None = flag(_LAYER)
+    vectors: _Way = flag(_WAYS, "shown")
     output: str | None = flag("folder for passages.jsonl and .html; without it one below RUN/sweep")
 
 
@@ -165,6 +176,7 @@ class App(RunFlags):
     allow_host: Names = flag(
         "names by which others may call it; alone: any", (), json_schema_extra=BARE
     )
+    vectors: _Way = flag(_WAYS, "shown")
     port: int = flag("port to listen on", 8080, ge=1, le=65535)
     show: Switch = flag("open a browser", False)
 

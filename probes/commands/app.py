@@ -20,7 +20,7 @@ def main(call: Call[App]) -> int:
     flags, run = call.flags, call.run()
     names, address = door.names_of(flags.host, flags.allow_host), f"{flags.host}:{flags.port}"
     door.check_free(flags.host, flags.port)
-    vectors = EmotionVectors.load(run.root)
+    vectors = EmotionVectors.load(run.root).using(flags.vectors)
     from probes.texts.app.microscope import Microscope
     from probes.texts.app.page import serve
 

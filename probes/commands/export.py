@@ -17,7 +17,7 @@ def main(call: Call[Flags]) -> int:
     """Export one run; 0 when everything was written, and pushed if asked."""
     flags = call.flags
     _check(flags, call.words)
-    source = find_source(call.words[0])
+    source = find_source(call.words[0], flags.vectors)
     choice = choose(
         source.vectors,
         flags.emotions,
@@ -38,7 +38,7 @@ def main(call: Call[Flags]) -> int:
 
 
 def _check(flags: Flags, words: list[str]) -> None:
-    for name in ("emotions", "layers", "dose", "repo", "public", "without_texts"):
+    for name in ("emotions", "layers", "dose", "repo", "public", "without_texts", "vectors"):
         takers = [format_name for format_name, kind in FORMATS.items() if name in kind.takes]
         if name in flags.model_fields_set and flags.to not in takers:
             known = ", ".join(takers)

@@ -15,7 +15,7 @@ from probes.commands.call import Call
 from probes.commands.cost import Rates, RunDesign, RunPlan, Size, plan
 from probes.commands.terminal import file_size
 from probes.config import Config, ModelSettings, WriterSettings
-from probes.corpus.cells import Text
+from probes.corpus.cells import Passage, Text
 from probes.corpus.writing import Rules
 from probes.runs.folder import Run
 from probes.runs.models import Models
@@ -98,7 +98,7 @@ def _design(run: Run, ruled: Rules) -> RunDesign:
     if run.brings_corpus:
         brought = []  # no prompt asks for the user's own texts
         for kind in ("stories", "neutral"):
-            cells, texts = cells_of(run, kind), run.own_texts(kind)
+            cells, texts = cells_of(run, kind), run.texts.corpus(kind).texts
             n_texts = sum(map(texts.count, cells))
             brought.append(Asked(len(cells), n_texts, n_texts, prompt_tokens=0.0, new_tokens=0))
         return RunDesign(config, n_emotions, *brought, prompt_tokens_read=0.0)
@@ -114,10 +114,10 @@ def _design(run: Run, ruled: Rules) -> RunDesign:
 
 
 def _sample(run: Run, kind: TextKind = "stories") -> list[Content]:
-    texts = run.own_texts(kind)
-    numbered = [(cell, number) for cell in texts for number in range(texts.count(cell))]
+    texts = run.texts.corpus(kind).texts
+    numbered = [(cell, n) for cell in cells_of(run, kind) for n in range(texts.count(cell))]
     sample = numbered[:: max(1, len(numbered) // _SAMPLE)]
-    return [{"texts": [{"text": texts[cell][n]}], "requested": 1} for cell, n in sample]
+    return [{"texts": [{"text": texts[cell][n].whole}], "requested": 1} for cell, n in sample]
 
 
 def measure(run: Run) -> tuple[list[Content], Rates]:
@@ -159,7 +159,7 @@ def _reading_rate(run: Run, models: Models, texts: list[str]) -> float:
     batch_tokens = run.config.activation.batch_tokens or DEFAULT_BATCH_TOKENS
 
     def read(texts: list[str]) -> None:
-        rows = tuple(Text("trial", "trial", n, text) for n, text in enumerate(texts))
+        rows = tuple(Text("trial", "trial", n, Passage(text)) for n, text in enumerate(texts))
         unit = ReadingUnit(0, rows, layers, "stories", True, batch_tokens)
         reader.do(unit, lambda _count: None)
 

@@ -31,7 +31,7 @@ def main(call: Call[Score]) -> int:
         if path.suffix not in SUFFIXES:
             raise InvalidInput(f"--output: expected {', '.join(SUFFIXES)}, got {path.name!r}.")
     run = call.run()
-    vectors = EmotionVectors.load(run.root)
+    vectors = EmotionVectors.load(run.root).using(call.flags.vectors)
     layer, shown = chosen(call.flags, vectors)
     model = Models(run.config).subject()
 
@@ -54,6 +54,7 @@ def main(call: Call[Score]) -> int:
     listing.close()
     call.terminal.written(outputs)
     scored_by = {"model": vectors.provenance.model, "layer": layer, "readout": READOUT}
+    scored_by["vectors"] = vectors.way
     files = [str(path) for path in outputs]
     call.terminal.result({**scored_by, "texts": listing.texts, "files": files})
     return 0
@@ -154,7 +155,7 @@ class _Listing:
             self._cut.append(one.name)
         if self._n > _SHOWN_TEXTS:
             return
-        self._rows.append((one.name, self._strongest(scores.whole)))
+        self._rows.append((one.name, self._strongest(scores.whole, z=scores.z)))
         for number, (turn, part) in enumerate(zip(one.turns, scores.parts, strict=True), start=1):
             self._rows.append((f"  {number} {turn['role']}", self._strongest(part)))
         alone = self._n == 1 and len(scores.pieces) <= _SHOWN_TOKENS
@@ -163,15 +164,19 @@ class _Listing:
             for word, values in (zip(scores.words, scores.tokens, strict=True) if alone else ())
         ]
 
-    def _strongest(self, values: Any, n: int = 5) -> str:
+    def _strongest(self, values: Any, n: int = 5, z: Any = None) -> str:
         scores = values[self._shown.places].tolist()
         if any(map(math.isnan, scores)):
             return "no token to score"
-        ordered = sorted(zip(scores, self._shown.emotions, strict=True), key=lambda it: -it[0])
-        return ", ".join(f"{name} {value:+.2f}" for value, name in ordered[:n])
+        above = [math.nan] * len(scores) if z is None else z[self._shown.places].tolist()
+        named = zip(scores, self._shown.emotions, above, strict=True)
+        return ", ".join(
+            f"{name} {value:+.2f}" + ("" if math.isnan(z) else f" (z {z:+.1f})")
+            for value, name, z in sorted(named, key=lambda it: -it[0])[:n]
+        )
 
     def close(self) -> None:
-        title = "strongest emotions (cosine)"
+        title = "strongest emotions (cosine; z: standard deviations above neutral text)"
         if self._n > _SHOWN_TEXTS:
             title += f", the first {_SHOWN_TEXTS} of {self._n} texts"
         self._terminal.table(title, self._rows)
@@ -194,6 +199,7 @@ def _as_json(one: Given, scores: Scores, shown: Shown) -> dict[str, Any]:
         "id": one.name,
         "n_tokens": len(scores.pieces),
         "scores": named(scores.whole),
+        "z": named(scores.z),
         "turns": [
             {"role": turn["role"], "n_tokens": b - a, "scores": named(part)}
             for turn, (a, b), part in zip(one.turns, scores.spans, scores.parts, strict=True)

@@ -31,7 +31,7 @@ from probes.storage import (
 from probes.texts.scoring import readable, score_texts, windows
 from probes.texts.sweeping import Leaders, scores_of
 from probes.texts.token_page import Block, render
-from probes.vectors.emotion_vectors import EmotionVectors
+from probes.vectors.emotion_vectors import SHOWN, EmotionVectors
 
 _CONTEXT = 512  # tokens of a long text that are read at once
 _TEXTS_AT_ONCE = 16
@@ -49,13 +49,14 @@ def main(call: Call[Sweep]) -> int:
     if not source.is_file():
         raise InvalidInput(f"sweep: expected --file=corpus.jsonl, a file; {source} is none.")
     run = call.run()
-    vectors = EmotionVectors.load(run.root)
+    vectors = EmotionVectors.load(run.root).using(flags.vectors)
     layer, shown = chosen(flags, vectors)
     about = {
         "file": str(source.resolve()),
         "fingerprint": vectors.provenance.fingerprint,
         "vectors": [vectors.provenance.corpus_hash, vectors.provenance.config_hash],
         "layer": layer,
+        **({} if vectors.way == SHOWN else {"way": vectors.way}),
         "window": flags.window,
         "top": flags.top,
         "emotions": list(shown.emotions),

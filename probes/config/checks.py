@@ -16,19 +16,21 @@ def check_values(config: Config, source: str) -> None:
     for key, subset, known in (
         ("emotions_subset", generation.emotions_subset, emotions()),
         ("topics_subset", generation.topics_subset, topics()),
+        ("frames_subset", config.corpus.frames_subset, ()),
     ):
-        if isinstance(subset, int) and subset > len(known) and not brought:
+        section = "corpus" if key == "frames_subset" else "generation"
+        if known and isinstance(subset, int) and subset > len(known) and not brought:
             refuse(
-                f"generation.{key}: expected at most {len(known)}, as many as there are, "
+                f"{section}.{key}: expected at most {len(known)}, as many as there are, "
                 f"got {subset}. null takes all."
             )
         if subset in (0, []) or (isinstance(subset, int) and subset < 0):
             refuse(
-                f"generation.{key}: expected null, an integer of 1 or more, or a list of "
+                f"{section}.{key}: expected null, an integer of 1 or more, or a list of "
                 f"at least one name, got {subset!r}."
             )
         if isinstance(subset, list) and len(set(subset)) != len(subset):
-            refuse(f"generation.{key}: a name is listed twice in {subset}.")
+            refuse(f"{section}.{key}: a name is listed twice in {subset}.")
     if generation.engine == "openai" and not generation.base_urls:
         refuse(
             "generation.base_urls: expected the address of at least one server for "
@@ -52,6 +54,12 @@ def check_values(config: Config, source: str) -> None:
         refuse("output_dir: expected a folder's path, got a NUL character.")
     if layers is not None and (not layers or min(layers) < 0 or len(set(layers)) != len(layers)):
         refuse(f"activation.layers: expected null or distinct layers from 0, got {layers}.")
+    others = {key: getattr(config.corpus, key) for key in ("said", "forms", "frames_subset")}
+    if not brought and (given := [key for key, value in others.items() if value is not None]):
+        refuse(
+            f"corpus.{given[0]} is set and corpus.stories is not: a run that writes its stories "
+            "has no frames and no forms. Set corpus.stories=reference, or to a file."
+        )
     if brought != (config.corpus.neutral is not None):
         refuse(
             "corpus: expected both corpus.stories and corpus.neutral, or neither; neutral text is "

@@ -174,12 +174,19 @@ class NeutralSettings(Section):
 
 
 class CorpusSettings(Section):
-    """Bring your own texts: JSONL files instead of a writer."""
+    """Texts that are there: JSONL files, or "reference" for those that come with the project."""
 
     stories: str | None = None
-    """File of lines with emotion, topic and text."""
+    """File of lines with emotion, topic and text; also opening, closing and form, where they have
+    them."""
     neutral: str | None = None
-    """File of lines with topic and text."""
+    """File of lines with topic and text; those with an opening are told in the stories' places."""
+    said: str | None = None
+    """File of frames that name an emotion, as stories; null is the reference's for its stories."""
+    forms: list[str] | None = None
+    """Which forms of stories and frames are taken; null takes all."""
+    frames_subset: int | list[str] | None = None
+    """How many frames are taken, or which; of the reference, narrated and voiced take turns."""
 
 
 class ActivationSettings(Section):

@@ -25,18 +25,29 @@ Cell = tuple[str, str]
 
 @dataclass(frozen=True)
 class AuditedText:
-    """One text; where it stands, and what else is known of it (form, person, tense, writer)."""
+    """One text; where it stands, and what else is known of it (form, person, tense, writer).
+
+    `opening` and `closing` stand around it, the same in all texts of a topic; of a frame that says
+    an emotion, `text` is the phrase alone.
+    """
 
     emotion: str
     topic: str
     text: str
     where: str
     about: Mapping[str, str] = field(default_factory=dict)
+    opening: str = ""
+    closing: str = ""
 
     @property
     def cell(self) -> Cell:
         """Its emotion and topic."""
         return self.emotion, self.topic
+
+    @property
+    def whole(self) -> str:
+        """The text with what stands around it."""
+        return " ".join(part for part in (self.opening, self.text, self.closing) if part)
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,47 @@ def missing_cells(texts: Sequence[AuditedText]) -> list[Cell]:
     there = {text.cell for text in texts}
     emotions, topics = ({cell[n] for cell in there} for n in (0, 1))
     return sorted({(e, t) for e in emotions for t in topics} - there)
+
+
+def parts_that_differ(texts: Sequence[AuditedText]) -> list[tuple[str, str, int]]:
+    """Return topics with more than one opening or closing: topic, which of the two, how many."""
+    by_topic: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for text in texts:
+        by_topic[text.topic, "openings"].add(text.opening)
+        by_topic[text.topic, "closings"].add(text.closing)
+    return [(topic, part, len(of)) for (topic, part), of in by_topic.items() if len(of) > 1]
+
+
+def parts_that_name(texts: Sequence[AuditedText]) -> list[tuple[str, list[str]]]:
+    """Return topics whose opening or closing names an emotion, with the words."""
+    parts = {(text.topic, part): None for text in texts for part in (text.opening, text.closing)}
+    return [(topic, words) for topic, part in parts if (words := named_emotions(part))]
+
+
+def shared_phrases(said: Sequence[AuditedText]) -> list[tuple[str, str, list[str]]]:
+    """Return phrases that say several emotions in one frame: frame, phrase, emotions."""
+    emotions: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    for text in said:
+        emotions[text.topic, " ".join(text.text.lower().split())][text.emotion] = None
+    return [(*key, list(names)) for key, names in emotions.items() if len(names) > 1]
+
+
+def unbalanced_forms(
+    texts: Sequence[AuditedText], most: float
+) -> list[tuple[str, str, float, float]]:
+    """Return emotions whose share of a form differs by more than `most` from that of all texts.
+
+    Each with the form, its own share and that of all texts.
+    """
+    n_of = Counter(text.emotion for text in texts)
+    n_form = Counter(form for text in texts if (form := text.about.get("form")))
+    both = Counter((text.emotion, text.about.get("form")) for text in texts)
+    shares = (
+        (emotion, form, both[emotion, form] / n, n_form[form] / len(texts))
+        for emotion, n in n_of.items()
+        for form in n_form
+    )
+    return [it for it in shares if abs(it[2] - it[3]) > most]
 
 
 def leaking(texts: Sequence[AuditedText]) -> list[tuple[AuditedText, list[str]]]:
@@ -106,7 +158,10 @@ def repeated(texts: Sequence[AuditedText], most: int) -> dict[str, int]:
 
 
 def signatures(texts: Sequence[AuditedText], most: float) -> list[Signature]:
-    """Return the words that stand in more than a share of an emotion's texts and few others."""
+    """Return the words that stand in more than a share of an emotion's texts and few others.
+
+    A word in one text alone is none, however few texts there are.
+    """
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     lemma = lemmas({word for text in texts for word in words_of(text.text)})
@@ -136,7 +191,7 @@ def _signatures_of(
         size = sizes[emotion]
         for word, n in counted.items():
             elsewhere = (everywhere[word] - n) / max(1, n_texts - size)
-            if n > most * size and elsewhere < _AS_COMMON * n / size:
+            if n > max(1, most * size) and elsewhere < _AS_COMMON * n / size:
                 yield Signature(emotion, word, n, size, elsewhere)
 
 

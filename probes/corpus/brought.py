@@ -1,4 +1,7 @@
-"""A user's own corpus: JSON lines of emotion (stories only), topic and text.
+"""A user's own corpus: JSON lines of emotion (but for neutral text), topic and text.
+
+An ``opening`` and a ``closing`` that all texts of a topic share may stand around the text, and a
+``form`` may say how it is told. Neutral lines with an opening are told in the places of stories.
 
 A corpus is its content: the file may be moved or renamed, and once its texts are in a run it may be
 gone. What the run keeps of it is its digest and its cells (``stages/corpus/stories.json``), so that
@@ -8,14 +11,16 @@ no later command reads it again.
 import unicodedata
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hooks.errors import DataError, InvalidInput
-from probes.corpus.cells import Cell, is_text
+from probes.corpus.cells import Cell, Passage, is_text
 from probes.storage import digest_file, digest_listed, from_json, ours, read_object, write_json
+
+CorpusKind = Literal["stories", "said", "neutral"]
 
 
 @dataclass(frozen=True)
@@ -28,25 +33,34 @@ class CorpusIndex:
     """Time of the last change in nanoseconds."""
     counts: Mapping[Cell, int]
     """Number of texts by cell, in the file's order."""
+    forms: Mapping[str, str] = field(default_factory=dict)
+    """By topic, where it is known."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        cells = [[cell.emotion, cell.topic, count] for cell, count in self.counts.items()]
+        cells = [
+            [cell.emotion, cell.topic, count, *([True] if cell.beside else [])]
+            for cell, count in self.counts.items()
+        ]
         return {**vars(self), "counts": cells}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "CorpusIndex":
         """Undo `to_json`."""
-        counts = {Cell(emotion, topic): int(n) for emotion, topic, n in values["counts"]}
-        return cls(values["sha256"], values["n_bytes"], values["changed"], counts)
+        counts = {
+            Cell(emotion, topic, *beside): int(n) for emotion, topic, n, *beside in values["counts"]
+        }
+        about = (values["sha256"], values["n_bytes"], values["changed"])
+        return cls(*about, counts, values.get("forms", {}))
 
 
 class BroughtCorpus:
     """A file that a config names, and what the run in `kept` remembers of it."""
 
-    def __init__(self, path: str, *, emotion: bool, kept: Path) -> None:
+    def __init__(self, path: str, kind: CorpusKind, *, kept: Path) -> None:
         self.path = path
-        self._emotion, self._kept = emotion, kept
+        self._kind: CorpusKind = kind
+        self._kept = kept
 
     @property
     def is_there(self) -> bool:
@@ -56,7 +70,7 @@ class BroughtCorpus:
     @cached_property
     def texts(self) -> "OwnTexts":
         """The texts, read from the file; raises as `read_jsonl`."""
-        return read_jsonl(self.path, emotion=self._emotion)
+        return read_jsonl(self.path, self._kind)
 
     @cached_property
     def contents(self) -> CorpusIndex:
@@ -74,7 +88,7 @@ class BroughtCorpus:
         if kept is not None and kept.sha256 == sha256:
             return kept
         counts = {cell: self.texts.count(cell) for cell in self.texts}
-        return CorpusIndex(sha256, *now, counts)
+        return CorpusIndex(sha256, *now, counts, self.texts.forms)
 
     def digest(self, recorded: str | None) -> str:
         """Return sixteen hex digits of the content, spelled as `recorded` when it is the same."""
@@ -93,18 +107,26 @@ class BroughtCorpus:
             return CorpusIndex.from_json(read_object(self._kept))
 
 
-class OwnTexts(Mapping[Cell, list[str]]):
+class OwnTexts(Mapping[Cell, list[Passage]]):
     """A user's texts by cell, in the file's order; what is in memory is where each text begins."""
 
-    def __init__(self, path: Path, begins: dict[Cell, "array[int]"]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        kind: CorpusKind,
+        begins: dict[Cell, "array[int]"],
+        forms: Mapping[str, str],
+    ) -> None:
         self._path, self._begins = path, begins
+        self._kind: CorpusKind = kind
+        self.forms = forms
 
-    def __getitem__(self, cell: Cell) -> list[str]:
+    def __getitem__(self, cell: Cell) -> list[Passage]:
         texts = []
         with self._path.open("rb") as file:
             for begin in self._begins[cell]:
                 file.seek(begin)
-                read, text = _parse(file.readline(), cell.emotion is not None, str(self._path))
+                read, text = _parse(file.readline(), self._kind, str(self._path))
                 if read != cell:
                     raise DataError(
                         f"{self._path} was changed while it was used: expected a text of {cell}, "
@@ -130,17 +152,17 @@ class OwnTexts(Mapping[Cell, list[str]]):
         return f"{self._path}, line {line}"
 
 
-def read_jsonl(path: str, *, emotion: bool) -> OwnTexts:
-    """Check a user's own corpus: JSON lines with emotion (stories only), topic and text.
+def read_jsonl(path: str, kind: CorpusKind) -> OwnTexts:
+    """Check a user's own corpus: JSON lines with emotion (but for neutral text), topic and text.
 
-    Raises InvalidInput when the file cannot be read, or a line (named) lacks a field or has an
-    empty text.
+    Raises InvalidInput when the file cannot be read, or a line (named) lacks a field, has an empty
+    text, or another form than its topic had before.
     """
     source = Path(path)
     if not source.is_file():
         raise InvalidInput(f"corpus file {path!r} not found; expected a JSON-lines file.")
     try:
-        begins = _begins(source, emotion)
+        begins, forms = _begins(source, kind)
     except OSError as error:
         raise InvalidInput(
             f"corpus file {path!r} cannot be read: {error.strerror}. Check its permissions."
@@ -152,7 +174,7 @@ def read_jsonl(path: str, *, emotion: bool) -> OwnTexts:
         ("topic", {cell.topic for cell in begins}),
     ):
         _check_spellings(path, what, labels)
-    return OwnTexts(source, begins)
+    return OwnTexts(source, kind, begins, forms)
 
 
 def _check_spellings(path: str, what: str, labels: set[str]) -> None:
@@ -196,27 +218,35 @@ def read_rows(
             yield row, where
 
 
-def _begins(source: Path, emotion: bool) -> dict[Cell, "array[int]"]:
-    """Find the byte at which each of a cell's texts begins, checking every line."""
+def _begins(source: Path, kind: CorpusKind) -> tuple[dict[Cell, "array[int]"], dict[str, str]]:
+    """Find where each of a cell's texts begins and the form of each topic, checking every line."""
     begins: dict[Cell, array[int]] = {}
+    forms: dict[str, str] = {}
     begin = 0
     with source.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
-                cell, _ = _parse(line, emotion, f"{source}, line {number}")
+                cell, passage = _parse(line, kind, where := f"{source}, line {number}")
                 begins.setdefault(cell, array("Q")).append(begin)
+                if forms.setdefault(cell.topic, passage.form) != passage.form:
+                    raise InvalidInput(
+                        f"{where}: expected the form of earlier lines of topic {cell.topic!r}, "
+                        f"{forms[cell.topic]!r}, got {passage.form!r}. Give every topic one form."
+                    )
             begin += len(line)
-    return begins
+    return begins, {topic: form for topic, form in forms.items() if form}
 
 
-def _parse(line: bytes, emotion: bool, where: str) -> tuple[Cell, str]:
+def _parse(line: bytes, kind: CorpusKind, where: str) -> tuple[Cell, Passage]:
     """Return the cell and the text of one line."""
-    needed = ("emotion", "topic", "text") if emotion else ("topic", "text")
+    needed = ("topic", "text") if kind == "neutral" else ("emotion", "topic", "text")
     try:
         row = from_json(line)
         values = [row[key] for key in needed]
+        around = {key: row[key] for key in ("opening", "closing", "form") if key in row}
         # Half a surrogate pair can be spelled in JSON and neither stored nor tokenized.
-        "".join(value for value in values if isinstance(value, str)).encode("utf-8")
+        given = (*values, *around.values())
+        "".join(value for value in given if isinstance(value, str)).encode("utf-8")
     except (ValueError, LookupError, TypeError) as error:
         raise InvalidInput(
             f"{where}: expected a JSON object with {', '.join(needed)} "
@@ -224,4 +254,9 @@ def _parse(line: bytes, emotion: bool, where: str) -> tuple[Cell, str]:
         ) from error
     if not all(is_text(value) for value in values):
         raise InvalidInput(f"{where}: expected non-empty strings for {', '.join(needed)}.")
-    return Cell(row["emotion"] if emotion else None, row["topic"]), row["text"]
+    if wrong := [key for key, value in around.items() if not isinstance(value, str)]:
+        raise InvalidInput(f"{where}: expected strings for {', '.join(wrong)}.")
+    passage = Passage(row["text"], **{key: value.strip() for key, value in around.items()})
+    emotion = None if kind == "neutral" else row["emotion"]
+    beside = kind == "said" or (kind == "neutral" and bool(passage.opening))
+    return Cell(emotion, row["topic"], beside), passage

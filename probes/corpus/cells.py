@@ -1,34 +1,60 @@
-"""Stories and neutral dialogues on disk: one file per cell.
+"""Texts on disk: one file per cell.
 
 ``stories/{emotion}/{topic_hash}.json`` and ``neutral/{topic_hash}.json`` hold the accepted texts,
-how each was made, why others were rejected, and how many were asked for. No name leads outside the
-run's folder.
+how each was made, why others were rejected, and how many were asked for. Of a corpus that has them,
+``said/`` holds the frames that name an emotion and ``matched/`` what is told in the same places
+without one. No name leads outside the run's folder.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hooks.errors import DataError
 from probes.storage import read_json, slug, write_json
 
 
+class Passage(NamedTuple):
+    """A text in its place: what stands before and after it is the same for every emotion."""
+
+    text: str
+    opening: str = ""
+    closing: str = ""
+    form: str = ""
+    """How it is told, such as "narrated"; empty where that is not known."""
+
+    @property
+    def pieces(self) -> tuple[str, str, str]:
+        """Opening, text and closing."""
+        return self.opening, self.text, self.closing
+
+    @property
+    def whole(self) -> str:
+        """All of it, as a model reads it."""
+        return " ".join(filter(None, self.pieces))
+
+
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One (emotion, topic); neutral cells have no emotion."""
+    """One (emotion, topic); neutral cells have no emotion.
+
+    `beside` marks what stands beside the stories: frames that say an emotion, whose topic is the
+    frame's name, and without an emotion what is told in the same places.
+    """
 
     emotion: str | None
     topic: str
+    beside: bool = False
 
     @property
     def path(self) -> Path:
         """Where the cell's file lies below the run's folder."""
         name = f"{topic_hash(self.topic)}.json"
         if self.emotion is None:
-            return Path("neutral") / name
-        return Path("stories") / slug(self.emotion) / name
+            return Path("matched" if self.beside else "neutral") / name
+        return Path("said" if self.beside else "stories") / slug(self.emotion) / name
 
 
 @dataclass(frozen=True)
@@ -38,7 +64,24 @@ class Text:
     emotion: str | None
     topic: str
     index: int
-    text: str
+    passage: Passage
+
+    @property
+    def text(self) -> str:
+        """What is its own: all of it but an opening and a closing that others share."""
+        return self.passage.text
+
+
+AROUND = ("opening", "closing", "form")
+
+
+def brought_content(passages: Sequence[Passage]) -> dict[str, Any]:
+    """Return the content of a cell whose texts were not written by the run."""
+    texts = [
+        {"index": index, **{key: value for key, value in passage._asdict().items() if value}}
+        for index, passage in enumerate(passages)
+    ]
+    return {"texts": texts, "rejected": [], "requested": len(texts), "source": "user"}
 
 
 def topic_hash(topic: str) -> str:
@@ -66,10 +109,11 @@ def read_cell(root: Path, cell: Cell) -> dict[str, Any]:
     path = root / cell.path
     content = read_json(path)
     try:
-        stored = Cell(content["emotion"], content["topic"])
+        stored = Cell(content["emotion"], content["topic"], cell.beside)
         texts = content["texts"]
         whole = len(texts) <= content["requested"] and isinstance(content["rejected"], list)
         whole &= all(isinstance(it["index"], int) and is_text(it["text"]) for it in texts)
+        whole &= all(isinstance(it.get(key, ""), str) for it in texts for key in AROUND)
     except (TypeError, LookupError, AttributeError) as error:
         raise DataError(
             f"{path} is not a cell file ({type(error).__name__}: {error}). Delete it and run the "
@@ -92,7 +136,8 @@ def read_corpus(root: Path, cells: Iterable[Cell]) -> Iterator[Text]:
     """Yield every accepted text of the cells, in their order."""
     for cell in cells:
         for story in read_cell(root, cell)["texts"]:
-            yield Text(cell.emotion, cell.topic, story["index"], story["text"])
+            around = {key: story[key] for key in AROUND if key in story}
+            yield Text(cell.emotion, cell.topic, story["index"], Passage(story["text"], **around))
 
 
 def count_texts(root: Path, cells: Iterable[Cell]) -> list[int]:

@@ -134,9 +134,9 @@ class Format(NamedTuple):
 
 
 FORMATS = {
-    "gguf": Format(gguf, ("emotions", "layers", "dose")),
-    "safetensors": Format(safetensors, ("emotions", "layers", "dose")),
-    "parquet": Format(parquet, ("emotions", "layers", "without_texts")),
+    "gguf": Format(gguf, ("emotions", "layers", "dose", "vectors")),
+    "safetensors": Format(safetensors, ("emotions", "layers", "dose", "vectors")),
+    "parquet": Format(parquet, ("emotions", "layers", "without_texts", "vectors")),
     "hub": Format(
         lambda run, choice: ExportFiles(hub_files(run, choice.repo, texts=choice.texts)),
         ("repo", "public", "without_texts"),

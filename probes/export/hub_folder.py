@@ -66,6 +66,7 @@ def hub_files(source: Source, repo: str, *, texts: bool = True) -> dict[str, byt
 def _without_folders(text: str, config: Mapping[str, Any]) -> str:
     """Shorten a run's folders wherever a card has them, even in an experiment's words."""
     names = (config["model"]["name"], config["writer"]["name"], *config["corpus"].values())
+    names = filter(lambda it: isinstance(it, str), names)
     for name in (*names, config["output_dir"]):
         if name is not None and (shown := public_name(name)) != name:
             text = text.replace(escape(name), escape(shown)).replace(name, shown)

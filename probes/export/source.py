@@ -9,9 +9,9 @@ from typing import Any
 from hooks.errors import DataError, InvalidInput
 from hooks.models.local_files import public_name
 from probes.config import load_config
-from probes.corpus.cells import Cell, read_cell
+from probes.corpus.cells import AROUND, Cell, Passage, read_cell
 from probes.storage import read_object
-from probes.vectors.emotion_vectors import FILE_NAME, EmotionVectors
+from probes.vectors.emotion_vectors import FILE_NAME, SHOWN, EmotionVectors
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,13 @@ class Source:
 
     root: Path
     config: str
+    way: str = SHOWN
+    """Of which way of expression the vectors are that are exported one by one."""
 
     @cached_property
     def vectors(self) -> EmotionVectors:
         """The run's vectors."""
-        return EmotionVectors.load(self.root / "vectors" / FILE_NAME)
+        return EmotionVectors.load(self.root / "vectors" / FILE_NAME).using(self.way)
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -56,7 +58,7 @@ class Source:
                     "emotion": cell.emotion,
                     "topic": cell.topic,
                     "index": text["index"],
-                    "text": text["text"],
+                    "text": Passage(text["text"], *(text.get(key, "") for key in AROUND)).whole,
                     "writer": None if name is None else public_name(name),
                     **{key: text.get(key) for key in ("phrasing", "attempt", "trimmed")},
                 }
@@ -77,7 +79,7 @@ def _cell(path: Path) -> Cell:
         raise DataError(f"{path} is not a file of texts (missing {error}).") from error
 
 
-def find_source(named: str) -> Source:
+def find_source(named: str, way: str = SHOWN) -> Source:
     """Find a run by its folder or config; InvalidInput when it has no vectors yet."""
     root = Path(named).expanduser()
     if not ((root / "run.json").is_file() or (root / "vectors").is_dir()):
@@ -89,7 +91,7 @@ def find_source(named: str) -> Source:
                     f"no run {named!r}: expected a run's folder (as output/demo), or a config. "
                     f"{error}"
                 ) from error
-    source = Source(root, "CONFIG" if Path(named).is_dir() else named)
+    source = Source(root, "CONFIG" if Path(named).is_dir() else named, way)
     if not (root / "vectors" / FILE_NAME).is_file():
         raise InvalidInput(
             f"{root} has no vectors/{FILE_NAME}. Run the pipeline first: python -m probes.run "

@@ -21,18 +21,17 @@ import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hooks.errors import InvalidInput, StaleArtifact
 from probes.config import Config, valid_keys
-from probes.corpus.brought import BroughtCorpus, OwnTexts
-from probes.corpus.cells import Cell, neutral_cells, story_cells
+from probes.corpus.cells import Cell
 from probes.runs import record
 from probes.runs.files import FileList
 from probes.runs.record import Difference, StageRecord, differences
 from probes.runs.reporting import duration
+from probes.runs.texts import RunTexts
 from probes.storage import (
     StorageError,
     digest_files,
@@ -43,7 +42,8 @@ from probes.storage import (
     write_json,
 )
 
-_FOLDERS = ("stories", "neutral", "activations", "vectors", "analysis", "figures", "stages")
+_TEXTS = ("stories", "said", "neutral", "matched")
+_FOLDERS = (*_TEXTS, "activations", "vectors", "analysis", "figures", "stages")
 _NAMES = (*_FOLDERS, "report.html", "report.md", "run.json")
 """What a run writes directly below its folder."""
 _PINNED = ("fingerprint", "dtype", "device", "backend")
@@ -66,84 +66,28 @@ class Run:
         self.source = source
         """How the config was named on the command line; shown in cures."""
         self.root = Path(config.output_dir).expanduser()
-        named = {"stories": config.corpus.stories, "neutral": config.corpus.neutral}
-        self._corpus = {
-            kind: BroughtCorpus(
-                path, emotion=kind == "stories", kept=self._stages / f"corpus/{kind}.json"
-            )
-            for kind, path in named.items()
-            if path is not None
-        }
-        if self.brings_corpus:
-            self._check_corpus()
-
-    def _check_corpus(self) -> None:
-        subset, path = self.config.generation.emotions_subset, self.config.corpus.stories
-        if self.corpus("stories").contents.sha256 == self.corpus("neutral").contents.sha256:
-            raise InvalidInput(
-                f"corpus.neutral: expected texts without emotion, got the same file as "
-                f"corpus.stories, {path}. Vectors would be freed of their own emotions."
-            )
-        known = self._named_emotions()
-        for name in subset if isinstance(subset, list) else []:
-            if name not in known:
-                raise InvalidInput(
-                    f"generation.emotions_subset: {name!r} is not in {path}; "
-                    f"it has: {', '.join(sorted(known))}."
-                )
-        if isinstance(subset, int) and subset > len(known):
-            raise InvalidInput(
-                f"generation.emotions_subset: expected at most {len(known)}, as many as there are "
-                f"in {path}, got {subset}. null takes all."
-            )
-        if len(self.emotions) < 2:
-            raise InvalidInput(
-                f"corpus.stories: expected stories of at least two emotions (a vector is a "
-                f"difference from the mean over emotions), got {', '.join(self.emotions)}."
-            )
+        self.texts = RunTexts(config, self._stages / "corpus")
+        self.texts.check()
 
     @property
     def brings_corpus(self) -> bool:
-        """Whether the texts are the user's own."""
-        return "stories" in self._corpus
+        """Whether the texts are there, and not written by the run."""
+        return self.texts.is_brought
 
-    def corpus(self, kind: str) -> BroughtCorpus:
-        """Return the user's own corpus of a kind, "stories" or "neutral"."""
-        return self._corpus[kind]
-
-    def own_texts(self, kind: str) -> OwnTexts:
-        """Return the user's own texts by cell, from their file."""
-        return self._corpus[kind].texts
-
-    def _named_emotions(self) -> list[str]:
-        cells = self._corpus["stories"].contents.counts
-        return list(dict.fromkeys(cell.emotion or "" for cell in cells))
-
-    @cached_property
+    @property
     def emotions(self) -> tuple[str, ...]:
-        """The run's emotions; of a user's corpus, those of its file, in its order."""
-        if not self.brings_corpus:
-            return self.config.emotions
-        named, subset = self._named_emotions(), self.config.generation.emotions_subset
-        if isinstance(subset, int):
-            return tuple(named[:subset])
-        return tuple(name for name in named if subset is None or name in subset)
+        """The run's emotions; of a corpus, those of its stories, in their order."""
+        return self.texts.emotions
 
     @property
     def story_cells(self) -> list[Cell]:
         """Story cells in the order in which they are written and read."""
-        if self.brings_corpus:
-            chosen = set(self.emotions)
-            cells = self._corpus["stories"].contents.counts
-            return [cell for cell in cells if cell.emotion in chosen]
-        return story_cells(self.config.emotions, self.config.topics)
+        return self.texts.story_cells
 
     @property
     def neutral_cells(self) -> list[Cell]:
         """Neutral cells in the order in which they are written and read."""
-        if self.brings_corpus:
-            return list(self._corpus["neutral"].contents.counts)
-        return neutral_cells(self.config.topics)
+        return self.texts.neutral_cells
 
     @property
     def n_clusters(self) -> int:

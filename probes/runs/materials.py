@@ -20,12 +20,13 @@ from torch import Tensor
 
 from hooks import DataError, InvalidInput, LanguageModel
 from probes.config import Config
-from probes.corpus.cells import read_corpus
+from probes.corpus.cells import Passage, read_corpus
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
+from probes.runs.ways import CARRIED, SAID, KeptRows, PlacedText, WayRows, Ways
 from probes.storage import read_object
-from probes.vectors.activations import Kind, load_layer, load_rows, shard_paths
+from probes.vectors.activations import Kind, Part, load_layer, load_rows, shard_paths
 from probes.vectors.denoising import CellSums
 from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.neutral import NeutralComponents, neutral_components
@@ -145,15 +146,58 @@ class Materials:
         """Return every story's activation at one layer; None is the target layer."""
         return Stories(**vars(self.rows), mean=self._activations("stories", "mean", layer))
 
+    @cached_property
+    def _ways(self) -> Ways:
+        kept = KeptRows(self._rows, self._activations)
+        return Ways(self.run, kept, self.emotions, self.topics)
+
+    @property
+    def ways(self) -> list[str]:
+        """Ways of expressing an emotion that the run's texts have, in the order of `WAYS`."""
+        return self._ways.names
+
+    def units(self, way: str) -> list[str]:
+        """Return the names of the topics, or of the frames, that a way's texts stand in."""
+        return self._ways.units(way)
+
+    def way(self, way: str, layer: int | None = None) -> WayRows:
+        """Return the activations of all texts of a way at one layer; None is the target layer."""
+        return self._ways.rows(way, self.layer if layer is None else layer)
+
+    def placed_texts(self, way: str) -> list[PlacedText]:
+        """Return the text of every row of a way, in their order, and what stands around it."""
+        return self._ways.texts(way)
+
+    def way_texts(self, way: str) -> list[str]:
+        """Return what each row of a way is read on: of a frame, from its phrase on."""
+        read = {SAID: ("text", "closing"), CARRIED: ("closing",)}.get(way, ("text",))
+        return [
+            " ".join(filter(None, (getattr(text, piece) for piece in read)))
+            for text in self.placed_texts(way)
+        ]
+
+    def matched(self, way: str, layer: int | None = None) -> Float[Tensor, "row d_model"]:
+        """Return what is read on neutral texts in the places of a way's texts, at one layer."""
+        return self._ways.matched(way, self.layer if layer is None else layer)
+
+    @property
+    def has_matched(self) -> bool:
+        """Whether there are neutral texts in the places of stories."""
+        return "matched" in self.index
+
     def texts(self, stories: StoryRows) -> list[str]:
-        """Return the text of every row; DataError when rows are means of cells."""
+        """Return each row's own text; DataError when rows are means of cells."""
+        return [passage.text for passage in self.passages(stories)]
+
+    def passages(self, stories: StoryRows) -> list[Passage]:
+        """Return the text of every row in its place; raises as `texts`."""
         if (stories.index < 0).any():
             raise DataError(
                 "activations were kept per cell, not per story; set activation.keep=story and "
                 "extract again."
             )
         known = {
-            (text.emotion, text.topic, text.index): text.text
+            (text.emotion, text.topic, text.index): text.passage
             for text in read_corpus(self.run.root, self.run.story_cells)
         }
         keys = zip(
@@ -221,13 +265,13 @@ class Materials:
         return CellSums.of(stories.mean.double(), cell, stories.n_texts, shape)
 
     def _check_shards(self, kind: Kind) -> list[Path]:
-        paths = list(shard_paths(self.run.root, kind, self.index))
+        paths = list(shard_paths(self.run.root, kind, self.index)) if kind in self.index else []
         if kind == "stories" and not paths:
             raise DataError("no activations of stories; run extract-activations again.")
         return paths
 
     def _activations(
-        self, kind: Kind, name: Literal["mean", "tokens"], layer: int | None
+        self, kind: Kind, name: Part, layer: int | None
     ) -> Float[Tensor, "row d_model"]:
         layer = self.layer if layer is None else layer
         if layer not in self.layers:

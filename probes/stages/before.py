@@ -42,9 +42,9 @@ def check_before(run: Run, chosen: Sequence[Stage], dropped: Sequence[Stage]) ->
 
     if {*names} & {*_READ}:
         checks.check_subject(run)
+    if "extract-activations" in names:
+        checks.check_lengths(run)
     for name, kind in _WRITE.items():
-        if "extract-activations" in names and run.brings_corpus and run.corpus(kind).is_there:
-            checks.check_lengths(run, run.own_texts(kind))
         if name in names:
             checks.check_texts(run, kind, anew=name in again)
 
@@ -100,5 +100,5 @@ def _check_sources(run: Run, todo: Sequence[Stage]) -> None:
     if "validate" in names and run.config.validation.norms is not None:
         read_norms(run.config.validation.norms)
     if "extract-activations" in names and not {"generate-stories", "generate-neutral"} & {*names}:
-        for cell in (*run.story_cells, *run.neutral_cells):
+        for cell in run.texts.all_cells:
             read_cell(run.root, cell)

@@ -12,6 +12,7 @@ from hooks.models.precision import quantization_config, resolve_device, resolve_
 from hooks.tokens.encoding import encode_prompt, encode_text, is_chat
 from probes.config import ModelSettings, WriterSettings
 from probes.corpus.brought import OwnTexts
+from probes.corpus.reference import ReferenceTexts
 from probes.corpus.writing import Rules, first_prompts
 from probes.experiments.folds import MIN_TOPICS
 from probes.runs.folder import Run
@@ -23,7 +24,8 @@ from probes.stages.units import TextKind, most_new_tokens, plan, rules
 def check_texts(run: Run, kind: TextKind, *, anew: bool) -> None:
     """Check that texts can be written, or the user's own read."""
     if run.brings_corpus:
-        run.own_texts(kind)  # raises, naming a line
+        for corpus in run.texts.corpora().values():
+            corpus.texts  # noqa: B018 - raises, naming a line
         return
     units = plan(run.config, kind, cells_of(run, kind))
     todo = units if anew else ask_servers.missing(run, units)
@@ -66,15 +68,23 @@ def first_prompts_of(run: Run, kind: TextKind, ruled: Rules) -> list[list[int]]:
     ]
 
 
-def check_lengths(run: Run, texts: OwnTexts) -> None:
+def check_lengths(run: Run) -> None:
     """Refuse a text that is longer than the subject reads; it is named by file and line."""
     settings = run.config.model
     limit = describe(settings.name, settings.revision).n_positions
-    for cell in texts if limit is not None else ():
-        for index, text in enumerate(texts[cell]):
-            if limit is None or len(text.encode()) < limit - 1:  # a token is a byte or more
+    if limit is None:
+        return
+    for corpus in run.texts.corpora().values():
+        if corpus.is_there:
+            _check_lengths(corpus.texts, settings, limit)
+
+
+def _check_lengths(texts: OwnTexts | ReferenceTexts, settings: ModelSettings, limit: int) -> None:
+    for cell in texts:
+        for index, passage in enumerate(texts[cell]):
+            if len(passage.whole.encode()) < limit - 1:  # a token is a byte or more
                 continue
-            n_tokens = len(encode_text(load_tokenizer(settings), text))
+            n_tokens = len(encode_text(load_tokenizer(settings), passage.whole))
             if n_tokens > limit:
                 raise InvalidInput(
                     f"{texts.where(cell, index)}: expected a text of at most {limit} tokens, which "

@@ -1,10 +1,14 @@
 """Activations to vectors: mean difference, neutral components projected out."""
 
 import hashlib
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
 
 from hooks import DataError
 from probes.corpus.cells import read_corpus
@@ -16,7 +20,14 @@ from probes.runs.reporting import Reporter
 from probes.stages.checks import check_target
 from probes.vectors.activations import load_shards
 from probes.vectors.denoising import MeanAccumulator, mean_difference, project_out
-from probes.vectors.emotion_vectors import EmotionVectors, Provenance, mean_residual_norm
+from probes.vectors.emotion_vectors import (
+    OTHERS,
+    SHOWN,
+    EmotionVectors,
+    Provenance,
+    mean_residual_norm,
+)
+from probes.vectors.zero import Zero, zero_of
 
 
 def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -54,8 +65,12 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
         [project_out(vectors, rows) for vectors, rows in zip(raw, components, strict=True)]
     )
     corpus_hash = hashlib.sha256()
-    for text in read_corpus(run.root, [*run.story_cells, *run.neutral_cells]):
-        corpus_hash.update(repr((text.emotion, text.topic, text.index, text.text)).encode())
+    for text in read_corpus(run.root, run.texts.all_cells):
+        # What stands around a text is named only where there is any: old corpora keep their hash.
+        around = [piece for piece in (text.passage.opening, text.passage.closing) if piece]
+        corpus_hash.update(
+            repr((text.emotion, text.topic, text.index, text.text, *around)).encode()
+        )
     provenance = Provenance(
         **{field.name: index[field.name] for field in fields(Provenance) if field.name in index},
         emotions=emotions,
@@ -74,14 +89,55 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
         global_mean=global_mean.float(),
         residual_norm=mean_residual_norm(torch.cat(norms), torch.cat(tokens)),
         provenance=provenance,
+        others=_other_ways(materials, components),
     )
+    zeros, n_neutral = _zeros(materials, bundle)
+    bundle = replace(bundle, zeros=zeros)
     bundle.save(run.root / "vectors")
     return {
         "emotions": len(emotions),
+        "ways": bundle.ways,
+        "neutral_texts_of_zero": n_neutral,
         "n_neutral_components": provenance.n_neutral_components,
         "neutral_variance_removed": [materials.neutral_share(n) for n in materials.layers],
         "target_layer": {"layer": target, **chosen_by},
     }
+
+
+def _other_ways(
+    materials: Materials, components: Sequence[Float[Tensor, "component d_model"]]
+) -> dict[str, Float[Tensor, "layer emotion d_model"]]:
+    """Vectors of what is said and of what is carried on, made as those of what is shown."""
+    others = {}
+    for way in set(OTHERS) & set(materials.ways):
+        layers = []
+        for layer, basis in zip(materials.layers, components, strict=True):
+            rows = materials.way(way, layer)
+            means = MeanAccumulator(len(materials.emotions), 1, materials.d_model)
+            means.add(rearrange(rows.mean, "row d -> row 1 d"), rows.emotion)
+            [vectors], _ = mean_difference(means.means())
+            layers.append(project_out(vectors, basis).float())
+        others[way] = torch.stack(layers)
+    return {way: others[way] for way in OTHERS if way in others}
+
+
+def _zeros(materials: Materials, bundle: EmotionVectors) -> tuple[dict[str, Zero], int]:
+    """Return what neutral texts score, and how many; nothing where there are fewer than two.
+
+    They are those told in the stories' places, where there are such, else the dialogues.
+    """
+    per_layer: dict[str, list[Tensor]] = {way: [] for way in bundle.ways}
+    rows = torch.zeros(0)
+    for layer in bundle.layers:
+        if materials.has_matched:
+            rows = materials.matched(SHOWN, layer)
+        else:
+            rows, _ = materials.neutral_samples("document", layer)
+        if len(rows) < 2:
+            return {}, len(rows)
+        for way, cosines in per_layer.items():
+            cosines.append(bundle.using(way).cosine(rows, layer))
+    return {way: zero_of(cosines) for way, cosines in per_layer.items()}, len(rows)
 
 
 def _target_layer(materials: Materials) -> tuple[int, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Texts to activations: `resid_post` of every text, averaged over its tokens, in shards."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,19 +29,30 @@ from probes.vectors.activations import (
 
 def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     """Read every text at every wanted layer; leaves ``activations/``."""
-    stories, neutral = (_Corpus.open(run, c) for c in (run.story_cells, run.neutral_cells))
-    _require_texts(run, stories, neutral)
+    texts = run.texts
+    cells: dict[Kind, list[Cell]] = {
+        "stories": run.story_cells,
+        "said": texts.said_cells,
+        "neutral": run.neutral_cells,
+        "matched": texts.matched_cells,
+    }
+    corpora: dict[Kind, _Corpus] = {
+        kind: _Corpus.open(run, of_kind)
+        for kind, of_kind in cells.items()
+        if of_kind or kind in ("stories", "neutral")
+    }
+    _require_texts(run, corpora["stories"], corpora["neutral"])
     here = functools.partial(Reader, run.config, models)
     with workers(run.config.compute, here, functools.partial(Reader, run.config)) as readers:
-        index = _read(run, readers, reporter, stories, neutral)
+        index = _read(run, readers, reporter, corpora)
     write_json(run.root / INDEX, index)
-    dropped = index["stories"]["dropped"] + index["neutral"]["dropped"]
+    dropped = sum(index[kind]["dropped"] for kind in corpora)
     if dropped:
         reporter.note(
             f"{dropped} texts had no token after the first {run.config.activation.token_offset} "
             "and were left out."
         )
-    return {key: index[key] for key in ("stories", "neutral", "layers", "dtype", "backend")}
+    return {key: index[key] for key in (*corpora, "layers", "dtype", "backend")}
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ class _Corpus:
 
 
 def _read(
-    run: Run, readers: Workers, reporter: Reporter, stories: _Corpus, neutral: _Corpus
+    run: Run, readers: Workers, reporter: Reporter, corpora: Mapping[Kind, _Corpus]
 ) -> dict[str, Any]:
     """Read all shards that are not there; return the index."""
     model = readers.about()
@@ -70,7 +81,7 @@ def _read(
     run.pin_model("extract-activations", "model", model)
     settings = run.config.activation
     layers = check_layers(run, model["n_layers"])
-    n_bytes = stories.total * len(layers) * model["d_model"] * 4
+    n_bytes = corpora["stories"].total * len(layers) * model["d_model"] * 4
     per_cell = settings.keep == "cell" or (
         settings.keep == "auto" and n_bytes > settings.max_gigabytes * 1e9
     )
@@ -92,8 +103,7 @@ def _read(
     }
     # One begun when sizes were still measured goes on with its own: another would round otherwise.
     batch_tokens = settings.batch_tokens or (begun and begun.batch_tokens) or DEFAULT_BATCH_TOKENS
-    kinds: list[tuple[Kind, _Corpus]] = [("stories", stories), ("neutral", neutral)]
-    for kind, corpus in kinds:
+    for kind, corpus in corpora.items():
         shards = plan_shards(corpus.n_texts, settings.shard_size)
         how = {
             "layers": tuple(layers),

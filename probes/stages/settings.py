@@ -24,8 +24,7 @@ def _recorded(run: Run, stage: str, *keys: str) -> Any:
 def _texts(run: Run, section: TextKind) -> Settings:
     config = run.config
     if run.brings_corpus:
-        recorded = _recorded(run, f"generate-{section}", "corpus", "file")
-        return {"corpus": {"file": run.corpus(section).digest(recorded)}}
+        return _brought(run, section)
     # A server has loaded its model its own way.
     asked = {"name", "system"} if config.generation.engine == "openai" else None
     settings: Settings = {
@@ -40,6 +39,19 @@ def _texts(run: Run, section: TextKind) -> Settings:
         settings["neutral"] = config.neutral.model_dump(mode="json")
     else:
         settings["generation"]["emotions_subset"] = list(config.emotions)
+    return settings
+
+
+def _brought(run: Run, section: TextKind) -> Settings:
+    """Return which texts are taken of which corpora; places only where not all are."""
+    texts, beside = run.texts, "said" if section == "stories" else "neutral"
+    recorded = _recorded(run, f"generate-{section}", "corpus", "file")
+    settings: Settings = {"corpus": {"file": texts.corpus(section).digest(recorded)}}
+    if beside != section and beside in texts.corpora():
+        recorded = _recorded(run, f"generate-{section}", "corpus", beside)
+        settings["corpus"][beside] = texts.corpus(beside).digest(recorded)
+    if not texts.is_whole:
+        settings["places"] = [*texts.topics, *texts.frames]
     return settings
 
 

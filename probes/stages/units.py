@@ -20,10 +20,11 @@ from probes.corpus.writing import Rules, plan_units, prompt_digest, write_unit
 from probes.runs.models import Models
 from probes.runs.reporting import Advance
 from probes.stimuli import banned
-from probes.vectors.activations import Shard, make_shard
+from probes.vectors.activations import Kind, Shard, make_shard
 
 if TYPE_CHECKING:
     from hooks import LanguageModel
+    from hooks.tokens.positions import Rule
 
 TextKind = Literal["stories", "neutral"]
 
@@ -50,7 +51,7 @@ class ReadingUnit:
     number: int
     texts: tuple[Text, ...]
     layers: tuple[int, ...]
-    kind: TextKind
+    kind: Kind
     per_cell: bool
     batch_tokens: int
 
@@ -215,21 +216,43 @@ class Reader:
 
     def do(self, unit: ReadingUnit, advance: Advance) -> Shard:
         """See `workers.Job`; the texts' shard."""
-        from hooks import FromToken, Spaced, pooled_resid_post
+        from hooks import Spaced, pooled_resid_post
         from hooks.reading.compilation import compiled
 
         settings = self._config.activation
         keep = None
+        read, apart = self._rules(unit.texts)
         if unit.kind == "neutral" and settings.neutral_tokens_per_text:
             keep = Spaced(settings.token_offset, settings.neutral_tokens_per_text)
         with compiled(self._model) if settings.compile else contextlib.nullcontext():
             pooled = pooled_resid_post(
                 self._model,
-                [text.text for text in unit.texts],
-                FromToken(settings.token_offset),
+                [text.passage.whole for text in unit.texts],
+                read,
                 layers=list(unit.layers),
                 batch_tokens=unit.batch_tokens,
                 keep=keep,
+                apart=apart,
                 progress=advance,
             )
         return make_shard(unit.texts, pooled, per_cell=unit.per_cell)
+
+    def _rules(self, texts: Sequence[Text]) -> "tuple[Rule, Rule | None]":
+        """Return which tokens are averaged, between opening and closing, and which apart.
+
+        Of a text without an opening, the first tokens are not read.
+        """
+        from hooks import FromToken, Span
+        from hooks.reading.pieces import spans_of_pieces
+
+        offset = self._config.activation.token_offset
+        if not any(text.passage.opening or text.passage.closing for text in texts):
+            return FromToken(offset), None
+        read, closings = [], []
+        for text in texts:
+            _, own, closing = spans_of_pieces(self._model, text.passage.pieces)
+            if own is not None and not text.passage.opening:
+                own = Span(offset, own.stop) if offset < own.stop else None
+            read.append(own)
+            closings.append(closing)
+        return read, closings

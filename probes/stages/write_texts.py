@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from probes.corpus.cells import Cell, read_cell, write_cell
+from probes.corpus.brought import CorpusKind
+from probes.corpus.cells import Cell, brought_content, count_texts, read_cell, write_cell
 from probes.corpus.filtering import fingerprint
 from probes.runs.folder import Run
 from probes.runs.models import Models
@@ -17,31 +18,40 @@ from probes.stages.units import LocalWriter, TextKind, WritingUnit, plan
 
 
 def generate_stories(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
-    """Write the stories of every cell; leaves ``stories/``."""
-    return _generate(run, models, reporter, "stories", run.story_cells)
+    """Write the stories of every cell; leaves ``stories/``, of a corpus also ``said/``."""
+    counts = _generate(run, models, reporter, "stories", run.story_cells)
+    return counts | _take_beside(run, "said", run.texts.said_cells)
 
 
 def generate_neutral(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
-    """Write the neutral dialogues of every topic; leaves ``neutral/``."""
-    return _generate(run, models, reporter, "neutral", run.neutral_cells)
+    """Write the neutral dialogues; leaves ``neutral/``, of a corpus also ``matched/``."""
+    counts = _generate(run, models, reporter, "neutral", run.neutral_cells)
+    return counts | _take_beside(run, "neutral", run.texts.matched_cells)
+
+
+def _take_beside(run: Run, kind: CorpusKind, cells: Sequence[Cell]) -> dict[str, int]:
+    """Take what stands beside the stories of a corpus; returns how many texts that is."""
+    _take(run, kind, cells)
+    n_texts = sum(count_texts(run.root, cells))
+    return {"matched" if kind == "neutral" else "said": n_texts} if cells else {}
+
+
+def _take(run: Run, kind: CorpusKind, cells: Sequence[Cell]) -> None:
+    """Copy the texts of a corpus into the run."""
+    if not cells:
+        return
+    corpus = run.texts.corpus(kind)
+    corpus.keep()
+    for cell in cells:
+        if not (run.root / cell.path).is_file():
+            write_cell(run.root, cell, brought_content(corpus.texts[cell]))
 
 
 def _generate(
     run: Run, models: Models, reporter: Reporter, kind: TextKind, cells: Sequence[Cell]
 ) -> dict[str, Any]:
     if run.brings_corpus:
-        if kind == "stories" and run.config.generation.topics_subset is not None:
-            reporter.note(
-                "generation.topics_subset says what to write about; of corpus.stories all topics "
-                "are taken."
-            )
-        run.corpus(kind).keep()
-        for cell in cells:
-            if (run.root / cell.path).is_file():
-                continue
-            texts = [{"index": i, "text": t} for i, t in enumerate(run.own_texts(kind)[cell])]
-            content = {"texts": texts, "rejected": [], "requested": len(texts), "source": "user"}
-            write_cell(run.root, cell, content)
+        _take(run, kind, cells)
     else:
         _write_missing(run, models, reporter, kind, cells)
     counts = count(run, cells)

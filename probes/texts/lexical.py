@@ -52,30 +52,34 @@ def word_counts(texts: Sequence[AuditedText]) -> Rows:
 def read_all(
     texts: Sequence[AuditedText], readers: dict[str, Rows], *, n_resamples: int, seed: int
 ) -> list[LexicalReading]:
-    """Read every form by itself, on held-out topics, and by what is learned from every other."""
-    emotions = sorted({text.emotion for text in texts})
+    """Read every form by itself, on held-out topics, and by what is learned from every other.
+
+    Chance counts the emotions that are candidates: those of the form, or of both.
+    """
+    forms = list(dict.fromkeys(map(_form, texts)))
     topics = sorted({text.topic for text in texts})
-    emotion = torch.tensor([emotions.index(text.emotion) for text in texts])
     topic = torch.tensor([topics.index(text.topic) for text in texts])
-    form_of = [text.about.get("form", "") for text in texts]
-    forms = list(dict.fromkeys(form_of))
-    members = {form: torch.tensor([it == form for it in form_of]) for form in forms}
-    judge = _Judge(emotions, n_resamples, seed)
+    there = {form: {text.emotion for text in texts if _form(text) == form} for form in forms}
+    pairs: list[tuple[str | None, str]] = [(None, form) for form in forms]
+    pairs += [(learned, read) for learned in forms for read in forms if learned != read]
     readings = []
     for name, rows in readers.items():
-        for form in forms:
-            chosen = members[form]
-            ranked = _held_out(rows[chosen], emotion[chosen], topic[chosen], len(emotions))
-            if ranked is not None:
-                readings.append(judge(name, None, form, ranked, emotion[chosen], topic[chosen]))
-        for learned in forms:
-            for read in forms:
-                if learned != read:
-                    scored = _across(rows, emotion, topic, members[learned], members[read])
-                    chosen = members[read]
-                    readings.append(
-                        judge(name, learned, read, scored, emotion[chosen], topic[chosen])
-                    )
+        for learned, read in pairs:
+            emotions = sorted(there[read] & there[learned if learned is not None else read])
+            if len(emotions) < 2:
+                continue
+            index = {it: n for n, it in enumerate(emotions)}
+            emotion = torch.tensor([index.get(text.emotion, -1) for text in texts])
+            chosen = _members(texts, read) & (emotion >= 0)
+            if learned is None:
+                parts = rows[chosen], emotion[chosen], topic[chosen]
+                scored = _held_out(*parts, len(emotions))
+            else:
+                from_these = _members(texts, learned) & (emotion >= 0)
+                scored = _across(rows, emotion, topic, from_these, chosen)
+            if scored is not None:
+                judge = _Judge(emotions, n_resamples, seed)
+                readings.append(judge(name, learned, read, scored, emotion[chosen], topic[chosen]))
     return readings
 
 
@@ -120,6 +124,14 @@ class _Judge:
             1 / self._n,
             float(ranks.double().mean()),
         )
+
+
+def _form(text: AuditedText) -> str:
+    return text.about.get("form", "")
+
+
+def _members(texts: Sequence[AuditedText], form: str) -> Bool[Tensor, "text"]:
+    return torch.tensor([_form(text) == form for text in texts])
 
 
 def _held_out(

@@ -27,12 +27,14 @@ _ROOM = 8  # positions for a beginning-of-sequence token, and tokens that a new 
 class Scores:
     """Scores of one text, [emotion]: whole, of each content token, of each part.
 
-    `pieces` are the tokens' characters, `spans` the tokens of each part (first, last + 1).
+    `z` is how many standard deviations the whole lies above neutral text. `pieces` are the tokens'
+    characters, `spans` the tokens of each part (first, last + 1).
     """
 
     text: str
     pieces: list[Stretch]
     whole: Float[Tensor, "emotion"]
+    z: Float[Tensor, "emotion"]
     tokens: Float[Tensor, "token emotion"]
     parts: Float[Tensor, "part emotion"]
     spans: list[Stretch]
@@ -77,7 +79,8 @@ def score_texts(
             # The mean of no token is NaN.
             means = torch.stack([resid[a:b].mean(dim=0) for a, b in [(0, len(resid)), *spans]])
             scored, by_token = vectors.cosine(means, layer), vectors.cosine(resid, layer)
-            yield Scores(text, tokens, scored[0], by_token, scored[1:], spans, len(cuts))
+            above = vectors.z(scored[0], layer)
+            yield Scores(text, tokens, scored[0], above, by_token, scored[1:], spans, len(cuts))
 
 
 def readable(model: LanguageModel, text: str, limit: int | None = None) -> list[Stretch]:

@@ -2,8 +2,10 @@
 
 ``activations/stories-00000.safetensors`` holds, for the texts of one unit of work, ``mean`` [row
 layer d_model], ``norm`` [row layer], ``n_tokens`` [row] and ``n_texts`` [row]; a row is a story, or
-above the size budget the mean of a cell's stories. ``neutral-*.safetensors`` also holds ``tokens``
-[token layer d_model]. The header says which rows they are and what they were made from.
+above the size budget the mean of a cell's stories. Where texts have a closing, ``apart`` [row layer
+d_model] is the mean over its tokens and ``n_apart`` [row] their number. ``neutral-*.safetensors``
+also holds ``tokens`` [token layer d_model]. The header says which rows they are and what they were
+made from.
 
 Contract
 --------
@@ -33,7 +35,8 @@ from hooks import DataError, Pooled, StaleArtifact
 from probes.corpus.cells import Text
 from probes.storage import write_bytes
 
-Kind = Literal["stories", "neutral"]
+Kind = Literal["stories", "said", "neutral", "matched"]
+Part = Literal["mean", "apart", "tokens"]
 _DAMAGED = (KeyError, IndexError, TypeError, ValueError, OverflowError, MemoryError)
 """What reading a file whose bytes are not a shard's may raise."""
 
@@ -57,6 +60,8 @@ class ShardRows:
     n_texts: Int[Tensor, "row"]
     dropped: int
     """Texts with no token left to average."""
+    n_apart: Int[Tensor, "row"] | None
+    """Tokens of the closing; None where no text has one."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class Shard(ShardRows):
     mean: Float[Tensor, "row layer d_model"]
     norm: Float[Tensor, "row layer"]
     tokens: Float[Tensor, "token layer d_model"]
+    apart: Float[Tensor, "row layer d_model"] | None = None
+    """Mean over the closing, 0 for a text without one."""
 
 
 def plan_shards(n_texts: Sequence[int], size: int) -> list[list[int]]:
@@ -90,6 +97,11 @@ def make_shard(texts: Sequence[Text], pooled: Pooled, *, per_cell: bool) -> Shar
     """Turn what the model read into a shard; DataError names a text that is not finite."""
     usable = pooled.n_tokens > 0
     bad = usable & ~pooled.mean.isfinite().all(dim=2).all(dim=1)
+    apart = pooled.apart
+    if apart is not None and pooled.n_apart is not None:
+        has_closing = pooled.n_apart > 0
+        bad |= usable & has_closing & ~apart.isfinite().all(dim=2).all(dim=1)
+        apart = apart.where(rearrange(has_closing, "text -> text 1 1"), 0.0)
     if bad.any():
         text = texts[int(bad.nonzero()[0, 0])]
         raise DataError(
@@ -107,6 +119,8 @@ def make_shard(texts: Sequence[Text], pooled: Pooled, *, per_cell: bool) -> Shar
         mean=pooled.mean[keep],
         norm=pooled.norm[keep],
         tokens=pooled.tokens,
+        apart=None if apart is None else apart[keep],
+        n_apart=None if pooled.n_apart is None else pooled.n_apart[keep],
     )
     return _by_cell(shard) if per_cell else shard
 
@@ -118,8 +132,12 @@ def _by_cell(shard: Shard) -> Shard:
     owner = torch.tensor([cells.index(cell) for cell in of_rows], dtype=torch.long)
     counts = torch.bincount(owner, minlength=len(cells))
     tokens = torch.zeros(len(cells), dtype=torch.long).index_add_(0, owner, shard.n_tokens)
-    mean = shard.mean.new_zeros(len(cells), *shard.mean.shape[1:], dtype=torch.float64)
-    mean.index_add_(0, owner, shard.mean.double())
+    mean = _means(shard.mean, owner, counts)
+    n_apart, apart = shard.n_apart, shard.apart
+    if n_apart is not None and apart is not None:
+        n_closings = torch.bincount(owner[n_apart > 0], minlength=len(cells))
+        apart = _means(apart, owner, n_closings.clamp(min=1))
+        n_apart = torch.zeros_like(tokens).index_add_(0, owner, n_apart)
     norm = shard.norm.new_zeros(len(cells), shard.norm.shape[1], dtype=torch.float64)
     weight = rearrange(shard.n_tokens, "row -> row 1")
     norm.index_add_(0, owner, shard.norm.double() * weight)
@@ -128,10 +146,21 @@ def _by_cell(shard: Shard) -> Shard:
         n_tokens=tokens,
         n_texts=counts,
         dropped=shard.dropped,
-        mean=(mean / rearrange(counts, "cell -> cell 1 1")).float(),
+        mean=mean,
         norm=(norm / rearrange(tokens, "cell -> cell 1")).float(),
         tokens=shard.tokens,
+        apart=apart,
+        n_apart=n_apart,
     )
+
+
+def _means(
+    rows: Float[Tensor, "row layer d_model"], owner: Int[Tensor, "row"], counts: Int[Tensor, "cell"]
+) -> Float[Tensor, "cell layer d_model"]:
+    """Sum the rows of each cell in float64 and divide."""
+    sums = rows.new_zeros(len(counts), *rows.shape[1:], dtype=torch.float64)
+    sums.index_add_(0, owner, rows.double())
+    return (sums / rearrange(counts, "cell -> cell 1 1")).float()
 
 
 def save_shard(path: Path, shard: Shard, made_from: Mapping[str, str] | None = None) -> None:
@@ -142,6 +171,7 @@ def save_shard(path: Path, shard: Shard, made_from: Mapping[str, str] | None = N
         "n_tokens": shard.n_tokens,
         "n_texts": shard.n_texts,
         "tokens": shard.tokens,
+        **({} if shard.apart is None else {"apart": shard.apart, "n_apart": shard.n_apart}),
     }
     about = {
         "rows": [list(asdict(row).values()) for row in shard.rows],
@@ -171,24 +201,23 @@ def load_shard(path: Path) -> Shard:
         tensors = load_tensors(content)
         about = json.loads(read_metadata(content)["shard"])
         rows = [Row(*row) for row in about["rows"]]
-        return Shard(rows=rows, dropped=about["dropped"], **tensors)
+        return Shard(rows=rows, dropped=about["dropped"], **{"n_apart": None, **tensors})
 
 
 def load_rows(path: Path) -> ShardRows:
     """Read what a shard's rows are and none of their activations; raises as `load_shard` does."""
     with _reading(path), safe_open(path, "pt") as file:
         about = json.loads(file.metadata()["shard"])
-        counts = {name: file.get_tensor(name).clone() for name in ("n_tokens", "n_texts")}
+        names = {"n_tokens", "n_texts", "n_apart"} & {*file.keys()}
+        counts = {"n_apart": None, **{name: file.get_tensor(name).clone() for name in names}}
         return ShardRows([Row(*row) for row in about["rows"]], **counts, dropped=about["dropped"])
 
 
-def load_layer(
-    path: Path, name: Literal["mean", "tokens"], position: int
-) -> Float[Tensor, "row d_model"]:
+def load_layer(path: Path, name: Part, position: int) -> Float[Tensor, "row d_model"]:
     """Read one layer (by its position among those kept) of a shard, and nothing of the others.
 
-    ``"mean"`` has a row per text or cell, ``"tokens"`` one per kept neutral token. Raises as
-    `load_shard` does.
+    ``"mean"`` and ``"apart"`` have a row per text or cell, ``"tokens"`` one per kept neutral token.
+    Raises as `load_shard` does.
     """
     with _reading(path), safe_open(path, "pt") as file:
         # A slice is a view of the mapped file: only a copy lets go of it.

@@ -1,8 +1,10 @@
 """`EmotionVectors`: one direction per emotion and layer, with everything needed to trust it.
 
 ``vectors/emotion_vectors.safetensors`` holds ``emotion_vectors`` (denoised) and ``raw_vectors``
-[layer emotion d_model], ``global_mean`` [layer d_model] and ``residual_norm`` [layer]. The header's
-metadata says what they were made from.
+[layer emotion d_model], ``global_mean`` [layer d_model] and ``residual_norm`` [layer]; of a corpus
+with them also the vectors of other ways of expression (``said_vectors``, ``carried_vectors``), and
+what neutral text scores (``shown_zero``, ... [2 layer emotion]: mean and standard deviation). The
+header's metadata says what they were made from.
 
 Contract
 --------
@@ -15,11 +17,11 @@ import contextlib
 import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
-from einops import einsum, rearrange, reduce
+from einops import rearrange, reduce
 from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -43,8 +45,11 @@ from probes.storage import write_bytes
 from probes.vectors import hub
 from probes.vectors.activations import read_metadata
 from probes.vectors.normalize import normalize
+from probes.vectors.zero import Zero, cosines
 
 FILE_NAME = "emotion_vectors.safetensors"
+SHOWN, SAID, CARRIED, BOTH = "shown", "said", "carried", "both"
+OTHERS = (SAID, CARRIED)
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,12 @@ class EmotionVectors:
         Mean norm of the residual stream over the corpus' tokens, [layer].
     provenance
         What they were made from.
+    others
+        Vectors of the other ways of expression, "said" and "carried", denoised in the same way.
+    zeros
+        What neutral text scores, by way.
+    way
+        Which way `vectors` are of.
     """
 
     vectors: Float[Tensor, "layer emotion d_model"]
@@ -98,6 +109,42 @@ class EmotionVectors:
     global_mean: Float[Tensor, "layer d_model"]
     residual_norm: Float[Tensor, "layer"]
     provenance: Provenance
+    others: Mapping[str, Float[Tensor, "layer emotion d_model"]] = field(default_factory=dict)
+    zeros: Mapping[str, Zero] = field(default_factory=dict)
+    way: str = SHOWN
+
+    @property
+    def ways(self) -> list[str]:
+        """What `using` can be asked for."""
+        known = {self.way, *self.others}
+        both = {SHOWN, SAID} <= known
+        return [way for way in (SHOWN, *OTHERS, BOTH) if way in known or (way == BOTH and both)]
+
+    def using(self, way: str) -> "EmotionVectors":
+        """Return the same bundle with the vectors of another way of expression.
+
+        "both" is the sum of shown and said, each of length one.
+
+        Raises
+        ------
+        InvalidInput
+            For a way that the corpus did not have.
+        """
+        if way not in self.ways:
+            raise InvalidInput(
+                f"vectors: these were made of texts in which emotions are {', '.join(self.ways)}; "
+                f"got {way!r}. Make them from a corpus that has it (corpus.stories=reference)."
+            )
+        known = {self.way: self.vectors, **self.others}
+        if way != BOTH:
+            return replace(self, vectors=known.pop(way), others=known, way=way)
+        sum_of_both = normalize(known[SHOWN]) + normalize(known[SAID])
+        return replace(self, vectors=sum_of_both, others=known, way=BOTH)
+
+    @property
+    def zero(self) -> Zero | None:
+        """What neutral text scores; None where it was not read."""
+        return self.zeros.get(self.way)
 
     @property
     def emotions(self) -> list[str]:
@@ -151,6 +198,8 @@ class EmotionVectors:
             "raw_vectors": self.raw,
             "global_mean": self.global_mean,
             "residual_norm": self.residual_norm,
+            **{f"{way}_vectors": vectors for way, vectors in self.others.items()},
+            **{f"{way}_zero": torch.stack([it.mean, it.sd]) for way, it in self.zeros.items()},
         }
         metadata = {"provenance": json.dumps(asdict(self.provenance), sort_keys=True)}
         contiguous = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
@@ -190,6 +239,12 @@ class EmotionVectors:
                 tensors["global_mean"],
                 tensors["residual_norm"],
                 provenance,
+                {way: tensors[f"{way}_vectors"] for way in OTHERS if f"{way}_vectors" in tensors},
+                {
+                    way: Zero(*tensors[f"{way}_zero"])
+                    for way in (SHOWN, *OTHERS, BOTH)
+                    if f"{way}_zero" in tensors
+                },
             )
         except OSError as error:
             raise DataError(
@@ -354,13 +409,15 @@ class EmotionVectors:
     ) -> Float[Tensor, "sample emotion"]:
         """Cosine of centered residuals at a layer of the model with each emotion's vector."""
         position = self.layer_index(layer)
-        centered = residual - self.global_mean[position]
-        lengths = rearrange(centered.norm(dim=1), "sample -> sample 1")
-        return einsum(
-            centered / lengths,
-            normalize(self.vectors[position]),
-            "sample d_model, emotion d_model -> sample emotion",
-        )
+        return cosines(residual, self.global_mean[position], self.vectors[position])
+
+    def z(
+        self, cosine: Float[Tensor, "*sample emotion"], layer: int
+    ) -> Float[Tensor, "*sample emotion"]:
+        """Return standard deviations above what neutral text scores; NaN where none was read."""
+        if self.zero is None:
+            return torch.full_like(cosine, torch.nan)
+        return self.zero.z(cosine, self.layer_index(layer))
 
 
 def mean_residual_norm(

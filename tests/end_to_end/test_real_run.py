@@ -56,12 +56,12 @@ def finished(tmp_path_factory) -> tuple[Path, str]:
 
 def test_the_texts_of_this_test_pass_the_projects_own_filter():
     rules = {"finished": True, "min_words": 90, "truncation": "reject", "seen": set()}
-    for cell, texts in read_jsonl(CORPUS["stories"], emotion=True).items():
+    for cell, texts in read_jsonl(CORPUS["stories"], "stories").items():
         for text in texts:
-            assert judge_story(text, emotion=str(cell.emotion), **rules).rejected is None
-    for texts in read_jsonl(CORPUS["neutral"], emotion=False).values():
+            assert judge_story(text.whole, emotion=str(cell.emotion), **rules).rejected is None
+    for texts in read_jsonl(CORPUS["neutral"], "neutral").values():
         for text in texts:
-            assert judge_dialogue(text, **rules).rejected is None
+            assert judge_dialogue(text.whole, **rules).rejected is None
 
 
 def test_the_vectors_are_finite_at_every_layer_and_differ(finished):
@@ -103,9 +103,9 @@ def test_stories_that_were_read_score_highest_on_their_own_emotion(finished):
     """No proof of anything: the vectors were made from these stories."""
     model = hooks.load(SUBJECT, backend="huggingface", dtype="float32", device="cpu")
     vectors = EmotionVectors.load(finished[0])
-    cells = read_jsonl(CORPUS["stories"], emotion=True)
+    cells = read_jsonl(CORPUS["stories"], "stories")
     chosen = [cell for cell in cells if cell.emotion in ("happy", "terrified")][:2]
-    scores = vectors.score(model, [cells[cell][0] for cell in chosen], token_offset=20)
+    scores = vectors.score(model, [cells[cell][0].whole for cell in chosen], token_offset=20)
     best = [EMOTIONS[index] for index in scores.argmax(dim=1).tolist()]
     assert best == [cell.emotion for cell in chosen] == ["happy", "terrified"]
 

@@ -30,10 +30,11 @@ def name_embeddings(
 
 
 def embedded_stories(materials: Materials, model: LanguageModel, folds: TopicFolds) -> Sample:
-    """Mean input embedding of every row's pooled tokens, and components of neutral documents."""
-    positions = FromToken(materials.config.activation.token_offset)
+    """Mean input embedding of the tokens of every row's own text, and of neutral documents."""
+    offset = FromToken(materials.config.activation.token_offset)
     texts = list(read_corpus(materials.run.root, materials.run.story_cells))
-    embedded = mean_input_embedding(model, [text.text for text in texts], positions)
+    own = [FromToken(0) if text.passage.opening else offset for text in texts]
+    embedded = mean_input_embedding(model, [text.text for text in texts], own)
     groups: dict[tuple[Any, ...], list[Tensor]] = {}
     for text, row in zip(texts, embedded, strict=True):
         if row.isfinite().all():
@@ -46,7 +47,7 @@ def embedded_stories(materials: Materials, model: LanguageModel, folds: TopicFol
         for emotion, topic, index in keys
     ]
     neutral = list(read_corpus(materials.run.root, materials.run.neutral_cells))
-    samples = mean_input_embedding(model, [text.text for text in neutral], positions)
+    samples = mean_input_embedding(model, [text.text for text in neutral], offset)
     usable = samples.isfinite().all(dim=1)
     topics = [text.topic for text, use in zip(neutral, usable.tolist(), strict=True) if use]
     threshold = choice_of_run(materials).threshold

@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float, Int
 from pydantic import computed_field
 from torch import Tensor
 
-from hooks import FromToken, LanguageModel, pooled_resid_post
+from hooks import LanguageModel, pooled_resid_post
 from probes.analysis.findings import Finding
 from probes.analysis.held_out import Design, topic_folds
-from probes.corpus.cells import read_corpus
+from probes.corpus.cells import Passage, read_corpus
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding import choice_table, robustness
 from probes.experiments.decoding.choice_table import STATISTICS, ChoiceLine, spans, written
@@ -203,14 +203,15 @@ def _offsets(materials: Materials) -> tuple[list[ChoiceLine], ReadAgain]:
     topics = {materials.topics[index] for index in stories.topic[chosen].tolist()}
     if len(topics) < MIN_TOPICS:
         return [], ReadAgain(why=f"{n_texts} stories are on fewer than {MIN_TOPICS} topics")
-    model, own = materials.subject(), materials.config.activation.token_offset
-    texts = materials.texts(stories)
+    model, passages = materials.subject(), materials.passages(stories)
+    own = _own_offset(materials, passages)
     offsets = sorted({*OFFSETS, own})
     where, how = (materials.layer, offsets), {"batch_tokens": materials.batch_tokens}
-    read = _read(model, [texts[index] for index in chosen.tolist()], *where, **how)
-    neutral = read_corpus(materials.run.root, materials.run.neutral_cells)
-    neutral = [text for text in neutral if text.topic in topics]
-    documents = _read(model, [text.text for text in neutral], *where, **how)
+    read = _read(model, [passages[index] for index in chosen.tolist()], *where, **how)
+    neutral = list(read_corpus(materials.run.root, materials.run.neutral_cells))
+    # Neutral text of a corpus may know no topic of its stories.
+    neutral = [text for text in neutral if text.topic in topics] or neutral
+    documents = _read(model, [text.passage for text in neutral], *where, **how)
     usable, usable_neutral = _at_all_offsets(read), _at_all_offsets(documents)
     design, fold_of = _design(materials, stories, chosen[usable])
     if design.n_topics < MIN_TOPICS or len(design.emotion.unique()) < design.n_emotions:
@@ -229,6 +230,12 @@ def _offsets(materials: Materials) -> tuple[list[ChoiceLine], ReadAgain]:
         lines.append(headline.line(f"offset {offset}", outcome, before))
         before = before or outcome
     return lines, ReadAgain(len(design.emotion), design.n_topics, len(stories.emotion))
+
+
+def _own_offset(materials: Materials, passages: Sequence[Passage]) -> int:
+    """Return how many of a text's own tokens the run did not read: none after an opening."""
+    has_openings = any(passage.opening for passage in passages)
+    return 0 if has_openings else materials.config.activation.token_offset
 
 
 def _at_all_offsets(read: Mapping[int, Float[Tensor, "text d_model"]]) -> Bool[Tensor, "text"]:
@@ -263,13 +270,19 @@ def spread_out(stories: Stories, n_emotions: int, n_texts: int) -> Int[Tensor, "
 
 
 def _read(
-    model: LanguageModel, texts: Sequence[str], layer: int, offsets: Sequence[int], **options: Any
+    model: LanguageModel,
+    texts: Sequence[Passage],
+    layer: int,
+    offsets: Sequence[int],
+    **options: Any,
 ) -> dict[int, Float[Tensor, "text d_model"]]:
-    """Mean residual from every offset on, each text read once; NaN where no token is left."""
+    """Mean residual from every offset of a text's own tokens on; NaN where no token is left."""
     means = {offset: torch.full((len(texts), model.d_model), torch.nan) for offset in offsets}
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         some = texts[start : start + _TEXTS_AT_ONCE]
-        pooled = pooled_resid_post(model, some, layers=[layer], keep=FromToken(0), **options)
+        own = [spans_of_pieces(model, (it.opening, it.text))[1] for it in some]
+        whole = [join((it.opening, it.text)) for it in some]
+        pooled = pooled_resid_post(model, whole, own, layers=[layer], keep=own, **options)
         for number in range(len(some)):
             tokens = pooled.tokens[pooled.token_text == number, 0]
             for offset, rows in means.items():

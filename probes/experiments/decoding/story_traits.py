@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from probes.corpus import reference
 from probes.corpus.cells import Cell, read_cell
 from probes.runs.materials import Materials, Stories
 
@@ -40,7 +41,11 @@ def narrator(text: str) -> str:
 def writers(materials: Materials, stories: Stories) -> list[str]:
     """Return who wrote each story; ``"unknown"`` where nothing says so."""
     path = materials.config.corpus.stories
-    by_line = _writers_of_lines(path) if path is not None and Path(path).is_file() else {}
+    by_line: dict[Cell, list[str]] = {}
+    if path == reference.NAME:
+        by_line = {Cell(it.emotion, it.topic): [it.writer] for it in reference.endings()}
+    elif path is not None and Path(path).is_file():
+        by_line = _writers_of_lines(path)
     by_cell: dict[Cell, str] = {}
     for cell in [] if by_line else materials.run.story_cells:
         about = read_cell(materials.run.root, cell).get("writer") or {}

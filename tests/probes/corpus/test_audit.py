@@ -66,6 +66,34 @@ def test_a_signature_is_one_word_in_any_form_and_not_what_all_texts_hold():
     assert signature.elsewhere == 0
 
 
+def test_a_word_of_one_text_alone_is_no_signature():
+    rows = [("afraid", "a", "He shivered at the gate."), ("happy", "a", PLAIN[0])]
+    assert audit.signatures(texts(*rows), 0.1) == []
+    assert audit.signatures(texts(*rows, ("afraid", "b", "They shiver.")), 0.1) != []
+
+
+def test_the_parts_of_a_topic_are_counted_once_each():
+    same = [AuditedText("sad", "a", text, "", {}, "It was nine.", "A bus left.") for text in PLAIN]
+    assert audit.parts_that_differ(same) == []
+    other = AuditedText("happy", "a", "x", "", {}, "It was nine.", "A tram left.")
+    assert audit.parts_that_differ([*same, other]) == [("a", "closings", 2)]
+    assert audit.parts_that_name(same) == []
+    named = AuditedText("happy", "b", "x", "", {}, "A jealous neighbor came.")
+    assert audit.parts_that_name([*same, named, named]) == [("b", ["jealous"])]
+
+
+def test_phrases_that_say_two_emotions_in_a_frame_are_found():
+    said = texts(("glad", "1", "well"), ("calm", "1", "Well"), ("calm", "2", "well"))
+    assert audit.shared_phrases(said) == [("1", "well", ["glad", "calm"])]
+
+
+def test_an_emotion_with_its_own_share_of_a_form_is_found():
+    rows = [("sad", "narrated"), ("sad", "voiced"), ("happy", "narrated"), ("happy", "narrated")]
+    made = [AuditedText(emotion, "a", "x", "", {"form": form}) for emotion, form in rows]
+    assert audit.unbalanced_forms(made, 0.3) == []
+    assert ("happy", "voiced", 0.0, 0.25) in audit.unbalanced_forms(made, 0.2)
+
+
 def test_contractions_and_possessives_are_no_words_of_their_own():
     assert audit.words_of("Anna's bus won't wait; it's John’s.") == [
         "anna",

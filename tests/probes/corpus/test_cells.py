@@ -7,6 +7,7 @@ import pytest
 from hooks.errors import DataError
 from probes.corpus.cells import (
     Cell,
+    Passage,
     Text,
     neutral_cells,
     read_cell,
@@ -65,7 +66,7 @@ class TestReading:
         for cell in reversed(cells):
             write_cell(tmp_path, cell, content(f"{cell.emotion}{cell.topic}0", "second"))
         texts = list(read_corpus(tmp_path, cells))
-        assert texts[0] == Text("b", "y", 0, "by0")
+        assert texts[0] == Text("b", "y", 0, Passage("by0"))
         assert [text.text for text in texts[::2]] == ["by0", "ay0", "bx0", "ax0"]
 
     def test_a_missing_cell_is_an_error_not_a_gap(self, tmp_path):

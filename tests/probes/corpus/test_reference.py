@@ -24,3 +24,10 @@ def test_a_frame_differs_between_emotions_in_the_phrase_alone():
 def test_a_noun_is_said_as_grammar_wants_it():
     assert reference.phrase_of("hope") == {"feel": "hope", "be": "full of hope"}
     assert reference.phrase_of("at ease") == {"feel": "at ease", "be": "at ease"}
+
+
+def test_neutral_texts_are_twelve_zeros_of_every_situation_and_dialogues():
+    numbers = {(it.topic, it.number) for it in reference.neutral_endings()}
+    assert numbers == {(it.name, n) for it in reference.situations() for n in range(1, 13)}
+    assert len(reference.dialogues()) == 120
+    assert all(text.startswith("Person: ") for text in reference.dialogues().values())

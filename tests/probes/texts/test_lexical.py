@@ -57,6 +57,21 @@ def test_one_topic_can_be_read_across_and_not_within():
     assert readings["a", "b"].accuracy.value == 1
 
 
+def test_chance_counts_the_emotions_that_both_forms_have():
+    fewer = [text for text in corpus(MARKS, "b") if text.emotion != "sad"]
+    readings = read([*corpus(MARKS, "a"), *fewer])
+    assert readings[None, "a"].chance == pytest.approx(1 / 3)
+    assert readings[None, "b"].chance == pytest.approx(1 / 2)
+    for pair in (("a", "b"), ("b", "a")):
+        assert readings[pair].chance == pytest.approx(1 / 2)
+        assert readings[pair].accuracy.value == 1
+
+
+def test_forms_that_share_no_two_emotions_are_not_read_across():
+    one = [text for text in corpus(MARKS, "b") if text.emotion == "sad"]
+    assert set(read([*corpus(MARKS, "a"), *one])) == {(None, "a")}
+
+
 def test_counts_have_length_one():
     counts = lexical.word_counts(corpus(MARKS, "a"))
     assert torch.allclose(counts.norm(dim=1), torch.ones(len(counts)))

@@ -5,7 +5,7 @@ import torch
 
 import hooks
 from hooks import DataError, FromToken, Pooled, Spaced, StaleArtifact
-from probes.corpus.cells import Text
+from probes.corpus.cells import Passage, Text
 from probes.vectors.activations import (
     Row,
     check_origin,
@@ -20,7 +20,7 @@ from probes.vectors.activations import (
 
 def texts_of(*cells: tuple[str | None, str, int]) -> list[Text]:
     return [
-        Text(emotion, topic, index, f"{emotion} {topic} {index}")
+        Text(emotion, topic, index, Passage(f"{emotion} {topic} {index}"))
         for emotion, topic, count in cells
         for index in range(count)
     ]
