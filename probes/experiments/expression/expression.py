@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from probes.analysis.findings import Control, Estimate, Finding, Verdict
 from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.expression.figures import figures
-from probes.experiments.expression.one_direction import Agreement, compare_ways
-from probes.experiments.expression.table import SAME_WORDS, Cell, Curve, Table
+from probes.experiments.expression.one_direction import Alignment, compare_ways
+from probes.experiments.expression.table import SAME_WORDS, Crossing, Curve, Table
 from probes.figures import Figure
 from probes.runs.materials import Materials
 
@@ -45,9 +45,9 @@ class Expression(Result):
     chance: float
     chance_clusters: float | None
     chance_within_side: float | None
-    cells: Sequence[Cell]
+    cells: Sequence[Crossing]
     curves: Sequence[Curve]
-    directions: Sequence[Agreement]
+    directions: Sequence[Alignment]
 
     @property
     def n(self) -> str:
@@ -55,10 +55,10 @@ class Expression(Result):
         frames = f"{self.texts['said']:,} texts in {self.units['said']} frames"
         return f"{frames}, {self.texts['shown']:,} stories on {self.units['shown']} topics"
 
-    def cell(self, learned: str, read: str) -> Cell | None:
+    def cell(self, learned: str, read: str) -> Crossing | None:
         """Return what one way teaches of another; None where it could not be read."""
-        found = (cell for cell in self.cells if (cell.learned, cell.read) == (learned, read))
-        return next(found, None)
+        matching = (cell for cell in self.cells if (cell.learned, cell.read) == (learned, read))
+        return next(matching, None)
 
     def findings(self) -> list[Finding]:
         """Say how well ways that share no words read each other, and how alike they are."""
@@ -134,7 +134,7 @@ class Expression(Result):
             )
         return findings
 
-    def _alike(self, pair: Agreement) -> Finding:
+    def _alike(self, pair: Alignment) -> Finding:
         ordered = pair.ordered(self.emotions)
         named = "too few emotions have reliable vectors in both ways to compare them singly"
         if len(ordered) > 2 * _N_NAMED:
@@ -239,11 +239,11 @@ def measure(materials: Materials) -> Expression | NotMeasured:
 EXPERIMENT = Experiment(Expression, measure)
 
 
-def _control(cell: Cell) -> Control:
+def _control(cell: Crossing) -> Control:
     return Control(cell.better, cell.controls[cell.better], cell.excess)
 
 
-def _in_words(cell: Cell) -> str:
+def _in_words(cell: Crossing) -> str:
     """Write a cell with the better reader of words beside it."""
     control = Control(cell.better, Estimate(cell.controls[cell.better].value), cell.excess)
     return f"{cell.name} {cell.accuracy:.1%} ({control.said('.1%')})"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from probes.experiments.expression.table import SAME_WORDS, Cell
+from probes.experiments.expression.table import SAME_WORDS, Crossing
 from probes.figures import Figure, Heatmap, Lines
 from probes.figures.description import Line, Panel
 
@@ -94,6 +94,6 @@ def _axes(result: "Expression") -> dict[str, Any]:
     }
 
 
-def _values(result: "Expression", of: Callable[[Cell], float]) -> tuple[tuple[float, ...], ...]:
+def _values(result: "Expression", of: Callable[[Crossing], float]) -> tuple[tuple[float, ...], ...]:
     by_pair = {(cell.learned, cell.read): of(cell) for cell in result.cells}
     return tuple(tuple(by_pair[one, other] for other in result.ways) for one in result.ways)

@@ -28,7 +28,7 @@ _Weights = Float[Tensor, "split unit"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agreement:
+class Alignment:
     """Cosines between two ways, and what they would be without noise; lists are by emotion.
 
     `cosine` and `reliability` (of each way) are means over emotions, of vectors from all units.
@@ -50,7 +50,7 @@ class Agreement:
 
 def compare_ways(
     names: tuple[str, str], first: Way, second: Way, n_splits: int, seed: int
-) -> Agreement | None:
+) -> Alignment | None:
     """Compare every emotion's vectors in two ways; None where a half would have no unit."""
     if min(len(first.units), len(second.units)) < 2:
         return None
@@ -73,7 +73,7 @@ def compare_ways(
         for c, r, s in zip(across, *within, strict=True)
     ]
     ones = torch.ones(1, halves.shape[2])
-    return Agreement(
+    return Alignment(
         first=names[0],
         second=names[1],
         cosine=float(pair.across(ones, ones).mean()),

@@ -15,7 +15,7 @@ from probes.experiments.expression import words
 from probes.experiments.expression.transfer import (
     Drawn,
     Permuted,
-    Reading,
+    Transfer,
     can_be_read,
     draw_units,
     permuted_cells,
@@ -41,7 +41,7 @@ class Shares:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class Crossing:
     """What vectors learned from one way read of another, beside words and permuted labels.
 
     `shares` are without neutral components, `plain` with them; `controls` are accuracies of words,
@@ -130,7 +130,7 @@ class Table:
             if can_be_read(self.here[learned], self.here[read])
         ]
 
-    def cells(self, advance: Callable[[int], object]) -> Iterator[Cell]:
+    def cells(self, advance: Callable[[int], object]) -> Iterator[Crossing]:
         """Fill the table at the analyzed layer."""
         controls = self._controls()
         for learned in self.names:
@@ -193,16 +193,16 @@ class Table:
         self,
         learned: str,
         read: str,
-        reading: Reading,
-        plain: Reading,
+        reading: Transfer,
+        plain: Transfer,
         by_words: Mapping[str, Drawn],
-    ) -> Cell:
+    ) -> Crossing:
         accuracy, chance = reading.accuracy, 1 / self.n_emotions
         if not by_words:
             draws = torch.full_like(accuracy.draws, chance)
             by_words = {SAME_WORDS: Drawn(chance, draws, accuracy.n_units)}
         better = max(by_words, key=lambda name: by_words[name].value)
-        return Cell(
+        return Crossing(
             learned=learned,
             read=read,
             n_rows=reading.n_rows,
@@ -220,7 +220,7 @@ class Table:
         )
 
 
-def _shares(reading: Reading) -> Shares:
+def _shares(reading: Transfer) -> Shares:
     return Shares(
         reading.accuracy.estimate(),
         reading.clusters and reading.clusters.estimate(),

@@ -53,7 +53,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Transfer:
     """Shares of one way's rows that another's vectors name; None where no row could count.
 
     `null` are accuracies with permuted emotions.
@@ -162,7 +162,7 @@ def read_way(
     weights: Float[Tensor, "draw unit"],
     groups: EmotionGroups,
     permuted: Permuted | None = None,
-) -> Reading:
+) -> Transfer:
     """Read every row of one way by what is learned from another.
 
     `weights` are those of `draw_units`, `permuted` is of the learned way.
@@ -178,7 +178,7 @@ def read_way(
     n_units, n_rows = min(len(learned.units), len(read.units)), len(read.emotion)
     accuracy = tally.share("accuracy", n_units)
     assert accuracy is not None
-    return Reading(
+    return Transfer(
         accuracy,
         tally.share("clusters", n_units),
         tally.share("within_side", n_units),
