@@ -130,6 +130,7 @@ class Entry:
 
 
 _QUESTIONS = {
+    "expression.expression": "does what one way of expressing an emotion teaches read the others?",
     "decoding.held_out_topics": "do vectors name the emotion of stories on topics they never saw?",
     "decoding.null_ladder": "what is there without the model's own work?",
     "geometry.human_ratings": "do components follow how people rate the words?",

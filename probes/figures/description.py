@@ -63,7 +63,7 @@ class Heatmap(Figure):
 
     `limits` are the values at the two ends of the color scale; a diverging palette is for a scale
     whose middle means "none". A line is drawn before each row of `boundaries` (and column, when
-    square).
+    square). With a format in `written`, such as ``.0%``, each number stands in its cell.
     """
 
     rows: tuple[str, ...]
@@ -75,6 +75,7 @@ class Heatmap(Figure):
     limits: tuple[float, float]
     palette: Literal["diverging", "sequential"] = "diverging"
     boundaries: tuple[int, ...] = ()
+    written: str = ""
 
     def __post_init__(self) -> None:
         _require_length(self.values, len(self.rows), f"{self.title}: rows")

@@ -8,7 +8,7 @@ darkened.
 
 from dataclasses import dataclass
 
-from probes.figures.description import Bars, Panel, Scatter
+from probes.figures.description import Bars, Heatmap, Panel, Scatter
 
 # Blue is negative and red is positive.
 DIVERGING = (
@@ -50,6 +50,14 @@ def category_color(index: int) -> str:
 def line_color(panel: Panel, index: int) -> str:
     """Color of a panel's line; one that is alone needs none."""
     return category_color(index) if len(panel.lines) > 1 else SOFT_INK
+
+
+def ink_on(figure: Heatmap, value: float) -> str:
+    """Color in which a number is read on its own cell."""
+    low, high = figure.limits
+    share = (value - low) / (high - low)
+    dark = abs(share - 0.5) > 0.3 if figure.palette == "diverging" else share > 0.5
+    return "#ffffff" if dark else INK
 
 
 def bar_colors(figure: Bars) -> list[str]:

@@ -29,6 +29,7 @@ from probes.figures.palette import (
     SOFT_INK,
     UP_TINT,
     bar_colors,
+    ink_on,
     line_color,
     point_sets,
 )
@@ -149,6 +150,11 @@ def _heatmap(figure: Heatmap, page: Canvas) -> None:
         axes.axhline(row - 0.5, color=INK, linewidth=0.6)
         if figure.rows == figure.columns:
             axes.axvline(row - 0.5, color=INK, linewidth=0.6)
+    if figure.written:
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": type_size}
+        for (row, column), value in np.ndenumerate(np.asarray(figure.values)):
+            number, ink = format(value, figure.written), ink_on(figure, value)
+            axes.text(column, row, number, color=ink, **middle)
     _axis_labels(axes, figure.x_label, figure.y_label)
     bar = page.colorbar(image, ax=axes, shrink=0.6, aspect=24, pad=0.02)
     bar.set_label(drawable(figure.value_label))

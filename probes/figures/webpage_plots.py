@@ -27,6 +27,7 @@ from probes.figures.palette import (
     SCALES,
     SOFT_INK,
     bar_colors,
+    ink_on,
     line_color,
     point_sets,
 )
@@ -104,6 +105,12 @@ def _heatmap(figure: Heatmap) -> go.Figure:
         drawn.add_hline(y=row - 0.5, line={"color": INK, "width": 1})
         if figure.rows == figure.columns:
             drawn.add_vline(x=row - 0.5, line={"color": INK, "width": 1})
+    if figure.written:
+        for row, values in zip(rows, figure.values, strict=True):
+            for column, value in zip(columns, values, strict=True):
+                font = {"size": type_size, "color": ink_on(figure, value)}
+                number = for_plotly(format(value, figure.written))
+                drawn.add_annotation(x=column, y=row, text=number, font=font, showarrow=False)
     words = {"type": "category", "dtick": 1, "tickfont": {"size": type_size}, "showgrid": False}
     drawn.update_xaxes(_axis(figure.x_label, tickangle=-90, **words))
     drawn.update_yaxes(_axis(figure.y_label, autorange="reversed", **words))

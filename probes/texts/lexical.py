@@ -9,19 +9,18 @@ that fails by construction.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from probes.analysis import held_out
+from probes.analysis.emotion_groups import EmotionGroups
 from probes.analysis.findings import Estimate
 from probes.analysis.held_out import Design
 from probes.analysis.intervals import mean_by_topics
-from probes.corpus.audit import AuditedText, words_of
-from probes.stimuli import human_ratings, paper_clusters
+from probes.corpus.audit import AuditedText
+from probes.corpus.word_counts import counted_words
 from probes.vectors.denoising import fit_vectors
 
 Rows = Float[Tensor, "text feature"]
@@ -46,12 +45,8 @@ class LexicalReading:
 
 def word_counts(texts: Sequence[AuditedText]) -> Rows:
     """Count words: sublinear tf-idf, length one."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    analyzer: Any = words_of
-    counter = TfidfVectorizer(analyzer=analyzer, sublinear_tf=True)
-    table: Any = counter.fit_transform([text.text for text in texts])
-    return torch.from_numpy(table.toarray()).float()
+    counted = counted_words([text.text for text in texts])
+    return torch.from_numpy(counted.toarray()).float()
 
 
 def read_all(
@@ -93,10 +88,7 @@ class _Judge:
 
     def __init__(self, emotions: Sequence[str], n_resamples: int, seed: int) -> None:
         self._n, self._resamples, self._seed = len(emotions), n_resamples, seed
-        cluster_of = {w: n for n, words in enumerate(paper_clusters().values()) for w in words}
-        side_of = _sides()
-        self._cluster = torch.tensor([cluster_of.get(name, -1) for name in emotions])
-        self._side = torch.tensor([side_of.get(name, 0) for name in emotions])
+        self._groups = EmotionGroups.of(emotions)
 
     def __call__(
         self,
@@ -118,10 +110,8 @@ class _Judge:
             return mean_by_topics(hits[of].double(), topic[of], self._resamples, self._seed)
 
         every = torch.ones_like(alone)
-        same_cluster = self._cluster[first] == self._cluster[emotion]
-        side = self._side[emotion]
-        rivals = rearrange(self._side, "emotion -> 1 emotion") == rearrange(side, "text -> text 1")
-        within = held_out.rank_of(scored.masked_fill(~rivals, -torch.inf), emotion)
+        groups = self._groups
+        within = held_out.rank_of(groups.within_side(scored, emotion), emotion)
         accuracy = share(ranks == 0, every)
         assert accuracy is not None
         return LexicalReading(
@@ -129,8 +119,8 @@ class _Judge:
             learned,
             read,
             accuracy,
-            share(same_cluster & alone, self._cluster[emotion] >= 0),
-            share(within == 0, side != 0),
+            share(groups.same_cluster(first, emotion) & alone, groups.cluster[emotion] >= 0),
+            share(within == 0, groups.side[emotion] != 0),
             1 / self._n,
             float(ranks.double().mean()),
         )
@@ -174,15 +164,3 @@ def _across(
     cells = held_out.sum_cells(held_out.centered(rows[learned]), design)
     trained = fit_vectors(cells, torch.ones(n_topics), torch.zeros(0, rows.shape[1]))
     return held_out.scores(held_out.centered(rows[read]), trained)
-
-
-def _sides() -> dict[str, int]:
-    """Return 1 for pleasant words and -1 for unpleasant ones: as rated, else as their cluster."""
-    rated = {word: rating.pleasure for word, rating in human_ratings().items()}
-    sides = {}
-    for words in paper_clusters().values():
-        known = [rated[word] for word in words if word in rated]
-        of_cluster = sum(known) / len(known) if known else 0.0
-        for word in words:
-            sides[word] = 1 if rated.get(word, of_cluster) > 0 else -1
-    return sides

@@ -67,3 +67,18 @@ def test_a_heat_map_of_any_size_begins_at_the_left_of_its_page(n):
     page.draw_without_rendering()
     left = page.axes[0].get_tightbbox().x0 / page.bbox.width
     assert 0.0 < left < 0.12
+
+
+@pytest.mark.parametrize("palette", ["diverging", "sequential"])
+def test_numbers_stand_in_their_cells_in_an_ink_that_is_read_there(palette):
+    figure = Heatmap(
+        title="t", subtitle="s", caption="c", rows=("a", "b"), columns=("c", "d"),
+        values=((0.0, 0.5), (0.25, 1.0)), value_label="v", x_label="x", y_label="y",
+        limits=(0.0, 1.0), palette=palette, written=".0%",
+    )  # fmt: skip
+    drawn = {text.get_text(): text for text in png.matplotlib_figure(figure).axes[0].texts}
+    assert set(drawn) == {"0%", "50%", "25%", "100%"}
+    assert drawn["100%"].get_color() == "#ffffff"
+    assert drawn["50%"].get_color() != "#ffffff"
+    assert drawn["25%"].get_position() == (0, 1)
+    assert not png.matplotlib_figure(dataclasses.replace(figure, written="")).axes[0].texts

@@ -1,0 +1,1 @@
+"""Said, narrated, voiced, shown, carried: what is learned from one, read on the others."""

@@ -1,0 +1,229 @@
+"""The cells of the table of ways, with what words reach in the same cells, and the curves."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from pydantic import computed_field
+from scipy.sparse import csr_matrix
+from torch import Tensor
+
+from probes.analysis.emotion_groups import EmotionGroups
+from probes.analysis.findings import SIGNIFICANT, Estimate
+from probes.analysis.resampling import permutation_p_value
+from probes.experiments.expression import words
+from probes.experiments.expression.transfer import (
+    Drawn,
+    Permuted,
+    Transfer,
+    can_be_read,
+    draw_units,
+    permuted_cells,
+    read_accuracy,
+    read_way,
+)
+from probes.experiments.expression.ways import Way, number_units
+from probes.runs.materials import Materials
+
+CURVES = (("said", "shown"), ("shown", "said"), ("carried", "carried"), ("said", "carried"))
+SAME_WORDS = "chance, as the words are the same"
+_MOST_PERMUTATIONS = 200
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How often an emotion is named right: of all, of clusters, of those of its side of valence."""
+
+    accuracy: Estimate
+    clusters: Estimate | None
+    within_side: Estimate | None
+    mean_rank: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crossing:
+    """What vectors learned from one way read of another, beside words and permuted labels.
+
+    `shares` are without neutral components, `plain` with them; `controls` are accuracies of words,
+    `better` names the highest, and `excess` is the accuracy less that one in the same draws.
+    """
+
+    learned: str
+    read: str
+    n_rows: int
+    n_learned: int
+    n_read: int
+    shares: Shares
+    plain: Shares
+    controls: Mapping[str, Estimate]
+    better: str
+    excess: Estimate
+    null_mean: float
+    null_upper: float
+    p: float
+    n_permutations: int
+
+    @property
+    def name(self) -> str:
+        """What is learned from, and what is read."""
+        return f"{self.learned} -> {self.read}"
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Accuracy over all emotions, without neutral components."""
+        return self.shares.accuracy
+
+    @computed_field
+    @property
+    def shown(self) -> bool:
+        """Whether more is read than words and permuted labels can."""
+        return self.excess.above_zero and self.p < SIGNIFICANT
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy of one cell at every layer."""
+
+    learned: str
+    read: str
+    accuracy: Sequence[float]
+
+    @property
+    def name(self) -> str:
+        """What is learned from, and what is read."""
+        return f"{self.learned} -> {self.read}"
+
+
+class Table:
+    """What all cells share: the ways of a run, their units drawn again, what words tell."""
+
+    def __init__(self, materials: Materials) -> None:
+        settings = materials.config.validation
+        self.names, self.n_emotions = list(materials.ways), len(materials.emotions)
+        self.n_draws = min(settings.n_bootstrap, settings.n_refits)
+        self.n_permutations = min(settings.n_permutations, _MOST_PERMUTATIONS)
+        self.groups = EmotionGroups.of(materials.emotions)
+        self._materials, self._seed = materials, materials.seed
+        labels = {name: materials.way(name) for name in self.names}
+        self._emotion = {name: rows.emotion for name, rows in labels.items()}
+        self._unit, used = {}, []
+        for name, rows in labels.items():
+            numbers, self._unit[name] = rows.unit.unique(return_inverse=True)
+            # A frame and a topic of the same name are not the same.
+            kind = "frame" if name == "said" else "topic"
+            units = materials.units(name)
+            used.append([f"{kind} {units[number]}" for number in numbers])
+        self.units = dict(zip(self.names, number_units(used), strict=True))
+        self.here = {name: self._way(name, rows.mean) for name, rows in labels.items()}
+        self._weights = draw_units(list(self.here.values()), self.n_draws, self._seed)
+        basis = materials.neutral_components()
+        self.n_components = len(basis)
+        self.freed = {name: way.without(basis) for name, way in self.here.items()}
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """What can be learned from, and read, unit by unit."""
+        return [
+            (learned, read)
+            for learned in self.names
+            for read in self.names
+            if can_be_read(self.here[learned], self.here[read])
+        ]
+
+    def cells(self, advance: Callable[[int], object]) -> Iterator[Crossing]:
+        """Fill the table at the analyzed layer."""
+        controls = self._controls()
+        for learned in self.names:
+            source = self.freed[learned]
+            cells = permuted_cells(source.present, self.n_permutations, self._seed)
+            permuted = Permuted(source, cells)
+            for read in [read for each, read in self.pairs if each == learned]:
+                where, weights, groups = self.here[read], self._weights, self.groups
+                reading = read_way(source, where, weights, groups, permuted)
+                plain = read_way(self.here[learned], where, weights, groups)
+                by_words = {
+                    name: read_way(ways[learned], ways[read], weights, groups).accuracy
+                    for name, ways in controls.items()
+                    if learned in ways and read in ways
+                }
+                yield self._cell(learned, read, reading, plain, by_words)
+                advance(1)
+
+    def curves(self, advance: Callable[[int], object]) -> list[Curve]:
+        """Read some cells at every layer, without neutral components."""
+        pairs = [pair for pair in CURVES if pair in self.pairs]
+        needed = list(dict.fromkeys(name for pair in pairs for name in pair))
+        by_layer = []
+        for layer in self._materials.layers:
+            basis = self._materials.neutral_components(layer)
+            ways = {name: self._way(name, self._materials.way(name, layer).mean) for name in needed}
+            freed = {name: way.without(basis) for name, way in ways.items()}
+            by_layer.append([read_accuracy(freed[one], ways[other]) for one, other in pairs])
+            advance(1)
+        return [
+            Curve(*pair, list(accuracy))
+            for pair, accuracy in zip(pairs, zip(*by_layer, strict=True), strict=True)
+        ]
+
+    def _way(self, name: str, rows: Tensor | csr_matrix) -> Way:
+        emotion, unit, units = self._emotion[name], self._unit[name], self.units[name]
+        return Way.of(rows, emotion, unit, units, self.n_emotions)
+
+    def _controls(self) -> dict[str, dict[str, Way]]:
+        """Give the texts of every way that tells something to readers of words."""
+        texts = {name: self._materials.way_texts(name) for name in self.names}
+        telling = {
+            name: each
+            for name, each in texts.items()
+            if not words.tell_nothing(each, self._unit[name].tolist())
+        }
+        every = list(dict.fromkeys(text for each in telling.values() for text in each))
+        number = {text: index for index, text in enumerate(every)}
+        embedded = words.rare_embeddings(self._materials.subject(), every)
+        counted = words.shared_words(every)
+        index = {name: torch.tensor([number[text] for text in it]) for name, it in telling.items()}
+        return {
+            words.WORD_COUNTS: {
+                name: self._way(name, counted[at.numpy()]) for name, at in index.items()
+            },
+            words.EMBEDDINGS: {name: self._way(name, embedded[at]) for name, at in index.items()},
+        }
+
+    def _cell(
+        self,
+        learned: str,
+        read: str,
+        reading: Transfer,
+        plain: Transfer,
+        by_words: Mapping[str, Drawn],
+    ) -> Crossing:
+        accuracy, chance = reading.accuracy, 1 / self.n_emotions
+        if not by_words:
+            draws = torch.full_like(accuracy.draws, chance)
+            by_words = {SAME_WORDS: Drawn(chance, draws, accuracy.n_units)}
+        better = max(by_words, key=lambda name: by_words[name].value)
+        return Crossing(
+            learned=learned,
+            read=read,
+            n_rows=reading.n_rows,
+            n_learned=len(self.units[learned]),
+            n_read=len(self.units[read]),
+            shares=_shares(reading),
+            plain=_shares(plain),
+            controls={name: it.estimate() for name, it in by_words.items()},
+            better=better,
+            excess=accuracy.less(by_words[better]),
+            null_mean=float(reading.null.mean()),
+            null_upper=float(reading.null.quantile(0.95)),
+            p=permutation_p_value(accuracy.value, reading.null, "greater"),
+            n_permutations=len(reading.null),
+        )
+
+
+def _shares(reading: Transfer) -> Shares:
+    return Shares(
+        reading.accuracy.estimate(),
+        reading.clusters and reading.clusters.estimate(),
+        reading.within_side and reading.within_side.estimate(),
+        reading.mean_rank,
+    )
