@@ -189,7 +189,10 @@ class TestMap:
     def test_clusters_are_named_by_their_members(self, desktop):
         desktop.check("input[value=cluster]")
         listed = texts(desktop, "#families li")
-        assert [text.partition(":")[0] for text in listed] == [f"Cluster {n}" for n in range(1, 5)]
+        names = made_up_report.contents(EMOTIONS).map["cluster_names"]
+        assert len(listed) == len(names) == 4
+        for number, (text, name) in enumerate(zip(listed, names, strict=True), start=1):
+            assert text.startswith(f"Cluster {number} ({visible(name)}): ")
         assert sum(text.count(visible(name)) for text in listed for name in EMOTIONS[10:]) >= 14
         desktop.check("input[value=valence]")
         assert len(texts(desktop, "#families li")) == 4
