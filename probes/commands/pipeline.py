@@ -17,7 +17,7 @@ from probes.runs.folder import Run
 from probes.runs.lock import FILE as LOCK
 from probes.runs.lock import only_writer
 from probes.runs.models import Models
-from probes.stages import Stage
+from probes.stages import Stage, early_map
 from probes.stages.before import check_before
 from probes.storage import StorageError, read_object
 
@@ -66,6 +66,8 @@ def _run(
     try:
         for stage in chosen:
             ran = stages.run_stage(run, stage, models, terminal, only=only)
+            if stage.name == "analyze":
+                early_map.draw_map(run, terminal)
             failed = stages.failed_in(run, stage)
             done = f"ended, {len(failed)} failed: {', '.join(failed)}" if failed else "done"
             ended[stage.name] = done if ran else "complete, skipped"

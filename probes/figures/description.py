@@ -93,8 +93,9 @@ class Scatter(Figure):
     """Named points in a plane.
 
     `shades` set a point's color by a number in [-1, 1] (None is gray); else `groups` set color and
-    marker, each a `group_label` in the legend. `ticks` is False for coordinates without unit or
-    origin.
+    marker, each a `group_label` in the legend, or one of `group_names`. Names that come first in
+    `order` find room first (None: as they are); a page shows a point's note under the pointer.
+    `ticks` is False for coordinates without unit or origin.
     """
 
     labels: tuple[str, ...]
@@ -106,6 +107,9 @@ class Scatter(Figure):
     shade_label: str = ""
     groups: tuple[int, ...] | None = None
     group_label: str = "group"
+    group_names: tuple[str, ...] | None = None
+    order: tuple[int, ...] | None = None
+    notes: tuple[str, ...] = ()
     ticks: bool = True
 
     def __post_init__(self) -> None:
@@ -113,6 +117,12 @@ class Scatter(Figure):
             _require_numbers(values, len(self.labels), f"{self.title}: {name}")
         if self.groups is not None:
             _require_length(self.groups, len(self.labels), f"{self.title}: groups")
+        if self.group_names is not None:
+            _require_length(self.group_names, max(self.groups or (-1,)) + 1, f"{self.title}: names")
+        if self.notes:
+            _require_length(self.notes, len(self.labels), f"{self.title}: notes")
+        if self.order is not None and sorted(self.order) != list(range(len(self.labels))):
+            raise InvalidInput(f"{self.title}: expected an order of all labels, got {self.order}.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Where names stand beside their points, so that none covers another: one rule for both drawings.
 
-1. Every name, in order, takes the first of eight sides of its point on which it is free.
+1. Every name, in a given order, takes the first of eight sides of its point on which it is free.
 2. A name that has none goes farther away, ring by ring, with a line that leads back to its point.
 3. A name that is free nowhere is left out; its point stays.
 
@@ -8,6 +8,7 @@ Free is what lies inside the area and shares no pixel with a point, a name or a 
 sizes are in pixels, y upward, and depend on the input alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,22 +49,26 @@ def place(
     *,
     gap: float,
     reach: float = 0.0,
+    order: Sequence[int] | None = None,
 ) -> list[Spot | None]:
     """Choose where every name stands; None where it is free nowhere.
 
     `gap` is the radius around each point that names keep clear of, `reach` how far from its point a
-    name may stand; 0 leaves out what has no side.
+    name may stand; 0 leaves out what has no side. Those that come first in `order` (None: as they
+    are) choose first.
     """
     spots: list[Spot | None] = [None] * len(points)
     taken = np.concatenate([points - gap, points + gap], axis=1)
-    for index, (point, size) in enumerate(zip(points, sizes, strict=True)):
+    order = range(len(points)) if order is None else order
+    for index in order:
+        point, size = points[index], sizes[index]
         corner = point + _OFFSETS * size + 2 * gap * (_OFFSETS + 0.5)
         boxes = np.concatenate([corner, corner + size], axis=1)
         free = np.flatnonzero(_inside(boxes, area) & ~_meet(boxes, np.delete(taken, index, axis=0)))
         if len(free):
             spots[index] = Spot(tuple(boxes[free[0]].tolist()), list(_SIDES)[free[0]])
             taken = np.concatenate([taken, boxes[free[:1]]])
-    for index in [index for index, spot in enumerate(spots) if spot is None and reach]:
+    for index in [index for index in order if spots[index] is None and reach]:
         boxes = _rings(points[index], sizes[index], gap, reach)
         boxes = boxes[_inside(boxes, area) & ~_meet(boxes, taken)]
         # What touches its own marker cannot be avoided: points that coincide, lines from them.

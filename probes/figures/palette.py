@@ -3,7 +3,7 @@
 Scales are evenly spaced stops from low to high, readable for color-blind readers; categories never
 rely on color alone. Source: `RdBu`, `PuOr` and `YlGnBu` of colorbrewer2.org (C. Brewer); categories
 of Okabe & Ito (2008), "Color Universal Design", with yellow and black moved to the end and
-darkened.
+darkened, then violet and brown.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ SEQUENTIAL = (
 )  # fmt: skip
 CATEGORIES = (
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#b8ab00", "#555555",
+    "#7e57c2", "#8c4a1f",
 )  # fmt: skip
 
 SCALES = {"diverging": DIVERGING, "sequential": SEQUENTIAL}
@@ -43,7 +44,7 @@ N_MARKERS = 6
 
 
 def category_color(index: int) -> str:
-    """Color of a category; colors repeat after the eighth."""
+    """Color of a category; colors repeat after the tenth."""
     return CATEGORIES[index % len(CATEGORIES)]
 
 
@@ -80,6 +81,13 @@ class PointSet:
     shades: list[float] | None = None
 
 
+def group_name(figure: Scatter, group: int) -> str:
+    """Name of a group of points, or its number."""
+    if figure.group_names is None:
+        return f"{figure.group_label} {group + 1}"
+    return figure.group_names[group]
+
+
 def point_sets(figure: Scatter) -> list[PointSet]:
     """Sort the points of a scatter by their looks."""
     everyone = list(range(len(figure.labels)))
@@ -92,10 +100,10 @@ def point_sets(figure: Scatter) -> list[PointSet]:
         return [PointSet("", everyone, CATEGORIES[0])]
     return [
         PointSet(
-            f"{figure.group_label} {group + 1}",
+            group_name(figure, group),
             [index for index in everyone if figure.groups[index] == group],
             category_color(number),
-            number // len(CATEGORIES) % N_MARKERS,
+            (number + number // len(CATEGORIES)) % N_MARKERS,
         )
         for number, group in enumerate(sorted(set(figure.groups)))
     ]

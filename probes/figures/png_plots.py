@@ -181,7 +181,7 @@ def _scatter(figure: Scatter, page: Canvas) -> None:
         drawn = axes.scatter(
             [figure.x[index] for index in points.members],
             [figure.y[index] for index in points.members],
-            s=area, marker=_MARKERS[points.marker], label=drawable(points.name) or None,
+            s=area, marker=_MARKERS[points.marker], label=shorten(drawable(points.name)) or None,
             edgecolors=INK, linewidths=0.4, zorder=3, **look,
         )  # fmt: skip
         if points.shades is not None:
@@ -189,16 +189,38 @@ def _scatter(figure: Scatter, page: Canvas) -> None:
             bar.set_label(drawable(figure.shade_label))
             bar.outline.set_visible(False)  # type: ignore[reportCallIssue]
     if figure.groups is not None and figure.shades is None:
-        _legend_above(axes, ncols=6, handletextpad=0.1, columnspacing=1.0)
+        _group_legend(figure, axes)
     axes.margins(0.09)
     _axis_labels(axes, figure.x_label, figure.y_label)
     page.draw_without_rendering()
     page.set_layout_engine("none")  # names are placed in pixels: nothing may move from here on
-    _write_names(figure, axes, size=6.5 if crowded else 9.0, radius=area**0.5 / 2)
+    radius = area**0.5 / 2
+    if crowded:
+        _write_names(figure, axes, size=7.5, radius=radius, apart=3.0, reach=0.07)
+    else:
+        _write_names(figure, axes, size=9.0, radius=radius, apart=0.0, reach=0.12)
 
 
-def _write_names(figure: Scatter, axes: Axes, size: float, radius: float) -> None:
-    """Write names beside their points, and how many have no room; sizes in points."""
+def _group_legend(figure: Scatter, axes: Axes) -> None:
+    """Name the groups in as many columns as their names leave room for."""
+    names = axes.get_legend_handles_labels()[1]
+    widest = 0.35 + 0.07 * max(map(len, names), default=0)  # inches, in type of 8 points
+    columns = max(1, min(6, int((size(figure)[0] - 1.2) / widest)))
+    title = None if figure.group_names is None else drawable(figure.group_label)
+    _legend_above(
+        axes, ncols=columns, handletextpad=0.1, columnspacing=1.0,
+        title=title, title_fontsize=8.0, alignment="left",
+    )  # fmt: skip
+
+
+def _write_names(
+    figure: Scatter, axes: Axes, *, size: float, radius: float, apart: float, reach: float
+) -> None:
+    """Write names beside their points, and how many have no room.
+
+    Sizes are in points, also of the space that a name keeps at its end; `reach` is the share of the
+    longer side of the frame by which a name may stand off.
+    """
     frame, pixel = axes.get_window_extent(), axes.figure.dpi / 72  # pixels in a point
     corner = np.array([frame.x0, frame.y0])
     points = axes.transData.transform(np.column_stack([figure.x, figure.y])) - corner
@@ -207,20 +229,23 @@ def _write_names(figure: Scatter, axes: Axes, size: float, radius: float) -> Non
         for name in _names(figure.labels)
     ]
     extents = [text.get_window_extent() for text in texts]
-    sizes = np.array([[extent.width, extent.height] for extent in extents]).reshape(-1, 2)
+    room = apart * pixel
+    sizes = np.array([[it.width + room, it.height] for it in extents]).reshape(-1, 2)
     spots = place(
         points,
         sizes,
         (frame.width, frame.height),
         gap=(radius + 2.0) * pixel,
-        reach=0.12 * max(frame.width, frame.height),
+        reach=reach * max(frame.width, frame.height),
+        order=figure.order,
     )
     to_data = axes.transData.inverted()
     for text, point, spot in zip(texts, points, spots, strict=True):
         if spot is None:
             text.remove()
             continue
-        text.set_position(tuple(to_data.transform(corner + spot.box[:2])))
+        left, bottom = spot.box[:2]
+        text.set_position(tuple(to_data.transform(corner + [left + room / 2, bottom])))
         if spot.side is None:
             ends_at = to_data.transform(corner + [point, nearest(spot.box, tuple(point))])
             axes.plot(*ends_at.T, color=SOFT_INK, linewidth=0.4, zorder=2)

@@ -27,11 +27,12 @@ from probes.figures.palette import (
     SCALES,
     SOFT_INK,
     bar_colors,
+    group_name,
     ink_on,
     line_color,
     point_sets,
 )
-from probes.figures.text import for_plotly
+from probes.figures.text import for_plotly, shorten
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
 _DASHED = {"color": INK, "width": 1.5, "dash": "dash"}
@@ -127,10 +128,12 @@ def _heatmap(figure: Heatmap) -> go.Figure:
 def _scatter(figure: Scatter) -> go.Figure:
     crowded = len(figure.labels) > CROWD
     width, height = (1250, 900) if crowded else (820, 620)
+    sets = point_sets(figure)
+    named = max([150, *(80 + 8 * len(shorten(points.name)) for points in sets)])
     x_range, y_range = _range(figure.x, figure.ticks), _range(figure.y, figure.ticks)
     chosen = _sides(figure, x_range, y_range, (float(width), float(height)), crowded)
     drawn = go.Figure()
-    for points in point_sets(figure):
+    for points in sets:
         members = points.members
         look: dict[str, Any] = {"color": points.color, "symbol": _SYMBOLS[points.marker]}
         if points.shades is not None:
@@ -146,7 +149,7 @@ def _scatter(figure: Scatter) -> go.Figure:
             hovertext=[_about(figure, index) for index in members],
             hoverinfo="text",
             mode="markers+text",
-            name=for_plotly(points.name),
+            name=for_plotly(shorten(points.name)),
             showlegend=bool(points.name),
             marker={"size": 8 if crowded else 11, "line": {"color": INK, "width": 0.7}, **look},
         )
@@ -155,11 +158,18 @@ def _scatter(figure: Scatter) -> go.Figure:
     drawn.update_xaxes(_axis(figure.x_label, range=x_range, **{**zero, **ticks}))
     drawn.update_yaxes(_axis(figure.y_label, range=y_range, **{**zero, **ticks}))
     return drawn.update_layout(
-        width=width + 240,
+        width=width + 90 + named,
         height=height + 120,
-        margin={"l": 90, "r": 150, "t": 50, "b": 70},
-        legend=_legend(len(drawn.data)),  # type: ignore[reportArgumentType]
+        margin={"l": 90, "r": named, "t": 50, "b": 70},
+        legend={**_legend(len(sets)), **_title(figure)},
     )
+
+
+def _title(figure: Scatter) -> dict[str, Any]:
+    """Say above a legend of names what they name."""
+    if figure.group_names is None:
+        return {}
+    return {"title": {"text": for_plotly(figure.group_label), "font": {"size": 12}}}
 
 
 def _sides(
@@ -174,7 +184,7 @@ def _sides(
     low, high = np.array([x_range, y_range]).T  # of both axes
     points = (np.column_stack([figure.x, figure.y]) - low) / (high - low) * np.array(size)
     sizes = np.array([[len(label) * width, height] for label in figure.labels])
-    spots = place(points, sizes.reshape(-1, 2), size, gap=6.0)
+    spots = place(points, sizes.reshape(-1, 2), size, gap=6.0, order=figure.order)
     return [None if spot is None else spot.side for spot in spots]
 
 
@@ -203,7 +213,11 @@ def _about(figure: Scatter, index: int) -> str:
         known = "not rated" if shade is None else f"{shade:+.2f}"
         lines.append(f"{for_plotly(figure.shade_label)}: {known}")
     if figure.groups is not None:
-        lines.append(f"{for_plotly(figure.group_label)} {figure.groups[index] + 1}")
+        name = for_plotly(group_name(figure, figure.groups[index]))
+        about = "" if figure.group_names is None else f"{for_plotly(figure.group_label)}: "
+        lines.append(about + name)
+    if figure.notes:
+        lines.append(for_plotly(figure.notes[index]))
     lines.append(f"x = {figure.x[index]:.3f}, y = {figure.y[index]:.3f}")
     return "<br>".join(lines)
 

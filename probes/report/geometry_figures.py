@@ -4,13 +4,16 @@ Components are flipped so that human ratings rise to the right and upward; which
 rating is read from the analysis, never assumed from its position.
 """
 
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
 from hooks.errors import DataError, InvalidInput
-from probes.analysis.results import Geometry
+from probes.analysis.results import Geometry, Rated
 from probes.figures.description import Bars, Heatmap, Part, Scatter
+from probes.figures.palette import CROWD
 from probes.figures.text import correlation
+from probes.report.families import by_importance, paper_families, run_families
 
 _SCREE_COMPONENTS = 30
 
@@ -52,6 +55,8 @@ def pca_scatter(geometry: Geometry, components: tuple[int, int] = (0, 1)) -> Sca
             f"PCA map of components {components}: expected indices below {available}."
         )
     (x_sign, x_label), (y_sign, y_label) = (_axis(geometry, each) for each in components)
+    x = tuple(x_sign * row[components[0]] for row in coordinates)
+    y = tuple(0.0 if on_a_line else y_sign * row[components[1]] for row in coordinates)
     held = sum(geometry.pca.explained_variance_ratio[component] for component in {*components})
     shown = (
         "Two emotions lie on a line."
@@ -64,11 +69,11 @@ def pca_scatter(geometry: Geometry, components: tuple[int, int] = (0, 1)) -> Sca
         subtitle=_where(geometry),
         caption=" ".join([shown, *_rating_sentences(geometry)]),
         labels=tuple(geometry.emotions),
-        x=tuple(x_sign * row[components[0]] for row in coordinates),
-        y=tuple(0.0 if on_a_line else y_sign * row[components[1]] for row in coordinates),
+        x=x,
+        y=y,
         x_label=x_label,
         y_label="no second component" if on_a_line else y_label,
-        **_colors(geometry),
+        **_looks(geometry, x, y),
     )
 
 
@@ -76,18 +81,19 @@ def umap_scatter(geometry: Geometry) -> Scatter:
     """Describe the emotions on their UMAP embedding."""
     if geometry.umap is None:
         raise InvalidInput("geometry.umap is absent: analyze with UMAP to draw its map.")
+    x, y = (tuple(side) for side in zip(*geometry.umap, strict=True))
     return Scatter(
         title="Neighborhoods of the emotion vectors (UMAP)",
         subtitle=_where(geometry),
         caption="Who is near whom is meaningful; distances between far groups, directions and the "
         "sizes of groups are not.",
         labels=tuple(geometry.emotions),
-        x=tuple(x for x, _ in geometry.umap),
-        y=tuple(y for _, y in geometry.umap),
+        x=x,
+        y=y,
         x_label="UMAP 1 (no unit)",
         y_label="UMAP 2 (no unit)",
         ticks=False,
-        **_colors(geometry),
+        **_looks(geometry, x, y),
     )
 
 
@@ -145,12 +151,30 @@ def _rating_sentences(geometry: Geometry) -> list[str]:
     ]
 
 
-def _colors(geometry: Geometry) -> dict[str, Any]:
-    """Color by human valence where any emotion is rated, else by cluster, else not at all."""
+def _looks(geometry: Geometry, x: Sequence[float], y: Sequence[float]) -> dict[str, Any]:
+    """Color by human valence where any emotion is rated, else by cluster, else not at all.
+
+    A crowd is colored by the paper's clusters, else by the run's, and not all of it finds room for
+    its name: the most important come first.
+    """
     rated = [geometry.human.get(emotion) for emotion in geometry.emotions]
-    if any(rated):
+    families, looks = run_families(geometry), {}
+    if is_crowd := len(rated) > CROWD:
+        families = paper_families(geometry.emotions) or families
+        looks = {
+            "order": by_importance(geometry, families, x, y),
+            "notes": tuple(map(_note, rated)),
+        }
+    if any(rated) and not (is_crowd and families):
         shades = tuple(rating and rating.valence for rating in rated)
-        return {"shades": shades, "shade_label": "human valence (gray: not rated)"}
-    if geometry.kmeans is not None:
-        return {"groups": tuple(geometry.kmeans.labels), "group_label": "cluster"}
-    return {}
+        return {**looks, "shades": shades, "shade_label": "human valence (gray: not rated)"}
+    if families is None:
+        return looks
+    named = {"group_names": families.names, "group_label": families.about}
+    return {**looks, **named, "groups": families.of}
+
+
+def _note(rating: Rated | None) -> str:
+    if rating is None:
+        return "not rated by people"
+    return f"people: valence {rating.valence:+.2f}, arousal {rating.arousal:+.2f}"

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from probes.analysis import geometry
 from probes.analysis.results import Geometry, Layers, Lens, ScaleMatch
+from probes.figures.palette import CROWD
 from probes.figures.text import correlation
+from probes.report.families import by_importance, paper_families, run_families
 
 N_NEIGHBORS = 5
 N_TOKENS = 5
@@ -45,6 +47,8 @@ def describe_map(
             rows[key].append([round(value, _DIGITS) for value in points[:, column].tolist()])
             rows[f"{key}_label"].append(_label(sweep, index, column, ratios[column]))
         rows["neighbors"].append(_neighbors(vectors[index]))
+    families, of_paper = run_families(described), paper_families(emotions)
+    order = by_importance(described, of_paper or families, rows["x"][target], rows["y"][target])
     human = [described.human.get(emotion) for emotion in emotions]
     return {
         "emotions": emotions,
@@ -52,7 +56,11 @@ def describe_map(
         "target": target,
         **rows,
         "umap": described.umap and [[round(v, _DIGITS) for v in p] for p in described.umap],
-        "clusters": described.kmeans and list(described.kmeans.labels),
+        "clusters": families and families.of,
+        "cluster_names": families and families.names,
+        "paper": of_paper and {"of": of_paper.of, "names": of_paper.names},
+        "order": order,
+        "crowded": len(emotions) > CROWD,
         "valence": [rating and rating.valence for rating in human],
         "arousal": [rating and rating.arousal for rating in human],
         "tokens": [

@@ -10,6 +10,14 @@ from probes.report.geometry_figures import cosine_heatmap, pca_scatter, scree, u
 from probes.report.layer_figures import layer_sweep, rsa_heatmap
 
 
+def maps_of(geometry: Geometry) -> dict[str, Figure]:
+    """Describe the map of the emotions, and that of neighborhoods where there is one."""
+    maps: dict[str, Figure] = {"pca_scatter": pca_scatter(geometry)}
+    if geometry.umap is not None:
+        maps["umap_scatter"] = umap_scatter(geometry)
+    return maps
+
+
 def figures_of(
     geometry: Geometry | None = None,
     layers: Layers | None = None,
@@ -20,9 +28,7 @@ def figures_of(
     figures: dict[str, Figure] = {}
     if geometry is not None:
         figures["cosine_heatmap"] = cosine_heatmap(geometry)
-        figures["pca_scatter"] = pca_scatter(geometry)
-        if geometry.umap is not None:
-            figures["umap_scatter"] = umap_scatter(geometry)
+        figures |= maps_of(geometry)
         figures["scree"] = scree(geometry)
     if layers is not None:
         figures["layer_sweep"] = layer_sweep(layers)

@@ -168,9 +168,13 @@ def state_of(run: Run, stage: Stage) -> State:
     now = state(run.record(stage.name), stage.settings(run), whole, len(outputs(run, stage)))
     # A config may ask for more experiments than yesterday: those that are done stay done.
     lacks = stage.name == "validate" and _are_missing(run, experiments_of(run))
-    if now == "stale" and stage.is_view and whole is not None:
+    if now == "stale" and stage.is_view and (whole is not None or not _has_ended(run, stage)):
         return "begun"
     return "begun" if now == "done" and lacks else now
+
+
+def _has_ended(run: Run, stage: Stage) -> bool:
+    return run.left_by(stage.name) is not None
 
 
 def is_complete(run: Run, stage: Stage) -> bool:
@@ -223,8 +227,11 @@ def put_back(run: Run) -> list[str]:
 
 
 def is_untouched(run: Run) -> bool:
-    """Whether nothing was made since results were set aside."""
-    return all(not outputs(run, stage) for stage in _replaced(run))
+    """Whether nothing was made since results were set aside; an early map is no loss."""
+    return all(
+        not outputs(run, stage) or (stage.is_view and not _has_ended(run, stage))
+        for stage in _replaced(run)
+    )
 
 
 def drop_replaced(run: Run) -> bool:

@@ -7,11 +7,12 @@ from io import BytesIO
 import browsing
 import made_up_report
 import pytest
-from made_up_analysis import HOSTILE, TOKENS
+from made_up_analysis import HOSTILE, TOKENS, words_171
 from PIL import Image
 
 from probes.figures.text import visible
 from probes.report import page as report_page
+from probes.stimuli import paper_clusters
 from probes.storage import read_json
 
 EMOTIONS = made_up_report.emotions_with(HOSTILE)
@@ -189,7 +190,10 @@ class TestMap:
     def test_clusters_are_named_by_their_members(self, desktop):
         desktop.check("input[value=cluster]")
         listed = texts(desktop, "#families li")
-        assert [text.partition(":")[0] for text in listed] == [f"Cluster {n}" for n in range(1, 5)]
+        names = made_up_report.contents(EMOTIONS).map["cluster_names"]
+        assert len(listed) == len(names) == 4
+        for number, (text, name) in enumerate(zip(listed, names, strict=True), start=1):
+            assert text.startswith(f"Cluster {number} ({visible(name)}): ")
         assert sum(text.count(visible(name)) for text in listed for name in EMOTIONS[10:]) >= 14
         desktop.check("input[value=valence]")
         assert len(texts(desktop, "#families li")) == 4
@@ -206,6 +210,19 @@ class TestMap:
         assert len({symbol for symbol, _ in key}) == 4
         for place, cluster in enumerate(clusters):
             assert [marker["symbol"][place], marker["color"][place]] == key[cluster]
+
+    def test_a_crowd_is_colored_by_the_papers_clusters(self, open_page, tmp_path):
+        made = made_up_report.contents(words_171(), every_section=False)
+        (tmp_path / "report.html").write_text(report_page.render(made), encoding="utf-8")
+        page = drawn(open_page(tmp_path / "report.html", width=1600, height=1200))
+        assert page.is_checked("input[value=paper]")
+        listed = texts(page, "#families li")
+        assert [text.partition(":")[0] for text in listed] == list(paper_clusters())
+        named = [row[0] for row in labels_of_the_map(page)]
+        first = [made.map["emotions"][index] for index in made.map["order"]]
+        # The chosen one comes before all; of the others whoever is important has room.
+        assert len(set(first[:14]) & {*named}) >= 11
+        assert "Paper's cluster: fear and overwhelm" in texts(page, "#about p")
 
     def test_the_pointer_tells_cluster_neighbors_and_words(self, desktop):
         shown_map = made_up_report.contents(EMOTIONS).map

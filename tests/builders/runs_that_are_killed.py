@@ -55,8 +55,11 @@ def start(config: str, folder: Path, texts: str) -> int:
 def reached(folder: Path) -> str:
     """Name what a killed run was at."""
     for stage in NAMES:
-        record = folder / "stages" / f"{stage}.json"
-        if not record.exists() or not json.loads(record.read_text())["complete"]:
+        try:
+            record = json.loads((folder / "stages" / f"{stage}.json").read_text())
+        except FileNotFoundError:  # not begun, or just forgotten by the child
+            return stage
+        if not record["complete"]:
             return stage
     return "sweep" if list(folder.glob("export/*/*")) else "export"
 

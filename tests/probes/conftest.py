@@ -19,3 +19,9 @@ def analysis() -> dict[str, Any]:
 def geometry(analysis: dict[str, Any]) -> Geometry:
     """Its vectors at one layer."""
     return analysis["geometry"]
+
+
+@pytest.fixture(scope="session")
+def large_geometry() -> Geometry:
+    """Made-up vectors of all 171 emotions, of which 45 are rated."""
+    return made_up_analysis.synthetic_geometry(made_up_analysis.words_171(), clusters=10)

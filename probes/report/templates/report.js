@@ -26,6 +26,8 @@ const IN_THE_DARK = {
   [MAP.colors.muted]: "#6b7580",
   "#555555": "#b5bcc4",
   "#0072b2": "#3d9bd6",
+  "#7e57c2": "#a98ae0",
+  "#8c4a1f": "#bf7d4d",
   white: "#1b212a",
 };
 const themed = (value) => {
@@ -119,7 +121,15 @@ const SHAPES = {
 const SYMBOLS = Object.keys(SHAPES);
 const MARGIN = { l: 62, r: 20, t: 12, b: 58 };
 const rated = MAP.valence.some((value) => value !== null);
-const state = { kind: "pca", color: rated ? "valence" : "cluster", layer: MAP.target, chosen: 0 };
+const own = MAP.clusters && MAP.cluster_names.map((name, group) => `Cluster ${group + 1} (${name})`);
+const GROUPS = {
+  cluster: MAP.clusters && { of: MAP.clusters, names: own },
+  paper: MAP.paper,
+};
+const rank = [];
+MAP.order.forEach((index, place) => (rank[index] = place));
+const coloring = MAP.crowded && MAP.paper ? "paper" : rated ? "valence" : "cluster";
+const state = { kind: "pca", color: coloring, layer: MAP.target, chosen: 0 };
 const view = { x: null, y: null };
 
 const clusterColor = (group) => themed(MAP.colors.categories[group % MAP.colors.categories.length]);
@@ -140,8 +150,9 @@ function ends(values) {
 }
 
 // Give each name the first side on which it overlaps no other name and no point; else leave it out.
-// `across` and `down` are the pixels of the plot; the chosen point, if any, is named first.
-function labelSides(names, x, y, xRange, yRange, across, down, chosen = -1) {
+// `across` and `down` are the pixels of the plot; the chosen point, if any, is named first, then
+// those of a low `rank`.
+function labelSides(names, x, y, xRange, yRange, across, down, chosen = -1, rank = null) {
   const px = x.map((value) => ((value - xRange[0]) / (xRange[1] - xRange[0])) * across);
   const py = y.map((value) => ((yRange[1] - value) / (yRange[1] - yRange[0])) * down);
   const inside = (index) => px[index] >= 0 && px[index] <= across && py[index] >= 0 && py[index] <= down;
@@ -151,7 +162,7 @@ function labelSides(names, x, y, xRange, yRange, across, down, chosen = -1) {
     taken.every((other, index) =>
       index === own || other[2] <= box[0] || other[0] >= box[2] || other[3] <= box[1] || other[1] >= box[3]);
   const order = names.map((_, index) => index).sort((one, other) =>
-    Number(other === chosen) - Number(one === chosen) || one - other);
+    Number(other === chosen) - Number(one === chosen) || (rank ? rank[one] - rank[other] : one - other));
   const sides = names.map(() => null);
   for (const index of order) {
     if (!inside(index)) continue;
@@ -182,7 +193,11 @@ function labelSides(names, x, y, xRange, yRange, across, down, chosen = -1) {
 function describe(index) {
   const lines = [];
   const near = MAP.neighbors[state.layer][index];
-  if (MAP.clusters) lines.push(["Cluster", String(MAP.clusters[index] + 1)]);
+  if (MAP.clusters) {
+    const group = MAP.clusters[index];
+    lines.push(["Cluster", `${group + 1} (${MAP.cluster_names[group]})`]);
+  }
+  if (MAP.paper) lines.push(["Paper's cluster", MAP.paper.names[MAP.paper.of[index]]]);
   if (MAP.valence[index] !== null)
     lines.push(["Human ratings", `valence ${MAP.valence[index].toFixed(2)}, arousal ${MAP.arousal[index].toFixed(2)}`]);
   lines.push([
@@ -220,8 +235,8 @@ function marker() {
     size: NAMES.map((_, index) => (index === state.chosen ? 15 : 10)),
     line: { color: edge, width: NAMES.map((_, index) => (index === state.chosen ? 3 : 0.7)) },
   };
-  if (state.color === "cluster" && MAP.clusters)
-    return { ...shared, color: MAP.clusters.map(clusterColor), symbol: MAP.clusters.map(clusterSymbol) };
+  const groups = GROUPS[state.color];
+  if (groups) return { ...shared, color: groups.of.map(clusterColor), symbol: groups.of.map(clusterSymbol) };
   const stops = MAP.colors.pleasantness;
   return {
     ...shared,
@@ -239,7 +254,7 @@ function drawMap(keepView) {
   const width = printing ? PAPER_WIDTH : mapPlot.clientWidth;
   const height = printing ? PAPER_MAP_HEIGHT : mapPlot.clientHeight;
   const [across, down] = [width - MARGIN.l - MARGIN.r, height - MARGIN.t - MARGIN.b];
-  const sides = labelSides(NAMES, x, y, view.x, view.y, across, down, state.chosen);
+  const sides = labelSides(NAMES, x, y, view.x, view.y, across, down, state.chosen, rank);
   const font = { family: "DejaVu Sans, Verdana, sans-serif", size: 12, color: themed(MAP.colors.ink) };
   const pca = state.kind === "pca";
   const axis = (label, range) => ({
@@ -298,11 +313,12 @@ function showKey() {
     item.append(drawSymbol(color, symbol), text);
     list.append(item);
   };
-  if (state.color === "cluster" && MAP.clusters) {
-    for (const group of [...new Set(MAP.clusters)].sort((one, other) => one - other)) {
-      const members = NAMES.filter((_, index) => MAP.clusters[index] === group);
-      entry(clusterColor(group), `Cluster ${group + 1}: ${members.join(", ")}`, clusterSymbol(group));
-    }
+  const groups = GROUPS[state.color];
+  if (groups) {
+    groups.names.forEach((name, group) => {
+      const members = NAMES.filter((_, index) => groups.of[index] === group);
+      entry(clusterColor(group), `${name}: ${members.join(", ")}`, clusterSymbol(group));
+    });
   } else {
     const stops = MAP.colors.pleasantness;
     entry(stops[0], "rated most unpleasant");

@@ -1,17 +1,10 @@
-"""The made-up analysis of a small and of a full set of emotions."""
+"""The made-up analysis of emotions whose names are hostile."""
 
 import dataclasses
 from typing import Any
 
 import pytest
-from made_up_analysis import HOSTILE, TOKENS, analysis_of, synthetic_geometry, words_171
-
-from probes.analysis.results import Geometry
-
-
-@pytest.fixture(scope="session")
-def large_geometry() -> Geometry:
-    return synthetic_geometry(words_171(), clusters=10)
+from made_up_analysis import HOSTILE, TOKENS, analysis_of
 
 
 @pytest.fixture(scope="session")

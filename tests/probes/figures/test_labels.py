@@ -37,6 +37,16 @@ def test_a_crowd_leaves_names_out_and_those_that_stand_do_not_overlap():
         assert not any(meet(box, (x - 5.9, y - 5.9, x + 5.9, y + 5.9)) for x, y in points)
 
 
+def test_who_comes_first_in_the_order_takes_the_room():
+    crowd = np.tile((200.0, 150.0), (20, 1))
+    sizes = np.tile((28.0, 15.0), (20, 1))
+    order = [*range(10, 20), *range(10)]
+    spots = place(crowd, sizes, WIDE, gap=6.0, order=order)
+    named = [index for index, spot in enumerate(spots) if spot is not None]
+    assert named == list(range(10, 10 + len(named)))
+    assert place(crowd, sizes, WIDE, gap=6.0, order=range(20)) == placed([(200, 150)] * 20)
+
+
 def test_with_reach_a_name_goes_farther_away_and_its_line_crosses_no_name():
     points = [(200 + 3 * n, 150) for n in range(14)]
     near, far = placed(points), placed(points, reach=120.0)

@@ -1,5 +1,7 @@
 """Which points, lines and bars have which color and marker."""
 
+from itertools import pairwise
+
 from probes.figures.description import Bars, Line, Panel, Part, Scatter
 from probes.figures.palette import (
     CATEGORIES,
@@ -22,10 +24,15 @@ def scatter(**looks) -> Scatter:
 
 
 def test_groups_of_points_share_a_color_and_repeated_colors_another_marker():
-    sets = point_sets(scatter(groups=(3, 0, 3, *range(4, 12))))
+    sets = point_sets(scatter(groups=(3, 0, 3, *range(4, 40))))
     assert (sets[1].name, sets[1].members) == ("group 4", [0, 2])
-    assert len({(points.color, points.marker) for points in sets}) == len(sets) == 10
-    assert {points.marker for points in sets} == {0, 1}
+    assert len({(points.color, points.marker) for points in sets}) == len(sets) == 38
+    assert all(one.marker != other.marker for one, other in pairwise(sets))
+
+
+def test_a_group_with_a_name_is_called_by_it():
+    named = scatter(groups=(1, 0), group_names=("joy", "fear"))
+    assert [points.name for points in point_sets(named)] == ["joy", "fear"]
 
 
 def test_points_without_a_shade_are_gray_and_stand_apart():

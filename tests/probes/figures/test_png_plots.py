@@ -34,10 +34,40 @@ def test_twenty_four_names_are_all_there_and_none_overlaps(geometry, draw):
     assert overlaps(texts) == []
 
 
-def test_171_names_are_nearly_all_there_and_none_overlaps(large_geometry):
-    texts = names_drawn(pictures.pca_scatter(large_geometry))
+@pytest.mark.parametrize("draw", [pictures.pca_scatter, pictures.umap_scatter])
+def test_171_names_are_nearly_all_there_none_overlaps_or_leaves_the_frame(large_geometry, draw):
+    texts = names_drawn(draw(large_geometry))
     assert len(texts) >= 0.95 * 171
     assert overlaps(texts) == []
+    frame = texts[0].axes.get_window_extent()
+    for text in texts:
+        box = text.get_window_extent()
+        assert frame.x0 <= box.x0 < box.x1 <= frame.x1
+        assert frame.y0 <= box.y0 < box.y1 <= frame.y1
+
+
+def test_where_171_names_have_no_room_the_most_important_are_written(large_geometry):
+    close = [(0.1 * x, 0.1 * y) for x, y in large_geometry.umap]
+    far = dataclasses.replace(large_geometry, umap=[(-9.0, -9.0), *close[1:-1], (9.0, 9.0)])
+    figure = pictures.umap_scatter(far)
+    texts = names_drawn(figure)
+    assert overlaps(texts) == []
+    assert 10 < len(texts) < 100
+    written = {text.get_text() for text in texts}
+    ranked = [figure.labels[index] in written for index in figure.order]
+    assert sum(ranked[:60]) > 10 > 2 >= sum(ranked[-60:])
+
+
+def test_groups_are_named_above_the_frame_and_nothing_covers_another(large_geometry):
+    figure = pictures.pca_scatter(large_geometry)
+    page = png.matplotlib_figure(figure)
+    legend = page.axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == list(figure.group_names)
+    assert legend.get_title().get_text() == "cluster of the paper"
+    assert overlaps([*legend.get_texts(), legend.get_title()]) == []
+    extent = legend.get_window_extent()
+    assert extent.y0 >= page.axes[0].get_window_extent().y1
+    assert 0 < extent.x0 < extent.x1 < page.bbox.width
 
 
 def test_a_name_without_room_is_counted_in_the_picture(geometry):

@@ -75,6 +75,17 @@ def test_most_of_24_names_have_a_side_on_the_page(geometry):
     assert len(shown) >= 22
 
 
+def test_all_of_171_names_are_under_the_pointer_and_their_groups_in_the_legend(large_geometry):
+    figure = pictures.pca_scatter(large_geometry)
+    drawn = webpage_plots.draw(figure)
+    assert [trace["name"] for trace in drawn.data] == list(figure.group_names)
+    assert drawn.layout.legend.title.text == "cluster of the paper"
+    hover = {text.split("<br>")[0]: text for trace in drawn.data for text in trace["hovertext"]}
+    assert len(hover) == 171
+    assert "cluster of the paper: exuberant joy<br>people: valence +0.81" in hover["<b>happy</b>"]
+    assert "<br>not rated by people<br>" in hover["<b>smug</b>"]
+
+
 def test_a_table_is_not_drawn():
     table = TokenTable(title="t", subtitle="s", caption="c", header=("a", "b", "c", "d"))
     with pytest.raises(InvalidInput, match="plotly cannot draw a TokenTable"):

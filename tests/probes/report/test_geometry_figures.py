@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from hooks.errors import DataError, InvalidInput
-from probes.analysis.results import Ratings
+from probes.analysis.results import Rated, Ratings
 from probes.report.geometry_figures import cosine_heatmap, pca_scatter, scree, umap_scatter
+from probes.stimuli import paper_clusters
 
 
 def rerated(geometry, **changes):
@@ -95,6 +96,7 @@ def test_missing_ratings_leave_plain_axes_and_cluster_colors(geometry):
     assert "r =" not in figure.x_label + figure.y_label + figure.caption
     assert figure.shades is None
     assert figure.groups == tuple(geometry.kmeans.labels)
+    assert len(figure.group_names) == geometry.kmeans.k
     bare = pca_scatter(replace(geometry, ratings=Ratings(), human={}, kmeans=None))
     assert (bare.shades, bare.groups) == (None, None)
 
@@ -105,6 +107,26 @@ def test_unrated_words_have_no_shade(geometry):
     assert figure.shades is not None
     assert figure.shades[figure.labels.index("angry")] is None
     assert figure.shades[figure.labels.index("happy")] == human["happy"].valence
+
+
+def test_a_crowd_is_colored_by_the_papers_clusters_and_tells_the_ratings(large_geometry):
+    for figure in (pca_scatter(large_geometry), umap_scatter(large_geometry)):
+        assert figure.shades is None
+        assert figure.group_names == tuple(paper_clusters())
+        happy = figure.labels.index("happy")
+        assert figure.group_names[figure.groups[happy]] == "exuberant joy"
+        assert figure.notes[happy].startswith("people: valence +0.8")
+        assert sorted(figure.order) == list(range(171))
+
+
+def test_a_crowd_of_other_words_is_colored_by_its_own_clusters(large_geometry):
+    words = [f"{word} once more" for word in large_geometry.emotions]
+    figure = pca_scatter(replace(large_geometry, emotions=words, human={}))
+    assert figure.groups == tuple(large_geometry.kmeans.labels)
+    assert figure.group_label == "k-means cluster, by its most central emotions"
+    assert all(1 <= name.count(" once more") <= 2 for name in figure.group_names)
+    unclustered = replace(large_geometry, emotions=words, human={words[0]: Rated(0.5, 0.1)})
+    assert pca_scatter(replace(unclustered, kmeans=None)).shades[:2] == (0.5, None)
 
 
 def test_components_and_embeddings_that_do_not_exist_are_refused(geometry):

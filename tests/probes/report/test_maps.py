@@ -65,9 +65,20 @@ def test_neighbors_are_the_nearest_by_cosine_and_never_oneself(vectors):
         assert values[0] == pytest.approx(cosine[emotion].sort().values[-2].item(), abs=1e-3)
 
 
+def test_clusters_have_names_and_the_most_important_names_come_first(vectors):
+    shown = described(vectors)
+    assert len(shown["cluster_names"]) == len(set(shown["clusters"]))
+    assert sorted(shown["order"]) == list(range(12))
+    ends = {shown[key][12].index(end(shown[key][12])) for key in "xy" for end in (min, max)}
+    assert ends <= set(shown["order"][: len(ends) + len(shown["paper"]["names"])])
+    assert not shown["crowded"]
+    assert len(shown["paper"]["of"]) == 12
+
+
 def test_two_emotions_lie_on_a_line_and_nobody_is_rated_is_no_error(vectors):
     shown = described(vectors, n=2, human={}, umap=None, kmeans=None)
     assert shown["y"][12] == [0.0, 0.0]
     assert shown["valence"] == [None, None]
     assert shown["umap"] is None
     assert shown["clusters"] is None
+    assert shown["cluster_names"] is None

@@ -1,0 +1,142 @@
+"""The map is there before any test of the vectors begins, and is never anybody else's or stale."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from command_line import main
+from small_runs import Heard
+
+from probes.commands.status import progress_of
+from probes.stages import early_map, visualize
+
+MAP = ("pca_scatter.html", "pca_scatter.png", "plotly.min.js")
+
+
+def figures(made):
+    return {path.name: path.read_bytes() for path in (made.folder / "figures").iterdir()}
+
+
+def listed(made):
+    return {path.name for path in made.run().left_files("visualize").paths(made.folder)}
+
+
+def broken(*_):
+    raise RuntimeError("no test today")
+
+
+@pytest.fixture
+def failed(reading_run, monkeypatch):
+    """A run whose `validate` fails at once."""
+    made = reading_run()
+    with monkeypatch.context() as patch:
+        patch.setattr("probes.stages.validate.validate", broken)
+        assert main(made.config) == 1
+    return made
+
+
+def test_the_map_is_there_before_validate_begins_and_its_path_is_printed(
+    reading_run, capsys, monkeypatch
+):
+    made, there = reading_run(), []
+
+    def look_and_fail(*_):
+        there.extend(sorted(figures(made)))
+        broken()
+
+    monkeypatch.setattr("probes.stages.validate.validate", look_and_fail)
+    assert main(made.config) == 1
+    assert there == sorted(MAP)
+    printed = "".join(capsys.readouterr().err.split())
+    path = made.folder / "figures" / "pca_scatter.png"
+    assert printed.count(f"mapoftheemotions:{path}(toexploreit:pca_scatter.htmlbesideit)") == 1
+    assert printed.index("mapoftheemotions") < printed.index("validate:")
+
+
+def test_it_is_what_visualize_draws_later(failed):
+    early = figures(failed)
+    assert main(failed.config, "--quiet") == 0
+    later = figures(failed)
+    assert len(later) > len(early)
+    assert {name: later[name] for name in early} == early
+    assert listed(failed) == set(later)
+
+
+def test_analyze_alone_draws_it(reading_run, capsys):
+    made = reading_run()
+    assert main(made.config, "compute-vectors") == 1  # nothing to make it from
+    names = ("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
+    assert main(*names, "--config", made.config) == 0
+    assert not (made.folder / "figures").exists()
+    capsys.readouterr()
+    assert main("analyze", made.config) == 0
+    assert "map of the emotions" in capsys.readouterr().err
+    assert sorted(figures(made)) == sorted(MAP)
+
+
+def test_status_calls_nothing_stale(failed, capsys):
+    states = {stage.stage: stage.state for stage in progress_of(failed.run())}
+    assert states["validate"] in ("begun", "missing")
+    assert (states["visualize"], states["report"]) == ("begun", "missing")
+    assert main("status", failed.config) == 3
+    assert "to go on: python -m probes.run" in " ".join(capsys.readouterr().err.split())
+
+
+def test_other_numbers_get_another_map_and_a_file_of_somebody_else_stays(failed):
+    early, mine = figures(failed), failed.folder / "figures" / "mine.png"
+    mine.write_bytes(b"mine")
+    assert main("analyze", failed.config, "--quiet", "--analysis.unit_norm=false") == 1
+    assert figures(failed) == {**early, "mine.png": b"mine"}
+    words = ("--quiet", "--analysis.unit_norm=false", "--restart=analyze")
+    assert main("analyze", failed.config, *words) == 0
+    assert figures(failed)["pca_scatter.png"] != early["pca_scatter.png"]
+    assert mine.read_bytes() == b"mine"
+    assert listed(failed) == set(MAP)
+
+
+def test_a_finished_run_keeps_its_figures_untouched(finished):
+    times = {path: path.stat().st_mtime_ns for path in finished.folder.glob("figures/*")}
+    heard = Heard()
+    early_map.draw_map(finished.run(), heard)
+    assert heard.notes == []
+    assert {path: path.stat().st_mtime_ns for path in finished.folder.glob("figures/*")} == times
+
+
+def test_a_restart_that_makes_nothing_puts_the_old_results_back(finished, capsys, monkeypatch):
+    before = figures(finished)
+    with monkeypatch.context() as patch:
+        patch.setattr("probes.stages.validate.validate", broken)
+        assert main(finished.config, "--restart=validate") == 1
+    printed = " ".join(capsys.readouterr().err.split())
+    assert printed.index("map of the emotions") < printed.index("the old results are back")
+    assert figures(finished) == before
+    assert main("status", finished.config, "--quiet") == 0
+
+
+def test_whoever_is_killed_while_drawing_draws_again(finished, monkeypatch):
+    run = finished.run()
+    others = set(figures(finished)) - set(MAP)
+    record = run.record("visualize")
+    replace(record, inputs={**record.inputs, "analyze": "other"}).write(
+        run.record_path("visualize")
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(visualize, "draw", broken)
+        with pytest.raises(RuntimeError, match="no test today"):
+            early_map.draw_map(run, Heard())
+    heard = Heard()
+    early_map.draw_map(run, heard)
+    assert len(heard.notes) == 1
+    # What the stage had drawn before is still its own.
+    assert listed(finished) == {*others, *MAP}
+    assert finished.stages("visualize", "report") == [True, False]
+    written = json.loads(run.record_path("visualize").read_text())
+    assert written["complete"]
+
+
+def test_a_lost_map_is_drawn_again(failed, monkeypatch):
+    early = figures(failed)
+    for name in MAP:
+        (failed.folder / "figures" / name).unlink()
+    assert main("analyze", failed.config, "--quiet") == 0
+    assert figures(failed) == early
