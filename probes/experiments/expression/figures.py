@@ -39,7 +39,7 @@ def _by_layer(result: "Expression") -> Lines:
         caption="Share of texts whose own emotion is nearest, of all emotions. Said: frames that "
         "name it. Shown: stories that do not. Carried: read on words that are the same after all "
         "stories, so words are at chance. No topic is read by vectors made from it. Flat lines: "
-        "the better of word counts and input embeddings of the same texts.",
+        "chance, and the better of word counts and input embeddings of the same texts.",
         x_label="layer (0 is the first block)",
         panels=(panel,),
         mark=float(result.layer),

@@ -1,5 +1,7 @@
 """One description drives both drawings: what plotly draws is what matplotlib draws."""
 
+import dataclasses
+
 import pytest
 from figure_pages import traces_in
 
@@ -16,6 +18,14 @@ def test_one_description_drives_both_drawings_of_a_heat_map(geometry):
     assert [tick.get_text() for tick in axes.get_yticklabels()] == list(figure.rows) == trace["y"]
     assert [tick.get_text() for tick in axes.get_xticklabels()] == list(figure.columns)
     assert axes.images[0].get_array().tolist() == trace["z"] == [*map(list, figure.values)]
+
+
+def test_both_drawings_write_the_same_numbers_into_the_cells_of_a_heat_map(geometry):
+    figure = dataclasses.replace(pictures.cosine_heatmap(geometry), written="+.1f")
+    written = [format(value, "+.1f") for row in figure.values for value in row]
+    assert [text.get_text() for text in png.matplotlib_figure(figure).axes[0].texts] == written
+    page = webpage.render(figure)
+    assert all(f'"text":"{number}"' in page.replace('": "', '":"') for number in set(written))
 
 
 def test_one_description_drives_both_drawings_of_a_scatter(geometry):
