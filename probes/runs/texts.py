@@ -62,7 +62,7 @@ class RunTexts:
         """The topics of stories; of a corpus, those of the forms asked for, in their order."""
         if not self.is_brought:
             return self._config.topics
-        return _chosen(self._of_forms("stories"), self._config.generation.topics_subset)
+        return _chosen(self._of_forms("stories"), self._topics_subset)
 
     @cached_property
     def frames(self) -> tuple[str, ...]:
@@ -79,10 +79,15 @@ class RunTexts:
         return {topic: form for of in known for topic, form in of.items() if topic in places}
 
     @property
+    def topics_are_ignored(self) -> bool:
+        """Whether topics were asked for that a user's own corpus is not cut down to."""
+        asked = self._config.generation.topics_subset is not None
+        return self.is_brought and asked and self._topics_subset is None
+
+    @property
     def is_whole(self) -> bool:
         """Whether all topics and frames of the corpora are taken."""
-        settings = self._config
-        asked = (settings.generation.topics_subset, *vars(settings.corpus).values())
+        asked = (self._topics_subset, *vars(self._config.corpus).values())
         return all(it is None or isinstance(it, str) for it in asked)
 
     @property
@@ -132,7 +137,7 @@ class RunTexts:
         generation = config.generation
         subsets: tuple[tuple[str, int | list[str] | None, CorpusKind, str], ...] = (
             ("generation.emotions_subset", generation.emotions_subset, "stories", "emotion"),
-            ("generation.topics_subset", generation.topics_subset, "stories", "topic"),
+            ("generation.topics_subset", self._topics_subset, "stories", "topic"),
             ("corpus.frames_subset", config.corpus.frames_subset, "said", "topic"),
         )
         for key, subset, kind, field in subsets:
@@ -151,6 +156,12 @@ class RunTexts:
                 f"{', '.join(sorted(missing))} in {self._corpora['said'].path}. Add them, or name "
                 "the others in generation.emotions_subset."
             )
+
+    @property
+    def _topics_subset(self) -> int | list[str] | None:
+        """Which topics are asked for of the project's corpus; of a user's own, all are taken."""
+        subset = self._config.generation.topics_subset
+        return subset if self._config.corpus.stories == reference.NAME else None
 
     def _check_subset(
         self, key: str, subset: int | list[str], kind: CorpusKind, field: str

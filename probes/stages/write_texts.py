@@ -51,6 +51,11 @@ def _generate(
     run: Run, models: Models, reporter: Reporter, kind: TextKind, cells: Sequence[Cell]
 ) -> dict[str, Any]:
     if run.brings_corpus:
+        if kind == "stories" and run.texts.topics_are_ignored:
+            reporter.note(
+                "generation.topics_subset says what to write about; of corpus.stories all topics "
+                "are taken."
+            )
         _take(run, kind, cells)
     else:
         _write_missing(run, models, reporter, kind, cells)

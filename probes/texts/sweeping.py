@@ -12,7 +12,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Passage:
+class SweptPassage:
     """One window of a text: its start, and cosines of its mean residual and each token."""
 
     score: float
@@ -36,7 +36,7 @@ class Leaders:
     n: int = 0
     mean: list[float] = field(default_factory=list)
     squares: list[float] = field(default_factory=list)
-    passages: list[list[Passage]] = field(default_factory=list)
+    passages: list[list[SweptPassage]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.mean = self.mean or [0.0] * len(self.emotions)
@@ -63,7 +63,7 @@ class Leaders:
             text = "".join(tokens)
             if all(one.text != text for one in kept):
                 scores = token_scores[:, emotion].tolist()
-                kept.append(Passage(value, source, start, tokens, scores))
+                kept.append(SweptPassage(value, source, start, tokens, scores))
                 kept.sort(key=lambda one: -one.score)
                 del kept[self.top :]
 
@@ -81,7 +81,7 @@ class Leaders:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Leaders":
         """Undo `to_json`."""
-        passages = [[Passage(**one) for one in kept] for kept in values["passages"]]
+        passages = [[SweptPassage(**one) for one in kept] for kept in values["passages"]]
         return cls(**{**values, "passages": passages})
 
 
@@ -91,6 +91,6 @@ def cut_long(pieces: list[tuple[int, int]], limit: int) -> list[tuple[int, int]]
     return [(group[0][0], group[-1][1]) for group in groups if group[-1][1] > group[0][0]]
 
 
-def scores_of(passage: Passage) -> Float[Tensor, "token 1"]:
+def scores_of(passage: SweptPassage) -> Float[Tensor, "token 1"]:
     """Token scores of a passage as one column."""
     return torch.tensor([[value] for value in passage.scores]).reshape(-1, 1)

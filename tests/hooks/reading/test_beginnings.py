@@ -7,8 +7,6 @@ import hooks
 from hooks import FromToken, Span
 from hooks.models.backends import HuggingFaceBackend
 from hooks.reading.beginnings import MIN_SHARED, group_texts
-from hooks.reading.pieces import join, spans_of_pieces
-from hooks.tokens.encoding import pad
 from hooks.tokens.positions import Last
 
 OPENING = "The old man sat by the window and watched the rain fall on the empty street all day. "
@@ -83,47 +81,3 @@ def test_little_is_not_worth_a_pass_and_others_hooks_see_texts_whole(tiny_model,
         assert len(group_texts(model, model.bulk, encoded, rule)) == 1
     hooks.pooled_resid_post(model, TEXTS, *rule, padding_side="left")
     assert sum(rows * length for rows, length in passes) >= sum(map(len, encoded))
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_what_is_pooled_apart_is_what_a_rule_of_its_own_would_pool(tiny_model, architecture):
-    model = tiny_model(architecture, "huggingface")
-    pieces = [(OPENING.strip(), ending, "The clock struck.") for ending in ENDINGS]
-    texts = [join(each) for each in pieces]
-    spans = [spans_of_pieces(model, each) for each in pieces]
-    endings, closings = [span[1] for span in spans], [span[2] for span in spans]
-    endings[3] = closings[5] = None
-    both = hooks.pooled_resid_post(model, texts, endings, apart=closings)
-    for place, text in enumerate(texts):
-        for rule, mean, n in (
-            (endings[place], both.mean, both.n_tokens),
-            (closings[place], both.apart, both.n_apart),
-        ):
-            if rule is None:
-                assert n[place] == 0
-                assert mean[place].isnan().all()
-            else:
-                alone = hooks.pooled_resid_post(model, [text], rule)
-                assert torch.allclose(mean[place], alone.mean[0], atol=1e-5)
-                assert n[place] == alone.n_tokens[0]
-
-
-def test_a_list_of_rules_has_one_for_each_text(tiny_model):
-    model = tiny_model("gpt2", "huggingface")
-    with pytest.raises(hooks.InvalidInput, match="one for each of 2 texts, got 1"):
-        hooks.pooled_resid_post(model, ["a b", "c d"], [FromToken(0)])
-
-
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_pieces_share_out_the_content_tokens(tiny_model, architecture):
-    model = tiny_model(architecture, "huggingface")
-    whole = join([OPENING.strip(), "", "They waited."])
-    first, second, third = spans_of_pieces(model, [OPENING.strip(), "", "They waited."])
-    assert whole == OPENING + "They waited."
-    assert second is None
-    assert (first.start, first.stop) == (0, third.start)
-    [content] = pad([model.encode(whole)], model.special_ids).content
-    assert third.stop == content.sum()
-    ids = [t for t, counts in zip(model.encode(whole), content.tolist(), strict=True) if counts]
-    assert model.tokenizer.decode(ids[third.start :]).strip() == "They waited."
-    assert spans_of_pieces(model, ["", "Alone here.", ""])[0] is None

@@ -1,7 +1,5 @@
 """A run on the corpus of the project: said, shown and carried, each read where it stands."""
 
-import json
-
 import pytest
 import small_runs
 import tiny_models
@@ -9,13 +7,12 @@ import torch
 from small_runs import SmallRun
 
 import hooks
-from hooks.errors import InvalidInput, StaleArtifact
+from hooks.errors import InvalidInput
 from probes import EmotionVectors
 from probes.corpus import reference
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
-from probes.storage import read_json
 
 EMOTIONS = ["sad", "happy", "angry"]
 N_POSITIONS = 2048
@@ -163,70 +160,3 @@ def test_without_attention_to_the_past_nothing_is_carried(model):
             rows.append(torch.stack(hidden[1:])[:, 0, n:].mean(dim=1))
     assert all(torch.allclose(rows, blocked[0], atol=1e-5) for rows in blocked)
     assert not any(torch.allclose(rows, free[0], atol=1e-5) for rows in free[1:])
-
-
-def test_the_record_says_which_corpus_and_which_part_of_it(made):
-    record = made.run().record("generate-stories")
-    assert record.settings["corpus"] == {
-        "file": reference.ReferenceCorpus("stories").digest(),
-        "said": reference.ReferenceCorpus("said").digest(),
-    }
-    assert record.settings["corpus"]["file"].startswith("reference 1.0 ")
-    assert record.settings["places"] == [*made.run().texts.topics, "n01", "v01", "n02"]
-    with pytest.raises(StaleArtifact, match="places"):
-        made.stages("generate-stories", **{"corpus.frames_subset": 4})
-
-
-def test_forms_choose_topics_and_frames(tiny_folder, tmp_path):
-    values = settings(tiny_folder("llama"), tmp_path / "out", corpus={"forms": ["voiced"]})
-    made = SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "out")
-    texts = made.run().texts
-    assert set(texts.forms.values()) == {"voiced"}
-    assert len(texts.topics) == 3
-    assert texts.frames == ("v01", "v02", "v03")
-    assert {cell.topic for cell in texts.matched_cells} == {*texts.topics, *texts.frames}
-
-
-@pytest.mark.parametrize(
-    ("sections", "said"),
-    [
-        ({"corpus": {"forms": ["sung"]}}, "expected some of narrated, voiced"),
-        ({"corpus": {"frames_subset": ["n99"]}}, "'n99' is not in reference"),
-        ({"generation": {"topics_subset": ["nowhere"]}}, "'nowhere' is not in reference"),
-        ({"generation": {"emotions_subset": ["sad", "blue"]}}, "'blue' is not in reference"),
-        ({"corpus": {"stories": None, "neutral": None}}, "corpus.frames_subset is set"),
-    ],
-)
-def test_what_the_corpus_does_not_have_is_refused(tiny_folder, tmp_path, sections, said):
-    values = settings(tiny_folder("llama"), tmp_path / "out", **sections)
-    made = SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "out")
-    with pytest.raises(InvalidInput, match=said):
-        made.run()
-
-
-def test_ones_own_texts_may_have_openings_closings_and_frames(tiny_folder, tmp_path):
-    around = {"opening": "It rained all day long.", "closing": "The clock on the wall struck nine."}
-    stories = [
-        {"emotion": e, "topic": t, "text": small_runs.story_text(e, t, 0), **around}
-        for t in ("x", "y", "z")
-        for e in EMOTIONS
-    ]
-    said = [{"emotion": e, "topic": "f", "opening": "She was", "text": e} for e in EMOTIONS]
-    neutral = [{"topic": t, "text": small_runs.story_text("n", t, 0)} for t in ("x", "y", "z")]
-    neutral += [{**row, "opening": "It rained all day long."} for row in neutral]
-    for name, rows in (("stories", stories), ("said", said), ("neutral", neutral)):
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    files = {name: str(tmp_path / f"{name}.jsonl") for name in ("stories", "said", "neutral")}
-    values = small_runs.small_settings(tiny_folder("llama"), tmp_path / "out", corpus=files)
-    values["generation"] = {}
-    made = SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "out")
-    made.run().prepare()
-    made.stages(*STAGES)
-    index = read_json(made.folder / "activations" / "index.json")
-    assert {kind: index[kind]["n_texts"] for kind in ("stories", "said", "neutral", "matched")} == {
-        "stories": 9,
-        "said": 3,
-        "neutral": 3,
-        "matched": 3,
-    }
-    assert EmotionVectors.load(made.folder).ways == ["shown", "said", "carried", "both"]
