@@ -95,15 +95,23 @@ def mean_of_draws(draws: Float[Tensor, "resample"]) -> Estimate:
     return Estimate(mean, min(low, mean), max(high, mean))
 
 
-def mean_by_topics(
+def means_of_topics(
     values: Float[Tensor, "row"], topic: Int[Tensor, "row"], n_resamples: int, seed: int
-) -> Estimate:
-    """Mean over rows, with an interval from topics drawn again."""
+) -> Float[Tensor, "resample"]:
+    """Return means over rows when topics are drawn again."""
     counts = topic_counts(topic, n_resamples, seed)
     sums = torch.zeros(counts.shape[1], dtype=torch.float64)
     sums.index_add_(0, topic, values.double())
     sizes = torch.bincount(topic, minlength=counts.shape[1]).double()
-    return estimate_from_draws(float(values.double().mean()), (counts @ sums) / (counts @ sizes))
+    return (counts @ sums) / (counts @ sizes)
+
+
+def mean_by_topics(
+    values: Float[Tensor, "row"], topic: Int[Tensor, "row"], n_resamples: int, seed: int
+) -> Estimate:
+    """Mean over rows, with an interval from topics drawn again."""
+    draws = means_of_topics(values, topic, n_resamples, seed)
+    return estimate_from_draws(float(values.double().mean()), draws)
 
 
 def top_k(

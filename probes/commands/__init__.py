@@ -96,7 +96,7 @@ class Status(RunFlags):
 
 
 class Compare(Flags):
-    """How alike the vectors of runs are (RSA, CKA, Procrustes, cosines), beside chance."""
+    """How alike the vectors of runs are, beside chance, and how they read each other's stories."""
 
     usage: ClassVar = "RUN_A RUN_B ... [--emotions=A,B] [--layer=L] [--output=FOLDER]"
     emotions: Names = flag("only these; all that both runs have without it", ())

@@ -1,15 +1,23 @@
-"""``emotion-probes compare``: how alike the vectors of runs are, pair by pair, at target layers."""
+"""``emotion-probes compare``: how alike the vectors of runs are, pair by pair, at target layers.
 
+Two runs of one model and layer are also set beside each other way by way of expression, and each
+names the stories of the other: the writer effect.
+"""
+
+import contextlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hooks.errors import DataError, InvalidInput
+from torch import Tensor
+
+from hooks.errors import DataError, InvalidInput, StaleArtifact
 from probes.analysis import similarity
 from probes.commands import Compare
 from probes.commands.call import Call
+from probes.commands.others_stories import Side, own_accuracy, read_by, rows_of
 from probes.config import load_config
 from probes.figures import draw_all
 from probes.figures.description import Heatmap
@@ -35,12 +43,13 @@ def main(call: Call[Compare]) -> int:
         raise DataError(f"--output: expected a folder, {output} is a file.")
     names = [Path(word).stem for word in call.words]
     names = names if len(set(names)) == len(names) else call.words
-    sets = [EmotionVectors.load(_folder(word)) for word in call.words]
+    sides = [_side(name, word, flags) for name, word in zip(names, call.words, strict=True)]
     pairs = []
-    for (a, first), (b, second) in itertools.combinations(zip(names, sets, strict=True), 2):
-        pair = {"first": a, "second": b, **_compare([first, second], flags)}
+    for first, second in itertools.combinations(sides, 2):
+        pair = {"first": first.name, "second": second.name, **_compare((first, second), flags)}
         pairs.append(pair)
-        call.terminal.table(f"{a} and {b}: {pair['what_differs']}", _rows(pair))
+        title = f"{first.name} and {second.name}: {pair['what_differs']}"
+        call.terminal.table(title, _rows(pair))
         for notice in pair["notices"]:
             call.terminal.note(notice)
     result = {"runs": names, "seed": flags.seed, "resamples": flags.resamples, "pairs": pairs}
@@ -54,21 +63,22 @@ def main(call: Call[Compare]) -> int:
     return 0
 
 
-def _folder(word: str) -> Path:
+def _side(name: str, word: str, flags: Compare) -> Side:
     path = Path(word)
     is_run = path.is_dir() or path.suffix == ".safetensors"
-    return path if is_run else Path(load_config(word).output_dir).expanduser()
+    root = path if is_run else Path(load_config(word).output_dir).expanduser()
+    vectors = EmotionVectors.load(root)
+    layer = vectors.provenance.target_layer if flags.layer is None else flags.layer
+    return Side(name, root, vectors, layer)
 
 
-def _compare(both: Sequence[EmotionVectors], flags: Compare) -> dict[str, Any]:
+def _compare(sides: tuple[Side, Side], flags: Compare) -> dict[str, Any]:
+    both, layers = [side.vectors for side in sides], [side.layer for side in sides]
     first, second = both
     shared = [name for name in first.emotions if name in second.emotions]
     if unknown := [name for name in flags.emotions if name not in shared]:
         raise InvalidInput(f"--emotions: {unknown[0]!r} is not in both runs.")
     shared = [name for name in shared if name in (flags.emotions or shared)]
-    layers = [
-        bundle.provenance.target_layer if flags.layer is None else flags.layer for bundle in both
-    ]
     rows = [[bundle.emotions.index(name) for name in shared] for bundle in both]
     tables = [bundle.at(layer)[row] for bundle, layer, row in zip(both, layers, rows, strict=True)]
     have_cosines = tables[0].shape == tables[1].shape
@@ -77,7 +87,7 @@ def _compare(both: Sequence[EmotionVectors], flags: Compare) -> dict[str, Any]:
     options = {"n_resamples": flags.resamples, "seed": flags.seed}
     measured = {measure.__name__: asdict(measure(*tables, **options)) for measure in measures}
     if have_cosines:
-        cosines = dict(zip(shared, similarity.own_cosines(*tables).tolist(), strict=True))
+        cosines = _cosines(shared, *tables)
         notices = _meaning(both, layers)
     else:
         sizes = " and ".join(str(table.shape[1]) for table in tables)
@@ -86,7 +96,7 @@ def _compare(both: Sequence[EmotionVectors], flags: Compare) -> dict[str, Any]:
     one, two = first.provenance, second.provenance
     subjects = "same subject" if one.fingerprint == two.fingerprint else "different subjects"
     texts = "same texts" if one.corpus_hash == two.corpus_hash else "different texts"
-    return {
+    pair = {
         "what_differs": f"{subjects}, {texts}",
         "layers": layers,
         "emotions": shared,
@@ -96,6 +106,60 @@ def _compare(both: Sequence[EmotionVectors], flags: Compare) -> dict[str, Any]:
         "cosines": cosines,
         "notices": notices,
     }
+    # Without a notice cosines mean what they say: one model, one basis, one layer.
+    return pair if notices else {**pair, **_of_one_model(sides, shared, options)}
+
+
+def _of_one_model(
+    sides: tuple[Side, Side], emotions: Sequence[str], options: Mapping[str, int]
+) -> dict[str, Any]:
+    """Compare every way of the one run with every way of the other, and read stories crosswise."""
+    first, second = sides
+    stories, notices = [], []
+    own: dict[str, dict[str, Any] | None] = {second.name: None, first.name: None}
+    for reader, side in ((first, second), (second, first)):
+        with _noted(notices, f"{reader.name} did not read the stories of {side.name}"):
+            stories += read_by(reader, side, emotions, **options)
+        with _noted(notices, f"how {side.name} reads its own stories is not known"):
+            own[side.name] = own_accuracy(side)
+    ways = _ways(first.vectors, second.vectors, first.layer, emotions, options)
+    return {"ways": ways, "stories": stories, "own_accuracy": own, "notices": notices}
+
+
+@contextlib.contextmanager
+def _noted(notices: list[str], what: str) -> Iterator[None]:
+    """Go on without what cannot be read, and note why."""
+    try:
+        yield
+    except (DataError, StaleArtifact) as error:
+        notices.append(f"{what}: {str(error).removesuffix('.')}.")
+
+
+def _ways(
+    first: EmotionVectors,
+    second: EmotionVectors,
+    layer: int,
+    emotions: Sequence[str],
+    options: Mapping[str, int],
+) -> list[dict[str, Any]]:
+    """Cosines and RSA of all pairs of ways; none where both runs have one alone."""
+    pairs = list(itertools.product(first.ways, second.ways))
+    compared = []
+    for one, two in pairs if len(pairs) > 1 else ():
+        tables = [
+            bundle.using(way).at(layer)[[bundle.emotions.index(name) for name in emotions]]
+            for bundle, way in ((first, one), (second, two))
+        ]
+        measures = (similarity.mean_cosine, similarity.rsa)
+        measured = {measure.__name__: asdict(measure(*tables, **options)) for measure in measures}
+        compared.append(
+            {"first": one, "second": two, **measured, "cosines": _cosines(emotions, *tables)}
+        )
+    return compared
+
+
+def _cosines(emotions: Sequence[str], *tables: Tensor) -> dict[str, float]:
+    return dict(zip(emotions, similarity.own_cosines(*tables).tolist(), strict=True))
 
 
 def _meaning(both: Sequence[EmotionVectors], layers: list[int]) -> list[str]:
@@ -119,7 +183,11 @@ def _rows(pair: dict[str, Any]) -> list[tuple[str, str]]:
         ordered = sorted(pair["cosines"].items(), key=lambda item: item[1])
         for title, some in (("most alike", ordered[:-6:-1]), ("least alike", ordered[:5])):
             rows.append((title, ", ".join(f"{name} {value:.2f}" for name, value in some)))
-    return rows
+    for ways in pair.get("ways", ()):
+        measured = f"mean cosine {_interval(ways['mean_cosine'])}, RSA {_interval(ways['rsa'])}"
+        one, two = (f"{ways[side]} of {pair[side]}" for side in ("first", "second"))
+        rows.append((f"{one} beside {two}", measured))
+    return rows + rows_of(pair.get("stories", ()), pair.get("own_accuracy", {}))
 
 
 def _interval(one: Mapping[str, float]) -> str:

@@ -24,7 +24,7 @@ def test_a_config_that_cannot_be_read_is_named(unreadable):
 
 
 class TestFiles:
-    @pytest.mark.parametrize("name", ["demo", "medium", "default"])
+    @pytest.mark.parametrize("name", ["demo", "reference", "self_written", "medium", "default"])
     def test_configs_that_come_with_the_project_load(self, name):
         chosen = load_config(name)
         assert set(chosen.emotions) <= set(emotions())
@@ -45,7 +45,9 @@ class TestFiles:
             assert covered[quadrant] >= min(3, count)
 
     def test_an_unknown_name_is_refused_with_the_known_ones(self):
-        with pytest.raises(InvalidInput, match="'dmeo' not found.*default, demo, medium"):
+        with pytest.raises(
+            InvalidInput, match="'dmeo' not found.*default, demo, medium, reference, self"
+        ):
             load_config("dmeo")
 
     @pytest.mark.parametrize("content", ["a: [", "- a\n- b", "", "\xff"])
