@@ -14,7 +14,7 @@ TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) f
 TEST_FILES = sorted(TESTS.rglob("*.py"))
 BESIDE = {
     "hooks": {"test_device_map", "test_hooked_transformer"},
-    "probes/experiments": {"test_planted_behavior", "test_repeatability"},
+    "probes/experiments": {"test_all_emotions", "test_planted_behavior", "test_repeatability"},
     "probes/export": {"test_hub_round_trip"},
     "probes/stimuli": {"test_reference_corpus"},
 }

@@ -1,5 +1,8 @@
 """What several settings of a config have to agree on, checked before any work."""
 
+import difflib
+from collections.abc import Sequence
+
 from hooks.errors import InvalidInput
 from probes.config.whole import Config
 from probes.stimuli import check_emotions, emotions, topics
@@ -48,6 +51,10 @@ def check_values(config: Config, source: str) -> None:
                 "generation.emotions_subset: expected at least two emotions (a vector is a "
                 f"difference from the mean over emotions), got {len(config.emotions)}."
             )
+        try:
+            check_steered(config, config.emotions)
+        except InvalidInput as error:
+            refuse(str(error))
     if any(not topic.strip() for topic in config.topics):
         refuse("generation.topics_subset: a topic is empty.")
     if "\0" in config.output_dir:
@@ -65,3 +72,23 @@ def check_values(config: Config, source: str) -> None:
             "corpus: expected both corpus.stories and corpus.neutral, or neither; neutral text is "
             "needed to clean the vectors, and to measure what steering costs."
         )
+
+
+def check_steered(config: Config, emotions: Sequence[str]) -> None:
+    """Refuse to steer with one emotion, with one named twice, or with one that a run lacks."""
+    steered, key = config.validation.steered_emotions, "validation.steered_emotions"
+    if steered is None:
+        return
+    if len(steered) < 2:
+        raise InvalidInput(
+            f"{key}: expected null or at least two emotions, which are compared, got {steered}."
+        )
+    if len(set(steered)) != len(steered):
+        raise InvalidInput(f"{key}: a name is listed twice in {steered}.")
+    for name in steered:
+        if name not in emotions:
+            near = difflib.get_close_matches(name.casefold(), emotions, n=1, cutoff=0.0)[0]
+            raise InvalidInput(
+                f"{key}: expected emotions of this run, got {name!r}; of the {len(emotions)} that "
+                f"it has the nearest is {near!r}. null takes those of the default that it has."
+            )

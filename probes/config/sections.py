@@ -236,6 +236,9 @@ class ValidationSettings(Section):
 
     experiments: list[str] | None = None
     """Which experiments are run; null means all."""
+    steered_emotions: list[str] | None = None
+    """Emotions that are steered with, two or more; null takes 30 (`stimuli.steered_by_default`), as
+    far as the run has them. All are read, compared and judged."""
     doses: _Doses = Field(default=[0.05, 0.1, 0.2], min_length=1)
     """Steering doses, as fractions of the mean residual norm at the target layer."""
     n_random: int = Field(default=50, ge=2)

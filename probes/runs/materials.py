@@ -25,6 +25,7 @@ from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.runs.ways import CARRIED, SAID, KeptRows, PlacedText, WayRows, Ways
+from probes.stimuli import steered_of
 from probes.storage import read_object
 from probes.vectors.activations import Kind, Part, load_layer, load_rows, shard_paths
 from probes.vectors.denoising import CellSums
@@ -94,6 +95,13 @@ class Materials:
     def emotions(self) -> list[str]:
         """Emotions in the order of the vectors."""
         return list(self.run.emotions)
+
+    def steered_emotions(self, *also: str) -> list[str]:
+        """Return the emotions that are steered with, in the same order (`stimuli.steered_of`).
+
+        `also` names what an experiment steers with besides, unless the setting says which.
+        """
+        return steered_of(self.emotions, self.config.validation.steered_emotions, also)
 
     @cached_property
     def topics(self) -> list[str]:

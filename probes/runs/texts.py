@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hooks.errors import InvalidInput
 from probes.config import Config
+from probes.config.checks import check_steered
 from probes.corpus import reference
 from probes.corpus.brought import BroughtCorpus, CorpusKind
 from probes.corpus.cells import Cell, neutral_cells, story_cells
@@ -148,6 +149,7 @@ class RunTexts:
                 f"corpus.stories: expected stories of at least two emotions (a vector is a "
                 f"difference from the mean over emotions), got {', '.join(self.emotions)}."
             )
+        check_steered(config, self.emotions)
         if "said" not in self._corpora:
             return
         if missing := set(self.emotions) - set(self._named("said", "emotion")):

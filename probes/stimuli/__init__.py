@@ -18,6 +18,7 @@ from probes.stimuli.situations import (
     intensity_templates,
     scenarios,
 )
+from probes.stimuli.steered import steered_by_default, steered_of
 from probes.stimuli.topics import topics, topics_by_area
 from probes.stimuli.words import (
     Rating,
@@ -50,6 +51,8 @@ __all__ = [
     "paper_clusters",
     "paper_numbers",
     "scenarios",
+    "steered_by_default",
+    "steered_of",
     "story_prompts",
     "topics",
     "topics_by_area",

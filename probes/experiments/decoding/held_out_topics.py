@@ -4,11 +4,12 @@ At every layer nearest vectors and logistic regression rank every story (`analys
 topics resampled for intervals and labels shuffled within topics for a null (of logistic
 regression at the analyzed layer alone, ``validation.n_refits`` times). What a run that chooses its
 layer by this accuracy may claim is nested: no story is judged at a layer which its own topic helped
-to choose, and the null repeats that choice.
+to choose, and the null repeats that choice. Beside it stand coarser ways to be right
+(`coarse_accuracy`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,6 +22,8 @@ from probes.analysis.held_out import Design, inner_hits, logistic_ranks
 from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top_k
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured
+from probes.experiments.decoding.coarse_accuracy import CoarseAccuracy, CoarseReader
+from probes.experiments.decoding.shuffled_labels import Null, at_chosen_layers, nested_null
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.experiments.folds import TopicFolds
 from probes.figures import Figure
@@ -29,6 +32,8 @@ from probes.figures.estimates import line_of
 from probes.runs.materials import Materials
 
 _NAME = "Held-out topics"
+_CHOSEN = "held-out topics"
+"""Rule of a target layer that is chosen by this very accuracy."""
 Ranks = Int[Tensor, "row"]
 
 
@@ -39,16 +44,6 @@ class Accuracies:
     top_1: Estimate
     top_3: Estimate
     balanced: Estimate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Null:
-    """What shuffled labels reach: their mean, 95% of them at most, and p of the real ones."""
-
-    mean: float
-    upper: float
-    p: float
-    n: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +68,11 @@ class Nested:
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOutTopics(StoryResult):
-    """Accuracy by layer, of two readers beside shuffled labels; lists are in order of `layers`."""
+    """Accuracy by layer, of two readers beside shuffled labels; lists are in order of `layers`.
+
+    `coarse` is what the run's emotions allow of the nearest vector's ``clusters``, ``within_side``,
+    at the layer, or the layers, that the headline is taken at.
+    """
 
     layer_rule: str
     layers: Sequence[int]
@@ -85,6 +84,7 @@ class HeldOutTopics(StoryResult):
     permuted: Sequence[Nulls]
     logistic_permuted: Null
     nested: Nested
+    coarse: Mapping[str, CoarseAccuracy] = field(default_factory=dict)
 
     @computed_field
     @property
@@ -104,13 +104,14 @@ class HeldOutTopics(StoryResult):
         return self.permuted[self.layers.index(self.layer)]
 
     def findings(self) -> list[Finding]:
-        """Say how often the nearest vector is right."""
+        """Say how often the nearest vector is right, and nearly right."""
         top_1, p, n_null, where = self.here.top_1, self.null.p, self.null.n, f"layer {self.layer}"
-        if self.layer_rule == "held-out topics":
+        if self.layer_rule == _CHOSEN:
             # An accuracy that chose its own layer is too high: what counts was chosen elsewhere.
             nested, where = self.nested, "layers chosen on other topics"
             top_1, p, n_null = nested.top_1, nested.p, nested.n_permutations
         shown = p < SIGNIFICANT and top_1.ends[0] > self.null.upper
+        coarse = [each.finding(way, self.n, where) for way, each in self.coarse.items()]
         return [
             Finding(
                 "Held-out accuracy",
@@ -128,7 +129,8 @@ class HeldOutTopics(StoryResult):
                 headline=True,
                 statistic="accuracy",
                 section="h-held-out-topics",
-            )
+            ),
+            *coarse,
         ]
 
     def paragraph(self) -> str:
@@ -148,7 +150,7 @@ class HeldOutTopics(StoryResult):
     def limits(self) -> list[str]:
         """Say what chose the layer, what has no null, and what makes the task easier."""
         limits = []
-        if self.layer_rule == "held-out topics":
+        if self.layer_rule == _CHOSEN:
             limits.append(
                 f"{_NAME}: layer {self.layer} was chosen by its own accuracy on all topics, "
                 f"{self.here.top_1.value:.1%}, which is too high by what that choice gained, here "
@@ -175,7 +177,10 @@ class HeldOutTopics(StoryResult):
 
 @dataclass(frozen=True)
 class _Reading:
-    """What is kept of one layer: ranks, `inner_hits`, and what shuffled labels give."""
+    """What is kept of one layer: ranks, `inner_hits`, and what shuffled labels give.
+
+    Of the nearest vector also who is right in the coarser ways, and of shuffled labels their share.
+    """
 
     nearest: Ranks
     logistic: Ranks
@@ -184,6 +189,9 @@ class _Reading:
     hits: Bool[Tensor, "refit row"]
     permuted_inner: Float[Tensor, "refit outer inner"]
     logistic_null: Float[Tensor, "_refit"]
+    coarse: Bool[Tensor, "way row"]
+    coarse_null: Float[Tensor, "permutation way"]
+    coarse_hits: Bool[Tensor, "refit way row"]
 
 
 def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
@@ -192,13 +200,14 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
         return too_few
     settings = materials.config.validation
     folds = TopicFolds(materials, settings.n_folds)
-    design, layers = folds.design, materials.layers
+    design, layers, coarse = folds.design, materials.layers, CoarseReader(materials.emotions)
     shuffled = held_out.permute_within_topics(design, settings.n_permutations, materials.seed)
     readings = []
     with materials.reporter.task("held-out topics", len(layers), "layers") as advance:
         for layer in layers:
             n_logistic = settings.n_refits if layer == materials.layer else 0
-            readings.append(_read(folds, layer, shuffled, settings.n_refits, n_logistic))
+            n_drawn = settings.n_refits, n_logistic
+            readings.append(_read(folds, layer, shuffled, coarse, *n_drawn))
             advance(1)
     here = readings[layers.index(materials.layer)]
     return HeldOutTopics(
@@ -211,8 +220,9 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
         nearest=[_accuracies(each.nearest, design, materials) for each in readings],
         logistic=[_accuracies(each.logistic, design, materials) for each in readings],
         permuted=[_nulls(each, design) for each in readings],
-        logistic_permuted=_null(_top_1(here.logistic), here.logistic_null),
+        logistic_permuted=Null.of(_top_1(here.logistic), here.logistic_null),
         nested=_nested(readings, design, layers, materials),
+        coarse=_coarse(readings, design, coarse, materials),
     )
 
 
@@ -223,6 +233,7 @@ def _read(
     folds: TopicFolds,
     layer: int,
     shuffled: Sequence[Design],
+    coarse: CoarseReader,
     n_refits: int,
     n_logistic: int,
 ) -> _Reading:
@@ -230,16 +241,25 @@ def _read(
     rows, design, basis = folds.rows(layer), folds.design, folds.basis(layer)
     bases = [basis(fold) for fold in range(design.n_folds)]
     seen, few = held_out.whitened(rows, design), shuffled[:n_refits]
-    ranks = [held_out.held_out_ranks(rows, each, bases) for each in shuffled]
+
+    def read(each: Design) -> tuple[Ranks, Bool[Tensor, "way row"]]:
+        scored = held_out.held_out_scores(rows, each, bases)
+        return held_out.rank_of(scored, each.emotion), coarse.hits(scored, each.emotion)
+
+    nearest, right = read(design)
+    ranks, in_ways = zip(*map(read, shuffled), strict=True)
     by_logistic = [logistic_ranks(seen, each) for each in shuffled[:n_logistic]]
     return _Reading(
-        nearest=held_out.held_out_ranks(rows, design, bases),
+        nearest=nearest,
         logistic=logistic_ranks(seen, design),
         null=torch.stack(list(map(_statistics, ranks, shuffled))),
         inner=inner_hits(rows, design, basis),
         hits=torch.stack(ranks[: len(few)]) == 0,
         permuted_inner=torch.stack([inner_hits(rows, each, basis) for each in few]),
         logistic_null=torch.tensor([_top_1(each) for each in by_logistic], dtype=torch.float64),
+        coarse=right,
+        coarse_null=torch.stack([each.double().mean(dim=1) for each in in_ways]),
+        coarse_hits=torch.stack(in_ways[: len(few)]),
     )
 
 
@@ -262,28 +282,10 @@ def _accuracies(ranks: Ranks, design: Design, materials: Materials) -> Accuracie
     )
 
 
-def _null(observed: float, null: Float[Tensor, "permutation"]) -> Null:
-    p = permutation_p_value(observed, null, "greater")
-    return Null(mean=float(null.mean()), upper=float(null.quantile(0.95)), p=p, n=len(null))
-
-
 def _nulls(reading: _Reading, design: Design) -> Nulls:
     observed = _statistics(reading.nearest, design).tolist()
-    top_1, top_3, of_balanced = map(_null, observed, reading.null.T.contiguous())
+    top_1, top_3, of_balanced = map(Null.of, observed, reading.null.T.contiguous())
     return Nulls(**vars(top_1), top_3=top_3, balanced=of_balanced)
-
-
-def nested_null(
-    hits: Bool[Tensor, "layer permutation row"],
-    inner: Float[Tensor, "layer permutation outer inner"],
-    design: Design,
-) -> Float[Tensor, "permutation"]:
-    """Accuracy of the whole nested procedure, choice of layers included, for shuffled labels."""
-    accuracies = []
-    for right, each in zip(hits.unbind(1), inner.unbind(1), strict=True):
-        chosen = held_out.choose_nested(each)[design.fold]
-        accuracies.append(right.gather(0, chosen[None]).double().mean())
-    return torch.stack(accuracies)
 
 
 def _nested(
@@ -291,8 +293,8 @@ def _nested(
 ) -> Nested:
     """Accuracy of rows judged at the layer that the other folds chose."""
     right = torch.stack([each.nearest for each in readings]) == 0
-    chosen = held_out.choose_nested(torch.stack([each.inner for each in readings]))
-    judged = right.gather(0, chosen[design.fold][None])[0].double()
+    inner = torch.stack([each.inner for each in readings])
+    judged = at_chosen_layers(right, inner, design).double()
     n_bootstrap = materials.config.validation.n_bootstrap
     top_1 = mean_by_topics(judged, design.topic, n_bootstrap, materials.seed)
     hits = torch.stack([each.hits for each in readings])
@@ -301,12 +303,35 @@ def _nested(
     of_largest = torch.stack([each.null[:, 0] for each in readings]).max(dim=0).values
     return Nested(
         top_1=top_1,
-        layers_of_folds=[layers[index] for index in chosen.tolist()],
+        layers_of_folds=[layers[index] for index in held_out.choose_nested(inner).tolist()],
         largest=largest,
         p=permutation_p_value(top_1.value, null, "greater"),
         n_permutations=len(null),
         p_of_largest=permutation_p_value(largest, of_largest, "greater"),
     )
+
+
+def _coarse(
+    readings: Sequence[_Reading], design: Design, coarse: CoarseReader, materials: Materials
+) -> dict[str, CoarseAccuracy]:
+    """Judge the coarser ways where the headline is: at the analyzed layer, or at chosen ones."""
+    n_bootstrap, seed = materials.config.validation.n_bootstrap, materials.seed
+    is_chosen = materials.vectors.provenance.target_layer_rule == _CHOSEN
+    here = readings[materials.layers.index(materials.layer)]
+    inner = torch.stack([each.inner for each in readings])
+    permuted_inner = torch.stack([each.permuted_inner for each in readings])
+    accuracies = {}
+    for number, (way, chance) in enumerate(coarse.chance.items()):
+        right, null = here.coarse[number], here.coarse_null[:, number]
+        if is_chosen:
+            every = torch.stack([each.coarse[number] for each in readings])
+            right = at_chosen_layers(every, inner, design)
+            hits = torch.stack([each.coarse_hits[:, number] for each in readings])
+            null = nested_null(hits, permuted_inner, design)
+        accuracy = mean_by_topics(right.double(), design.topic, n_bootstrap, seed)
+        of_null = Null.of(accuracy.value, null)
+        accuracies[way] = CoarseAccuracy(accuracy, chance, coarse.n_groups[way], of_null)
+    return accuracies
 
 
 def _by_layer(result: HeldOutTopics) -> Lines:

@@ -34,7 +34,8 @@ def activity_elo(result: "Preferences") -> Lines:
 
 
 def preference_coupling(result: "Preferences") -> Scatter:
-    """Describe every emotion's correlation with Elo beside what steering with it does."""
+    """Describe each steered emotion's correlation with Elo beside what steering with it does."""
+    steered = {name: (it.r, it.push) for name, it in result.emotions.items() if it.push is not None}
     joined, control = result.coupling, result.coupling_shuffled
     caption = (
         "Across: correlation over activities of the vector's cosine with Elo. Up: change in Elo of "
@@ -53,9 +54,9 @@ def preference_coupling(result: "Preferences") -> Scatter:
         subtitle=f"{result.model}, layer {result.layer}, dose {result.dose:g}, "
         f"{result.n_steered_pairs} steered pairs",
         caption=caption,
-        labels=tuple(result.emotions),
-        x=tuple(link.r for link in result.emotions.values()),
-        y=tuple(link.push for link in result.emotions.values()),
+        labels=tuple(steered),
+        x=tuple(read for read, _ in steered.values()),
+        y=tuple(push for _, push in steered.values()),
         x_label="correlation with Elo (r)",
         y_label="change in Elo when steered",
     )

@@ -10,6 +10,7 @@ D[e, k] the change of log-odds when e is added to the steered activity of pair k
 3. coupling = Pearson over emotions of r(e) and push(e), p by permuting the pushes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,7 @@ from einops import einsum, reduce
 from jaxtyping import Float
 from torch import Tensor
 
+from probes.analysis.findings import Estimate
 from probes.analysis.intervals import percentile_interval
 from probes.analysis.resampling import permutation_p_value, permute_within, resample
 from probes.analysis.statistics import Correlation, pearson, standard_scores
@@ -28,32 +30,40 @@ MIN_DIRECTIONS = 4
 
 @dataclass(frozen=True)
 class Link:
-    """One emotion's link with preferences: read (r) and pushed (Elo points)."""
+    """One emotion's link with preferences: read (r), and pushed (Elo points) where steered with."""
 
     r: float
     low: float
     high: float
     p_corrected: float
-    push: float
-    push_low: float
-    push_high: float
+    push: float | None = None
+    push_low: float | None = None
+    push_high: float | None = None
+
+    @property
+    def pushed(self) -> Estimate | None:
+        """What steering did to the activities, with its interval over pairs."""
+        if self.push is None:
+            return None
+        return Estimate(self.push, self.push_low, self.push_high)
 
 
 @dataclass(frozen=True)
 class Coupling(Correlation):
-    """Correlation over directions of reading and pushing; its p is that of permuted pushes."""
+    """Correlation over steered directions of reading and pushing; p is that of permuted pushes."""
 
 
 def links(
     probe: Float[Tensor, "direction activity"],
     elo: Float[Tensor, "activity"],
-    change: Float[Tensor, "direction pair"],
+    change: Float[Tensor, "steered pair"],
     *,
+    steered: Sequence[int] | None = None,
     n_permutations: int,
     n_bootstrap: int,
     seed: int,
 ) -> list[Link]:
-    """Link every direction with Elo and with the change of choices."""
+    """Link every direction with Elo, and those `steered` (all) with the change of choices."""
     scores = standard_scores(elo.double())
     permuted = permute_within(scores, None, n_permutations, seed, keys=torch.float32)
     null = einsum(
@@ -64,22 +74,23 @@ def links(
     strongest = reduce(null.abs(), "permutation direction -> permutation", "max")
     draws = resample(change.shape[1], n_bootstrap, seed)
     pushes = change.double() * ELO
-    means = reduce(pushes[:, draws], "direction resample pair -> resample direction", "mean")
-    low, high = percentile_interval(means)
+    means = reduce(pushes[:, draws], "steered resample pair -> resample steered", "mean")
+    of_each = torch.stack([pushes.mean(dim=1), *percentile_interval(means)], dim=1).tolist()
+    pushed = dict(zip(range(len(probe)) if steered is None else steered, of_each, strict=True))
     linked = []
     for number, row in enumerate(probe):
         read = pearson(row.double(), elo.double())
         p_corrected = permutation_p_value(abs(read.r), strongest, "greater")
-        pushed = (float(each[number]) for each in (pushes.mean(dim=1), low, high))
-        linked.append(Link(read.r, read.low, read.high, p_corrected, *pushed))
+        linked.append(Link(read.r, read.low, read.high, p_corrected, *pushed.get(number, ())))
     return linked
 
 
 def coupling(linked: list[Link], *, n_permutations: int, seed: int) -> Coupling | None:
-    """Correlate reading with pushing; None with too few directions."""
-    if len(linked) < MIN_DIRECTIONS:
+    """Correlate reading with pushing; None with too few directions that were steered with."""
+    both = [(link.r, link.push) for link in linked if link.push is not None]
+    if len(both) < MIN_DIRECTIONS:
         return None
-    read, pushed = torch.tensor([[link.r, link.push] for link in linked], dtype=torch.float64).T
+    read, pushed = torch.tensor(both, dtype=torch.float64).T
     observed = pearson(read, pushed)
     scores = standard_scores(pushed)
     permuted = permute_within(scores, None, n_permutations, seed, keys=torch.float32)

@@ -1,9 +1,9 @@
 """Preferences: do vectors follow what a model would rather do, and do they move it.
 
 Pairs of 64 activities are asked in both orders (`forced_choice`), and answers become Elo points
-(`bradley_terry`). The cosine of an activity's tokens with each vector is set beside Elo, and each
-vector is added to one activity of some pairs; `links` couples the two. Controls: shuffled-label
-vectors, and the number of an activity's tokens beside Elo.
+(`bradley_terry`). The cosine of an activity's tokens with each vector is set beside Elo, and those
+that are steered with are added to one activity of some pairs; `links` couples the two. Controls:
+shuffled-label vectors, and the number of an activity's tokens beside Elo.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class RatedActivity:
 class Preferences(Result):
     """What the model would rather do, and how vectors go with it.
 
-    `n_directions`: the emotions' vectors vary like so many independent ones (participation ratio).
+    `n_directions`: the steered vectors vary like so many independent ones (participation ratio).
     None where there are too few vectors or rated emotions, or an activity's length does not vary.
     """
 
@@ -198,8 +198,9 @@ class Preferences(Result):
             read = push = f"this run has no vector of {name!r}"
             if link is not None:
                 read = RunNumber(link.r, (link.low, link.high), self.n_activities, ours)
-                ends = link.push_low, link.push_high
-                push = RunNumber(link.push, ends, self.n_steered_pairs, *at_dose)
+                push = f"this run did not steer with {name!r}"
+                if (pushed := link.pushed) is not None:
+                    push = RunNumber(pushed.value, pushed.ends, self.n_steered_pairs, *at_dose)
             numbers[f"preferences.probe_vs_elo_r.{name}"] = read
             numbers[f"preferences.steering_delta_elo.{name}"] = push
         joined, valence = self.coupling, self.valence
@@ -225,8 +226,10 @@ def measure(materials: Materials) -> Preferences:
     texts = [activity.text for activity in offered]
     pairs = balanced_pairs(len(texts), settings.preference_pairs, seed)
     steered = balanced_pairs(len(texts), settings.preference_steered_pairs, seed + 1)
-    own = materials.vectors.at(layer)
-    directions = torch.cat([own, shuffled_vectors(materials)])
+    own, shuffled = materials.vectors.at(layer), shuffled_vectors(materials)
+    named = materials.steered_emotions(*_PAPER_EMOTIONS)
+    rows = [materials.emotions.index(name) for name in named]
+    directions = torch.cat([own[rows], shuffled[rows]])
     dose, norm = judged_dose(settings.doses), materials.vectors.norm_by_layer[layer]
     how = {"layer": layer, "dose": dose, "residual_norm": norm}
     total = 2 * len(pairs) + 2 * len(steered) * len(directions)
@@ -236,13 +239,15 @@ def measure(materials: Materials) -> Preferences:
     strengths = fit(pairs, answers.mean(dim=0).sigmoid(), len(texts))
     residual, n_tokens = forced_choice.activity_residuals(model, texts, layer)
     mean = materials.vectors.global_mean[materials.vectors.layer_index(layer)]
-    probe = cosines(residual - mean, directions).T
+    probe = cosines(residual - mean, torch.cat([own, shuffled[rows]])).T
     counts = torch.tensor(n_tokens, dtype=torch.float64)
     permuted = {"n_permutations": N_PERMUTATIONS, "seed": seed}
     options = {**permuted, "n_bootstrap": settings.n_bootstrap}
-    n = len(own)
-    of_emotions = links(probe[:n], strengths.elo, change[:n], **options)
-    of_shuffled = links(probe[n:], strengths.elo, change[n:], **options)
+    n, n_steered = len(own), len(rows)
+    of_emotions = links(probe[:n], strengths.elo, change[:n_steered], steered=rows, **options)
+    of_shuffled = links(
+        probe[n:], strengths.elo, change[n_steered:], steered=range(n_steered), **options
+    )
     points = torch.stack([strengths.elo, strengths.low, strengths.high], dim=1).tolist()
     return Preferences(
         model=model.name,
@@ -258,7 +263,7 @@ def measure(materials: Materials) -> Preferences:
             for activity, elo, count in zip(offered, points, n_tokens, strict=True)
         ],
         orders=compare_orders(answers, **permuted),
-        n_directions=_n_directions(own),
+        n_directions=_n_directions(own[rows]),
         emotions=dict(zip(materials.emotions, of_emotions, strict=True)),
         coupling=coupling(of_emotions, **permuted),
         coupling_shuffled=coupling(of_shuffled, **permuted),

@@ -160,7 +160,7 @@ def measure(materials: Materials) -> DoseResponse:
     layers = word_effects.swept_layers(
         bundle.layers, materials.layer, model.n_layers, settings.sweep_layers
     )
-    names = spread_words(model, materials.emotions, settings.sweep_emotions)
+    names = spread_words(model, materials.steered_emotions(), settings.sweep_emotions)
     texts = neutral_texts(materials.run, settings.n_budget_texts)
     gauge = SteeringCost(model, texts, n_bootstrap=settings.n_bootstrap)
     budget = Budget(settings.max_kl, settings.max_perplexity_ratio)

@@ -196,9 +196,12 @@ def measure(materials: Materials) -> FreeText:
     judging = judges.vectors_of(read, ~steers, n, materials.neutral_components(judge_layer))
     fitted = judges.classifier(read.mean, read.emotion, ~steers)
     center = reduce(read.mean[~steers].double(), "row d_model -> d_model", "mean")
+    steered = materials.steered_emotions()
+    n_written = min(len(steered), settings.free_text_emotions)
     # Spread over the list.
-    columns = torch.linspace(0, n - 1, min(n, settings.free_text_emotions)).round().long().tolist()
-    emotions = [materials.emotions[column] for column in columns]
+    places = torch.linspace(0, len(steered) - 1, n_written).round().long().tolist()
+    emotions = [steered[place] for place in places]
+    columns = [materials.emotions.index(name) for name in emotions]
     model = materials.subject()
     texts = _write(materials, model, emotions, vectors[columns])
 

@@ -52,7 +52,8 @@ class SteeringWords(Result):
     """What the vectors did to the words for emotions.
 
     `doses` are of the target layer, with its controls, `layers` of every layer tried; `baseline` is
-    the unsteered probability of each word, averaged over carriers.
+    the unsteered probability of each word, averaged over carriers. `n_not_steered` of the run's
+    emotions have no part in it.
     """
 
     model: str
@@ -67,6 +68,7 @@ class SteeringWords(Result):
     at_floor: list[str]
     doses: list[DoseResult]
     layers: list[LayerEffects]
+    n_not_steered: int = 0
 
     @property
     def judged(self) -> DoseResult:
@@ -126,6 +128,11 @@ class SteeringWords(Result):
     def limits(self) -> list[str]:
         """Name the words of which less could be seen."""
         limits, n = [], len(self.emotions)
+        if self.n_not_steered:
+            limits.append(
+                f"Steering: {self.n_not_steered} of the run's emotions were not steered with "
+                "(validation.steered_emotions)."
+            )
         if self.n_single_token < n:
             limits.append(
                 f"Steering: {n - self.n_single_token} of {n} words are several tokens long and "
@@ -165,20 +172,21 @@ class SteeringWords(Result):
 
 
 def measure(materials: Materials) -> SteeringWords:
-    """Steer toward every emotion's word, beside controls."""
+    """Steer toward the words of the emotions that are steered with, beside controls."""
     model, bundle, target = materials.subject(), materials.vectors, materials.layer
-    settings = materials.config.validation
+    settings, emotions = materials.config.validation, materials.steered_emotions()
+    columns = [materials.emotions.index(name) for name in emotions]
     controls = controls_of(materials)
     swept = swept_layers(bundle.layers, target, model.n_layers, settings.sweep_layers)
     layers = sorted({*swept, target})
-    rivals = [controls.matched, controls.shuffled, controls.valence]
+    rivals = [controls.matched, controls.shuffled, {*emotions} & {*(controls.valence or {})}]
     n_controls = settings.n_random + sum(len(rival) for rival in rivals if rival is not None)
-    total = len(settings.doses) * (len(layers) * len(bundle.emotions) + n_controls)
+    total = len(settings.doses) * (len(layers) * len(emotions) + n_controls)
     with materials.reporter.task("steering", total, "directions") as advance:
-        return run(
+        result = run(
             model,
-            {layer: bundle.at(layer) for layer in layers},
-            bundle.emotions,
+            {layer: bundle.at(layer)[columns] for layer in layers},
+            emotions,
             target=target,
             residual_norm=bundle.norm_by_layer,
             controls=controls,
@@ -187,6 +195,7 @@ def measure(materials: Materials) -> SteeringWords:
             resampling=Resampling(settings.n_bootstrap, materials.seed),
             progress=advance,
         )
+    return replace(result, n_not_steered=len(materials.emotions) - len(emotions))
 
 
 EXPERIMENT = Experiment(SteeringWords, measure)

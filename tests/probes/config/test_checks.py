@@ -55,6 +55,29 @@ class TestSubsets:
         with pytest.raises(InvalidInput, match="at least two emotions"):
             config(generation={"emotions_subset": ["sad"]})
 
+    def test_what_is_steered_with_is_of_the_run(self):
+        generation = {"emotions_subset": ["sad", "happy", "calm"]}
+        chosen = config(generation=generation, validation={"steered_emotions": ["calm", "sad"]})
+        assert chosen.validation.steered_emotions == ["calm", "sad"]
+        assert config(generation=generation).validation.steered_emotions is None
+
+    @pytest.mark.parametrize(
+        ("steered", "said"),
+        [
+            (["sad", "hapy"], r"got 'hapy'; of the 3 that it has the nearest is 'happy'"),
+            (["sad", "smug"], r"expected emotions of this run, got 'smug'"),
+            (["sad", "happy", "sad"], "listed twice"),
+            (["sad"], r"at least two emotions.*got \['sad'\]"),
+            ([], r"at least two emotions.*got \[\]"),
+        ],
+    )
+    def test_steering_with_what_is_not_there_twice_or_alone_is_refused(self, steered, said):
+        with pytest.raises(InvalidInput, match=rf"validation\.steered_emotions: .*{said}"):
+            config(
+                generation={"emotions_subset": ["sad", "happy", "calm"]},
+                validation={"steered_emotions": steered},
+            )
+
     def test_an_empty_topic_is_refused(self):
         with pytest.raises(InvalidInput, match="a topic is empty"):
             config(generation={"topics_subset": ["a lost key", " "]})

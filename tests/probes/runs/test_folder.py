@@ -236,6 +236,20 @@ class TestOwnCorpus:
         with pytest.raises(InvalidInput, match="'happy' is not in .*it has: at_ease, homesick"):
             self.run(tmp_path, emotions_subset=["sad", "happy"])
 
+    def test_steering_with_an_emotion_that_the_run_lacks_is_refused_before_any_work(self, tmp_path):
+        own = small_runs.write_corpus(tmp_path, ["homesick", "sad", "at_ease"])
+
+        def run(*steered, **generation):
+            asked = {"steered_emotions": list(steered)}
+            return run_in(tmp_path / "out", corpus=own, generation=generation, validation=asked)
+
+        assert run("sad", "homesick").config.validation.steered_emotions == ["sad", "homesick"]
+        with pytest.raises(InvalidInput, match="got 'happy'; of the 3 that it has the nearest"):
+            run("sad", "happy")
+        with pytest.raises(InvalidInput, match=r"steered_emotions.* got 'at_ease'; of the 2"):
+            run("sad", "at_ease", emotions_subset=2)
+        assert not (tmp_path / "out").exists()
+
     def test_one_emotion_is_refused_before_any_work(self, tmp_path):
         with pytest.raises(InvalidInput, match="at least two emotions.*got sad"):
             self.run(tmp_path, emotions=["sad"])

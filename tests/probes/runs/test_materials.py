@@ -175,6 +175,15 @@ class TestDamage:
             materials.stories(0)
 
 
+class TestSteered:
+    def test_a_run_whose_emotions_are_in_the_default_is_steered_with_all(self, materials):
+        assert materials.steered_emotions() == materials.steered_emotions("hostile") == EMOTIONS
+
+    def test_a_setting_says_which_and_the_runs_order_is_kept(self, made):
+        asked = planted_runs.materials(made, validation__steered_emotions=["sad", "angry"])
+        assert asked.steered_emotions() == asked.steered_emotions("happy") == ["angry", "sad"]
+
+
 class TestSums:
     def test_cells_hold_the_sums_of_their_stories(self, materials):
         cells = materials.cell_sums(1)

@@ -61,6 +61,7 @@ CHANGED = {
     "analysis.n_bootstrap": 7,
     "logit_lens.top_k": 7,
     "logit_lens.n_shuffles": 7,
+    "validation.steered_emotions": ["happy", "sad"],
     "validation.doses": [0.3],
     "validation.n_random": 7,
     "validation.n_folds": 7,
@@ -142,6 +143,7 @@ def test_every_setting_but_where_things_lie_decides_some_stage():
         ("model.target_layer", {"compute-vectors", "analyze", "logit-lens", "validate"}),
         ("analysis.n_clusters", {"analyze"}),
         ("logit_lens.top_k", {"logit-lens"}),
+        ("validation.steered_emotions", {"validate"}),
         ("seed", {"generate-stories", "generate-neutral", "analyze", "logit-lens", "validate"}),
     ],
 )

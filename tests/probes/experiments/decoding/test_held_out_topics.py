@@ -6,19 +6,22 @@ from dataclasses import replace
 import pytest
 import small_runs
 import torch
+from planted_runs import D_MODEL, directions
 from scipy import stats
 
 from hooks.errors import InvalidInput
 from probes import figures
+from probes.analysis.emotion_groups import EmotionGroups
 from probes.analysis.findings import Estimate
 from probes.analysis.held_out import Design, held_out_ranks, inner_hits, permute_within_topics
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import find_experiment, to_json
-from probes.experiments.decoding.held_out_topics import nested_null
+from probes.experiments.decoding.shuffled_labels import nested_null
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
 
+DIRECTIONS = directions(["valence"], 5)
 EMPTY = torch.zeros(0, 6)
 MEASURE = find_experiment("held-out-topics").measure
 PLANTED = {"strength": [0.0, 0.0, 1.0, 0.0], "topic_strength": 0.5}
@@ -56,12 +59,44 @@ def test_every_statistic_and_reader_has_a_control_of_its_own(measured):
     assert measured.logistic_permuted.p == pytest.approx(1 / 9)
 
 
+def test_coarser_accuracies_are_findings_of_their_own_beside_shuffled_labels(measured):
+    assert list(measured.coarse) == ["clusters", "within_side"]
+    for each, finding in zip(measured.coarse.values(), measured.findings()[1:], strict=True):
+        assert each.accuracy.value >= measured.here.top_1.value
+        assert each.null.p == pytest.approx(1 / 41)
+        assert each.null.mean == pytest.approx(each.chance, abs=0.06)
+        assert (finding.verdict, finding.estimate) == ("shown", each.accuracy)
+        assert "at layer 2" in finding.line
+
+
+def test_coarser_accuracies_of_a_chosen_layer_are_nested_too(planted):
+    result = MEASURE(planted(target_layer="held-out", **PLANTED))
+    for each, finding in zip(result.coarse.values(), result.findings()[1:], strict=True):
+        assert (each.null.n, each.null.p) == (8, pytest.approx(1 / 9))
+        assert "layers chosen on other topics" in finding.line
+        # Eight permutations are too few for p < .05.
+        assert finding.verdict == "not shown"
+
+
+def test_a_valence_that_is_all_there_is_shows_nothing_within_side(planted):
+    def row(text, generator):
+        noise = 0.3 * torch.randn(4, D_MODEL, generator=generator)
+        side = EmotionGroups.of([text.emotion]).side if text.emotion else 0
+        return noise + side * DIRECTIONS["valence"]
+
+    result = MEASURE(planted(row=row))
+    clusters, within = result.coarse["clusters"], result.coarse["within_side"]
+    assert clusters.null.p == pytest.approx(1 / 41)
+    assert within.null.p > 0.05
+    assert [finding.verdict for finding in result.findings()][-1] == "not shown"
+
+
 def test_noise_is_said_to_show_nothing(planted):
     measured = MEASURE(planted(strength=[0.0] * 4, topic_strength=0.5))
     assert measured.nested.p_of_largest > 0.02
     assert measured.logistic_permuted.p > 0.12
     assert measured.nested.top_1.value < 0.3
-    assert measured.findings()[0].verdict == "not shown"
+    assert {finding.verdict for finding in measured.findings()} == {"not shown"}
     assert any("Held-out accuracy: not shown" in limit for limit in to_json(measured)["limits"])
 
 
@@ -94,7 +129,7 @@ def test_target_layer_held_out_selects_the_planted_layer_and_says_so(planted):
     assert materials.layer == 2
     assert materials.vectors.provenance.target_layer_rule == "held-out topics"
     measured = MEASURE(materials)
-    [claim] = measured.findings()
+    claim, *_ = measured.findings()
     assert claim.estimate == measured.nested.top_1
     assert "layers chosen on other topics" in claim.line
     [limit] = [limit for limit in measured.limits() if "chosen by its own accuracy" in limit]
@@ -107,7 +142,7 @@ def test_target_layer_held_out_selects_the_planted_layer_and_says_so(planted):
 
 
 def test_row_claim_and_paragraph_name_the_same_accuracy_with_n_interval_and_control(measured):
-    [claim] = measured.findings()
+    claim, *_ = measured.findings()
     top_1 = measured.nearest[2].top_1
     assert (claim.headline, claim.statistic) == (True, "accuracy")
     assert claim.number == f"{top_1.value:.1%}"

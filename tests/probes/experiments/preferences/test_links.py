@@ -34,6 +34,22 @@ def test_pushes_are_mean_log_odds_in_elo_points():
     assert linked[1].push_low == pytest.approx(linked[1].push_high)
 
 
+def test_directions_that_were_not_steered_with_are_read_and_not_coupled():
+    elo, probe, change = _noise(1, 8), _noise(0, 6, 8), _noise(2, 4, 5)
+    steered = [5, 0, 3, 2]
+    options = {"n_permutations": 50, "n_bootstrap": 100, "seed": 0}
+    linked = links(probe, elo, change, steered=steered, **options)
+    alone = links(probe[steered], elo, change, **options)
+    assert [linked[1].pushed, linked[4].pushed] == [None, None]
+    for number, link in zip(steered, alone, strict=True):
+        assert (linked[number].r, linked[number].pushed) == (link.r, link.pushed)
+        # More directions were looked at.
+        assert linked[number].p_corrected >= link.p_corrected
+    joined = coupling(linked, n_permutations=50, seed=0)
+    assert joined is not None and joined.n == 4
+    assert joined.r == pytest.approx(coupling(alone, n_permutations=50, seed=0).r)
+
+
 def test_coupling_finds_directions_that_push_where_they_read():
     elo = _noise(0, 64)
     weight = torch.linspace(-1, 1, 12)

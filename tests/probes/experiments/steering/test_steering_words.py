@@ -80,6 +80,19 @@ def test_intervals_are_drawn_as_often_as_the_config_says(finished):
     assert few.matching_interval != many.matching_interval
 
 
+def test_a_subset_has_the_effects_that_it_has_among_all(finished):
+    measure, asked = find_experiment("steering").measure, ["sad", "angry"]
+    every = measure(materials(finished))
+    few = measure(materials(finished, validation__steered_emotions=asked))
+    kept = [name for name in every.emotions if name in asked]
+    assert (every.n_not_steered, few.n_not_steered) == (0, 1)
+    assert few.emotions == kept == ["angry", "sad"]
+    rows = [every.emotions.index(name) for name in kept]
+    among_all = torch.tensor(every.doses[0].matrix)[rows][:, rows]
+    assert torch.allclose(torch.tensor(few.doses[0].matrix), among_all, atol=1e-5)
+    assert not any("not steered" in limit for limit in every.limits())
+
+
 def test_the_matrix_is_vector_by_word(model, words):
     vectors = _planted(model, words)
     matrix = torch.tensor(_run(model, vectors, words).doses[0].matrix)
