@@ -1,6 +1,7 @@
 """How the model scores texts: log-probabilities of next tokens, under whatever steering is on."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,11 +10,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
+from hooks.models.backends import HuggingFaceBackend, for_rows
 from hooks.models.model import LanguageModel
+from hooks.models.phases import prompts_must_be_whole
 from hooks.tokens.encoding import TokenBatch, pad
 from hooks.tokens.positions import FromToken, Positions
 
 _ROWS_AT_ONCE = 64
+_ROWS_IN_CACHE = 4
 
 
 @dataclass(frozen=True)
@@ -44,9 +48,7 @@ def next_tokens(
     if not encoded or not all(encoded):
         raise InvalidInput("next_tokens: expected texts of at least one token, got an empty one.")
     batch = pad(encoded, model.special_ids)
-    has_next = torch.zeros_like(batch.content)
-    has_next[:, :-1] = batch.attention_mask[:, 1:].bool()
-    chosen = positions.select(batch.content) & has_next
+    chosen = positions.select(batch.content) & _has_next(batch)
     if not chosen.any():
         raise InvalidInput(f"next_tokens: {positions} picks no token that has a next one.")
     return _read(model, batch, chosen)
@@ -68,18 +70,86 @@ def continuation_tokens(
     return _read(model, batch, chosen)
 
 
-def _read(
-    model: LanguageModel, batch: TokenBatch, chosen: Bool[Tensor, "text position"]
-) -> NextTokens:
-    """Read a batch; unembed at the chosen tokens only, for a vocabulary is wide."""
-    last = model.n_layers - 1
+@torch.no_grad()
+def mean_log_probs(
+    model: LanguageModel, prompt: Sequence[int], continuations: Sequence[Sequence[int]]
+) -> Float[Tensor, "continuation"]:
+    """Return each continuation's log-probability per token after one prompt, in nats, in float64.
+
+    The prompt is read once for all of them, under whatever steering is on, unless the model can't
+    go on from a cache or a hook asks for whole prompts.
+    """
+    if not prompt or not continuations or not all(continuations):
+        raise InvalidInput(
+            "mean_log_probs: expected a prompt and continuations of at least one token each."
+        )
+    # The prompt's last token predicts the first one of a continuation: it is read with each.
+    before, tree, last = list(prompt[:-1]), model.bulk, model.n_layers - 1
+    can_share = isinstance(tree, HuggingFaceBackend) and tree.can_go_on
+    shared = before if can_share and not prompts_must_be_whole() else []
+    own = [[*prompt[len(shared) :], *tokens] for tokens in continuations]
+    batch = pad(own, model.special_ids)
+    chosen = _has_next(batch)
+    chosen[:, : len(before) - len(shared)] = False
+    if shared and isinstance(tree, HuggingFaceBackend):
+        beginning = for_rows(tree.begin(torch.tensor(shared), last), len(own))
+        seen = torch.ones(len(own), len(shared), dtype=torch.long)
+        mask = torch.cat([seen, batch.attention_mask], dim=1)
+        with _last_residuals(model, chosen) as kept:
+            tree.run(batch.ids, mask, last, beginning)
+    else:
+        with _last_residuals(model, chosen) as kept:
+            tree.run(batch.ids, batch.attention_mask, last)
+    places = chosen.nonzero()
+    log_probs = _log_probs_of(model, kept[0], batch.ids[places[:, 0], places[:, 1] + 1])
+    sums = torch.zeros(len(own), dtype=torch.float64)
+    return sums.index_add_(0, places[:, 0], log_probs) / chosen.sum(dim=1)
+
+
+def _log_probs_of(
+    model: LanguageModel, residuals: Float[Tensor, "token d_model"], next_ids: Int[Tensor, "token"]
+) -> Float[Tensor, "token"]:
+    """Return the log-probability of each next token, in float64, and of no other one."""
+    log_probs = []
+    for rows, ids in zip(
+        residuals.split(_ROWS_AT_ONCE), next_ids.split(_ROWS_AT_ONCE), strict=True
+    ):
+        logits = model.unembed(rows)
+        wanted = rearrange(ids.to(logits.device), "token -> token 1")
+        picked = rearrange(logits.gather(1, wanted), "token 1 -> token")
+        # Few rows at a time stay in the processor's cache.
+        total = torch.cat([few.logsumexp(dim=1) for few in logits.split(_ROWS_IN_CACHE)])
+        log_probs.append((picked - total).double().cpu())
+    return torch.cat(log_probs)
+
+
+def _has_next(batch: TokenBatch) -> Bool[Tensor, "text position"]:
+    """Whether another token of the text follows."""
+    follows = torch.zeros_like(batch.content)
+    follows[:, :-1] = batch.attention_mask[:, 1:].bool()
+    return follows
+
+
+@contextlib.contextmanager
+def _last_residuals(
+    model: LanguageModel, chosen: Bool[Tensor, "text position"]
+) -> Iterator[list[Float[Tensor, "token d_model"]]]:
+    """Keep the stream after the last block at the chosen tokens of the pass inside the context."""
     kept: list[Tensor] = []
 
     def keep(residual: Tensor, _layer: int) -> None:
         kept.append(residual[chosen.to(residual.device)].float())
 
-    with model.bulk.hooked({last: keep}):
-        model.bulk.run(batch.ids, batch.attention_mask, last)
+    with model.bulk.hooked({model.n_layers - 1: keep}):
+        yield kept
+
+
+def _read(
+    model: LanguageModel, batch: TokenBatch, chosen: Bool[Tensor, "text position"]
+) -> NextTokens:
+    """Read a batch; unembed at the chosen tokens only, for a vocabulary is wide."""
+    with _last_residuals(model, chosen) as kept:
+        model.bulk.run(batch.ids, batch.attention_mask, model.n_layers - 1)
     log_probs = torch.cat(
         [model.unembed(rows).log_softmax(dim=-1).cpu() for rows in kept[0].split(_ROWS_AT_ONCE)]
     )

@@ -138,6 +138,7 @@ _QUESTIONS = {
     "decoding.sample_size": "how reliable are the vectors, and how many stories do they need?",
     "decoding.confounds": "what else than its emotion decides how high a story scores?",
     "decoding.sensitivity": "how far do the headline statistics hang on choices of method?",
+    "expression.writing": "do vectors learned from one way make endings of another way likelier?",
     "steering.steering_words": "does adding a vector make the model say that emotion's word?",
     "steering.dose_response": "how much does a dose do, what does it cost, and where must it stop?",
     "steering.free_text": "do steered texts convey the emotion to judges that did not steer?",
@@ -146,7 +147,11 @@ _QUESTIONS = {
     "preferences.preferences": "do vectors follow what the model would rather do, and move it?",
 }
 """By module below this package, in the order in which they are run."""
-_NAMES = {"steering_words": "steering", "dose_response": "steering-dose-response"}
+_NAMES = {
+    "steering_words": "steering",
+    "dose_response": "steering-dose-response",
+    "writing": "expression-steering",
+}
 """What experiments are called that are not called as their module."""
 
 

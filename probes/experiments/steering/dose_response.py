@@ -220,5 +220,10 @@ def spread_words(model: LanguageModel, emotions: Sequence[str], n: int) -> list[
     """Emotions spread over the list, each with a first token that no other's word begins with."""
     heads = [ids[0] if ids else -1 for ids in word_effects.first_tokens(model, emotions)]
     own = [name for name, head in zip(emotions, heads, strict=True) if heads.count(head) == 1]
-    rows = torch.linspace(0, max(len(own) - 1, 0), min(n, len(own))).round().long().tolist()
-    return [own[row] for row in rows]
+    return spread_over(own, n)
+
+
+def spread_over(names: Sequence[str], n: int) -> list[str]:
+    """Choose up to `n` of some names, spread over their list."""
+    rows = torch.linspace(0, max(len(names) - 1, 0), min(n, len(names))).round().long().tolist()
+    return [names[int(row)] for row in rows]

@@ -6,7 +6,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from hooks import InvalidInput
-from hooks.reading.scoring import continuation_tokens, next_tokens
+from hooks.reading.scoring import continuation_tokens, mean_log_probs, next_tokens
 
 TEXTS = ["She ran down the hill.", "The old man sat by the window and watched the rain fall."]
 
@@ -63,3 +63,40 @@ def test_every_token_of_a_continuation_is_scored_special_ones_too(backend):
 def test_a_continuation_needs_a_prompt_and_a_token(model, prompt, tokens):
     with pytest.raises(InvalidInput, match="at least one token each"):
         continuation_tokens(model, prompt, tokens)
+
+
+@pytest.mark.parametrize("backend", ["huggingface", "transformerlens"])
+@pytest.mark.parametrize("steered", [False, True])
+def test_continuations_of_a_prompt_are_scored_as_each_is_alone(backend, steered):
+    model = hooks.load(tiny_model("gemma2"), tokenizer=tiny_tokenizer(), backend=backend)
+    prompt = model.encode("The old man sat by the window.")
+    continuations = [model.encode(text)[1:] for text in ("He watched the rain.", "No", TEXTS[0])]
+    vector = torch.randn(model.d_model, generator=torch.Generator().manual_seed(1))
+    how = {"layers": [1], "dose": 0.5 if steered else 0.0, "residual_norm": 5.0}
+    with hooks.steer(model, vector, **how):
+        together = mean_log_probs(model, prompt, continuations)
+        alone = [-continuation_tokens(model, prompt, tokens).loss for tokens in continuations]
+        after_one = mean_log_probs(model, prompt[:1], continuations[:1])
+    assert together.tolist() == pytest.approx(alone, abs=1e-5)
+    assert abs(float(after_one) - alone[0]) > 1e-3
+    plain = mean_log_probs(model, prompt, continuations)
+    assert torch.allclose(plain, together, atol=1e-6) != steered
+
+
+def test_a_hook_that_wants_whole_prompts_gets_them(model):
+    """A rule picks tokens of a whole prompt; of a part of it, it would pick others."""
+    prompt, tokens = model.encode("The old man sat."), model.encode("He ran down the hill.")[1:]
+    vector = torch.ones(model.d_model)
+    vector[0] = -3.0
+    how = {"layers": [1], "dose": 1.0, "residual_norm": 5.0, "positions": hooks.Span(1, 3)}
+    with hooks.steer(model, vector, **how) as steering:
+        [scored] = mean_log_probs(model, prompt, [tokens])
+        assert steering.n_passes == 1
+        alone = -continuation_tokens(model, prompt, tokens).loss
+    assert float(scored) == pytest.approx(alone, abs=1e-5)
+
+
+def test_a_prompt_for_all_needs_tokens_on_both_sides(model):
+    for prompt, continuations in (([], [[5]]), ([5], []), ([5], [[5], []])):
+        with pytest.raises(InvalidInput, match="at least one token each"):
+            mean_log_probs(model, prompt, continuations)
