@@ -24,11 +24,13 @@ def steered_of(
 ) -> list[str]:
     """Choose among a run's emotions, in their order: those asked for, or those of the default.
 
-    A run that has fewer than two of the default is steered with all of its own: one alone can be
-    compared with nothing. `also` joins the default, and nothing that was asked for.
+    By default a run with no more emotions than those is steered with all of its own, and so is one
+    that has fewer than two of them: one alone can be compared with nothing. `also` joins the
+    default, and nothing that was asked for.
     """
-    wanted = set(steered_by_default() if asked is None else asked)
-    if len(wanted & {*run}) < 2:
+    default = steered_by_default()
+    wanted = set(default if asked is None else asked)
+    if asked is None and (len(run) <= len(default) or len(wanted & {*run}) < 2):
         return list(run)
     wanted |= set(also) if asked is None else set()
     return [name for name in run if name in wanted]

@@ -188,7 +188,7 @@ def measure(materials: Materials) -> ExpressionSteering | NotMeasured:
             "(activation.keep=story keeps them per story)",
         )
     settings, model = materials.config.validation, materials.subject()
-    names = spread_over(materials.emotions, settings.free_text_emotions)
+    names = spread_over(materials.steered_emotions(), settings.free_text_emotions)
     pairs = _pairs_of(materials, model, names)
     if not pairs or len(names) < MIN_EMOTIONS:
         return NotMeasured(
