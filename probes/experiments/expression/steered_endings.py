@@ -1,7 +1,8 @@
 """Endings of one way of expression, read under vectors of another and under control directions.
 
-An ending is read after its opening, which all endings of a topic share, and of its tokens the first
-third is scored: a vocabulary is wide. Every token is steered, those of the opening too.
+An ending is read after its opening, which all endings of a topic share, and of its tokens the last
+third is scored: a vocabulary is wide, and endings close on what the person feels and does, after
+what has happened. Every token is steered, those of the opening too.
 
 Directions of a way are made as the run's vectors are. What they are compared with:
 
@@ -35,11 +36,16 @@ _SCORED = 1 / 3
 
 @dataclass(frozen=True)
 class AfterOpening:
-    """Endings after the same tokens: of which emotions (columns), and their scored tokens."""
+    """Endings after the same tokens, and of which emotions (columns) they are."""
 
     opening: Sequence[int]
     columns: Sequence[int]
     tokens: Sequence[Sequence[int]]
+
+    @property
+    def n_scored(self) -> list[int]:
+        """How many of each ending's last tokens are scored."""
+        return [math.ceil(_SCORED * len(tokens)) for tokens in self.tokens]
 
 
 @dataclass(frozen=True)
@@ -53,14 +59,14 @@ class Endings:
     @property
     def tokens_per_ending(self) -> float:
         """How many tokens of an ending are scored, on average."""
-        lengths = [len(tokens) for group in self.groups for tokens in group.tokens]
+        lengths = [n for group in self.groups for n in group.n_scored]
         return sum(lengths) / len(lengths)
 
     def log_probs(self, model: LanguageModel) -> Float[Tensor, "emotion"]:
         """Return nats per token of each emotion's endings, averaged over topics."""
         sums = torch.zeros(self.n_emotions, dtype=torch.float64)
         for group in self.groups:
-            scored = mean_log_probs(model, group.opening, group.tokens)
+            scored = mean_log_probs(model, group.opening, group.tokens, last=group.n_scored)
             sums.index_add_(0, torch.tensor(group.columns), scored)
         return sums / len(self.topics)
 
@@ -79,7 +85,7 @@ def choose_endings(
     groups: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
     for topic in complete[:n_topics]:
         for column, emotion in enumerate(emotions):
-            opening, tokens = _scored_tokens(model, of_topic[topic][emotion])
+            opening, tokens = _parted(model, of_topic[topic][emotion])
             groups.setdefault(tuple(opening), []).append((column, tokens))
     if not complete:
         return None
@@ -87,12 +93,11 @@ def choose_endings(
     return Endings(complete[:n_topics], len(emotions), after)
 
 
-def _scored_tokens(model: LanguageModel, text: PlacedText) -> tuple[list[int], list[int]]:
-    """Return what is read before an ending, one token at least, and the tokens that are scored."""
+def _parted(model: LanguageModel, text: PlacedText) -> tuple[list[int], list[int]]:
+    """Return the tokens before an ending, one at least, and those of the ending."""
     whole = model.encode(join((text.opening, text.text)))
     edge = max(n_common(model.encode(text.opening), whole), 1)
-    n_scored = math.ceil(_SCORED * (len(whole) - edge))
-    return whole[:edge], whole[edge : edge + n_scored]
+    return whole[:edge], whole[edge:]
 
 
 @dataclass(frozen=True)

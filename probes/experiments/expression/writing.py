@@ -156,7 +156,7 @@ class ExpressionSteering(Result):
         limits = []
         for pair in filter(lambda pair: pair.effects, self.pairs):
             limits.append(
-                f"Expression steering, {pair.name}: the first {pair.tokens_per_ending:.0f} tokens "
+                f"Expression steering, {pair.name}: the last {pair.tokens_per_ending:.0f} tokens "
                 f"of {_endings(len(pair.topics))} an emotion were scored; intervals are over "
                 "emotions, not over topics."
             )
