@@ -72,46 +72,34 @@ def continuation_tokens(
 
 @torch.no_grad()
 def mean_log_probs(
-    model: LanguageModel,
-    prompt: Sequence[int],
-    continuations: Sequence[Sequence[int]],
-    *,
-    last: Sequence[int] | None = None,
+    model: LanguageModel, prompt: Sequence[int], continuations: Sequence[Sequence[int]]
 ) -> Float[Tensor, "continuation"]:
     """Return each continuation's log-probability per token after one prompt, in nats, in float64.
 
     The prompt is read once for all of them, under whatever steering is on, unless the model can't
-    go on from a cache or a hook asks for whole prompts. `last` says of how many of its last tokens
-    each continuation's mean is; None is all.
+    go on from a cache or a hook asks for whole prompts.
     """
     if not prompt or not continuations or not all(continuations):
         raise InvalidInput(
             "mean_log_probs: expected a prompt and continuations of at least one token each."
         )
-    lengths = [len(tokens) for tokens in continuations]
-    n_scored = lengths if last is None else list(last)
-    if not all(0 < n <= length for n, length in zip(n_scored, lengths, strict=True)):
-        raise InvalidInput(
-            f"mean_log_probs: expected 1 to {min(lengths)} last tokens, got {n_scored}."
-        )
     # The prompt's last token predicts the first one of a continuation: it is read with each.
-    before, tree, last_layer = list(prompt[:-1]), model.bulk, model.n_layers - 1
+    before, tree, last = list(prompt[:-1]), model.bulk, model.n_layers - 1
     can_share = isinstance(tree, HuggingFaceBackend) and tree.can_go_on
     shared = before if can_share and not prompts_must_be_whole() else []
     own = [[*prompt[len(shared) :], *tokens] for tokens in continuations]
     batch = pad(own, model.special_ids)
     chosen = _has_next(batch)
-    for row, (tokens, n) in enumerate(zip(own, n_scored, strict=True)):
-        chosen[row, : len(tokens) - 1 - n] = False
+    chosen[:, : len(before) - len(shared)] = False
     if shared and isinstance(tree, HuggingFaceBackend):
-        beginning = for_rows(tree.begin(torch.tensor(shared), last_layer), len(own))
+        beginning = for_rows(tree.begin(torch.tensor(shared), last), len(own))
         seen = torch.ones(len(own), len(shared), dtype=torch.long)
         mask = torch.cat([seen, batch.attention_mask], dim=1)
         with _last_residuals(model, chosen) as kept:
-            tree.run(batch.ids, mask, last_layer, beginning)
+            tree.run(batch.ids, mask, last, beginning)
     else:
         with _last_residuals(model, chosen) as kept:
-            tree.run(batch.ids, batch.attention_mask, last_layer)
+            tree.run(batch.ids, batch.attention_mask, last)
     places = chosen.nonzero()
     log_probs = _log_probs_of(model, kept[0], batch.ids[places[:, 0], places[:, 1] + 1])
     sums = torch.zeros(len(own), dtype=torch.float64)

@@ -1,8 +1,8 @@
 """Endings of one way of expression, read under vectors of another and under control directions.
 
-An ending is read after its opening, which all endings of a topic share, and of its tokens the last
-third is scored: a vocabulary is wide, and endings close on what the person feels and does, after
-what has happened. Every token is steered, those of the opening too.
+An ending is read after its opening, which all endings of a topic share, and all its tokens are
+scored: what a vector does to single tokens varies by far more than by whose ending they are of, so
+fewer would be noise. Every token is steered, those of the opening too.
 
 Directions of a way are made as the run's vectors are. What they are compared with:
 
@@ -12,7 +12,6 @@ Directions of a way are made as the run's vectors are. What they are compared wi
   to each emotion's own side.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,8 +30,6 @@ from probes.experiments.expression.own_endings import SteeredEndings
 from probes.runs.ways import PlacedText, WayRows
 from probes.vectors.denoising import CellSums, fit_vectors
 
-_SCORED = 1 / 3
-
 
 @dataclass(frozen=True)
 class AfterOpening:
@@ -41,11 +38,6 @@ class AfterOpening:
     opening: Sequence[int]
     columns: Sequence[int]
     tokens: Sequence[Sequence[int]]
-
-    @property
-    def n_scored(self) -> list[int]:
-        """How many of each ending's last tokens are scored."""
-        return [math.ceil(_SCORED * len(tokens)) for tokens in self.tokens]
 
 
 @dataclass(frozen=True)
@@ -58,15 +50,15 @@ class Endings:
 
     @property
     def tokens_per_ending(self) -> float:
-        """How many tokens of an ending are scored, on average."""
-        lengths = [n for group in self.groups for n in group.n_scored]
+        """How many tokens an ending has, on average."""
+        lengths = [len(tokens) for group in self.groups for tokens in group.tokens]
         return sum(lengths) / len(lengths)
 
     def log_probs(self, model: LanguageModel) -> Float[Tensor, "emotion"]:
         """Return nats per token of each emotion's endings, averaged over topics."""
         sums = torch.zeros(self.n_emotions, dtype=torch.float64)
         for group in self.groups:
-            scored = mean_log_probs(model, group.opening, group.tokens, last=group.n_scored)
+            scored = mean_log_probs(model, group.opening, group.tokens)
             sums.index_add_(0, torch.tensor(group.columns), scored)
         return sums / len(self.topics)
 
