@@ -1,7 +1,8 @@
 """Endings of one way of expression, read under vectors of another and under control directions.
 
-An ending is read after its opening, which all endings of a topic share, and of its tokens the first
-third is scored: a vocabulary is wide. Every token is steered, those of the opening too.
+An ending is read after its opening, which all endings of a topic share, and all its tokens are
+scored: what a vector does to single tokens varies by far more than by whose ending they are of, so
+fewer would be noise. Every token is steered, those of the opening too.
 
 Directions of a way are made as the run's vectors are. What they are compared with:
 
@@ -11,7 +12,6 @@ Directions of a way are made as the run's vectors are. What they are compared wi
   to each emotion's own side.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,12 +30,10 @@ from probes.experiments.expression.own_endings import SteeredEndings
 from probes.runs.ways import PlacedText, WayRows
 from probes.vectors.denoising import CellSums, fit_vectors
 
-_SCORED = 1 / 3
-
 
 @dataclass(frozen=True)
 class AfterOpening:
-    """Endings after the same tokens: of which emotions (columns), and their scored tokens."""
+    """Endings after the same tokens, and of which emotions (columns) they are."""
 
     opening: Sequence[int]
     columns: Sequence[int]
@@ -52,7 +50,7 @@ class Endings:
 
     @property
     def tokens_per_ending(self) -> float:
-        """How many tokens of an ending are scored, on average."""
+        """How many tokens an ending has, on average."""
         lengths = [len(tokens) for group in self.groups for tokens in group.tokens]
         return sum(lengths) / len(lengths)
 
@@ -79,7 +77,7 @@ def choose_endings(
     groups: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
     for topic in complete[:n_topics]:
         for column, emotion in enumerate(emotions):
-            opening, tokens = _scored_tokens(model, of_topic[topic][emotion])
+            opening, tokens = _parted(model, of_topic[topic][emotion])
             groups.setdefault(tuple(opening), []).append((column, tokens))
     if not complete:
         return None
@@ -87,12 +85,11 @@ def choose_endings(
     return Endings(complete[:n_topics], len(emotions), after)
 
 
-def _scored_tokens(model: LanguageModel, text: PlacedText) -> tuple[list[int], list[int]]:
-    """Return what is read before an ending, one token at least, and the tokens that are scored."""
+def _parted(model: LanguageModel, text: PlacedText) -> tuple[list[int], list[int]]:
+    """Return the tokens before an ending, one at least, and those of the ending."""
     whole = model.encode(join((text.opening, text.text)))
     edge = max(n_common(model.encode(text.opening), whole), 1)
-    n_scored = math.ceil(_SCORED * (len(whole) - edge))
-    return whole[:edge], whole[edge : edge + n_scored]
+    return whole[:edge], whole[edge:]
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ _NAME = "expression-steering"
 DOSES = (0.05, 0.1)
 _PAIRS = (("said", "shown", 4), ("narrated", "voiced", 2))
 """Learned from, endings of, and topics of these: the second is easier and may be read on fewer."""
-_N_CONTROL = 6
+_N_CONTROL = 4
 """Directions of each kind of control that knows no emotion; they stand in for vectors in turns."""
 _FEW_EMOTIONS = 8
 
@@ -156,9 +156,9 @@ class ExpressionSteering(Result):
         limits = []
         for pair in filter(lambda pair: pair.effects, self.pairs):
             limits.append(
-                f"Expression steering, {pair.name}: the first {pair.tokens_per_ending:.0f} tokens "
-                f"of {_endings(len(pair.topics))} an emotion were scored; intervals are over "
-                "emotions, not over topics."
+                f"Expression steering, {pair.name}: {_endings(len(pair.topics))} an emotion of "
+                f"{pair.tokens_per_ending:.0f} tokens each; intervals are over emotions, not over "
+                "topics."
             )
         if len(self.emotions) < _FEW_EMOTIONS:
             limits.append(

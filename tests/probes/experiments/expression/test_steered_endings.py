@@ -1,4 +1,4 @@
-"""Endings are scored after their openings, by a third; directions are what they are said to be."""
+"""Endings are scored whole, after their openings; directions are what they should be."""
 
 import pytest
 import torch
@@ -40,7 +40,7 @@ def test_the_first_topics_with_an_ending_of_every_emotion_are_taken(model):
 
 
 @pytest.mark.parametrize("opening", [OPENING, ""])
-def test_the_first_third_of_an_ending_is_scored_after_its_opening(model, opening):
+def test_every_token_of_an_ending_is_scored_after_its_opening(model, opening):
     texts = [placed(it.emotion, it.topic, it.text, opening) for it in TEXTS]
     endings = choose_endings(model, texts, [1, 0], 2)
     expected = torch.zeros(2, dtype=torch.float64)
@@ -51,12 +51,11 @@ def test_the_first_third_of_an_ending_is_scored_after_its_opening(model, opening
             ids = model.encode(f"{opening} {text}".strip())
             # Without an opening there is a first token all the same, which nothing predicts.
             edge = max(len(model.encode(opening)) if opening else 0, 1)
-            n_scored = -(-(len(ids) - edge) // 3)
-            lengths.append(n_scored)
+            lengths.append(len(ids) - edge)
             with torch.no_grad():
                 log_probs = model.hf(torch.tensor([ids])).logits[0].double().log_softmax(dim=-1)
-            scored = range(edge, edge + n_scored)
-            expected[column] += sum(log_probs[at - 1, ids[at]] for at in scored) / n_scored / 2
+            scored = [log_probs[at - 1, ids[at]] for at in range(edge, len(ids))]
+            expected[column] += sum(scored) / len(scored) / 2
     assert torch.allclose(endings.log_probs(model), expected, atol=1e-5)
     assert endings.tokens_per_ending == pytest.approx(sum(lengths) / len(lengths))
 
