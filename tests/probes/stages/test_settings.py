@@ -40,6 +40,8 @@ CHANGED = {
     "generation.engine": "openai",
     "endpoint.api": "completions",
     "endpoint.send_top_k": True,
+    "corpus.forms": ["voiced"],
+    "corpus.frames_subset": 7,
     "neutral.dialogues_per_topic": 7,
     "neutral.form": "answer",
     "neutral.max_new_tokens": 77,
@@ -91,6 +93,7 @@ FREE = {
     "output_dir",
     "corpus.stories",
     "corpus.neutral",
+    "corpus.said",
     "validation.experiments",
     "validation.norms",  # its content decides
     "generation.base_urls",
@@ -103,6 +106,7 @@ FREE = {
 """Where things lie, where and how fast they are computed, who is asked."""
 
 JUDGE = {"validation.judge_model": "j", "validation.judge_base_url": "http://localhost:1/v1"}
+BROUGHT = {"corpus.stories": "reference", "corpus.neutral": "reference"}
 SERVER = {"generation.engine": "openai", "generation.base_urls": ["http://localhost:1/v1"]}
 
 
@@ -117,6 +121,7 @@ def run_of(changes=(), **sections) -> Run:
 
 def affected(key: str) -> set[str]:
     asked = SERVER if key.startswith("endpoint.") else JUDGE if "judge" in key else {}
+    asked = BROUGHT if key.startswith("corpus.") else asked
     served = SERVER if key == "generation.engine" else {}
     before, after = run_of(asked), run_of({**asked, **served, key: CHANGED[key]})
     return {name for name, of in SETTINGS.items() if of(before) != of(after)}
@@ -135,6 +140,7 @@ def test_every_setting_but_where_things_lie_decides_some_stage():
         ("generation.stories_per_topic", {"generate-stories"}),
         ("generation.emotions_subset", {"generate-stories"}),
         ("generation.topics_subset", {"generate-stories", "generate-neutral"}),
+        ("corpus.frames_subset", {"generate-stories", "generate-neutral"}),
         ("neutral.min_words", {"generate-neutral"}),
         ("writer.name", {"generate-stories", "generate-neutral"}),
         ("activation.token_offset", {"extract-activations"}),
