@@ -105,7 +105,7 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
 
 
 def _other_ways(
-    materials: Materials, components: Sequence[Float[Tensor, "component d_model"]]
+    materials: Materials, components: Sequence[Float[Tensor, "_component d_model"]]
 ) -> dict[str, Float[Tensor, "layer emotion d_model"]]:
     """Vectors of what is said and of what is carried on, made as those of what is shown."""
     others = {}

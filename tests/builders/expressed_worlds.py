@@ -76,7 +76,8 @@ class World(Materials):
 
     @property
     def config(self) -> Any:
-        return SimpleNamespace(validation=SimpleNamespace(**self._settings))
+        settings = {"steered_emotions": None, **self._settings}
+        return SimpleNamespace(validation=SimpleNamespace(**settings))
 
     @property
     def seed(self) -> int:

@@ -17,6 +17,7 @@ from pydantic import computed_field
 from torch import Tensor
 
 from hooks import LanguageModel, pooled_resid_post
+from hooks.reading.pieces import join, spans_of_pieces
 from probes.analysis.findings import Finding
 from probes.analysis.held_out import Design, topic_folds
 from probes.corpus.cells import Passage, read_corpus

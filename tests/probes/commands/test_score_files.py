@@ -21,7 +21,13 @@ def chat():
     given = Given("chat", turns=turns)
     tokens = torch.tensor([[0.1, 0.2], [0.3, 0.4]])
     scores = Scores(
-        'Hm.a, "b"\n', [(0, 3), (3, 10)], tokens.mean(0), tokens, tokens, [(0, 1), (1, 2)]
+        'Hm.a, "b"\n',
+        [(0, 3), (3, 10)],
+        tokens.mean(0),
+        torch.zeros(2),
+        tokens,
+        tokens,
+        [(0, 1), (1, 2)],
     )
     return given, scores
 
@@ -56,6 +62,7 @@ def test_a_table_grows_on_the_disk_and_not_in_memory(kind, tmp_path, monkeypatch
         text="a b " * 100,
         pieces=[(2 * n, 2 * n + 2) for n in range(200)],
         whole=torch.rand(2),
+        z=torch.zeros(2),
         tokens=torch.rand(200, 2),
         parts=torch.zeros(0, 2),
         spans=[],

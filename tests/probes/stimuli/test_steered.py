@@ -1,4 +1,4 @@
-"""Which emotions are steered with: the default where a run has it, all where it has none."""
+"""Which emotions are steered with: of many the default, of few all."""
 
 import pytest
 
@@ -35,7 +35,8 @@ def test_the_rated_words_lie_on_the_sides_that_they_are_listed_under():
     ("run", "asked", "also", "steered"),
     [
         (["sad", "happy", "kind"], None, (), ["sad", "happy", "kind"]),
-        (["sad", "smug", "happy"], None, (), ["sad", "happy"]),
+        (["sad", "smug", "happy"], None, (), ["sad", "smug", "happy"]),
+        ([*emotions()], None, (), [*steered_by_default()]),
         (OWN, None, (), OWN),
         ([*OWN, "sad"], None, (), [*OWN, "sad"]),
         (["sad", "smug", "happy"], ["happy", "smug"], (), ["smug", "happy"]),
@@ -44,7 +45,7 @@ def test_the_rated_words_lie_on_the_sides_that_they_are_listed_under():
         ([*OWN, "hostile"], None, ["hostile"], [*OWN, "hostile"]),
     ],
     ids=[
-        "all in the default", "those in the default", "none in it", "one in it", "asked for",
+        "all in the default", "few", "those in the default", "none in it", "one in it", "asked for",
         "an experiment's own besides", "nothing besides what was asked for", "all, and no more",
     ],
 )  # fmt: skip

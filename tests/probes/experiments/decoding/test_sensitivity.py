@@ -7,6 +7,7 @@ from planted_runs import D_MODEL, N_LAYERS, directions, materials
 
 from hooks import FromToken, pooled_resid_post
 from probes import figures
+from probes.corpus.cells import Passage
 from probes.experiments import find_experiment, to_json
 from probes.experiments.decoding.choice_table import STATISTICS
 from probes.experiments.decoding.sensitivity import _read, spread_out
@@ -113,7 +114,7 @@ def test_no_stories_to_read_again_is_a_limit_and_not_an_error(finished_original)
 def test_one_reading_gives_the_means_of_every_offset(real):
     model, layer = real.subject(), real.layer
     texts = real.texts(real.stories())[:5]
-    for offset, rows in _read(model, texts, layer, [0, 3]).items():
+    for offset, rows in _read(model, list(map(Passage, texts)), layer, [0, 3]).items():
         pooled = pooled_resid_post(model, texts, FromToken(offset), layers=[layer])
         torch.testing.assert_close(rows, pooled.mean[:, 0], rtol=1e-4, atol=1e-5)
 
