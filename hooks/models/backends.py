@@ -156,10 +156,8 @@ class HuggingFaceBackend:
 
     def begin(self, tokens: Int[Tensor, "position"], last_layer: int) -> DynamicCache:
         """Read a beginning through blocks 0 to `last_layer`; return its keys and values."""
-        cache, rows = (
-            DynamicCache(config=self.hf.config),
-            rearrange(tokens, "position -> 1 position"),
-        )
+        cache = DynamicCache(config=self.hf.config)
+        rows = rearrange(tokens, "position -> 1 position")
         self.run(rows, torch.ones_like(rows), last_layer, cache)
         return cache
 

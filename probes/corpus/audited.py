@@ -29,7 +29,7 @@ def stories(source: str) -> list[AuditedText]:
     """
     if source == reference.NAME:
         return _reference_endings()
-    texts = _of_file(source, ("emotion", "topic", ("ending", "text")))
+    texts = _of_file(source, ("emotion", "topic", "text"))
     if any("form" in text.about for text in texts):
         return [replace(text, about={"form": _NO_FORM, **dict(text.about)}) for text in texts]
     return texts
@@ -47,7 +47,7 @@ def said(source: str, emotions: Iterable[str]) -> list[AuditedText]:
 def neutral(source: str) -> list[AuditedText]:
     """Return neutral texts: those with an opening are zeros of their topic, others documents."""
     if source != reference.NAME:
-        return _of_file(source, ("topic", ("ending", "text")))
+        return _of_file(source, ("topic", "text"))
     around = {it.name: it for it in reference.situations()}
     zeros = [
         AuditedText(
@@ -64,7 +64,7 @@ def neutral(source: str) -> list[AuditedText]:
     return [*zeros, *(AuditedText("", topic, text, topic) for topic, text in documents)]
 
 
-def _of_file(source: str, needed: tuple[str | tuple[str, ...], ...]) -> list[AuditedText]:
+def _of_file(source: str, needed: tuple[str, ...]) -> list[AuditedText]:
     texts = [_text(row, where) for row, where in read_rows(Path(source), needed)]
     if not texts:
         raise InvalidInput(f"{source} has no texts.")
@@ -84,7 +84,7 @@ def _text(row: Mapping[str, Any], where: str) -> AuditedText:
     return AuditedText(
         row.get("emotion", ""),
         row["topic"],
-        row.get("ending") or row["text"],
+        row["text"],
         where,
         {key: str(row[key]) for key in ABOUT if row.get(key)},
         row.get("opening", ""),
@@ -113,8 +113,7 @@ def _reference_endings() -> list[AuditedText]:
 
 
 def _filled(emotion: str, frame: reference.Frame) -> AuditedText:
-    opening, _, rest = frame.text.partition("{")
-    kind, _, closing = rest.partition("}")
-    phrase = reference.phrase_of(emotion)[kind]
+    said_in = frame.around(reference.phrase_of(emotion))
     where = f"{emotion} / {frame.name}"
-    return AuditedText(emotion, frame.name, phrase, where, {}, opening.strip(), closing.strip())
+    around = said_in.opening, said_in.closing
+    return AuditedText(emotion, frame.name, said_in.text, where, {}, *around)

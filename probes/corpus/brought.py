@@ -191,17 +191,13 @@ def _check_spellings(path: str, what: str, labels: set[str]) -> None:
         )
 
 
-def read_rows(
-    path: Path, needed: Sequence[str | tuple[str, ...]]
-) -> Iterator[tuple[dict[str, Any], str]]:
+def read_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
     """Yield the rows of a file of JSON lines, each with where it stands.
 
-    `needed` are the fields that hold text; of a tuple one is enough. Raises InvalidInput, naming
-    the line.
+    `needed` are the fields that hold text. Raises InvalidInput, naming the line.
     """
     if not path.is_file():
         raise InvalidInput(f"{str(path)!r} not found; expected a JSON-lines file.")
-    names = [name if isinstance(name, str) else " or ".join(name) for name in needed]
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -209,12 +205,11 @@ def read_rows(
             where = f"{path}, line {number}"
             try:
                 row = from_json(line)
-                given = [(name,) if isinstance(name, str) else name for name in needed]
-                whole = all(any(is_text(row.get(key)) for key in keys) for keys in given)
+                whole = all(is_text(row.get(key)) for key in needed)
             except (ValueError, AttributeError) as error:
                 raise InvalidInput(f"{where}: expected a JSON object ({error}).") from error
             if not whole:
-                raise InvalidInput(f"{where}: expected non-empty strings for {', '.join(names)}.")
+                raise InvalidInput(f"{where}: expected non-empty strings for {', '.join(needed)}.")
             yield row, where
 
 

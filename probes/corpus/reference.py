@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -111,7 +111,7 @@ class ReferenceCorpus:
     def __init__(self, kind: CorpusKind) -> None:
         self.texts = ReferenceTexts(_CELLS[kind]())
 
-    @property
+    @cached_property
     def contents(self) -> CorpusIndex:
         """Cells and digest."""
         counts = {cell: self.texts.count(cell) for cell in self.texts}
@@ -144,14 +144,11 @@ def _said_cells() -> dict[Cell, list[Passage]]:
 
 
 def _neutral_cells() -> dict[Cell, list[Passage]]:
-    """Dialogues by subject, and what is told in the places of stories and frames."""
+    """Dialogues by subject, and what is told in the places of stories."""
     cells = {Cell(None, subject): [Passage(text)] for subject, text in dialogues().items()}
     places = {place.name: place for place in situations()}
     for it in neutral_endings():
         cells.setdefault(Cell(None, it.topic, True), []).append(places[it.topic].around(it.text))
-    words = _read_yaml("said.yaml")["neutral"]
-    for frame in frames():
-        cells[Cell(None, frame.name, True)] = [frame.around(word) for word in words]
     return cells
 
 

@@ -184,9 +184,9 @@ class Materials:
             for text in self.placed_texts(way)
         ]
 
-    def matched(self, way: str, layer: int | None = None) -> Float[Tensor, "row d_model"]:
-        """Return what is read on neutral texts in the places of a way's texts, at one layer."""
-        return self._ways.matched(way, self.layer if layer is None else layer)
+    def matched(self, layer: int | None = None) -> Float[Tensor, "row d_model"]:
+        """Return what is read on neutral texts in the places of stories, at one layer."""
+        return self._activations("matched", "mean", layer)
 
     @property
     def has_matched(self) -> bool:

@@ -112,10 +112,10 @@ class RunTexts:
 
     @property
     def matched_cells(self) -> list[Cell]:
-        """Cells of neutral texts that are told in the places of stories and frames."""
+        """Cells of neutral texts that are told in the places of stories."""
         if not self.is_brought:
             return []
-        places = {*self.topics, *self.frames}
+        places = set(self.topics)
         cells = self._corpora["neutral"].contents.counts
         return [cell for cell in cells if cell.beside and cell.topic in places]
 

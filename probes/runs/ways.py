@@ -19,8 +19,9 @@ from hooks.errors import DataError
 from probes.corpus.cells import read_corpus
 from probes.runs.folder import Run
 from probes.vectors.activations import Kind, Part, ShardRows
+from probes.vectors.emotion_vectors import CARRIED, SAID, SHOWN
 
-SAID, NARRATED, VOICED, SHOWN, CARRIED = "said", "narrated", "voiced", "shown", "carried"
+NARRATED, VOICED = "narrated", "voiced"
 WAYS = (SAID, NARRATED, VOICED, SHOWN, CARRIED)
 
 
@@ -101,7 +102,7 @@ class Ways:
 
     def rows(self, way: str, layer: int) -> WayRows:
         """Return the activations of a way's texts at one layer."""
-        kind: Kind = "said" if way == SAID else "stories"
+        kind = self._kind(way)
         shards = self._kept.rows(kind)
         n_tokens = torch.cat([shard.n_tokens for shard in shards])
         n_apart = torch.cat([_n_apart(shard) for shard in shards])
@@ -110,20 +111,6 @@ class Ways:
             mean = with_closing(mean, n_tokens, self._kept.layer(kind, "apart", layer), n_apart)
         emotion, unit, chosen = self._labels(way)
         return WayRows(emotion=emotion, unit=unit, mean=mean[chosen])
-
-    def matched(self, way: str, layer: int) -> Float[Tensor, "row d_model"]:
-        """Return what is read on texts without an emotion, in the places of a way's texts."""
-        shards = self._kept.rows("matched")
-        places = set(self.units(way))
-        topics = [row.topic for shard in shards for row in shard.rows]
-        chosen = torch.tensor([topic in places for topic in topics], dtype=torch.bool)
-        mean = self._kept.layer("matched", "apart" if way == CARRIED else "mean", layer)
-        if way == SAID:
-            n_tokens = torch.cat([shard.n_tokens for shard in shards])
-            n_apart = torch.cat([_n_apart(shard) for shard in shards])
-            apart = self._kept.layer("matched", "apart", layer)
-            mean = with_closing(mean, n_tokens, apart, n_apart)
-        return mean[chosen]
 
     def texts(self, way: str) -> list[PlacedText]:
         """Return the text of every row, in the order of the rows."""

@@ -22,7 +22,6 @@ from probes.vectors.activations import load_shards
 from probes.vectors.denoising import MeanAccumulator, mean_difference, project_out
 from probes.vectors.emotion_vectors import (
     OTHERS,
-    SHOWN,
     EmotionVectors,
     Provenance,
     mean_residual_norm,
@@ -130,7 +129,7 @@ def _zeros(materials: Materials, bundle: EmotionVectors) -> tuple[dict[str, Zero
     rows = torch.zeros(0)
     for layer in bundle.layers:
         if materials.has_matched:
-            rows = materials.matched(SHOWN, layer)
+            rows = materials.matched(layer)
         else:
             rows, _ = materials.neutral_samples("document", layer)
         if len(rows) < 2:

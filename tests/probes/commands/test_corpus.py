@@ -128,4 +128,4 @@ def test_a_line_without_a_text_is_named(own, capsys):
     own.write_text(own.read_text() + '{"emotion": "sad", "topic": "x"}\n')
     assert main(["corpus", str(own)]) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert "line 10: expected non-empty strings for emotion, topic, ending or text" in said
+    assert "line 10: expected non-empty strings for emotion, topic, text" in said

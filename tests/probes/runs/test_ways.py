@@ -120,7 +120,7 @@ def test_the_bundle_holds_every_way_and_what_neutral_text_scores(made, materials
     basis = materials.neutral_components(2).float()
     said -= said @ basis.T @ basis
     assert torch.allclose(vectors.using("said").at(2), said, atol=1e-5)
-    neutral = materials.matched("shown", 2)
+    neutral = materials.matched(2)
     assert len(neutral) == 3 * 12
     cosine = vectors.cosine(neutral, 2)
     z = vectors.z(cosine, 2)
