@@ -154,10 +154,12 @@ def whitened(rows: Rows, design: Design) -> Float[Tensor, "fold row component"]:
     by_fold, data = [], rows.double().numpy(force=True)
     fewest = min(int((design.fold != held).sum()) for held in range(design.n_folds))
     n_components = min(LOGISTIC_COMPONENTS, fewest - 1, rows.shape[1])
+    solver = "covariance_eigh" if rows.shape[1] <= fewest else "full"  # exact, the faster one
     for held in range(design.n_folds):
-        reduced = PCA(n_components, whiten=True, svd_solver="full")
+        reduced = PCA(n_components, whiten=True, svd_solver=solver)
         reduced.fit(data[(design.fold != held).numpy()])
-        by_fold.append(torch.from_numpy(reduced.transform(data)))
+        # In float32, which is where logistic regression of many classes spends its time.
+        by_fold.append(torch.from_numpy(reduced.transform(data)).float())
     return torch.stack(by_fold)
 
 
@@ -172,7 +174,7 @@ def logistic_ranks(seen: Float[Tensor, "fold row component"], design: Design) ->
         data = seen[held].numpy(force=True)
         model = LogisticRegression(C=0.1, max_iter=1000)
         model.fit(data[outside], label[outside])
-        decided = torch.from_numpy(model.decision_function(data[inside]))
+        decided = torch.from_numpy(model.decision_function(data[inside])).double()
         if decided.ndim == 1:
             # Two classes: scikit-learn gives one column, for the second.
             decided = torch.stack([-decided, decided], dim=1)

@@ -7,6 +7,7 @@ from probes.config.sections import (
     ComputeSettings,
     EndpointSettings,
     ModelSettings,
+    Way,
     WriterSettings,
 )
 from probes.config.spelling import is_switch, typed
@@ -18,6 +19,7 @@ __all__ = [
     "Config",
     "EndpointSettings",
     "ModelSettings",
+    "Way",
     "WriterSettings",
     "config_folder",
     "find_config",

@@ -41,6 +41,7 @@ def _check_variable(value: str) -> str:
 Backend = Literal["auto", "transformerlens", "huggingface"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Quantize = Literal["4bit", "8bit"]
+Way = Literal["shown", "said", "carried", "both"]
 _Url = Annotated[str, AfterValidator(_check_url)]
 _Variable = Annotated[str, AfterValidator(_check_variable)]
 _Layers = Annotated[list[int] | None, BeforeValidator(_as_list)]
@@ -211,6 +212,9 @@ class VectorSettings(Section):
 
     pca_variance_threshold: float = Field(default=0.5, ge=0, lt=1)
     neutral_pca: Literal["document", "token", "none"] = "document"
+    way: Way | None = None
+    """Which texts the vectors in use are learned from; null is both of what shows an emotion and
+    what says it where the corpus has both, else what shows it."""
 
 
 class AnalysisSettings(Section):

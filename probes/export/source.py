@@ -11,7 +11,7 @@ from hooks.models.local_files import public_name
 from probes.config import load_config
 from probes.corpus.cells import AROUND, Cell, Passage, read_cell
 from probes.storage import read_object
-from probes.vectors.emotion_vectors import FILE_NAME, SHOWN, EmotionVectors
+from probes.vectors.emotion_vectors import FILE_NAME, EmotionVectors
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Source:
 
     root: Path
     config: str
-    way: str = SHOWN
-    """Of which way of expression the vectors are that are exported one by one."""
+    way: str | None = None
+    """Of which way of expression the vectors are that are exported singly; None: the run's own."""
 
     @cached_property
     def vectors(self) -> EmotionVectors:
@@ -79,7 +79,7 @@ def _cell(path: Path) -> Cell:
         raise DataError(f"{path} is not a file of texts (missing {error}).") from error
 
 
-def find_source(named: str, way: str = SHOWN) -> Source:
+def find_source(named: str, way: str | None = None) -> Source:
     """Find a run by its folder or config; InvalidInput when it has no vectors yet."""
     root = Path(named).expanduser()
     if not ((root / "run.json").is_file() or (root / "vectors").is_dir()):

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from hooks.errors import InvalidInput, StaleArtifact
-from probes.config import Config, valid_keys
+from probes.config import Config, Way, valid_keys
 from probes.corpus.cells import Cell
 from probes.runs import record
 from probes.runs.files import FileList
@@ -78,6 +78,11 @@ class Run:
     def emotions(self) -> tuple[str, ...]:
         """The run's emotions; of a corpus, those of its stories, in their order."""
         return self.texts.emotions
+
+    @property
+    def way(self) -> Way:
+        """Which way of expression the vectors in use are learned from."""
+        return self.config.vectors.way or ("both" if self.texts.frames else "shown")
 
     @property
     def story_cells(self) -> list[Cell]:

@@ -126,6 +126,7 @@ class RunTexts:
 
     def check(self) -> None:
         """Refuse corpora that do not fit together, and subsets of what is not in them."""
+        self._check_way()
         if not self.is_brought:
             return
         config, path = self._config, self._config.corpus.stories
@@ -180,6 +181,16 @@ class RunTexts:
             raise InvalidInput(
                 f"{key}: expected at most {len(known)}, as many as there are in {path}, got "
                 f"{subset}. null takes all."
+            )
+
+    def _check_way(self) -> None:
+        way = self._config.vectors.way
+        there = "said" in self._corpora or (way == "carried" and self.is_brought)
+        if way not in (None, "shown") and not there:
+            raise InvalidInput(
+                f"vectors.way={way}: the stories of this run show their emotions and nothing else. "
+                "Take a corpus that says or carries them too (corpus.stories=reference, or your "
+                "own files), or vectors.way=shown."
             )
 
     def _check_forms(self) -> None:

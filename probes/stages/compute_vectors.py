@@ -80,6 +80,7 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
         n_stories=means.counts.tolist(),
         target_layer=target,
         target_layer_rule=chosen_by["rule"],
+        way=run.way,
         versions=versions(),
     )
     bundle = EmotionVectors(
@@ -96,6 +97,7 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
     return {
         "emotions": len(emotions),
         "ways": bundle.ways,
+        "way": run.way,
         "neutral_texts_of_zero": n_neutral,
         "n_neutral_components": provenance.n_neutral_components,
         "neutral_variance_removed": [materials.neutral_share(n) for n in materials.layers],

@@ -75,6 +75,8 @@ def _activations(run: Run) -> Settings:
 
 def _vectors(run: Run) -> Settings:
     settings = {**_dumped(run, "vectors"), **_target(run)}
+    if settings["vectors"]["way"] is None:
+        del settings["vectors"]["way"]
     if run.config.model.target_layer == "held-out":
         # What decides which layer is chosen.
         validation = run.config.validation

@@ -77,6 +77,8 @@ class Provenance:
     target_layer: int
     target_layer_rule: str = "set"
     """How it was chosen: ``set``, ``2/3 of depth`` or ``held-out topics``."""
+    way: str = SHOWN
+    """Which way of expression is in use where none is asked for."""
     versions: dict[str, str] = field(default_factory=dict)
 
 
@@ -101,7 +103,7 @@ class EmotionVectors:
     zeros
         What neutral text scores, by way.
     way
-        Which way `vectors` are of.
+        Which way `vectors` are of; `raw` is always of what is shown.
     """
 
     vectors: Float[Tensor, "layer emotion d_model"]
@@ -120,22 +122,24 @@ class EmotionVectors:
         both = {SHOWN, SAID} <= known
         return [way for way in (SHOWN, *OTHERS, BOTH) if way in known or (way == BOTH and both)]
 
-    def using(self, way: str) -> "EmotionVectors":
+    def using(self, way: str | None) -> "EmotionVectors":
         """Return the same bundle with the vectors of another way of expression.
 
-        "both" is the sum of shown and said, each of length one.
+        "both" is the sum of shown and said, each of length one; None is the run's own choice.
 
         Raises
         ------
         InvalidInput
             For a way that the corpus did not have.
         """
+        way = self.provenance.way if way is None else way
         if way not in self.ways:
             raise InvalidInput(
                 f"vectors: these were made of texts in which emotions are {', '.join(self.ways)}; "
                 f"got {way!r}. Make them from a corpus that has it (corpus.stories=reference)."
             )
         known = {self.way: self.vectors, **self.others}
+        known.pop(BOTH, None)  # which is made of the others
         if way != BOTH:
             return replace(self, vectors=known.pop(way), others=known, way=way)
         sum_of_both = normalize(known[SHOWN]) + normalize(known[SAID])
@@ -193,12 +197,13 @@ class EmotionVectors:
 
     def to_bytes(self) -> bytes:
         """Return the content of a bundle's file."""
+        shown = self.using(SHOWN)
         tensors = {
-            "emotion_vectors": self.vectors,
+            "emotion_vectors": shown.vectors,
             "raw_vectors": self.raw,
             "global_mean": self.global_mean,
             "residual_norm": self.residual_norm,
-            **{f"{way}_vectors": vectors for way, vectors in self.others.items()},
+            **{f"{way}_vectors": vectors for way, vectors in shown.others.items()},
             **{f"{way}_zero": torch.stack([it.mean, it.sd]) for way, it in self.zeros.items()},
         }
         metadata = {"provenance": json.dumps(asdict(self.provenance), sort_keys=True)}
@@ -207,7 +212,7 @@ class EmotionVectors:
 
     @classmethod
     def load(cls, path: str | Path) -> "EmotionVectors":
-        """Read a bundle.
+        """Read a bundle; the vectors in use are of the way that the run chose (`provenance.way`).
 
         Parameters
         ----------
@@ -233,7 +238,7 @@ class EmotionVectors:
             content = file.read_bytes()
             tensors = load_tensors(content)
             provenance = Provenance(**json.loads(read_metadata(content)["provenance"]))
-            return cls(
+            bundle = cls(
                 tensors["emotion_vectors"],
                 tensors["raw_vectors"],
                 tensors["global_mean"],
@@ -246,6 +251,7 @@ class EmotionVectors:
                     if f"{way}_zero" in tensors
                 },
             )
+            return bundle.using(None)
         except OSError as error:
             raise DataError(
                 f"{file} cannot be read: {error.strerror}. Check its permissions."

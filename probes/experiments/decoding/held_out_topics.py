@@ -1,11 +1,11 @@
 """Held-out topics: whether vectors name the emotion of stories on topics they never saw.
 
 At every layer nearest vectors and logistic regression rank every story (`analysis.held_out`), with
-topics resampled for intervals and labels shuffled within topics for a null (of logistic
-regression at the analyzed layer alone, ``validation.n_refits`` times). What a run that chooses its
-layer by this accuracy may claim is nested: no story is judged at a layer which its own topic helped
-to choose, and the null repeats that choice. Beside it stand coarser ways to be right
-(`coarse_accuracy`).
+topics resampled for intervals and labels shuffled within topics for a null: as often as
+``validation.n_permutations`` at the analyzed layer, ``n_refits`` times elsewhere and for logistic
+regression, which is tried there alone. What a run that chooses its layer by this accuracy may claim
+is nested: no story is judged at a layer which its own topic helped to choose, and the null repeats
+that choice. Beside it stand coarser ways to be right (`coarse_accuracy`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -56,12 +56,15 @@ class Nulls(Null):
 
 @dataclass(frozen=True)
 class Nested:
-    """Accuracy at layers that the other folds chose, and that of the best layer in hindsight."""
+    """Accuracy at layers that the other folds chose, and that of the best layer in hindsight.
+
+    `p` is None where the run did not choose its layer so: nothing is claimed of it then.
+    """
 
     top_1: Estimate
     layers_of_folds: Sequence[int]
     largest: float
-    p: float
+    p: float | None
     n_permutations: int
     p_of_largest: float
 
@@ -106,9 +109,10 @@ class HeldOutTopics(StoryResult):
     def findings(self) -> list[Finding]:
         """Say how often the nearest vector is right, and nearly right."""
         top_1, p, n_null, where = self.here.top_1, self.null.p, self.null.n, f"layer {self.layer}"
-        if self.layer_rule == _CHOSEN:
+        nested = self.nested
+        if self.layer_rule == _CHOSEN and nested.p is not None:
             # An accuracy that chose its own layer is too high: what counts was chosen elsewhere.
-            nested, where = self.nested, "layers chosen on other topics"
+            where = "layers chosen on other topics"
             top_1, p, n_null = nested.top_1, nested.p, nested.n_permutations
         shown = p < SIGNIFICANT and top_1.ends[0] > self.null.upper
         coarse = [each.finding(way, self.n, where) for way, each in self.coarse.items()]
@@ -201,13 +205,16 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
     settings = materials.config.validation
     folds = TopicFolds(materials, settings.n_folds)
     design, layers, coarse = folds.design, materials.layers, CoarseReader(materials.emotions)
+    n_few = min(settings.n_refits, settings.n_permutations)
     shuffled = held_out.permute_within_topics(design, settings.n_permutations, materials.seed)
+    n_nested = n_few if materials.vectors.provenance.target_layer_rule == _CHOSEN else 0
     readings = []
     with materials.reporter.task("held-out topics", len(layers), "layers") as advance:
         for layer in layers:
-            n_logistic = settings.n_refits if layer == materials.layer else 0
-            n_drawn = settings.n_refits, n_logistic
-            readings.append(_read(folds, layer, shuffled, coarse, *n_drawn))
+            here = layer == materials.layer
+            dealt = shuffled if here else shuffled[:n_few]
+            n_logistic = settings.n_refits if here else 0
+            readings.append(_read(folds, layer, dealt, coarse, n_nested, n_logistic))
             advance(1)
     here = readings[layers.index(materials.layer)]
     return HeldOutTopics(
@@ -234,13 +241,13 @@ def _read(
     layer: int,
     shuffled: Sequence[Design],
     coarse: CoarseReader,
-    n_refits: int,
+    n_nested: int,
     n_logistic: int,
 ) -> _Reading:
     """Read one layer with its own labels and with shuffled ones."""
     rows, design, basis = folds.rows(layer), folds.design, folds.basis(layer)
     bases = [basis(fold) for fold in range(design.n_folds)]
-    seen, few = held_out.whitened(rows, design), shuffled[:n_refits]
+    seen, few = held_out.whitened(rows, design), shuffled[:n_nested]
 
     def read(each: Design) -> tuple[Ranks, Bool[Tensor, "way row"]]:
         scored = held_out.held_out_scores(rows, each, bases)
@@ -248,18 +255,19 @@ def _read(
 
     nearest, right = read(design)
     ranks, in_ways = zip(*map(read, shuffled), strict=True)
+    permuted_inner = torch.stack([inner_hits(rows, each, basis) for each in (design, *few)])
     by_logistic = [logistic_ranks(seen, each) for each in shuffled[:n_logistic]]
     return _Reading(
         nearest=nearest,
         logistic=logistic_ranks(seen, design),
         null=torch.stack(list(map(_statistics, ranks, shuffled))),
-        inner=inner_hits(rows, design, basis),
-        hits=torch.stack(ranks[: len(few)]) == 0,
-        permuted_inner=torch.stack([inner_hits(rows, each, basis) for each in few]),
+        inner=permuted_inner[0],
+        hits=torch.stack(ranks)[: len(few)] == 0,
+        permuted_inner=permuted_inner[1:],
         logistic_null=torch.tensor([_top_1(each) for each in by_logistic], dtype=torch.float64),
         coarse=right,
         coarse_null=torch.stack([each.double().mean(dim=1) for each in in_ways]),
-        coarse_hits=torch.stack(in_ways[: len(few)]),
+        coarse_hits=torch.stack(in_ways)[: len(few)],
     )
 
 
@@ -298,15 +306,19 @@ def _nested(
     n_bootstrap = materials.config.validation.n_bootstrap
     top_1 = mean_by_topics(judged, design.topic, n_bootstrap, materials.seed)
     hits = torch.stack([each.hits for each in readings])
-    null = nested_null(hits, torch.stack([each.permuted_inner for each in readings]), design)
+    p, permuted_inner = None, torch.stack([each.permuted_inner for each in readings])
+    if n_permutations := permuted_inner.shape[1]:
+        null = nested_null(hits, permuted_inner, design)
+        p = permutation_p_value(top_1.value, null, "greater")
     largest = float(right.double().mean(dim=1).max())
-    of_largest = torch.stack([each.null[:, 0] for each in readings]).max(dim=0).values
+    fewest = min(len(each.null) for each in readings)
+    of_largest = torch.stack([each.null[:fewest, 0] for each in readings]).max(dim=0).values
     return Nested(
         top_1=top_1,
         layers_of_folds=[layers[index] for index in held_out.choose_nested(inner).tolist()],
         largest=largest,
-        p=permutation_p_value(top_1.value, null, "greater"),
-        n_permutations=len(null),
+        p=p,
+        n_permutations=n_permutations,
         p_of_largest=permutation_p_value(largest, of_largest, "greater"),
     )
 

@@ -2,7 +2,7 @@
 
 Vectors are clustered by k-means and by average linkage of cosine distance into as many of the
 paper's clusters as the run's emotions fall into. Agreement with them (ARI, NMI; `spread_interval`)
-stands beside the same labels permuted among the emotions (p), and vectors from stories whose labels
+stands beside the same labels permuted among the emotions (p), and vectors from texts whose labels
 were shuffled within topics: NMI is above zero by chance. Stability is agreement with the clusters
 of resampled topics.
 """
@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from probes.analysis import geometry, held_out
+from probes.analysis import geometry
 from probes.analysis.agreement import reference
 from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
-from probes.analysis.held_out import bootstrap_vectors, sum_cells
 from probes.analysis.intervals import estimate_from_spread, mean_of_draws
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured, Result
-from probes.experiments.folds import TopicFolds
+from probes.experiments.remade import Remade
 from probes.figures import Figure
 from probes.figures.description import Bars
 from probes.figures.estimates import Bar, bar_of, bars_by_kind
@@ -142,16 +141,11 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
         _HEADLINE: lambda vectors: geometry.kmeans_labels(vectors, k, seed, unit_norm),
         "hierarchical": lambda vectors: geometry.hierarchical_labels(vectors, k),
     }
-    folds, n = TopicFolds(materials, 2), settings.n_refits
-    rows, design = folds.rows(materials.layer), folds.design
-    basis = folds.basis(materials.layer)()
+    remade, n = Remade(materials), settings.n_refits
     with materials.reporter.task("clusters", 2, "resamplings") as advance:
-        resampled = bootstrap_vectors(sum_cells(rows, design), design, basis, n, seed)
+        resampled = remade.resampled(n)
         advance(1)
-        shuffled = [
-            held_out.vectors_of_all_topics(sum_cells(rows, each), basis)
-            for each in held_out.permute_within_topics(design, n, seed)
-        ]
+        shuffled = remade.shuffled(n)
         advance(1)
     vectors = materials.vectors.at(materials.layer)
     clusterings = {}
@@ -165,7 +159,7 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
             torch.randperm(len(labels), generator=generator) for _ in range(settings.n_permutations)
         )
         groups = ([labels], [labels[order] for order in orders], null, again)
-        clusterings[name] = _clustering(known.clusters, groups, design.n_topics)
+        clusterings[name] = _clustering(known.clusters, groups, remade.n_units)
     return Clusters(
         model=materials.index["model"],
         layer=materials.layer,

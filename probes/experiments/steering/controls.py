@@ -2,24 +2,25 @@
 
 * Matched random: the covariance of stories around their own emotion's mean, neutral components
   projected out as they are from the vectors.
-* Shuffled labels: vectors made as the run's are, from stories whose emotions were dealt out anew
-  within each topic.
+* Shuffled labels: vectors made as the run's are, from texts whose emotions were dealt out anew
+  within each topic, or frame.
 * Valence: for each rated emotion the axis from the vectors of the unpleasant emotions to those of
   the pleasant ones, without the emotion's own vector, pointing to the emotion's side.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange, reduce
+from einops import reduce
 from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis.agreement import rating_table
+from probes.experiments.remade import Remade
 from probes.experiments.steering.nulls import matched_directions
 from probes.runs.materials import Materials
-from probes.vectors.denoising import MeanAccumulator, mean_difference, project_out
+from probes.vectors.denoising import project_out
 
 
 @dataclass(frozen=True)
@@ -67,31 +68,15 @@ def matched_random(
 
 
 def shuffled_vectors(materials: Materials) -> Float[Tensor, "emotion d_model"]:
-    """Vectors from stories whose emotions were dealt out anew within each topic."""
-    [raw] = _dealt(materials, 1)
-    return project_out(raw, materials.neutral_components()).float()
+    """Vectors from texts whose emotions were dealt out anew within each topic, or frame."""
+    [vectors] = Remade(materials).shuffled(1)
+    return vectors
 
 
 def independent_shuffled(materials: Materials, n: int) -> Float[Tensor, "direction d_model"]:
     """Vectors from `n` independent dealings, one from each: names take turns."""
-    made = [raw[number % len(raw)] for number, raw in enumerate(_dealt(materials, n))]
-    return project_out(torch.stack(made), materials.neutral_components()).float()
-
-
-def _dealt(materials: Materials, n: int) -> Iterator[Float[Tensor, "emotion d_model"]]:
-    """Raw vectors after each dealing."""
-    stories = materials.stories()
-    activations = rearrange(stories.mean, "row d_model -> row 1 d_model")
-    members = [(stories.topic == topic).nonzero()[:, 0] for topic in range(len(materials.topics))]
-    generator = torch.Generator().manual_seed(materials.seed)
-    for _ in range(n):
-        label = stories.emotion.clone()
-        for rows in members:
-            label[rows] = label[rows[torch.randperm(len(rows), generator=generator)]]
-        means = MeanAccumulator(len(materials.emotions), 1, stories.mean.shape[1])
-        means.add(activations, label, stories.n_texts)
-        raw, _ = mean_difference(means.means())
-        yield raw[0]
+    dealt = enumerate(Remade(materials).shuffled(n))
+    return torch.stack([vectors[number % len(vectors)] for number, vectors in dealt])
 
 
 def valence_axes(

@@ -112,8 +112,12 @@ def test_what_is_read_of_a_way_is_its_own_words(materials):
 
 
 def test_the_bundle_holds_every_way_and_what_neutral_text_scores(made, materials, model):
-    vectors = EmotionVectors.load(made.folder)
-    assert vectors.ways == ["shown", "said", "carried", "both"]
+    loaded = EmotionVectors.load(made.folder)
+    assert loaded.way == loaded.provenance.way == "both", "of a corpus that has both"
+    vectors = loaded.using("shown")
+    assert vectors.ways == loaded.ways == ["shown", "said", "carried", "both"]
+    assert vectors.using(None).vectors.equal(loaded.vectors)
+    assert loaded.to_bytes() == vectors.to_bytes()
     rows = materials.way("said", 2)
     means = torch.stack([rows.mean[rows.emotion == n].mean(dim=0) for n in range(3)])
     said = means - means.mean(dim=0)
