@@ -10,6 +10,7 @@ import hooks
 from hooks.errors import InvalidInput
 from probes import EmotionVectors
 from probes.corpus import reference
+from probes.experiments.remade import Remade
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
@@ -164,3 +165,26 @@ def test_without_attention_to_the_past_nothing_is_carried(model):
             rows.append(torch.stack(hidden[1:])[:, 0, n:].mean(dim=1))
     assert all(torch.allclose(rows, blocked[0], atol=1e-5) for rows in blocked)
     assert not any(torch.allclose(rows, free[0], atol=1e-5) for rows in free[1:])
+
+
+@pytest.mark.parametrize("way", ["shown", "said", "carried", "both"])
+def test_vectors_are_remade_as_the_run_made_them(made, way):
+    run = made.run(vectors__way=way)
+    materials = Materials(run, Models(run.config), Silent())
+    own = EmotionVectors.load(made.folder).using(way).at(materials.layer)
+    remade = Remade(materials)
+    alike = {
+        name: torch.cosine_similarity(torch.stack(again).mean(dim=0), own)
+        for name, again in {"drawn": remade.resampled(40), "dealt": remade.shuffled(40)}.items()
+    }
+    assert alike["drawn"].min() > 0.9
+    assert alike["dealt"].max() < 0.8
+    ratio = torch.stack(remade.resampled(40)).mean(dim=0).norm(dim=1) / own.norm(dim=1)
+    assert torch.allclose(ratio, torch.ones(3), atol=0.2)
+
+
+def test_a_way_that_no_text_has_is_refused_before_any_work(subject, tmp_path):
+    values = small_runs.small_settings(subject, tmp_path / "out")
+    values["vectors"] = {"way": "said"}
+    with pytest.raises(InvalidInput, match=r"vectors.way=said: .*corpus.stories=reference"):
+        SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "out").run()
