@@ -15,7 +15,7 @@ from probes.analysis.findings import Control, Estimate, Finding, Verdict
 from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.expression.figures import figures
 from probes.experiments.expression.one_direction import Alignment, compare_ways
-from probes.experiments.expression.table import SAME_WORDS, Crossing, Curve, Table
+from probes.experiments.expression.table import SAME_WORDS, Crossing, Curve, LeftOut, Table
 from probes.figures import Figure
 from probes.runs.materials import Materials
 
@@ -48,6 +48,7 @@ class Expression(Result):
     cells: Sequence[Crossing]
     curves: Sequence[Curve]
     directions: Sequence[Alignment]
+    left_out: Sequence[LeftOut] = ()
 
     @property
     def n(self) -> str:
@@ -163,7 +164,22 @@ class Expression(Result):
             f"{self.chance:.1%}. Intervals draw topics and frames again on both sides, "
             f"{self.n_draws} times. Had the model learned only which words go with an emotion, "
             "ways that share no words would not read each other, nor could words that are the same "
-            "carry it."
+            f"carry it.{self._of_both()}"
+        )
+
+    def _of_both(self) -> str:
+        """Tell what vectors of one way and of two name of a way that neither is of."""
+        if not self.left_out:
+            return ""
+        told = [
+            f"{it.read} {it.both:.1%} ({it.shown:.1%} by what shows alone, {it.said:.1%} by what "
+            "says)"
+            for it in self.left_out
+        ]
+        return (
+            " Vectors in use are, where nobody asks for others, the sum of those of what shows and "
+            "of what says an emotion, at length one; of a way that neither is made of such a sum "
+            f"names: {'; '.join(told)}."
         )
 
     def _told(self, pairs: Sequence[tuple[str, str]]) -> str:
@@ -233,6 +249,7 @@ def measure(materials: Materials) -> Expression | NotMeasured:
         cells=cells,
         curves=curves,
         directions=[pair for pair in directions if pair is not None],
+        left_out=table.left_out(),
     )
 
 

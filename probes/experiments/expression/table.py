@@ -94,6 +94,19 @@ class Curve:
         return f"{self.learned} -> {self.read}"
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Accuracy on one way by vectors of what shows emotions otherwise, of what says them, of both.
+
+    This decides which vectors a run uses where nobody asks for others (`vectors.way`).
+    """
+
+    read: str
+    shown: float
+    said: float
+    both: float
+
+
 class Table:
     """What all cells share: the ways of a run, their units drawn again, what words tell."""
 
@@ -158,12 +171,26 @@ class Table:
             basis = self._materials.neutral_components(layer)
             ways = {name: self._way(name, self._materials.way(name, layer).mean) for name in needed}
             freed = {name: way.without(basis) for name, way in ways.items()}
-            by_layer.append([read_accuracy(freed[one], ways[other]) for one, other in pairs])
+            by_layer.append([read_accuracy([freed[one]], ways[other]) for one, other in pairs])
             advance(1)
         return [
             Curve(*pair, list(accuracy))
             for pair, accuracy in zip(pairs, zip(*by_layer, strict=True), strict=True)
         ]
+
+    def left_out(self) -> list[LeftOut]:
+        """Read each way by vectors of the others: of what shows, of what says, and of both."""
+        shows: dict[str, str] = {"narrated": "voiced", "voiced": "narrated", "carried": "shown"}
+        found = []
+        for read, shown in shows.items():
+            if not {read, shown, "said"} <= {*self.names}:
+                continue
+            accuracies = [
+                read_accuracy([self.freed[name] for name in learned], self.here[read])
+                for learned in ([shown], ["said"], [shown, "said"])
+            ]
+            found.append(LeftOut(read, *accuracies))
+        return found
 
     def _way(self, name: str, rows: Tensor | csr_matrix) -> Way:
         emotion, unit, units = self._emotion[name], self._unit[name], self.units[name]

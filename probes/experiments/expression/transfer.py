@@ -29,6 +29,7 @@ from probes.analysis.findings import Estimate
 from probes.analysis.intervals import estimate_from_spread
 from probes.experiments.expression.ways import Way
 from probes.vectors.denoising import FittedVectors
+from probes.vectors.normalize import normalize
 
 _VECTORS_AT_ONCE = 10_000
 _TINY = torch.finfo(torch.float32).tiny
@@ -139,21 +140,28 @@ def can_be_read(learned: Way, read: Way) -> bool:
     return all(bool((learned.units != unit).any()) for unit in read.units)
 
 
-def read_accuracy(learned: Way, read: Way) -> float:
-    """Share of rows that are named right, without an interval."""
-    total, present = learned.differences.sum(dim=0), learned.present.sum(dim=0)
+def read_accuracy(learned: Sequence[Way], read: Way) -> float:
+    """Share of rows that are named right, without an interval.
+
+    What is learned from several ways is the sum of their vectors, each of length one.
+    """
     center, right = read.means.mean(dim=0), 0
     for number, unit in enumerate(read.units):
-        own = learned.units == unit
-        trained = FittedVectors(
-            total - learned.differences[own].sum(dim=0),
-            center,
-            present - learned.present[own].sum(dim=0) > 0,
-        )
+        vectors, present = zip(*(_without_unit(way, int(unit)) for way in learned), strict=True)
+        whole = vectors[0] if len(vectors) == 1 else torch.stack([*map(normalize, vectors)]).sum(0)
+        trained = FittedVectors(whole, center, torch.stack(present).all(dim=0))
         rows, emotion = read.rows_of(number)
         assert isinstance(rows, Tensor)
         right += int((held_out.scores(rows, trained).argmax(dim=1) == emotion).sum())
     return right / len(read.emotion)
+
+
+def _without_unit(
+    learned: Way, unit: int
+) -> tuple[Float[Tensor, "emotion feature"], Bool[Tensor, "emotion"]]:
+    """Sum a way's differences over its other units; tells which emotions these have."""
+    kept = learned.units != unit
+    return learned.differences[kept].sum(dim=0), learned.present[kept].any(dim=0)
 
 
 def read_way(

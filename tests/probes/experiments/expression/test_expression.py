@@ -51,6 +51,17 @@ def test_a_direction_of_its_own_in_each_way_is_found_within_and_not_across(measu
     assert abs(by_pair["said", "shown"].without_noise.value) < 0.2
 
 
+def test_a_way_left_out_is_read_by_the_others_and_by_both(measured):
+    one, apart = measured(), measured(alike=0.0)
+    assert [it.read for it in one.left_out] == ["narrated", "voiced", "carried"]
+    for it in one.left_out:
+        assert min(it.shown, it.said, it.both) > 0.7
+        assert it.both >= min(it.shown, it.said)
+        assert f"{it.both:.1%} ({it.shown:.1%}" in one.paragraph()
+    of_closings = apart.left_out[-1]
+    assert max(of_closings.shown, of_closings.said, of_closings.both) < 0.3
+
+
 def test_shuffled_labels_give_nothing_anywhere(measured):
     result = measured(shuffled=True)
     assert sum(cell.accuracy.value for cell in result.cells) / 25 == pytest.approx(CHANCE, abs=0.04)

@@ -52,7 +52,7 @@ def test_draws_begin_with_every_unit_once_and_keep_to_units_of_the_same_ways():
 def test_sums_of_dot_products_read_as_vectors_do(units):
     learned, where = made(0, [0, 1, 2, 3]), made(1, units)
     reading = read(learned, where)
-    assert reading.accuracy.value == pytest.approx(read_accuracy(learned, where))
+    assert reading.accuracy.value == pytest.approx(read_accuracy([learned], where))
     weights = torch.ones(2, 12)
     weights[1, 2] = 0
     again = read_way(learned, where, weights, GROUPS).accuracy.draws
@@ -114,7 +114,7 @@ def test_permuted_cells_read_as_their_own_vectors_would():
         ])  # fmt: skip
         relabeled = made(0, [0, 1, 2])
         relabeled.differences.copy_(differences)
-        assert read_accuracy(relabeled, where) == pytest.approx(float(expected))
+        assert read_accuracy([relabeled], where) == pytest.approx(float(expected))
 
 
 def test_one_unit_cannot_be_read_by_itself():
