@@ -44,9 +44,9 @@ class Written:
 
 
 def prepare(recipe: str, new_tokens: int) -> Callable[..., int]:
-    """Load the writer; the job writes the demo's first stories and counts their tokens."""
+    """Load the writer; the job writes the first stories of `self_written` and counts their tokens."""
     model = hooks.load(WRITER, backend="huggingface")
-    config = load_config("demo")
+    config = load_config("self_written")
     cells = story_cells(config.emotions, config.topics)
     prompts = first_prompts(cells, config.topics, rules(config, "stories", chat=model.is_chat))
 
@@ -115,7 +115,7 @@ def section(written: Written) -> str:
     head = ("recipe", "tokens/s", "ours is faster by", "peak memory", "above the loaded model")
     return f"""## Writing: {WRITER}
 
-The demo's prompts, {written.new_tokens} new tokens each, the reading of prompts included; median \
+The prompts of `self_written`, {written.new_tokens} new tokens each, the reading of prompts included; median \
 of {written.rounds}.
 
 {table(head, rows)}"""

@@ -25,7 +25,8 @@ emotion-lens: emotion vectors in the residual stream of language models
   emotion-probes STAGE CONFIG [--section.key=value ...]
   emotion-probes COMMAND ...
 
-CONFIG   a YAML file, or the name of one in configs/: demo, self_written, medium, default
+CONFIG   a YAML file, or the name of one in configs/: demo, reference, gemma,
+         self_written, medium, default
          (--config CONFIG is the same)
 STAGE    none means all, in this order; a complete stage is skipped
   generate-stories      write stories for every (emotion, topic) cell, keep the good ones

@@ -179,5 +179,5 @@ for name, direction in directions.items():
 # %% [markdown]
 # ## Where to go from here
 #
-# Twelve stories are a taste. `emotion-probes run-all --config demo` writes hundreds, cleans the
+# Twelve stories are a taste. `emotion-probes run-all --config demo` reads 1,368, cleans the
 # vectors with neutral text, and tests them beside controls; `own_corpus.ipynb` takes your own texts.

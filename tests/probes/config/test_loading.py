@@ -9,6 +9,7 @@ import yaml
 
 from hooks.errors import InvalidInput
 from probes.config import config_folder, load_config, parse_config
+from probes.runs.folder import Run
 from probes.stimuli import emotions, human_ratings
 
 MODEL = {"name": "gpt2"}
@@ -24,14 +25,21 @@ def test_a_config_that_cannot_be_read_is_named(unreadable):
 
 
 class TestFiles:
-    @pytest.mark.parametrize("name", ["demo", "reference", "self_written", "medium", "default"])
+    @pytest.mark.parametrize("name", ["demo", "reference", "gemma", "self_written", "medium", "default"])
     def test_configs_that_come_with_the_project_load(self, name):
         chosen = load_config(name)
         assert set(chosen.emotions) <= set(emotions())
         assert load_config(str(config_folder() / f"{name}.yaml")) == chosen
 
-    def test_the_demo_covers_the_plane_of_valence_and_arousal_with_24_rated_words(self):
-        chosen, ratings = load_config("demo").emotions, human_ratings()
+    def test_the_demo_reads_half_of_the_corpus_and_gemma_all_of_it(self):
+        demo, gemma = (Run(load_config(name), name) for name in ("demo", "gemma"))
+        assert [len(run.emotions) for run in (demo, gemma)] == [171, 171]
+        assert [len(run.texts.topics) for run in (demo, gemma)] == [8, 16]
+        assert [len(run.texts.frames) for run in (demo, gemma)] == [12, 24]
+        assert {demo.way, gemma.way} == {"both"}
+
+    def test_the_small_writer_covers_the_plane_of_ratings_with_24_words(self):
+        chosen, ratings = load_config("self_written").emotions, human_ratings()
         assert len(chosen) == 24
         assert set(chosen) <= set(ratings)
 
@@ -46,7 +54,7 @@ class TestFiles:
 
     def test_an_unknown_name_is_refused_with_the_known_ones(self):
         with pytest.raises(
-            InvalidInput, match="'dmeo' not found.*default, demo, medium, reference, self"
+            InvalidInput, match="'dmeo' not found.*default, demo, gemma, medium, reference, self"
         ):
             load_config("dmeo")
 
