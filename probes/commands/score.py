@@ -18,6 +18,7 @@ from probes.storage import from_json
 from probes.texts.dialogue import Turn, lay_out
 from probes.texts.scoring import Scores, score_texts, tokens_within
 from probes.vectors.emotion_vectors import EmotionVectors
+from probes.vectors.zero import Z_MEANS, spelled_z
 
 _SHOWN_TOKENS, _SHOWN_TEXTS = 80, 200
 READOUT = "cosine of the centered residual stream"
@@ -140,6 +141,7 @@ class _Listing:
     def __init__(self, terminal: Terminal, shown: Shown) -> None:
         self.texts: list[dict[str, Any]] = []
         self._terminal, self._shown, self._n = terminal, shown, 0
+        self._has_z = False
         self._rows: list[tuple[str, str]] = []
         self._tokens: list[tuple[str, str]] = []
         self._empty: list[str] = []
@@ -149,6 +151,7 @@ class _Listing:
         self._n += 1
         if self._terminal.as_json:
             self.texts.append(_as_json(one, scores, self._shown))
+        self._has_z |= bool(scores.z[self._shown.places].isfinite().any())
         if not scores.pieces:
             self._empty.append(one.name)
         if scores.n_stretches > 1:
@@ -171,12 +174,14 @@ class _Listing:
         above = [math.nan] * len(scores) if z is None else z[self._shown.places].tolist()
         named = zip(scores, self._shown.emotions, above, strict=True)
         return ", ".join(
-            f"{name} {value:+.2f}" + ("" if math.isnan(z) else f" (z {z:+.1f})")
+            f"{name} {value:+.2f}{spelled_z(z)}"
             for value, name, z in sorted(named, key=lambda it: -it[0])[:n]
         )
 
     def close(self) -> None:
-        title = "strongest emotions (cosine; z: standard deviations above neutral text)"
+        title = "strongest emotions (cosine)"
+        if self._has_z:
+            title = f"strongest emotions (cosine; z: {Z_MEANS})"
         if self._n > _SHOWN_TEXTS:
             title += f", the first {_SHOWN_TEXTS} of {self._n} texts"
         self._terminal.table(title, self._rows)

@@ -124,12 +124,15 @@ def rows(one: Given, scores: Scores, shown: Shown) -> list[dict[str, Any]]:
 
 
 def _blocks(one: Given, scores: Scores, shown: Shown) -> list[Block]:
-    parts = [
-        (f"{n + 1} {turn['role']}", span, scores.parts[n])
-        for n, (turn, span) in enumerate(zip(one.turns, scores.spans, strict=True))
-    ] or [(one.name, (0, len(scores.pieces)), scores.whole)]
-    tokens = scores.tokens[:, shown.places]
+    tokens, places = scores.tokens[:, shown.places], shown.places
+    if not one.turns:
+        about, z = f", {len(scores.pieces)} tokens", scores.z[places]
+        return [Block(one.name, about, scores.words, tokens, scores.whole[places], z=z)]
     return [
-        Block(title, f", {b - a} tokens", scores.words[a:b], tokens[a:b], score[shown.places])
-        for title, (a, b), score in parts
+        Block(
+            f"{n} {turn['role']}", f", {b - a} tokens", scores.words[a:b], tokens[a:b], part[places]
+        )
+        for n, (turn, (a, b), part) in enumerate(
+            zip(one.turns, scores.spans, scores.parts, strict=True), start=1
+        )
     ]

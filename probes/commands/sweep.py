@@ -1,8 +1,9 @@
 """``emotion-probes sweep``: the passages of a file that activate each emotion most."""
 
 import hashlib
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -29,9 +30,10 @@ from probes.storage import (
     write_text,
 )
 from probes.texts.scoring import readable, score_texts, windows
-from probes.texts.sweeping import Leaders, scores_of
+from probes.texts.sweeping import Leaders, SweptPassage, scores_of
 from probes.texts.token_page import Block, render
 from probes.vectors.emotion_vectors import SHOWN, EmotionVectors
+from probes.vectors.zero import Z_MEANS, spelled_z
 
 _CONTEXT = 512  # tokens of a long text that are read at once
 _TEXTS_AT_ONCE = 16
@@ -40,6 +42,8 @@ _CHUNK = 1 << 20
 RECORD = "sweep.json"
 """What was swept, and until it has ended how far."""
 _FILES = ("passages.jsonl", "passages.html")
+_Above = Callable[[str, float], float]
+"""Emotion and a passage's score -> z."""
 
 
 def main(call: Call[Sweep]) -> int:
@@ -73,11 +77,27 @@ def main(call: Call[Sweep]) -> int:
             call.terminal.note(f"going on after line {reached.line}")
         model = Models(run.config).subject()
         _read(call.terminal, source, vectors, model, shown, reached, flags.window)
-        leaders = reached.leaders
-        files = _write(folder, leaders, f"{vectors.provenance.model}, layer {layer}", source.name)
+        leaders, z = reached.leaders, _above_neutral(vectors, layer)
+        read_with = f"{vectors.provenance.model}, layer {layer}"
+        files = _write(folder, leaders, read_with, source.name, z)
         write_json(folder / RECORD, {"about": about, "lines": reached.line})
-    _show(call.terminal, leaders, files, reached.line)
+    _show(call.terminal, leaders, files, reached.line, z)
     return 0
+
+
+def _above_neutral(vectors: EmotionVectors, layer: int) -> _Above | None:
+    """Return how a passage's score becomes a z; None where no neutral text was read.
+
+    Not kept with what was reached: it is the vectors' own, which `about` names.
+    """
+    if vectors.zero is None:
+        return None
+
+    def z(emotion: str, score: float) -> float:
+        place = vectors.emotions.index(emotion)
+        return float(vectors.z(torch.full((len(vectors.emotions),), score), layer)[place])
+
+    return z
 
 
 def _read(
@@ -174,16 +194,17 @@ def _batches(path: Path, offset: int, line: int) -> Iterator[tuple[list[Given], 
             yield [given for given, _ in batch], file.tell(), batch[-1][1]
 
 
-def _write(folder: Path, leaders: Leaders, about: str, source: str) -> list[Path]:
+def _write(folder: Path, leaders: Leaders, about: str, source: str, z: _Above | None) -> list[Path]:
     lines, blocks = [], []
     for place, (emotion, kept) in enumerate(zip(leaders.emotions, leaders.passages, strict=True)):
         for rank, one in enumerate(kept, start=1):
             deviations = leaders.deviations(place, one.score)
             row = {"emotion": emotion, "rank": rank, "deviations": deviations, "text": one.text}
-            lines.append(to_json(plain(row | vars(one))))
+            lines.append(to_json(plain(row | _numbers(emotion, one, z))))
             origin = f", {deviations:+.1f} standard deviations of this file; from {one.source}"
             score = torch.tensor([one.score])
-            blocks.append(Block(f"{rank}", origin, one.tokens, scores_of(one), score, place))
+            above = None if z is None else torch.tensor([z(emotion, one.score)])
+            blocks.append(Block(f"{rank}", origin, one.tokens, scores_of(one), score, place, above))
     title = f"Passages of {source} that activate each emotion most"
     words = f"{about}; {leaders.n} passages read; {READOUT}"
     files = [folder / name for name in _FILES]
@@ -192,16 +213,36 @@ def _write(folder: Path, leaders: Leaders, about: str, source: str) -> list[Path
     return files
 
 
-def _show(terminal: Terminal, leaders: Leaders, files: Sequence[Path], n_lines: int) -> None:
+def _numbers(emotion: str, passage: SweptPassage, z: _Above | None) -> dict[str, Any]:
+    """Return what is told of a passage, its z before its score."""
+    above = {} if z is None else {"z": z(emotion, passage.score)}
+    return above | vars(passage)
+
+
+def _show(
+    terminal: Terminal,
+    leaders: Leaders,
+    files: Sequence[Path],
+    n_lines: int,
+    z: _Above | None,
+) -> None:
     highest = dict(zip(leaders.emotions, leaders.passages, strict=True))
     rows = [
-        (emotion, f"{one.score:+.2f} {one.source}: {' '.join(one.text.split())[:100]}")
+        (
+            emotion,
+            f"{one.score:+.2f}{spelled_z(math.nan if z is None else z(emotion, one.score))} "
+            f"{one.source}: {' '.join(one.text.split())[:100]}",
+        )
         for emotion, kept in highest.items()
         for one in kept[:3]
     ]
-    terminal.table(f"highest of {leaders.n} passages in {n_lines} lines", rows)
+    title = f"highest of {leaders.n} passages in {n_lines} lines"
+    terminal.table(title if z is None else f"{title} (z: {Z_MEANS})", rows)
     terminal.written(files)
-    top = {name: [{**vars(one), "text": one.text} for one in highest[name]] for name in highest}
+    top = {
+        name: [{**_numbers(name, one, z), "text": one.text} for one in kept]
+        for name, kept in highest.items()
+    }
     terminal.result(
         {"lines": n_lines, "passages": leaders.n, "top": top, "files": list(map(str, files))}
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from probes.analysis.findings import Estimate, Finding
 from probes.figures import Figure
+from probes.vectors.zero import Z_MEANS
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class HeatedStory:
     """One story cut into pieces where its tokens end, with the score of each piece.
 
     A score is the cosine with the vector of the story's emotion; `nearest` are the emotions nearest
-    to the story's mean, with their cosines.
+    to the story's mean, with their cosines. `z` is how far the story as a whole lies above neutral
+    text in its own emotion; None where no neutral text was read.
     """
 
     emotion: str
@@ -47,6 +49,14 @@ class HeatedStory:
     pieces: Sequence[str]
     scores: Sequence[float]
     nearest: Sequence[tuple[str, float]]
+    z: float | None = None
+
+    @property
+    def above_neutral(self) -> str:
+        """Say the story's z; empty where there is none."""
+        if self.z is None:
+            return ""
+        return f"As a whole: {self.emotion}, z {self.z:+.1f} ({Z_MEANS})."
 
     @property
     def strongest(self) -> list[str]:

@@ -3,7 +3,8 @@
 `choose` takes a few emotions spread evenly over the clustered order and, of each, the first story
 on another topic each time: nothing is picked for its effect. `heat` takes, at every token, the
 cosine of the centered residual with the vector of the story's emotion. A character that spans
-several tokens is one piece, with the mean of their scores.
+several tokens is one piece, with the mean of their scores. The story as a whole has a z, by the
+cosine of its mean residual, as neutral text was read; no token has one.
 """
 
 from collections.abc import Sequence
@@ -62,7 +63,17 @@ def heat(model: "LanguageModel", vectors: "EmotionVectors", cell: Cell, text: st
             (vectors.emotions[index], value)
             for index, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ],
+        z=_z(model, vectors, cell.emotion or "", text),
     )
+
+
+def _z(model: "LanguageModel", vectors: "EmotionVectors", emotion: str, text: str) -> float | None:
+    """Return how far a whole story lies above neutral text in an emotion; None where unknown."""
+    if vectors.zero is None:
+        return None
+    whole = vectors.score(model, [text])
+    above = vectors.z(whole, vectors.provenance.target_layer)[0, vectors.emotions.index(emotion)]
+    return float(above) if above.isfinite() else None
 
 
 def split(tokenizer: Any, ids: Sequence[int]) -> tuple[list[str], list[int]]:

@@ -420,7 +420,11 @@ class EmotionVectors:
     def z(
         self, cosine: Float[Tensor, "*sample emotion"], layer: int
     ) -> Float[Tensor, "*sample emotion"]:
-        """Return standard deviations above what neutral text scores; NaN where none was read."""
+        """Return standard deviations above what neutral text scores; NaN where none was read.
+
+        Of whole texts or passages, each the cosine of its mean residual: neutral text was read so.
+        A single token scatters far more, so that its z would mean nothing.
+        """
         if self.zero is None:
             return torch.full_like(cosine, torch.nan)
         return self.zero.z(cosine, self.layer_index(layer))

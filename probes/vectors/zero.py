@@ -2,8 +2,12 @@
 
 A cosine of +0.15 says nothing where neutral text scores +0.15. Mean and standard deviation over
 neutral texts turn it into a z.
+
+Contract: a z is of a whole text or passage, never of a token. What neutral text scores is the
+cosine of each text's mean residual: single tokens scatter far more, short passages somewhat.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +16,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.vectors.normalize import normalize
+
+Z_MEANS = "standard deviations above neutral text"
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,11 @@ class Zero:
         """
         sd = self.sd[position]
         return (cosine - self.mean[position]) / sd.where(sd > 0, torch.nan)
+
+
+def spelled_z(z: float) -> str:
+    """Write a z to stand after its cosine; nothing where there is none."""
+    return "" if math.isnan(z) else f" (z {z:+.1f})"
 
 
 def cosines(

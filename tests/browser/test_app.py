@@ -152,6 +152,15 @@ def test_the_key_of_the_colors_is_that_of_the_tokens(page):
     assert (float(first), float(last)) == pytest.approx((-largest, largest), abs=6e-4)
 
 
+def test_the_highest_emotions_of_a_text_have_a_z_that_explains_itself(page):
+    highest = page.get_by_text("whole text, highest:")
+    assert len(re.findall(r" [+-]0\.\d\d \(z [+-]\d+\.\d\)", highest.inner_text())) == len(EMOTIONS)
+    highest.hover()
+    page.get_by_text("standard deviations above neutral text").wait_for()
+    titles = part(page, "tokens").locator(".token").evaluate_all("all => all.map(e => e.title)")
+    assert not any("(z " in title for title in titles)
+
+
 def test_another_emotion_and_another_layer_give_other_scores(page):
     first = scores(page)
     page.get_by_label("emotion").click()

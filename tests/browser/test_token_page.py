@@ -19,10 +19,23 @@ COLORS = "nodes => nodes.map(node => getComputedStyle(node).backgroundColor)"
 def page_file(tmp_path):
     scores = torch.linspace(-0.4, 0.4, 10).reshape(5, 2)
     hostile = Block("<b>bold</b>", ", 5 tokens", TOKENS, scores, torch.tensor([0.1, float("nan")]))
-    only = Block("only sad", "", ["tears"], torch.tensor([[0.4]]), torch.tensor([0.4]), emotion=1)
+    own = torch.tensor([0.4])
+    only = Block("only sad", ", alone", ["tears"], torch.tensor([[0.4]]), own, 1, z=own * -6.9)
     path = tmp_path / "page.html"
     path.write_text(render("<i>title</i>", "{{DATA}}", ["calm", "</select>sad"], [hostile, only]))
     return path
+
+
+def test_a_z_stands_beside_the_score_of_a_whole_text_and_says_what_it_is(page_file, open_page):
+    page = open_page(page_file)
+    assert page.locator("main p").all_text_contents() == ["score +0.100, 5 tokens"]
+    page.locator("select").select_option("</select>sad")
+    shown = page.locator("main p").all_text_contents()
+    assert shown == ["no score, 5 tokens", "score +0.400 (z −2.8), alone"]  # noqa: RUF001
+    z = page.locator("main p span")
+    assert z.get_attribute("title") == "z: standard deviations above neutral text"
+    page.locator(".tokens span").last.click()
+    assert "z" not in page.locator("#told").inner_text()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (375, "dark")])

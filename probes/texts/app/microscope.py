@@ -25,11 +25,16 @@ _TRIES = 4  # seeds, until a model that may answer nothing says a word
 
 @dataclass(frozen=True)
 class Reading:
-    """One text: its tokens, their turns (-1: marks and special tokens), and their scores."""
+    """One text: its tokens, their turns (-1: marks and special tokens), and their scores.
+
+    `z` is how far a plain text as a whole lies above neutral text; None where that was not read,
+    and for a conversation.
+    """
 
     tokens: list[str]
     turn: list[int]
     scores: Float[Tensor, "layer position emotion"]
+    z: Float[Tensor, "layer emotion"] | None = None
 
     def of_turn(self, number: int, place: int) -> Float[Tensor, "emotion"]:
         """Mean over a turn's tokens at one place of the layer axis; NaN for a turn without one."""
@@ -49,29 +54,45 @@ class Microscope:
 
     def read(self, text: str) -> Reading:
         """Read a plain text; its content is turn 0."""
-        return self._read(Dialogue(text, [(0, len(text))]))
+        return self._read(Dialogue(text, [(0, len(text))]), alone=True)
 
     def read_conversation(self, turns: Sequence[Turn]) -> Reading:
         """Read a conversation through the chat template, or as lines of a dialogue."""
         return self._read(lay_out(self.model.tokenizer, turns))
 
-    def _read(self, dialogue: Dialogue) -> Reading:
+    def _read(self, dialogue: Dialogue, *, alone: bool = False) -> Reading:
         ids, pieces = token_pieces(self.model, dialogue.text)
         turn = [-1] * len(ids)
         for place in content_places(ids, self.model.special_ids):
             turn[place] = dialogue.turn_of(*pieces[place])
         tokens = [dialogue.text[start:stop] for start, stop in pieces]
-        return Reading(tokens, turn, self._scores(tuple(ids)))
+        scores, z = self._scores(tuple(ids))
+        return Reading(tokens, turn, scores, z if alone else None)
 
-    def _scores_of(self, ids: tuple[int, ...]) -> Float[Tensor, "layer position emotion"]:
+    def _scores_of(
+        self, ids: tuple[int, ...]
+    ) -> tuple[Float[Tensor, "layer position emotion"], Float[Tensor, "layer emotion"] | None]:
         with self._one_at_a_time:
             read = hooks.resid_post(self.model, ids, layers=self.vectors.layers)
         mean = rearrange(self.vectors.global_mean, "layer d_model -> layer 1 d_model")
-        return einsum(
+        scores = einsum(
             normalize(read.resid - mean),
             normalize(self.vectors.vectors),
             "layer position d_model, layer emotion d_model -> layer position emotion",
         )
+        return scores, self._z_of(ids, read.resid)
+
+    def _z_of(
+        self, ids: tuple[int, ...], resid: Float[Tensor, "layer position d_model"]
+    ) -> Float[Tensor, "layer emotion"] | None:
+        """Return a text's z at every layer, from its mean residual as neutral texts' were."""
+        vectors = self.vectors
+        if vectors.zero is None:
+            return None
+        content = content_places(ids, self.model.special_ids)
+        means = resid[:, content].mean(dim=1, keepdim=True)  # NaN for a text without a token
+        pairs = zip(vectors.layers, means, strict=True)
+        return torch.cat([vectors.z(vectors.cosine(mean, layer), layer) for layer, mean in pairs])
 
     def combined_dose(self, doses: Mapping[str, float], layer: int) -> float:
         """Return the length of all pushes together, in mean residual norms of a layer."""

@@ -56,7 +56,9 @@ class TextPanel:
         with self.shown:
             html_part(pictures.colored_tokens(look), "tokens")
             html_part(pictures.color_key(look), "key")
-            ui.label(f"whole text, highest: {look.highest_of_turn()}").mark("highest")
+            highest = ui.label(f"whole text, highest: {look.highest_of_text()}").mark("highest")
+            if look.reading.z is not None:
+                highest.tooltip(pictures.Z_EXPLAINED)
             plot(pictures.token_curve(look))
 
     def _download(self) -> None:

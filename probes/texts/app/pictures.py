@@ -1,5 +1,6 @@
 """Tokens as colored text, scores as curves: what the page draws; every text is escaped."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,13 @@ from probes.figures.description import Line, Lines, Panel
 from probes.figures.token_html import SCALE, token_html
 from probes.texts.app.microscope import Reading
 from probes.texts.dialogue import Turn
+from probes.vectors.zero import Z_MEANS, spelled_z
 
 _OTHERS = 4  # emotions drawn beside the selected one; a color for each
+Z_EXPLAINED = (
+    f"z: {Z_MEANS}. It is of the text as a whole, by the cosine of its mean residual, as neutral "
+    "text was read; a cosine by itself says nothing where neutral text has the same."
+)
 _INVITATION = "Click a token, or go along them with the arrow keys, to see its highest emotions."
 
 
@@ -43,17 +49,30 @@ class Look:
         scores = self.reading.scores[self.place, self.inside, self.emotion]
         return float(scores.abs().max()) if len(scores) else 1.0
 
-    def highest(self, scores: Float[Tensor, "emotion"], n: int = 5) -> str:
+    def highest(
+        self,
+        scores: Float[Tensor, "emotion"],
+        n: int = 5,
+        z: Float[Tensor, "emotion"] | None = None,
+    ) -> str:
         """Spell the emotions with the highest scores; empty where there is no score."""
         if not scores.isfinite().all():
             return ""
         values, indices = scores.topk(min(n, len(self.emotions)))
         best = zip(indices.tolist(), values.tolist(), strict=True)
-        return ", ".join(f"{self.emotions[index]} {value:+.2f}" for index, value in best)
+        above = [math.nan] * len(scores) if z is None else z.tolist()
+        return ", ".join(
+            f"{self.emotions[index]} {value:+.2f}{spelled_z(above[index])}" for index, value in best
+        )
 
     def highest_of_turn(self, turn: int = 0) -> str:
         """Spell the highest emotions of a turn as a whole."""
         return self.highest(self.reading.of_turn(turn, self.place))
+
+    def highest_of_text(self) -> str:
+        """Spell the highest emotions of a plain text, each with its z where there is one."""
+        z = None if self.reading.z is None else self.reading.z[self.place]
+        return self.highest(self.reading.of_turn(0, self.place), z=z)
 
 
 def colored_tokens(look: Look, turn: int = 0) -> Markup:

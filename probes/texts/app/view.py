@@ -1,6 +1,7 @@
 """What all panels share: the model, the emotion and layer looked at, and whose turn it is."""
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -52,6 +53,12 @@ class View:
             "fingerprint": self.microscope.model.fingerprint,
             "layer": self.layer,
             "emotions": self.emotions,
+            **({} if reading.z is None else {"z": _or_none(reading.z[self.place].tolist())}),
             "turns": [{"speaker": turn.speaker, "text": turn.text} for turn in turns],
             "tokens": [{"text": text, "turn": turn, "scores": row} for text, turn, row in tokens],
         }
+
+
+def _or_none(values: Sequence[float]) -> list[float | None]:
+    """Replace NaN, which JSON cannot say."""
+    return [None if math.isnan(value) else value for value in values]

@@ -1,7 +1,7 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const chooser = document.getElementById("emotion"), told = document.getElementById("told");
-const say = (value) => value === null ? "no score" : (value >= 0 ? "+" : "\u2212") + Math.abs(value / 1000).toFixed(3);
+const say = (value, digits = 3) => value === null ? "no score" : (value >= 0 ? "+" : "\u2212") + Math.abs(value / 1000).toFixed(digits);
 for (const name of data.emotions) element("option", name, chooser);
 document.getElementById("least").textContent = say(-data.limit);
 document.getElementById("most").textContent = say(data.limit);
@@ -18,7 +18,10 @@ function draw() {
     if (block.emotion !== null && block.emotion !== place) continue;
     const column = block.emotion === null ? place : 0;
     element("h2", block.title, main);
-    element("p", block.score.length ? (block.score[column] === null ? "" : "score ") + say(block.score[column]) + block.about : block.about, main);
+    const whole = element("p", block.score.length ? (block.score[column] === null ? "" : "score ") + say(block.score[column]) : "", main);
+    const z = block.z?.[column] ?? null;
+    if (z !== null) element("span", " (z " + say(z, 1) + ")", whole).title = "z: " + data.z_means;
+    whole.append(block.about);
     const line = element("div", "", main);
     line.className = "tokens";
     block.tokens.forEach((token, index) => {

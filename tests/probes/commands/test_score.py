@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pyarrow.parquet
 import pytest
@@ -35,6 +36,29 @@ def test_a_text_has_the_scores_of_the_python_call(finished, capsys):
     last = torch.tensor([scored["token_scores"][name][-1] for name in vectors.emotions])
     assert torch.allclose(last, tokens[-1], atol=1e-5)
     assert len(names) >= scored["n_tokens"]
+
+
+def test_a_z_stands_beside_the_cosine_of_a_text_and_of_no_token(finished, tmp_path, capsys):
+    text, page = "The kettle whistled.", tmp_path / "page.html"
+    words = ["score", finished.config, "--text", text]
+    vectors = EmotionVectors.load(finished.folder)
+    assert main([*words, f"--output={page}"]) == 0
+    of_text, _, of_tokens = capsys.readouterr().out.partition("token by token")
+    assert "standard deviations above neutral text" in " ".join(of_text.split())
+    assert of_text.count("(z ") == len(vectors.emotions)
+    assert "(z " not in of_tokens
+    [block] = data_of(page)["blocks"]
+    assert len(block["z"]) == len(vectors.emotions)
+    replace(vectors, zeros={}).save(finished.folder / "vectors")
+    assert main([*words, f"--output={page}"]) == 0
+    printed = capsys.readouterr().out
+    assert "(z " not in printed
+    assert "neutral text" not in " ".join(printed.split())
+    assert "z" not in data_of(page)["blocks"][0]
+
+
+def data_of(page):
+    return json.loads(page.read_text().partition('id="data">')[2].partition("</script>")[0])
 
 
 def test_texts_that_look_like_values_are_taken_letter_by_letter(finished, capsys):

@@ -2,12 +2,14 @@
 
 import json
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 import small_runs
 
 from probes.commands import sweep
 from probes.run import main
+from probes.vectors.emotion_vectors import EmotionVectors
 
 
 @pytest.fixture
@@ -39,6 +41,74 @@ def test_the_highest_passages_are_those_that_score_highest_alone(finished, corpu
     assert row["rank"] == 1
     assert "".join(row["tokens"]) == row["text"]
     assert json.loads((folder / "sweep.json").read_text())["lines"] == 50
+
+
+def passages(folder):
+    return list(map(json.loads, (folder / "passages.jsonl").read_text().splitlines()))
+
+
+def test_a_passage_has_the_z_of_its_score(finished, corpus, capsys, tmp_path):
+    out = tmp_path / "swept"
+    words = ["sweep", finished.config, f"--file={corpus}", "--top=2", f"--output={out}"]
+    assert main(words) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "(z: standard deviations above neutral text)" in shown
+    vectors = EmotionVectors.load(finished.folder)
+    layer = vectors.provenance.target_layer
+    zero, position = vectors.zero, vectors.layer_index(layer)
+    for row in passages(out):
+        place = vectors.emotions.index(row["emotion"])
+        mean, sd = zero.mean[position, place], zero.sd[position, place]
+        assert row["z"] == pytest.approx(float((row["score"] - mean) / sd), abs=1e-4)
+        assert f"{row['score']:+.2f} (z {row['z']:+.1f}) {row['source']}" in shown
+    page = (out / "passages.html").read_text()
+    blocks = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["blocks"]
+    assert [one["z"] for one in blocks] == [[round(1000 * row["z"])] for row in passages(out)]
+    assert main([*words[:-1], f"--output={tmp_path / 'again'}", "--json"]) == 0
+    top = json.loads(capsys.readouterr().out)["top"]
+    told = [one["z"] for kept in top.values() for one in kept]
+    assert told == [row["z"] for row in passages(out)]
+
+
+def test_nothing_is_said_of_a_z_where_no_neutral_text_was_read(finished, corpus, capsys, tmp_path):
+    without_zeros(finished)
+    words = ["sweep", finished.config, f"--file={corpus}", f"--output={tmp_path / 'out'}"]
+    assert main(words) == 0
+    assert "(z" not in capsys.readouterr().out
+    assert all("z" not in row for row in passages(tmp_path / "out"))
+    assert '"z' not in (tmp_path / "out" / "passages.html").read_text().partition("<script>")[0]
+
+
+def without_zeros(finished):
+    vectors = EmotionVectors.load(finished.folder)
+    replace(vectors, zeros={}).save(finished.folder / "vectors")
+
+
+def test_a_sweep_begun_before_vectors_had_a_zero_ends_as_one_that_was_not_interrupted(
+    finished, corpus, capsys, monkeypatch, tmp_path
+):
+    bundle = finished.folder / "vectors" / "emotion_vectors.safetensors"
+    with_zeros = bundle.read_bytes()
+    words = ["sweep", finished.config, f"--file={corpus}", "--top=2", "--window=8"]
+    assert main([*words, f"--output={tmp_path / 'whole'}"]) == 0
+    without_zeros(finished)
+    monkeypatch.setattr(sweep, "_SECONDS_BETWEEN_SAVES", -1.0)
+    score_texts, calls = sweep.score_texts, []
+
+    def interrupted(vectors, model, texts, layer):
+        calls.append(list(texts))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return score_texts(vectors, model, calls[-1], layer)
+
+    monkeypatch.setattr(sweep, "score_texts", interrupted)
+    assert main([*words, f"--output={tmp_path / 'parts'}"]) == 130
+    bundle.write_bytes(with_zeros)
+    capsys.readouterr()
+    assert main([*words, f"--output={tmp_path / 'parts'}"]) == 0
+    assert "going on after line 32" in capsys.readouterr().err
+    for name in ("passages.jsonl", "passages.html", "sweep.json"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_a_killed_sweep_goes_on_and_ends_with_the_same_passages(

@@ -1,12 +1,14 @@
 """The page as a file: data that cannot end its element, sizes, the same bytes."""
 
+import dataclasses
+
 import made_up_analysis
 import made_up_report
 from made_up_analysis import HOSTILE
 
 from probes.figures import Scatter
 from probes.figures.text import visible
-from probes.report import page, pictures
+from probes.report import markdown, page, pictures
 
 EMOTIONS = made_up_report.emotions_with(HOSTILE)
 
@@ -25,6 +27,16 @@ def test_sections_without_a_result_are_left_out():
     for section in ("ladder", "tests", "steering", "scorecard"):
         assert f'<section id="{section}"' not in bare
         assert f'<a href="#{section}">' not in bare.partition("</nav>")[0]
+
+
+def test_a_story_says_its_z_where_it_has_one():
+    contents = made_up_report.contents(EMOTIONS, every_section=False)
+    stories = [dataclasses.replace(story, z=3.14) for story in contents.stories]
+    above = dataclasses.replace(contents, stories=stories)
+    for render in (page.render, markdown.render):
+        said = "z +3.1 (standard deviations above neutral text)."
+        assert render(above).count(said) == len(stories) == 1
+        assert "above neutral text" not in render(contents)
 
 
 def test_the_ladder_stands_once_and_its_rungs_beside_the_claims_they_belong_to():

@@ -1,5 +1,7 @@
 """Example stories: chosen without looking, cut where tokens end, scored with their own emotion."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -61,6 +63,21 @@ def test_scores_are_the_cosines_with_the_story_s_own_vector(finished, tiny_model
     torch.testing.assert_close(torch.tensor(heated.scores), expected)
     best = scores[content].mean(dim=0).max().item()
     assert heated.nearest[0][1] == pytest.approx(best)
+
+
+def test_a_story_has_the_z_that_its_text_has(finished, tiny_model):
+    vectors = EmotionVectors.load(finished.folder)
+    model = tiny_model("gpt2", backend="huggingface")
+    cell, text = Cell("sad", "a lost key"), "Rain ran down the glass. She waited."
+    heated = stories.heat(model, vectors, cell, text)
+    layer = vectors.provenance.target_layer
+    [above] = vectors.z(vectors.score(model, [text]), layer)
+    assert heated.z == pytest.approx(float(above[vectors.emotions.index("sad")]))
+    said = f"As a whole: sad, z {heated.z:+.1f} (standard deviations above neutral text)."
+    assert heated.above_neutral == said
+    without = stories.heat(model, dataclasses.replace(vectors, zeros={}), cell, text)
+    assert without == dataclasses.replace(heated, z=None)
+    assert without.above_neutral == ""
 
 
 def test_the_strongest_words_are_words():

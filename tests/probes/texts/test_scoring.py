@@ -1,5 +1,7 @@
 """Scores of texts, parts and tokens: one reading, in batches, nothing left out."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -33,6 +35,16 @@ def test_whole_texts_have_the_scores_of_the_vectors_and_an_empty_one_none(vector
     assert empty.whole.isnan().all()
     assert (empty.pieces, empty.tokens.shape[0], empty.n_stretches) == ([], 0, 1)
     assert "".join(last.words) == TEXTS[2]
+
+
+def test_a_whole_text_has_the_z_of_the_vectors_and_none_without_a_zero(vectors, model):
+    first, empty, _ = scored(vectors, model, TEXTS)
+    assert torch.equal(first.z, vectors.z(first.whole, vectors.provenance.target_layer))
+    assert first.z.isfinite().all()
+    assert empty.z.isnan().all()
+    [without] = scored(replace(vectors, zeros={}), model, TEXTS[:1])
+    assert without.z.isnan().all()
+    torch.testing.assert_close(without.whole, first.whole)
 
 
 def test_batched_equals_alone(vectors, model):

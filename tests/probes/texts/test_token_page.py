@@ -1,5 +1,6 @@
 """A page of colored tokens as a file; tests/browser has it as a person sees it."""
 
+import dataclasses
 import json
 
 import pytest
@@ -15,6 +16,19 @@ def data_of(page: str) -> dict:
 
 def block(tokens, scores, emotion=None, score=(0.1, 0.2)) -> Block:
     return Block("t", "", tokens, torch.tensor(scores), torch.tensor(score), emotion)
+
+
+def test_a_z_travels_where_there_is_one_and_leaves_no_trace_elsewhere():
+    plain = block(["x"], [[0.1, 0.2]])
+    without = data_of(render("t", "a", ["sad", "calm"], [plain]))
+    assert "z_means" not in without
+    assert "z" not in without["blocks"][0]
+    unknown = dataclasses.replace(plain, z=torch.full((2,), torch.nan))
+    assert data_of(render("t", "a", ["sad", "calm"], [unknown])) == without
+    known = dataclasses.replace(plain, z=torch.tensor([3.25, torch.nan]))
+    content = data_of(render("t", "a", ["sad", "calm"], [known, plain]))
+    assert [one.get("z") for one in content["blocks"]] == [[3250, None], None]
+    assert "neutral text" in content["z_means"]
 
 
 def test_scores_travel_as_thousandths_by_emotion_and_none_is_no_number():

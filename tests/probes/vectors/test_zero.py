@@ -2,7 +2,7 @@
 
 import torch
 
-from probes.vectors.zero import Zero, cosines, zero_of
+from probes.vectors.zero import Zero, cosines, spelled_z, zero_of
 
 
 def test_z_of_neutral_rows_has_mean_0_and_deviation_1():
@@ -26,3 +26,8 @@ def test_a_cosine_is_that_of_the_centered_row():
     center, vectors = torch.tensor([1.0, 1.0]), torch.tensor([[2.0, 0.0], [0.0, 3.0]])
     rows = torch.tensor([[5.0, 1.0], [1.0, 0.0]])
     assert cosines(rows, center, vectors).tolist() == [[1.0, 0.0], [0.0, -1.0]]
+
+
+def test_a_z_is_spelled_where_there_is_one():
+    assert spelled_z(2.04) == " (z +2.0)"
+    assert spelled_z(float("nan")) == ""

@@ -30,6 +30,20 @@ def test_scores_are_those_of_the_vectors(microscope):
         torch.testing.assert_close(read.scores[place], scores, atol=1e-5, rtol=0)
 
 
+def test_a_text_has_the_z_of_its_mean_residual_at_every_layer(microscope):
+    seen, text = microscope(zero=True), "She waited at the gate."
+    read = seen.read(text)
+    for place, layer in enumerate([0, 2, 3]):
+        [whole] = seen.vectors.score(seen.model, [text], layer=layer)
+        expected = seen.vectors.z(whole, layer)
+        torch.testing.assert_close(read.z[place], expected, atol=1e-4, rtol=1e-4)
+    assert seen.read_conversation(TALK).z is None
+    assert seen.read("<|end|>").z.isnan().all()  # no token of a text
+    plain = microscope()
+    assert plain.read(text).z is None
+    assert torch.equal(plain.read(text).scores, read.scores)
+
+
 @pytest.mark.parametrize("chat", [False, True])
 def test_every_turn_of_a_conversation_owns_its_own_tokens(microscope, chat):
     read = microscope(chat=chat).read_conversation(TALK)

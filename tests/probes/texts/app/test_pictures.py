@@ -88,6 +88,15 @@ def test_a_turn_without_tokens_has_no_emotions():
     assert read.highest(read.reading.scores[0, 0], n=1) == "sad +0.30"
 
 
+def test_a_text_says_the_z_of_its_highest_emotions_and_its_tokens_say_none():
+    read = look(["a", "b"], [0, 0], [[0.3, 0.1], [0.1, 0.1]], emotions=["sad", "happy"])
+    assert read.highest_of_text() == read.highest_of_turn() == "sad +0.20, happy +0.10"
+    z = torch.tensor([[1.25, torch.nan]])
+    above = dataclasses.replace(read, reading=dataclasses.replace(read.reading, z=z))
+    assert above.highest_of_text() == "sad +0.20 (z +1.2), happy +0.10"
+    assert pictures.colored_tokens(above) == pictures.colored_tokens(read)
+
+
 VALUES = [[0.1, 0.0, 0.2, 0.0, 0.0, 0.0], [0.1, 0.9, 0.2, 0.2, 0.1, 0.4]]
 VALUES += [[0.1, 0.0, 0.5, 0.0, 0.0, 0.0]]
 TURNS = [Turn(USER, "a"), Turn(ASSISTANT, "b"), Turn(USER, "c")]

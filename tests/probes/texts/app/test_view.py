@@ -1,9 +1,11 @@
 """What panels share: where a visitor looks, and readings as they are taken away."""
 
 import asyncio
+import dataclasses
 import json
 
 import pytest
+import torch
 
 from hooks import InvalidInput
 from probes.texts.app.view import View
@@ -34,6 +36,16 @@ def test_a_reading_is_taken_away_with_its_scores_at_the_layer_looked_at(view):
     inside = [token for token in content["tokens"] if token["turn"] == 0]
     assert "".join(token["text"] for token in inside) == "Rain fell."
     assert [token["scores"] for token in content["tokens"]] == reading.scores[1].tolist()
+
+
+def test_a_reading_is_taken_away_with_its_z_where_it_has_one(view, microscope):
+    turns = [Turn(USER, "Rain fell.")]
+    assert "z" not in view.described(view.microscope.read("Rain fell."), turns)
+    other = View(microscope(zero=True), {})
+    reading = other.microscope.read("Rain fell.")
+    assert other.described(reading, turns)["z"] == reading.z[1].tolist()
+    nothing = dataclasses.replace(reading, z=torch.full_like(reading.z, torch.nan))
+    assert other.described(nothing, turns)["z"] == [None] * 3
 
 
 def test_an_error_of_the_model_is_shown_and_others_are_not_hidden(view, monkeypatch):
