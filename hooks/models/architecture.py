@@ -10,7 +10,7 @@ import torch
 
 from hooks.errors import ModelError
 from hooks.models import embedded
-from hooks.models.structure import find_blocks
+from hooks.models.structure import find_blocks, follows_length
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Architecture:
     """Keys and values that one token leaves in the cache, in numbers."""
     n_positions: int | None = None
     """Longest sequence it takes, where it says so."""
+    can_share: bool = False
+    """Whether a beginning that texts share can be read once."""
 
     def reading_flops(self, n_layers: int | None = None) -> float:
         """FLOPs of one token read up to a number of layers."""
@@ -44,6 +46,8 @@ def describe(name: str, *, revision: str | None = None) -> Architecture:
     """Return the sizes of the model that `hooks.load` would load; ModelError without a config."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    from hooks.models.backends import can_go_on
+
     source = str(embedded.folder(name)) if embedded.is_embedded(name) else name
     try:
         config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
@@ -55,7 +59,7 @@ def describe(name: str, *, revision: str | None = None) -> Architecture:
             f"could not read the config of model {name!r}: {reason}\n{embedded.expected(name)}"
         ) from error
     model.tie_weights()
-    _, blocks = find_blocks(model)
+    trunk, blocks = find_blocks(model)
     text = config.get_text_config(decoder=True)
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
@@ -69,4 +73,5 @@ def describe(name: str, *, revision: str | None = None) -> Architecture:
         head_parameters=int(model.get_output_embeddings().weight.numel()),
         cache_numbers=2 * len(blocks) * int(heads) * int(width),
         n_positions=getattr(text, "max_position_embeddings", None),
+        can_share=can_go_on(trunk, config) and not any(map(follows_length, model.modules())),
     )

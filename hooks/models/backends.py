@@ -93,6 +93,14 @@ def for_rows(beginning: DynamicCache, n_rows: int) -> DynamicCache:
     return shared
 
 
+def can_go_on(trunk: nn.Module, config: Any) -> bool:
+    """Whether texts can go on from the keys and values of a beginning: nothing is recurrent."""
+    layers = DynamicCache(config=config).layers
+    kinds = (DynamicLayer, DynamicSlidingWindowLayer)
+    takes_cache = "past_key_values" in inspect.signature(trunk.forward).parameters
+    return takes_cache and all(type(layer) in kinds for layer in layers)
+
+
 class HuggingFaceBackend:
     """Plain forward hooks on the decoder blocks of a Hugging Face causal language model."""
 
@@ -149,10 +157,7 @@ class HuggingFaceBackend:
     @property
     def can_go_on(self) -> bool:
         """Whether texts can go on from the keys and values of a beginning: nothing is recurrent."""
-        parameters = inspect.signature(self.structure.trunk.forward).parameters
-        layers = DynamicCache(config=self.hf.config).layers
-        kinds = (DynamicLayer, DynamicSlidingWindowLayer)
-        return "past_key_values" in parameters and all(type(layer) in kinds for layer in layers)
+        return can_go_on(self.structure.trunk, self.hf.config)
 
     def begin(self, tokens: Int[Tensor, "position"], last_layer: int) -> DynamicCache:
         """Read a beginning through blocks 0 to `last_layer`; return its keys and values."""

@@ -24,7 +24,7 @@ BackendName = Literal["transformerlens", "huggingface"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LanguageModel:
+class LanguageModel(encoding.Encoder):
     """A causal language model whose residual stream can be read and written; built by `hooks.load`.
 
     Attributes
@@ -121,11 +121,6 @@ class LanguageModel:
             raise ModelError(f"{self.name} has no TransformerLens model.")
         return self.hooked
 
-    @functools.cached_property
-    def special_ids(self) -> frozenset[int]:
-        """Ids of special tokens, which never count as content."""
-        return encoding.special_ids(self.tokenizer)
-
     @property
     def is_chat(self) -> bool:
         """Whether prompts go through a chat template."""
@@ -135,10 +130,6 @@ class LanguageModel:
     def fingerprint(self) -> str:
         """Sixteen hex digits that tell one set of weights from another."""
         return fingerprint_of(self.hf if self.hf is not None else self._hooked)
-
-    def encode(self, text: str) -> list[int]:
-        """Return the token ids of a plain text, with exactly one BOS where the model has one."""
-        return encoding.encode_text(self.tokenizer, text)
 
     def encode_prompt(
         self, prompt: str | Sequence[Mapping[str, str]], *, system: str | None = None

@@ -51,6 +51,13 @@ def find_blocks(hf: Any) -> tuple[nn.Module, nn.ModuleList]:
     )
 
 
+def follows_length(module: nn.Module) -> bool:
+    """Whether a module's rotary frequencies follow the length of the text."""
+    kinds = getattr(module, "rope_type", None)  # one, or one for each kind of attention
+    named = kinds.values() if isinstance(kinds, dict) else [kinds]
+    return any(name is not None and ("dynamic" in name or name == "longrope") for name in named)
+
+
 @torch.no_grad()
 def find_structure(hf: Any) -> Structure:
     """Locate trunk, blocks, final norm and unembedding of a model, by watching one small pass."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hooks.models.backends import Backend, HuggingFaceBackend
 from hooks.models.model import LanguageModel
 from hooks.reading.side_by_side import keeps_state
-from hooks.tokens.encoding import n_common, pad
+from hooks.tokens.encoding import Encoder, n_common, pad
 from hooks.tokens.positions import Rule, Spans, select
 
 MIN_SHARED = 16
@@ -27,6 +27,10 @@ class TextGroup:
     texts: list[int]
     n_shared: int
 
+    def n_tokens(self, encoded: Sequence[Sequence[int]]) -> int:
+        """Count the tokens that go through a model, of all texts' ids."""
+        return self.n_shared + sum(len(encoded[text]) - self.n_shared for text in self.texts)
+
 
 def group_texts(
     model: LanguageModel,
@@ -34,11 +38,23 @@ def group_texts(
     encoded: Sequence[Sequence[int]],
     wanted: Sequence[Rule],
 ) -> list[TextGroup]:
+    """Group texts as `by_beginning`, where the model can go on from a beginning."""
+    groups = by_beginning(model, encoded, wanted)
+    if not any(group.n_shared for group in groups) or _can_share(tree):
+        return groups
+    return [TextGroup(list(range(len(encoded))), 0)]
+
+
+def by_beginning(
+    model: Encoder, encoded: Sequence[Sequence[int]], wanted: Sequence[Rule]
+) -> list[TextGroup]:
     """Group texts by the beginning that they share before the first token that any rule wants."""
     everything = [TextGroup(list(range(len(encoded))), 0)]
+    if any(isinstance(rule, Spans) for rule in wanted):  # which go by place in a pass
+        return everything
     order = sorted(range(len(encoded)), key=lambda text: tuple(encoded[text]))
     common = [n_common(encoded[a], encoded[b]) for a, b in itertools.pairwise(order)]
-    if max(common, default=0) < MIN_SHARED or not _can_share(tree, wanted):
+    if max(common, default=0) < MIN_SHARED:
         return everything
     unseen = [_n_unwanted(model, ids, wanted, text) for text, ids in enumerate(encoded)]
     groups: list[TextGroup] = []
@@ -64,17 +80,16 @@ def _runs(order: Sequence[int], common: Sequence[int], unseen: Sequence[int]) ->
     return runs
 
 
-def _n_unwanted(model: LanguageModel, ids: Sequence[int], wanted: Sequence[Rule], text: int) -> int:
+def _n_unwanted(model: Encoder, ids: Sequence[int], wanted: Sequence[Rule], text: int) -> int:
     """Count the tokens before the first that is wanted; the last of a text is always read."""
     content = pad([ids], model.special_ids).content
     chosen = [select(rule, content, [text])[0].nonzero()[:, 0].tolist() for rule in wanted]
     return min([len(ids) - 1, *(places[0] for places in chosen if places)])
 
 
-def _can_share(tree: Backend, wanted: Sequence[Rule]) -> bool:
+def _can_share(tree: Backend) -> bool:
     return (
         isinstance(tree, HuggingFaceBackend)
         and tree.can_go_on
-        and not any(isinstance(rule, Spans) for rule in wanted)  # which go by place in a pass
         and not any(map(keeps_state, tree.hf.modules()))
     )

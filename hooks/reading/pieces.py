@@ -6,8 +6,7 @@ begins with as well. A token that reaches over an edge belongs to the later piec
 
 from collections.abc import Sequence
 
-from hooks.models.model import LanguageModel
-from hooks.tokens.encoding import content_places, n_common
+from hooks.tokens.encoding import Encoder, content_places, n_common
 from hooks.tokens.positions import Span
 
 GLUE = " "
@@ -19,7 +18,7 @@ def join(pieces: Sequence[str]) -> str:
     return GLUE.join(piece for piece in pieces if piece)
 
 
-def spans_of_pieces(model: LanguageModel, pieces: Sequence[str]) -> list[Span | None]:
+def spans_of_pieces(model: Encoder, pieces: Sequence[str]) -> list[Span | None]:
     """Return where each piece's content tokens stand in `join(pieces)`; None where it has none."""
     ids = model.encode(join(pieces))
     edges = [n_common(model.encode(join(pieces[:n])), ids) for n in range(1, len(pieces))]

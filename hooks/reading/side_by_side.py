@@ -13,6 +13,7 @@ import torch
 
 from hooks.models.backends import Backend, HuggingFaceBackend
 from hooks.models.model import LanguageModel
+from hooks.models.structure import follows_length
 
 Result = TypeVar("Result")
 _MOST = 8
@@ -43,11 +44,7 @@ def keeps_state(module: torch.nn.Module) -> bool:
     hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
     # Those that transformers leaves behind speak only in the context that asked for states.
     others = [hook for hook in hooks if getattr(hook, "__module__", None) != _CAPTURING]
-    if others or hasattr(module, "_hf_hook"):
-        return True
-    kinds = getattr(module, "rope_type", None)  # one, or one for each kind of attention
-    named = kinds.values() if isinstance(kinds, dict) else [kinds]
-    return any(name is not None and ("dynamic" in name or name == "longrope") for name in named)
+    return bool(others) or hasattr(module, "_hf_hook") or follows_length(module)
 
 
 class ForwardPool:

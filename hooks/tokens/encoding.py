@@ -8,6 +8,7 @@ attention sink, whose residual norm is many times the others'.
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
@@ -28,6 +29,22 @@ class TokenBatch:
     attention_mask: Int[Tensor, "text position"]
     content: Mask
     """True for content tokens."""
+
+
+class Encoder:
+    """A tokenizer that turns texts into ids, whether or not its model is loaded."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+
+    @cached_property
+    def special_ids(self) -> frozenset[int]:
+        """Ids of special tokens, which never count as content."""
+        return special_ids(self.tokenizer)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the token ids of a plain text, with exactly one BOS where the model has one."""
+        return encode_text(self.tokenizer, text)
 
 
 def encode_text(tokenizer: Any, text: str) -> list[int]:

@@ -3,16 +3,21 @@
 Neutral texts count as stories until some were seen; attention and other stages are left out.
 """
 
+import functools
+import itertools
+import operator
 from dataclasses import dataclass
 
 from hooks.memory import DEFAULT_BATCH_TOKENS
 from hooks.models.architecture import Architecture
 from probes.config import Config
-from probes.stages.cost_of_writing import Asked, Seen, amount
+from probes.stages.cost_of_reading import ThereAlready
+from probes.stages.cost_of_writing import Amount, Asked, Seen, amount
 
 _BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "8bit": 1.0, "4bit": 0.5}
 _RECORD = 120.0  # bytes of a text's entry beside the text
 _CELL = 800.0  # bytes of a cell's file beside its texts
+_RECORD_THERE, _CELL_THERE = 80.0, 110.0  # of texts that the run does not write
 _ROW = 60.0  # bytes of a row in a shard's header
 _WIDTHS = 12.0  # working space of a pass, in residual streams per token: MLP, attention, norms
 
@@ -44,6 +49,9 @@ class RunDesign:
     stories: Asked
     neutral: Asked
     prompt_tokens_read: float  # of a prompt; a shared beginning is read once
+    apart: float = 0.0  # share of the stories in whose shards closings are read apart
+    said: ThereAlready | None = None
+    matched: ThereAlready | None = None
 
     @property
     def gpus(self) -> float:
@@ -64,7 +72,9 @@ class RunPlan:
     """What the run will take."""
 
     stories: int
+    said: int
     dialogues: int
+    matched: int
     tokens_written: float
     tokens_read: float
     writing_flops: float
@@ -100,7 +110,12 @@ def plan(
     An unknown reading rate is the writing rate at equal FLOPs per second, which is slower.
     """
     config, stories = design.config, amount(design.stories, seen)
-    both = stories + amount(design.neutral, seen_neutral or seen)
+    neutral = amount(design.neutral, seen_neutral or seen)
+    both = stories + neutral
+    beside = [it for it in (design.said, design.matched) if it is not None]
+    asked = [design.stories, design.neutral, *(it.asked for it in beside)]
+    kinds = [stories, neutral, *(amount(it.asked, it.seen) for it in beside)]
+    everything = functools.reduce(operator.add, kinds)
     layers, n_layers = config.activation.layers, subject.architecture.n_layers
     flops_per_token = subject.architecture.reading_flops()
     if layers is not None:
@@ -117,34 +132,46 @@ def plan(
     per_topic = config.generation.stories_per_topic
     unit_cells = max(1, config.generation.batch_size // per_topic)
     unit_tokens = stories.new_tokens * unit_cells / design.stories.cells
-    shard_tokens = config.activation.shard_size * both.read / both.kept if both.kept else 0.0
+    longest = max(kind.read / kind.kept if kind.kept else 0.0 for kind in kinds)
+    shard_tokens = config.activation.shard_size * longest
     workers = config.compute.units_at_once
     width = n_layers * subject.architecture.d_model * 4
     keep, limit = config.activation.keep, config.activation.max_gigabytes * 1e9
     per_cell = keep == "cell" or (keep == "auto" and design.stories.texts * width > limit)
     rows, dialogues = design.stories.cells if per_cell else stories.kept, design.neutral.texts
-    n_cells = design.stories.cells + design.neutral.cells
     row_bytes = width + 4 * n_layers + 16 + _ROW
+    bytes_beside = sum(it.asked.texts * (row_bytes + it.apart * width) for it in beside)
+    # Vectors before and after denoising, and of every other way.
+    n_sets = 2 + (design.said is not None) + (design.apart > 0)
     return RunPlan(
         stories=design.stories.texts,
+        said=0 if design.said is None else design.said.asked.texts,
         dialogues=design.neutral.texts,
+        matched=0 if design.matched is None else design.matched.asked.texts,
         tokens_written=written,
-        tokens_read=both.read,
+        tokens_read=everything.read,
         writing_flops=writing_flops,
-        reading_flops=both.read * flops_per_token,
-        text_bytes=both.drafts * _RECORD + both.letters + n_cells * _CELL,
+        reading_flops=everything.read * flops_per_token,
+        text_bytes=sum(itertools.starmap(_text_bytes, zip(asked, kinds, strict=True))),
         activation_bytes=(rows + dialogues) * row_bytes
+        + rows * design.apart * width
+        + bytes_beside
         + dialogues * config.activation.neutral_tokens_per_text * width,
         per_cell=per_cell,
-        vector_bytes=2.0 * (design.emotions + 1) * width,
+        vector_bytes=float(n_sets * design.emotions + 2) * width,
         writing_memory=0.0 if writer is None else _writing_memory(design, writer),
         reading_memory=_reading_memory(design, subject),
         writing_hours=None if writer is None else _hours(written, rates.writing, workers),
-        reading_hours=_hours(both.read, reading_rate, workers),
+        reading_hours=_hours(everything.read, reading_rate, workers),
         unit_texts=unit_cells * per_topic,
         unit_hours=None if writer is None else _hours(unit_tokens, rates.writing),
         shard_hours=_hours(shard_tokens, reading_rate),
     )
+
+
+def _text_bytes(asked: Asked, expected: Amount) -> float:
+    record, cell = (_RECORD, _CELL) if asked.new_tokens else (_RECORD_THERE, _CELL_THERE)
+    return expected.drafts * record + expected.letters + asked.cells * cell
 
 
 def _hours(tokens: float, rate: float | None, workers: int = 1) -> float | None:

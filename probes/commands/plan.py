@@ -1,7 +1,7 @@
 """``emotion-probes plan``: what a run will take, from a trial unit if measured; stores nothing."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from hooks.errors import DataError, InvalidInput
 from hooks.generation.prefill import tokens_to_read
 from hooks.memory import DEFAULT_BATCH_TOKENS
 from hooks.models.precision import resolve_device, resolve_dtype
-from hooks.tokens.encoding import encode_text, is_chat
+from hooks.tokens.encoding import Encoder, encode_text, is_chat
 from probes.commands import Plan as Flags
 from probes.commands.call import Call
 from probes.commands.cost import Rates, RunDesign, RunPlan, Size, plan
@@ -21,11 +21,13 @@ from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import duration
 from probes.stages.checks import check_layers, describe, first_prompts_of, load_tokenizer
+from probes.stages.cost_of_reading import ThereAlready, passing, there_already
 from probes.stages.cost_of_writing import Asked, Content, Seen, asked_for, cells_of, look, recorded
 from probes.stages.units import LocalWriter, Reader, ReadingUnit, TextKind, rules
 from probes.stages.units import plan as cut
+from probes.vectors.activations import Kind
 
-_SAMPLE = 64  # of a user's own texts, how many are looked at
+_SAMPLE = 64  # of a user's own texts, how many are read to measure a rate
 
 
 def main(call: Call[Flags]) -> int:
@@ -64,19 +66,23 @@ def work_out(run: Run, rates: Rates, *, measured: bool) -> Forecast:
     def n_tokens(text: str) -> int:
         return len(encode_text(load_tokenizer(config.model), text))
 
+    there = _there_already(run)
+
     def seen_of(kind: TextKind, texts_per_prompt: int) -> Seen | None:
-        if run.brings_corpus:
-            return look(_sample(run, kind), 1, n_tokens)
+        if kind in there:
+            return there[kind].seen
         return recorded(run, kind, texts_per_prompt, n_tokens)
 
     seen = seen_of("stories", ruled.at_once)
     lengths = "full-length texts" if seen is None else "lengths and rejections of this folder's"
+    if run.brings_corpus:
+        lengths = "lengths of a sample"
     if measured:
         contents, rates = measure(run)
         if seen is None:
             seen = look(contents, ruled.at_once, n_tokens)
             lengths = "lengths and rejections of one unit"
-    design, writer_size = _design(run, ruled), None if writer is None else _size(writer)
+    design, writer_size = _design(run, ruled, there), None if writer is None else _size(writer)
     size, neutral = _size(config.model), seen_of("neutral", 1)
     made = plan(design, writer_size, size, seen or Seen(), rates, neutral)
     speeds = "rates measured here" if measured else "stated rate" if rates.writing else "no rate"
@@ -93,15 +99,38 @@ def _size(settings: ModelSettings | WriterSettings) -> Size:
     return Size(describe(str(settings.name), settings.revision), precision)
 
 
-def _design(run: Run, ruled: Rules) -> RunDesign:
-    config, n_emotions = run.config, len(run.emotions)
+def _there_already(run: Run) -> dict[Kind, ThereAlready]:
+    """Return what is known of the texts that the run has and does not write, by kind."""
+    kinds: tuple[Kind, ...] = ("said", "matched")
     if run.brings_corpus:
-        brought = []  # no prompt asks for the user's own texts
-        for kind in ("stories", "neutral"):
-            cells, texts = cells_of(run, kind), run.texts.corpus(kind).texts
-            n_texts = sum(map(texts.count, cells))
-            brought.append(Asked(len(cells), n_texts, n_texts, prompt_tokens=0.0, new_tokens=0))
-        return RunDesign(config, n_emotions, *brought, prompt_tokens_read=0.0)
+        kinds = ("stories", "neutral", *kinds)
+    present: list[Kind] = [kind for kind in kinds if cells_of(run, kind)]
+    if not present:
+        return {}
+    encoder, can_share = Encoder(load_tokenizer(run.config.model)), _can_share(run.config)
+    return {kind: there_already(run, kind, encoder, can_share=can_share) for kind in present}
+
+
+def _can_share(config: Config) -> bool:
+    # Where a model is spread over devices, hooks of others hang on it.
+    return config.model.device_map is None and _size(config.model).architecture.can_share
+
+
+def _design(run: Run, ruled: Rules, there: Mapping[Kind, ThereAlready]) -> RunDesign:
+    config, n_emotions = run.config, len(run.emotions)
+    said, matched = there.get("said"), there.get("matched")
+    if run.brings_corpus:
+        stories, nothing = there["stories"], Asked(0, 0, 0, prompt_tokens=0.0, new_tokens=0)
+        return RunDesign(  # no prompt asks for these
+            config,
+            n_emotions,
+            stories.asked,
+            there["neutral"].asked if "neutral" in there else nothing,
+            prompt_tokens_read=0.0,
+            apart=stories.apart,
+            said=said,
+            matched=matched,
+        )
     prompts = first_prompts_of(run, "stories", ruled)
     length = sum(map(len, prompts)) / len(prompts)
     ruled_neutral = rules(config, "neutral", chat=True)
@@ -110,29 +139,35 @@ def _design(run: Run, ruled: Rules) -> RunDesign:
         asked_for(config, "neutral", len(run.neutral_cells), ruled_neutral, length),
     )
     read = tokens_to_read(prompts) / len(prompts)
-    return RunDesign(config, n_emotions, *asked, prompt_tokens_read=read)
+    return RunDesign(
+        config, n_emotions, *asked, prompt_tokens_read=read, said=said, matched=matched
+    )
 
 
-def _sample(run: Run, kind: TextKind = "stories") -> list[Content]:
-    texts = run.texts.corpus(kind).texts
-    numbered = [(cell, n) for cell in cells_of(run, kind) for n in range(texts.count(cell))]
-    sample = numbered[:: max(1, len(numbered) // _SAMPLE)]
-    return [{"texts": [{"text": texts[cell][n].whole}], "requested": 1} for cell, n in sample]
+def _sample(run: Run) -> list[Text]:
+    """Return stories that stand beside each other, as they are read."""
+    corpus = run.texts.corpus("stories").texts
+    numbered = [(cell, n) for cell in run.story_cells for n in range(corpus.count(cell))]
+    start = max(0, len(numbered) - _SAMPLE) // 2
+    return [
+        Text(cell.emotion, cell.topic, n, corpus[cell][n])
+        for cell, n in numbered[start : start + _SAMPLE]
+    ]
 
 
 def measure(run: Run) -> tuple[list[Content], Rates]:
     """Write one unit (DataError if none is kept) and read it back; return its cells and rates."""
     models = Models(run.config)
     if run.brings_corpus:
-        contents, writing = _sample(run), None
-    elif _writes_here(run):
-        contents, writing = _write(run, models)
-    else:
+        return [], Rates(None, _reading_rate(run, models, _sample(run)))
+    if not _writes_here(run):
         raise InvalidInput(
             "plan: --measure times models loaded here, not the servers of generation.engine=openai:"
             " use --dry-run for those, and state --reading_tokens_per_second=N."
         )
-    texts = [text["text"] for content in contents for text in content["texts"]]
+    contents, writing = _write(run, models)
+    written = [text["text"] for content in contents for text in content["texts"]]
+    texts = [Text("trial", "trial", n, Passage(text)) for n, text in enumerate(written)]
     return contents, Rates(writing, _reading_rate(run, models, texts))
 
 
@@ -153,26 +188,29 @@ def _write(run: Run, models: Models) -> tuple[list[Content], float]:
     return contents, new_tokens / seconds
 
 
-def _reading_rate(run: Run, models: Models, texts: list[str]) -> float:
+def _reading_rate(run: Run, models: Models, texts: Sequence[Text]) -> float:
+    """Return tokens per second of those that go through the model."""
     reader, subject = Reader(run.config, models), models.subject()
     layers = tuple(check_layers(run, subject.n_layers))
     batch_tokens = run.config.activation.batch_tokens or DEFAULT_BATCH_TOKENS
 
-    def read(texts: list[str]) -> None:
-        rows = tuple(Text("trial", "trial", n, Passage(text)) for n, text in enumerate(texts))
-        unit = ReadingUnit(0, rows, layers, "stories", True, batch_tokens)
+    def read(texts: Sequence[Text]) -> None:
+        unit = ReadingUnit(0, tuple(texts), layers, "stories", True, batch_tokens)
         reader.do(unit, lambda _count: None)
 
     read(texts[:2])
     start = time.perf_counter()
     read(texts)
     seconds = time.perf_counter() - start
-    return sum(len(subject.encode(text)) for text in texts) / seconds
+    can_share, settings = _can_share(run.config), run.config.activation
+    return passing(subject, texts, "stories", settings, can_share=can_share).n_tokens / seconds
 
 
 def _rows(config: Config, forecast: Forecast) -> Iterator[tuple[str, str]]:
     made, rates = forecast.plan, forecast.rates
-    yield "texts", f"{made.stories:,} stories, {made.dialogues:,} neutral"
+    beside = f", {made.said:,} that say an emotion" if made.said else ""
+    matched = f", {made.matched:,} neutral in the stories' places" if made.matched else ""
+    yield "texts", f"{made.stories:,} stories{beside}, {made.dialogues:,} neutral{matched}"
     written = f"{made.tokens_written:,.0f}; {made.writing_flops:.2e} FLOP"
     none = "none here (for an endpoint's, see --dry-run)"
     yield "tokens written", written if made.tokens_written else none

@@ -3,6 +3,7 @@
 from probes.config.loading import config_folder, find_config, load_config, parse_config
 from probes.config.mistakes import nearest_key, valid_keys
 from probes.config.sections import (
+    ActivationSettings,
     Backend,
     ComputeSettings,
     EndpointSettings,
@@ -14,6 +15,7 @@ from probes.config.spelling import is_switch, typed
 from probes.config.whole import Config
 
 __all__ = [
+    "ActivationSettings",
     "Backend",
     "ComputeSettings",
     "Config",

@@ -21,6 +21,7 @@ from probes.corpus.writing import Rules, first_prompts
 from probes.runs.folder import Run
 from probes.runs.reporting import duration
 from probes.stages.units import TextKind, WritingUnit, most_new_tokens, rules
+from probes.vectors.activations import Kind
 
 _LETTERS_PER_TOKEN = 4.0
 _SAMPLE = 300
@@ -106,9 +107,15 @@ def asked_for(
     )
 
 
-def cells_of(run: Run, kind: TextKind) -> list[Cell]:
+def cells_of(run: Run, kind: Kind) -> list[Cell]:
     """Return the cells of one kind of text."""
-    return run.story_cells if kind == "stories" else run.neutral_cells
+    texts = run.texts
+    return {
+        "stories": texts.story_cells,
+        "said": texts.said_cells,
+        "neutral": texts.neutral_cells,
+        "matched": texts.matched_cells,
+    }[kind]
 
 
 def recorded(

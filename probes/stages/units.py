@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from probes.config import Config
+from probes.config import ActivationSettings, Config
 from probes.corpus.cells import Cell, Text
 from probes.corpus.endpoint import Endpoint
 from probes.corpus.exchange import Answer, Sampling, Usage
@@ -24,7 +24,8 @@ from probes.vectors.activations import Kind, Shard, make_shard
 
 if TYPE_CHECKING:
     from hooks import LanguageModel
-    from hooks.tokens.positions import Rule
+    from hooks.reading.pooling import PoolingRules
+    from hooks.tokens.encoding import Encoder
 
 TextKind = Literal["stories", "neutral"]
 
@@ -216,43 +217,47 @@ class Reader:
 
     def do(self, unit: ReadingUnit, advance: Advance) -> Shard:
         """See `workers.Job`; the texts' shard."""
-        from hooks import Spaced, pooled_resid_post
+        from hooks import pooled_resid_post
         from hooks.reading.compilation import compiled
 
         settings = self._config.activation
-        keep = None
-        read, apart = self._rules(unit.texts)
-        if unit.kind == "neutral" and settings.neutral_tokens_per_text:
-            keep = Spaced(settings.token_offset, settings.neutral_tokens_per_text)
+        wanted = pooling_rules(self._model, unit.texts, unit.kind, settings)
         with compiled(self._model) if settings.compile else contextlib.nullcontext():
             pooled = pooled_resid_post(
                 self._model,
                 [text.passage.whole for text in unit.texts],
-                read,
+                wanted.positions,
                 layers=list(unit.layers),
                 batch_tokens=unit.batch_tokens,
-                keep=keep,
-                apart=apart,
+                keep=wanted.keep,
+                apart=wanted.apart,
                 progress=advance,
             )
         return make_shard(unit.texts, pooled, per_cell=unit.per_cell)
 
-    def _rules(self, texts: Sequence[Text]) -> "tuple[Rule, Rule | None]":
-        """Return which tokens are averaged, between opening and closing, and which apart.
 
-        Of a text without an opening, the first tokens are not read.
-        """
-        from hooks import FromToken, Span
-        from hooks.reading.pieces import spans_of_pieces
+def pooling_rules(
+    model: "Encoder", texts: Sequence[Text], kind: Kind, settings: ActivationSettings
+) -> "PoolingRules":
+    """Return which tokens of a unit's texts are averaged, which stay single, and which are apart.
 
-        offset = self._config.activation.token_offset
-        if not any(text.passage.opening or text.passage.closing for text in texts):
-            return FromToken(offset), None
-        read, closings = [], []
-        for text in texts:
-            _, own, closing = spans_of_pieces(self._model, text.passage.pieces)
-            if own is not None and not text.passage.opening:
-                own = Span(offset, own.stop) if offset < own.stop else None
-            read.append(own)
-            closings.append(closing)
-        return read, closings
+    Averaged is what stands between opening and closing, apart the closing. Of a text without an
+    opening, the first tokens are not read. `model` may be its tokenizer alone.
+    """
+    from hooks import FromToken, Spaced, Span
+    from hooks.reading.pieces import spans_of_pieces
+    from hooks.reading.pooling import PoolingRules
+
+    offset, keep = settings.token_offset, None
+    if kind == "neutral" and settings.neutral_tokens_per_text:
+        keep = Spaced(offset, settings.neutral_tokens_per_text)
+    if not any(text.passage.opening or text.passage.closing for text in texts):
+        return PoolingRules(FromToken(offset), keep, None)
+    read, closings = [], []
+    for text in texts:
+        _, own, closing = spans_of_pieces(model, text.passage.pieces)
+        if own is not None and not text.passage.opening:
+            own = Span(offset, own.stop) if offset < own.stop else None
+        read.append(own)
+        closings.append(closing)
+    return PoolingRules(read, keep, closings)

@@ -1,5 +1,7 @@
 """Sizes are read from the config alone and equal those of the loaded model."""
 
+import json
+
 import pytest
 import torch
 from transformers import DynamicCache
@@ -44,3 +46,21 @@ def test_no_weights_are_needed(tiny_folder, tmp_path):
 def test_a_model_without_a_config_is_refused_with_the_cure(tmp_path):
     with pytest.raises(ModelError, match=r"folder with config\.json"):
         describe(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "expected"), [("gpt2", True), ("llama", True), ("gemma3", True)]
+)
+def test_whether_a_beginning_can_be_read_once_is_what_the_loaded_model_says(
+    tiny_folder, architecture, expected
+):
+    model = hooks.load(tiny_folder(architecture), backend="huggingface", dtype="float32")
+    assert describe(str(tiny_folder(architecture))).can_share is expected is model.bulk.can_go_on
+
+
+def test_frequencies_that_follow_the_length_share_no_beginning(tiny_folder, tmp_path):
+    config = json.loads((tiny_folder("llama") / "config.json").read_text())
+    scaling = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0}
+    config |= {"rope_scaling": scaling, "rope_parameters": scaling}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert not describe(str(tmp_path)).can_share

@@ -6,7 +6,8 @@ import torch
 import hooks
 from hooks import FromToken, Span
 from hooks.models.backends import HuggingFaceBackend
-from hooks.reading.beginnings import MIN_SHARED, group_texts
+from hooks.reading.beginnings import MIN_SHARED, by_beginning, group_texts
+from hooks.tokens.encoding import Encoder
 from hooks.tokens.positions import Last
 
 OPENING = "The old man sat by the window and watched the rain fall on the empty street all day. "
@@ -69,6 +70,17 @@ def test_a_beginning_goes_as_far_as_nobody_wants_a_token_of_it(tiny_model):
     assert [group.n_shared for group in whole] == [0]
     seen = group_texts(model, model.bulk, encoded, [FromToken(99), Span(3, 5)])
     assert [group.n_shared for group in seen] == [0]
+
+
+def test_tokens_are_counted_as_they_pass_and_by_a_tokenizer_alone(tiny_model, passes):
+    model = tiny_model("llama", "huggingface")
+    rule = FromToken(n_opening(model))
+    encoded = [model.encode(text) for text in TEXTS]
+    groups = by_beginning(Encoder(model.tokenizer), encoded, [rule])
+    assert groups == group_texts(model, model.bulk, encoded, [rule])
+    hooks.pooled_resid_post(model, TEXTS, rule, batch_tokens=1)  # one text a pass: no padding
+    assert sum(rows * length for rows, length in passes) == sum(g.n_tokens(encoded) for g in groups)
+    assert sum(g.n_tokens(encoded) for g in groups) < 0.8 * sum(map(len, encoded))
 
 
 def test_little_is_not_worth_a_pass_and_others_hooks_see_texts_whole(tiny_model, passes):

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import tiny_models
 from torch.utils.flop_counter import FlopCounterMode
 
+from hooks.models.backends import HuggingFaceBackend
 from probes import stages
 from probes.commands.cost import Rates
 from probes.commands.plan import work_out
@@ -200,6 +202,81 @@ def test_own_texts_are_counted_and_not_written(reading_run):
     assert forecast.plan.tokens_written == 0
     assert forecast.seen is not None
     assert forecast.seen.kept_per_text == 1
+
+
+@pytest.fixture
+def reference_run(small_run, tmp_path):
+    """A run on the corpus of the project, by a tiny model that reads as far."""
+    model = tiny_models.tiny_model("llama")
+    model.config.max_position_embeddings = 2048
+    model.save_pretrained(tmp_path / "subject")
+    tiny_models.tiny_tokenizer().save_pretrained(tmp_path / "subject")
+    return small_run(
+        model={"name": str(tmp_path / "subject")},
+        corpus={"stories": "reference", "neutral": "reference", "frames_subset": 4},
+        generation={"emotions_subset": 12, "topics_subset": 4},
+        activation={"token_offset": 50, "shard_size": 30},
+    )
+
+
+@pytest.fixture
+def passed(monkeypatch):
+    """Tokens of every pass through the model, without padding."""
+    tokens = []
+    run = HuggingFaceBackend.run
+
+    def counted(self, ids, mask, *rest):
+        tokens.append(int(mask[:, -ids.shape[1] :].sum()))
+        return run(self, ids, mask, *rest)
+
+    monkeypatch.setattr(HuggingFaceBackend, "run", counted)
+    return tokens
+
+
+def test_a_plan_of_the_projects_corpus_counts_what_a_run_of_it_reads(reference_run, passed, capsys):
+    planned = work_out(reference_run.run(), Rates(), measured=False).numbers()
+    assert not passed
+    assert not reference_run.folder.exists()
+    reference_run.stages(*STAGES)
+    assert planned["tokens_read"] == pytest.approx(sum(passed), rel=1e-9)
+    run = reference_run.run()
+    model = Models(run.config).subject()
+    whole = sum(len(model.encode(it.passage.whole)) for it in all_texts(run))
+    assert sum(passed) < 0.9 * whole
+    kinds = {"stories": "stories", "said": "said", "dialogues": "neutral", "matched": "matched"}
+    counts = run.record("extract-activations").counts
+    read = {name: counts[kind]["n_texts"] + counts[kind]["dropped"] for name, kind in kinds.items()}
+    assert {name: planned[name] for name in read} == read
+    folders = ("stories", "said", "neutral", "matched")
+    sizes = {
+        "text_bytes": sum(bytes_below(reference_run.folder / name) for name in folders),
+        "activation_bytes": bytes_below(reference_run.folder / "activations"),
+        "vector_bytes": bytes_below(reference_run.folder / "vectors"),
+    }
+    for name, size in sizes.items():
+        assert planned[name] == pytest.approx(size, rel=0.2), name
+    assert main(["plan", reference_run.config]) == 0
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "48 stories, 48 that say an emotion, 120 neutral, 48 neutral in the" in printed
+
+
+def all_texts(run):
+    return read_corpus(run.root, run.texts.all_cells)
+
+
+def test_a_rate_that_is_measured_is_one_of_tokens_that_go_through_the_model(
+    reference_run, passed, monkeypatch
+):
+    before = []
+
+    def clock():  # a second passes whenever somebody looks
+        before.append(len(passed))
+        return float(len(before))
+
+    monkeypatch.setattr("probes.commands.plan.time.perf_counter", clock)
+    rates = work_out(reference_run.run(), Rates(), measured=True).rates
+    assert rates.reading == sum(passed[before[0] :]) > 0
+    assert rates.writing is None
 
 
 @pytest.mark.parametrize("rate", ["0", "fast", "True"])
