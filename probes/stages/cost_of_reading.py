@@ -20,7 +20,7 @@ from probes.stages.cost_of_writing import Asked, Seen, cells_of
 from probes.stages.units import pooling_rules
 from probes.vectors.activations import Kind, plan_shards
 
-_SAMPLE = 1024
+_SAMPLE = 4096
 """Texts of a kind that are looked at; of whole shards, but of one at least."""
 _CORPUS: dict[Kind, CorpusKind] = {
     "stories": "stories",

@@ -422,8 +422,8 @@ class EmotionVectors:
     ) -> Float[Tensor, "*sample emotion"]:
         """Return standard deviations above what neutral text scores; NaN where none was read.
 
-        Of whole texts or passages, each the cosine of its mean residual: neutral text was read so.
-        A single token scatters far more, so that its z would mean nothing.
+        Of whole texts or passages, each by the cosine of its mean residual, as neutral texts were
+        read; not of single tokens. The highest z of many emotions is high by chance.
         """
         if self.zero is None:
             return torch.full_like(cosine, torch.nan)

@@ -3,8 +3,8 @@
 A cosine of +0.15 says nothing where neutral text scores +0.15. Mean and standard deviation over
 neutral texts turn it into a z.
 
-Contract: a z is of a whole text or passage, never of a token. What neutral text scores is the
-cosine of each text's mean residual: single tokens scatter far more, short passages somewhat.
+Contract: a z is of a whole text or passage, by the cosine of its mean residual, as neutral texts
+were read. Single tokens have none: how those of neutral text scatter is not known here.
 """
 
 import math
