@@ -44,7 +44,7 @@ class Written:
 
 
 def prepare(recipe: str, new_tokens: int) -> Callable[..., int]:
-    """Load the writer; the job writes the first stories of `self_written` and counts their tokens."""
+    """Load the writer; the job writes stories of `self_written` and counts their tokens."""
     model = hooks.load(WRITER, backend="huggingface")
     config = load_config("self_written")
     cells = story_cells(config.emotions, config.topics)
@@ -115,7 +115,7 @@ def section(written: Written) -> str:
     head = ("recipe", "tokens/s", "ours is faster by", "peak memory", "above the loaded model")
     return f"""## Writing: {WRITER}
 
-The prompts of `self_written`, {written.new_tokens} new tokens each, the reading of prompts included; median \
-of {written.rounds}.
+The prompts of `self_written`, {written.new_tokens} new tokens each, the reading of prompts \
+included; median of {written.rounds}.
 
 {table(head, rows)}"""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hooks.models.model import LanguageModel
     from hooks.reading.capture import Residuals, pooled_resid_post, resid_post
     from hooks.reading.pooling import Pooled
+    from hooks.reading.slopes import log_prob_slopes
     from hooks.steering.steer import Steering, steer, steer_each
     from hooks.tokens.positions import FromToken, Last, Spaced, Span
     from hooks.tokens.text_positions import Speaker, TextSpan
@@ -24,6 +25,7 @@ _HOMES = {
     "models.model": ("LanguageModel",),
     "reading.capture": ("Residuals", "pooled_resid_post", "resid_post"),
     "reading.pooling": ("Pooled",),
+    "reading.slopes": ("log_prob_slopes",),
     "steering.steer": ("Steering", "steer", "steer_each"),
     "tokens.positions": ("FromToken", "Last", "Spaced", "Span"),
     "tokens.text_positions": ("Speaker", "TextSpan"),
@@ -47,6 +49,7 @@ __all__ = [
     "Steering",
     "TextSpan",
     "load",
+    "log_prob_slopes",
     "pooled_resid_post",
     "resid_post",
     "steer",

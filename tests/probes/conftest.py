@@ -1,10 +1,13 @@
-"""A made-up analysis to draw and tell."""
+"""A made-up analysis to draw and tell, and a small run on the corpus of the project."""
 
+from pathlib import Path
 from typing import Any
 
 import made_up_analysis
 import made_up_report
 import pytest
+import reference_runs
+from small_runs import SmallRun
 
 from probes.analysis.results import Geometry
 
@@ -25,3 +28,15 @@ def geometry(analysis: dict[str, Any]) -> Geometry:
 def large_geometry() -> Geometry:
     """Made-up vectors of all 171 emotions, of which 45 are rated."""
     return made_up_analysis.synthetic_geometry(made_up_analysis.words_171(), clusters=10)
+
+
+@pytest.fixture(scope="session")
+def reference_subject(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny model that reads the project's corpus."""
+    return reference_runs.save_subject(tmp_path_factory.mktemp("reference-subject"))
+
+
+@pytest.fixture(scope="session")
+def reference_run(reference_subject: Path, tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
+    """A run on some of the project's corpus, up to its vectors; leave it as it is."""
+    return reference_runs.make(reference_subject, tmp_path_factory.mktemp("reference-run"))

@@ -15,7 +15,7 @@ from probes.analysis.findings import Control, Estimate, Finding, Verdict
 from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.expression.figures import figures
 from probes.experiments.expression.one_direction import Alignment, compare_ways
-from probes.experiments.expression.table import SAME_WORDS, Crossing, Curve, LeftOut, Table
+from probes.experiments.expression.table import SAME_WORDS, Crossing, Curve, Table, WayLeftOut
 from probes.figures import Figure
 from probes.runs.materials import Materials
 
@@ -48,7 +48,7 @@ class Expression(Result):
     cells: Sequence[Crossing]
     curves: Sequence[Curve]
     directions: Sequence[Alignment]
-    left_out: Sequence[LeftOut] = ()
+    left_out: Sequence[WayLeftOut] = ()
 
     @property
     def n(self) -> str:

@@ -95,7 +95,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class WayLeftOut:
     """Accuracy on one way by vectors of what shows emotions otherwise, of what says them, of both.
 
     This decides which vectors a run uses where nobody asks for others (`vectors.way`).
@@ -178,10 +178,10 @@ class Table:
             for pair, accuracy in zip(pairs, zip(*by_layer, strict=True), strict=True)
         ]
 
-    def left_out(self) -> list[LeftOut]:
+    def left_out(self) -> list[WayLeftOut]:
         """Read each way by vectors of the others: of what shows, of what says, and of both."""
         shows: dict[str, str] = {"narrated": "voiced", "voiced": "narrated", "carried": "shown"}
-        found = []
+        read_by = []
         for read, shown in shows.items():
             if not {read, shown, "said"} <= {*self.names}:
                 continue
@@ -189,8 +189,8 @@ class Table:
                 read_accuracy([self.freed[name] for name in learned], self.here[read])
                 for learned in ([shown], ["said"], [shown, "said"])
             ]
-            found.append(LeftOut(read, *accuracies))
-        return found
+            read_by.append(WayLeftOut(read, *accuracies))
+        return read_by
 
     def _way(self, name: str, rows: Tensor | csr_matrix) -> Way:
         emotion, unit, units = self._emotion[name], self._unit[name], self.units[name]

@@ -7,6 +7,7 @@ neutral texts at the same doses, steered with the vectors in turn (`dose_cost`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
@@ -23,6 +24,7 @@ from probes.figures import Figure
 from probes.runs.folder import Run
 from probes.runs.materials import Materials
 
+_Name = TypeVar("_Name")
 _N_RANDOM = 20
 
 
@@ -223,7 +225,7 @@ def spread_words(model: LanguageModel, emotions: Sequence[str], n: int) -> list[
     return spread_over(own, n)
 
 
-def spread_over(names: Sequence[str], n: int) -> list[str]:
+def spread_over(names: Sequence[_Name], n: int) -> list[_Name]:
     """Choose up to `n` of some names, spread over their list."""
     rows = torch.linspace(0, max(len(names) - 1, 0), min(n, len(names))).round().long().tolist()
     return [names[int(row)] for row in rows]

@@ -25,7 +25,9 @@ def test_a_config_that_cannot_be_read_is_named(unreadable):
 
 
 class TestFiles:
-    @pytest.mark.parametrize("name", ["demo", "reference", "gemma", "self_written", "medium", "default"])
+    @pytest.mark.parametrize(
+        "name", ["demo", "reference", "gemma", "self_written", "medium", "default"]
+    )
     def test_configs_that_come_with_the_project_load(self, name):
         chosen = load_config(name)
         assert set(chosen.emotions) <= set(emotions())

@@ -1,8 +1,8 @@
 """A run on the corpus of the project: said, shown and carried, each read where it stands."""
 
 import pytest
+import reference_runs
 import small_runs
-import tiny_models
 import torch
 from small_runs import SmallRun
 
@@ -10,56 +10,20 @@ import hooks
 from hooks.errors import InvalidInput
 from probes import EmotionVectors
 from probes.corpus import reference
-from probes.experiments.remade import Remade
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
 
-EMOTIONS = ["sad", "happy", "angry"]
-N_POSITIONS = 2048
-"""A situation takes some 700 of the tiny tokenizer's tokens."""
-STAGES = ("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
-
-
-def settings(subject, folder, **sections):
-    values = small_runs.small_settings(subject, folder, **sections)
-    values["corpus"] = {"stories": "reference", "neutral": "reference", "frames_subset": 3}
-    values["corpus"] |= sections.get("corpus", {})
-    values["generation"] = {"emotions_subset": EMOTIONS, "topics_subset": 3}
-    values["generation"] |= sections.get("generation", {})
-    return values
-
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("subject")
-    tokenizer = tiny_models.tiny_tokenizer()
-    model = tiny_models.tiny_model("llama")
-    model.config.max_position_embeddings = N_POSITIONS
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def made(subject, tmp_path_factory) -> SmallRun:
-    folder = tmp_path_factory.mktemp("reference")
-    values = settings(subject, folder / "out")
-    made = SmallRun(small_runs.write_config(folder / "c.yaml", values), folder / "out")
-    made.run().prepare()
-    made.stages(*STAGES)
-    return made
-
-
-@pytest.fixture(scope="module")
-def materials(made) -> Materials:
-    run = made.run()
+def materials(reference_run) -> Materials:
+    run = reference_run.run()
     return Materials(run, Models(run.config), Silent())
 
 
 @pytest.fixture(scope="module")
-def model(subject):
-    return hooks.load(subject, backend="huggingface", dtype="float32", device="cpu")
+def model(reference_subject):
+    return hooks.load(reference_subject, backend="huggingface", dtype="float32", device="cpu")
 
 
 def pooled(model, before, text, after=""):
@@ -86,7 +50,7 @@ def test_each_way_is_read_where_it_stands(materials, model):
         assert len(rows.mean) == len(placed) == 9
         for number in (0, 4, 8):
             text = placed[number]
-            assert materials.emotions[text.emotion] in EMOTIONS
+            assert materials.emotions[text.emotion] in reference_runs.EMOTIONS
             assert int(rows.emotion[number]) == text.emotion
             assert materials.units(way)[int(rows.unit[number])] == text.topic
             if way == "carried":
@@ -107,13 +71,16 @@ def test_what_is_read_of_a_way_is_its_own_words(materials):
         if row == 0
     }
     assert closing == reference.situations()[0].closing
-    assert all(text.split()[0].strip(".,") in EMOTIONS for text in materials.way_texts("said"))
+    assert all(
+        text.split()[0].strip(".,") in reference_runs.EMOTIONS
+        for text in materials.way_texts("said")
+    )
     endings = {ending.text for ending in reference.endings()}
     assert set(materials.way_texts("shown")) <= endings
 
 
-def test_the_bundle_holds_every_way_and_what_neutral_text_scores(made, materials, model):
-    loaded = EmotionVectors.load(made.folder)
+def test_the_bundle_holds_every_way_and_what_neutral_text_scores(reference_run, materials, model):
+    loaded = EmotionVectors.load(reference_run.folder)
     assert loaded.way == loaded.provenance.way == "both", "of a corpus that has both"
     vectors = loaded.using("shown")
     assert vectors.ways == loaded.ways == ["shown", "said", "carried", "both"]
@@ -167,24 +134,8 @@ def test_without_attention_to_the_past_nothing_is_carried(model):
     assert not any(torch.allclose(rows, free[0], atol=1e-5) for rows in free[1:])
 
 
-@pytest.mark.parametrize("way", ["shown", "said", "carried", "both"])
-def test_vectors_are_remade_as_the_run_made_them(made, way):
-    run = made.run(vectors__way=way)
-    materials = Materials(run, Models(run.config), Silent())
-    own = EmotionVectors.load(made.folder).using(way).at(materials.layer)
-    remade = Remade(materials)
-    alike = {
-        name: torch.cosine_similarity(torch.stack(again).mean(dim=0), own)
-        for name, again in {"drawn": remade.resampled(40), "dealt": remade.shuffled(40)}.items()
-    }
-    assert alike["drawn"].min() > 0.9
-    assert alike["dealt"].max() < 0.8
-    ratio = torch.stack(remade.resampled(40)).mean(dim=0).norm(dim=1) / own.norm(dim=1)
-    assert torch.allclose(ratio, torch.ones(3), atol=0.2)
-
-
-def test_a_way_that_no_text_has_is_refused_before_any_work(subject, tmp_path):
-    values = small_runs.small_settings(subject, tmp_path / "out")
+def test_a_way_that_no_text_has_is_refused_before_any_work(reference_subject, tmp_path):
+    values = small_runs.small_settings(reference_subject, tmp_path / "out")
     values["vectors"] = {"way": "said"}
     with pytest.raises(InvalidInput, match=r"vectors.way=said: .*corpus.stories=reference"):
         SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "out").run()

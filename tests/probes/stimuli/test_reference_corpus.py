@@ -35,8 +35,13 @@ def test_every_emotion_has_a_card_whose_neighbors_have_one():
     for emotion, card in CARDS.items():
         assert set(card) == {
             *("cause", "target", "certainty", "control", "body", "impulse", "course"),
-            *("apart", "inseparable"),
+            *("apart", "inseparable", "triggers"),
         }
+        assert list(card["triggers"]) == [topic["id"] for topic in TOPICS]
+        assert len({*card["triggers"].values()}) == 16, emotion
+        for trigger in card["triggers"].values():
+            assert 2 <= len(trigger.split()) <= 9, trigger
+            assert not named_emotions(trigger), trigger
         assert len(card["apart"]) >= 2, emotion
         assert {*card["apart"], *card["inseparable"]} <= set(CARDS) - {emotion}
         for twin in card["inseparable"]:

@@ -13,6 +13,7 @@ from probes.experiments.expression.steered_endings import (
     way_vectors,
 )
 from probes.runs.ways import PlacedText, WayRows
+from probes.vectors.normalize import normalize
 
 OPENING = "The kettle whistled while she waited at the window."
 
@@ -35,8 +36,22 @@ TEXTS = [
 
 def test_the_first_topics_with_an_ending_of_every_emotion_are_taken(model):
     assert choose_endings(model, TEXTS, [0, 1], 2).topics == ["rain", "snow"]
-    assert choose_endings(model, TEXTS, [0], 2).topics == ["rain", "hall"]
     assert choose_endings(model, TEXTS, [0, 2], 2) is None
+
+
+def test_of_twice_as_many_topics_the_second_half_is_taken(model):
+    assert choose_endings(model, TEXTS, [0], 2).topics == ["snow", "sun"]
+    assert choose_endings(model, TEXTS, [0], 3).topics == ["rain", "hall", "snow"]
+
+
+def test_slopes_say_what_a_small_dose_does_to_each_emotions_endings(model):
+    endings, layer = choose_endings(model, TEXTS, [1, 0], 2), 1
+    directions = torch.randn(3, model.d_model, generator=torch.Generator().manual_seed(0))
+    norm, dose = 10.0, 1e-3
+    changed = Steerer(model, layer, norm).changes(endings, directions, dose)
+    said = dose * norm * normalize(directions) @ endings.slopes(model, layer).T
+    assert torch.allclose(said.double(), changed, rtol=0.05, atol=1e-5)
+    assert endings.n_endings == 4
 
 
 @pytest.mark.parametrize("opening", [OPENING, ""])

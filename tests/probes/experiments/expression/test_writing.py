@@ -100,11 +100,14 @@ def test_what_was_planted_is_shown_in_both_pairs_of_ways(measured, tmp_path):
         assert pair.dose == 0.1
         assert pair.effects.first > 0.9
         assert pair.effects.own.above_zero
-        assert [control.n_directions for control in pair.effects.controls] == [4, 4, 2]
+        assert [control.n_directions for control in pair.effects.controls] == [12, 12, 2]
         assert finding.verdict == "shown"
         assert finding.control.excess.above_zero
+        assert (pair.checked.n_vectors, pair.checked.n_endings) == (2, 12)
+        assert pair.checked.r > 0.9
+        assert f"r = {pair.checked.r:.2f}" in result.paragraph()
         assert f"own endings first for {pair.effects.first:.0%} (chance 8%)" in finding.line
-        assert f"{pair.effects.own:+.2f} nats per token" in finding.line
+        assert f"{pair.effects.own:+.3f} nats per token" in finding.line
     assert [finding.headline for finding in result.findings()] == [True, False]
     assert figures.draw_all(result.figures(), tmp_path)
 
@@ -152,7 +155,7 @@ def test_what_a_run_lacks_is_said(measured, tiny_model):
     assert "none that are said" in stories.not_measured
     nowhere = measured(topics=())
     assert "12 emotions and no such topic" in nowhere.not_measured
-    few = measured(validation={"free_text_emotions": 2})
+    few = measured(validation={"steered_emotions": EMOTIONS[:2]})
     assert "2 emotions and such a topic" in few.not_measured
     by_cell = Letters(tiny_model("gpt2"))
     by_cell.kept_by_cell = True
@@ -160,9 +163,11 @@ def test_what_a_run_lacks_is_said(measured, tiny_model):
 
 
 def test_a_run_of_one_form_has_one_pair_and_few_emotions_are_a_limit(measured):
-    result = measured(ways=["said", "narrated", "shown"], validation={"free_text_emotions": 5})
+    result = measured(
+        ways=["said", "narrated", "shown"], validation={"steered_emotions": EMOTIONS[:5]}
+    )
     assert [pair.learned for pair in result.pairs] == ["said"]
-    assert result.emotions == [EMOTIONS[row] for row in (0, 3, 6, 8, 11)]
+    assert result.emotions == EMOTIONS[:5]
     assert any("only 5 emotions" in limit for limit in result.limits())
 
 
