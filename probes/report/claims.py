@@ -25,6 +25,15 @@ def display_name(model: str) -> str:
     return model.removeprefix("embedded:").rstrip("/").rsplit("/", 1)[-1] or model
 
 
+_OF_WAY = {
+    "both": " Sentences that say the emotion give another one in the same way; the vectors in use "
+    "are the sum of both, each of length one.",
+    "said": " The vectors in use were made in the same way from sentences that say the emotion.",
+    "carried": " The vectors in use were made in the same way from what stands after each story, "
+    "which is the same for all emotions.",
+}
+
+
 def paragraphs(
     summary: Mapping[str, Any],
     emotions: Sequence[str],
@@ -36,7 +45,9 @@ def paragraphs(
     subject, stories = summary["subject"], summary["stories"]
     name, layer = display_name(subject["model"]), summary["layer"]
     if writer is None:
-        origin = "Stories were brought by the user"
+        is_ours = stories.get("is_reference")
+        ours = "It read stories of the corpus that comes with emotion-lens"
+        origin = ours if is_ours else "Stories were brought by the user"
     elif display_name(writer) == name:
         origin = f"{name} wrote short stories"
     else:
@@ -47,7 +58,8 @@ def paragraphs(
         f"on {n_topics} topics. {name} read them, and its inner state (the residual stream, a list "
         f"of numbers for every word read, rewritten by each of its {subject['n_layers']} layers) "
         "was recorded and averaged. What the stories of one emotion share, less what all emotions "
-        "share and less what varies among emotionally neutral texts, is that emotion's vector.",
+        "share and less what varies among emotionally neutral texts, is that emotion's vector."
+        f"{_OF_WAY.get(summary.get('way', ''), '')}",
         f"This page shows how the vectors lie to each other (at layer {layer} of 0 to "
         f"{subject['n_layers'] - 1}, unless it says otherwise), which words they point to, and how "
         "they did in tests that could have shown them to be worthless. The first "

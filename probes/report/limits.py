@@ -57,7 +57,17 @@ def _texts(summary: Mapping[str, Any]) -> list[str]:
                 f"Missing texts: {texts['missing']} of {texts['requested']} {what} could not be "
                 "filled."
             )
-    if writer is None:
+    if summary.get("way") in ("said", "both"):
+        limits.append(
+            "The vectors in use are learned also from sentences that name their emotion: that the "
+            "logit lens shows its word, or that steering makes the model say it, proves little."
+        )
+    if stories.get("is_reference"):
+        limits.append(
+            "The stories are those of the project's corpus: one language model wrote them and read "
+            "them blind, and no person has rated them."
+        )
+    elif writer is None:
         limits.append("The stories were brought by the user and not searched for named emotions.")
     elif writer != (summary.get("subject") or {}).get("model", writer):
         limits.append(

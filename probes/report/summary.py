@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from probes.analysis.results import GeometryInShort, Layers, LensInShort, read_result
+from probes.corpus import reference
 from probes.experiments import Entry, find_entries, read_words
 from probes.report import scorecard
 from probes.runs.folder import Run
@@ -35,7 +36,8 @@ def _summarize(run: Run, stages: Sequence[str] | None) -> dict[str, Any]:
         index = read_object(run.root / "activations" / "index.json", *keys)
         summary["subject"] = {key: index[key] for key in keys}
     if "compute-vectors" in done:
-        target = done["compute-vectors"].counts["target_layer"]
+        counts = done["compute-vectors"].counts
+        target, summary["way"] = counts["target_layer"], counts.get("way", "shown")
         summary["subject"] |= {
             "target_layer": target["layer"],
             "target_layer_rule": target["rule"],
@@ -82,6 +84,7 @@ def _add_texts(summary: dict[str, Any], run: Run, done: Mapping[str, Any]) -> No
             "fewest": min((counts["accepted"] for counts in by_emotion), default=0),
             "topics": len({cell.topic for cell in run.story_cells}),
             "writer": None if run.brings_corpus else run.config.writer_model.name,
+            "is_reference": run.config.corpus.stories == reference.NAME,
         }
 
 
@@ -137,6 +140,9 @@ def rows(summary: dict[str, Any], *, experiments: bool = True) -> list[Row]:
         if "target_layer" in subject:
             layer = f"{subject['target_layer']} of 0 to {subject['n_layers'] - 1}"
             table.append(("layer", f"{layer} ({subject['target_layer_rule']})"))
+    if (way := summary.get("way", "shown")) != "shown":
+        said = {"both": "shown and said, each of length one"}.get(way, way)
+        table.append(("vectors of what is", said))
     for result in analysis_of(summary):
         if result is not None:
             table += [(finding.name, finding.line) for finding in result.findings()]

@@ -11,9 +11,7 @@ NOT_RUN = {
     "README.md": [
         "make demo",
         ". .venv/bin/activate",
-        "python -m probes.run CONFIG [STAGE ...]",
-        "pip install --constraint constraints.txt --editable '.[notebooks]'",
-        "# stories from OpenAI-compatible servers",
+        "python -m probes.run demo --model.name=",
     ],
     "docs/how-to/look-after-runs.md": [
         "cp -r output/demo output/demo-raw",

@@ -53,3 +53,9 @@ def test_the_study_is_told_without_paths():
     assert "embedded:" not in study
     brought = " ".join(claims.paragraphs(summary, EMOTIONS, 12, None, 50))
     assert "Stories were brought by the user" in brought
+    ours = {**summary, "way": "both", "stories": {**summary["stories"], "is_reference": True}}
+    told = " ".join(claims.paragraphs(ours, EMOTIONS, 12, None, 50))
+    assert "stories of the corpus that comes with emotion-lens" in told
+    assert "brought by the user" not in told
+    assert "the sum of both, each of length one" in told
+    assert "the sum of both" not in brought

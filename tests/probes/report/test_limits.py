@@ -33,6 +33,8 @@ def without(*names):
         ({"stories": {"topics": 12}}, "Few topics: 12;"),
         ({"stories": {"writer": "org/other"}}, "written by other, not by the model under study"),
         ({"stories": {"writer": None}}, "brought by the user"),
+        ({"stories": {"writer": None, "is_reference": True}}, "no person has rated them"),
+        ({"way": "both"}, "sentences that name their emotion"),
         ({"umap": False}, "No UMAP"),
         ({"experiments": without("intensity", "clusters")}, "not run: clusters, intensity."),
         ({"experiments": {}}, "Nothing was validated"),
