@@ -140,9 +140,9 @@ def rows(summary: dict[str, Any], *, experiments: bool = True) -> list[Row]:
         if "target_layer" in subject:
             layer = f"{subject['target_layer']} of 0 to {subject['n_layers'] - 1}"
             table.append(("layer", f"{layer} ({subject['target_layer_rule']})"))
-    if (way := summary.get("way", "shown")) != "shown":
-        said = {"both": "shown and said, each of length one"}.get(way, way)
-        table.append(("vectors of what is", said))
+    if (way := str(summary.get("way", "shown"))) != "shown":
+        is_both = way == "both"
+        table.append(("vectors of what is", "shown and said, summed" if is_both else way))
     for result in analysis_of(summary):
         if result is not None:
             table += [(finding.name, finding.line) for finding in result.findings()]
