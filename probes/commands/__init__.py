@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from probes.commands.flags import BARE, LISTED, Flags, Names, RunFlags, Switch, flag
-from probes.config import Way
 
+_Way = Literal["shown", "said", "carried", "both"]
 _WAYS = "of what the corpus shows, says or carries, or both of shown and said; else the run's own"
 _EMOTIONS = "only these; all without it"
 _LAYER = "a layer of the model; without it the run's target layer"
@@ -80,7 +80,7 @@ class Export(Flags):
     )
     emotions: Names = flag(_EMOTIONS, ())
     layers: Names = flag("numbers or 'all'; without it the target layer (parquet: all)", ())
-    vectors: Way | None = flag(f"{_WAYS} (gguf, safetensors, parquet)")
+    vectors: _Way | None = flag(f"{_WAYS} (gguf, safetensors, parquet)")
     dose: float | None = flag("what strength 1 stands for, 0.1 without it (gguf, safetensors)")
     output: str | None = flag("folder for the files; without it RUN/export/FORMAT")
     dry_run: Switch = flag("show files, sizes, cards and settings; write and push nothing", False)
@@ -124,7 +124,7 @@ class Steer(RunFlags):
     auto: Switch = flag("instead: the largest dose within the perplexity and KL budget", False)
     prompt: str | None = flag("the text to continue")
     layers: _Layers = flag("layers to steer, each with the dose; default is the target layer", ())
-    vectors: Way | None = flag(_WAYS)
+    vectors: _Way | None = flag(_WAYS)
     split: Switch = flag("divide the dose over the layers", False)
     operation: _Operation = flag("add, project, clamp or rotate", "add")
     positions: str = flag("all, prompt, generated, last, speaker:WHO, text:WORDS, span:3-8", "all")
@@ -143,7 +143,7 @@ class Score(RunFlags):
     transcript: str | None = flag('JSON: a list of turns with "role" and "content"')
     emotions: Names = flag(_EMOTIONS, ())
     layer: int | None = flag(_LAYER)
-    vectors: Way | None = flag(_WAYS)
+    vectors: _Way | None = flag(_WAYS)
     output: Names = flag("files: .csv or .parquet (a table), .html (tokens in color)", ())
 
 
@@ -156,7 +156,7 @@ class Sweep(RunFlags):
     window: int = flag("tokens per passage", 32, ge=2)
     emotions: Names = flag(_EMOTIONS, ())
     layer: int | None = flag(_LAYER)
-    vectors: Way | None = flag(_WAYS)
+    vectors: _Way | None = flag(_WAYS)
     output: str | None = flag("folder for passages.jsonl and .html; without it one below RUN/sweep")
 
 
@@ -176,7 +176,7 @@ class App(RunFlags):
     allow_host: Names = flag(
         "names by which others may call it; alone: any", (), json_schema_extra=BARE
     )
-    vectors: Way | None = flag(_WAYS)
+    vectors: _Way | None = flag(_WAYS)
     port: int = flag("port to listen on", 8080, ge=1, le=65535)
     show: Switch = flag("open a browser", False)
 

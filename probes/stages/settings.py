@@ -75,8 +75,9 @@ def _activations(run: Run) -> Settings:
 
 def _vectors(run: Run) -> Settings:
     settings = {**_dumped(run, "vectors"), **_target(run)}
-    if settings["vectors"]["way"] is None:
-        del settings["vectors"]["way"]
+    settings["vectors"]["way"] = run.way
+    if run.way == "shown":
+        del settings["vectors"]["way"]  # as before there were others
     if run.config.model.target_layer == "held-out":
         # What decides which layer is chosen.
         validation = run.config.validation

@@ -56,6 +56,7 @@ CHANGED = {
     "activation.max_gigabytes": 0.5,
     "vectors.pca_variance_threshold": 0.25,
     "vectors.neutral_pca": "token",
+    "vectors.way": "said",
     "analysis.n_components": 7,
     "analysis.n_clusters": 7,
     "analysis.unit_norm": False,
@@ -121,7 +122,7 @@ def run_of(changes=(), **sections) -> Run:
 
 def affected(key: str) -> set[str]:
     asked = SERVER if key.startswith("endpoint.") else JUDGE if "judge" in key else {}
-    asked = BROUGHT if key.startswith("corpus.") else asked
+    asked = BROUGHT if key.startswith("corpus.") or key == "vectors.way" else asked
     served = SERVER if key == "generation.engine" else {}
     before, after = run_of(asked), run_of({**asked, **served, key: CHANGED[key]})
     return {name for name, of in SETTINGS.items() if of(before) != of(after)}
@@ -146,6 +147,7 @@ def test_every_setting_but_where_things_lie_decides_some_stage():
         ("activation.token_offset", {"extract-activations"}),
         ("model.name", {"extract-activations"}),
         ("vectors.neutral_pca", {"compute-vectors"}),
+        ("vectors.way", {"compute-vectors"}),
         ("model.target_layer", {"compute-vectors", "analyze", "logit-lens", "validate"}),
         ("analysis.n_clusters", {"analyze"}),
         ("logit_lens.top_k", {"logit-lens"}),
