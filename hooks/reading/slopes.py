@@ -10,6 +10,7 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from hooks.errors import InvalidInput
 from hooks.models.backends import check_layers
@@ -102,8 +103,7 @@ def _slopes_of_next(
     ):
         leaf = rows.requires_grad_()
         logits = model.bulk.unembed(leaf)
-        wanted = rearrange(ids.to(logits.device), "token -> token 1")
-        log_probs = logits.gather(1, wanted)[:, 0] - logits.logsumexp(dim=1)
-        [slope] = torch.autograd.grad(log_probs.sum(), leaf)
+        loss = cross_entropy(logits, ids.to(logits.device), reduction="sum")
+        [slope] = torch.autograd.grad(-loss, leaf)
         slopes.append(slope)
     return torch.cat(slopes)

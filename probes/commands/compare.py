@@ -96,8 +96,9 @@ def _compare(sides: tuple[Side, Side], flags: Compare) -> dict[str, Any]:
     one, two = first.provenance, second.provenance
     subjects = "same subject" if one.fingerprint == two.fingerprint else "different subjects"
     texts = "same texts" if one.corpus_hash == two.corpus_hash else "different texts"
+    ways = "" if first.way == second.way else f", vectors of {first.way} and of {second.way}"
     pair = {
-        "what_differs": f"{subjects}, {texts}",
+        "what_differs": f"{subjects}, {texts}{ways}",
         "layers": layers,
         "emotions": shared,
         "layers_of": [bundle.layers for bundle in both],

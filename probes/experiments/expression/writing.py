@@ -134,7 +134,8 @@ class ExpressionSteering(Result):
             note=f"own endings first for {effects.first:.0%} (chance {1 / n:.0%}), mean rank "
             f"{effects.mean_rank:.1f} of 0 to {n - 1}; at dose {pair.dose:g}",
             rule=f"How much likelier {pair.written} endings of an emotion become than those of "
-            f"other emotions when its vector, learned from what is {pair.learned}, is added. "
+            f"other emotions when its vector, learned from what is {pair.learned}, is added, to "
+            "first order in the dose. "
             "Called shown when the interval lies above zero, and so do those of its excess over "
             "every control, and p < .05; in part when only the excess does not.",
             headline=pair.learned == "said",
@@ -144,10 +145,11 @@ class ExpressionSteering(Result):
     def paragraph(self) -> str:
         """Tell what was steered and read, and what could have shown otherwise."""
         return (
-            f"While {self.model} read endings, vectors of {len(self.emotions)} emotions were added "
-            f"to its stream at layer {self.layer}, and their own emotion's endings compared with "
-            "the others', after what a vector does to all endings and what any vector does to an "
-            f"ending: slopes times the dose. {' '.join(map(self._told, self.pairs))} Doses are the "
+            f"What adding the vector of an emotion to the stream of {self.model} at layer "
+            f"{self.layer} does to endings, to first order in the dose: of {len(self.emotions)} "
+            "emotions the own endings are compared with the others', after what a vector does to "
+            "all endings and what any vector does to an ending. "
+            f"{' '.join(map(self._told, self.pairs))} Doses are the "
             f"largest of {', '.join(f'{dose:g}' for dose in DOSES)} within the budget "
             f"({self.budget}, on {self.n_texts} neutral texts). Had the vectors been "
             "pleasant or unpleasant and no more, the axis of valence would do as much; had they "

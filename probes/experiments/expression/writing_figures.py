@@ -33,7 +33,8 @@ def _own_effects(result: "ExpressionSteering", pair: "WaySteering", effects: "Ow
         subtitle=_where(result, pair),
         caption=f"By how much the {pair.written} endings of a vector's own emotion rise more than "
         "those of other emotions, after what a vector does to all endings and what any vector does "
-        "to an ending. Line: 95% interval over emotions. Controls stand in for the vectors, on the "
+        "to an ending, to first order in the dose. Line: 95% interval over emotions. "
+        "Controls stand in for the vectors, on the "
         f"same endings. Own endings rise the most under {effects.first:.0%} of the vectors (chance "
         f"{1 / len(each):.0%}).",
         value_label="own endings beyond others (nats per token)",

@@ -23,6 +23,21 @@ def corpus(tmp_path):
     return path
 
 
+def interrupt_the_third_batch(monkeypatch):
+    """Save after every batch, and press Ctrl-C in the third; return what is read, by batch."""
+    monkeypatch.setattr(sweep, "_SECONDS_BETWEEN_SAVES", -1.0)
+    score_texts, calls = sweep.score_texts, []
+
+    def interrupted(vectors, model, texts, layer):
+        calls.append(list(texts))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return score_texts(vectors, model, calls[-1], layer)
+
+    monkeypatch.setattr(sweep, "score_texts", interrupted)
+    return calls
+
+
 def test_the_highest_passages_are_those_that_score_highest_alone(finished, corpus, capsys):
     words = [f"--file={corpus}", "--top=3", "--window=500", "--json"]
     assert main(["sweep", finished.config, *words]) == 0
@@ -92,16 +107,7 @@ def test_a_sweep_begun_before_vectors_had_a_zero_ends_as_one_that_was_not_interr
     words = ["sweep", finished.config, f"--file={corpus}", "--top=2", "--window=8"]
     assert main([*words, f"--output={tmp_path / 'whole'}"]) == 0
     without_zeros(finished)
-    monkeypatch.setattr(sweep, "_SECONDS_BETWEEN_SAVES", -1.0)
-    score_texts, calls = sweep.score_texts, []
-
-    def interrupted(vectors, model, texts, layer):
-        calls.append(list(texts))
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return score_texts(vectors, model, calls[-1], layer)
-
-    monkeypatch.setattr(sweep, "score_texts", interrupted)
+    interrupt_the_third_batch(monkeypatch)
     assert main([*words, f"--output={tmp_path / 'parts'}"]) == 130
     bundle.write_bytes(with_zeros)
     capsys.readouterr()
@@ -179,16 +185,7 @@ def test_the_passages_of_another_sweep_are_not_written_over(finished, corpus, tm
 def test_a_line_mended_behind_the_place_that_was_reached_does_not_start_over(
     finished, corpus, capsys, monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(sweep, "_SECONDS_BETWEEN_SAVES", -1.0)
-    score_texts, calls = sweep.score_texts, []
-
-    def interrupted(vectors, model, texts, layer):
-        calls.append(list(texts))
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return score_texts(vectors, model, calls[-1], layer)
-
-    monkeypatch.setattr(sweep, "score_texts", interrupted)
+    calls = interrupt_the_third_batch(monkeypatch)
     words = ["sweep", finished.config, f"--file={corpus}", f"--output={tmp_path / 'out'}"]
     assert main(words) == 130
     lines = corpus.read_text().splitlines(keepends=True)

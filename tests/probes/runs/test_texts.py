@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import reference_runs
 import small_runs
 from small_runs import SmallRun
 
@@ -11,20 +12,9 @@ from probes import EmotionVectors
 from probes.corpus import reference
 from probes.storage import read_json
 
-EMOTIONS = ["sad", "happy", "angry"]
-
-
-def settings(subject, folder, **sections):
-    values = small_runs.small_settings(subject, folder, **sections)
-    values["corpus"] = {"stories": "reference", "neutral": "reference", "frames_subset": 3}
-    values["corpus"] |= sections.get("corpus", {})
-    values["generation"] = {"emotions_subset": EMOTIONS, "topics_subset": 3}
-    values["generation"] |= sections.get("generation", {})
-    return values
-
 
 def made_in(folder, subject, **sections) -> SmallRun:
-    values = settings(subject, folder / "out", **sections)
+    values = reference_runs.settings(subject, folder / "out", **sections)
     return SmallRun(small_runs.write_config(folder / "c.yaml", values), folder / "out")
 
 
@@ -73,9 +63,12 @@ def test_ones_own_texts_may_have_openings_closings_and_frames(tiny_folder, tmp_p
     stories = [
         {"emotion": e, "topic": t, "text": small_runs.story_text(e, t, 0), **around}
         for t in ("x", "y", "z")
-        for e in EMOTIONS
+        for e in reference_runs.EMOTIONS
     ]
-    said = [{"emotion": e, "topic": "f", "opening": "She was", "text": e} for e in EMOTIONS]
+    said = [
+        {"emotion": e, "topic": "f", "opening": "She was", "text": e}
+        for e in reference_runs.EMOTIONS
+    ]
     neutral = [{"topic": t, "text": small_runs.story_text("n", t, 0)} for t in ("x", "y", "z")]
     neutral += [{**row, "opening": "It rained all day long."} for row in neutral]
     for name, rows in (("stories", stories), ("said", said), ("neutral", neutral)):
