@@ -60,9 +60,14 @@ class Stories(StoryRows):
 
 
 class Materials:
-    """Everything a finished extraction offers to an experiment."""
+    """Everything an extraction offers to an experiment."""
 
-    def __init__(self, run: Run, models: Models, reporter: Reporter) -> None:
+    def __init__(
+        self, run: Run, models: Models, reporter: Reporter, *, index: dict[str, Any] | None = None
+    ) -> None:
+        """Open a run; `index` is what has been read so far, where the extraction goes on."""
+        if index is not None:
+            self.index = index
         self.run = run
         self.models = models
         self.reporter = reporter
@@ -133,7 +138,7 @@ class Materials:
     @cached_property
     def d_model(self) -> int:
         """Width of the residual stream."""
-        [first, *_] = self._shards("stories")
+        [first, *_] = self._shards("stories" if "stories" in self.index else "said")
         return load_layer(first, "mean", 0).shape[1]
 
     @cached_property

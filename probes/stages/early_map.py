@@ -1,11 +1,18 @@
-"""The map of the emotions, drawn as soon as `analyze` has ended: hours may lie before `visualize`.
+"""Maps of the emotions before `visualize`: hours may lie before it.
 
-Contract: its files are those of `visualize`, of the same bytes and in that stage's record, which
-draws them again. They are set aside with it, and drawn anew when `analyze` has left other numbers.
+The first is drawn while stories are still being read: the sentences that say an emotion are read
+before them, and hold the whole list within a minute or two. That of the run's own vectors follows
+as soon as `analyze` has ended.
+
+Contract: their files are those of `visualize`, in that stage's record, which draws them again, what
+`analyze` has left to the same bytes. They are set aside with it, and drawn anew when `analyze` has
+left other numbers.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from probes.runs.files import FileList
 from probes.runs.folder import Run
@@ -13,21 +20,74 @@ from probes.runs.record import StageRecord
 from probes.runs.reporting import Reporter
 from probes.stages import Stage, find_stages, outputs
 
+if TYPE_CHECKING:  # which import torch
+    from probes.analysis.results import Geometry
+    from probes.runs.materials import Materials
+
 
 def draw_map(run: Run, reporter: Reporter) -> None:
     """Draw the map of what `analyze` has left, unless it is there, and say where it lies."""
+    from probes.stages.visualize import read_geometry
+
     [view] = find_stages(["visualize"])
     inputs = run.input_digests(["analyze"])
-    if _is_there(run, view, inputs["analyze"]):
+    if not _is_there(run, view, inputs["analyze"]):
+        path = _draw(run, view, read_geometry(run), inputs)
+        reporter.note(f"map of the emotions: {path} (to explore it: {path.stem}.html beside it)")
+
+
+def draw_first_map(materials: "Materials") -> None:
+    """Draw the map of *said* vectors, unless there is a map or the run's vectors are of others.
+
+    `materials` hold what frames and neutral text give, and need hold nothing else yet.
+    """
+    run, index = materials.run, materials.index
+    [view] = find_stages(["visualize"])
+    layer = run.config.target_layer(index["n_layers"])
+    is_of_said = run.way in ("said", "both")
+    if layer is None or layer not in index["layers"] or not is_of_said or outputs(run, view):
         return
-    earlier = outputs(run, view)
-    # Whoever is killed from here on has drawn nothing that would be taken for whole.
-    record = StageRecord(view.settings(run), {})
-    record.write(run.record_path(view.name))
-    made = _draw(run)
-    FileList.of(sorted({*earlier, *made}), run.root).write(run.list_path(view.name))
-    replace(record, inputs=inputs).write(run.record_path(view.name))
-    reporter.note(f"map of the emotions: {made[0]} (to explore it: {made[0].stem}.html beside it)")
+    geometry = _geometry_of_said(materials, layer)
+    if geometry is None:
+        return
+    path = _draw(run, view, geometry, {})
+    materials.reporter.note(
+        f"a first map, of the sentences that say an emotion: {path}. That of all vectors follows "
+        "in its place when the stories are read."
+    )
+
+
+def _geometry_of_said(materials: "Materials", layer: int) -> "Geometry | None":
+    """Describe said vectors as `analyze` does the run's; None where an emotion is not said."""
+    import torch
+
+    from probes.analysis.describe import describe_geometry
+    from probes.vectors.denoising import CellSums, fit_vectors
+
+    said, settings, run = materials.way("said", layer), materials.config.analysis, materials.run
+    shape = len(materials.units("said")), len(materials.emotions)
+    cells = CellSums.of(
+        said.mean.double(), (said.unit, said.emotion), torch.ones_like(said.unit), shape
+    )
+    basis = materials.neutral_components(layer)
+    fitted = fit_vectors(cells, torch.ones(shape[0]).double(), basis)
+    if not fitted.present.all():
+        return None
+    return describe_geometry(
+        fitted.vectors.float(),
+        materials.emotions,
+        cells,
+        basis,
+        n_components=settings.n_components,
+        n_clusters=run.n_clusters,
+        unit_norm=settings.unit_norm,
+        n_permutations=settings.n_permutations,
+        n_bootstrap=1,  # a map has no intervals
+        seed=materials.seed,
+        model=f"said vectors of {materials.index['model']}",
+        layer=layer,
+        n_layers=materials.index["n_layers"],
+    )
 
 
 def _is_there(run: Run, view: Stage, digest: str) -> bool:
@@ -37,8 +97,16 @@ def _is_there(run: Run, view: Stage, digest: str) -> bool:
     return record.has_ended or bool(outputs(run, view))
 
 
-def _draw(run: Run) -> list[Path]:
+def _draw(run: Run, view: Stage, geometry: "Geometry", inputs: Mapping[str, str]) -> Path:
+    """Draw the maps of a geometry in the place of earlier ones; return where the first lies."""
     from probes.report.pictures import maps_of
-    from probes.stages import visualize  # which imports torch
+    from probes.stages import visualize
 
-    return visualize.draw(maps_of(visualize.read_geometry(run)), run)
+    earlier = outputs(run, view)
+    # Whoever is killed from here on has drawn nothing that would be taken for whole.
+    record = StageRecord(view.settings(run), {})
+    record.write(run.record_path(view.name))
+    made = visualize.draw(maps_of(geometry), run)
+    FileList.of(sorted({*earlier, *made}), run.root).write(run.list_path(view.name))
+    replace(record, inputs=inputs).write(run.record_path(view.name))
+    return made[0]

@@ -10,11 +10,12 @@ from hooks import DataError
 from hooks.memory import DEFAULT_BATCH_TOKENS
 from probes.corpus.cells import Cell, count_texts, read_corpus
 from probes.runs.folder import Run
-from probes.runs.materials import INDEX
+from probes.runs.materials import INDEX, Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.runs.workers import Workers, workers
 from probes.stages.checks import check_layers
+from probes.stages.early_map import draw_first_map
 from probes.stages.units import Reader, ReadingUnit
 from probes.storage import digest_of, write_json
 from probes.vectors.activations import (
@@ -30,10 +31,11 @@ from probes.vectors.activations import (
 def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     """Read every text at every wanted layer; leaves ``activations/``."""
     texts = run.texts
+    # What is said is read first, and what it needs to be drawn: stories take longest.
     cells: dict[Kind, list[Cell]] = {
-        "stories": run.story_cells,
-        "said": texts.said_cells,
         "neutral": run.neutral_cells,
+        "said": texts.said_cells,
+        "stories": run.story_cells,
         "matched": texts.matched_cells,
     }
     corpora: dict[Kind, _Corpus] = {
@@ -44,7 +46,7 @@ def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[st
     _require_texts(run, corpora["stories"], corpora["neutral"])
     here = functools.partial(Reader, run.config, models)
     with workers(run.config.compute, here, functools.partial(Reader, run.config)) as readers:
-        index = _read(run, readers, reporter, corpora)
+        index = _read(run, models, readers, reporter, corpora)
     write_json(run.root / INDEX, index)
     dropped = sum(index[kind]["dropped"] for kind in corpora)
     if dropped:
@@ -72,9 +74,13 @@ class _Corpus:
 
 
 def _read(
-    run: Run, readers: Workers, reporter: Reporter, corpora: Mapping[Kind, _Corpus]
+    run: Run,
+    models: Models,
+    readers: Workers,
+    reporter: Reporter,
+    corpora: Mapping[Kind, _Corpus],
 ) -> dict[str, Any]:
-    """Read all shards that are not there; return the index."""
+    """Read all shards that are not there, and draw what is said; return the index."""
     model = readers.about()
     for note in readers.notes():
         reporter.note(note)
@@ -114,6 +120,8 @@ def _read(
         _read_shards(run, readers, reporter, corpus, shards, how, index["made_from"])
         index[kind] = {"n_shards": len(shards)}
         index[kind] |= _totals(run, kind, index)
+        if kind == "said":
+            draw_first_map(Materials(run, models, reporter, index=index))
     return index
 
 

@@ -4,11 +4,17 @@ import json
 from dataclasses import replace
 
 import pytest
+import reference_runs
+import small_runs
+import torch
 from command_line import main
-from small_runs import Heard
+from small_runs import Heard, SmallRun
 
+from probes.analysis.geometry import cosine_matrix
 from probes.commands.status import progress_of
-from probes.stages import early_map, visualize
+from probes.runs.materials import Materials
+from probes.runs.models import Models
+from probes.stages import early_map, extract_activations, visualize
 
 MAP = ("pca_scatter.html", "pca_scatter.png", "plotly.min.js")
 
@@ -140,3 +146,51 @@ def test_a_lost_map_is_drawn_again(failed, monkeypatch):
         (failed.folder / "figures" / name).unlink()
     assert main("analyze", failed.config, "--quiet") == 0
     assert figures(failed) == early
+
+
+@pytest.fixture
+def cut_off(reference_subject, tmp_path, monkeypatch):
+    """Make a run on the project's corpus whose stories fail to be read, and what it said."""
+
+    def make(way):
+        values = reference_runs.settings(reference_subject, tmp_path / "out", vectors={"way": way})
+        made = SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "out")
+        read = extract_activations._read_shards
+
+        def read_no_stories(*inputs):
+            if inputs[5]["kind"] == "stories":
+                broken()
+            read(*inputs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(extract_activations, "_read_shards", read_no_stories)
+            assert main(made.config) == 1
+        return made
+
+    return make
+
+
+def test_what_is_said_is_drawn_while_stories_are_still_to_be_read(cut_off, capsys):
+    made = cut_off("both")
+    first = figures(made)
+    assert sorted(first) == sorted(MAP)
+    printed = "".join(capsys.readouterr().err.split())
+    assert f"{made.folder}/figures/pca_scatter.png" in printed
+    assert "said vectors of" in (made.folder / "figures" / "pca_scatter.html").read_text("utf-8")
+    assert main(*reference_runs.STAGES, "analyze", "--config", made.config) == 0
+    assert figures(made)["pca_scatter.png"] != first["pca_scatter.png"]
+    assert "said vectors of" not in (made.folder / "figures" / "pca_scatter.html").read_text(
+        "utf-8"
+    )
+
+
+def test_vectors_of_what_is_shown_have_no_first_map(cut_off):
+    assert not (cut_off("shown").folder / "figures").exists()
+
+
+def test_the_first_map_is_of_the_bundles_said_vectors(reference_run):
+    run = reference_run.run()
+    materials = Materials(run, Models(run.config), Heard())
+    geometry = early_map._geometry_of_said(materials, materials.layer)
+    whole = materials.vectors.using("said").at(materials.layer)
+    torch.testing.assert_close(torch.tensor(geometry.cosine), cosine_matrix(whole))
