@@ -18,11 +18,15 @@ EMOTIONS = [
 ]  # fmt: skip
 
 
+_LOUD = 5
+
+
 class World(Materials):
     """Frames that say emotions, and stories that show them and carry them over, at two layers.
 
     A row is its emotion's direction in its way, its unit's, its own cell's and noise; at layer 0
-    the first of these is missing. Directions of two ways have the cosine `alike`.
+    the first of these is missing. Directions of two ways have the cosine `alike`. One dimension is
+    `loud` in all text, whatever it says.
     """
 
     def __init__(
@@ -36,6 +40,8 @@ class World(Materials):
         n_frames: int = 6,
         n_topics: int = 8,
         d_model: int = 48,
+        n_neutral: int = 200,
+        loud: float = 0.0,
         layers: Sequence[int] = (0, 1),
         ways: Sequence[str] = WAYS,
         seed: int = 0,
@@ -61,6 +67,10 @@ class World(Materials):
                 ("said", n_frames), ("shown", n_topics), ("carried", n_topics)
             )
         }  # fmt: skip
+
+        self._neutral = self._draw(n_neutral, d_model)
+        for text in (self._neutral, *self._rows.values()):
+            text[:, _LOUD] += loud * self._draw(len(text))
 
     def _draw(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self._generator)
@@ -134,6 +144,10 @@ class World(Materials):
             else:
                 texts.append(f"{_spelled(emotion)}sign {_spelled(emotion)}mark on {where} day")
         return texts
+
+    def neutral_samples(self, kind: Any, layer: int | None = None) -> tuple[Tensor, list[str]]:
+        assert kind == "document"
+        return self._neutral, ["a topic"] * len(self._neutral)
 
     def subject(self) -> LanguageModel:
         assert self._model is not None

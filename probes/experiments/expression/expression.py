@@ -64,7 +64,8 @@ class Expression(Result):
     def findings(self) -> list[Finding]:
         """Say how well ways that share no words read each other, and how alike they are."""
         said = [self._said_and_shown(), self._carried()]
-        return [*filter(None, said), *self._coarser(), *map(self._alike, self.directions)]
+        further = [*self._in_spreads(), *self._coarser(), *map(self._alike, self.directions)]
+        return [*filter(None, said), *further]
 
     def _said_and_shown(self) -> Finding | None:
         forth, back = self.cell("said", "shown"), self.cell("shown", "said")
@@ -113,6 +114,29 @@ class Expression(Result):
             headline=True,
             section="h-expression",
         )
+
+    def _in_spreads(self) -> list[Finding]:
+        """Say what is named where no dimension of the stream outvotes the others."""
+        findings = []
+        for cell in self.cells:
+            if (it := cell.standardized) is None or "carried" in (cell.learned, cell.read):
+                continue
+            findings.append(
+                Finding(
+                    f"{cell.name}, each dimension over its sd in neutral text",
+                    it.shares.accuracy,
+                    "shown" if it.shown else "not shown",
+                    spec=".1%",
+                    control=Control(it.better, it.control, it.excess),
+                    p=it.p,
+                    n_null=it.n_permutations,
+                    note=f"{cell.accuracy.value:.1%} as the stream is",
+                    rule="The same texts, vectors and intervals; input embeddings are divided by "
+                    "their sd as well. Called shown when more is named than by the better of word "
+                    "counts and input embeddings and p < .05.",
+                )
+            )
+        return findings
 
     def _coarser(self) -> list[Finding]:
         """Say what is named beyond pleasant and unpleasant, and by cluster."""

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
+from jaxtyping import Float
 from pydantic import computed_field
 from scipy.sparse import csr_matrix
 from torch import Tensor
@@ -28,6 +30,7 @@ from probes.runs.materials import Materials
 CURVES = (("said", "shown"), ("shown", "said"), ("carried", "carried"), ("said", "carried"))
 SAME_WORDS = "chance, as the words are the same"
 _MOST_PERMUTATIONS = 200
+_TINY = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,33 @@ class Shares:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standardized:
+    """A cell read with each dimension of the stream divided by its sd over neutral text.
+
+    A few dimensions hold most of some models' streams, and outvote the others in a cosine. What
+    input embeddings read is divided likewise, by their sd over all texts of the table.
+    """
+
+    shares: Shares
+    better: str
+    control: Estimate
+    excess: Estimate
+    p: float
+    n_permutations: int
+
+    @property
+    def shown(self) -> bool:
+        """Whether more is read than words and permuted labels can."""
+        return self.excess.above_zero and self.p < SIGNIFICANT
+
+
+@dataclass(frozen=True, kw_only=True)
 class Crossing:
     """What vectors learned from one way read of another, beside words and permuted labels.
 
     `shares` are without neutral components, `plain` with them; `controls` are accuracies of words,
     `better` names the highest, and `excess` is the accuracy less that one in the same draws.
+    `standardized` is there for the pairs of `CURVES`, where there is neutral text.
     """
 
     learned: str
@@ -62,6 +87,7 @@ class Crossing:
     null_upper: float
     p: float
     n_permutations: int
+    standardized: Standardized | None = None
 
     @property
     def name(self) -> str:
@@ -146,20 +172,32 @@ class Table:
     def cells(self, advance: Callable[[int], object]) -> Iterator[Crossing]:
         """Fill the table at the analyzed layer."""
         controls = self._controls()
+        alike = {**controls, words.EMBEDDINGS: self._divided(controls[words.EMBEDDINGS])}
         for learned in self.names:
             source = self.freed[learned]
-            cells = permuted_cells(source.present, self.n_permutations, self._seed)
-            permuted = Permuted(source, cells)
+            permuted = self._permuted(source)
             for read in [read for each, read in self.pairs if each == learned]:
-                where, weights, groups = self.here[read], self._weights, self.groups
-                reading = read_way(source, where, weights, groups, permuted)
-                plain = read_way(self.here[learned], where, weights, groups)
-                by_words = {
-                    name: read_way(ways[learned], ways[read], weights, groups).accuracy
-                    for name, ways in controls.items()
-                    if learned in ways and read in ways
-                }
-                yield self._cell(learned, read, reading, plain, by_words)
+                reading = self._read(source, self.here[read], permuted)
+                plain = self._read(self.here[learned], self.here[read])
+                by_words = self._by_words(controls, learned, read, reading)
+                better = max(by_words, key=lambda name: by_words[name].value)
+                yield Crossing(
+                    learned=learned,
+                    read=read,
+                    n_rows=reading.n_rows,
+                    n_learned=len(self.units[learned]),
+                    n_read=len(self.units[read]),
+                    shares=_shares(reading),
+                    plain=_shares(plain),
+                    controls={name: it.estimate() for name, it in by_words.items()},
+                    better=better,
+                    excess=reading.accuracy.less(by_words[better]),
+                    null_mean=float(reading.null.mean()),
+                    null_upper=float(reading.null.quantile(0.95)),
+                    p=permutation_p_value(reading.accuracy.value, reading.null, "greater"),
+                    n_permutations=len(reading.null),
+                    standardized=self._standardized(learned, read, alike),
+                )
                 advance(1)
 
     def curves(self, advance: Callable[[int], object]) -> list[Curve]:
@@ -192,6 +230,65 @@ class Table:
             read_by.append(WayLeftOut(read, *accuracies))
         return read_by
 
+    def _standardized(
+        self, learned: str, read: str, controls: Mapping[str, Mapping[str, Way]]
+    ) -> Standardized | None:
+        if (learned, read) not in CURVES or not self._in_spreads:
+            return None
+        source = self._in_spreads[learned]
+        reading = self._read(source, self._in_spreads[read], self._permuted(source))
+        by_words = self._by_words(controls, learned, read, reading)
+        better = max(by_words, key=lambda name: by_words[name].value)
+        return Standardized(
+            shares=_shares(reading),
+            better=better,
+            control=by_words[better].estimate(),
+            excess=reading.accuracy.less(by_words[better]),
+            p=permutation_p_value(reading.accuracy.value, reading.null, "greater"),
+            n_permutations=len(reading.null),
+        )
+
+    @cached_property
+    def _in_spreads(self) -> dict[str, Way]:
+        """Ways in units of the spread of neutral text; none where there is no such text."""
+        neutral, _ = self._materials.neutral_samples("document")
+        if len(neutral) < 2:
+            return {}
+        scale = _inverse(neutral.double().std(dim=0))
+        needed = {name for pair in CURVES for name in pair} & {*self.names}
+        rows = {name: self._materials.way(name).mean.double() for name in needed}
+        return {name: self._way(name, (each * scale).float()) for name, each in rows.items()}
+
+    def _divided(self, ways: Mapping[str, Way]) -> dict[str, Way]:
+        """Divide each dimension by its spread over the rows of all ways."""
+        rows = {name: way.rows for name, way in ways.items() if isinstance(way.rows, Tensor)}
+        if not rows:
+            return {}
+        scale = _inverse(torch.cat([*rows.values()]).double().std(dim=0))
+        return {name: self._way(name, (each * scale).float()) for name, each in rows.items()}
+
+    def _permuted(self, learned: Way) -> Permuted:
+        cells = permuted_cells(learned.present, self.n_permutations, self._seed)
+        return Permuted(learned, cells)
+
+    def _read(self, learned: Way, read: Way, permuted: Permuted | None = None) -> Transfer:
+        return read_way(learned, read, self._weights, self.groups, permuted)
+
+    def _by_words(
+        self, controls: Mapping[str, Mapping[str, Way]], learned: str, read: str, reading: Transfer
+    ) -> dict[str, Drawn]:
+        """Return what each reader of words names of the same texts in the same draws."""
+        by_words = {
+            name: self._read(ways[learned], ways[read]).accuracy
+            for name, ways in controls.items()
+            if learned in ways and read in ways
+        }
+        if not by_words:
+            chance, accuracy = 1 / self.n_emotions, reading.accuracy
+            draws = torch.full_like(accuracy.draws, chance)
+            by_words = {SAME_WORDS: Drawn(chance, draws, accuracy.n_units)}
+        return by_words
+
     def _way(self, name: str, rows: Tensor | csr_matrix) -> Way:
         emotion, unit, units = self._emotion[name], self._unit[name], self.units[name]
         return Way.of(rows, emotion, unit, units, self.n_emotions)
@@ -216,35 +313,10 @@ class Table:
             words.EMBEDDINGS: {name: self._way(name, embedded[at]) for name, at in index.items()},
         }
 
-    def _cell(
-        self,
-        learned: str,
-        read: str,
-        reading: Transfer,
-        plain: Transfer,
-        by_words: Mapping[str, Drawn],
-    ) -> Crossing:
-        accuracy, chance = reading.accuracy, 1 / self.n_emotions
-        if not by_words:
-            draws = torch.full_like(accuracy.draws, chance)
-            by_words = {SAME_WORDS: Drawn(chance, draws, accuracy.n_units)}
-        better = max(by_words, key=lambda name: by_words[name].value)
-        return Crossing(
-            learned=learned,
-            read=read,
-            n_rows=reading.n_rows,
-            n_learned=len(self.units[learned]),
-            n_read=len(self.units[read]),
-            shares=_shares(reading),
-            plain=_shares(plain),
-            controls={name: it.estimate() for name, it in by_words.items()},
-            better=better,
-            excess=accuracy.less(by_words[better]),
-            null_mean=float(reading.null.mean()),
-            null_upper=float(reading.null.quantile(0.95)),
-            p=permutation_p_value(accuracy.value, reading.null, "greater"),
-            n_permutations=len(reading.null),
-        )
+
+def _inverse(spread: Float[Tensor, "feature"]) -> Float[Tensor, "feature"]:
+    """Return one over each spread, zero for what never varies."""
+    return torch.where(spread > 0, 1 / spread.clamp(min=_TINY), 0.0)
 
 
 def _shares(reading: Transfer) -> Shares:

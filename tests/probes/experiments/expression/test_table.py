@@ -1,11 +1,12 @@
 """The table of ways: words in the same cells, curves that end in it, units that have rows."""
 
 import pytest
+import torch
 from expressed_worlds import EMOTIONS, WAYS, World
 
 from probes.analysis.findings import Estimate
 from probes.experiments import find_experiment
-from probes.experiments.expression.table import SAME_WORDS
+from probes.experiments.expression.table import SAME_WORDS, Table
 
 CHANCE = 1 / len(EMOTIONS)
 
@@ -46,3 +47,34 @@ def test_units_without_a_row_are_no_units(world):
     assert made.units("voiced") == made.units("shown")
     result = find_experiment("expression").measure(made)
     assert result.units == {"said": 6, "narrated": 3, "voiced": 3, "shown": 6, "carried": 6}
+
+
+def test_a_loud_dimension_hides_what_is_read_and_not_where_each_has_its_own_unit(measured):
+    result = measured(loud=100.0)
+    for pair in (("said", "shown"), ("shown", "said")):
+        cell = result.cell(*pair)
+        assert cell.accuracy.value < 0.35
+        assert cell.standardized.shares.accuracy.value > 0.6
+        assert cell.standardized.shown
+        assert cell.standardized.better in cell.controls
+    lines = [line for line in result.findings() if "over its sd in neutral text" in line.name]
+    assert [line.verdict for line in lines] == ["shown", "shown"]
+
+
+def test_own_units_find_nothing_where_there_is_nothing(measured):
+    for result in (measured(shuffled=True), measured(alike=0.0)):
+        for pair in (("said", "shown"), ("shown", "said")):
+            assert not result.cell(*pair).standardized.shown
+
+
+def test_input_embeddings_get_their_own_units_as_well(world):
+    """Else a reader of words would be beaten for its few loud dimensions."""
+    table = Table(world(loud=100.0))
+    divided = table._divided({name: table.here[name] for name in ("said", "shown")})
+    rows = torch.cat([way.rows for way in divided.values()])
+    torch.testing.assert_close(rows.std(dim=0), torch.ones(rows.shape[1]))
+
+
+def test_without_neutral_text_no_dimension_has_a_unit(measured):
+    result = measured(n_neutral=1)
+    assert all(cell.standardized is None for cell in result.cells)
