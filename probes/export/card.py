@@ -14,6 +14,14 @@ from probes.report.limits import text_weaknesses, weaknesses
 from probes.report.markdown import escape
 from probes.vectors.emotion_vectors import Provenance
 
+_OF_WAY = {
+    "shown": "the mean over stories that convey an emotion without naming it",
+    "said": "the mean over sentences that say an emotion",
+    "carried": "the mean over words that are the same after every story of an emotion",
+    "both": "the mean over stories that convey an emotion without naming it and that over sentences "
+    "that say it, each of these two directions of length one, together",
+}
+
 
 def numbers(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the rows of the run's own table, without the times."""
@@ -68,6 +76,7 @@ def model_card(
         picture=picture,
         loaded=Markup(_loaded(provenance)),
         example=Markup(repr(provenance.emotions[0])),
+        of_way=_OF_WAY[provenance.way],
         how=_how(record, provenance),
         numbers=numbers(summary),
         limits=limits(summary),
@@ -155,6 +164,7 @@ def _how(record: Mapping[str, Any], provenance: Provenance) -> list[tuple[str, A
         ("read at", f"{provenance.hook_name}, layers {span}"),
         ("target layer", provenance.target_layer),
         ("texts by", "the author's own files" if writer is None else public_name(writer)),
+        ("way of expression", provenance.way),
         ("tokens read", f"after the first {provenance.token_offset} content tokens of each text"),
         (
             "neutral components removed",

@@ -37,6 +37,7 @@ from probes.figures.text import escaped, shorten, visible
 
 _MARKERS = "osD^vP"
 _DASHED: dict[str, Any] = {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 3)), "zorder": 1}
+_ALONG = 48  # characters of a name that stands along its bar
 _ROW = 0.27  # inches per row of a token table
 _COLUMNS = (0.0, 0.15, 0.52, 0.9)  # where the columns of a token table begin
 
@@ -82,8 +83,8 @@ def _characters() -> frozenset[int]:
     return frozenset(font.get_charmap())
 
 
-def _names(texts: Sequence[str]) -> list[str]:
-    return [shorten(drawable(text)) for text in texts]
+def _names(texts: Sequence[str], length: int = 32) -> list[str]:
+    return [shorten(drawable(text), length) for text in texts]
 
 
 def _scale(stops: Sequence[str]) -> LinearSegmentedColormap:
@@ -344,7 +345,7 @@ def _bars(figure: Bars, page: Canvas) -> None:
         if interval is not None:
             draw_line = axes.hlines if figure.horizontal else axes.vlines
             draw_line(position, *interval, color=INK, linewidth=1.1, zorder=4)
-    names = _names(figure.categories)
+    names = _names(figure.categories, _ALONG if figure.horizontal else 32)
     if figure.horizontal:
         axes.set_yticks(positions, names)
         axes.set_ylim(len(names) - 0.4, -0.6)

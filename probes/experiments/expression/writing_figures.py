@@ -24,8 +24,8 @@ def writing_figures(result: "ExpressionSteering") -> dict[str, Figure]:
 
 
 def _own_effects(result: "ExpressionSteering", pair: "WaySteering", effects: "OwnEffects") -> Bars:
-    bars = [bar_of(f"all: {pair.learned} vectors", _OWN, effects.own)]
-    bars += [bar_of(f"all: {it.name}", _CONTROL, it.own) for it in effects.controls]
+    bars = [bar_of(f"all {pair.learned} vectors", _OWN, effects.own)]
+    bars += [bar_of(it.name, _CONTROL, it.own) for it in effects.controls]
     each = dict(zip(result.emotions, effects.by_emotion, strict=True))
     bars += [Bar(name, _EACH, each[name]) for name in sorted(each, key=lambda name: -each[name])]
     return Bars(

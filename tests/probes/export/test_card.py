@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 
+import pytest
 import yaml
 
 from probes.export.card import dataset_card, limits, model_card
@@ -130,3 +131,19 @@ class TestWhatIsTold:
         assert 'load("hf://me/my_vectors")' in told
         assert "the dataset `me/my_vectors`" in told
         assert "](pca_scatter.png)" in told
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [
+        ("shown", "the mean over stories that convey an emotion without naming it, minus"),
+        ("said", "the mean over sentences that say an emotion, minus"),
+        ("both", "and that over sentences that say it, each"),
+    ],
+)
+def test_the_card_says_of_which_way_the_vectors_are(source, way, words):
+    made = dataclasses.replace(source.vectors.provenance, way=way)
+    told = (source.record, source.summary, made)
+    card = model_card(*told, repo="me/mine", dataset=True, picture=False)
+    assert words in card
+    assert f"| way of expression | {way} |" in card
