@@ -18,8 +18,8 @@ _OF_WAY = {
     "shown": "the mean over stories that convey an emotion without naming it",
     "said": "the mean over sentences that say an emotion",
     "carried": "the mean over words that are the same after every story of an emotion",
-    "both": "the mean over stories that convey an emotion without naming it and that over sentences "
-    "that say it, each of these two directions of length one, together",
+    "both": "the mean over stories that convey an emotion without naming it and that over "
+    "sentences that say it, each of these two directions of length one, together",
 }
 
 

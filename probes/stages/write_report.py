@@ -91,7 +91,8 @@ def _rungs(ladder: Result | None) -> dict[str, list[tuple[str, Estimate]]]:
     if not isinstance(ladder, NullLadder):  # not run, or not measured
         return {}
     return {
-        statistic: ladder.rungs_of(statistic) for statistic in ("valence", "accuracy", "clusters")
+        statistic: ladder.rungs_of(statistic)
+        for statistic in ("valence", "arousal", "accuracy", "clusters")
     }
 
 

@@ -1,12 +1,12 @@
 """The rungs of the null ladder: one run's statistics with less and less of the model in them.
 
-Valence is |r| of the best of five components with human ratings (`analysis.agreement`). 95%
-intervals are over emotions (valence) or topics (accuracy; clusters by `spread_interval`), or the
-central 95% of directions or labels (the rungs that are chance).
+Valence and arousal are |r| of the best of five components with human ratings
+(`analysis.agreement`). 95% intervals are over emotions (ratings) or topics (accuracy; clusters by
+`spread_interval`), or the central 95% of directions or labels (the rungs that are chance).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,20 +17,21 @@ from probes.analysis.agreement import RatingMatch, cluster_ari, interval_of, mat
 from probes.analysis.findings import Estimate
 from probes.analysis.held_out import NeutralBasis, Rows, Vectors
 from probes.analysis.intervals import mean_of_draws
-from probes.experiments.decoding.embedded_stories import embedded_stories, name_embeddings
 from probes.experiments.decoding.robustness import Headline, Outcome, choice_of_run, sample_of
+from probes.experiments.decoding.worded_stories import name_embeddings, worded_stories
 from probes.experiments.folds import TopicFolds
+from probes.experiments.words import EMBEDDINGS, WORD_COUNTS
 from probes.runs.materials import Materials
 from probes.vectors.denoising import FittedVectors
 from probes.vectors.normalize import normalize
 
-EMBEDDINGS, EARLY, CHOSEN = "input embeddings", "early layer", "analyzed layer"
+EARLY, CHOSEN = "early layer", "analyzed layer"
 RANDOM, SHUFFLED, NAMES = "random directions", "shuffled labels", "name embedding"
 
 
 @dataclass(frozen=True)
-class Valence(Estimate):
-    """|r| with human valence; `component` is None where every draw has its own."""
+class Rated(Estimate):
+    """|r| with a human rating; `component` is None where every draw has its own."""
 
     component: int | None = None
 
@@ -40,18 +41,21 @@ class Rung:
     """One set of vectors; None where the run's emotions have too few ratings or clusters."""
 
     name: str
-    valence: Valence | None
+    valence: Rated | None
     accuracy: Estimate
     clusters: Estimate | None
+    arousal: Rated | None = None
 
 
 @dataclass(frozen=True)
 class Gain:
-    """The analyzed layer less the input embeddings."""
+    """The analyzed layer less the better reader of words, of each statistic; `over` names it."""
 
     valence: Estimate | None
     accuracy: Estimate
     clusters: Estimate | None
+    arousal: Estimate | None = None
+    over: Mapping[str, str] = field(default_factory=dict)
 
 
 class Ladder:
@@ -67,7 +71,7 @@ class Ladder:
         self._choice = choice_of_run(materials)
         model = materials.subject()
         self._names = name_embeddings(model, materials.emotions)
-        samples = {EMBEDDINGS: embedded_stories(materials, model, self.folds)}
+        samples = worded_stories(materials, model, self.folds)
         self._layer = {EARLY: self.early, CHOSEN: materials.layer}
         for name, layer in self._layer.items():
             if layer is not None:
@@ -105,7 +109,8 @@ class Ladder:
         headline, ari = self._headlines[EMBEDDINGS], self._ari(self._names)
         accuracy = headline.by_topics(self._nearest(headline.rows, self._names).double())
         clusters = None if ari is None else Estimate(ari)
-        return Rung(NAMES, _valence(self._match(self._names)), accuracy, clusters)
+        rated = {scale: _rated(match) for scale, match in self._matches(self._names).items()}
+        return Rung(NAMES, rated.get("valence"), accuracy, clusters, rated.get("arousal"))
 
     def stories(self, name: str) -> Rung:
         """Measure vectors of the stories as one stage of the model holds them."""
@@ -115,16 +120,30 @@ class Ladder:
         statistics, layer = headline.statistics(outcome), self._layer.get(name)
         return Rung(
             name if layer is None else f"{name} ({layer})",
-            _valence(outcome.matches.get("valence")),
+            _rated(outcome.matches.get("valence")),
             statistics.accuracy,
             statistics.clusters,
+            _rated(outcome.matches.get("arousal")),
         )
 
     def gain(self) -> Gain:
-        """Analyzed layer less input embeddings, the same emotions and topics resampled in both."""
-        before, after = self._outcomes[EMBEDDINGS], self._outcomes[CHOSEN]
-        change = self._headlines[CHOSEN].change(before, after)
-        return Gain(change.valence, change.accuracy, change.clusters)
+        """Analyzed layer less words, the same emotions and topics resampled in both."""
+        after, gains, over = self._outcomes[CHOSEN], {}, {}
+        changes = {
+            name: self._headlines[CHOSEN].change(self._outcomes[name], after)
+            for name in (WORD_COUNTS, EMBEDDINGS)
+        }
+        for statistic in ("valence", "arousal", "accuracy", "clusters"):
+            known = {
+                name: gain
+                for name, change in changes.items()
+                if (gain := getattr(change, statistic)) is not None
+            }
+            gains[statistic] = None
+            if known:
+                over[statistic] = min(known, key=lambda name: known[name].value)
+                gains[statistic] = known[over[statistic]]
+        return Gain(**gains, over=over)
 
     def _bases(self, name: str) -> list[NeutralBasis]:
         basis = self._headlines[name].basis(self._choice)
@@ -134,9 +153,8 @@ class Ladder:
         unit_norm = self._choice.unit_norm
         return cluster_ari(vectors, self.known, seed=self._seed, unit_norm=unit_norm)
 
-    def _match(self, vectors: Vectors) -> RatingMatch | None:
-        matches = match_ratings(vectors, self.known, unit_norm=self._choice.unit_norm)
-        return matches.get("valence")
+    def _matches(self, vectors: Vectors) -> Mapping[str, RatingMatch]:
+        return match_ratings(vectors, self.known, unit_norm=self._choice.unit_norm)
 
     def _nearest(self, rows: Rows, vectors: Vectors) -> Bool[Tensor, "row"]:
         """Whether the nearest of given vectors is the row's own; rows are centered."""
@@ -149,15 +167,18 @@ class Ladder:
         self, name: str, drawn: Sequence[Vectors], right: Float[Tensor, "draw"]
     ) -> Rung:
         """Mean of draws with the central 95% of them."""
-        matches = filter(None, map(self._match, drawn))
-        valence = _spread([match.r for match in matches])
+        matches = list(map(self._matches, drawn))
+        spreads = {
+            scale: _spread([match[scale].r for match in matches if scale in match])
+            for scale in ("valence", "arousal")
+        }
+        rated = {scale: it and Rated(**vars(it)) for scale, it in spreads.items()}
         clusters = _spread([ari for each in drawn if (ari := self._ari(each)) is not None])
-        valence = valence and Valence(**vars(valence))
-        return Rung(name, valence, mean_of_draws(right), clusters)
+        return Rung(name, rated["valence"], mean_of_draws(right), clusters, rated["arousal"])
 
 
-def _valence(match: RatingMatch | None) -> Valence | None:
-    return match and Valence(**vars(interval_of(match)), component=match.component)
+def _rated(match: RatingMatch | None) -> Rated | None:
+    return match and Rated(**vars(interval_of(match)), component=match.component)
 
 
 def _spread(draws: Sequence[float]) -> Estimate | None:

@@ -2,10 +2,11 @@
 
 Valence, held-out accuracy and agreement with the paper's clusters climb from nothing to the
 analyzed layer: random directions; vectors from stories whose emotion labels were shuffled within
-topics; the input embedding of the emotion's name; vectors made from mean *input embeddings* over
-the stories' tokens (no block of the model has run); an early layer; the analyzed layer.
+topics; the input embedding of the emotion's name; vectors made from the stories' *words*, as counts
+and as input embeddings weighted by rareness (no block of the model has run); an early layer; the
+analyzed layer.
 
-What the model adds is the analyzed layer less the input embeddings, with an interval.
+What the model adds is the analyzed layer less the better reader of words, with an interval.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from probes.analysis.findings import Control, Estimate, Finding, Verdict, strongest
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding import ladder_rungs
-from probes.experiments.decoding.ladder_rungs import EMBEDDINGS, NAMES, RANDOM, SHUFFLED
+from probes.experiments.decoding.ladder_rungs import NAMES, RANDOM, SHUFFLED
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
+from probes.experiments.words import EMBEDDINGS, WORD_COUNTS
 from probes.figures import Figure
 from probes.figures.description import Bars
 from probes.figures.estimates import bar_of, bars_by_kind
@@ -25,12 +27,16 @@ _NAME = "Null ladder"
 _STATISTICS = {
     "accuracy": "held-out accuracy",
     "valence": "r with human valence",
+    "arousal": "r with human arousal",
     "clusters": "agreement with the paper's clusters (ARI)",
 }
-_SPECS = {"accuracy": ".1%", "valence": ".2f", "clusters": ".2f"}
-_TITLES = {"valence": "|r|", "accuracy": "accuracy", "clusters": "ARI"}
+_SPECS = {"accuracy": ".1%", "valence": ".2f", "arousal": ".2f", "clusters": ".2f"}
+_TITLES = {"valence": "valence", "arousal": "arousal", "accuracy": "accuracy", "clusters": "ARI"}
 _CHANCE, _WORDS, _MODEL = "chance", "no forward pass", "the model's layers"
-_KIND_OF = {RANDOM: _CHANCE, SHUFFLED: _CHANCE, NAMES: _WORDS, EMBEDDINGS: _WORDS}
+_KIND_OF = {
+    **dict.fromkeys((RANDOM, SHUFFLED), _CHANCE),
+    **dict.fromkeys((NAMES, WORD_COUNTS, EMBEDDINGS), _WORDS),
+}
 _SHORT = {RANDOM: "random", SHUFFLED: "shuffled", NAMES: "names"}
 
 
@@ -47,7 +53,7 @@ class NullLadder(StoryResult):
     gain: ladder_rungs.Gain
 
     def rungs_of(self, statistic: str) -> list[tuple[str, Estimate]]:
-        """Return what each rung reaches in ``accuracy``, ``valence`` or ``clusters``."""
+        """Return what each rung reaches in accuracy, valence, arousal or clusters."""
         each = [(rung.name, getattr(rung, statistic)) for rung in self.rungs]
         return [(name, estimate) for name, estimate in each if estimate is not None]
 
@@ -59,20 +65,27 @@ class NullLadder(StoryResult):
         accuracy = gains.pop("accuracy")
         points = Estimate(100 * accuracy.value, *(100 * end for end in accuracy.ends))
         headline = Finding(
-            "Gain over input embeddings",
+            "Gain over words",
             points,
             "shown" if all(above) else verdict,
             spec="+.1f",
             unit="points",
-            n=f"of held-out accuracy, {self.n}",
-            note="; ".join(f"{_STATISTICS[key]} {gain:+.2f}" for key, gain in gains.items()),
-            rule="What the model's layers add to vectors made in the same way from its input "
-            "embeddings, which know the words and nothing else. Called shown when the intervals of "
-            "all these numbers lie above zero, in part when those of some do.",
+            n=f"of held-out accuracy, over {self._over('accuracy')}, {self.n}",
+            note="; ".join(
+                f"{_STATISTICS[key]} {gain:+.2f} over {self._over(key)}"
+                for key, gain in gains.items()
+            ),
+            rule="What the model's layers add to vectors made in the same way from the stories' "
+            "words: the better of counts of words and input embeddings weighted by rareness, for "
+            "each number. Called shown when the intervals of all lie above zero, in part when "
+            "those of some do.",
             headline=True,
             section="ladder",
         )
         return [headline, *map(self._climbed, filter(self.rungs_of, _STATISTICS))]
+
+    def _over(self, statistic: str) -> str:
+        return self.gain.over.get(statistic, EMBEDDINGS)
 
     def _climbed(self, statistic: str) -> Finding:
         *lower, (_, reached) = self.rungs_of(statistic)
@@ -92,12 +105,15 @@ class NullLadder(StoryResult):
         headline, *climbed = self.findings()
         reached = []
         for key, finding in zip(filter(self.rungs_of, _STATISTICS), climbed, strict=True):
-            embedded = format(dict(self.rungs_of(key))[EMBEDDINGS].value, finding.spec)
-            reached.append(f"{_STATISTICS[key]} {embedded} and {finding.number}")
+            rungs, name = dict(self.rungs_of(key)), self._over(key)
+            by_words = format(rungs[name].value, finding.spec)
+            reached.append(
+                f"{_STATISTICS[key]} {by_words} by {name}, {finding.number} by the model"
+            )
         return (
             "The same statistics were taken of vectors that owe nothing, or less, to the model. "
-            "Averaging the input embeddings of the stories' tokens needs no forward pass. Vectors "
-            f"made from those averages and those of layer {self.layer} reach: "
+            "Counting the stories' words, or averaging their input embeddings, needs no forward "
+            f"pass. The better of vectors made from these and those of layer {self.layer} reach: "
             f"{'; '.join(reached)}. The gain in accuracy is {headline.estimate:+.1f} points, with "
             "the same topics resampled in both."
         )
@@ -154,12 +170,13 @@ def _bars(result: NullLadder) -> Bars:
     return Bars(
         title="How much is there without the model's own work",
         subtitle=result.subtitle,
-        caption="|r|: correlation of a component with human valence. Accuracy: stories on held-out "
-        "topics whose own emotion comes first. ARI: agreement with the paper's clusters. Gray: "
-        f"random directions and shuffled labels (mean of {result.n_refits} draws). Input "
-        "embeddings know the stories' words and nothing else, names the emotion's word alone; only "
+        caption="Valence, arousal: |r| of a component with people's ratings. Accuracy: stories on "
+        "held-out topics whose own emotion comes first. ARI: agreement with the paper's clusters. "
+        f"Gray: random directions and shuffled labels (mean of {result.n_refits} draws). Input "
+        "embeddings and word counts know the stories' words alone, names the emotion's word; only "
         "what the analyzed layer has beyond them was computed by the model. Lines: 95% intervals, "
-        "of chance when directions or labels are drawn again, else of emotions (|r|) or topics.",
+        "of chance when directions or labels are drawn again, else of emotions (ratings) or "
+        "topics.",
         value_label="correlation, share or adjusted Rand index",
         **bars_by_kind(bars, (_CHANCE, _WORDS, _MODEL), muted=(_CHANCE,)),
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 from probes.analysis.emotion_groups import EmotionGroups
 from probes.analysis.findings import SIGNIFICANT, Estimate
 from probes.analysis.resampling import permutation_p_value
-from probes.experiments.expression import words
+from probes.experiments import words
 from probes.experiments.expression.transfer import (
     Drawn,
     Permuted,

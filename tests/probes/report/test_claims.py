@@ -25,7 +25,7 @@ def test_a_report_opens_with_the_headlines_of_what_was_measured(analysis):
         "|r| with human arousal",
         "Own word in the lens' top 10",
         "Held-out accuracy",
-        "Gain over input embeddings",
+        "Gain over words",
         "Paper's clusters",
     ]
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from probes.experiments.decoding.ladder_rungs import CHOSEN, EMBEDDINGS, Ladder
+from probes.experiments.decoding.ladder_rungs import CHOSEN, Ladder
+from probes.experiments.words import EMBEDDINGS, WORD_COUNTS
 
 
 @pytest.fixture(scope="module")
@@ -10,8 +11,8 @@ def ladder(real):
     return Ladder(real)
 
 
-def test_the_rungs_of_stories_climb_from_the_embeddings_to_the_analyzed_layer(ladder, real):
-    assert ladder.story_rungs == [EMBEDDINGS, "early layer", CHOSEN]
+def test_the_rungs_of_stories_climb_from_their_words_to_the_analyzed_layer(ladder, real):
+    assert ladder.story_rungs == [WORD_COUNTS, EMBEDDINGS, "early layer", CHOSEN]
     assert ladder.early == min(
         (layer for layer in real.layers if layer < real.layer),
         key=lambda layer: abs(layer - real.layer / 4),
@@ -26,8 +27,16 @@ def test_rungs_of_chance_are_at_chance_with_what_their_draws_reach(ladder, real)
         assert low <= rung.accuracy.value <= high
 
 
-def test_a_gain_is_the_difference_of_two_rungs(ladder):
-    chosen, embedded = ladder.stories(CHOSEN), ladder.stories(EMBEDDINGS)
-    gain = ladder.gain().accuracy
-    assert gain.value == pytest.approx(chosen.accuracy.value - embedded.accuracy.value)
-    assert gain.low <= gain.value <= gain.high
+def test_a_gain_is_the_difference_to_the_better_reader_of_words(ladder):
+    reached = {name: ladder.stories(name) for name in (WORD_COUNTS, EMBEDDINGS, CHOSEN)}
+    gain = ladder.gain()
+    for statistic in ("accuracy", "clusters"):
+        values = {name: getattr(rung, statistic) for name, rung in reached.items()}
+        if any(value is None for value in values.values()):
+            assert getattr(gain, statistic) is None
+            continue
+        chosen = values.pop(CHOSEN).value
+        better = max(values, key=lambda name: values[name].value)
+        assert values[gain.over[statistic]].value == values[better].value
+        assert getattr(gain, statistic).value == pytest.approx(chosen - values[better].value)
+        assert getattr(gain, statistic).low <= getattr(gain, statistic).value

@@ -78,15 +78,16 @@ def test_what_the_layer_adds_to_words_that_say_nothing_is_a_gain(climbed):
     rungs, gain = climbed(in_words=False, row=row)
     assert gain.accuracy.low > 0.5
     assert rungs["analyzed layer"].accuracy.value > 0.9
-    for name in ("random directions", "shuffled labels", "input embeddings", "early layer"):
+    lower = ("random directions", "shuffled labels", "word counts", "input embeddings")
+    for name in (*lower, "early layer"):
         assert rungs[name].accuracy.value < 0.35, name
 
 
 def test_agreement_with_the_papers_clusters_lies_in_its_interval_and_so_does_its_gain(climbed):
     row = emotion_rows(list(WORDS), TOPICS, strength=[0.3] * 4, noise=0.3)
     rungs, gain = climbed(in_words=False, row=row)
-    apart = [rungs[name].clusters.value for name in ("analyzed layer", "input embeddings")]
-    assert gain.clusters.value == pytest.approx(apart[0] - apart[1])
+    words = max(rungs[name].clusters.value for name in ("word counts", "input embeddings"))
+    assert gain.clusters.value == pytest.approx(rungs["analyzed layer"].clusters.value - words)
     alone = rungs.pop("name embedding").clusters
     assert (alone.low, alone.high) == (None, None)
     for each in (*(rung.clusters for rung in rungs.values()), gain.clusters):
@@ -95,6 +96,7 @@ def test_agreement_with_the_papers_clusters_lies_in_its_interval_and_so_does_its
 
 def test_what_the_words_hold_already_is_no_gain(climbed):
     rungs, gain = climbed(in_words=True)
+    assert rungs["word counts"].accuracy.value > 0.9
     assert rungs["input embeddings"].accuracy.value > 0.9
     assert rungs["analyzed layer"].accuracy.value > 0.9
     assert gain.accuracy.low <= 0 <= gain.accuracy.high
@@ -116,7 +118,8 @@ def measured(real):
 def test_row_claim_and_paragraph_name_the_same_gain_which_is_the_difference_of_its_rungs(measured):
     reached = {name.split(" (")[0]: it.value for name, it in measured.rungs_of("accuracy")}
     gain = measured.gain.accuracy
-    assert gain.value == pytest.approx(reached["analyzed layer"] - reached["input embeddings"])
+    words = max(reached["word counts"], reached["input embeddings"])
+    assert gain.value == pytest.approx(reached["analyzed layer"] - words)
     assert gain.low <= gain.value <= gain.high
     claim = measured.findings()[0]
     assert (claim.headline, claim.section) == (True, "ladder")
@@ -142,7 +145,7 @@ def test_a_gain_that_may_be_none_is_a_limit(measured, gain, verdict):
     result = replace(measured, gain=gain)
     claim = result.findings()[0]
     assert claim.verdict == verdict
-    limits = [limit for limit in to_json(result)["limits"] if "Gain over input" in limit]
+    limits = [limit for limit in to_json(result)["limits"] if "Gain over words" in limit]
     assert bool(limits) == (verdict != "shown")
 
 
@@ -160,5 +163,5 @@ def test_the_strongest_control_is_the_rung_below_the_model_that_comes_nearest(me
 
 def test_the_figure_has_a_bar_for_every_rung_and_statistic(measured):
     [figure] = EXPERIMENT.read(to_json(measured)).figures().values()
-    assert "accuracy: input embeddings" in figure.categories
+    assert {"accuracy: word counts", "accuracy: input embeddings"} <= {*figure.categories}
     assert all(len(name) <= 27 for name in figure.categories)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from hooks.reading.embeddings import input_embedding, mean_input_embedding
-from probes.experiments.expression.words import rare_embeddings, shared_words, tell_nothing
+from probes.experiments.words import rare_embeddings, shared_words, tell_nothing
 
 TEXTS = ["the sad man sat", "the sad dog ran", "the old dog sat", "the the the the"]
 
