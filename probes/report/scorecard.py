@@ -1,9 +1,10 @@
-"""A run's numbers beside the paper's: inside its interval, outside, or not comparable and why.
+"""A run's numbers beside the paper's: no different, different, or not comparable and why.
 
 The interval of a number of ``paper_scorecard.yaml`` is the one the paper's n gives: Fisher's z for
-a correlation, Clopper & Pearson for a count; a value read off a chart has the +-20% that reading
-allows. Ours is what the geometry and the experiments say (`Result.paper_numbers`). No threshold is
-chosen here.
+a correlation, Clopper & Pearson for a count. Ours is what the geometry and the experiments say
+(`Result.paper_numbers`). Two numbers differ when the interval of their difference excludes zero: an
+exact replication does in 5% of cases. What was read off a chart, or depends on the width of a
+model's stream, is shown and not judged.
 
 Contract: importing it imports no torch and no scipy: a finished run shows its table without them.
 """
@@ -22,14 +23,16 @@ from probes.stimuli import paper_numbers
 
 FILE = "analysis/scorecard.json"
 """Where a run keeps it, below its folder."""
-INSIDE = "inside the paper's interval"
-OUTSIDE = "outside the paper's interval"
+SAME = "no different from the paper's"
+DIFFERENT = "different from the paper's"
 NOT_COMPARABLE = "not comparable"
-READ_OFF = 0.2
-"""Relative error of a value read off a chart."""
 
 Interval = tuple[float, float]
-_READ_OFF_CHARTS = ("steering_words.", "behaviour.reward_hacking.")
+_NOT_JUDGED = {
+    "scenarios.": "a cosine shrinks as the stream widens, and the paper's is read off a chart",
+    "steering_words.": "the paper's is read off a chart",
+}
+"""Why numbers that both have are not judged, by how their names begin."""
 _MEASURED_BY = {
     "geometry": "geometry",
     "replications": "geometry",
@@ -71,6 +74,8 @@ class ScorecardLine:
     n: int | None
     verdict: str
     why: str
+    difference: Interval | None = None
+    """Interval of ours less the paper's."""
 
     @property
     def section(self) -> str:
@@ -113,14 +118,17 @@ def table(lines: Sequence[ScorecardLine]) -> list[tuple[str, str]]:
 
 def in_short(lines: Sequence[ScorecardLine]) -> str:
     """Count the verdicts; where the numbers stand."""
-    counts = {INSIDE: 0, OUTSIDE: 0, NOT_COMPARABLE: 0}
+    counts = {SAME: 0, DIFFERENT: 0, NOT_COMPARABLE: 0}
     for line in lines:
         counts[line.verdict] += 1
     listed = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     return f"of {len(lines)} numbers {listed} ({FILE})"
 
 
-COLUMNS = ("number", "paper", "its interval", "its n", "ours", "interval", "n", "verdict")
+COLUMNS = (
+    *("number", "paper", "its interval", "its n"),
+    *("ours", "interval", "n", "difference", "verdict"),
+)
 
 
 def grid(lines: Sequence[ScorecardLine]) -> list[tuple[str, ...]]:
@@ -134,6 +142,7 @@ def grid(lines: Sequence[ScorecardLine]) -> list[tuple[str, ...]]:
             _number(line.ours),
             _ends(line.interval),
             _number(line.n),
+            _ends(line.difference),
             f"{line.verdict}: {line.why}" if line.why else line.verdict,
         )
         for line in lines
@@ -145,8 +154,9 @@ def _sentence(line: ScorecardLine) -> str:
     if line.ours is None:
         return f"{paper}; {line.verdict}: {line.why}"
     ours = f"ours {_number(line.ours)}{_between(line.interval, line.n)}"
+    difference = f", difference {_ends(line.difference)}" if line.difference else ""
     why = f" ({line.why})" if line.why else ""
-    return f"{ours}; {paper}: {line.verdict}{why}"
+    return f"{ours}; {paper}: {line.verdict}{difference}{why}"
 
 
 def _number(value: Any) -> str:
@@ -215,11 +225,30 @@ def _line(name: str, entry: Mapping[str, Any], ours: RunNumber | str) -> Scoreca
     here = (ours.value, ours.interval, ours.n)
     if not ours.comparable:
         return ScorecardLine(*paper, *here, NOT_COMPARABLE, ours.note)
-    if interval is None:
-        why = "; ".join(filter(None, ["the paper's value has no interval", ours.note]))
+    reasons = [why for start, why in _NOT_JUDGED.items() if name.startswith(start)]
+    if not reasons and (interval is None or ours.interval is None):
+        whose = "the paper's" if interval is None else "our"
+        reasons = [f"{whose} value has no interval"]
+    if reasons or interval is None or ours.interval is None:
+        why = "; ".join(filter(None, [*reasons, ours.note]))
         return ScorecardLine(*paper, *here, NOT_COMPARABLE, why)
-    inside = interval[0] <= ours.value <= interval[1]
-    return ScorecardLine(*paper, *here, INSIDE if inside else OUTSIDE, ours.note)
+    between = difference((ours.value, ours.interval), (value, interval))
+    verdict = SAME if between[0] <= 0 <= between[1] else DIFFERENT
+    return ScorecardLine(*paper, *here, verdict, ours.note, between)
+
+
+def difference(first: tuple[float, Interval], second: tuple[float, Interval]) -> Interval:
+    """Return the interval of a difference of two numbers from their own, each value in its own.
+
+    It has their coverage though they be lopsided. Source: Zou & Donner (2008), Statistics in
+    Medicine 27, 1693-1702.
+    """
+    (one, (one_low, one_high)), (other, (other_low, other_high)) = first, second
+    apart = one - other
+    return (
+        apart - math.hypot(one - one_low, other_high - other),
+        apart + math.hypot(one_high - one, other - other_low),
+    )
 
 
 def _paper_interval(name: str, value: Any, entry: Mapping[str, Any]) -> Interval | None:
@@ -228,8 +257,6 @@ def _paper_interval(name: str, value: Any, entry: Mapping[str, Any]) -> Interval
         return float(low), float(high)
     if not isinstance(value, float):
         return None
-    if name.startswith(_READ_OFF_CHARTS):
-        return _read_off(value)
     if name.split(".")[1].endswith("_r") and "n" in entry:
         half = NormalDist().inv_cdf(0.975) / math.sqrt(entry["n"] - 3)
         z = math.atanh(value)
@@ -237,13 +264,8 @@ def _paper_interval(name: str, value: Any, entry: Mapping[str, Any]) -> Interval
     return None
 
 
-def _read_off(value: float) -> Interval:
-    around = READ_OFF * abs(value)
-    return value - around, value + around
-
-
-_STATED: dict[str, tuple[float, Interval]] = {
-    "scenarios.diagonal": (0.10, _read_off(0.10)),
+_STATED: dict[str, tuple[float, Interval | None]] = {
+    "scenarios.diagonal": (0.10, None),
     # Of 12 of 12 the exact interval (Clopper & Pearson) begins where all 12 have p = .025.
     "intensity.expected_signs": (12.0, (12 * 0.025 ** (1 / 12), 12.0)),
 }

@@ -101,17 +101,17 @@ def _scorecard(run: Run) -> Trial | None:
         return None
     lines = scorecard.from_json(read_object(run.root / scorecard.FILE, "lines")["lines"])
     met = [line for line in lines if line.verdict != scorecard.NOT_COMPARABLE]
-    inside = [line for line in met if line.verdict == scorecard.INSIDE]
+    same = [line for line in met if line.verdict == scorecard.SAME]
     return Trial(
         name="scorecard",
         question="how do these numbers compare with the paper's?",
         rows=scorecard.grid(lines),
         columns=scorecard.COLUMNS,
         paragraph=f"Of {len(lines)} numbers that the paper and its replications report, most for "
-        f"much larger models, {len(met)} can be compared with this run's: ours inside the interval "
-        f"that the paper's n gives: {len(inside)}, outside: {len(met) - len(inside)}. Another "
-        "model, other stories, messages of our own and fewer emotions were used here: a number "
-        "outside is no failure of either.",
+        f"much larger models, {len(met)} can be compared with this run's: {len(same)} do not "
+        f"differ from ours by the interval of the difference, {len(met) - len(same)} do. Another "
+        "model, other stories, messages of our own and fewer emotions were used here: a difference "
+        "is no failure of either.",
         limits=[],
     )
 

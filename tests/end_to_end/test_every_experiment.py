@@ -6,7 +6,7 @@ import pytest
 
 from probes.experiments import EXPERIMENTS, NAMES
 from probes.report.markdown import escape
-from probes.report.scorecard import INSIDE, NOT_COMPARABLE, OUTSIDE
+from probes.report.scorecard import DIFFERENT, NOT_COMPARABLE, SAME
 from probes.storage import read_json
 
 
@@ -48,7 +48,7 @@ def test_the_scorecard_reads_every_experiment_that_speaks_to_the_paper(validated
     }
     for name in measured:
         line = by_name[name]
-        assert line["verdict"] in (INSIDE, OUTSIDE, NOT_COMPARABLE)
+        assert line["verdict"] in (SAME, DIFFERENT, NOT_COMPARABLE)
         if name != "geometry.kmeans_k":
             low, high = line["interval"]
             assert low <= line["ours"] <= high, name

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 import made_up_analysis
+import numpy as np
 import pytest
 
 from hooks.errors import DataError
@@ -18,9 +19,10 @@ from probes.experiments.preferences.orders import OrderAgreement
 from probes.experiments.preferences.preferences import Preferences
 from probes.report.scorecard import (
     COLUMNS,
-    INSIDE,
+    DIFFERENT,
     NOT_COMPARABLE,
-    OUTSIDE,
+    SAME,
+    difference,
     from_json,
     grid,
     in_short,
@@ -112,16 +114,44 @@ def test_what_was_not_run_is_not_comparable_and_says_so():
     assert "each speaker" in lines["speakers.other_to_present_arousal_r"].why
 
 
-def test_a_correlation_is_judged_by_the_papers_interval_and_has_no_sign():
+def test_a_correlation_is_judged_by_its_difference_to_the_papers_and_has_no_sign():
     for sign in (1.0, -1.0):
         line = _lines(geometry=_geometry(sign, noise=2.0))["geometry.pc1_vs_human_valence"]
-        assert line.verdict == (INSIDE if 0.68 <= line.ours <= 0.89 else OUTSIDE)
+        low, high = line.difference
+        assert low < line.ours - 0.81 < high
+        assert line.verdict == (SAME if low <= 0 <= high else DIFFERENT)
         assert line.interval is not None
         assert line.interval[0] < line.ours < line.interval[1]
         assert line.n == 6
     perfect = _lines(geometry=_geometry(noise=0.1))["geometry.pc1_vs_human_valence"]
     assert perfect.ours > 0.89
-    assert perfect.verdict == OUTSIDE
+    assert perfect.difference[0] > 0
+    assert perfect.verdict == DIFFERENT
+
+
+@pytest.mark.parametrize(("r", "n", "paper_n"), [(0.81, 24, 45), (0.81, 45, 45), (0.3, 12, 64)])
+def test_an_exact_replication_is_called_different_in_five_of_a_hundred(r, n, paper_n):
+    """By the paper's interval alone it was in a quarter of them."""
+    generator = np.random.default_rng(0)
+
+    def drawn(size):
+        x = generator.normal(size=(4000, size))
+        y = r * x + np.sqrt(1 - r**2) * generator.normal(size=x.shape)
+        x, y = (it - it.mean(axis=1, keepdims=True) for it in (x, y))
+        rs = (x * y).sum(axis=1) / np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+        half = 1.959964 / np.sqrt(size - 3)
+        return rs, np.tanh(np.arctanh(rs) - half), np.tanh(np.arctanh(rs) + half)
+
+    ours, paper = drawn(n), drawn(paper_n)
+    different = alone = 0
+    for (one, low, high), (other, from_, to) in zip(
+        zip(*ours, strict=True), zip(*paper, strict=True), strict=True
+    ):
+        ends = difference((one, (low, high)), (other, (from_, to)))
+        different += not ends[0] <= 0 <= ends[1]
+        alone += not from_ <= one <= to
+    assert 0.03 < different / 4000 < 0.07
+    assert alone / 4000 > 0.1
 
 
 def test_a_value_without_an_interval_is_shown_and_not_judged():
@@ -132,7 +162,7 @@ def test_a_value_without_an_interval_is_shown_and_not_judged():
     assert "no interval" in line.why
 
 
-@pytest.mark.parametrize(("n_expected", "verdict"), [(12, INSIDE), (9, INSIDE), (8, OUTSIDE)])
+@pytest.mark.parametrize(("n_expected", "verdict"), [(12, SAME), (8, SAME), (3, DIFFERENT)])
 def test_twelve_signs_of_twelve_have_the_exact_binomial_interval(n_expected, verdict):
     line = _lines(intensity=_intensity(n_expected, 12))["intensity.expected_signs"]
     assert "in 3 a near emotion stands in" in line.why
@@ -189,7 +219,7 @@ def test_what_a_run_has_too_little_for_is_told_in_its_words():
 
 
 def test_what_steering_did_is_judged_at_the_papers_dose_alone():
-    for dose, verdict in ((0.1, NOT_COMPARABLE), (0.5, INSIDE)):
+    for dose, verdict in ((0.1, NOT_COMPARABLE), (0.5, SAME)):
         line = _lines(preferences=_preferences(dose))["preferences.coupling_r"]
         assert line.verdict == verdict
         assert ("ours at dose 0.1, the paper's at 0.5" in line.why) == (dose == 0.1)
@@ -197,7 +227,7 @@ def test_what_steering_did_is_judged_at_the_papers_dose_alone():
     assert pushed.ours == 200.0
     assert pushed.verdict == NOT_COMPARABLE
     read = _lines(preferences=_preferences(0.1))["preferences.probe_vs_elo_r.blissful"]
-    assert read.verdict == INSIDE
+    assert read.verdict == SAME
     assert "96 of 2016 pairs" in read.why
 
 
@@ -208,14 +238,37 @@ def test_few_rated_words_are_not_set_against_all_171():
     assert "171" in line.why
 
 
-def test_a_value_read_off_a_chart_has_the_interval_that_reading_allows():
+def test_what_was_read_off_a_chart_or_depends_on_the_width_is_shown_and_not_judged():
     names = ["he_feels.matching", "i_feel.matching", "he_feels.other", "i_feel.other"]
-    numbers = {f"steering_words.{name}": RunNumber(2.1) for name in names}
-    lines = _lines(steering=Measured(numbers))
-    assert lines["steering_words.he_feels.matching"].paper_interval == pytest.approx((1.6, 2.4))
-    assert lines["steering_words.he_feels.matching"].verdict == INSIDE
-    assert lines["steering_words.he_feels.other"].paper_interval == pytest.approx((-5.16, -3.44))
-    assert lines["steering_words.he_feels.other"].verdict == OUTSIDE
+    numbers = {f"steering_words.{name}": RunNumber(2.1, (2.0, 2.2)) for name in names}
+    cosine = Measured({"scenarios.diagonal": RunNumber(0.1, (0.08, 0.12))})
+    lines = _lines(steering=Measured(numbers), scenarios=cosine)
+    for name, why in (
+        ("steering_words.he_feels.matching", "read off a chart"),
+        ("scenarios.diagonal", "shrinks as the stream widens"),
+    ):
+        assert (lines[name].ours, lines[name].verdict) == (
+            2.1 if "words" in name else 0.1,
+            NOT_COMPARABLE,
+        )
+        assert why in lines[name].why
+        assert lines[name].difference is None
+
+
+def test_ours_without_an_interval_is_not_judged():
+    numbers = {
+        f"preferences.probe_vs_elo_r.{name}": RunNumber(0.7) for name in ("blissful", "hostile")
+    }
+    numbers |= {
+        f"preferences.{name}": "not here"
+        for name in (
+            "steering_delta_elo.blissful", "steering_delta_elo.hostile",
+            "coupling_r", "valence_vs_probe_elo_r",
+        )
+    }  # fmt: skip
+    line = _lines(preferences=Measured(numbers))["preferences.probe_vs_elo_r.blissful"]
+    assert (line.ours, line.verdict) == (0.7, NOT_COMPARABLE)
+    assert "our value has no interval" in line.why
 
 
 def test_a_replication_stands_beside_ours():
@@ -240,7 +293,10 @@ def test_the_table_shows_both_sides_and_names_the_rest():
 
 def test_in_short_every_number_is_counted_once():
     lines = scorecard({"geometry": _geometry(noise=2.0)})
-    counted = [int(n) for n in re.findall(r"(\d+) (?:inside|outside|not)", in_short(lines))]
+    counted = [
+        int(n)
+        for n in re.findall(r"(\d+) (?:no different|different|not comparable)", in_short(lines))
+    ]
     assert len(counted) == 3
     assert sum(counted) == len(lines)
     assert counted[0] + counted[1] == sum(line.verdict != NOT_COMPARABLE for line in lines)
@@ -260,7 +316,7 @@ def test_the_grid_has_a_row_for_every_number_and_all_of_its_sides():
     assert rows["speakers.within_role_cosine"]["paper"] == "0.9 to 1"
     for row in rows.values():
         verdict, _, why = row["verdict"].partition(": ")
-        assert verdict in (INSIDE, OUTSIDE, NOT_COMPARABLE)
+        assert verdict in (SAME, DIFFERENT, NOT_COMPARABLE)
         assert why or verdict != NOT_COMPARABLE
 
 
