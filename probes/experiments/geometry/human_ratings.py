@@ -3,8 +3,7 @@
 1. At the analyzed layer the best of five components for valence, then the best of the others for
    arousal (`statistics.search_components`); also over all layers and components at once, for
    arousal of what valence does not explain.
-2. Arousal with valence partialled out; correlations as a share of how well two groups of people
-   agree.
+2. Arousal with valence partialled out.
 3. Leave one emotion out: components, choice and scale from all other emotions predict its rating.
    Where nothing is there such predictions run against the ratings (the others' mean falls as the
    one left out rises), so p comes from permuted ratings, predicted in the same way.
@@ -34,8 +33,7 @@ from probes.runs.materials import Materials
 from probes.stimuli.rating_files import Norms, read_norms
 from probes.vectors.normalize import normalize
 
-CEILING = {"valence": 0.95, "arousal": 0.80}
-"""Correlation between ratings by different groups of people."""
+_SCALES = ("valence", "arousal")
 SHIPPED = "Russell & Mehrabian 1977"
 Word = Float[Tensor, "word"]
 MIN_PERMUTATIONS = 2000
@@ -99,7 +97,6 @@ class Match(Correlated):
     p_corrected: float
     n_searched: int
     n: int
-    share_of_ceiling: float
     ratings: Sequence[float]
     coordinates: Sequence[float]
     everywhere: Everywhere
@@ -119,7 +116,7 @@ class Compared:
 
     def matches(self) -> dict[str, Match]:
         """Return what could be compared, by scale."""
-        both = {scale: getattr(self, scale) for scale in CEILING}
+        both = {scale: getattr(self, scale) for scale in _SCALES}
         return {scale: match for scale, match in both.items() if match is not None}
 
 
@@ -160,7 +157,7 @@ class HumanRatings(Result):
         )
 
     def paragraph(self) -> str:
-        """Tell which component follows which scale, and how people do."""
+        """Tell which component follows which scale."""
         parts = []
         for name, compared in self.norms.items():
             if not compared.matches():
@@ -171,7 +168,7 @@ class HumanRatings(Result):
                 parts.append(
                     f"At layer {self.layer} component {match.component + 1} follows the {scale} "
                     f"that people gave {match.n} of the words ({name}) at r = {match.estimate}"
-                    f"{partial}, {match.share_of_ceiling:.0%} of what two groups of people reach; "
+                    f"{partial}; "
                     f"{self._finding(scale, match).p_value} after the search over "
                     f"{match.n_searched} components. Predicted from the other emotions alone: "
                     f"r = {match.left_out.estimate}."
@@ -210,13 +207,13 @@ def _compare(materials: Materials, norms: Norms, n_permutations: int) -> Compare
     words = [emotion for emotion in materials.emotions if emotion.lower() in norms]
     ratings = {
         scale: torch.tensor([norms[word.lower()][scale] for word in words], dtype=torch.float64)
-        for scale in CEILING
+        for scale in _SCALES
     }
     if len(words) < MIN_RATED or float(ratings["valence"].std()) == 0:
         return Compared(words=words, n=len(words))
     search = _Search(materials, words, ratings, n_permutations)
     # Valence first: arousal gets the other components.
-    return Compared(words=words, n=len(words), **{scale: search.match(scale) for scale in CEILING})
+    return Compared(words=words, n=len(words), **{scale: search.match(scale) for scale in _SCALES})
 
 
 class _Search:
@@ -262,7 +259,6 @@ class _Search:
             n=len(self._words),
             low=best.low,
             high=best.high,
-            share_of_ceiling=best.correlation / CEILING[scale],
             ratings=target.tolist(),
             coordinates=coordinate.tolist(),
             everywhere=self._everywhere(scale),
