@@ -76,7 +76,7 @@ def around(value: float, half: float = 0.1) -> Estimate:
 
 def ladder(emotions: list[str]) -> null_ladder.NullLadder:
     def rung(name: str, value: float) -> ladder_rungs.Rung:
-        valence = ladder_rungs.Rated(value, value - 0.1, value + 0.1, component=0)
+        valence = ladder_rungs.RatedRung(value, value - 0.1, value + 0.1, component=0)
         return ladder_rungs.Rung(name, valence, around(value), around(value))
 
     return null_ladder.NullLadder(

@@ -30,7 +30,7 @@ RANDOM, SHUFFLED, NAMES = "random directions", "shuffled labels", "name embeddin
 
 
 @dataclass(frozen=True)
-class Rated(Estimate):
+class RatedRung(Estimate):
     """|r| with a human rating; `component` is None where every draw has its own."""
 
     component: int | None = None
@@ -41,10 +41,10 @@ class Rung:
     """One set of vectors; None where the run's emotions have too few ratings or clusters."""
 
     name: str
-    valence: Rated | None
+    valence: RatedRung | None
     accuracy: Estimate
     clusters: Estimate | None
-    arousal: Rated | None = None
+    arousal: RatedRung | None = None
 
 
 @dataclass(frozen=True)
@@ -172,13 +172,13 @@ class Ladder:
             scale: _spread([match[scale].r for match in matches if scale in match])
             for scale in ("valence", "arousal")
         }
-        rated = {scale: it and Rated(**vars(it)) for scale, it in spreads.items()}
+        rated = {scale: it and RatedRung(**vars(it)) for scale, it in spreads.items()}
         clusters = _spread([ari for each in drawn if (ari := self._ari(each)) is not None])
         return Rung(name, rated["valence"], mean_of_draws(right), clusters, rated["arousal"])
 
 
-def _rated(match: RatingMatch | None) -> Rated | None:
-    return match and Rated(**vars(interval_of(match)), component=match.component)
+def _rated(match: RatingMatch | None) -> RatedRung | None:
+    return match and RatedRung(**vars(interval_of(match)), component=match.component)
 
 
 def _spread(draws: Sequence[float]) -> Estimate | None:

@@ -45,6 +45,8 @@ _NAME = "expression-steering"
 DOSES = (0.05, 0.1)
 _PAIRS = (("said", "shown", 4), ("narrated", "voiced", 2))
 """Learned from, endings of, and topics of these: the second is easier and may be read on fewer."""
+_N_GAUGED = 4
+"""Vectors on which doses are tried: what a dose costs differs little between them."""
 _N_CHECKED = 2
 """Vectors that are added in earnest, on the endings of one topic."""
 _FEW_EMOTIONS = 8
@@ -298,8 +300,7 @@ def _steer(
     """Find the largest dose within the budget, and read the pair's endings at it."""
     layer = materials.layer
     norm = materials.vectors.norm_by_layer[layer]
-    few = spread_over(range(len(pair.vectors)), materials.config.validation.free_text_emotions)
-    tried = pair.vectors[few]
+    tried = pair.vectors[spread_over(range(len(pair.vectors)), _N_GAUGED)]
     costs = [gauge.mean_cost(tried, it, layer=layer, residual_norm=norm) for it in DOSES]
     dose, effects, checked = usable_dose(costs, budget), None, None
     if dose is not None:

@@ -32,7 +32,7 @@ class Letters(World):
 
     def __init__(self, model, kind="own", topics=("rain", "hall"), **parts):
         self.kind, self.model, self.kept_by_cell = kind, model, False
-        settings = {"free_text_emotions": 12, "n_budget_texts": 2, "n_permutations": 200}
+        settings = {"n_budget_texts": 2, "n_permutations": 200}
         settings = {**settings, **ANY_COST, **parts.pop("validation", {})}
         layers = (model.n_layers - 1,)
         super().__init__(lambda: model, layers=layers, d_model=model.d_model, **parts, **settings)
