@@ -72,9 +72,14 @@ class ScaleMatch:
             return Estimate(-self.r, -self.high, -self.low)
         return Estimate(self.r, self.low, self.high)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether chance, and the search, give so much too rarely to be believed."""
+        return self.p_corrected < SIGNIFICANT and self.estimate.above_zero
+
     def finding(self, scale: str) -> Finding:
         """Say how well the axis follows the ratings."""
-        shown = self.p_corrected < SIGNIFICANT and self.estimate.above_zero
+        shown = self.is_shown
         return Finding(
             f"|r| with human {scale}",
             self.estimate,
@@ -87,7 +92,7 @@ class ScaleMatch:
             f"{_RANGE[scale]} Called shown when p < .05 after correction and the "
             "interval keeps clear of zero.",
             headline=True,
-            statistic=scale if scale == "valence" else "",
+            statistic=scale,
             section="map",
         )
 
@@ -108,6 +113,19 @@ class Ratings:
     def by_scale(self) -> list[tuple[str, ScaleMatch]]:
         """The scales that could be compared."""
         return [(scale, match) for scale, match in vars(self).items() if match is not None]
+
+    def axes(self) -> tuple[int, int]:
+        """Return the components of a map: those that valence and arousal are shown to follow.
+
+        Where one is not, the largest of the others; they may be more than there are.
+        """
+        axes: list[int | None] = []
+        for match in (self.valence, self.arousal):
+            follows = match is not None and match.is_shown and match.component not in axes
+            axes.append(match.component if match is not None and follows else None)
+        others = (component for component in range(3) if component not in axes)
+        x, y = (next(others) if component is None else component for component in axes)
+        return x, y
 
     def findings(self) -> list[Finding]:
         """Say how well each scale is followed, or that it could not be compared."""

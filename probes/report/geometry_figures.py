@@ -43,13 +43,17 @@ def cosine_heatmap(geometry: Geometry) -> Heatmap:
     )
 
 
-def pca_scatter(geometry: Geometry, components: tuple[int, int] = (0, 1)) -> Scatter:
-    """Describe the emotions on two principal components (0-based), or on a line."""
+def pca_scatter(geometry: Geometry, components: tuple[int, int] | None = None) -> Scatter:
+    """Describe the emotions on two principal components (0-based), or on a line.
+
+    Without a choice they are those that people's valence and arousal follow, as far as such are
+    shown, and the first.
+    """
     coordinates = geometry.pca.coordinates
     available = min((len(row) for row in coordinates), default=0)
-    on_a_line = available == 1 and components == (0, 1)
-    if on_a_line:
-        components = (0, 0)
+    on_a_line = available == 1 and components is None
+    if components is None:
+        components = (0, 0) if on_a_line else geometry.ratings.axes()
     if not all(0 <= component < available for component in components):
         raise InvalidInput(
             f"PCA map of components {components}: expected indices below {available}."

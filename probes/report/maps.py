@@ -1,4 +1,4 @@
-"""Coordinates of the interactive map: the emotions at every layer.
+"""Coordinates of the interactive map: the emotions at every layer, on the axes of its figure.
 
 At the target layer a component is flipped so that human ratings rise with it, as in the figure; at
 any other layer it is flipped to run with the target layer's. A second component that does not exist
@@ -34,18 +34,20 @@ def describe_map(
     emotions = list(described.emotions)
     target = list(layers).index(described.layer)
     unit_norm = described.pca.unit_norm
-    anchor, _ = _components(vectors[target], unit_norm)
-    carried = [_matches(sweep, target, component) for component in range(2)]
+    axes = [sweep.ratings(index).axes() for index in range(len(layers))]
+    anchor, _ = _components(vectors[target], unit_norm, axes[target])
+    carried = [_matches(sweep, target, component) for component in axes[target]]
     anchor = anchor * torch.tensor([float(it[0][1].sign) if it else 1.0 for it in carried])
     rows: dict[str, list[Any]] = {key: [] for key in ("x", "y", "x_label", "y_label", "neighbors")}
     for index in range(len(layers)):
-        points, ratios = _components(vectors[index], unit_norm)
+        points, ratios = _components(vectors[index], unit_norm, axes[index])
         # At the target layer itself this gives back the anchor.
         agreement = (points * anchor).sum(dim=0)
         points = points * torch.where(agreement < 0, -1.0, 1.0)
-        for key, column in (("x", 0), ("y", 1)):
+        for column, key in enumerate("xy"):
             rows[key].append([round(value, _DIGITS) for value in points[:, column].tolist()])
-            rows[f"{key}_label"].append(_label(sweep, index, column, ratios[column]))
+            label = _label(sweep, index, axes[index][column], ratios[column])
+            rows[f"{key}_label"].append(label)
         rows["neighbors"].append(_neighbors(vectors[index]))
     families, of_paper = run_families(described), paper_families(emotions)
     order = by_importance(described, of_paper or families, rows["x"][target], rows["y"][target])
@@ -71,13 +73,16 @@ def describe_map(
 
 
 def _components(
-    vectors: Float[Tensor, "emotion d_model"], unit_norm: bool
+    vectors: Float[Tensor, "emotion d_model"], unit_norm: bool, axes: tuple[int, int]
 ) -> tuple[Float[Tensor, "emotion 2"], list[float]]:
-    keep = min(2, len(vectors) - 1, vectors.shape[1])
+    keep = min(max(axes) + 1, len(vectors) - 1, vectors.shape[1])
     components = geometry.principal_components(vectors, keep, unit_norm)
-    points = torch.zeros(len(vectors), 2)
-    points[:, :keep] = components.coordinates
-    return points, [*components.explained_variance_ratio.tolist(), 0.0][:2]
+    points, ratios = torch.zeros(len(vectors), 2), [0.0, 0.0]
+    for column, component in enumerate(axes):
+        if component < keep:
+            points[:, column] = components.coordinates[:, component]
+            ratios[column] = float(components.explained_variance_ratio[component])
+    return points, ratios
 
 
 def _matches(sweep: Layers, index: int, component: int) -> list[tuple[str, ScaleMatch]]:

@@ -77,7 +77,7 @@ def around(value: float, half: float = 0.1) -> Estimate:
 def ladder(emotions: list[str]) -> null_ladder.NullLadder:
     def rung(name: str, value: float) -> ladder_rungs.Rung:
         valence = ladder_rungs.RatedRung(value, value - 0.1, value + 0.1, component=0)
-        return ladder_rungs.Rung(name, valence, around(value), around(value))
+        return ladder_rungs.Rung(name, valence, around(value), around(value), valence)
 
     return null_ladder.NullLadder(
         **STUDY,
@@ -190,7 +190,7 @@ def contents(
     pieces = [f"{word} " for word in story.split(" ")]
     of_run, climbed = summary(emotions), ladder(emotions)
     measured = [accuracy(emotions), climbed, paper_clusters(emotions)] if every_section else []
-    rungs = {key: climbed.rungs_of(key) for key in ("valence", "accuracy", "clusters")}
+    rungs = {key: climbed.rungs_of(key) for key in ("valence", "arousal", "accuracy", "clusters")}
     return Contents(
         title=f"Emotion vectors of {emotions[0]}",
         study=claims.paragraphs(of_run, emotions, 12, "embedded:writer", 50),

@@ -18,7 +18,7 @@ def test_rungs_of_the_ladder_stand_beside_the_statistic_they_were_taken_of(conte
     beside = {claim.statistic: contents.rungs_beside(claim) for claim in contents.claims}
     assert beside["valence"][0] == ("random directions", "0.10 [0.00, 0.20]")
     assert beside["accuracy"][0] == ("random directions", "10.0% [0.0%, 20.0%]")
-    assert [len(rows) for rows in beside.values()] == [4, 0, 4, 4]
+    assert [len(rows) for rows in beside.values()] == [4, 4, 0, 4, 4]
     assert replace(contents, rungs={}).rungs_beside(contents.claims[0]) == []
 
 

@@ -79,10 +79,21 @@ def test_an_axis_names_the_rating_it_carries_wherever_that_is(geometry):
     figure = pca_scatter(geometry)
     assert figure.x_label == f"PC1 ({ratios[0]:.0%} of variance; valence r = .95)"
     assert figure.y_label == f"PC2 ({ratios[1]:.0%} of variance; arousal r = .62)"
-    moved = rerated(geometry, arousal={"component": 2})
+    moved = rerated(geometry, arousal={"component": 2, "p_corrected": 0.5})
     assert pca_scatter(moved).y_label == f"PC2 ({ratios[1]:.0%} of variance)"
     assert "arousal is read best on PC3" in pca_scatter(moved).caption
     assert "arousal r = .62" in pca_scatter(moved, components=(0, 2)).y_label
+
+
+def test_the_axes_are_those_that_ratings_are_shown_to_follow(geometry):
+    shown = {"p_corrected": 0.001, "low": 0.2, "high": 0.9}
+    far = rerated(geometry, valence={"component": 3, **shown}, arousal={"component": 2, **shown})
+    assert [pca_scatter(far).x_label[:3], pca_scatter(far).y_label[:3]] == ["PC4", "PC3"]
+    one = rerated(geometry, valence={"component": 1, **shown}, arousal={"p_corrected": 0.5})
+    assert [pca_scatter(one).x_label[:3], pca_scatter(one).y_label[:3]] == ["PC2", "PC1"]
+    missed = {"p_corrected": 0.5}
+    none = rerated(geometry, valence={"component": 3, **missed}, arousal={"component": 2, **missed})
+    assert [pca_scatter(none).x_label[:3], pca_scatter(none).y_label[:3]] == ["PC1", "PC2"]
 
 
 def test_two_ratings_on_one_component_keep_their_relative_sign(geometry):

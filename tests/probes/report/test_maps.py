@@ -55,6 +55,28 @@ def test_at_the_target_layer_the_sign_is_that_of_the_ratings(vectors):
     torch.testing.assert_close(drawn, match.sign * points, atol=1e-4, rtol=0)
 
 
+def test_each_layer_has_the_axes_that_ratings_are_shown_to_follow_there(vectors):
+    sweep, shown = (
+        made_up_analysis.synthetic_layers(),
+        {"p_corrected": 0.001, "r": 0.6, "low": 0.2, "high": 0.9},
+    )
+    valence, arousal = list(sweep.valence), list(sweep.arousal)
+    valence[3] = replace(valence[3], component=2, **shown)
+    arousal[3] = replace(arousal[3], component=0, **shown)
+    lens = made_up_analysis.synthetic_lens(EMOTIONS, made_up_analysis.TOKENS)
+    made = replace(
+        made_up_analysis.synthetic_geometry(EMOTIONS, clusters=3), emotions=EMOTIONS[:12]
+    )
+    drawn = describe_map(
+        vectors, LAYERS, made, replace(sweep, valence=valence, arousal=arousal), lens
+    )
+    expected = geometry.principal_components(vectors[3], 3).coordinates
+    for key, component in (("x", 2), ("y", 0)):
+        axis = torch.tensor(drawn[key][3])
+        torch.testing.assert_close(axis.abs(), expected[:, component].abs(), atol=1e-4, rtol=0)
+        assert drawn[f"{key}_label"][3].startswith(f"PC{component + 1} ")
+
+
 def test_neighbors_are_the_nearest_by_cosine_and_never_oneself(vectors):
     neighbors = described(vectors)["neighbors"]
     cosine = geometry.cosine_matrix(vectors[5])
