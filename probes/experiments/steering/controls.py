@@ -5,7 +5,8 @@
 * Shuffled labels: vectors made as the run's are, from texts whose emotions were dealt out anew
   within each topic, or frame.
 * Valence: for each rated emotion the axis from the vectors of the unpleasant emotions to those of
-  the pleasant ones, without the emotion's own vector, pointing to the emotion's side.
+  the pleasant ones, each weighed by its rating, without the emotion's own vector, pointing to the
+  emotion's side.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,9 @@ from probes.experiments.remade import Remade
 from probes.experiments.steering.nulls import matched_directions
 from probes.runs.materials import Materials
 from probes.vectors.denoising import project_out
+
+_NEAR_NEUTRAL = 0.2
+"""Ratings go from -1 to 1."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +86,18 @@ def independent_shuffled(materials: Materials, n: int) -> Float[Tensor, "directi
 def valence_axes(
     vectors: Float[Tensor, "emotion d_model"], emotions: Sequence[str], valence: Mapping[str, float]
 ) -> dict[str, Float[Tensor, "d_model"]]:
-    """Return each rated emotion's valence axis; none where its own vector is all of a side."""
-    sides = [valence.get(name, 0.0) for name in emotions]
+    """Return each rated emotion's valence axis; none where its own vector is all of a side.
+
+    A vector weighs as much as people rate its word pleasant or unpleasant. Words that they rate
+    near neutral are on no side: set against a side that is not theirs, the axis could not win.
+    """
+    rated = torch.tensor([valence.get(name, 0.0) for name in emotions])
+    rated = rated.where(rated.abs() >= _NEAR_NEUTRAL, 0.0)
     axes = {}
-    for own, (name, side) in enumerate(zip(emotions, sides, strict=True)):
-        up = [row for row, value in enumerate(sides) if value > 0 and row != own]
-        down = [row for row, value in enumerate(sides) if value < 0 and row != own]
-        if side and up and down:
-            axis = vectors[up].mean(dim=0) - vectors[down].mean(dim=0)
-            axes[name] = axis if side > 0 else -axis
+    for own, (name, side) in enumerate(zip(emotions, rated.tolist(), strict=True)):
+        others = rated.index_fill(0, torch.tensor([own]), 0.0)
+        up, down = others.clamp(min=0), others.clamp(max=0).abs()
+        if side and bool(up.any()) and bool(down.any()):
+            weight = (up / up.sum() - down / down.sum()).to(vectors)
+            axes[name] = (weight if side > 0 else -weight) @ vectors
     return axes

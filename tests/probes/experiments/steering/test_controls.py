@@ -19,6 +19,16 @@ def test_a_valence_axis_is_made_without_the_emotion_and_points_to_its_side():
     assert set(axes) == {"happy", "kind"}  # nothing unpleasant is left without "sad"
 
 
+def test_a_valence_axis_weighs_by_ratings_and_leaves_near_neutral_words_out():
+    """*Anxious*, rated +.01, was set against a pleasant axis that it does not lie on."""
+    names = ["happy", "kind", "sad", "angry", "anxious"]
+    rated = {"happy": 0.8, "kind": 0.2, "sad": -0.6, "angry": -0.3, "anxious": 0.01}
+    axes = valence_axes(torch.eye(5), names, rated)
+    assert set(axes) == {"happy", "kind", "sad", "angry"}
+    torch.testing.assert_close(axes["sad"], torch.tensor([-0.8, -0.2, 0.0, 1.0, 0.0]))
+    torch.testing.assert_close(axes["kind"], torch.tensor([1.0, 0.0, -2 / 3, -1 / 3, 0.0]))
+
+
 def test_dealings_of_the_labels_are_independent_and_keep_nothing_of_the_emotions(planted):
     materials = planted(strength=[3.0] * 4)
     own = normalize(materials.vectors.at(materials.layer))
