@@ -105,16 +105,23 @@ class Sensitivity(StoryResult):
         )
 
     def limits(self) -> list[str]:
-        """Say which choices change a statistic by more than chance, and by how much."""
-        limits = []
+        """Say which choices change a statistic, by how much, and how many chance alone would."""
+        limits, lines = [], [*self.lines, *self.offsets]
+        n_tried = sum(len(line.change.known()) for line in lines if line.change is not None)
         for key, title in STATISTICS.items():
             changes = [
                 f"{line.name} ({line.changes()[key]:+.2f})"
-                for line in (*self.lines, *self.offsets)
+                for line in lines
                 if key in line.changes()
             ]
             if changes:
                 limits.append(f"{_NAME}: {title} would change with {', '.join(changes)}.")
+        if limits:
+            n_changes = sum(len(line.changes()) for line in lines)
+            limits.append(
+                f"{_NAME}: {n_changes} of {n_tried} changes keep clear of zero by intervals of 95% "
+                f"each; where nothing changes, about {0.05 * n_tried:.0f} would."
+            )
         if self.no_tokens:
             limits.append(f"{_NAME}: no single neutral tokens were kept to take components of.")
         return limits

@@ -77,6 +77,16 @@ def test_every_choice_has_a_line_and_the_range_spans_them(real):
     assert (span.low, span.high) == (min(values), max(values))
 
 
+def test_limits_say_of_how_many_changes_they_name_some(planted):
+    measured = EXPERIMENT.measure(planted(strength=[0.0, 0.0, 0.0, 1.0], shared=30.0, noise=0.3))
+    lines = [*measured.lines, *measured.offsets]
+    tried = [it for line in lines if line.change for it in line.change.known().values()]
+    clear = sum(it.above_zero or (it.high or 0) < 0 for it in tried)
+    [limit] = [each for each in measured.limits() if "keep clear of zero" in each]
+    assert f"{clear} of {len(tried)} changes" in limit
+    assert f"about {0.05 * len(tried):.0f} would" in limit
+
+
 def test_row_paragraph_and_limits_name_the_same_numbers(real):
     measured = EXPERIMENT.measure(real)
     span = str(measured.range["accuracy"])
