@@ -27,13 +27,14 @@ if TYPE_CHECKING:  # which import torch
 
 def draw_map(run: Run, reporter: Reporter) -> None:
     """Draw the map of what `analyze` has left, unless it is there, and say where it lies."""
-    from probes.stages.visualize import read_geometry
-
     [view] = find_stages(["visualize"])
     inputs = run.input_digests(["analyze"])
-    if not _is_there(run, view, inputs["analyze"]):
-        path = _draw(run, view, read_geometry(run), inputs)
-        reporter.note(f"map of the emotions: {path} (to explore it: {path.stem}.html beside it)")
+    if _is_there(run, view, inputs["analyze"]):
+        return
+    from probes.stages.visualize import read_geometry  # which imports torch
+
+    path = _draw(run, view, read_geometry(run), inputs)
+    reporter.note(f"map of the emotions: {path} (to explore it: {path.stem}.html beside it)")
 
 
 def draw_first_map(materials: "Materials") -> None:

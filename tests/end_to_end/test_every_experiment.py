@@ -70,7 +70,7 @@ def test_the_report_has_a_section_for_every_experiment(validated, results):
         "|r| with human valence",
         "|r| with human arousal",
         "Held-out accuracy",
-        "Gain over input embeddings",
+        "Gain over words",
         "Paper's clusters",
         "Own word in the lens' top 5",
         "Steering",

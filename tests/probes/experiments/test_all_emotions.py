@@ -4,6 +4,7 @@ import pytest
 import small_runs
 from planted_runs import materials as materials_of
 
+from probes.analysis.agreement import rating_table
 from probes.experiments import find_experiment
 from probes.experiments.steering.word_effects import first_tokens
 from probes.stimuli import emotions, intensity_templates, scenarios, steered_by_default
@@ -96,7 +97,12 @@ def test_words_are_steered_to_of_the_default_alone(measured):
     assert result.n_not_steered == 141
     assert any("141 of the run's emotions were not steered" in it for it in result.limits())
     assert len(result.doses[0].matrix) == len(result.emotions)
-    assert set(result.doses[0].valence.beats) <= set(result.emotions)
+    ratings = rating_table(result.emotions)
+    on_a_side = {name for name, rated in ratings.items() if abs(rated["valence"]) >= 0.2}
+    valence = result.doses[0].valence
+    # The tiny tokenizer leaves few words that differ in their first token.
+    assert (valence is None) == (len(on_a_side) < 2)
+    assert valence is None or set(valence.beats) <= on_a_side
 
 
 def test_doses_are_swept_over_emotions_of_the_default(measured, made):

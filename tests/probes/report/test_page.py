@@ -43,8 +43,14 @@ def test_the_ladder_stands_once_and_its_rungs_beside_the_claims_they_belong_to()
     whole = page.render(made_up_report.contents(EMOTIONS)).partition("<script type=")[0]
     cards = {card.split("<")[0].strip(): card for card in whole.split("<h3>")[1:]}
     beside = [name for name, card in cards.items() if 'class="rungs"' in card]
-    assert beside == ["|r| with human valence", "Held-out accuracy", "Paper&#39;s clusters"]
-    values = ["0.10 [0.00, 0.20]", "10.0% [0.0%, 20.0%]", "0.100 [0.000, 0.200]"]
+    ratings = ["|r| with human valence", "|r| with human arousal"]
+    assert beside == [*ratings, "Held-out accuracy", "Paper&#39;s clusters"]
+    values = [
+        "0.10 [0.00, 0.20]",
+        "0.10 [0.00, 0.20]",
+        "10.0% [0.0%, 20.0%]",
+        "0.100 [0.000, 0.200]",
+    ]
     for name, value in zip(beside, values, strict=True):
         assert f'<th scope="row">random directions</th><td>{value}</td>' in cards[name]
     assert whole.count("Results: Null ladder") == 1
