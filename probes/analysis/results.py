@@ -79,11 +79,10 @@ class ScaleMatch:
 
     def finding(self, scale: str) -> Finding:
         """Say how well the axis follows the ratings."""
-        shown = self.is_shown
         return Finding(
             f"|r| with human {scale}",
             self.estimate,
-            "shown" if shown else "not shown",
+            "shown" if self.is_shown else "not shown",
             n=f"{self.n} rated words",
             p=self.p_corrected,
             note=f"PC{self.component + 1}, best of {self.n_searched} components; interval and p "

@@ -1,4 +1,4 @@
-"""Vectors of length one, whose products are cosines; without scikit-learn and scipy."""
+"""Vectors of length one, and dimensions of spread one; without scikit-learn and scipy."""
 
 import torch
 from jaxtyping import Float
@@ -17,3 +17,9 @@ def normalize(vectors: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch
             "infinity. Drop it, or check the activations it was made from."
         )
     return (wide / norm).to(vectors.dtype)
+
+
+def inverse_sd(rows: Float[Tensor, "row d_model"]) -> Float[Tensor, "d_model"]:
+    """Return one over each dimension's standard deviation, in float64; zero where none varies."""
+    sd = rows.double().std(dim=0)
+    return torch.where(sd > 0, 1 / sd.clamp(min=torch.finfo(sd.dtype).tiny), 0.0)

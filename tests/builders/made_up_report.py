@@ -74,6 +74,9 @@ def around(value: float, half: float = 0.1) -> Estimate:
     return Estimate(value, value - half, value + half)
 
 
+STATISTICS = ("valence", "arousal", "accuracy", "clusters")
+
+
 def ladder(emotions: list[str]) -> null_ladder.NullLadder:
     def rung(name: str, value: float) -> ladder_rungs.Rung:
         valence = ladder_rungs.RatedRung(value, value - 0.1, value + 0.1, component=0)
@@ -93,7 +96,7 @@ def ladder(emotions: list[str]) -> null_ladder.NullLadder:
             rung(ladder_rungs.EMBEDDINGS, 0.3),
             rung("analyzed layer (12)", 0.5),
         ],
-        gain=ladder_rungs.Gain(around(0.2), around(0.2), around(0.2)),
+        gain=ladder_rungs.Gain(*[around(0.2)] * 4, over=dict.fromkeys(STATISTICS, "word counts")),
     )
 
 
@@ -190,7 +193,7 @@ def contents(
     pieces = [f"{word} " for word in story.split(" ")]
     of_run, climbed = summary(emotions), ladder(emotions)
     measured = [accuracy(emotions), climbed, paper_clusters(emotions)] if every_section else []
-    rungs = {key: climbed.rungs_of(key) for key in ("valence", "arousal", "accuracy", "clusters")}
+    rungs = {key: climbed.rungs_of(key) for key in STATISTICS}
     return Contents(
         title=f"Emotion vectors of {emotions[0]}",
         study=claims.paragraphs(of_run, emotions, 12, "embedded:writer", 50),

@@ -33,6 +33,7 @@ from probes.figures.description import Heatmap
 from probes.runs.materials import Materials, Stories
 from probes.stimuli import leaks
 from probes.vectors.denoising import outlier_dimensions
+from probes.vectors.normalize import inverse_sd
 
 DIMENSIONS = (1, 5)
 """How many of the largest dimensions are reported, and dropped."""
@@ -316,8 +317,7 @@ def _robust(materials: Materials, folds: TopicFolds, rows: Rows) -> list[ChoiceL
 
 def _options(rows: Rows) -> dict[str, Callable[[Tensor], Tensor]]:
     """Ways to change activations, the unchanged first; stories and neutral samples alike."""
-    spread = rows.std(dim=0)
-    scale = torch.where(spread > 0, 1 / spread.clamp(min=1e-30), 0.0)
+    scale = inverse_sd(rows)
     energy = rows.square().mean(dim=0)
 
     def without(dropped: Int[Tensor, "k"]) -> Callable[[Tensor], Tensor]:

@@ -6,7 +6,7 @@ Valence and arousal are |r| of the best of five components with human ratings
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -54,8 +54,8 @@ class Gain:
     valence: Estimate | None
     accuracy: Estimate
     clusters: Estimate | None
-    arousal: Estimate | None = None
-    over: Mapping[str, str] = field(default_factory=dict)
+    arousal: Estimate | None
+    over: Mapping[str, str]
 
 
 class Ladder:

@@ -70,9 +70,9 @@ class NullLadder(StoryResult):
             "shown" if all(above) else verdict,
             spec="+.1f",
             unit="points",
-            n=f"of held-out accuracy, over {self._over('accuracy')}, {self.n}",
+            n=f"of held-out accuracy, over {self.gain.over['accuracy']}, {self.n}",
             note="; ".join(
-                f"{_STATISTICS[key]} {gain:+.2f} over {self._over(key)}"
+                f"{_STATISTICS[key]} {gain:+.2f} over {self.gain.over[key]}"
                 for key, gain in gains.items()
             ),
             rule="What the model's layers add to vectors made in the same way from the stories' "
@@ -83,9 +83,6 @@ class NullLadder(StoryResult):
             section="ladder",
         )
         return [headline, *map(self._climbed, filter(self.rungs_of, _STATISTICS))]
-
-    def _over(self, statistic: str) -> str:
-        return self.gain.over.get(statistic, EMBEDDINGS)
 
     def _climbed(self, statistic: str) -> Finding:
         *lower, (_, reached) = self.rungs_of(statistic)
@@ -105,8 +102,8 @@ class NullLadder(StoryResult):
         headline, *climbed = self.findings()
         reached = []
         for key, finding in zip(filter(self.rungs_of, _STATISTICS), climbed, strict=True):
-            rungs, name = dict(self.rungs_of(key)), self._over(key)
-            by_words = format(rungs[name].value, finding.spec)
+            name = self.gain.over[key]
+            by_words = format(dict(self.rungs_of(key))[name].value, finding.spec)
             reached.append(
                 f"{_STATISTICS[key]} {by_words} by {name}, {finding.number} by the model"
             )

@@ -83,7 +83,8 @@ def _owners(materials: Materials, stories: Sequence[Text]) -> csr_matrix:
     return made
 
 
-def _narrowed(counted: csr_matrix) -> np.ndarray:
+def _narrowed(counted: csr_matrix) -> Float[np.ndarray, "row feature"]:
+    """Return counts as they are, or fewer numbers where there would be too many."""
     shape: Any = counted.shape
     n_rows, n_words = shape
     n_kept: Any = max(1024, _MOST_NUMBERS // n_rows)

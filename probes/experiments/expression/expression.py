@@ -131,9 +131,9 @@ class Expression(Result):
                     p=it.p,
                     n_null=it.n_permutations,
                     note=f"{cell.accuracy.value:.1%} as the stream is",
-                    rule="The same texts, vectors and intervals; input embeddings are divided by "
-                    "their sd as well. Called shown when more is named than by the better of word "
-                    "counts and input embeddings and p < .05.",
+                    rule="The same texts and intervals, neutral components left in; input "
+                    "embeddings are divided by their sd as well. Called shown when more is named "
+                    "than by the better of word counts and input embeddings and p < .05.",
                 )
             )
         return findings

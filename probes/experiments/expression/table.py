@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
-from jaxtyping import Float
 from pydantic import computed_field
 from scipy.sparse import csr_matrix
 from torch import Tensor
@@ -26,11 +26,11 @@ from probes.experiments.expression.transfer import (
 )
 from probes.experiments.expression.ways import Way, number_units
 from probes.runs.materials import Materials
+from probes.vectors.normalize import inverse_sd
 
 CURVES = (("said", "shown"), ("shown", "said"), ("carried", "carried"), ("said", "carried"))
 SAME_WORDS = "chance, as the words are the same"
 _MOST_PERMUTATIONS = 200
-_TINY = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class Shares:
 class Standardized:
     """A cell read with each dimension of the stream divided by its sd over neutral text.
 
-    A few dimensions hold most of some models' streams, and outvote the others in a cosine. What
-    input embeddings read is divided likewise, by their sd over all texts of the table.
+    A few dimensions hold most of some models' streams, and outvote the others in a cosine. Neutral
+    components stay in. What input embeddings read is divided likewise, by their sd over all texts
+    of the table.
     """
 
     shares: Shares
@@ -180,22 +181,17 @@ class Table:
                 reading = self._read(source, self.here[read], permuted)
                 plain = self._read(self.here[learned], self.here[read])
                 by_words = self._by_words(controls, learned, read, reading)
-                better = max(by_words, key=lambda name: by_words[name].value)
                 yield Crossing(
                     learned=learned,
                     read=read,
                     n_rows=reading.n_rows,
                     n_learned=len(self.units[learned]),
                     n_read=len(self.units[read]),
-                    shares=_shares(reading),
                     plain=_shares(plain),
                     controls={name: it.estimate() for name, it in by_words.items()},
-                    better=better,
-                    excess=reading.accuracy.less(by_words[better]),
                     null_mean=float(reading.null.mean()),
                     null_upper=float(reading.null.quantile(0.95)),
-                    p=permutation_p_value(reading.accuracy.value, reading.null, "greater"),
-                    n_permutations=len(reading.null),
+                    **_beside(reading, by_words),
                     standardized=self._standardized(learned, read, alike),
                 )
                 advance(1)
@@ -238,15 +234,8 @@ class Table:
         source = self._in_spreads[learned]
         reading = self._read(source, self._in_spreads[read], self._permuted(source))
         by_words = self._by_words(controls, learned, read, reading)
-        better = max(by_words, key=lambda name: by_words[name].value)
-        return Standardized(
-            shares=_shares(reading),
-            better=better,
-            control=by_words[better].estimate(),
-            excess=reading.accuracy.less(by_words[better]),
-            p=permutation_p_value(reading.accuracy.value, reading.null, "greater"),
-            n_permutations=len(reading.null),
-        )
+        beside = _beside(reading, by_words)
+        return Standardized(**beside, control=by_words[beside["better"]].estimate())
 
     @cached_property
     def _in_spreads(self) -> dict[str, Way]:
@@ -254,7 +243,7 @@ class Table:
         neutral, _ = self._materials.neutral_samples("document")
         if len(neutral) < 2:
             return {}
-        scale = _inverse(neutral.double().std(dim=0))
+        scale = inverse_sd(neutral)
         needed = {name for pair in CURVES for name in pair} & {*self.names}
         rows = {name: self._materials.way(name).mean.double() for name in needed}
         return {name: self._way(name, (each * scale).float()) for name, each in rows.items()}
@@ -264,7 +253,7 @@ class Table:
         rows = {name: way.rows for name, way in ways.items() if isinstance(way.rows, Tensor)}
         if not rows:
             return {}
-        scale = _inverse(torch.cat([*rows.values()]).double().std(dim=0))
+        scale = inverse_sd(torch.cat([*rows.values()]))
         return {name: self._way(name, (each * scale).float()) for name, each in rows.items()}
 
     def _permuted(self, learned: Way) -> Permuted:
@@ -314,9 +303,16 @@ class Table:
         }
 
 
-def _inverse(spread: Float[Tensor, "feature"]) -> Float[Tensor, "feature"]:
-    """Return one over each spread, zero for what never varies."""
-    return torch.where(spread > 0, 1 / spread.clamp(min=_TINY), 0.0)
+def _beside(reading: Transfer, by_words: Mapping[str, Drawn]) -> dict[str, Any]:
+    """Set what is named beside the better reader of words, and beside permuted labels."""
+    better = max(by_words, key=lambda name: by_words[name].value)
+    return {
+        "shares": _shares(reading),
+        "better": better,
+        "excess": reading.accuracy.less(by_words[better]),
+        "p": permutation_p_value(reading.accuracy.value, reading.null, "greater"),
+        "n_permutations": len(reading.null),
+    }
 
 
 def _shares(reading: Transfer) -> Shares:

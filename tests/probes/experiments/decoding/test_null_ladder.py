@@ -132,13 +132,18 @@ def test_row_claim_and_paragraph_name_the_same_gain_which_is_the_difference_of_i
 ABOVE, NONE = Estimate(0.2, 0.1, 0.3), Estimate(0.0, -0.1, 0.1)
 
 
+def gain_of(valence, accuracy, clusters):
+    over = dict.fromkeys(("valence", "arousal", "accuracy", "clusters"), "input embeddings")
+    return Gain(valence, accuracy, clusters, None, over)
+
+
 @pytest.mark.parametrize(
     ("gain", "verdict"),
     [
-        (Gain(ABOVE, ABOVE, ABOVE), "shown"),
-        (Gain(None, ABOVE, None), "shown"),
-        (Gain(ABOVE, ABOVE, NONE), "shown in part"),
-        (Gain(NONE, NONE, NONE), "not shown"),
+        (gain_of(ABOVE, ABOVE, ABOVE), "shown"),
+        (gain_of(None, ABOVE, None), "shown"),
+        (gain_of(ABOVE, ABOVE, NONE), "shown in part"),
+        (gain_of(NONE, NONE, NONE), "not shown"),
     ],
 )
 def test_a_gain_that_may_be_none_is_a_limit(measured, gain, verdict):
@@ -156,7 +161,7 @@ def test_the_strongest_control_is_the_rung_below_the_model_that_comes_nearest(me
         Rung("early layer (1)", None, Estimate(0.4), None),
         Rung("analyzed layer (2)", None, Estimate(0.5), None),
     ]
-    _, climbed = replace(measured, rungs=rungs, gain=Gain(None, ABOVE, None)).findings()
+    _, climbed = replace(measured, rungs=rungs, gain=gain_of(None, ABOVE, None)).findings()
     assert climbed.estimate.value == 0.5
     assert climbed.control.name == "input embeddings"
 
