@@ -1,10 +1,14 @@
-"""Intervals; numbers that carry one; accuracies, whose intervals draw topics again.
+"""95% intervals, all of one kind: a number, and Student's t times its error on each side.
 
-Rows share topics and are not independent: intervals of accuracies draw whole topics again and keep
-the predictions (what a reader trained on these topics does on others like them).
+Few units (6 templates, 12 topics) are what most intervals here rest on. The central 95% of means of
+units drawn again holds the truth in 84 of 100 cases for 6 units, in 92 for 12; these intervals do
+in 93 to 97 (held by simulation in the tests). Rows that share a topic are not independent: the
+topic is the unit. What is no mean is made of units drawn again, and spreads as they do.
 """
 
 import math
+from collections.abc import Iterable
+from itertools import combinations
 
 import numpy as np
 import torch
@@ -17,6 +21,10 @@ from probes.analysis.findings import Estimate
 from probes.analysis.resampling import topic_counts
 
 _CONFIDENCE = 0.95
+Ends = tuple[float, float]
+NO_ENDS: Ends = (-math.inf, math.inf)
+SHARE: Ends = (0.0, 1.0)
+"""A share lies between none and all."""
 
 
 def percentile_interval(
@@ -40,17 +48,23 @@ def spread_interval(
 ) -> tuple[Float[Tensor, "*statistic"], Float[Tensor, "*statistic"]]:
     """95% interval around a number, as wide as the number spreads when units are drawn again.
 
-    For what noise biases, such as agreement of clusters and shares of variance: a draw holds fewer
-    different units, so its means are noisier and what is made of them lies to one side of `value`.
-    The interval holds what as many other units give on average, not what endless ones would; for
-    agreement of k-means, which jumps, in at least 87 of 100 simulated runs.
+    For what noise biases, such as accuracies of vectors made anew, agreement of clusters and shares
+    of variance: a draw holds fewer different units, so what is made of them lies to one side of
+    `value`. The interval holds what as many other units give on average, not what endless ones
+    would; for agreement of k-means, which jumps, in at least 87 of 100 simulated runs.
+
+    Units drawn again spread less than units do by the root of (n - 1) / n; few draws make the
+    spread itself uncertain, as few units do.
     """
-    if n_units < 2 or len(draws) < 2:
+    n_draws = len(draws)
+    if n_units < 2 or n_draws < 2:
         raise InvalidInput(
-            f"Expected two units and two resamples or more, got {n_units} and {len(draws)}."
+            f"Expected two units and two resamples or more, got {n_units} and {n_draws}."
         )
     _require_numbers(draws)
-    half = float(stats.t.ppf(0.5 + _CONFIDENCE / 2, n_units - 1)) * draws.double().std(dim=0)
+    freedom = 1 / (1 / (n_units - 1) + 1 / (n_draws - 1))
+    error = draws.double().std(dim=0) * math.sqrt(n_units / (n_units - 1))
+    half = _students(freedom) * error
     return (value.double() - half).to(value.dtype), (value.double() + half).to(value.dtype)
 
 
@@ -60,12 +74,6 @@ def binomial_interval(successes: int, trials: int) -> tuple[float, float]:
         raise InvalidInput(f"Expected successes among trials, got {successes} of {trials}.")
     low, high = stats.binomtest(successes, trials).proportion_ci(_CONFIDENCE, method="exact")
     return float(low), float(high)
-
-
-def estimate_from_draws(value: float, draws: Float[Tensor, "resample"]) -> Estimate:
-    """Return a number with the central 95% of what it was when data were drawn again."""
-    low, high = percentile_interval(draws)
-    return Estimate(float(value), float(low), float(high))
 
 
 def estimate_from_spread(
@@ -95,6 +103,60 @@ def mean_of_draws(draws: Float[Tensor, "resample"]) -> Estimate:
     return Estimate(mean, min(low, mean), max(high, mean))
 
 
+def mean_over(
+    values: Float[Tensor, "row"], unit: Int[Tensor, "row"] | None = None, *, within: Ends = NO_ENDS
+) -> Estimate:
+    """Return the mean over rows, with the interval of the units (topics) that they belong to.
+
+    Without `unit`, every row is one. One unit alone has no interval. `within` is the least and the
+    most that such a mean can be. NaN is a `DataError`.
+    """
+    _require_numbers(values)
+    wide = values.double()
+    value = float(wide.mean())
+    if unit is None:
+        unit = torch.arange(len(wide))
+    number = unit.unique(return_inverse=True)[1]
+    n_units = int(number.max()) + 1
+    if n_units < 2:
+        return Estimate(value)
+    # What a unit adds to the mean of all rows: with equal units, its own mean's deviation.
+    apart = torch.zeros(n_units, dtype=torch.float64).index_add_(0, number, wide - value)
+    error = math.sqrt(float(apart.square().sum()) * n_units / (n_units - 1)) / len(wide)
+    return _around(value, error, n_units - 1, within)
+
+
+def mean_over_crossed(values: Float[Tensor, "*axes"], *, within: Ends = NO_ENDS) -> Estimate:
+    """Return the mean of a table whose axes are all samples (emotions x prompts x directions).
+
+    The variance of the mean adds those of each axis's means and takes away what they count twice
+    (Cameron, Gelbach & Miller 2011, doi:10.1198/jbes.2010.07136); at least that of the axis whose
+    means differ most. Degrees of freedom are the axes', weighed by their variances (harmonic mean).
+    An axis of one is no sample; a table of one number has no interval.
+    """
+    _require_numbers(values)
+    wide = values.double()
+    value = float(wide.mean())
+    axes = [axis for axis, n in enumerate(wide.shape) if n > 1]
+    if not axes:
+        return Estimate(value)
+    alone = {axis: _variance_of_mean(wide, (axis,)) for axis in axes}
+    total = sum(
+        _variance_of_mean(wide, chosen) * (-1) ** (n + 1)
+        for n in range(1, len(axes) + 1)
+        for chosen in combinations(axes, n)
+    )
+    weight = sum(of / (wide.shape[axis] - 1) for axis, of in alone.items())
+    freedom = sum(alone.values()) / weight if weight else 1.0
+    return _around(value, math.sqrt(max(total, *alone.values())), freedom, within)
+
+
+def estimate_from_draws(value: float, draws: Float[Tensor, "resample"]) -> Estimate:
+    """Return a number with the central 95% of what it was when data were drawn again."""
+    low, high = percentile_interval(draws)
+    return Estimate(float(value), float(low), float(high))
+
+
 def means_of_topics(
     values: Float[Tensor, "row"], topic: Int[Tensor, "row"], n_resamples: int, seed: int
 ) -> Float[Tensor, "resample"]:
@@ -121,13 +183,6 @@ def top_k(
     return mean_by_topics((ranks < k).double(), topic, n_resamples, seed)
 
 
-def mean_recall(hits: Bool[Tensor, "row"], emotion: Int[Tensor, "row"]) -> float:
-    """Share of right rows of each emotion, averaged over the emotions that have a row."""
-    of = torch.bincount(emotion).double()
-    right = torch.bincount(emotion, weights=hits.double())
-    return float((right / of)[of > 0].mean())
-
-
 def balanced(
     hits: Bool[Tensor, "row"],
     emotion: Int[Tensor, "row"],
@@ -148,6 +203,34 @@ def balanced(
 
     value = share(torch.ones(1, counts.shape[1], dtype=torch.float64))
     return estimate_from_draws(float(value), share(counts))
+
+
+def mean_recall(hits: Bool[Tensor, "row"], emotion: Int[Tensor, "row"]) -> float:
+    """Share of right rows of each emotion, averaged over the emotions that have a row."""
+    of = torch.bincount(emotion).double()
+    right = torch.bincount(emotion, weights=hits.double())
+    return float((right / of)[of > 0].mean())
+
+
+def _variance_of_mean(table: Float[Tensor, "*axes"], chosen: Iterable[int]) -> float:
+    """Variance of a table's mean, were the cells of the chosen axes all that is drawn."""
+    kept = set(chosen)
+    rest = [axis for axis in range(table.ndim) if axis not in kept]
+    cells = table.mean(dim=rest) if rest else table
+    factor = math.prod(table.shape[axis] / (table.shape[axis] - 1) for axis in kept)
+    return float((cells - cells.mean()).square().sum()) / cells.numel() ** 2 * factor
+
+
+def _around(value: float, error: float, freedom: float, within: Ends) -> Estimate:
+    half, (least, most) = _students(freedom) * error, within
+    return Estimate(
+        value, min(value, max(least, value - half)), max(value, min(most, value + half))
+    )
+
+
+def _students(freedom: float) -> float:
+    """Return how many standard errors lie between the middle of an interval and its ends."""
+    return float(stats.t.ppf(0.5 + _CONFIDENCE / 2, freedom))
 
 
 def _require_numbers(values: Tensor) -> None:
