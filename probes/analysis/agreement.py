@@ -2,22 +2,21 @@
 
 The search for a component is part of each statistic, so a null must search too. Intervals pay for
 it: that of |r| holds for all components that might have been the best
-(`interval_of_best`); that of a gain adds by how much, in rated emotions drawn again, the
-best component of each draw exceeds that of all emotions.
+(`interval_of_best`), and that of a gain is made of two such.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
+from scipy import stats
 from torch import Tensor
 
 from probes.analysis import statistics
 from probes.analysis.findings import Estimate
 from probes.analysis.geometry import adjusted_rand_index, kmeans_labels, principal_components
-from probes.analysis.intervals import percentile_interval
-from probes.analysis.resampling import resample
 from probes.analysis.results import ScaleMatch
 from probes.analysis.statistics import best_component, correlate, interval_of_best
 from probes.stimuli import human_ratings, paper_clusters
@@ -27,6 +26,9 @@ N_SEARCHED = 5
 MIN_RATED = 5
 """Fewer rated words than this are not compared: the interval would span nearly everything."""
 _MIN_CLUSTERED = 6
+_ALIKE = 0.9
+"""Coordinates that correlate more than this are nearly the same."""
+_NORMAL = float(stats.norm.ppf(0.975))
 Vectors = Float[Tensor, "emotion d_model"]
 
 
@@ -115,29 +117,49 @@ def interval_of(match: RatingMatch) -> Estimate:
     return Estimate(match.r, *interval_of_best(correlations, len(match.rating)))
 
 
-def gain_in_rating(
-    first: RatingMatch, second: RatingMatch, n_resamples: int, seed: int
-) -> Estimate:
-    """|r| of the first less |r| of the second, rated emotions drawn again in pairs.
+def gain_in_rating(first: RatingMatch, second: RatingMatch) -> Estimate:
+    """|r| of the first less |r| of the second with the same rating of the same emotions.
 
-    The interval also holds where it would lie less what the two searches gain. Draws in which
-    everything is equal are left out.
+    The interval is made of both correlations' own (`interval_of`, so it pays for both searches),
+    less what two correlations with one series share (Zou 2007, Psychological Methods 12, 399-413,
+    doi:10.1037/1082-989X.12.4.399). That is too wide where both coordinates are nearly the same:
+    there it is Williams' (1959, J. R. Stat. Soc. B 21, 396-399), widened by what searching costs.
     """
-    draws = resample(len(first.rating), n_resamples, seed)
+    one, other = interval_of(first), interval_of(second)
+    between = min(1.0, float(correlate(first.coordinate, second.coordinate)))
+    n = len(first.rating)
+    apart = first.r - second.r
+    if between >= _ALIKE:
+        tops = max(first.r, second.r), max(one.ends[1], other.ends[1])
+        largest, end = (math.atanh(min(r, 1 - 1e-9)) for r in tops)
+        paid = (end - largest) * math.sqrt(n - 3) / _NORMAL
+        half = max(1.0, paid) * _williams(first.r, second.r, between, n)
+        return Estimate(apart, apart - half, apart + half)
+    shared = _shared(first.r, second.r, between)
 
-    def drawn_again(
-        match: RatingMatch,
-    ) -> tuple[Float[Tensor, "resample"], Float[Tensor, "resample"]]:
-        rating = match.rating[draws]
-        each = [correlate(coordinate[draws], rating).abs() for coordinate in match.searched.T]
-        return correlate(match.coordinate[draws], rating), torch.stack(each).amax(dim=0)
+    def reach(gained: float, lost: float) -> float:
+        return math.sqrt(max(0.0, gained**2 + lost**2 - 2 * shared * gained * lost))
 
-    (one, best_one), (two, best_two) = drawn_again(first), drawn_again(second)
-    fixed, searched = one - two, best_one - best_two
-    defined = fixed.isfinite() & searched.isfinite()
-    low, high = map(float, percentile_interval(fixed[defined]))
-    gained = float((searched[defined] - fixed[defined]).mean())
-    return Estimate(first.r - second.r, min(low, low - gained), max(high, high - gained))
+    (one_low, one_high), (other_low, other_high) = one.ends, other.ends
+    down = reach(first.r - one_low, other_high - second.r)
+    up = reach(one_high - first.r, second.r - other_low)
+    return Estimate(apart, apart - down, apart + up)
+
+
+def _shared(first: float, second: float, between: float) -> float:
+    """Correlation of two correlations with one series, from that of the two others (Olkin 1967)."""
+    left = 1 - first**2 - second**2 - between**2
+    shared = (between - first * second / 2) * left + between**3
+    return max(-1.0, min(1.0, shared / max(1e-12, (1 - first**2) * (1 - second**2))))
+
+
+def _williams(first: float, second: float, between: float, n: int) -> float:
+    """Half the interval of a difference of two correlations with one series."""
+    determinant = 1 - first**2 - second**2 - between**2 + 2 * first * second * between
+    middle = (first + second) ** 2 / 4 * (1 - between) ** 3
+    square = 2 * (n - 1) / (n - 3) * max(0.0, determinant) + middle
+    error = math.sqrt(square / ((n - 1) * (1 + between)))
+    return float(stats.t.ppf(0.975, n - 3)) * error
 
 
 def rated_words(emotions: Sequence[str]) -> list[int]:

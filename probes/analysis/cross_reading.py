@@ -4,8 +4,7 @@ r"""Stories of one run, read by the vectors of another: what is learned from one
    no emotion's; vectors on their mean over the emotions that both runs have, which makes them what
    their run would have found with those emotions alone.
 2. A row is named after the vector with the largest cosine (`held_out.scores`).
-3. Interval: whole topics drawn again, as wide as accuracy spreads then (`spread_interval`: topics
-   are few). Null: the emotions of the vectors are permuted.
+3. Interval: over topics (`mean_over`). Null: the emotions of the vectors are permuted.
 
 The rows must be no text that the vectors were made from; topics may be the same.
 """
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from probes.analysis import held_out
 from probes.analysis.findings import Estimate
-from probes.analysis.intervals import estimate_from_spread, means_of_topics
+from probes.analysis.intervals import SHARE, mean_over
 from probes.analysis.resampling import permutation_p_value, permute_within
 from probes.vectors.denoising import FittedVectors
 
@@ -69,16 +68,15 @@ def cross_reading(
     )
     scored = held_out.scores(wide, trained)
     right = (held_out.rank_of(scored, emotion) == 0).double()
-    value, n_topics = float(right.mean()), len(topic.unique())
-    draws = means_of_topics(right, topic, n_resamples, seed)
+    top_1 = mean_over(right, topic, within=SHARE)
     null = _permuted(scored, emotion, n_resamples, seed)
     return CrossReading(
-        top_1=estimate_from_spread(value, draws, n_topics, least=0.0, most=1.0) or Estimate(value),
+        top_1=top_1,
         chance=1 / len(vectors),
         null_bound=float(null.quantile(0.95)),
-        p=permutation_p_value(value, null, "greater"),
+        p=permutation_p_value(top_1.value, null, "greater"),
         n=len(rows),
-        n_topics=n_topics,
+        n_topics=len(topic.unique()),
         n_emotions=len(vectors),
     )
 

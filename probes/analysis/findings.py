@@ -41,7 +41,11 @@ class Estimate:
     @property
     def above_zero(self) -> bool:
         """Whether the whole interval lies above zero; False without one."""
-        return self.low is not None and self.low > 0
+        return self.above(0.0)
+
+    def above(self, bound: float) -> bool:
+        """Whether the whole interval lies above a bound; False without one."""
+        return self.low is not None and self.low > bound
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ r"""Telling the emotion of a story on a topic that no vector was made from.
 2. A held-out story :math:`x` scores :math:`(x - \bar m) \cdot v_e / |v_e|`: the order is that of
    centered cosines. An emotion without a story outside the fold scores minus infinity. Accuracies
    are made of the rank of the story's own emotion; ties count against the reader.
-3. Null: emotions permuted within each topic, everything after that repeated.
+3. Null: emotions of whole cells permuted within each topic (or each topic and valence side),
+   everything after that repeated.
 4. Choosing a layer is nested: for the stories of fold :math:`f` by the accuracy on every other fold
    :math:`g` with vectors from topics in neither :math:`f` nor :math:`g`.
 
@@ -104,15 +105,33 @@ def rank_of(scored: Scores, emotion: Labels) -> Labels:
     return reduce((scored >= of_own).long(), "row emotion -> row", "sum") - 1
 
 
-def held_out_scores(rows: Rows, design: Design, bases: Sequence[NeutralBasis]) -> Scores:
-    """Score every row, `centered`, with vectors and neutral bases from the folds it is not in."""
+def held_out_scores(
+    rows: Rows,
+    design: Design,
+    bases: Sequence[NeutralBasis],
+    topic_weight: Float[Tensor, "topic"] | None = None,
+    changed: Callable[[Vectors], Vectors] = lambda vectors: vectors,
+) -> Scores:
+    """Score every row, `centered`, with vectors and neutral bases from the folds it is not in.
+
+    `topic_weight` is how often each topic is learned from (once), `changed` what is done to a
+    fold's vectors before they read.
+    """
     cells, fold = sum_cells(rows, design), design.fold
+    weight = torch.ones(len(design.fold_of_topic)) if topic_weight is None else topic_weight
     scored = rows.new_zeros(len(rows), design.n_emotions)
     for held, basis in enumerate(bases):
         members = fold == held
-        trained = fit_vectors(cells, design.fold_of_topic != held, basis)
+        trained = fit_vectors(cells, weight * (design.fold_of_topic != held), basis)
+        trained = replace(trained, vectors=changed(trained.vectors))
         scored[members] = scores(rows[members], trained)
     return scored
+
+
+def topics_drawn_again(design: Design, n_refits: int, seed: int) -> Float[Tensor, "refit topic"]:
+    """Count how often each topic is learned from in each refit; the same seed draws the same."""
+    counts = topic_counts(design.topic, n_refits, seed).float()
+    return torch.nn.functional.pad(counts, (0, len(design.fold_of_topic) - counts.shape[1]))
 
 
 def held_out_ranks(rows: Rows, design: Design, bases: Sequence[NeutralBasis]) -> Labels:
@@ -120,10 +139,18 @@ def held_out_ranks(rows: Rows, design: Design, bases: Sequence[NeutralBasis]) ->
     return rank_of(held_out_scores(rows, design, bases), design.emotion)
 
 
-def permute_within_topics(design: Design, n_permutations: int, seed: int) -> list[Design]:
-    """Shuffle emotions among the rows of each topic."""
-    shuffled = permute_within(design.emotion, design.topic, n_permutations, seed)
-    return [replace(design, emotion=labels) for labels in shuffled]
+def permute_within_topics(
+    design: Design, n_permutations: int, seed: int, side: Int[Tensor, "emotion"] | None = None
+) -> list[Design]:
+    """Shuffle emotions among the cells of each topic; with `side`, among those of one side.
+
+    Stories of a cell share a prompt and a plot, so all of them change their emotion together.
+    """
+    cells, cell = (design.topic * design.n_emotions + design.emotion).unique(return_inverse=True)
+    topic, emotion = cells // design.n_emotions, cells % design.n_emotions
+    group = topic if side is None else 3 * topic + side[emotion] + 1
+    shuffled = permute_within(emotion, group, n_permutations, seed)
+    return [replace(design, emotion=labels[cell]) for labels in shuffled]
 
 
 def inner_hits(
@@ -193,9 +220,7 @@ def bootstrap_vectors(
 ) -> list[Vectors]:
     """Make vectors of topics drawn again; the same seed draws the same topics."""
     resampled = []
-    for drawn in topic_counts(design.topic, n_resamples, seed):
-        weight = torch.zeros(len(design.fold_of_topic))
-        weight[: len(drawn)] = drawn.float()
+    for weight in topics_drawn_again(design, n_resamples, seed):
         trained = fit_vectors(cells, weight, basis)
         if trained.present.all():
             resampled.append(trained.vectors)

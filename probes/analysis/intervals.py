@@ -104,26 +104,60 @@ def mean_of_draws(draws: Float[Tensor, "resample"]) -> Estimate:
 
 
 def mean_over(
-    values: Float[Tensor, "row"], unit: Int[Tensor, "row"] | None = None, *, within: Ends = NO_ENDS
+    values: Float[Tensor, "row"],
+    unit: Int[Tensor, "row"] | None = None,
+    *,
+    refits: Float[Tensor, "refit"] | None = None,
+    within: Ends = NO_ENDS,
 ) -> Estimate:
     """Return the mean over rows, with the interval of the units (topics) that they belong to.
 
-    Without `unit`, every row is one. One unit alone has no interval. `within` is the least and the
-    most that such a mean can be. NaN is a `DataError`.
+    Parameters
+    ----------
+    values
+        Of rows; NaN is a `DataError`.
+    unit
+        Without it, every row is one. One unit alone has no interval.
+    refits
+        Means of the same rows when what they are read with was learned again, from units drawn
+        again. See `mean_of_units`.
+    within
+        The least and the most that such a mean can be.
     """
     _require_numbers(values)
     wide = values.double()
-    value = float(wide.mean())
     if unit is None:
         unit = torch.arange(len(wide))
-    number = unit.unique(return_inverse=True)[1]
-    n_units = int(number.max()) + 1
+    names, number = unit.unique(return_inverse=True)
+    sums = torch.zeros(len(names), dtype=torch.float64).index_add_(0, number, wide)
+    sizes = torch.bincount(number, minlength=len(names)).double()
+    return mean_of_units(sums, sizes, refits=refits, within=within)
+
+
+def mean_of_units(
+    sums: Float[Tensor, "unit"],
+    sizes: Float[Tensor, "unit"],
+    *,
+    refits: Float[Tensor, "refit"] | None = None,
+    within: Ends = NO_ENDS,
+) -> Estimate:
+    """Return what `mean_over` does, of units' sums and numbers of rows.
+
+    Where rows are read by what was learned from other units, readings share their errors. A quarter
+    of the variance of refits is added for it: a draw adds to the errors of what was learned as much
+    again, and names, which jump, follow more than these errors move them. In simulations of
+    accuracies on 6 to 24 topics 94 to 97 of 100 such intervals hold the truth, 89 to 94 without the
+    refits, 99 with all of their variance.
+    """
+    value, n_units = float(sums.sum() / sizes.sum()), len(sums)
     if n_units < 2:
         return Estimate(value)
     # What a unit adds to the mean of all rows: with equal units, its own mean's deviation.
-    apart = torch.zeros(n_units, dtype=torch.float64).index_add_(0, number, wide - value)
-    error = math.sqrt(float(apart.square().sum()) * n_units / (n_units - 1)) / len(wide)
-    return _around(value, error, n_units - 1, within)
+    apart = sums.double() - value * sizes.double()
+    square = float(apart.square().sum()) * n_units / (n_units - 1) / float(sizes.sum()) ** 2
+    if refits is not None and len(refits) > 1:
+        square += float(refits.double().var()) / 4
+    return _around(value, math.sqrt(square), float(n_units - 1), within)
 
 
 def mean_over_crossed(values: Float[Tensor, "*axes"], *, within: Ends = NO_ENDS) -> Estimate:

@@ -53,8 +53,6 @@ class Corpus(Flags):
     signature: float = flag("share of an emotion's texts that may hold one word", 0.25, gt=0, le=1)
     alike: float = flag("overlap of five-character pieces of two texts", 0.5, gt=0, le=1)
     repeats: int = flag("texts that may share five words in a row", 2, ge=1)
-    resamples: int = flag("draws of topics for an interval", 1000, ge=20)
-    seed: int = flag("of the draws", 0, ge=0)
 
 
 class Doctor(Flags):

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from typing import Any
 
 from hooks.errors import InvalidInput
 from probes.commands import Corpus, corpus_limits
@@ -35,7 +34,7 @@ def main(call: Call[Corpus]) -> int:
     checks = list(corpus_limits.of_shown(shown, words, flags))
     checks += corpus_limits.of_said(said, shown) if said else []
     checks += corpus_limits.of_neutral(neutral, shown, words) if neutral else []
-    readings = _read(shown, said, flags)
+    readings = _read(shown, said)
     checks += corpus_limits.of_readings(readings)
     described = dict(_described(shown, said, neutral))
     terminal = call.terminal
@@ -94,16 +93,13 @@ def _lengths(texts: Sequence[str]) -> str:
     return f"{mean:.0f} on average, {min(lengths)} to {max(lengths)}"
 
 
-def _read(
-    shown: Sequence[AuditedText], said: Sequence[AuditedText], flags: Corpus
-) -> list[LexicalReading]:
-    how: dict[str, Any] = {"n_resamples": flags.resamples, "seed": flags.seed}
+def _read(shown: Sequence[AuditedText], said: Sequence[AuditedText]) -> list[LexicalReading]:
     frames = [replace(text, text=text.whole) for text in said]
     texts = [*shown, *frames]
-    readings = lexical.read_all(texts, {"word counts": lexical.word_counts(texts)}, **how)
+    readings = lexical.read_all(texts, {"word counts": lexical.word_counts(texts)})
     if len({text.about.get("form") for text in shown}) > 1:
         texts = [*(replace(text, about={"form": SHOWN}) for text in shown), *frames]
-        together = lexical.read_all(texts, {"word counts": lexical.word_counts(texts)}, **how)
+        together = lexical.read_all(texts, {"word counts": lexical.word_counts(texts)})
         readings += [it for it in together if (it.learned, it.read) != (None, SAID)]
     return readings
 

@@ -26,7 +26,7 @@ class TopicFolds:
     """Topics of a run in folds, at most one per topic."""
 
     def __init__(self, materials: Materials, n_folds: int) -> None:
-        self._materials = materials
+        self._materials, self.seed = materials, materials.seed
         self._fold_of_topic = held_out.topic_folds(len(materials.topics), n_folds, materials.seed)
         self._fold_by_name = dict(zip(materials.topics, self._fold_of_topic.tolist(), strict=True))
 

@@ -18,7 +18,7 @@ from probes.analysis import held_out
 from probes.analysis.emotion_groups import EmotionGroups
 from probes.analysis.findings import Estimate
 from probes.analysis.held_out import Design
-from probes.analysis.intervals import mean_by_topics
+from probes.analysis.intervals import SHARE, mean_over
 from probes.corpus.audit import AuditedText
 from probes.corpus.word_counts import counted_words
 from probes.vectors.denoising import fit_vectors
@@ -49,9 +49,7 @@ def word_counts(texts: Sequence[AuditedText]) -> Rows:
     return torch.from_numpy(counted.toarray()).float()
 
 
-def read_all(
-    texts: Sequence[AuditedText], readers: dict[str, Rows], *, n_resamples: int, seed: int
-) -> list[LexicalReading]:
+def read_all(texts: Sequence[AuditedText], readers: dict[str, Rows]) -> list[LexicalReading]:
     """Read every form by itself, on held-out topics, and by what is learned from every other.
 
     Chance counts the emotions that are candidates: those of the form, or of both.
@@ -78,7 +76,7 @@ def read_all(
                 from_these = _members(texts, learned) & (emotion >= 0)
                 scored = _across(rows, emotion, topic, from_these, chosen)
             if scored is not None:
-                judge = _Judge(emotions, n_resamples, seed)
+                judge = _Judge(emotions)
                 readings.append(judge(name, learned, read, scored, emotion[chosen], topic[chosen]))
     return readings
 
@@ -86,8 +84,8 @@ def read_all(
 class _Judge:
     """Turn scores into accuracies with intervals over topics."""
 
-    def __init__(self, emotions: Sequence[str], n_resamples: int, seed: int) -> None:
-        self._n, self._resamples, self._seed = len(emotions), n_resamples, seed
+    def __init__(self, emotions: Sequence[str]) -> None:
+        self._n = len(emotions)
         self._groups = EmotionGroups.of(emotions)
 
     def __call__(
@@ -107,7 +105,7 @@ class _Judge:
         def share(hits: Bool[Tensor, "text"], of: Bool[Tensor, "text"]) -> Estimate | None:
             if not of.any():
                 return None
-            return mean_by_topics(hits[of].double(), topic[of], self._resamples, self._seed)
+            return mean_over(hits[of].double(), topic[of], within=SHARE)
 
         every = torch.ones_like(alone)
         groups = self._groups

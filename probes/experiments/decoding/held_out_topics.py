@@ -1,7 +1,8 @@
 """Held-out topics: whether vectors name the emotion of stories on topics they never saw.
 
-At every layer nearest vectors and logistic regression rank every story (`analysis.held_out`), with
-topics resampled for intervals and labels shuffled within topics for a null: as often as
+At every layer nearest vectors and logistic regression rank every story (`analysis.held_out`).
+Intervals are over topics, wider by what vectors learned anew change (``n_refits`` times; logistic
+regression is not learned anew). Labels are shuffled within topics for a null: as often as
 ``validation.n_permutations`` at the analyzed layer, ``n_refits`` times elsewhere and for logistic
 regression, which is tried there alone. What a run that chooses its layer by this accuracy may claim
 is nested: no story is judged at a layer which its own topic helped to choose, and the null repeats
@@ -12,17 +13,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from pydantic import computed_field
 from torch import Tensor
 
 from probes.analysis import held_out
 from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
-from probes.analysis.held_out import Design, inner_hits, logistic_ranks
-from probes.analysis.intervals import balanced, mean_by_topics, mean_recall, top_k
+from probes.analysis.held_out import Design
+from probes.analysis.intervals import SHARE, mean_of_units, mean_over
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured
-from probes.experiments.decoding.coarse_accuracy import CoarseAccuracy, CoarseReader
+from probes.experiments.decoding.coarse_accuracy import (
+    CoarseAccuracy,
+    CoarseReader,
+    emotion_shares,
+)
+from probes.experiments.decoding.layer_reading import (
+    BALANCED,
+    TOP_1,
+    TOP_3,
+    Dealings,
+    LayerReader,
+    LayerReading,
+    Ranks,
+    balance,
+    recall,
+    share,
+    statistics,
+)
 from probes.experiments.decoding.shuffled_labels import Null, at_chosen_layers, nested_null
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.experiments.folds import TopicFolds
@@ -34,7 +52,6 @@ from probes.runs.materials import Materials
 _NAME = "Held-out topics"
 _CHOSEN = "held-out topics"
 """Rule of a target layer that is chosen by this very accuracy."""
-Ranks = Int[Tensor, "row"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +61,29 @@ class Accuracies:
     top_1: Estimate
     top_3: Estimate
     balanced: Estimate
+
+    @classmethod
+    def of(
+        cls,
+        ranks: Ranks,
+        design: Design,
+        refits: Mapping[str, Float[Tensor, "refit"]] | None = None,
+    ) -> "Accuracies":
+        """Judge ranks, with intervals over topics, and over `refits` where there are any."""
+        again, first = refits or {}, (ranks == 0).double()
+        weight = balance(design.emotion)
+
+        def by_topic(values: Float[Tensor, "row"]) -> Float[Tensor, "topic"]:
+            sums = torch.zeros(len(design.fold_of_topic), dtype=torch.float64)
+            return sums.index_add_(0, design.topic, values)[design.topic.unique()]
+
+        return cls(
+            mean_over(first, design.topic, refits=again.get(TOP_1), within=SHARE),
+            mean_over((ranks < 3).double(), design.topic, refits=again.get(TOP_3), within=SHARE),
+            mean_of_units(
+                by_topic(first * weight), by_topic(weight), refits=again.get(BALANCED), within=SHARE
+            ),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +121,6 @@ class HeldOutTopics(StoryResult):
     layers: Sequence[int]
     n_folds: int
     n_permutations: int
-    n_bootstrap: int
     nearest: Sequence[Accuracies]
     logistic: Sequence[Accuracies]
     permuted: Sequence[Nulls]
@@ -114,7 +153,7 @@ class HeldOutTopics(StoryResult):
             # An accuracy that chose its own layer is too high: what counts was chosen elsewhere.
             where = "layers chosen on other topics"
             top_1, p, n_null = nested.top_1, nested.p, nested.n_permutations
-        shown = p < SIGNIFICANT and top_1.ends[0] > self.null.upper
+        shown = p < SIGNIFICANT and top_1.above(self.null.upper)
         coarse = [each.finding(way, self.n, where) for way, each in self.coarse.items()]
         return [
             Finding(
@@ -179,25 +218,6 @@ class HeldOutTopics(StoryResult):
         return {"held_out_accuracy": _by_layer(self)}
 
 
-@dataclass(frozen=True)
-class _Reading:
-    """What is kept of one layer: ranks, `inner_hits`, and what shuffled labels give.
-
-    Of the nearest vector also who is right in the coarser ways, and of shuffled labels their share.
-    """
-
-    nearest: Ranks
-    logistic: Ranks
-    null: Float[Tensor, "permutation statistic"]
-    inner: Float[Tensor, "outer inner"]
-    hits: Bool[Tensor, "refit row"]
-    permuted_inner: Float[Tensor, "refit outer inner"]
-    logistic_null: Float[Tensor, "_refit"]
-    coarse: Bool[Tensor, "way row"]
-    coarse_null: Float[Tensor, "permutation way"]
-    coarse_hits: Bool[Tensor, "refit way row"]
-
-
 def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
     """Cross-validate every layer over topics."""
     if (too_few := too_few_topics(_NAME, materials)) is not None:
@@ -206,29 +226,34 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
     folds = TopicFolds(materials, settings.n_folds)
     design, layers, coarse = folds.design, materials.layers, CoarseReader(materials.emotions)
     n_few = min(settings.n_refits, settings.n_permutations)
-    shuffled = held_out.permute_within_topics(design, settings.n_permutations, materials.seed)
-    n_nested = n_few if materials.vectors.provenance.target_layer_rule == _CHOSEN else 0
+    dealings = Dealings.of(design, coarse, settings.n_permutations, materials.seed)
+    is_chosen = materials.vectors.provenance.target_layer_rule == _CHOSEN
     readings = []
     with materials.reporter.task("held-out topics", len(layers), "layers") as advance:
         for layer in layers:
-            here = layer == materials.layer
-            dealt = shuffled if here else shuffled[:n_few]
-            n_logistic = settings.n_refits if here else 0
-            readings.append(_read(folds, layer, dealt, coarse, n_nested, n_logistic))
+            here, reader = layer == materials.layer, LayerReader(folds, layer, coarse)
+            readings.append(
+                reader.read(
+                    dealings if here else dealings.first(n_few),
+                    settings.n_refits,
+                    n_nested=n_few if is_chosen else 0,
+                    n_logistic=settings.n_refits if here else 0,
+                )
+            )
             advance(1)
     here = readings[layers.index(materials.layer)]
+    logistic = [Accuracies.of(each.logistic, design) for each in readings]
     return HeldOutTopics(
         **fields_of(materials),
         layer_rule=materials.vectors.provenance.target_layer_rule,
         layers=layers,
         n_folds=design.n_folds,
         n_permutations=settings.n_permutations,
-        n_bootstrap=settings.n_bootstrap,
-        nearest=[_accuracies(each.nearest, design, materials) for each in readings],
-        logistic=[_accuracies(each.logistic, design, materials) for each in readings],
+        nearest=[Accuracies.of(each.nearest, design, each.refits) for each in readings],
+        logistic=logistic,
         permuted=[_nulls(each, design) for each in readings],
-        logistic_permuted=Null.of(_top_1(here.logistic), here.logistic_null),
-        nested=_nested(readings, design, layers, materials),
+        logistic_permuted=Null.of(share(here.logistic == 0), here.logistic_null),
+        nested=_nested(readings, design, layers),
         coarse=_coarse(readings, design, coarse, materials),
     )
 
@@ -236,83 +261,26 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
 EXPERIMENT = Experiment(HeldOutTopics, measure)
 
 
-def _read(
-    folds: TopicFolds,
-    layer: int,
-    shuffled: Sequence[Design],
-    coarse: CoarseReader,
-    n_nested: int,
-    n_logistic: int,
-) -> _Reading:
-    """Read one layer with its own labels and with shuffled ones."""
-    rows, design, basis = folds.rows(layer), folds.design, folds.basis(layer)
-    bases = [basis(fold) for fold in range(design.n_folds)]
-    seen, few = held_out.whitened(rows, design), shuffled[:n_nested]
-
-    def read(each: Design) -> tuple[Ranks, Bool[Tensor, "way row"]]:
-        scored = held_out.held_out_scores(rows, each, bases)
-        return held_out.rank_of(scored, each.emotion), coarse.hits(scored, each.emotion)
-
-    nearest, right = read(design)
-    ranks, in_ways = zip(*map(read, shuffled), strict=True)
-    permuted_inner = torch.stack([inner_hits(rows, each, basis) for each in (design, *few)])
-    by_logistic = [logistic_ranks(seen, each) for each in shuffled[:n_logistic]]
-    return _Reading(
-        nearest=nearest,
-        logistic=logistic_ranks(seen, design),
-        null=torch.stack(list(map(_statistics, ranks, shuffled))),
-        inner=permuted_inner[0],
-        hits=torch.stack(ranks)[: len(few)] == 0,
-        permuted_inner=permuted_inner[1:],
-        logistic_null=torch.tensor([_top_1(each) for each in by_logistic], dtype=torch.float64),
-        coarse=right,
-        coarse_null=torch.stack([each.double().mean(dim=1) for each in in_ways]),
-        coarse_hits=torch.stack(in_ways)[: len(few)],
+def _nulls(reading: LayerReading, design: Design) -> Nulls:
+    observed, null = statistics(reading.nearest, design.emotion), reading.null
+    top_1, top_3, of_balanced = (
+        Null.of(observed[name], null[name]) for name in (TOP_1, TOP_3, BALANCED)
     )
-
-
-def _top_1(ranks: Ranks) -> float:
-    return float((ranks == 0).double().mean())
-
-
-def _statistics(ranks: Ranks, design: Design) -> Float[Tensor, "statistic"]:
-    """Top-1, top-3 and balanced accuracy."""
-    top_3, recall = float((ranks < 3).double().mean()), mean_recall(ranks == 0, design.emotion)
-    return torch.tensor([_top_1(ranks), top_3, recall], dtype=torch.float64)
-
-
-def _accuracies(ranks: Ranks, design: Design, materials: Materials) -> Accuracies:
-    n, seed = materials.config.validation.n_bootstrap, materials.seed
-    return Accuracies(
-        top_k(ranks, 1, design.topic, n, seed),
-        top_k(ranks, 3, design.topic, n, seed),
-        balanced(ranks == 0, design.emotion, design.topic, n, seed),
-    )
-
-
-def _nulls(reading: _Reading, design: Design) -> Nulls:
-    observed = _statistics(reading.nearest, design).tolist()
-    top_1, top_3, of_balanced = map(Null.of, observed, reading.null.T.contiguous())
     return Nulls(**vars(top_1), top_3=top_3, balanced=of_balanced)
 
 
-def _nested(
-    readings: Sequence[_Reading], design: Design, layers: Sequence[int], materials: Materials
-) -> Nested:
+def _nested(readings: Sequence[LayerReading], design: Design, layers: Sequence[int]) -> Nested:
     """Accuracy of rows judged at the layer that the other folds chose."""
     right = torch.stack([each.nearest for each in readings]) == 0
     inner = torch.stack([each.inner for each in readings])
     judged = at_chosen_layers(right, inner, design).double()
-    n_bootstrap = materials.config.validation.n_bootstrap
-    top_1 = mean_by_topics(judged, design.topic, n_bootstrap, materials.seed)
-    hits = torch.stack([each.hits for each in readings])
-    p, permuted_inner = None, torch.stack([each.permuted_inner for each in readings])
-    if n_permutations := permuted_inner.shape[1]:
-        null = nested_null(hits, permuted_inner, design)
-        p = permutation_p_value(top_1.value, null, "greater")
+    top_1 = mean_over(judged, design.topic, refits=_refits_at(readings, TOP_1), within=SHARE)
+    p, n_permutations = None, 0
+    if (null := _nested_null(readings, design, 0, "topics")) is not None:
+        p, n_permutations = permutation_p_value(top_1.value, null, "greater"), len(null)
     largest = float(right.double().mean(dim=1).max())
-    fewest = min(len(each.null) for each in readings)
-    of_largest = torch.stack([each.null[:fewest, 0] for each in readings]).max(dim=0).values
+    fewest = min(len(each.null[TOP_1]) for each in readings)
+    of_largest = torch.stack([each.null[TOP_1][:fewest] for each in readings]).max(dim=0).values
     return Nested(
         top_1=top_1,
         layers_of_folds=[layers[index] for index in held_out.choose_nested(inner).tolist()],
@@ -323,26 +291,45 @@ def _nested(
     )
 
 
+def _refits_at(readings: Sequence[LayerReading], name: str) -> Float[Tensor, "refit"]:
+    """Return refits of the layer at which they differ the most: any of them may be chosen."""
+    return max((each.refits[name] for each in readings), key=lambda refits: float(refits.var()))
+
+
+def _nested_null(
+    readings: Sequence[LayerReading], design: Design, way: int, dealt: str
+) -> Float[Tensor, "permutation"] | None:
+    """Accuracy of the whole nested procedure with shuffled labels; None where none was kept."""
+    nested = [each.nested[dealt] for each in readings if dealt in each.nested]
+    if not nested:
+        return None
+    hits = torch.stack([each.hits[:, way] for each in nested])
+    return nested_null(hits, torch.stack([each.inner for each in nested]), design)
+
+
 def _coarse(
-    readings: Sequence[_Reading], design: Design, coarse: CoarseReader, materials: Materials
+    readings: Sequence[LayerReading], design: Design, coarse: CoarseReader, materials: Materials
 ) -> dict[str, CoarseAccuracy]:
-    """Judge the coarser ways where the headline is: at the analyzed layer, or at chosen ones."""
-    n_bootstrap, seed = materials.config.validation.n_bootstrap, materials.seed
+    """Judge the other ways where the headline is: at the analyzed layer, or at chosen ones."""
     is_chosen = materials.vectors.provenance.target_layer_rule == _CHOSEN
     here = readings[materials.layers.index(materials.layer)]
     inner = torch.stack([each.inner for each in readings])
-    permuted_inner = torch.stack([each.permuted_inner for each in readings])
     accuracies = {}
-    for number, (way, chance) in enumerate(coarse.chance.items()):
-        right, null = here.coarse[number], here.coarse_null[:, number]
+    for number, (way, chance) in enumerate(coarse.chance.items(), start=1):
+        right, null, refits, alone = here.right[way], here.null[way], here.refits[way], {}
         if is_chosen:
-            every = torch.stack([each.coarse[number] for each in readings])
+            every = torch.stack([each.right[way] for each in readings])
             right = at_chosen_layers(every, inner, design)
-            hits = torch.stack([each.coarse_hits[:, number] for each in readings])
-            null = nested_null(hits, permuted_inner, design)
-        accuracy = mean_by_topics(right.double(), design.topic, n_bootstrap, seed)
+            dealt = "sides" if way in coarse.of_sides else "topics"
+            of_chosen = _nested_null(readings, design, number, dealt)
+            assert of_chosen is not None
+            null, refits = of_chosen, _refits_at(readings, way)
+        elif way in coarse.of_sides:
+            by_emotion = here.by_emotion[way]
+            alone = emotion_shares(recall(right, design), by_emotion, materials.emotions)
+        accuracy = mean_over(right.double(), design.topic, refits=refits, within=SHARE)
         of_null = Null.of(accuracy.value, null)
-        accuracies[way] = CoarseAccuracy(accuracy, chance, coarse.n_groups[way], of_null)
+        accuracies[way] = CoarseAccuracy(accuracy, chance, coarse.n_groups[way], of_null, alone)
     return accuracies
 
 

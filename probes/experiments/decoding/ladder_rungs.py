@@ -1,8 +1,8 @@
 """The rungs of the null ladder: one run's statistics with less and less of the model in them.
 
 Valence and arousal are |r| of the best of five components with human ratings
-(`analysis.agreement`). 95% intervals are over emotions (ratings) or topics (accuracy; clusters by
-`spread_interval`), or the central 95% of directions or labels (the rungs that are chance).
+(`analysis.agreement`). 95% intervals are over emotions (ratings) or topics and refits
+(accuracy, clusters), or the central 95% of directions or labels (the rungs that are chance).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from torch import Tensor
 from probes.analysis import held_out
 from probes.analysis.agreement import RatingMatch, cluster_ari, interval_of, match_ratings
 from probes.analysis.findings import Estimate
-from probes.analysis.held_out import NeutralBasis, Rows, Vectors
-from probes.analysis.intervals import mean_of_draws
+from probes.analysis.held_out import Rows, Vectors
+from probes.analysis.intervals import SHARE, mean_of_draws
 from probes.experiments.decoding.robustness import Headline, Outcome, choice_of_run, sample_of
 from probes.experiments.decoding.worded_stories import name_embeddings, worded_stories
 from probes.experiments.folds import TopicFolds
@@ -96,7 +96,8 @@ class Ladder:
     def shuffled(self) -> Rung:
         """Measure vectors of stories whose emotion labels were shuffled within topics."""
         rows, design = self._headlines[CHOSEN].rows, self.folds.design
-        basis, bases = self._headlines[CHOSEN].basis(self._choice)(), self._bases(CHOSEN)
+        of_run = self._headlines[CHOSEN].basis(self._choice)
+        basis, bases = of_run(), list(map(of_run, range(design.n_folds)))
         vectors, right = [], []
         for each in held_out.permute_within_topics(design, self.n_refits, self._seed):
             vectors.append(held_out.vectors_of_all_topics(held_out.sum_cells(rows, each), basis))
@@ -107,7 +108,9 @@ class Ladder:
     def names(self) -> Rung:
         """Measure the embeddings of the emotions' own words."""
         headline, ari = self._headlines[EMBEDDINGS], self._ari(self._names)
-        accuracy = headline.by_topics(self._nearest(headline.rows, self._names).double())
+        accuracy = headline.by_topics(
+            self._nearest(headline.rows, self._names).double(), within=SHARE
+        )
         clusters = None if ari is None else Estimate(ari)
         rated = {scale: _rated(match) for scale, match in self._matches(self._names).items()}
         return Rung(NAMES, rated.get("valence"), accuracy, clusters, rated.get("arousal"))
@@ -115,8 +118,7 @@ class Ladder:
     def stories(self, name: str) -> Rung:
         """Measure vectors of the stories as one stage of the model holds them."""
         headline = self._headlines[name]
-        ranks = held_out.held_out_ranks(headline.rows, self.folds.design, self._bases(name))
-        outcome = self._outcomes[name] = headline.outcome_of(self._choice, ranks == 0)
+        outcome = self._outcomes[name] = headline.outcome(self._choice)
         statistics, layer = headline.statistics(outcome), self._layer.get(name)
         return Rung(
             name if layer is None else f"{name} ({layer})",
@@ -144,10 +146,6 @@ class Ladder:
                 over[statistic] = min(known, key=lambda name: known[name].value)
                 gains[statistic] = known[over[statistic]]
         return Gain(**gains, over=over)
-
-    def _bases(self, name: str) -> list[NeutralBasis]:
-        basis = self._headlines[name].basis(self._choice)
-        return list(map(basis, range(self.folds.design.n_folds)))
 
     def _ari(self, vectors: Vectors) -> float | None:
         unit_norm = self._choice.unit_norm

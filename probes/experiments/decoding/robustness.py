@@ -24,7 +24,7 @@ from probes.analysis import agreement, held_out
 from probes.analysis.agreement import RatingMatch, cluster_ari, match_ratings
 from probes.analysis.findings import Estimate
 from probes.analysis.held_out import Design, NeutralBasis, Vectors, bootstrap_vectors
-from probes.analysis.intervals import estimate_from_spread, mean_by_topics
+from probes.analysis.intervals import NO_ENDS, SHARE, Ends, estimate_from_spread, mean_over
 from probes.experiments.decoding.choice_table import ChoiceLine, Statistics
 from probes.experiments.folds import NeutralKind, TopicFolds, basis_of
 from probes.runs.materials import Materials
@@ -67,11 +67,13 @@ class Sample:
 class Outcome:
     """Headline statistics of one choice; `hits` is 1 for every story that was named right.
 
-    `clusters` has the agreement with the paper's clusters first, then that of resampled topics.
+    `refits` are accuracies of vectors learned anew; `clusters` has the agreement with the paper's
+    clusters first, then that of resampled topics.
     """
 
     matches: Mapping[str, RatingMatch]
     hits: Float[Tensor, "row"]
+    refits: Float[Tensor, "refit"]
     clusters: Clusters | None
 
 
@@ -98,8 +100,7 @@ class Headline:
         settings = materials.config.validation
         self.sample = sample
         self.known = agreement.reference(materials.emotions)
-        self._n_bootstrap, self._n_refits = settings.n_bootstrap, settings.n_refits
-        self._seed = materials.seed
+        self._n_refits, self._seed = settings.n_refits, materials.seed
         self._mean = sample.mean.double().mean(dim=0)
         self.rows = held_out.centered(sample.mean)
         self._cells = held_out.sum_cells(self.rows, sample.design)
@@ -111,44 +112,56 @@ class Headline:
 
     def outcome(self, choice: Choice) -> Outcome:
         """Measure one choice."""
+        design = self.sample.design
+        again = held_out.topics_drawn_again(design, self._n_refits, self._seed)
+        return Outcome(
+            match_ratings(self._vectors(choice), self.known, unit_norm=choice.unit_norm),
+            self._hits(choice, torch.ones(len(design.fold_of_topic))),
+            torch.stack([self._hits(choice, weight).mean() for weight in again]),
+            self._clustered(choice),
+        )
+
+    def _hits(self, choice: Choice, weight: Float[Tensor, "topic"]) -> Float[Tensor, "row"]:
+        """Tell which rows are named right by vectors that learn so much from each topic."""
         design, basis = self.sample.design, self.basis(choice)
         scored = torch.zeros(len(self.rows), design.n_emotions, dtype=torch.float64)
         for held in range(design.n_folds):
-            trained = fit_vectors(self._cells, design.fold_of_topic != held, basis(held))
+            outside = weight * (design.fold_of_topic != held)
+            trained = fit_vectors(self._cells, outside, basis(held))
             members = design.fold == held
             scored[members] = self._read(choice.readout, trained, members)
-        return self.outcome_of(choice, held_out.rank_of(scored, design.emotion) == 0)
-
-    def outcome_of(self, choice: Choice, hits: Bool[Tensor, "row"]) -> Outcome:
-        """Measure the vectors of one choice, for stories that were read already."""
-        matches = match_ratings(self._vectors(choice), self.known, unit_norm=choice.unit_norm)
-        return Outcome(matches, hits.double(), self._clustered(choice))
+        return (held_out.rank_of(scored, design.emotion) == 0).double()
 
     def statistics(self, outcome: Outcome) -> Statistics:
         """Return them with 95% intervals: over emotions the ratings', else over topics."""
         ratings = {scale: agreement.interval_of(match) for scale, match in outcome.matches.items()}
-        return self._over_topics(ratings, outcome.hits, outcome.clusters, 1.0)
+        accuracy = self.by_topics(outcome.hits, outcome.refits, SHARE)
+        return self._over_topics(ratings, accuracy, outcome.clusters, 1.0)
 
     def change(self, before: Outcome, after: Outcome) -> Statistics:
         """Return what a change of method did, the same emotions and topics resampled in both."""
         gains = {
-            scale: agreement.gain_in_rating(
-                after.matches[scale], before.matches[scale], self._n_bootstrap, self._seed
-            )
+            scale: agreement.gain_in_rating(after.matches[scale], before.matches[scale])
             for scale in before.matches.keys() & after.matches.keys()
         }
         old, new = before.clusters, after.clusters
         clusters = None if old is None or new is None else new - old
-        return self._over_topics(gains, after.hits - before.hits, clusters)
+        accuracy = self.by_topics(after.hits - before.hits, after.refits - before.refits)
+        return self._over_topics(gains, accuracy, clusters)
 
     def line(self, name: str, outcome: Outcome, before: Outcome | None) -> ChoiceLine:
         """Return one line of a table; `before` is the run's own outcome, None for its own line."""
         change = None if before is None else self.change(before, outcome)
         return ChoiceLine(name=name, change=change, **vars(self.statistics(outcome)))
 
-    def by_topics(self, values: Float[Tensor, "row"]) -> Estimate:
-        """Mean over stories, topics resampled."""
-        return mean_by_topics(values, self.sample.design.topic, self._n_bootstrap, self._seed)
+    def by_topics(
+        self,
+        values: Float[Tensor, "row"],
+        refits: Float[Tensor, "refit"] | None = None,
+        within: Ends = NO_ENDS,
+    ) -> Estimate:
+        """Mean over stories, with its interval over topics and refits."""
+        return mean_over(values, self.sample.design.topic, refits=refits, within=within)
 
     def basis(self, choice: Choice) -> Callable[..., NeutralBasis]:
         """Return a function from held-out folds to the neutral components outside them."""
@@ -163,7 +176,7 @@ class Headline:
     def _over_topics(
         self,
         ratings: Mapping[str, Estimate],
-        hits: Float[Tensor, "row"],
+        accuracy: Estimate,
         aris: Clusters | None,
         most: float = math.inf,
     ) -> Statistics:
@@ -171,7 +184,7 @@ class Headline:
         ari, n = None, self.sample.design.n_topics
         if aris is not None:
             ari = estimate_from_spread(float(aris[0]), aris[1:], n, least=-most, most=most)
-        return Statistics(**scales, accuracy=self.by_topics(hits), clusters=ari)
+        return Statistics(**scales, accuracy=accuracy, clusters=ari)
 
     def _vectors(self, choice: Choice) -> Vectors:
         return held_out.vectors_of_all_topics(self._cells, self.basis(choice)())

@@ -11,9 +11,8 @@ from typing import Any
 
 from probes.analysis.findings import Estimate, Finding
 from probes.analysis.held_out import sum_cells
-from probes.analysis.intervals import estimate_from_draws
+from probes.analysis.intervals import mean_over
 from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
-from probes.analysis.resampling import resample
 from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.decoding.story_result import too_few_topics
 from probes.experiments.folds import TopicFolds
@@ -132,15 +131,14 @@ def measure(materials: Materials) -> SampleSize | NotMeasured:
     folds = TopicFolds(materials, 2)
     cells, basis = sum_cells(folds.rows(layer), folds.design), folds.basis(layer)()
     sizes = sorted({*(2**power for power in range(half.bit_length())), half})
-    curve, control, n_bootstrap = [], [], materials.config.validation.n_bootstrap
+    curve, control = [], []
     options: dict[str, Any] = {"n_splits": n_splits, "seed": materials.seed}
     with materials.reporter.task("sample size", len(sizes) + 1, "sizes") as advance:
         for size in sizes:
             same, different = half_cosines(cells, basis, range(n_topics), size, **options)
             cosine = same.nanmean(dim=0)
             known = cosine[cosine.isfinite()]
-            draws = resample(len(known), n_bootstrap, materials.seed)
-            curve.append(estimate_from_draws(float(known.mean()), known[draws].mean(dim=1)))
+            curve.append(mean_over(known))
             control.append(float(different.nanmean()))
             advance(1)
         if not all(map(math.isfinite, control)):

@@ -15,8 +15,8 @@ from probes.analysis.findings import SIGNIFICANT, Estimate
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import words
 from probes.experiments.expression.transfer import (
-    Drawn,
     Permuted,
+    ReadShare,
     Transfer,
     can_be_read,
     draw_units,
@@ -140,7 +140,7 @@ class Table:
     def __init__(self, materials: Materials) -> None:
         settings = materials.config.validation
         self.names, self.n_emotions = list(materials.ways), len(materials.emotions)
-        self.n_draws = min(settings.n_bootstrap, settings.n_refits)
+        self.n_draws = settings.n_refits
         self.n_permutations = min(settings.n_permutations, _MOST_PERMUTATIONS)
         self.groups = EmotionGroups.of(materials.emotions)
         self._materials, self._seed = materials, materials.seed
@@ -265,7 +265,7 @@ class Table:
 
     def _by_words(
         self, controls: Mapping[str, Mapping[str, Way]], learned: str, read: str, reading: Transfer
-    ) -> dict[str, Drawn]:
+    ) -> dict[str, ReadShare]:
         """Return what each reader of words names of the same texts in the same draws."""
         by_words = {
             name: self._read(ways[learned], ways[read]).accuracy
@@ -273,9 +273,7 @@ class Table:
             if learned in ways and read in ways
         }
         if not by_words:
-            chance, accuracy = 1 / self.n_emotions, reading.accuracy
-            draws = torch.full_like(accuracy.draws, chance)
-            by_words = {SAME_WORDS: Drawn(chance, draws, accuracy.n_units)}
+            by_words = {SAME_WORDS: reading.accuracy.all_at(1 / self.n_emotions)}
         return by_words
 
     def _way(self, name: str, rows: Tensor | csr_matrix) -> Way:
@@ -303,7 +301,7 @@ class Table:
         }
 
 
-def _beside(reading: Transfer, by_words: Mapping[str, Drawn]) -> dict[str, Any]:
+def _beside(reading: Transfer, by_words: Mapping[str, ReadShare]) -> dict[str, Any]:
     """Set what is named beside the better reader of words, and beside permuted labels."""
     better = max(by_words, key=lambda name: by_words[name].value)
     return {

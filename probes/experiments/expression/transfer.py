@@ -5,9 +5,8 @@ r"""What is learned from one way of expressing emotions, read on another.
 2. A row :math:`x` is nearest to the emotion of the largest cosine of :math:`x - c` with
    :math:`v_e`, :math:`c` the mean of the way that is read, each unit and emotion weighing the same.
    A tie goes to the first of the list, so that texts which do not differ are read at chance.
-3. Interval: units are drawn again among those that stand in the same ways; one draw weighs the
-   units that are learned from, makes vectors and center anew, and weighs the units that are read.
-   Vectors from fewer different units are noisier, so draws lie to one side: `spread_interval`.
+3. Interval: over the units that are read, wider by what learning anew changes from units drawn
+   again, among those that stand in the same ways (`intervals.mean_of_units`).
 4. Null: whole cells change their emotions within each unit that is learned from.
 
 Dot products of rows with differences are taken once; draws and permutations are sums of them.
@@ -26,7 +25,7 @@ from torch.nn.functional import embedding_bag
 from probes.analysis import held_out
 from probes.analysis.emotion_groups import EmotionGroups
 from probes.analysis.findings import Estimate
-from probes.analysis.intervals import estimate_from_spread
+from probes.analysis.intervals import SHARE, mean_of_units
 from probes.experiments.expression.ways import Way
 from probes.vectors.denoising import FittedVectors
 from probes.vectors.normalize import normalize
@@ -36,21 +35,29 @@ _TINY = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A share of rows, and what it was whenever units were drawn again."""
+class ReadShare:
+    """A share of rows, by the units that are read, and what it was whenever learned anew."""
 
-    value: float
-    draws: Float[Tensor, "draw"]
-    n_units: int
+    right: Float[Tensor, "unit"]
+    of: Float[Tensor, "unit"]
+    refits: Float[Tensor, "refit"]
+
+    @property
+    def value(self) -> float:
+        """The share of all rows."""
+        return float(self.right.sum() / self.of.sum())
 
     def estimate(self) -> Estimate:
         """Return the share with its interval."""
-        return _estimate(self, least=0.0, most=1.0)
+        return mean_of_units(self.right, self.of, refits=self.refits, within=SHARE)
 
-    def less(self, other: "Drawn") -> Estimate:
-        """Return the difference to another share in the same draws."""
-        fewest = min(self.n_units, other.n_units)
-        return _estimate(Drawn(self.value - other.value, self.draws - other.draws, fewest))
+    def less(self, other: "ReadShare") -> Estimate:
+        """Return the difference to another share of the same rows, learned anew from the same."""
+        return mean_of_units(self.right - other.right, self.of, refits=self.refits - other.refits)
+
+    def all_at(self, value: float) -> "ReadShare":
+        """Return the same share of every unit, whatever is learned."""
+        return ReadShare(value * self.of, self.of, torch.full_like(self.refits, value))
 
 
 @dataclass(frozen=True)
@@ -60,9 +67,9 @@ class Transfer:
     `null` are accuracies with permuted emotions.
     """
 
-    accuracy: Drawn
-    clusters: Drawn | None
-    within_side: Drawn | None
+    accuracy: ReadShare
+    clusters: ReadShare | None
+    within_side: ReadShare | None
     mean_rank: float
     n_rows: int
     null: Float[Tensor, "permutation"]
@@ -175,21 +182,21 @@ def read_way(
 
     `weights` are those of `draw_units`, `permuted` is of the learned way.
     """
-    tally = _Tally(weights[:, read.units])
+    tally, once = _Tally(), torch.ones(len(weights), len(read.units))
     ranks, null_hits = [], []
     for block in _blocks(learned, read):
-        scored = block.scores(weights[:, learned.units], weights[:, read.units])
+        scored = block.scores(weights[:, learned.units], once)
         _count(tally, scored, block.emotion, groups)
         ranks.append(held_out.rank_of(scored[0], block.emotion))
         if permuted is not None:
             null_hits.append((permuted.named(block) == block.emotion).sum(dim=1))
-    n_units, n_rows = min(len(learned.units), len(read.units)), len(read.emotion)
-    accuracy = tally.share("accuracy", n_units)
+    n_rows = len(read.emotion)
+    accuracy = tally.share("accuracy")
     assert accuracy is not None
     return Transfer(
         accuracy,
-        tally.share("clusters", n_units),
-        tally.share("within_side", n_units),
+        tally.share("clusters"),
+        tally.share("within_side"),
         float(torch.cat(ranks).double().mean()),
         n_rows,
         torch.stack(null_hits).sum(dim=0) / n_rows if null_hits else torch.zeros(0),
@@ -238,10 +245,9 @@ def _blocks(learned: Way, read: Way) -> Iterator[_Block]:
 
 
 class _Tally:
-    """Rows named right, read unit by read unit, and their share in each draw."""
+    """Rows named right, read unit by read unit, in each draw."""
 
-    def __init__(self, weights: Float[Tensor, "draw read"]) -> None:
-        self._weights = weights.double()
+    def __init__(self) -> None:
         self._right: dict[str, list[Tensor]] = {}
         self._of: dict[str, list[int]] = {}
 
@@ -249,13 +255,12 @@ class _Tally:
         self._right.setdefault(what, []).append(right.sum(dim=1).double())
         self._of.setdefault(what, []).append(right.shape[1])
 
-    def share(self, what: str, n_units: int) -> Drawn | None:
+    def share(self, what: str) -> ReadShare | None:
         of = torch.tensor(self._of[what], dtype=torch.float64)
         if not of.any():
             return None
         right = torch.stack(self._right[what], dim=1)
-        shares = (right * self._weights).sum(dim=1) / (self._weights @ of)
-        return Drawn(float(shares[0]), shares[1:], n_units)
+        return ReadShare(right[0], of, right[1:].sum(dim=1) / of.sum())
 
 
 def _count(
@@ -276,8 +281,3 @@ def _count(
             among = scored[:, of_side][:, :, rivals].argmax(dim=2)
             hits.append(rivals[among] == emotion[of_side])
     tally.add("within_side", torch.cat(hits, dim=1))
-
-
-def _estimate(drawn: Drawn, *, least: float = -math.inf, most: float = math.inf) -> Estimate:
-    estimate = estimate_from_spread(drawn.value, drawn.draws, drawn.n_units, least=least, most=most)
-    return Estimate(drawn.value) if estimate is None else estimate

@@ -19,8 +19,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis.findings import Estimate
-from probes.analysis.intervals import percentile_interval
-from probes.analysis.resampling import permutation_p_value, permute_within, resample
+from probes.analysis.intervals import mean_over
+from probes.analysis.resampling import permutation_p_value, permute_within
 from probes.analysis.statistics import Correlation, pearson, standard_scores
 from probes.experiments.preferences.bradley_terry import ELO
 
@@ -60,7 +60,6 @@ def links(
     *,
     steered: Sequence[int] | None = None,
     n_permutations: int,
-    n_bootstrap: int,
     seed: int,
 ) -> list[Link]:
     """Link every direction with Elo, and those `steered` (all) with the change of choices."""
@@ -72,16 +71,15 @@ def links(
         "permutation activity, direction activity -> permutation direction",
     )
     strongest = reduce(null.abs(), "permutation direction -> permutation", "max")
-    draws = resample(change.shape[1], n_bootstrap, seed)
-    pushes = change.double() * ELO
-    means = reduce(pushes[:, draws], "steered resample pair -> resample steered", "mean")
-    of_each = torch.stack([pushes.mean(dim=1), *percentile_interval(means)], dim=1).tolist()
+    of_each = [mean_over(pushes) for pushes in change.double() * ELO]
     pushed = dict(zip(range(len(probe)) if steered is None else steered, of_each, strict=True))
     linked = []
     for number, row in enumerate(probe):
         read = pearson(row.double(), elo.double())
         p_corrected = permutation_p_value(abs(read.r), strongest, "greater")
-        linked.append(Link(read.r, read.low, read.high, p_corrected, *pushed.get(number, ())))
+        push = pushed.get(number)
+        ends = () if push is None else (push.value, push.low, push.high)
+        linked.append(Link(read.r, read.low, read.high, p_corrected, *ends))
     return linked
 
 

@@ -242,11 +242,10 @@ def measure(materials: Materials) -> Preferences:
     probe = cosines(residual - mean, torch.cat([own, shuffled[rows]])).T
     counts = torch.tensor(n_tokens, dtype=torch.float64)
     permuted = {"n_permutations": N_PERMUTATIONS, "seed": seed}
-    options = {**permuted, "n_bootstrap": settings.n_bootstrap}
     n, n_steered = len(own), len(rows)
-    of_emotions = links(probe[:n], strengths.elo, change[:n_steered], steered=rows, **options)
+    of_emotions = links(probe[:n], strengths.elo, change[:n_steered], steered=rows, **permuted)
     of_shuffled = links(
-        probe[n:], strengths.elo, change[n_steered:], steered=range(n_steered), **options
+        probe[n:], strengths.elo, change[n_steered:], steered=range(n_steered), **permuted
     )
     points = torch.stack([strengths.elo, strengths.low, strengths.high], dim=1).tolist()
     return Preferences(

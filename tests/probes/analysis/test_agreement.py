@@ -93,13 +93,46 @@ def test_where_others_might_have_been_the_best_the_interval_is_wider():
     assert interval.high > plain.high + 0.02
 
 
+@pytest.mark.parametrize("n", [12, 24, 45])
+@pytest.mark.parametrize("correlations", [(0.95, 0.71), (0.8, 0.3), (0.6, 0.6)])
+def test_a_gain_holds_the_truth_as_often_as_it_says(correlations, n):
+    one, other = correlations
+    held = []
+    for seed in range(300):
+        first, second = paired([one], [other], seed, n)
+        interval = gain_in_rating(first, second)
+        held.append(interval.low <= one - other <= interval.high)
+    assert 0.92 <= sum(held) / len(held) <= 0.98
+
+
 def test_a_gain_over_another_search_holds_the_truth_as_often_as_it_says():
     held = []
-    for seed in range(120):
+    for seed in range(200):
         first, second = paired([0.9, 0, 0, 0, 0], [0.6, 0.4, 0, 0, 0], seed)
-        interval = gain_in_rating(first, second, 100, seed)
+        interval = gain_in_rating(first, second)
         held.append(interval.low <= 0.3 <= interval.high)
-    assert sum(held) / len(held) >= 0.9
+    assert sum(held) / len(held) >= 0.93
+
+
+@pytest.mark.parametrize("n", [12, 24])
+def test_a_gain_over_nearly_the_same_is_as_narrow_as_it_says(n):
+    held = []
+    for seed in range(300):
+        first, _ = paired([0.8], [0.8], seed, n)
+        noise = torch.randn(n, generator=torch.Generator().manual_seed(seed + 999)).double()
+        along = first.searched[:, 0] + 0.15 * noise
+        r = pearson(along, first.rating).r
+        second = RatingMatch(r, 0, along, along[:, None], first.rating)
+        interval = gain_in_rating(first, second)
+        truth = 0.8 - 0.8 / (1 + 0.15**2) ** 0.5
+        held.append(interval.low <= truth <= interval.high)
+        assert interval.high - interval.low < 0.45
+    assert 0.92 <= sum(held) / len(held) <= 0.98
+
+
+def test_no_gain_over_itself_is_nothing():
+    match = sample([0.7, 0.1], seed=0)
+    assert gain_in_rating(match, match).ends == pytest.approx((0.0, 0.0), abs=1e-6)
 
 
 def test_arousal_is_searched_among_what_valence_left():

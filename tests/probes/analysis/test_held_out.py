@@ -3,7 +3,6 @@
 import pytest
 import torch
 from scipy import stats
-from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from hooks.errors import InvalidInput
@@ -19,9 +18,9 @@ from probes.analysis.held_out import (
     rank_of,
     sum_cells,
     topic_folds,
+    topics_drawn_again,
     whitened,
 )
-from probes.analysis.intervals import balanced, mean_by_topics, top_k
 from probes.analysis.resampling import permutation_p_value
 from probes.vectors.denoising import fit_vectors
 
@@ -122,6 +121,29 @@ def test_shuffling_keeps_every_topics_emotions():
     assert not torch.equal(dealt[0].emotion, dealt[1].emotion)
 
 
+def test_whole_cells_change_their_emotion_together_and_within_a_side_where_asked():
+    of, side = design(per_cell=3), torch.tensor([1, -1, 1, -1])
+    for dealt in permute_within_topics(of, 10, seed=0, side=side):
+        cells = dealt.emotion.reshape(N_TOPICS, N_EMOTIONS, 3)
+        assert (cells == cells[..., :1]).all()
+        assert torch.equal(side[dealt.emotion], side[of.emotion])
+
+
+def test_stories_of_a_cell_that_are_alike_do_not_make_p_small():
+    """Plots of a topic differ, emotions do not; dealing single stories calls 10% significant."""
+    of, small = design(per_cell=6, n_folds=3), 0
+    for dataset in range(60):
+        plots = 2 * noise(N_EMOTIONS, N_TOPICS, D, seed=1000 + dataset)
+        data = plots[of.emotion, of.topic] + noise(len(of.topic), D, seed=dataset)
+        held = (held_out_ranks(data, of, [EMPTY] * 3) == 0).double().mean()
+        null = torch.stack([
+            (held_out_ranks(data, each, [EMPTY] * 3) == 0).double().mean()
+            for each in permute_within_topics(of, 19, seed=dataset)
+        ])  # fmt: skip
+        small += permutation_p_value(float(held), null, "greater") <= 0.05
+    assert small / 60 <= 0.1
+
+
 def test_permutation_p_values_of_null_data_are_uniform():
     of, p = design(per_cell=3, n_folds=2), []
     for dataset in range(40):
@@ -154,31 +176,21 @@ def test_a_layer_is_chosen_without_the_fold_that_is_judged():
     assert inner[0, 1] == (named == of.emotion[judged]).sum()
 
 
-class TestAccuracy:
-    of = design(per_cell=3)
-    scored = noise(len(of.emotion), N_EMOTIONS, seed=3)
-    ranks = rank_of(scored, of.emotion)
+def test_a_topic_that_is_not_drawn_teaches_nothing():
+    of = design()
+    data = rows(of, emotion=1.0)
+    counts = topics_drawn_again(of, 20, seed=0)
+    assert (counts.sum(dim=1) == N_TOPICS).all()
+    left = of.topic != 0
+    weight = torch.ones(N_TOPICS)
+    weight[0] = 0
+    without = Design(of.emotion[left], of.topic[left], of.weight[left], of.fold_of_topic, 4)
+    scored = held_out_scores(data, of, [EMPTY] * 3, weight)[left]
+    torch.testing.assert_close(scored, held_out_scores(data[left], without, [EMPTY] * 3))
 
-    def test_agrees_with_scikit_learn(self):
-        truth, scores = self.of.emotion.numpy(), self.scored.numpy()
-        for k in (1, 2, 3):
-            expected = top_k_accuracy_score(truth, scores, k=k)
-            assert top_k(self.ranks, k, self.of.topic, 50, 0).value == pytest.approx(expected)
-        keep = torch.arange(len(truth)) % 7 != 0
-        expected = balanced_accuracy_score(truth[keep], scores.argmax(1)[keep])
-        hits = (self.ranks == 0)[keep]
-        got = balanced(hits, self.of.emotion[keep], self.of.topic[keep], 50, 0)
-        assert got.value == pytest.approx(expected)
 
-    def test_interval_of_a_mean_over_topics_has_the_width_of_theory(self):
-        topic = torch.arange(40).repeat_interleave(5)
-        values = noise(40, seed=1)[topic]
-        mean = mean_by_topics(values, topic, 4000, 0)
-        half = 1.96 * noise(40, seed=1).std(correction=0) / 40**0.5
-        assert mean.high - mean.low == pytest.approx(float(2 * half), rel=0.1)
-        # As if rows were independent it would be less than half of that.
-        assert mean.high - mean.low > 2 * 2 * 1.96 * float(values.std()) / 200**0.5
-
-    def test_topics_without_rows_are_not_drawn(self):
-        mean = mean_by_topics(torch.ones(4), torch.tensor([0, 0, 5, 5]), 50, 0)
-        assert (mean.value, mean.low, mean.high) == (1.0, 1.0, 1.0)
+def test_vectors_are_changed_before_they_read():
+    of = design()
+    data = rows(of, emotion=1.0)
+    scored = held_out_scores(data, of, [EMPTY] * 3, changed=lambda vectors: -vectors)
+    torch.testing.assert_close(scored, -held_out_scores(data, of, [EMPTY] * 3))

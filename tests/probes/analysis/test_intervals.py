@@ -2,14 +2,18 @@
 
 import pytest
 import torch
+from scipy import stats
 
 from hooks.errors import DataError, InvalidInput
+from probes.analysis import held_out
+from probes.analysis.findings import Estimate
 from probes.analysis.geometry import adjusted_rand_index, kmeans_labels
 from probes.analysis.intervals import (
     binomial_interval,
-    estimate_from_draws,
     estimate_from_spread,
     mean_of_draws,
+    mean_over,
+    mean_over_crossed,
     percentile_interval,
     spread_interval,
 )
@@ -53,8 +57,8 @@ def test_agreement_of_clusters_lies_in_its_interval_which_holds_what_other_topic
 
 
 def test_topics_drawn_again_agree_less_than_all_so_where_they_lie_is_no_interval(experiments):
-    where = [estimate_from_draws(value, drawn) for value, drawn in experiments]
-    assert sum(each.low <= each.value <= each.high for each in where) / len(where) < 0.85
+    where = [(value, *map(float, percentile_interval(drawn))) for value, drawn in experiments]
+    assert sum(low <= value <= high for value, low, high in where) / len(where) < 0.85
 
 
 def test_a_difference_in_the_same_topics_lies_in_its_interval(experiments):
@@ -100,6 +104,111 @@ def test_one_topic_has_no_spread():
         spread_interval(torch.tensor(0.0), torch.zeros(1), 5)
     with pytest.raises(DataError, match="NaN"):
         spread_interval(torch.tensor(0.0), torch.tensor([0.0, float("nan")]), 5)
+
+
+def coverage(truth, ends):
+    return sum(low <= truth <= high for low, high in ends) / len(ends)
+
+
+@pytest.mark.parametrize("n", [6, 8, 12, 24])
+class TestFewUnits:
+    """2,000 samples each: the standard error of a coverage of 95% is half a point."""
+
+    def values(self, n, *more):
+        generator = torch.Generator().manual_seed(n)
+        return torch.randn(2000, n, *more, generator=generator, dtype=torch.float64)
+
+    def test_means_over_units_cover_and_percentiles_do_not(self, n):
+        samples = self.values(n)
+        assert 0.93 <= coverage(0, [mean_over(each).ends for each in samples]) <= 0.97
+        draws = resample(n, 300, seed=0)
+        low, high = percentile_interval(samples[:, draws].mean(dim=2).T)
+        by_percentile = float(((low <= 0) & (high >= 0)).double().mean())
+        assert by_percentile < {6: 0.88, 8: 0.91, 12: 0.935, 24: 0.95}[n]
+
+    def test_rows_of_a_unit_count_as_one(self, n):
+        own, unit = self.values(n), torch.arange(n).repeat_interleave(5)
+        rows = own[:, unit] + 0.5 * self.values(5 * n)
+        assert 0.93 <= coverage(0, [mean_over(each, unit).ends for each in rows]) <= 0.97
+
+    def test_units_of_other_sizes(self, n):
+        unit = torch.cat([torch.arange(n), *[torch.arange(n // 2)] * 3])
+        rows = self.values(n)[:, unit] + self.values(len(unit))
+        assert 0.92 <= coverage(0, [mean_over(each, unit).ends for each in rows]) <= 0.97
+
+    def test_shares_cover(self, n):
+        generator = torch.Generator().manual_seed(n)
+        right = (torch.rand(2000, n, 24, generator=generator) < 0.2).double()
+        unit = torch.arange(n).repeat_interleave(24)
+        ends = [mean_over(each.flatten(), unit, within=(0.0, 1.0)).ends for each in right]
+        assert 0.92 <= coverage(0.2, ends) <= 0.97
+
+    @pytest.mark.parametrize("others", [(8,), (50,), (8, 4)])
+    def test_crossed_units_cover(self, n, others):
+        table = self.values(n, *others)[:600]
+        generator = torch.Generator().manual_seed(1)
+        for axis, size in enumerate((n, *others), start=1):
+            shape = [600, *[1] * (1 + len(others))]
+            shape[axis] = size
+            table = table + torch.randn(*shape, generator=generator, dtype=torch.float64)
+        ends = [mean_over_crossed(each).ends for each in table]
+        assert 0.92 <= coverage(0, ends) <= 0.98
+
+
+def test_a_mean_over_rows_is_students_interval():
+    values = normal(12)
+    estimate = mean_over(values)
+    expected = stats.t.interval(0.95, 11, float(values.mean()), stats.sem(values.numpy()))
+    assert estimate.ends == pytest.approx(expected)
+    assert mean_over_crossed(values).ends == pytest.approx(expected)
+    assert mean_over_crossed(values[:, None]).ends == pytest.approx(expected)
+
+
+def test_one_unit_has_no_interval_and_nan_is_refused():
+    alone = mean_over(torch.tensor([0.25, 0.75]), torch.tensor([3, 3]))
+    assert alone == Estimate(0.5)
+    assert mean_over_crossed(torch.ones(1, 1)) == Estimate(1.0)
+    for mean in (mean_over, mean_over_crossed):
+        with pytest.raises(DataError, match="NaN"):
+            mean(torch.tensor([0.0, float("nan")]))
+
+
+def test_refits_add_a_quarter_of_their_variance_and_ends_are_cut():
+    values, again = normal(8), torch.tensor([0.0, 2.0], dtype=torch.float64)
+    plain, wide = mean_over(values), mean_over(values, refits=again)
+    half, wider = ((each.high - each.low) / 2 / stats.t.ppf(0.975, 7) for each in (plain, wide))
+    assert wider**2 == pytest.approx(half**2 + 2.0 / 4)
+    assert mean_over(values, within=(-0.1, 0.1)).ends[1] == max(0.1, plain.value)
+
+
+@pytest.mark.parametrize("n_topics", [6, 12, 24])
+def test_accuracies_of_vectors_learned_from_the_same_topics_cover(n_topics):
+    """150 sets of stories, all drawn anew; the truth is their mean accuracy."""
+    emotion = torch.arange(10).repeat(2 * n_topics)
+    topic = torch.arange(n_topics).repeat_interleave(20)
+    folds = held_out.topic_folds(n_topics, 6, 0)
+    of = held_out.Design(emotion, topic, torch.ones_like(topic), folds, 10)
+    generator = torch.Generator().manual_seed(0)
+    own = 0.4 * torch.randn(10, 24, generator=generator)
+    values, with_refits, without = [], [], []
+    for seed in range(150):
+        cells = 0.7 * torch.randn(n_topics, 10, 24, generator=generator)
+        noise = torch.randn(len(emotion), 24, generator=generator)
+        rows = held_out.centered(own[emotion] + cells[topic, emotion] + noise)
+
+        def hits(weight, rows=rows):
+            scored = held_out.held_out_scores(rows, of, [torch.zeros(0, 24)] * 6, weight)
+            return (held_out.rank_of(scored, emotion) == 0).double()
+
+        first = hits(torch.ones(n_topics))
+        weights = held_out.topics_drawn_again(of, 15, seed)
+        refits = torch.stack([hits(weight).mean() for weight in weights])
+        values.append(float(first.mean()))
+        with_refits.append(mean_over(first, topic, refits=refits).ends)
+        without.append(mean_over(first, topic).ends)
+    truth = sum(values) / len(values)
+    assert 0.925 <= coverage(truth, with_refits) <= 0.985
+    assert coverage(truth, without) < coverage(truth, with_refits)
 
 
 def normal(n):

@@ -21,7 +21,7 @@ def own(tmp_path):
 
 
 TOPICS = ("a key", "a map", "a bus")
-LOOSE = ["--signature=1", "--alike=1", "--repeats=9", "--resamples=20"]
+LOOSE = ["--signature=1", "--alike=1", "--repeats=9"]
 
 
 def test_a_corpus_within_its_limits_ends_with_0(own, capsys):

@@ -21,7 +21,7 @@ def corpus(marks, form, n_topics=4):
 
 def read(texts):
     counts = lexical.word_counts(texts)
-    readings = lexical.read_all(texts, {"words": counts}, n_resamples=50, seed=0)
+    readings = lexical.read_all(texts, {"words": counts})
     return {(reading.learned, reading.read): reading for reading in readings}
 
 

@@ -15,7 +15,7 @@ INTERVAL_OVER = {
     "confounds": ("factors", "topic"),
     "sensitivity": ("lines", 1, "accuracy"),
 }
-"""An interval of each experiment that resamples topics."""
+"""An interval of each experiment that learns anew from topics drawn again."""
 
 
 def intervals(content, path=()):
@@ -31,18 +31,17 @@ def intervals(content, path=()):
 
 
 def resampled(run: Materials, n: int) -> Materials:
-    """The same run with another number of resamples."""
+    """The same run with another number of refits."""
     values = run.config.model_dump()
-    values["validation"] |= {"n_bootstrap": n, "sensitivity_texts": 0}
+    values["validation"] |= {"n_refits": n, "sensitivity_texts": 0}
     return Materials(Run(Config.model_validate(values), "c.yaml"), run.models, run.reporter)
 
 
 @pytest.mark.parametrize("name", INTERVAL_OVER)
-def test_the_setting_of_resamples_reaches_every_experiment(planted, name):
+def test_the_setting_of_refits_reaches_every_experiment(planted, name):
     run = planted(strength=[0.0, 0.0, 0.0, 0.3], noise=0.2, topic_strength=0.3)
     few, many = (
-        to_json(find_experiment(name).measure(resampled(run, n_bootstrap)))
-        for n_bootstrap in (20, 300)
+        to_json(find_experiment(name).measure(resampled(run, n_refits))) for n_refits in (5, 30)
     )
     before, after = dict(intervals(few)), dict(intervals(many))
     assert before.keys() == after.keys()

@@ -13,7 +13,7 @@ def _noise(seed, *shape):
 
 
 def _links(probe, elo, change, n_permutations=200, seed=0):
-    return links(probe, elo, change, n_permutations=n_permutations, n_bootstrap=2000, seed=seed)
+    return links(probe, elo, change, n_permutations=n_permutations, seed=seed)
 
 
 def test_a_vector_that_lies_along_elo_is_found_among_others():
@@ -37,7 +37,7 @@ def test_pushes_are_mean_log_odds_in_elo_points():
 def test_directions_that_were_not_steered_with_are_read_and_not_coupled():
     elo, probe, change = _noise(1, 8), _noise(0, 6, 8), _noise(2, 4, 5)
     steered = [5, 0, 3, 2]
-    options = {"n_permutations": 50, "n_bootstrap": 100, "seed": 0}
+    options = {"n_permutations": 50, "seed": 0}
     linked = links(probe, elo, change, steered=steered, **options)
     alone = links(probe[steered], elo, change, **options)
     assert [linked[1].pushed, linked[4].pushed] == [None, None]

@@ -39,16 +39,6 @@ def test_the_judged_dose_is_steered_with(finished):
     assert result.dose == 0.1
 
 
-def test_intervals_of_pushes_are_drawn_as_often_as_the_config_says(finished):
-    more = {**FEW, "validation__preference_steered_pairs": 8}
-    few, many = (
-        measure(materials_of(finished, validation__n_bootstrap=n, **more)).emotions["sad"]
-        for n in (20, 2000)
-    )
-    assert few.push == many.push
-    assert (few.push_low, few.push_high) != (many.push_low, many.push_high)
-
-
 @pytest.fixture
 def planted_emotions(reading_run):
     """A small run of eight emotions, up to its vectors.
