@@ -5,11 +5,15 @@ from one `Finding`, so they can't tell three stories. Imports neither torch nor 
 table of a finished run is shown at once.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
 SIGNIFICANT = 0.05
+_OFTEN = 0.1
+"""A verdict that more draws than this would change is borderline."""
 Verdict = Literal["shown", "shown in part", "not shown", "not measured", "described"]
 """By a rule that `Finding.rule` states; ``described`` is a number that claims nothing."""
 
@@ -46,6 +50,23 @@ class Estimate:
     def above(self, bound: float) -> bool:
         """Whether the whole interval lies above a bound; False without one."""
         return self.low is not None and self.low > bound
+
+    def less(self, bound: float) -> "Estimate":
+        """Subtract a number that is known."""
+        if self.low is None or self.high is None:
+            return Estimate(self.value - bound)
+        return Estimate(self.value - bound, self.low - bound, self.high - bound)
+
+    @property
+    def crosses(self) -> float:
+        """Share of other draws of its units whose interval would keep to the other side of zero.
+
+        Or cease to keep to one. Its end moves as its value does, by a standard error, half of what
+        lies between them.
+        """
+        if self.low is None or self.low == self.value:
+            return 0.0
+        return NormalDist().cdf(-2 * abs(self.low) / (self.value - self.low))
 
 
 @dataclass(frozen=True)
@@ -95,6 +116,8 @@ class Finding:
         Corrected for whatever was searched; `n_null` draws cannot give less than 1 / (n_null + 1).
     rule
         What it means to a reader who has not seen the method, and when it is called shown.
+    margins
+        What must lie above zero, by its whole interval, for the verdict.
     headline, section
         Whether the report opens with it, and the id of its section that shows more.
     statistic
@@ -112,9 +135,26 @@ class Finding:
     n_null: int | None = None
     note: str = ""
     rule: str = ""
+    margins: Sequence[Estimate] = ()
     headline: bool = False
     statistic: str = ""
     section: str = ""
+
+    @property
+    def flips(self) -> float:
+        """Share of other draws of its units (topics, emotions) that would change the verdict.
+
+        Of several margins any undoes what is shown; else the nearest to zero may change it.
+        """
+        crosses = [margin.crosses for margin in self.margins]
+        if self.verdict == "shown":
+            return 1 - math.prod([1 - each for each in crosses], start=1.0)
+        return max(crosses, default=0.0)
+
+    @property
+    def judged(self) -> str:
+        """The verdict, and whether it would often be another."""
+        return f"{self.verdict}, borderline" if self.flips > _OFTEN else self.verdict
 
     @property
     def number(self) -> str:
@@ -133,9 +173,10 @@ class Finding:
         return _joined(interval, *self._beside, self.note)
 
     @property
-    def _beside(self) -> tuple[str, str, str]:
+    def _beside(self) -> tuple[str, str, str, str]:
         control = f"strongest control: {self.control.said(self.spec)}" if self.control else ""
-        return self.n, control, self.p_value
+        often = f"another verdict in {self.flips:.0%} of draws" if self.flips > _OFTEN else ""
+        return self.n, control, self.p_value, often
 
     @property
     def p_value(self) -> str:
@@ -154,15 +195,15 @@ class Finding:
         words = _joined(f"{number} ({beside})" if beside and number else number + beside, self.note)
         if self.verdict == "described":
             return words
-        return f"{self.verdict}: {words}" if words else self.verdict
+        return f"{self.judged}: {words}" if words else self.judged
 
     @property
     def limit(self) -> str | None:
-        """The sentence for a run's limits, where the finding is not shown in full."""
-        if self.verdict in ("shown", "described"):
+        """The sentence for a run's limits, where the finding is not surely shown in full."""
+        if self.judged in ("shown", "described"):
             return None
         why = _joined(self.number, self.detail)
-        return f"{self.name}: {self.verdict}{f' ({why})' if why else ''}."
+        return f"{self.name}: {self.judged}{f' ({why})' if why else ''}."
 
 
 def _joined(*parts: str) -> str:

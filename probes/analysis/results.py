@@ -90,6 +90,7 @@ class ScaleMatch:
             rule=f"How well an axis of the vectors follows people's ratings of the words from "
             f"{_RANGE[scale]} Called shown when p < .05 after correction and the "
             "interval keeps clear of zero.",
+            margins=[self.estimate],
             headline=True,
             statistic=scale,
             section="map",
@@ -337,6 +338,7 @@ class LensInShort:
             spec=".0%",
             n=f"{self.n_emotions} emotions",
             control=Control("95% of shuffled names at most", Estimate(upper)),
+            margins=[Estimate(share, *low_high).less(upper)],
             note=f"shuffled names {shuffled:.0%} on average",
             **more,
         )

@@ -60,9 +60,9 @@ def paragraphs(
         "was recorded and averaged. What the stories of one emotion share, less what all emotions "
         "share and less what varies among emotionally neutral texts, is that emotion's vector."
         f"{_OF_WAY.get(summary.get('way', ''), '')}",
-        f"This page shows how the vectors lie to each other (at layer {layer} of 0 to "
-        f"{subject['n_layers'] - 1}, unless it says otherwise), which words they point to, and how "
-        "they did in tests that could have shown them to be worthless. The first "
+        f"This page shows how the vectors lie to each other (at layer {layer}, after block "
+        f"{layer + 1} of {subject['n_layers']}, unless it says otherwise), which words they point "
+        "to, and how they did in tests that could have shown them to be worthless. The first "
         f"{token_offset} tokens of each story were skipped, since little is felt before a story "
         "is under way.",
     ]

@@ -138,8 +138,9 @@ def rows(summary: dict[str, Any], *, experiments: bool = True) -> list[Row]:
     if subject := summary.get("subject"):
         table.append(("subject", f"{subject['model']} ({subject['backend']}, {subject['dtype']})"))
         if "target_layer" in subject:
-            layer = f"{subject['target_layer']} of 0 to {subject['n_layers'] - 1}"
-            table.append(("layer", f"{layer} ({subject['target_layer_rule']})"))
+            layer, n_layers = subject["target_layer"], subject["n_layers"]
+            rule = subject["target_layer_rule"]
+            table.append(("layer", f"{layer}, after block {layer + 1} of {n_layers} ({rule})"))
     if (way := str(summary.get("way", "shown"))) != "shown":
         is_both = way == "both"
         table.append(("vectors of what is", "shown and said, summed" if is_both else way))

@@ -29,7 +29,7 @@ def report(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     write_text(run.root / HTML, page.render(contents))
     write_text(run.root / MARKDOWN, markdown.render(contents))
     return {
-        "claims": {claim.name: claim.verdict for claim in contents.claims},
+        "claims": {claim.name: claim.judged for claim in contents.claims},
         "experiments": [trial.name for trial in contents.all_trials],
         "limits": len(contents.limits),
     }

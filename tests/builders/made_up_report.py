@@ -111,7 +111,6 @@ def accuracy(emotions: list[str]) -> held_out_topics.HeldOutTopics:
         layers=[12],
         n_folds=4,
         n_permutations=100,
-        n_bootstrap=200,
         nearest=[right],
         logistic=[right],
         permuted=[nulls],

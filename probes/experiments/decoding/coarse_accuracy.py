@@ -100,6 +100,7 @@ class CoarseAccuracy:
             p=self.null.p,
             n_null=self.null.n,
             note=note,
+            margins=[self.accuracy.less(self.null.upper)],
             rule=f"{_RULES[way]} {_SHOWN}{'' if way == _CLUSTERS else ' within sides'}.",
         )
 

@@ -169,6 +169,7 @@ class HeldOutTopics(StoryResult):
                 rule=f"How often the nearest of {len(self.emotions)} vectors is that of a story's "
                 "own emotion, for stories on topics that the vectors were not made from. Called "
                 "shown when p < .05 and the interval lies above 95% of shuffled labels.",
+                margins=[top_1.less(self.null.upper)],
                 headline=True,
                 statistic="accuracy",
                 section="h-held-out-topics",

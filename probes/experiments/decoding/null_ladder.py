@@ -60,7 +60,8 @@ class NullLadder(StoryResult):
     def findings(self) -> list[Finding]:
         """Say what the layers add, and which rung comes nearest in each statistic."""
         gains = {key: gain for key in _STATISTICS if (gain := getattr(self.gain, key)) is not None}
-        above = [gain.above_zero for gain in gains.values()]
+        margins = list(gains.values())
+        above = [gain.above_zero for gain in margins]
         verdict: Verdict = "shown in part" if any(above) else "not shown"
         accuracy = gains.pop("accuracy")
         points = Estimate(100 * accuracy.value, *(100 * end for end in accuracy.ends))
@@ -79,6 +80,7 @@ class NullLadder(StoryResult):
             "words: the better of counts of words and input embeddings weighted by rareness, for "
             "each number. Called shown when the intervals of all lie above zero, in part when "
             "those of some do.",
+            margins=margins,
             headline=True,
             section="ladder",
         )

@@ -87,6 +87,7 @@ class Expression(Result):
             "sentences that say it, which share no words with it; and the other way around. Called "
             "shown when both name more than the better of word counts and input embeddings of the "
             "same texts do, by intervals over topics and frames, and p < .05 for both.",
+            margins=[forth.excess, back.excess],
             headline=True,
             section="h-expression",
         )
@@ -111,6 +112,7 @@ class Expression(Result):
             "vectors were not made from, though the closing has the same words after all stories "
             "of a topic. Called shown when the interval lies above what words can tell and "
             "p < .05.",
+            margins=[within.excess],
             headline=True,
             section="h-expression",
         )
@@ -134,6 +136,7 @@ class Expression(Result):
                     rule="The same texts and intervals, neutral components left in; input "
                     "embeddings are divided by their sd as well. Called shown when more is named "
                     "than by the better of word counts and input embeddings and p < .05.",
+                    margins=[it.excess],
                 )
             )
         return findings

@@ -140,6 +140,7 @@ class ExpressionSteering(Result):
             "first order in the dose. "
             "Called shown when the interval lies above zero, and so do those of its excess over "
             "every control, and p < .05; in part when only the excess does not.",
+            margins=[effects.own, *(control.excess for control in effects.controls)],
             headline=pair.learned == "said",
             section=f"h-{_NAME}",
         )

@@ -97,6 +97,7 @@ class Clusters(Result):
             rule="Whether the vectors fall into the families that the paper found in its model (1 "
             "is the same families, 0 what chance gives). Called shown when 95% of vectors from "
             "shuffled labels agree less, p < .05 and the interval keeps clear of zero.",
+            margins=[Estimate(ari.value, ari.low, ari.high)],
             headline=headline,
             statistic="clusters" if headline else "",
             section="h-clusters",

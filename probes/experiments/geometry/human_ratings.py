@@ -154,6 +154,7 @@ class HumanRatings(Result):
             f"{match.left_out.estimate}",
             rule="How well a component of the vectors follows people's ratings. Called shown when "
             "p < .05 after correction and the interval keeps clear of zero.",
+            margins=[match.estimate],
         )
 
     def paragraph(self) -> str:

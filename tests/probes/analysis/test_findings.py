@@ -4,8 +4,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from probes.analysis.findings import Control, Estimate, Finding, strongest
+from probes.analysis.intervals import mean_over
+from probes.analysis.resampling import resample
 
 SHARE = Estimate(0.107, 0.089, 0.125)
 
@@ -77,3 +80,40 @@ def test_findings_are_read_without_torch_and_scipy():
     code = "import sys, probes.analysis.findings; print({'torch', 'scipy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def claim(verdict, *margins):
+    return Finding("a claim", margins[0], verdict, margins=margins)
+
+
+@pytest.mark.parametrize("effect", [0.2, 0.55, 0.75, 1.0, 1.6])
+def test_flips_are_how_often_other_draws_change_the_verdict(effect):
+    """Of 12 topics; resampling them gives what `flips` says, on average over samples."""
+    generator = torch.Generator().manual_seed(0)
+    said, seen = [], []
+    for seed in range(60):
+        topics = effect + torch.randn(12, generator=generator, dtype=torch.float64)
+        estimate = mean_over(topics)
+        finding = claim("shown" if estimate.above_zero else "not shown", estimate)
+        again = [mean_over(topics[draw]) for draw in resample(12, 60, seed)]
+        seen.append(sum(each.above_zero != estimate.above_zero for each in again) / len(again))
+        said.append(finding.flips)
+    assert sum(said) / len(said) == pytest.approx(sum(seen) / len(seen), abs=0.07)
+
+
+def test_a_verdict_that_draws_would_change_is_called_borderline():
+    sure, near = Estimate(1.0, 0.6, 1.4), Estimate(1.0, 0.1, 1.9)
+    below, far = Estimate(1.0, -0.1, 2.1), Estimate(0.1, -1.0, 1.2)
+    assert claim("shown", sure).judged == "shown"
+    assert claim("shown", near).judged == "shown, borderline"
+    assert claim("shown", sure, near).flips > claim("shown", near).flips
+    assert claim("not shown", below).judged == "not shown, borderline"
+    assert claim("not shown", far).judged == "not shown"
+    assert "another verdict in 41% of draws" in claim("shown", near).line
+    assert claim("shown", near).limit.startswith("a claim: shown, borderline")
+    assert claim("shown", Estimate(0.4)).judged == "shown"
+
+
+def test_less_a_bound_moves_all_of_an_estimate():
+    assert Estimate(0.5, 0.25, 0.75).less(0.25) == Estimate(0.25, 0.0, 0.5)
+    assert Estimate(0.5).less(0.25) == Estimate(0.25)

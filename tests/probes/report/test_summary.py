@@ -28,7 +28,7 @@ def test_the_table_is_for_people(finished):
     assert table["stories kept"] == "18 of 18"
     assert table["stories rejected"] == "0 (none)"
     assert "stories naming the emotion" not in table  # texts that were brought were not searched
-    assert table["layer"] == "3 of 0 to 3 (2/3 of depth)"
+    assert table["layer"] == "3, after block 4 of 4 (2/3 of depth)"
     assert table["|r| with human valence"] == (
         "not measured: too few of the words were rated by people"
     )
