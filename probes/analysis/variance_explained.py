@@ -1,16 +1,18 @@
 r"""How much of a score a factor explains among stories of the same emotion.
 
-1. Alone: :math:`R^2` of the scores on the factor's columns (of topic: on the topics' means), both
-   less their mean over the stories of the same emotion, adjusted for the number of columns
-   :math:`k` and emotions :math:`E` (Ezekiel 1930): :math:`1 - (1 - R^2)(n - E) / (n - E - k)`. Zero
-   is expected of a factor that says nothing.
+1. Alone: :math:`R^2` of the scores on the factor's columns (of topic: on the topics' means) and on
+   its shift (`factor_shifts`), all less their mean over the stories of the same emotion, adjusted
+   for the number of columns :math:`k` and emotions :math:`E` (Ezekiel 1930):
+   :math:`1 - (1 - R^2)(n - E) / (n - E - k)`. Zero is expected of a factor that says nothing. The
+   columns see what makes every emotion's stories score higher, the shift what raises some and
+   lowers others.
 2. Beyond the others: adjusted :math:`R^2` of all factors less that of all but this one.
-3. Interval: topics drawn again, less the same emotion means. p: topic is tested with scores dealt
-   out anew within emotions, any other factor within topics: what it shares with the topics by
-   chance is in its null as well.
+3. Interval: as wide as the share spreads when topics are drawn again (`spread_interval`). p: topic
+   is tested with scores dealt out anew within emotions; any other factor is dealt out anew within
+   topics, shift and all: what it shares with the topics by chance is in its null as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -19,14 +21,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
+from probes.analysis.factor_shifts import within
 from probes.analysis.findings import Estimate
-from probes.analysis.intervals import percentile_interval
+from probes.analysis.intervals import estimate_from_spread
 from probes.analysis.resampling import permutation_p_value, permute_within, topic_counts
 
 Labels = Int[Tensor, "row"]
 Factors = Mapping[str, Float[Tensor, "row _column"]]
 Draws = Float[Tensor, "r topic"]
 PerDraw = Float[Tensor, "r"]
+Shift = Callable[[Float[Tensor, "row column"]], Float[Tensor, "row"]]
 TOPIC = "topic"
 _CONSTANT = 1e-9
 """A column whose spread within emotions is below this share of its size does not vary."""
@@ -40,21 +44,13 @@ class Share(Estimate):
     beyond: float
 
 
-def within(values: Float[Tensor, "row *column"], group: Labels) -> Float[Tensor, "row *column"]:
-    """Subtract the mean over the rows of the same group."""
-    n_groups = int(group.max()) + 1
-    sums = values.new_zeros(n_groups, *values.shape[1:]).index_add_(0, group, values)
-    counts = torch.bincount(group, minlength=n_groups).clamp(min=1).to(values.dtype)
-    means = sums / counts.reshape(-1, *[1] * (values.ndim - 1))
-    return values - means[group]
-
-
 def variance_explained(
     score: Float[Tensor, "row"],
     factors: Factors,
     emotion: Labels,
     topic: Labels,
     *,
+    shift: Shift | None = None,
     n_resamples: int,
     n_permutations: int,
     seed: int,
@@ -62,12 +58,24 @@ def variance_explained(
     """Share of the scores' variance that the topic, then each factor explain.
 
     A factor has one column, or one per level of a category; its share is None where it does not
-    vary within emotions. `InvalidInput` when there are too few stories, or all scores are equal.
+    vary within emotions. `shift` gives that of a factor's columns. `InvalidInput` when there are
+    too few stories, or all scores are equal.
     """
     y = within(score.double(), emotion)
-    columns = {name: _varying(within(x.double(), emotion), x) for name, x in factors.items()}
-    known = {name: x for name, x in columns.items() if x.shape[1]}
     topic = topic.unique(return_inverse=True)[1]
+
+    def columns(x: Float[Tensor, "row _column"], *, alone: bool = False) -> Tensor:
+        """Return what varies of a factor within emotions, with its shift, or of its shift alone."""
+        varying = _varying(within(x.double(), emotion), x)
+        if shift is None or not varying.shape[1]:
+            return varying[:, :0] if alone else varying
+        further = within(rearrange(shift(x.double()), "row -> row 1"), emotion)
+        parts = [further] if alone else [varying, further]
+        return _varying(torch.cat(parts, dim=1), further)
+
+    topics = torch.nn.functional.one_hot(topic).double()
+    known = {name: x for name in factors if (x := columns(factors[name])).shape[1]}
+    known = {TOPIC: columns(topics, alone=True), **known}
     free = len(y) - len(emotion.unique())
     n_columns = sum(x.shape[1] for x in known.values()) + int(topic.max())
     if free - n_columns < 2 or not bool(y.abs().max() > 0):
@@ -78,11 +86,22 @@ def variance_explained(
     sums = _Sums(y, known, emotion, topic)
     once = torch.ones(1, int(topic.max()) + 1, dtype=torch.float64)
     drawn = topic_counts(topic, n_resamples, seed)
-    nulls = _nulls(y, known, emotion, topic, n_permutations, seed)
-    shares: dict[str, Share | None] = dict.fromkeys([TOPIC, *columns])
-    for name in (TOPIC, *known):
+    orders = permute_within(torch.arange(len(y)), topic, n_permutations, seed)
+    dealt = {
+        name: (columns(factors[name][order]) for order in orders)
+        for name in known
+        if name in factors
+    }
+    nulls = {name: _null(y, each) for name, each in dealt.items()}
+    nulls[TOPIC] = _null_of_topic(y, known[TOPIC], emotion, topic, n_permutations, seed)
+    shares: dict[str, Share | None] = dict.fromkeys([TOPIC, *factors])
+    for name in known:
         value, beyond = float(sums.alone(name, once)), float(sums.beyond(name, once))
-        low, high = map(float, percentile_interval(sums.alone(name, drawn)))
+        spread = estimate_from_spread(
+            value, sums.alone(name, drawn), int(topic.max()) + 1, most=1.0
+        )
+        assert spread is not None
+        low, high = spread.ends
         p = permutation_p_value(float(sums.raw(name, once)), nulls[name], "greater")
         shares[name] = Share(value, low, high, p=p, beyond=beyond)
     return shares
@@ -137,11 +156,12 @@ class _Sums:
         """R2 of one factor alone."""
         total, inside = self._moments(drawn)
         if name == TOPIC:
-            return 1 - inside[:, -1, -1] / total[:, -1, -1]
+            left = inside[:, -1, -1] - self._fit(inside, self._place[TOPIC])
+            return 1 - left / total[:, -1, -1]
         return self._fit(total, self._place[name]) / total[:, -1, -1]
 
     def alone(self, name: str, drawn: Draws) -> PerDraw:
-        n_columns = self._n_topics(drawn) - 1 if name == TOPIC else len(self._place[name])
+        n_columns = len(self._place[name]) + (self._n_topics(drawn) - 1) * (name == TOPIC)
         return self._adjusted(self.raw(name, drawn), drawn, n_columns)
 
     def beyond(self, name: str, drawn: Draws) -> PerDraw:
@@ -149,10 +169,10 @@ class _Sums:
         everything = [column for columns in self._place.values() for column in columns]
         full = 1 - (inside[:, -1, -1] - self._fit(inside, everything)) / total[:, -1, -1]
         n_topics = self._n_topics(drawn) - 1
+        others = [column for column in everything if column not in self._place[name]]
         if name == TOPIC:
-            rest, n_rest = self._fit(total, everything) / total[:, -1, -1], len(everything)
+            rest, n_rest = self._fit(total, others) / total[:, -1, -1], len(others)
         else:
-            others = [column for column in everything if column not in self._place[name]]
             rest = 1 - (inside[:, -1, -1] - self._fit(inside, others)) / total[:, -1, -1]
             n_rest = n_topics + len(others)
         return self._adjusted(full, drawn, n_topics + len(everything)) - self._adjusted(
@@ -186,22 +206,28 @@ class _Sums:
         return 1 - (1 - share) * free / (free - n_columns).clamp(min=1)
 
 
-def _nulls(
+def _null(y: Float[Tensor, "row"], dealt: Iterable[Tensor]) -> Float[Tensor, "permutation"]:
+    """R2 of a factor's columns, dealt out anew."""
+    total, shares = float(y @ y), []
+    for x in dealt:
+        axes = torch.linalg.qr(x - x.mean(dim=0)).Q
+        shares.append(float((y @ axes).square().sum()) / total)
+    return torch.tensor(shares, dtype=torch.float64)
+
+
+def _null_of_topic(
     y: Float[Tensor, "row"],
-    known: Factors,
+    shift: Float[Tensor, "row _column"],
     emotion: Labels,
     topic: Labels,
     n_permutations: int,
     seed: int,
-) -> dict[str, Float[Tensor, "permutation"]]:
-    """R2 of every factor alone, of scores dealt out anew."""
-    by_emotion = permute_within(y, emotion, n_permutations, seed)
-    by_topic = permute_within(y, topic, n_permutations, seed)
+) -> Float[Tensor, "permutation"]:
+    """R2 of topics and their shift, of scores dealt out anew within emotions."""
+    dealt = permute_within(y, emotion, n_permutations, seed)
     total = float((y - y.mean()).square().sum())
-    sums = y.new_zeros(n_permutations, int(topic.max()) + 1).index_add_(1, topic, by_emotion)
+    sums = y.new_zeros(n_permutations, int(topic.max()) + 1).index_add_(1, topic, dealt)
     n = torch.bincount(topic).double()
-    nulls = {TOPIC: (((sums / n - y.mean()).square() * n).sum(dim=1)) / total}
-    for name, x in known.items():
-        axes = torch.linalg.qr(x - x.mean(dim=0)).Q
-        nulls[name] = (by_topic @ axes).square().sum(dim=1) / total
-    return nulls
+    between = ((sums / n - y.mean()).square() * n).sum(dim=1)
+    axes = torch.linalg.qr(within(shift, topic)).Q
+    return (between + (dealt @ axes).square().sum(dim=1)) / total

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from pydantic import computed_field
+from scipy.stats import false_discovery_control
 
-from probes.analysis.findings import Estimate
+from probes.analysis.findings import SIGNIFICANT, Estimate
 from probes.figures.description import Bars
 from probes.figures.estimates import bar_of, bars_by_kind
 
@@ -16,6 +18,7 @@ STATISTICS = {
     "clusters": "clusters ARI",
 }
 """The headline statistics, and what tables call them."""
+_TWO_SIDED = NormalDist().inv_cdf(0.975)
 _DRAWN = {"valence": "|r|", "accuracy": "accuracy"}
 
 
@@ -47,10 +50,33 @@ class ChoiceLine(Statistics):
         """Whether this is how the run itself does it."""
         return self.change is None
 
-    def changes(self) -> dict[str, Estimate]:
-        """Return the changes whose interval keeps clear of zero."""
-        known = {} if self.change is None else self.change.known()
-        return {key: it for key, it in known.items() if it.above_zero or (it.high or 0) < 0}
+    def tried(self) -> dict[str, Estimate]:
+        """Return the changes of all statistics; none for the run's own choice."""
+        return {} if self.change is None else self.change.known()
+
+
+def changes_of(lines: Sequence[ChoiceLine]) -> dict[str, dict[str, Estimate]]:
+    """Return what changes more than chance would among so many choices, by line and statistic.
+
+    p-values are those of the intervals, corrected for all of them (Benjamini & Hochberg).
+    """
+    each = [(line.name, key, it) for line in lines for key, it in line.tried().items()]
+    changed: dict[str, dict[str, Estimate]] = {line.name: {} for line in lines}
+    if each:
+        q = false_discovery_control([_p_value(it) for *_, it in each])
+        for (name, key, it), corrected in zip(each, q, strict=True):
+            if corrected < SIGNIFICANT:
+                changed[name][key] = it
+    return changed
+
+
+def _p_value(change: Estimate) -> float:
+    """Two-sided p of a change whose end nearer to zero lies two errors from its middle."""
+    low, high = change.ends
+    error = abs(change.value - (low if change.value > 0 else high)) / _TWO_SIDED
+    if error == 0:
+        return float(change.value == 0)
+    return 2 * NormalDist().cdf(-abs(change.value) / error)
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,16 @@
 """Confounds: what else than its emotion decides how high a story scores.
 
 1. The share of the variance, among stories of one emotion, of the score on that emotion's vector
-   (made on other topics) that topic, length in tokens, narrator, writer and leaked words explain.
+   (made on other topics) that each factor explains (`story_factors`, `analysis.factor_shifts`), and
+   how many more stories would be named right if its shift were known and taken out.
 2. The share of the activations' norm and variance that a few dimensions hold, and the mean cosine
    of two stories before and after the mean is subtracted.
 3. The headline statistics without the largest dimensions, and with every dimension divided by its
    spread over the stories (no label is used).
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from einops import rearrange, reduce
@@ -18,48 +18,37 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from probes.analysis.findings import SIGNIFICANT, Finding
-from probes.analysis.held_out import held_out_scores
+from probes.analysis.factor_shifts import factor_shifts, on_own
+from probes.analysis.findings import SIGNIFICANT, Estimate, Finding
+from probes.analysis.held_out import held_out_scores, rank_of
+from probes.analysis.intervals import mean_over
 from probes.analysis.variance_explained import TOPIC, Share, adjusted_r2, variance_explained
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding import choice_table
 from probes.experiments.decoding.choice_table import STATISTICS, ChoiceLine, spans, written
 from probes.experiments.decoding.robustness import Headline, choice_of_run, sample_of
+from probes.experiments.decoding.story_factors import (
+    OTHERS,
+    PER_CELL,
+    RETRIED,
+    Columns,
+    Counts,
+    StoryFactors,
+)
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
-from probes.experiments.decoding.story_traits import narrator, writers
 from probes.experiments.folds import TopicFolds
 from probes.figures import Figure
 from probes.figures.description import Heatmap
-from probes.runs.materials import Materials, Stories
-from probes.stimuli import leaks
+from probes.runs.materials import Materials
 from probes.vectors.denoising import outlier_dimensions
 from probes.vectors.normalize import inverse_sd
 
 DIMENSIONS = (1, 5)
 """How many of the largest dimensions are reported, and dropped."""
 _NAME = "Confounds"
-_PER_CELL = "activations were kept per cell"
-Columns = Float[Tensor, "row _column"]
+_MUCH = 0.2
+"""Shares of retried stories that differ more than this between emotions are a limit."""
 Rows = Float[Tensor, "row d_model"]
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """The shortest, the mean and the longest story."""
-
-    low: float
-    mean: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What the stories are like; only their length is known of means of cells."""
-
-    tokens: Tokens
-    narrators: Mapping[str, int] = field(default_factory=dict)
-    leaked: int = 0
-    writers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,10 +72,15 @@ class Anisotropy:
 
 @dataclass(frozen=True, kw_only=True)
 class Confounds(StoryResult):
-    """What explains the scores (`missing`: why a factor has no share), and the robust options."""
+    """What explains the scores (`missing`: why a factor has no share), and the robust options.
+
+    `by_emotion` are the shares that each factor's shift explains in one emotion; `accuracy` is by
+    how much more is named right when that shift is taken out of all scores of a story.
+    """
 
     n_permutations: int
     factors: Mapping[str, Share]
+    accuracy: Mapping[str, Estimate]
     by_emotion: Mapping[str, Mapping[str, float | None]]
     missing: Mapping[str, str]
     counts: Counts
@@ -106,15 +100,33 @@ class Confounds(StoryResult):
                 n=self.n,
                 p=share.p,
                 n_null=self.n_permutations,
-                note=f"{share.beyond:.1%} beyond the other factors",
+                note=f"{share.beyond:.1%} beyond the other factors; accuracy "
+                f"{_points(self.accuracy[name])} points were it known",
             )
             for name, share in self.factors.items()
         ]
+        findings += [self._of_emotions(name) for name in self.counts.shares]
         others = "; ".join(f"{name}: {why}" for name, why in self.missing.items())
         if others:
             findings.append(Finding("score explained by others", None, "described", note=others))
         robust = written(self.robust)
         return [*findings, Finding("range over robust options", None, "described", note=robust)]
+
+    def _of_emotions(self, name: str) -> Finding:
+        """Say how many stories of which emotions are retried, or name another emotion."""
+        shares = self.counts.shares[name]
+        *_, most = sorted(shares, key=lambda emotion: shares[emotion])
+        least = min(shares, key=lambda emotion: shares[emotion])
+        r = self.counts.with_valence.get(name)
+        return Finding(
+            f"stories, {name}",
+            Estimate(sum(shares.values()) / len(shares)),
+            "described",
+            spec=".0%",
+            n=f"mean of {len(shares)} emotions",
+            note=f"most: {most} {shares[most]:.0%}, least: {least} {shares[least]:.0%}"
+            + ("" if r is None else f"; r with human valence {r:+.2f}"),
+        )
 
     def paragraph(self) -> str:
         """Tell what explains the scores, and what the activations are like."""
@@ -126,7 +138,12 @@ class Confounds(StoryResult):
         if shares:
             explained = (
                 "Of the variance of that score among stories of one emotion, "
-                f"{'; '.join(shares)} (adjusted R2: what says nothing scatters around zero)."
+                f"{'; '.join(shares)} (adjusted R2: what says nothing scatters around zero). A "
+                "factor may raise all emotions alike, or move stories along each vector by what it "
+                "does to the stories of all other emotions. Were its shift taken out of every "
+                "score, accuracy would change by "
+                + ", ".join(f"{_points(it)} points ({name})" for name, it in self.accuracy.items())
+                + "."
             )
         largest = ""
         if (it := self.dimensions.get("1")) is not None:
@@ -147,8 +164,8 @@ class Confounds(StoryResult):
         """Say what makes scores incomparable, and what few dimensions carry."""
         limits = [
             f"{_NAME}: {name} explains {share.value:.1%} of an emotion's score among its own "
-            f"stories (p = {share.p:.2g}); scores of stories that differ in it are not comparable."
-            for name, share in self.factors.items()
+            f"stories ({said.p_value}); scores of stories that differ in it are not comparable."
+            for (name, share), said in zip(self.factors.items(), self.findings(), strict=False)
             if share.p <= SIGNIFICANT and share.above_zero
         ]
         if self.counts.leaked:
@@ -157,14 +174,27 @@ class Confounds(StoryResult):
                 "synonym."
             )
         limits += [
-            f"{_NAME}: with dimensions {line.name}, {STATISTICS[key]} falls by "
+            f"{_NAME}: with dimensions {name}, {STATISTICS[key]} falls by "
             f"{-change.value:.2f}: part of it lives in few dimensions or in their scale."
-            for line in self.robust
-            for key, change in line.changes().items()
+            for name, changes in choice_table.changes_of(self.robust).items()
+            for key, change in changes.items()
             if change.value < 0
         ]
+        retried = self.counts.shares.get(RETRIED)
+        if retried and max(retried.values()) - min(retried.values()) > _MUCH:
+            limits.append(
+                f"{_NAME}: of some emotions more stories were refused and written anew than of "
+                f"others ({min(retried.values()):.0%} to {max(retried.values()):.0%}), with words "
+                "suppressed unless generation.suppress_banned=never."
+            )
+        others = self.counts.shares.get(OTHERS)
+        if others and sum(others.values()) / len(others) > _MUCH:
+            share = sum(others.values()) / len(others)
+            limits.append(
+                f"{_NAME}: {share:.0%} of the stories name an emotion, though not theirs."
+            )
         if self.rows_are != "stories":
-            limits.append(f"{_NAME}: {_PER_CELL}, so only topic and mean length were tested.")
+            limits.append(f"{_NAME}: {PER_CELL}, so only topic and mean length were tested.")
         return limits
 
     def figures(self) -> dict[str, Figure]:
@@ -186,9 +216,9 @@ def measure(materials: Materials) -> Confounds | NotMeasured:
         return too_few
     folds = TopicFolds(materials, materials.config.validation.n_folds)
     stories = materials.stories(materials.layer)
-    factors, missing, counts = _factors(materials, stories)
+    factors = StoryFactors.of(materials, stories)
     with materials.reporter.task("confounds", 3, "parts") as advance:
-        shares, by_emotion, unknown = _shares(materials, folds, factors)
+        explained = _explain(materials, folds, factors.columns)
         advance(1)
         rows = stories.mean.double()
         deviations = rows - rows.mean(dim=0)
@@ -202,10 +232,11 @@ def measure(materials: Materials) -> Confounds | NotMeasured:
     return Confounds(
         **fields_of(materials),
         n_permutations=materials.config.validation.n_permutations,
-        factors=shares,
-        by_emotion=by_emotion,
-        missing={**missing, **unknown},
-        counts=counts,
+        factors=explained.shares,
+        accuracy=explained.accuracy,
+        by_emotion=explained.by_emotion,
+        missing={**factors.missing, **explained.missing},
+        counts=factors.counts,
         d_model=rows.shape[1],
         dimensions=dimensions,
         anisotropy=anisotropy,
@@ -216,70 +247,58 @@ def measure(materials: Materials) -> Confounds | NotMeasured:
 EXPERIMENT = Experiment(Confounds, measure)
 
 
-def _factors(
-    materials: Materials, stories: Stories
-) -> tuple[dict[str, Columns], dict[str, str], Counts]:
-    """Columns of every factor that this run has, why it has no others, and what was counted."""
-    length = stories.n_tokens.double() / stories.n_texts
-    factors = {"length": rearrange(length, "row -> row 1")}
-    tokens = Tokens(float(length.min()), float(length.mean()), float(length.max()))
-    if materials.index["per_cell"]:
-        of_texts = ("narrator", "leaked words", "writer")
-        return factors, dict.fromkeys(of_texts, _PER_CELL), Counts(tokens)
-    texts = materials.texts(stories)
-    narrators, by = [narrator(text) for text in texts], writers(materials, stories)
-    emotions = [materials.emotions[index] for index in stories.emotion.tolist()]
-    leaked = [bool(leaks(text, emotion)) for text, emotion in zip(texts, emotions, strict=True)]
-    factors["narrator"], missing = _levels(narrators), {}
-    if len(set(by)) > 1:
-        factors["writer"] = _levels(by)
-    else:
-        missing["writer"] = "one writer" if by[0] != "unknown" else "no writer is named"
-    if any(leaked):
-        factors["leaked words"] = rearrange(torch.tensor(leaked).double(), "row -> row 1")
-    else:
-        filtered = "" if materials.run.brings_corpus else ", the run's own filter saw to it"
-        missing["leaked words"] = f"in 0 stories{filtered}"
-    of_narrators, of_writers = (dict(sorted(Counter(each).items())) for each in (narrators, by))
-    return factors, missing, Counts(tokens, of_narrators, sum(leaked), of_writers)
+@dataclass(frozen=True)
+class _Explained:
+    """By factor: share of the own score's variance, what its shift does to accuracy."""
+
+    shares: dict[str, Share]
+    accuracy: dict[str, Estimate]
+    by_emotion: dict[str, dict[str, float | None]]
+    missing: dict[str, str]
 
 
-def _levels(names: Sequence[str]) -> Float[Tensor, "row level"]:
-    levels = sorted(set(names))
-    return torch.tensor([[name == level for level in levels] for name in names]).double()
-
-
-def _shares(
-    materials: Materials, folds: TopicFolds, factors: Mapping[str, Columns]
-) -> tuple[dict[str, Share], dict[str, dict[str, float | None]], dict[str, str]]:
-    """Share of the own score's variance by factor, over all emotions and in each."""
+def _explain(materials: Materials, folds: TopicFolds, factors: Mapping[str, Columns]) -> _Explained:
+    """Regress the scores of held-out stories on every factor."""
     design, layer, settings = folds.design, materials.layer, materials.config.validation
-    scores = held_out_scores(folds.rows(layer), design, folds.bases(layer))
-    score = scores.gather(1, rearrange(design.emotion, "row -> row 1"))[:, 0].double()
-    finite = score.isfinite()
-    score, emotion, topic = score[finite], design.emotion[finite], design.topic[finite]
+    scores = held_out_scores(folds.rows(layer), design, folds.bases(layer)).double()
+    finite = scores.isfinite().all(dim=1)
+    scores, emotion, topic = scores[finite], design.emotion[finite], design.topic[finite]
     columns = {name: values[finite] for name, values in factors.items()}
+    own = on_own(scores, emotion)
     try:
         shares = variance_explained(
-            score,
+            own,
             columns,
             emotion,
             topic,
-            n_resamples=settings.n_bootstrap,
+            shift=lambda of: on_own(factor_shifts(scores, of, emotion), emotion),
+            n_resamples=settings.n_refits,
             n_permutations=settings.n_permutations,
             seed=materials.seed,
         )
     except InvalidInput:
-        return {}, {}, dict.fromkeys((TOPIC, *factors), "too few stories")
+        return _Explained({}, {}, {}, dict.fromkeys((TOPIC, *factors), "too few stories"))
     missing = {name: "does not vary" for name, share in shares.items() if share is None}
     known = {name: share for name, share in shares.items() if share is not None}
     columns[TOPIC] = torch.nn.functional.one_hot(topic, len(materials.topics)).double()
+    before = (rank_of(scores, emotion) == 0).double()
+    accuracy, shifts = {}, {}
+    for name in known:
+        shift = factor_shifts(scores, columns[name], emotion)
+        after = (rank_of(scores - shift, emotion) == 0).double()
+        accuracy[name] = mean_over(after - before, topic)
+        shifts[name] = rearrange(on_own(shift, emotion), "row -> row 1")
     by_emotion = {
-        name: {factor: adjusted_r2(score[rows], columns[factor][rows]) for factor in known}
+        name: {factor: adjusted_r2(own[rows], shifts[factor][rows]) for factor in known}
         for index, name in enumerate(materials.emotions)
         if int((rows := emotion == index).sum()) > 2
     }
-    return known, by_emotion, missing
+    return _Explained(known, accuracy, by_emotion, missing)
+
+
+def _points(change: Estimate) -> str:
+    low, high = change.ends
+    return f"{Estimate(100 * change.value, 100 * low, 100 * high):+.1f}"
 
 
 def _largest(rows: Rows, deviations: Rows, k: int) -> Largest:
@@ -345,9 +364,10 @@ def _by_emotion(result: Confounds) -> Heatmap:
     return Heatmap(
         title="What explains a story's score on its own emotion",
         subtitle=result.subtitle,
-        caption="Share of the variance of held-out scores among stories of one emotion (adjusted "
-        "R2; below zero is shown as zero). Single emotions rest on few stories each and scatter; "
-        "the first column has an interval and a p-value in the run's table.",
+        caption="Share of the variance of held-out scores among stories of one emotion that a "
+        "factor's shift explains, as the stories of all other emotions show it (adjusted R2; below "
+        "zero is shown as zero). Single emotions rest on few stories each and scatter; the first "
+        "column has an interval and a p-value in the run's table.",
         rows=tuple(shares),
         columns=("all", *emotions),
         values=values,

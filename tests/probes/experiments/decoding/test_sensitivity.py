@@ -9,7 +9,7 @@ from hooks import FromToken, pooled_resid_post
 from probes import figures
 from probes.corpus.cells import Passage
 from probes.experiments import find_experiment, to_json
-from probes.experiments.decoding.choice_table import STATISTICS
+from probes.experiments.decoding.choice_table import STATISTICS, changes_of
 from probes.experiments.decoding.sensitivity import _read, spread_out
 from probes.stimuli import human_ratings
 
@@ -80,11 +80,11 @@ def test_every_choice_has_a_line_and_the_range_spans_them(real):
 def test_limits_say_of_how_many_changes_they_name_some(planted):
     measured = EXPERIMENT.measure(planted(strength=[0.0, 0.0, 0.0, 1.0], shared=30.0, noise=0.3))
     lines = [*measured.lines, *measured.offsets]
-    tried = [it for line in lines if line.change for it in line.change.known().values()]
-    clear = sum(it.above_zero or (it.high or 0) < 0 for it in tried)
-    [limit] = [each for each in measured.limits() if "keep clear of zero" in each]
-    assert f"{clear} of {len(tried)} changes" in limit
-    assert f"about {0.05 * len(tried):.0f} would" in limit
+    tried = sum(len(line.tried()) for line in lines)
+    named = sum(map(len, changes_of(lines).values()))
+    assert 0 < named < tried
+    [limit] = [each for each in measured.limits() if "changes are named" in each]
+    assert f"{named} of {tried} changes are named, at q < .05" in limit
 
 
 def test_row_paragraph_and_limits_name_the_same_numbers(real):
@@ -94,10 +94,10 @@ def test_row_paragraph_and_limits_name_the_same_numbers(real):
     assert f"held-out accuracy is {measured.lines[0].accuracy} and ranges from {span}" in (
         measured.paragraph()
     )
-    for line in measured.lines:
-        for key, change in line.changes().items():
+    for name, changes in changes_of(measured.lines).items():
+        for key, change in changes.items():
             [limit] = [each for each in measured.limits() if f"{STATISTICS[key]} would" in each]
-            assert f"{line.name} ({change:+.2f})" in limit
+            assert f"{name} ({change:+.2f})" in limit
             assert change.low > 0 or change.high < 0
 
 
