@@ -15,7 +15,7 @@
 # # Does a message that implies an emotion point to it?
 #
 # "There are footsteps on the stairs and I live by myself" names no emotion, and every reader knows
-# which one it is. Here vectors are made from 36 stories, and shown two batteries of twelve such
+# which one it is. Here vectors are made from 36 stories, and shown two batteries of 48 such
 # messages. Whether the matrix that comes out means anything is asked with permutations, and with a
 # reading of the same messages by their words alone.
 
@@ -30,15 +30,9 @@ import hooks
 from hooks.reading.embeddings import mean_input_embedding
 from probes.experiments.messages.reading import cosines, read_messages, where_read
 from probes.experiments.messages.scenario_matrix import judge
-from probes.experiments.messages.scenarios import (
-    PLEASANT,
-    UNPLEASANT,
-    BatteryReadings,
-    JudgedBattery,
-    Scenarios,
-    scenario_heatmap,
-)
+from probes.experiments.messages.scenarios import SIDES
 from probes.figures import png
+from probes.figures.description import Heatmap
 from probes.stimuli import scenarios
 from probes.stimuli.lexicon import leaks
 from probes.vectors.denoising import emotion_means, mean_difference, neutral_components, project_out
@@ -86,9 +80,9 @@ vectors.shape
 
 # %%
 battery = {name: [s for s in scenarios() if s.battery == name] for name in ("first", "held-out")}
-assert not any(leaks(message.text, message.emotion) for message in scenarios())
+assert not any(leaks(message.text, message.emotion or "") for message in battery["held-out"])
 assert not any(leaks(story["text"], story["emotion"]) for story in stories)
-for message in battery["held-out"][5:8]:
+for message in battery["held-out"][20:28:3]:
     print(f"{message.emotion}: {message.text}\n")
 
 # %% [markdown]
@@ -101,28 +95,36 @@ for message in battery["held-out"][5:8]:
 
 # %%
 SEED, N = 0, 2000
-sides = {emotion: (emotion in PLEASANT) - (emotion in UNPLEASANT) for emotion in emotions}
 
 
 def judged(values, directions, messages):
     own = [emotions.index(message.emotion) for message in messages]
     matrix = cosines(values - values.mean(dim=0), directions)
-    by_side = [sides[message.emotion] for message in messages]
-    return matrix, judge(matrix, own, by_side, n_permutations=N, n_bootstrap=N, seed=SEED)
+    return matrix, judge(matrix, own, emotions, SIDES, n_permutations=N, seed=SEED)
 
 
 residual = {
     name: read_messages(model, [message.text for message in messages], layer)
     for name, messages in battery.items()
 }
-batteries = {}
-for name, messages in battery.items():
-    matrix, result = judged(residual[name], vectors, messages)
-    centered = JudgedBattery(**vars(result), matrix=matrix.tolist())
-    implied = [message.emotion for message in messages]
-    batteries[name] = BatteryReadings(implied, uncentered=centered, centered=centered)
-measured = Scenarios(model.name, layer, where_read(model), emotions, [], batteries)
-Image(png.render(scenario_heatmap(measured), dots_per_inch=90))
+matrix, result = judged(residual["held-out"], vectors, battery["held-out"])
+implied = list(dict.fromkeys(message.emotion for message in battery["held-out"]))
+order = [emotions.index(emotion) for emotion in implied]
+by_emotion = matrix[:, order].unflatten(0, (len(implied), -1)).mean(dim=1)
+largest = float(by_emotion.abs().max())
+heatmap = Heatmap(
+    title="Messages that imply an emotion without naming it",
+    subtitle=f"{model.name}, layer {layer}, {len(battery['held-out'])} held-out messages",
+    caption=f"Read {where_read(model)}. Own emotion above the others: {result.contrast:+.3f}.",
+    rows=tuple(implied),
+    columns=tuple(implied),
+    values=tuple(map(tuple, by_emotion.tolist())),
+    value_label="cosine",
+    x_label="emotion vector",
+    y_label="implied emotion",
+    limits=(-largest, largest),
+)
+Image(png.render(heatmap, dots_per_inch=90))
 
 # %% [markdown]
 # ## What else could have done it?
@@ -154,6 +156,6 @@ for name, messages in battery.items():
     for reading, (values, directions) in rows.items():
         _, b = judged(values, directions, messages)
         print(
-            f"{name + ', ' + reading:28}{b.contrast:+14.3f}{b.p:9.4f}{b.p_within:10.4f}"
-            f"{b.mean_rank:7.1f}{b.chance_rank:8.1f}"
+            f"{name + ', ' + reading:28}{b.contrast.value:+14.3f}{b.p:9.4f}{b.p_within:10.4f}"
+            f"{b.mean_rank.value:7.1f}{b.chance_rank:8.1f}"
         )

@@ -15,11 +15,11 @@ from probes.stimuli._data import read_yaml
 
 @dataclass(frozen=True)
 class Scenario:
-    """One message that implies an emotion."""
+    """One message that implies an emotion, or none."""
 
     battery: str
-    """``"first"`` or ``"held-out"``."""
-    emotion: str
+    """``"first"``, ``"held-out"`` or ``"neutral"``."""
+    emotion: str | None
     text: str
 
 
@@ -52,17 +52,20 @@ class Activity:
 
 @cache
 def scenarios() -> tuple[Scenario, ...]:
-    """Return two batteries of twelve messages, the held-out one last."""
+    """Return two batteries, four messages for each of twelve emotions, then six of none."""
+    content = dict(read_yaml("scenarios.yaml"))
+    neutral = {"neutral": {None: content.pop("neutral")}}
     return tuple(
         Scenario(battery, emotion, text)
-        for battery, messages in read_yaml("scenarios.yaml").items()
-        for emotion, text in messages.items()
+        for battery, messages in {**content, **neutral}.items()
+        for emotion, texts in messages.items()
+        for text in texts
     )
 
 
 @cache
 def intensity_templates() -> tuple[IntensityTemplate, ...]:
-    """Return six templates with two expectations each."""
+    """Return twelve templates with two expectations each."""
     read = TypeAdapter(IntensityTemplate).validate_python
     return tuple(read({"name": name, **row}) for name, row in read_yaml("intensity.yaml").items())
 

@@ -1,6 +1,6 @@
 """Intensity: does a score follow how grave a number makes a message.
 
-Six messages are read with ten numbers each, and the same numbers in a neutral sentence. Score:
+Twelve messages are read with ten numbers each, and the same numbers in a neutral sentence. Score:
 cosine of (residual - mean over stories) with an emotion's vector, at the target layer. A message
 expects two emotions' scores to rise or fall with its number (`trends`); where the run lacks an
 emotion, the nearest one that it has stands in.
@@ -9,17 +9,22 @@ emotion, the nearest one that it has stands in.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from einops import rearrange
+import torch
+from einops import einsum, rearrange
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from probes.analysis.findings import SIGNIFICANT, Finding, RunNumber
 from probes.analysis.intervals import binomial_interval
 from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.messages.reading import N_PERMUTATIONS, cosines, read_messages, where_read
 from probes.experiments.messages.trends import Trends, judge
+from probes.experiments.remade import Remade
 from probes.figures import Figure
 from probes.figures.description import Heatmap
 from probes.runs.materials import Materials
 from probes.stimuli import intensity_templates
+from probes.vectors.normalize import normalize
 
 _PAPER_N = 12
 """Expectations that the paper tested."""
@@ -56,8 +61,8 @@ class Intensity(Trends, Result):
 
     def findings(self) -> list[Finding]:
         """Say whether scores follow the number, more than they follow the number alone."""
-        gained = self.gain_interval[0] > 0
-        followed = self.p < SIGNIFICANT
+        p, n_null = self.largest_p
+        gained, followed = self.gain.above_zero, p < SIGNIFICANT
         in_part = "shown in part" if followed else "not shown"
         return [
             Finding(
@@ -68,14 +73,16 @@ class Intensity(Trends, Result):
                 unit="signed Spearman",
                 n=f"{self.n} expectations",
                 control=self.control_alone,
-                p=self.p,
-                n_null=N_PERMUTATIONS,
-                note=f"{self.n_expected} of {self.n} of the expected sign (scrambled numbers "
-                f"{self.scrambled_count:.1f}, numbers alone {self.n_control_expected})",
+                p=p,
+                n_null=n_null,
+                note=f"{self.n_expected} of {self.n} of the expected sign (other emotions' vectors "
+                f"{self.renamed.count:.1f}, numbers alone {self.n_control_expected})",
+                margins=[self.estimate, self.gain],
                 rule="How far scores move with the number that makes a message graver. Called "
-                "shown when p < .05 against scrambled numbers and the interval of the gain over "
-                "the numbers alone lies above zero; in part when p alone says so, since the trends "
-                "may then be those of the numbers.",
+                "shown when p < .05 against other emotions' vectors, against vectors of shuffled "
+                "labels and against flipped signs of templates (the largest p is given), and the "
+                "interval of the gain over the numbers alone lies above zero; in part when p alone "
+                "says so, since the trends may then be those of the numbers.",
             )
         ]
 
@@ -84,12 +91,15 @@ class Intensity(Trends, Result):
         n_numbers = len(next(iter(self.numbers.values())))
         gain = self.control_alone.excess
         return (
-            f"In six messages one number decides how grave things are; each was read with "
-            f"{n_numbers} numbers, {self.read}, at layer {self.layer}. {self.n_expected} of "
-            f"{self.n} emotions' scores move with the number in the expected direction, where "
-            f"scrambled numbers give {self.scrambled_count:.1f}. The mean signed rank correlation "
-            f"is {self.estimate:+.2f}; over the same numbers in neutral sentences the messages "
-            f"gain {gain:+.2f} (95% intervals over templates)."
+            f"In {len(self.numbers)} messages one number decides how grave things are; each was "
+            f"read with {n_numbers} numbers, {self.read}, at layer {self.layer}. "
+            f"{self.n_expected} of {self.n} emotions' scores move with the number in the expected "
+            f"direction, where other emotions' vectors give {self.renamed.count:.1f} and vectors "
+            f"of shuffled labels {self.shuffled.count:.1f}. The mean signed rank correlation is "
+            f"{self.estimate:+.2f} (p = {self.renamed.p:.2g} by other vectors, "
+            f"{self.shuffled.p:.2g} by shuffled labels, {self.p_flips:.2g} by flipped signs of "
+            "templates); over the same numbers in neutral sentences the messages gain "
+            f"{gain:+.2f} (95% intervals over templates)."
         )
 
     def limits(self) -> list[str]:
@@ -116,8 +126,8 @@ class Intensity(Trends, Result):
             caption="Row: a message, an emotion and the direction its score should take as the "
             "number rises. Left: the message. Right: the same numbers in a neutral sentence. Red "
             f"is as expected: {self.n_expected} of {n} messages, {self.n_control_expected} of {n} "
-            f"neutral sentences, {self.scrambled_count:.1f} when numbers are scrambled "
-            f"(p={self.p_count:.4f}).",
+            f"neutral sentences, {self.renamed.count:.1f} by other emotions' vectors "
+            f"(p={self.renamed.p_count:.4f}).",
             rows=tuple(
                 f"{row.template}: {row.emotion} {'rises' if row.sign > 0 else 'falls'}"
                 for row in self.expectations
@@ -175,17 +185,24 @@ def measure(materials: Materials) -> Intensity | NotMeasured:
         form=2,
         template=len(templates),
     )
-    columns = [materials.emotions.index(emotion) for emotion in emotions]
-    in_messages, alone = scores[:, list(owners), columns]
+    columns = torch.tensor([materials.emotions.index(emotion) for emotion in emotions])
+    in_messages, alone = scores[:, list(owners)]
+    messages = rearrange(
+        (residual - mean)[: len(residual) // 2],
+        "(template step) d_model -> template step d_model",
+        template=len(templates),
+    )
     trends = judge(
         in_messages,
         alone,
+        _along_shuffled(materials, messages[list(owners)], columns),
+        columns,
         signs,
         owners,
         n_permutations=N_PERMUTATIONS,
-        n_bootstrap=materials.config.validation.n_bootstrap,
         seed=materials.seed,
     )
+    of_own = torch.arange(len(columns))
     stand_ins = [
         f"{it} for {first}" for it, first in zip(emotions, wanted, strict=True) if it != first
     ]
@@ -202,9 +219,23 @@ def measure(materials: Materials) -> Intensity | NotMeasured:
         stand_ins=sorted(set(stand_ins)),
         n_stand_ins=len(stand_ins),
         numbers={template.name: list(template.numbers) for template in templates},
-        scores=in_messages.tolist(),
-        control_scores=alone.tolist(),
+        scores=in_messages[of_own, columns].tolist(),
+        control_scores=alone[of_own, columns].tolist(),
     )
 
 
 EXPERIMENT = Experiment(Intensity, measure)
+
+
+def _along_shuffled(
+    materials: Materials,
+    messages: Float[Tensor, "e step d_model"],
+    columns: Int[Tensor, "e"],
+) -> Float[Tensor, "dealing e step"]:
+    """Score each expectation's messages along vectors of stories with shuffled labels."""
+    dealt = Remade(materials).shuffled(materials.config.validation.n_refits)
+    unit = normalize(messages.double())
+    return torch.stack([
+        einsum(unit, normalize(vectors[columns].double()), "e step d, e d -> e step")
+        for vectors in dealt
+    ])  # fmt: skip

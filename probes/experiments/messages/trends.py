@@ -2,8 +2,11 @@
 
 1. trend = expected sign * Spearman(number, score): 1 when the score moves all the way as expected.
 2. Number-only control: the same numbers in a neutral sentence, the same emotion, the same sign.
-3. Dose-scrambled control: within each template the messages are dealt out to other numbers, the
-   same way for all of its expectations; the mean trend and the count of expected signs give p.
+3. Scores follow a number smoothly along *any* direction, so numbers in another order are no null.
+   Other directions are: the run's vectors under names dealt out anew, and vectors from stories
+   whose labels were shuffled. And templates may go either way: signs of their means are flipped.
+
+Two expectations of a template are opposite readings of one number: the template is the unit.
 """
 
 from collections.abc import Sequence
@@ -12,115 +15,142 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from einops import einsum, rearrange, reduce
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.stats import rankdata
 from torch import Tensor
 
 from hooks.errors import InvalidInput
 from probes.analysis.findings import Control, Estimate
-from probes.analysis.intervals import mean_by_topics
-from probes.analysis.resampling import permutation_p_value, permute_within
+from probes.analysis.intervals import mean_over
+from probes.analysis.resampling import permutation_p_value
+
+_MOST_FLIPPED = 14
+"""Of so many templates or fewer all combinations of signs are tried."""
+_N_FLIPS = 2**_MOST_FLIPPED
+
+
+@dataclass(frozen=True)
+class TrendNull:
+    """Mean trend and number of expected signs where nothing should follow; p of the mean trend."""
+
+    mean: float
+    count: float
+    p: float
+    p_count: float
+    n: int
+
+    @classmethod
+    def of(cls, trend: Float[Tensor, "e"], null: Float[Tensor, "draw e"]) -> "TrendNull":
+        """Set trends beside those of other directions."""
+        counts = reduce((null > 0).double(), "draw e -> draw", "sum")
+        means = reduce(null, "draw e -> draw", "mean")
+        expected = float((trend > 0).sum())
+        return cls(
+            mean=float(means.mean()),
+            count=float(counts.mean()),
+            p=permutation_p_value(float(trend.mean()), means, "greater"),
+            p_count=permutation_p_value(expected, counts, "greater"),
+            n=len(null),
+        )
 
 
 @dataclass(frozen=True)
 class Trends:
     """Trends of all expectations, positive as expected; of messages and of number-only sentences.
 
-    Means have 95% bootstrap intervals over templates; `gain` is trend minus control; `p` and
-    `p_count` are of scrambled numbers.
+    Means have 95% intervals over templates; `gain` is trend minus control; `renamed` and `shuffled`
+    are what other directions reach, `p_flips` is of flipped signs of templates.
     """
 
     trend: list[float]
     control: list[float]
     n_expected: int
     n_control_expected: int
-    mean: float
-    mean_interval: tuple[float, float]
+    estimate: Estimate
     control_mean: float
-    gain: float
-    gain_interval: tuple[float, float]
-    p: float
-    p_count: float
-    scrambled_count: float
-
-    @property
-    def estimate(self) -> Estimate:
-        """The mean trend with its interval."""
-        return Estimate(self.mean, *self.mean_interval)
+    gain: Estimate
+    renamed: TrendNull
+    shuffled: TrendNull
+    p_flips: float
+    n_flips: int
 
     @property
     def control_alone(self) -> Control:
         """The number-only control."""
-        gain = Estimate(self.gain, *self.gain_interval)
-        return Control("the numbers alone", Estimate(self.control_mean), gain)
+        return Control("the numbers alone", Estimate(self.control_mean), self.gain)
+
+    @property
+    def largest_p(self) -> tuple[float, int]:
+        """The largest of the three p-values, and of how many draws it is."""
+        each = [(self.renamed.p, self.renamed.n), (self.shuffled.p, self.shuffled.n)]
+        return max([*each, (self.p_flips, self.n_flips)])
 
 
 def spearman(scores: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch"]:
     """Rank correlation of scores with their own order; 0 where they do not vary."""
-    return _with_order(_ranks(scores))
-
-
-def judge(
-    scores: Float[Tensor, "expectation step"],
-    control: Float[Tensor, "expectation step"],
-    signs: Sequence[int],
-    templates: Sequence[int],
-    *,
-    n_permutations: int,
-    n_bootstrap: int,
-    seed: int,
-) -> Trends:
-    """Judge all expectations, each with a sign and a template, together.
-
-    Scores are those at the template's numbers, in rising order: of messages, of number-only
-    sentences (`control`). Raises `InvalidInput` with no expectation, or fewer than three numbers.
-    """
-    if not len(scores) or scores.shape[1] < 3:
-        raise InvalidInput(
-            f"expected at least one expectation over three numbers, got {tuple(scores.shape)}."
-        )
-    sign = torch.tensor(signs, dtype=torch.float64)
-    trend, alone = sign * spearman(scores), sign * spearman(control)
-    names = sorted(set(templates))
-    owner = torch.tensor([names.index(template) for template in templates])
-    ranks, generator = _ranks(scores), torch.Generator().manual_seed(seed)
-    null = torch.empty(n_permutations, len(scores), dtype=torch.float64)
-    for number in range(len(names)):
-        steps = torch.arange(scores.shape[1])
-        order = permute_within(steps, None, n_permutations, generator, keys=torch.float32)
-        dealt = ranks[owner == number][:, order]
-        null[:, owner == number] = rearrange(_with_order(dealt), "e permutation -> permutation e")
-    null = sign * null
-    means = reduce(null, "permutation expectation -> permutation", "mean")
-    counts = reduce((null > 0).double(), "permutation expectation -> permutation", "sum")
-    expected = int((trend > 0).sum())
-    # Whole templates are drawn, as an accuracy draws topics.
-    mean, gain = (mean_by_topics(each, owner, n_bootstrap, seed) for each in (trend, trend - alone))
-    return Trends(
-        trend=trend.tolist(),
-        control=alone.tolist(),
-        n_expected=expected,
-        n_control_expected=int((alone > 0).sum()),
-        mean=mean.value,
-        mean_interval=mean.ends,
-        control_mean=float(alone.mean()),
-        gain=gain.value,
-        gain_interval=gain.ends,
-        p=permutation_p_value(mean.value, means, "greater"),
-        p_count=permutation_p_value(float(expected), counts, "greater"),
-        scrambled_count=float(counts.mean()),
-    )
-
-
-def _ranks(scores: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch step"]:
-    return torch.from_numpy(np.asarray(rankdata(scores.double().numpy(force=True), axis=-1)))
-
-
-def _with_order(ranks: Float[Tensor, "*batch step"]) -> Float[Tensor, "*batch"]:
-    """Pearson correlation of ranks with 0, 1, 2, ..."""
+    ranks = torch.from_numpy(np.asarray(rankdata(scores.double().numpy(force=True), axis=-1)))
     order = torch.arange(ranks.shape[-1], dtype=torch.float64)
     order = (order - order.mean()) / torch.linalg.vector_norm(order - order.mean())
     centered = ranks - reduce(ranks, "... step -> ... 1", "mean")
     length = torch.linalg.vector_norm(centered, dim=-1)
     along = einsum(centered, order, "... step, step -> ...")
     return torch.where(length > 0, along / length.clamp(min=1e-12), torch.zeros_like(along))
+
+
+def judge(
+    scores: Float[Tensor, "e emotion step"],
+    control: Float[Tensor, "e emotion step"],
+    shuffled: Float[Tensor, "dealing e step"],
+    own: Int[Tensor, "e"],
+    signs: Sequence[int],
+    templates: Sequence[int],
+    *,
+    n_permutations: int,
+    seed: int,
+) -> Trends:
+    """Judge all expectations, each of an emotion (`own`), a sign and a template, together.
+
+    Scores are those at the template's numbers, in rising order, along every emotion's vector: of
+    messages, of number-only sentences (`control`), and of messages along each dealing's vector in
+    place of the own one. Raises `InvalidInput` with no expectation, or fewer than three numbers.
+    """
+    if not len(scores) or scores.shape[2] < 3:
+        raise InvalidInput(
+            f"expected at least one expectation over three numbers, got {tuple(scores.shape)}."
+        )
+    sign, each = torch.tensor(signs, dtype=torch.float64), torch.arange(len(own))
+    along = rearrange(sign, "e -> e 1") * spearman(scores)
+    trend, alone = along[each, own], sign * spearman(control[each, own])
+    owner = torch.tensor(templates).unique(return_inverse=True)[1]
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.rand(n_permutations, scores.shape[1], generator=generator).argsort(dim=1)
+    p_flips, n_flips = _flips(trend, owner, generator)
+    return Trends(
+        trend=trend.tolist(),
+        control=alone.tolist(),
+        n_expected=int((trend > 0).sum()),
+        n_control_expected=int((alone > 0).sum()),
+        estimate=mean_over(trend, owner),
+        control_mean=float(alone.mean()),
+        gain=mean_over(trend - alone, owner),
+        # One name is one vector wherever it is expected.
+        renamed=TrendNull.of(trend, along[each, drawn[:, own]]),
+        shuffled=TrendNull.of(trend, sign * spearman(shuffled)),
+        p_flips=p_flips,
+        n_flips=n_flips,
+    )
+
+
+def _flips(
+    trend: Float[Tensor, "e"], owner: Int[Tensor, "e"], generator: torch.Generator
+) -> tuple[float, int]:
+    """How often flipping the signs of templates gives so large a mean, and of how many flips."""
+    n = int(owner.max()) + 1
+    sums = torch.zeros(n, dtype=torch.float64).index_add_(0, owner, trend)
+    if n <= _MOST_FLIPPED:
+        # All but the signs that were observed, which a p-value counts by itself.
+        bits = torch.arange(1, 2**n)[:, None] >> torch.arange(n)
+    else:
+        bits = torch.randint(2, (_N_FLIPS, n), generator=generator)
+    flipped = (1 - 2 * (bits & 1)).double() @ sums
+    return permutation_p_value(float(sums.sum()), flipped, "greater"), len(flipped)

@@ -11,22 +11,29 @@ from probes.experiments.messages.intensity import EXPERIMENT, measure
 from probes.experiments.messages.reading import read_messages
 from probes.stimuli import intensity_templates
 
-EXPECTED = {
-    "painkiller": ("scared", "serene"),
-    "water": ("panicked", "content"),
-    "relative": ("grief-stricken", "thankful"),
-    "dog": ("unhappy", "happy"),
-    "start-up": ("nervous", "relieved"),
-    "students": ("proud", "guilty"),
-}
-"""Emotions of a run that meet each of the twelve expectations once."""
+TEMPLATES = intensity_templates()
+N = sum(len(template.expects) for template in TEMPLATES)
+EMOTIONS = [
+    *("afraid", "calm", "desperate", "sad", "peaceful", "optimistic", "nervous", "hopeful"),
+    *("proud", "worried", "relieved", "grateful", "bitter", "lonely", "happy", "annoyed"),
+    *("patient", "angry"),
+]
+"""Emotions of a run that meet every expectation, each of them three at most."""
+
+
+def chosen(emotions):
+    """Yield template, expectation and the emotion that stands for it."""
+    for template in TEMPLATES:
+        for expectation in template.expects:
+            [first, *_] = [name for name in expectation.emotions if name in emotions]
+            yield template, expectation, first
 
 
 def test_line_paragraph_and_figure_say_the_same(materials):
     result = measure(materials)
     [finding] = result.findings()
     for text in (finding.line, result.paragraph()):
-        assert f"{result.mean:+.2f}" in text and f"{result.gain:+.2f}" in text
+        assert f"{result.estimate.value:+.2f}" in text and f"{result.gain.value:+.2f}" in text
     for text in (finding.line, result.figures()["intensity"].caption):
         assert f"{result.n_expected} of {result.n} " in text
     assert EXPERIMENT.read(json.loads(json.dumps(to_json(result)))) == result
@@ -35,16 +42,16 @@ def test_line_paragraph_and_figure_say_the_same(materials):
 def test_fewer_expectations_than_the_papers_are_scaled_to_its_twelve(materials):
     result = measure(materials)
     number = result.paper_numbers()["intensity.expected_signs"]
-    assert result.n < 12 and number.n == result.n
+    assert result.n < N and number.n == result.n
+    assert ("scaled to 12" in number.note) == (result.n != 12)
     assert number.value == pytest.approx(12 * result.n_expected / result.n)
     assert number.interval[0] <= number.value <= number.interval[1] <= 12
-    assert "scaled to 12" in number.note
 
 
-def test_intervals_are_drawn_as_often_as_the_config_says(finished):
-    few, many = (measure(materials_of(finished, validation__n_bootstrap=n)) for n in (20, 2000))
+def test_labels_are_shuffled_as_often_as_the_config_says(finished):
+    few, many = (measure(materials_of(finished, validation__n_refits=n)) for n in (5, 20))
+    assert (few.shuffled.n, many.shuffled.n) == (5, 20)
     assert few.gain == many.gain
-    assert few.gain_interval != many.gain_interval
 
 
 def test_a_run_that_lacks_all_emotions_says_so(of):
@@ -53,10 +60,10 @@ def test_a_run_that_lacks_all_emotions_says_so(of):
     assert len(to_json(result)["limits"]) == 1 and result.figures() == {}
 
 
-class TestAllTwelve:
+class TestAllExpectations:
     @pytest.fixture
     def materials(self, of):
-        return of([emotion for pair in EXPECTED.values() for emotion in pair])
+        return of(EMOTIONS)
 
     def test_vectors_along_which_the_numbers_rise_are_found_and_no_number_alone(
         self, materials, put_vectors
@@ -65,49 +72,42 @@ class TestAllTwelve:
         mean = bundle.global_mean[bundle.layer_index(materials.layer)].double()
         steps = torch.arange(10.0, dtype=torch.float64) - 4.5
         own = bundle.at(materials.layer).clone()
-        for template in intensity_templates():
-            forms = [
-                form.format(number=number)
-                for form in (template.text, template.neutral)
-                for number in template.numbers
-            ]
-            residual = read_messages(materials.subject(), forms, materials.layer).double() - mean
+        wanted = {}
+        for template, expectation, emotion in chosen(EMOTIONS):
+            texts = [template.text.format(number=number) for number in template.numbers]
+            residual = read_messages(materials.subject(), texts, materials.layer).double() - mean
             level = residual / residual.norm(dim=1, keepdim=True)
-            for expectation in template.expects:
-                [emotion] = set(EXPECTED[template.name]) & set(expectation.emotions)
-                # Cosines rise or fall by the same step with the message, and jump with the control.
-                jumps = torch.tensor([1.0, -1.0] * 5, dtype=torch.float64)
-                wanted = torch.cat([expectation.sign * steps, jumps])
-                solved = torch.linalg.lstsq(level, wanted[:, None]).solution[:, 0]
-                own[materials.emotions.index(emotion)] = solved.float()
+            wanted.setdefault(emotion, []).append((level, expectation.sign * steps))
+        for emotion, parts in wanted.items():
+            level, rising = (torch.cat(each) for each in zip(*parts, strict=True))
+            solved = torch.linalg.lstsq(level, rising[:, None]).solution[:, 0]
+            own[materials.emotions.index(emotion)] = solved.float()
         put_vectors(materials, own)
         result = measure(materials)
-        asked = {(row.template, row.emotion) for row in result.expectations}
-        assert asked == {(name, e) for name, pair in EXPECTED.items() for e in pair}
-        assert result.trend == pytest.approx([1.0] * 12, abs=0.05)
-        assert result.n_expected == result.n == result.n_asked == 12
-        assert result.gain_interval[0] > 0.5
-        assert result.p < 0.01
-        assert result.p_count < 0.05
+        asked = [(row.template, row.emotion) for row in result.expectations]
+        assert asked == [(template.name, first) for template, _, first in chosen(EMOTIONS)]
+        assert result.trend == pytest.approx([1.0] * N, abs=0.05)
+        assert result.n_expected == result.n == result.n_asked == N
+        assert result.gain.low > 0.3
+        assert result.renamed.p < 0.01
+        assert result.renamed.p_count < 0.05
+        assert result.p_flips < 0.001
         assert result.findings()[0].verdict == "shown"
 
     def test_nothing_is_found_in_noise(self, materials, put_vectors):
-        put_vectors(materials, torch.randn(12, 32, generator=torch.Generator().manual_seed(4)))
+        put_vectors(
+            materials, torch.randn(len(EMOTIONS), 32, generator=torch.Generator().manual_seed(4))
+        )
         result = measure(materials)
-        low, high = result.mean_interval
+        low, high = result.estimate.ends
         assert low <= 0 <= high
-        assert result.p > 0.05
-        assert result.p_count > 0.05
+        assert result.largest_p[0] > 0.05
+        assert result.renamed.p_count > 0.05
         assert result.findings()[0].verdict == "not shown"
 
     def test_what_stands_in_for_what_is_named(self, materials):
         result = measure(materials)
-        pairs = [
-            (emotion, expectation.emotions[0])
-            for template in intensity_templates()
-            for expectation in template.expects
-            for emotion in set(EXPECTED[template.name]) & set(expectation.emotions)
-        ]
+        pairs = [(first, asked.emotions[0]) for _, asked, first in chosen(EMOTIONS)]
         named = {f"{one} for {first}" for one, first in pairs if one != first}
         assert result.stand_ins == sorted(named)
         limits = [limit for limit in result.limits() if "stands in" in limit]
