@@ -150,7 +150,6 @@ def make(root: Path, size: Size) -> tuple[Run, Models]:
             "experiments": list(EXPERIMENTS),
             "n_folds": 4,
             "n_permutations": 20,
-            "n_bootstrap": 100,
             "n_refits": 5,
         },
         "output_dir": str(root / "run"),

@@ -211,7 +211,6 @@ def _validate(made: Any, subject: Path) -> None:
             "experiments": None,
             "n_folds": 3,
             "n_permutations": 20,
-            "n_bootstrap": 50,
             "n_refits": 5,
             "n_random": 4,
             "sensitivity_texts": 8,

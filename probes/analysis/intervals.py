@@ -12,13 +12,12 @@ from itertools import combinations
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from scipy import stats
 from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
 from probes.analysis.findings import Estimate
-from probes.analysis.resampling import topic_counts
 
 _CONFIDENCE = 0.95
 Ends = tuple[float, float]
@@ -164,9 +163,10 @@ def mean_over_crossed(values: Float[Tensor, "*axes"], *, within: Ends = NO_ENDS)
     """Return the mean of a table whose axes are all samples (emotions x prompts x directions).
 
     The variance of the mean adds those of each axis's means and takes away what they count twice
-    (Cameron, Gelbach & Miller 2011, doi:10.1198/jbes.2010.07136); at least that of the axis whose
-    means differ most. Degrees of freedom are the axes', weighed by their variances (harmonic mean).
-    An axis of one is no sample; a table of one number has no interval.
+    (Cameron, Gelbach & Miller 2011, doi:10.1198/jbes.2010.07136); at least that of cells which have
+    nothing in common, and of the axis whose means differ most. Degrees of freedom are the axes',
+    weighed by their variances (harmonic mean). An axis of one is no sample; a table of one number
+    has no interval.
     """
     _require_numbers(values)
     wide = values.double()
@@ -181,69 +181,9 @@ def mean_over_crossed(values: Float[Tensor, "*axes"], *, within: Ends = NO_ENDS)
         for chosen in combinations(axes, n)
     )
     weight = sum(of / (wide.shape[axis] - 1) for axis, of in alone.items())
-    freedom = sum(alone.values()) / weight if weight else 1.0
-    return _around(value, math.sqrt(max(total, *alone.values())), freedom, within)
-
-
-def estimate_from_draws(value: float, draws: Float[Tensor, "resample"]) -> Estimate:
-    """Return a number with the central 95% of what it was when data were drawn again."""
-    low, high = percentile_interval(draws)
-    return Estimate(float(value), float(low), float(high))
-
-
-def means_of_topics(
-    values: Float[Tensor, "row"], topic: Int[Tensor, "row"], n_resamples: int, seed: int
-) -> Float[Tensor, "resample"]:
-    """Return means over rows when topics are drawn again."""
-    counts = topic_counts(topic, n_resamples, seed)
-    sums = torch.zeros(counts.shape[1], dtype=torch.float64)
-    sums.index_add_(0, topic, values.double())
-    sizes = torch.bincount(topic, minlength=counts.shape[1]).double()
-    return (counts @ sums) / (counts @ sizes)
-
-
-def mean_by_topics(
-    values: Float[Tensor, "row"], topic: Int[Tensor, "row"], n_resamples: int, seed: int
-) -> Estimate:
-    """Mean over rows, with an interval from topics drawn again."""
-    draws = means_of_topics(values, topic, n_resamples, seed)
-    return estimate_from_draws(float(values.double().mean()), draws)
-
-
-def top_k(
-    ranks: Int[Tensor, "row"], k: int, topic: Int[Tensor, "row"], n_resamples: int, seed: int
-) -> Estimate:
-    """Share of rows whose own emotion is among the first `k`."""
-    return mean_by_topics((ranks < k).double(), topic, n_resamples, seed)
-
-
-def balanced(
-    hits: Bool[Tensor, "row"],
-    emotion: Int[Tensor, "row"],
-    topic: Int[Tensor, "row"],
-    n_resamples: int,
-    seed: int,
-) -> Estimate:
-    """Share of right rows of each emotion, averaged over emotions."""
-    counts = topic_counts(topic, n_resamples, seed)
-    of = torch.zeros(counts.shape[1], int(emotion.max()) + 1, dtype=torch.float64)
-    right = of.index_put((topic, emotion), hits.double(), accumulate=True)
-    of = of.index_put((topic, emotion), torch.ones_like(hits, dtype=of.dtype), accumulate=True)
-
-    def share(weight: Float[Tensor, "resample topic"]) -> Float[Tensor, "resample"]:
-        total = weight @ of
-        recall = torch.where(total > 0, weight @ right / total.clamp(min=1), 0.0)
-        return recall.sum(dim=1) / (total > 0).sum(dim=1)
-
-    value = share(torch.ones(1, counts.shape[1], dtype=torch.float64))
-    return estimate_from_draws(float(value), share(counts))
-
-
-def mean_recall(hits: Bool[Tensor, "row"], emotion: Int[Tensor, "row"]) -> float:
-    """Share of right rows of each emotion, averaged over the emotions that have a row."""
-    of = torch.bincount(emotion).double()
-    right = torch.bincount(emotion, weights=hits.double())
-    return float((right / of)[of > 0].mean())
+    freedom = sum(alone.values()) / weight if weight else float(wide.numel() - 1)
+    of_cells = _variance_of_mean(wide, axes)
+    return _around(value, math.sqrt(max(total, of_cells, *alone.values())), freedom, within)
 
 
 def _variance_of_mean(table: Float[Tensor, "*axes"], chosen: Iterable[int]) -> float:

@@ -36,7 +36,7 @@ def main(call: Call[Steer]) -> int:
     model = Models(run.config).subject()
     vectors.check_model(model)
     with call.terminal.task("steer", request.n_conditions, "continuations") as advance:
-        gauge = SteeringCost(model, texts, n_bootstrap=settings.n_bootstrap)
+        gauge = SteeringCost(model, texts)
         conditions = steered_text.write_conditions(model, vectors, gauge, budget, request, advance)
     shared = steered_text.shared_first_tokens(model, vectors.emotions)
     about = _about(model.name, request)

@@ -253,8 +253,6 @@ class ValidationSettings(Section):
     """Parts into which topics are dealt, each held out in turn; at most one per topic."""
     n_permutations: int = Field(default=1000, ge=20)
     """Shuffles of labels for a p-value; at least 2,000 for human ratings."""
-    n_bootstrap: int = Field(default=2000, ge=20)
-    """Draws of topics or emotions for an interval of a mean or a gain in correlation."""
     n_refits: int = Field(default=100, ge=5)
     """Vectors made anew (topics redrawn or halved, labels shuffled) for an interval or a null."""
     sensitivity_texts: int = Field(default=480, ge=0)

@@ -51,7 +51,7 @@ class World(Materials):
         self._model, self._emotions, self._layers, self._ways = model, emotions, layers, ways
         self._frames = [f"frame {n}" for n in range(n_frames)]
         self._topics = [f"topic {n}" for n in range(n_topics)]
-        self._settings = {"n_bootstrap": 40, "n_refits": 40, "n_permutations": 60, **validation}
+        self._settings = {"n_refits": 40, "n_permutations": 60, **validation}
         self._generator = torch.Generator().manual_seed(seed)
         shape = len(emotions), d_model
         common = self._draw(*shape)

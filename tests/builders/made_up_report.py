@@ -52,7 +52,6 @@ def summary(emotions: list[str]) -> dict[str, Any]:
             "stability": 0.8,
             "stability_low": 0.7,
             "stability_high": 0.9,
-            "n_bootstrap": 20,
         },
         "logit_lens": {
             "top_k": 10,

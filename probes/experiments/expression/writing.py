@@ -227,7 +227,7 @@ def measure(materials: Materials) -> ExpressionSteering | NotMeasured:
             f"{len(names)} emotions and {'such a topic' if pairs else 'no such topic'}",
         )
     texts = neutral_texts(materials.run, settings.n_budget_texts)
-    gauge = SteeringCost(model, texts, n_bootstrap=settings.n_bootstrap)
+    gauge = SteeringCost(model, texts)
     budget = Budget(settings.max_kl, settings.max_perplexity_ratio)
     total = sum(pair.endings.n_endings for pair in pairs)
     with materials.reporter.task(_NAME, total, "endings") as advance:

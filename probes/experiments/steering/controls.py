@@ -7,48 +7,64 @@
 * Valence: for each rated emotion the axis from the vectors of the unpleasant emotions to those of
   the pleasant ones, each weighed by its rating, without the emotion's own vector, pointing to the
   emotion's side.
+* Plane: for each rated emotion what its ratings of valence and arousal predict of its vector, by
+  regression on the other rated emotions' vectors.
+* Nearest: the vector of another emotion with the largest cosine.
+
+Beside them stands each vector without the plane of valence and arousal (`off_plane`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from einops import reduce
+from einops import einsum, reduce
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.analysis.agreement import rating_table
+from probes.analysis.agreement import MIN_RATED, rating_table
+from probes.analysis.rating_plane import rating_plane
 from probes.experiments.remade import Remade
 from probes.experiments.steering.nulls import matched_directions
 from probes.runs.materials import Materials
 from probes.vectors.denoising import project_out
+from probes.vectors.normalize import normalize
 
+VALENCE, PLANE, NEAREST = "valence", "plane", "nearest"
 _NEAR_NEUTRAL = 0.2
 """Ratings go from -1 to 1."""
 
 
 @dataclass(frozen=True)
 class Controls:
-    """The directions, where there are any; valence axes by emotion."""
+    """The directions, where there are any; `rivals` by kind and emotion, one for each.
+
+    `off_plane` are no controls: own vectors without the plane of valence and arousal.
+    """
 
     matched: Float[Tensor, "direction d_model"] | None = None
     shuffled: Float[Tensor, "direction d_model"] | None = None
-    valence: Mapping[str, Float[Tensor, "d_model"]] | None = None
+    rivals: Mapping[str, Mapping[str, Float[Tensor, "d_model"]]] = field(default_factory=dict)
+    off_plane: Mapping[str, Float[Tensor, "d_model"]] = field(default_factory=dict)
 
 
 def controls_of(materials: Materials) -> Controls:
     """Make a run's controls at the target layer."""
     n = materials.config.validation.n_random
     matched = matched_random(materials, n, materials.seed + 1)
-    ratings = rating_table(materials.emotions)
+    vectors, emotions = materials.vectors.at(materials.layer), materials.emotions
+    valence = {name: rating["valence"] for name, rating in rating_table(emotions).items()}
+    plane = rating_plane(vectors, emotions)
+    off_plane = project_out(vectors, plane, orthonormal=True)
     return Controls(
         matched if len(matched) else None,
         independent_shuffled(materials, n),
-        valence_axes(
-            materials.vectors.at(materials.layer),
-            materials.emotions,
-            {name: rating["valence"] for name, rating in ratings.items()},
-        ),
+        {
+            VALENCE: valence_axes(vectors, emotions, valence),
+            PLANE: predicted_by_ratings(vectors, emotions),
+            NEAREST: dict(zip(emotions, nearest_others(vectors), strict=True)),
+        },
+        dict(zip(emotions, off_plane, strict=True)) if len(plane) else {},
     )
 
 
@@ -101,3 +117,37 @@ def valence_axes(
             weight = (up / up.sum() - down / down.sum()).to(vectors)
             axes[name] = (weight if side > 0 else -weight) @ vectors
     return axes
+
+
+def predicted_by_ratings(
+    vectors: Float[Tensor, "emotion d_model"], emotions: Sequence[str]
+) -> dict[str, Float[Tensor, "d_model"]]:
+    """Return what valence and arousal tell of each rated emotion's vector, learned of the others.
+
+    Least squares of the other rated emotions' vectors on their ratings and a constant, which is
+    left out: it is no emotion's. None where too few others are rated.
+    """
+    table = rating_table(emotions)
+    rated = [index for index, name in enumerate(emotions) if name in table]
+    if len(rated) <= MIN_RATED:
+        return {}
+    ratings = torch.tensor(
+        [[table[emotions[index]][scale] for scale in ("valence", "arousal")] for index in rated],
+        dtype=torch.float64,
+    )
+    of_rated = vectors[rated].double().cpu()
+    predicted = {}
+    for row, index in enumerate(rated):
+        others = torch.arange(len(rated)) != row
+        center = ratings[others].mean(dim=0)
+        apart = of_rated[others] - of_rated[others].mean(dim=0)
+        coefficients = torch.linalg.pinv(ratings[others] - center) @ apart
+        predicted[emotions[index]] = ((ratings[row] - center) @ coefficients).to(vectors)
+    return predicted
+
+
+def nearest_others(vectors: Float[Tensor, "emotion d_model"]) -> Float[Tensor, "emotion d_model"]:
+    """Return for each vector the other one with the largest cosine."""
+    unit = normalize(vectors.double())
+    cosine = einsum(unit, unit, "emotion d, other d -> emotion other").fill_diagonal_(-torch.inf)
+    return vectors[cosine.argmax(dim=1)]

@@ -2,11 +2,11 @@
 
 With P the unsteered and Q the steered distribution of the next token, at tokens spread evenly over
 the beginning of each text: KL = mean of KL(Q || P), in nats, and perplexity ratio = exp(steered
-loss - unsteered loss) on what the texts really say. 95% bootstrap intervals draw texts anew.
+loss - unsteered loss) on what the texts really say. 95% intervals are over texts.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,8 +22,7 @@ from hooks.reading.scoring import next_tokens
 from hooks.steering.directions import Directions, Operation
 from hooks.steering.selection import Rule, Where
 from probes.analysis.findings import Estimate
-from probes.analysis.intervals import estimate_from_draws
-from probes.analysis.resampling import resample
+from probes.analysis.intervals import mean_over
 
 SKIPPED_TOKENS = 8
 """The first tokens of a text are hard for any model, steered or not."""
@@ -31,8 +30,6 @@ _READ_TOKENS = 64
 """Of each text; what comes later would only take longer."""
 _DOUBLINGS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _STEPS = 5
-N_BOOTSTRAP = 2000
-"""Draws for an interval where no run's `validation.n_bootstrap` says how many."""
 _ROWS_AT_ONCE = 64
 
 
@@ -82,12 +79,10 @@ class SteeringCost:
         texts: Sequence[str],
         *,
         tokens_per_text: int = 24,
-        n_bootstrap: int = N_BOOTSTRAP,
     ) -> None:
         if not texts:
             raise InvalidInput("a budget is measured on neutral texts; expected at least one.")
         self.model = model
-        self.n_bootstrap = n_bootstrap
         self.texts = [model.encode(text)[:_READ_TOKENS] for text in texts]
         self._positions = hooks.Spaced(SKIPPED_TOKENS, tokens_per_text)
         self._baseline = next_tokens(model, self.texts, self._positions)
@@ -130,19 +125,13 @@ class SteeringCost:
             dose,
             max(divergence.value, 0.0),
             math.exp(loss.value),
-            (max(divergence.ends[0], 0.0), max(divergence.ends[1], 0.0)),
-            (math.exp(loss.ends[0]), math.exp(loss.ends[1])),
+            _ends(divergence, lambda kl: max(kl, 0.0)),
+            _ends(loss, math.exp),
         )
 
     def _over_texts(self, values: Float[Tensor, "token"]) -> Estimate:
         """Mean over tokens, with an interval over texts."""
-        text, values = self._baseline.text, values.double()
-        sums = torch.zeros(len(self.texts), dtype=torch.float64).index_add_(0, text, values)
-        counts = torch.bincount(text, minlength=len(self.texts)).double()
-        draws = resample(len(sums), self.n_bootstrap, seed=0)
-        drawn = counts[draws].sum(dim=1)
-        means = sums[draws].sum(dim=1)[drawn > 0] / drawn[drawn > 0]
-        return estimate_from_draws(float(values.mean()), means)
+        return mean_over(values, self._baseline.text)
 
     def largest(self, vector: Directions, budget: Budget, **how: Any) -> DoseSearch:
         """Find the largest dose within a budget: doubling until it is past, then halving steps.
@@ -174,6 +163,14 @@ class SteeringCost:
                 "validation.max_kl or validation.max_perplexity_ratio."
             )
         return DoseSearch(best, capped=False)
+
+
+def _ends(estimate: Estimate, change: Callable[[float], float]) -> tuple[float, float] | None:
+    """Change both ends of an interval; one text has none."""
+    if estimate.low is None:
+        return None
+    low, high = estimate.ends
+    return change(low), change(high)
 
 
 def on_texts(positions: Where | Rule) -> tuple[Where | Rule, str]:

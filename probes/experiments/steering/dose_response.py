@@ -13,13 +13,14 @@ import torch
 
 from hooks import LanguageModel
 from probes.analysis.findings import Control, Estimate, Finding
+from probes.analysis.intervals import mean_over, mean_over_crossed
 from probes.corpus.cells import read_corpus
 from probes.experiments import Experiment, Result
 from probes.experiments.steering import word_effects
 from probes.experiments.steering.controls import matched_random
 from probes.experiments.steering.dose_cost import Budget, Cost, SteeringCost, usable_dose
 from probes.experiments.steering.figures import dose_response_curves
-from probes.experiments.steering.nulls import Resampling, crossed_interval, mean_interval
+from probes.experiments.steering.nulls import Ends, ends
 from probes.figures import Figure
 from probes.runs.folder import Run
 from probes.runs.materials import Materials
@@ -36,9 +37,9 @@ class SweptDose(Cost):
     """
 
     own: float
-    own_interval: tuple[float, float]
+    own_interval: Ends
     random: float | None
-    random_interval: tuple[float, float] | None
+    random_interval: Ends | None
 
     @property
     def estimates(self) -> dict[str, Estimate]:
@@ -164,9 +165,8 @@ def measure(materials: Materials) -> DoseResponse:
     )
     names = spread_words(model, materials.steered_emotions(), settings.sweep_emotions)
     texts = neutral_texts(materials.run, settings.n_budget_texts)
-    gauge = SteeringCost(model, texts, n_bootstrap=settings.n_bootstrap)
+    gauge = SteeringCost(model, texts)
     budget = Budget(settings.max_kl, settings.max_perplexity_ratio)
-    resampling = Resampling(settings.n_bootstrap, materials.seed)
     heads = torch.tensor([ids[0] for ids in word_effects.first_tokens(model, names)])
     baseline = word_effects.log_probs(
         model, word_effects.last_residuals(model, word_effects.CARRIERS)
@@ -190,9 +190,9 @@ def measure(materials: Materials) -> DoseResponse:
                     SweptDose(
                         **vars(gauge.mean_cost(own, **how)),
                         own=float(response.mean()),
-                        own_interval=mean_interval(response, resampling),
+                        own_interval=ends(mean_over(response)),
                         random=float(null.mean()) if len(null) else None,
-                        random_interval=crossed_interval(null, resampling) if len(null) else None,
+                        random_interval=ends(mean_over_crossed(null)) if len(null) else None,
                     )
                 )
                 advance(1)

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from probes.analysis.findings import Estimate
 from probes.figures.description import Bars, Heatmap, Line, Lines, Panel
-from probes.figures.estimates import Bar, bars_by_kind, line_of
+from probes.figures.estimates import Bar, bar_of, bars_by_kind, line_of
 
 if TYPE_CHECKING:
     from probes.experiments.steering.dose_response import DoseResponse, SweptLayer
@@ -115,7 +116,7 @@ def judged_gains(result: "FreeText", key: str, name: str, unit: str) -> Bars:
     """Describe one judge's gains: over all emotions beside the controls, and of each emotion."""
     judged = result.judges[key]
     bars = [
-        Bar("all: steered toward it", _OWN, judged.gain, judged.gain_interval),
+        bar_of("all: steered toward it", _OWN, Estimate(judged.gain, *judged.gain_interval)),
         Bar("all: steered elsewhere", _CONTROL, judged.gain_in_others),
     ]
     if judged.gain_in_random is not None:

@@ -22,7 +22,6 @@ from probes.experiments import Experiment, Result
 from probes.experiments.steering import judged_texts, judges, story_leak
 from probes.experiments.steering.controls import matched_random
 from probes.experiments.steering.figures import judged_gains
-from probes.experiments.steering.nulls import Resampling
 from probes.figures import Figure
 from probes.runs.materials import Materials
 
@@ -138,7 +137,7 @@ class FreeText(Result):
             f"of stories (chance {self.chance:.0%}). Over unsteered text the emotion "
             f"steered to gains {gains}."
         )
-        if self.leak is not None and self.leak.excess_interval[0] > 0:
+        if self.leak is not None and (self.leak.excess_interval[0] or 0) > 0:
             such_as = f", such as {', '.join(self.leak.words[:5])}" if self.leak.words else ""
             text += (
                 " Steered text uses more of the words that set the emotion's own stories apart"
@@ -187,7 +186,6 @@ def measure(materials: Materials) -> FreeText:
         )
         server.key()  # refused before anything is written
     judge_layer = other_layer(materials.vectors.layers, materials.layer)
-    resampling = Resampling(settings.n_bootstrap, materials.seed)
     stories = materials.stories()
     steers = stories.topic % 2 == 0
     n = len(materials.emotions)
@@ -216,9 +214,7 @@ def measure(materials: Materials) -> FreeText:
     answered = None
     if server is not None:
         answers = judges.ask_judge(server, texts.each, materials.emotions)
-        answered = judged_texts.judged_answers(
-            answers, emotions, len(PROMPTS), server.model, resampling
-        )
+        answered = judged_texts.judged_answers(answers, emotions, len(PROMPTS), server.model)
     return FreeText(
         model=model.name,
         layer=materials.layer,
@@ -231,10 +227,10 @@ def measure(materials: Materials) -> FreeText:
         classifier_accuracy=fitted.accuracy,
         chance=1 / n,
         judges={
-            name: judged_texts.judged_gains(score, columns, len(PROMPTS), resampling)
+            name: judged_texts.judged_gains(score, columns, len(PROMPTS))
             for name, score in scores.items()
         },
-        leak=_leak(materials, texts, steers, resampling),
+        leak=_leak(materials, texts, steers),
         judge_model=answered,
         texts=texts,
     )
@@ -302,7 +298,6 @@ def _leak(
     materials: Materials,
     texts: judged_texts.Continuations,
     steers: Bool[Tensor, "row"],
-    resampling: Resampling,
 ) -> story_leak.ContentLeak | None:
     stories = materials.stories()
     if (stories.index < 0).any():
@@ -316,4 +311,4 @@ def _leak(
         story_leak.leak(text, distinctive[name])
         for text, name in zip(written, emotions, strict=True)
     ]
-    return story_leak.leaked(texts, distinctive, sum(in_stories) / len(in_stories), resampling)
+    return story_leak.leaked(texts, distinctive, sum(in_stories) / len(in_stories))

@@ -18,8 +18,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis.findings import Control, Estimate
+from probes.analysis.intervals import mean_over_crossed
 from probes.experiments.steering.judges import NONE
-from probes.experiments.steering.nulls import Resampling, TextExcess, crossed_interval, text_excess
+from probes.experiments.steering.nulls import Ends, TextExcess, ends, text_excess
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,13 @@ class JudgedGains:
     """
 
     gain: float
-    gain_interval: tuple[float, float]
+    gain_interval: Ends
     gain_in_random: float | None
     gain_in_others: float
     excess: float
-    excess_interval: tuple[float, float]
+    excess_interval: Ends
     percentile: float
-    percentile_interval: tuple[float, float]
+    percentile_interval: Ends
     per_emotion: EmotionGains
 
     @property
@@ -92,7 +93,7 @@ class JudgedAnswers(TextExcess):
     model: str
     n: int
     right: float
-    right_interval: tuple[float, float]
+    right_interval: Ends
     right_unsteered: float
     right_random: float | None
     none: float
@@ -112,7 +113,6 @@ def judged_gains(
     scores: Float[Tensor, "text emotion"],
     columns: Sequence[int],
     n_prompts: int,
-    resampling: Resampling,
 ) -> JudgedGains:
     """Compare scores of unsteered, steered and random texts; `columns`: the emotions steered to."""
     by_condition = rearrange(
@@ -133,13 +133,13 @@ def judged_gains(
         random, apart = float(beside.mean()), own_each - beside
     return JudgedGains(
         gain=float(own.mean()),
-        gain_interval=crossed_interval(own, resampling),
+        gain_interval=ends(mean_over_crossed(own)),
         gain_in_random=random,
         gain_in_others=float(others.mean()),
         excess=float(apart.mean()),
-        excess_interval=crossed_interval(apart, resampling),
+        excess_interval=ends(mean_over_crossed(apart)),
         percentile=float(percentile.mean()),
-        percentile_interval=crossed_interval(percentile, resampling),
+        percentile_interval=ends(mean_over_crossed(percentile)),
         per_emotion=EmotionGains(own.mean(dim=1).tolist(), percentile.mean(dim=1).tolist()),
     )
 
@@ -149,7 +149,6 @@ def judged_answers(
     emotions: Sequence[str],
     n_prompts: int,
     judge: str,
-    resampling: Resampling,
 ) -> JudgedAnswers:
     """Count the hits of a judge, in the order of `judged_gains`; None is an unreadable answer."""
     table = [[float(answer == name) for answer in answers] for name in emotions]
@@ -164,11 +163,11 @@ def judged_answers(
     )
     plain, random = hits[..., 0], hits[..., n + 1 :]
     return JudgedAnswers(
-        **vars(text_excess(own, plain, random, resampling)),
+        **vars(text_excess(own, plain, random)),
         model=judge,
         n=len(steered),
         right=float(own.mean()),
-        right_interval=crossed_interval(own, resampling),
+        right_interval=ends(mean_over_crossed(own)),
         right_unsteered=float(plain.mean()),
         right_random=float(random.mean()) if random.numel() else None,
         none=sum(answer == NONE for answer in steered) / len(steered),

@@ -4,28 +4,22 @@ For each emotion, with `own` the effect of its vector on its word and n(1), n(2)
 of the null's directions on the same word: excess = own - mean n; z = excess / sd n; percentile =
 share of the null's effects below `own`. A rival has one effect per emotion (`compare_rival`).
 
-Contract: pure numbers. 95% bootstrap intervals draw emotions, and a null's directions, anew.
+Contract: pure numbers. 95% intervals are over emotions, and over a null's directions.
 """
 
 from dataclasses import dataclass
 
 import torch
-from einops import einsum, rearrange, reduce, repeat
+from einops import rearrange, reduce, repeat
 from jaxtyping import Float
 from torch import Tensor
 
 from hooks.errors import InvalidInput
 from probes.analysis.findings import Control, Estimate
-from probes.analysis.intervals import estimate_from_draws
-from probes.analysis.resampling import resample
+from probes.analysis.intervals import mean_over, mean_over_crossed
 
-
-@dataclass(frozen=True)
-class Resampling:
-    """How often units are drawn again for an interval (`validation.n_bootstrap`), and the seed."""
-
-    n: int
-    seed: int
+Ends = tuple[float | None, float | None]
+"""Of an interval; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +32,9 @@ class NullComparison:
 
     n_directions: int
     matching: float
-    matching_interval: tuple[float, float]
+    matching_interval: Ends
     excess: float
-    excess_interval: tuple[float, float]
+    excess_interval: Ends
     z: list[float | None]
     percentile: list[float]
     mean_z: float | None
@@ -62,7 +56,7 @@ class RivalComparison:
     own: float
     rival: float
     excess: float
-    excess_interval: tuple[float, float]
+    excess_interval: Ends
     beats: list[str]
 
     def control(self, name: str) -> Control:
@@ -75,17 +69,17 @@ class TextExcess:
     """By how much texts steered toward an emotion exceed unsteered and random-steered ones."""
 
     excess: float
-    excess_interval: tuple[float, float]
+    excess_interval: Ends
     excess_over_random: float | None
-    excess_over_random_interval: tuple[float, float] | None
+    excess_over_random_interval: Ends | None
 
     def over(self, unsteered: float, random: float | None) -> list[Control]:
         """Set the excesses beside what the other texts reached."""
         excess = Estimate(self.excess, *self.excess_interval)
         controls = [Control("unsteered text", Estimate(unsteered), excess)]
         if random is not None and self.excess_over_random is not None:
-            ends = self.excess_over_random_interval or (None, None)
-            excess = Estimate(self.excess_over_random, *ends)
+            known = self.excess_over_random_interval or (None, None)
+            excess = Estimate(self.excess_over_random, *known)
             controls.append(Control("random-steered text", Estimate(random), excess))
         return controls
 
@@ -94,42 +88,21 @@ def text_excess(
     own: Float[Tensor, "emotion prompt"],
     unsteered: Float[Tensor, "emotion prompt"],
     random: Float[Tensor, "emotion prompt direction"],
-    resampling: Resampling,
 ) -> TextExcess:
     """Compare steered texts with those of the same prompts; there may be no random direction."""
     over_random = repeat(own, "emotion prompt -> emotion prompt 1") - random
     none = not over_random.numel()
     return TextExcess(
         excess=float((own - unsteered).mean()),
-        excess_interval=crossed_interval(own - unsteered, resampling),
+        excess_interval=ends(mean_over_crossed(own - unsteered)),
         excess_over_random=None if none else float(over_random.mean()),
-        excess_over_random_interval=None if none else crossed_interval(over_random, resampling),
+        excess_over_random_interval=None if none else ends(mean_over_crossed(over_random)),
     )
 
 
-def mean_interval(values: Float[Tensor, "unit"], resampling: Resampling) -> tuple[float, float]:
-    """95% bootstrap interval of the mean, resampling units."""
-    draws = resample(len(values), resampling.n, resampling.seed)
-    means = reduce(values.double()[draws], "resample unit -> resample", "mean")
-    return estimate_from_draws(float(values.mean()), means).ends
-
-
-def crossed_interval(values: Float[Tensor, "*axes"], resampling: Resampling) -> tuple[float, float]:
-    """95% bootstrap interval of the mean of a table of crossed units, drawing each axis anew."""
-    means = rearrange(values.double(), "first ... -> first (...)")
-    means = _shares(len(means), resampling.n, resampling.seed) @ means
-    for axis, n in enumerate(values.shape[1:], start=1):
-        table = rearrange(means, "draw (n rest) -> draw n rest", n=n)
-        shares = _shares(n, resampling.n, resampling.seed + axis)
-        means = einsum(shares, table, "draw n, draw n rest -> draw rest")
-    return estimate_from_draws(float(values.mean()), rearrange(means, "draw 1 -> draw")).ends
-
-
-def _shares(n_units: int, n_draws: int, seed: int) -> Float[Tensor, "draw unit"]:
-    """How much of each bootstrap draw is each unit."""
-    draws = resample(n_units, n_draws, seed)
-    counts = torch.zeros(n_draws, n_units, dtype=torch.float64)
-    return counts.scatter_add_(1, draws, torch.ones_like(draws, dtype=torch.float64)) / n_units
+def ends(estimate: Estimate) -> Ends:
+    """Return both ends of an interval, None where a single unit has none."""
+    return estimate.low, estimate.high
 
 
 def compare(
@@ -138,7 +111,6 @@ def compare(
     emotions: list[str],
     *,
     kl: float,
-    resampling: Resampling,
 ) -> NullComparison:
     """Set effects beside a null's; raises `InvalidInput` with fewer than two directions."""
     if len(null) < 2:
@@ -153,9 +125,9 @@ def compare(
     return NullComparison(
         n_directions=len(null),
         matching=float(null.mean()),
-        matching_interval=crossed_interval(null, resampling),
+        matching_interval=ends(mean_over_crossed(null)),
         excess=float(excess.mean()),
-        excess_interval=crossed_interval(apart, resampling),
+        excess_interval=ends(mean_over_crossed(apart)),
         z=[each if varies else None for each, varies in zip(z.tolist(), known, strict=True)],
         percentile=below,
         mean_z=float(z[known].mean()) if known.any() else None,
@@ -169,7 +141,6 @@ def compare_rival(
     own: Float[Tensor, "emotion"],
     rival: Float[Tensor, "emotion"],
     emotions: list[str],
-    resampling: Resampling,
 ) -> RivalComparison:
     """Set effects beside a rival's on the same words."""
     apart = own.double() - rival.double()
@@ -178,7 +149,7 @@ def compare_rival(
         own=float(own.mean()),
         rival=float(rival.mean()),
         excess=float(apart.mean()),
-        excess_interval=mean_interval(apart, resampling),
+        excess_interval=ends(mean_over(apart)),
         beats=[name for name, more in zip(emotions, (apart > 0).tolist(), strict=True) if more],
     )
 

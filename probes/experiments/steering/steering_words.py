@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks import InvalidInput, LanguageModel
-from probes.analysis.findings import Estimate, Finding, RunNumber, strongest
+from probes.analysis.findings import SIGNIFICANT, Estimate, Finding, RunNumber, strongest
 from probes.experiments import Experiment, Result
 from probes.experiments.steering.controls import Controls, controls_of
 from probes.experiments.steering.doses import PAPER_DOSE, compare_with_paper, judged_dose
@@ -27,7 +27,6 @@ from probes.experiments.steering.effects import (
     layer_dose,
 )
 from probes.experiments.steering.figures import steering_matrix
-from probes.experiments.steering.nulls import Resampling
 from probes.experiments.steering.word_effects import (
     CARRIERS,
     first_tokens,
@@ -44,6 +43,7 @@ CEILING = 0.5
 FLOOR = 1e-7
 """An unsteered probability below this is in the noise of the unembedding."""
 _DIRECTIONS_AT_ONCE = 64
+_OFF_PLANE = "off plane"
 _PREFILLS = {"he_feels": "He feels", "i_feel": "I feel"}
 
 
@@ -98,10 +98,56 @@ class SteeringWords(Result):
             n=f"{n} at dose {tried.dose:g}",
             rule="How much adding a vector to the model's inner state raises the log-probability "
             "of that emotion's word (+0.69 doubles it). Called shown when the whole interval lies "
-            "above zero, and so does that of its excess over every control.",
+            "above zero, and so does that of its excess over every control. Intervals are over "
+            "emotions and directions; the vectors are those of this run's topics.",
+            margins=[tried.own, *(it.excess for it in tried.controls() if it.excess is not None)],
             headline=True,
             section="steering",
         )
+        return [findings[0], *self._more_than_valence(tried), *findings[1:]]
+
+    def _more_than_valence(self, tried: DoseResult) -> list[Finding]:
+        """Say what own vectors do beyond their side, and without valence and arousal."""
+        findings = []
+        if (side := tried.within_side) is not None:
+            others = side.others.control("other vectors of the same side")
+            more = others.excess is not None and others.excess.above_zero
+            alone = sum(q < SIGNIFICANT for q in tried.q_random.values())
+            findings.append(
+                Finding(
+                    "steering within valence side",
+                    Estimate(side.others.own),
+                    "shown" if more and side.p < SIGNIFICANT else "not shown",
+                    spec="+.2f",
+                    unit="nats",
+                    n=f"{side.others.n} emotions",
+                    control=others,
+                    p=side.p,
+                    n_null=side.n_permutations,
+                    note=f"own vector first of its side for {len(side.first)}; {alone} of "
+                    f"{len(tried.q_random)} emotions by themselves exceed random directions "
+                    "(q < .05)",
+                    margins=[] if others.excess is None else [others.excess],
+                    rule="The own word's rise beside what vectors of emotions as pleasant, or as "
+                    "unpleasant, do to it. Called shown when the excess lies above zero by its "
+                    "interval and p < .05 with labels permuted within sides.",
+                )
+            )
+        if tried.off_plane is not None:
+            findings.append(
+                Finding(
+                    "steering without valence and arousal",
+                    tried.off_plane,
+                    "shown" if tried.off_plane.above_zero else "not shown",
+                    spec="+.2f",
+                    unit="nats",
+                    n=f"{len(self.emotions)} emotions",
+                    note=f"{tried.own.value:+.2f} with them",
+                    margins=[tried.off_plane],
+                    rule="The own word's rise by the part of each vector that follows no rating of "
+                    "valence or arousal. Called shown when the interval lies above zero.",
+                )
+            )
         return findings
 
     def paragraph(self) -> str:
@@ -179,7 +225,8 @@ def measure(materials: Materials) -> SteeringWords:
     controls = controls_of(materials)
     swept = swept_layers(bundle.layers, target, model.n_layers, settings.sweep_layers)
     layers = sorted({*swept, target})
-    rivals = [controls.matched, controls.shuffled, {*emotions} & {*(controls.valence or {})}]
+    by_emotion = [*controls.rivals.values(), controls.off_plane]
+    rivals = [controls.matched, controls.shuffled, *({*emotions} & {*it} for it in by_emotion)]
     n_controls = settings.n_random + sum(len(rival) for rival in rivals if rival is not None)
     total = len(settings.doses) * (len(layers) * len(emotions) + n_controls)
     with materials.reporter.task("steering", total, "directions") as advance:
@@ -192,7 +239,7 @@ def measure(materials: Materials) -> SteeringWords:
             controls=controls,
             doses=settings.doses,
             n_random=settings.n_random,
-            resampling=Resampling(settings.n_bootstrap, materials.seed),
+            seed=materials.seed,
             progress=advance,
         )
     return replace(result, n_not_steered=len(materials.emotions) - len(emotions))
@@ -216,12 +263,12 @@ def run(
     controls: Controls,
     doses: Sequence[float],
     n_random: int,
-    resampling: Resampling,
+    seed: int,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> SteeringWords:
     """Steer with one direction per emotion at each layer, and with the controls at the target.
 
-    The seed of `resampling` draws the random directions too. Raises `InvalidInput` when fewer than
+    `seed` draws the random directions. Raises `InvalidInput` when fewer than
     two words can be told apart by their first token.
     """
     tokens = first_tokens(model, emotions)
@@ -236,12 +283,16 @@ def run(
     ids = torch.tensor([heads[i] for i in kept])
     unsteered = log_probs(model, last_residuals(model, CARRIERS))
     baseline = dict(zip(names, unsteered[:, ids].exp().mean(dim=0).tolist(), strict=True))
-    generator = torch.Generator().manual_seed(resampling.seed)
+    generator = torch.Generator().manual_seed(seed)
     directions = {"random": torch.randn(n_random, model.d_model, generator=generator)}
     for name, null in (("matched", controls.matched), ("shuffled", controls.shuffled)):
         if null is not None:
             directions[name] = null
-    axes = {name: axis for name, axis in (controls.valence or {}).items() if name in names}
+    by_emotion = {**controls.rivals, _OFF_PLANE: controls.off_plane}
+    single = {
+        kind: {name: each[name] for name in names if name in each}
+        for kind, each in by_emotion.items()
+    }
 
     def effects_of(directions: Tensor, dose: float, layer: int = target) -> WordEffects:
         how = {"layer": layer, "dose": dose, "residual_norm": residual_norm[layer]}
@@ -262,17 +313,21 @@ def run(
         swept.append(LayerEffects(layer, []))
         for dose in doses:
             effects = effects_of(of_emotions[kept], dose, layer)
-            at = layer_dose(dose, effects, list(CARRIERS), resampling)
+            at = layer_dose(dose, effects, list(CARRIERS))
             swept[-1].doses.append(at)
             if layer != target:
                 continue
             nulls = {name: effects_of(null, dose) for name, null in directions.items()}
-            valence = {}
-            if axes:
-                moved = effects_of(torch.stack(list(axes.values())), dose).mean
-                columns = [names.index(name) for name in axes]
-                valence = dict(zip(axes, moved[:, columns].diagonal().tolist(), strict=True))
-            results.append(beside_controls(at, effects, nulls, valence, names, resampling))
+            rivals = {}
+            for kind, each in single.items():
+                columns = [names.index(name) for name in each]
+                of_each = []
+                if each:
+                    moved = effects_of(torch.stack(list(each.values())), dose).mean
+                    of_each = moved[:, columns].diagonal().tolist()
+                rivals[kind] = dict(zip(each, of_each, strict=True))
+            off_plane = rivals.pop(_OFF_PLANE)
+            results.append(beside_controls(at, effects, nulls, rivals, off_plane, names))
     return SteeringWords(
         model=model.name,
         emotions=names,

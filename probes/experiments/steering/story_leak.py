@@ -17,7 +17,7 @@ from einops import rearrange
 
 from probes.analysis.findings import Control
 from probes.experiments.steering.judged_texts import Continuations
-from probes.experiments.steering.nulls import Resampling, TextExcess, text_excess
+from probes.experiments.steering.nulls import TextExcess, text_excess
 from probes.stimuli.lexicon import leaks
 
 _SHARE, _TIMES, _TOPICS = 0.25, 3.0, 2
@@ -86,7 +86,6 @@ def leaked(
     texts: Continuations,
     distinctive: dict[str, set[str]],
     in_stories: float,
-    resampling: Resampling,
 ) -> ContentLeak:
     """Compare leaks of texts [condition][prompt], those of `steered` by emotion."""
     emotions, n = list(texts.steered), len(texts.steered)
@@ -107,7 +106,7 @@ def leaked(
         for word in set(words(text)) & distinctive[name]
     )
     return ContentLeak(
-        **vars(text_excess(own, plain, random, resampling)),
+        **vars(text_excess(own, plain, random)),
         n_words=sum(len(distinctive[name]) for name in emotions),
         steered=float(own.mean()),
         unsteered=float(plain.mean()),

@@ -140,14 +140,3 @@ def test_what_cannot_be_done_is_refused_before_a_model_is_loaded(finished, capsy
     # A model that is not there would be the error if it were looked for.
     assert steer(finished, "--model.name=/no/such/model", *words) == 2
     assert message in " ".join(capsys.readouterr().err.split())
-
-
-def test_intervals_of_the_cost_are_drawn_as_often_as_the_config_says(finished, capsys):
-    costs = []
-    for n_bootstrap in (20, 2000):
-        drawn = f"--validation.n_bootstrap={n_bootstrap}"
-        assert steer(finished, "--emotion=sad", "--dose=0.2", drawn, "--json") == 0
-        costs.append(json.loads(capsys.readouterr().out)["steered"][0]["cost"])
-    few, many = costs
-    assert few["kl"] == many["kl"]
-    assert few["kl_interval"] != many["kl_interval"]

@@ -11,7 +11,7 @@ from probes.runs.materials import Materials
 
 EMOTIONS = ["angry", "sad", "bored", "lonely", "happy", "proud", "kind", "relaxed"]
 TOPICS = ["a lost key", "a late train", "a new roof", "a letter", "a map", "a bell"]
-QUICK = {"n_folds": 3, "n_permutations": 40, "n_bootstrap": 100, "n_refits": 8}
+QUICK = {"n_folds": 3, "n_permutations": 40, "n_refits": 8}
 
 
 @pytest.fixture(scope="session")

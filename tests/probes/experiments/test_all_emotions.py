@@ -17,7 +17,6 @@ QUICK = {
     "free_text_random": 1,
     "preference_pairs": 96,
     "preference_steered_pairs": 2,
-    "n_bootstrap": 50,
 }
 
 

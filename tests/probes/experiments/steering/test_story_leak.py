@@ -3,11 +3,7 @@
 import pytest
 
 from probes.experiments.steering.judged_texts import Continuations
-from probes.experiments.steering.nulls import Resampling
 from probes.experiments.steering.story_leak import distinctive_words, leak, leaked
-
-DRAWN = Resampling(2000, 0)
-
 
 STORIES = [
     ("she lost the umbrella, sadly", "sad", 0),
@@ -29,14 +25,14 @@ def test_a_planted_leak_is_found_and_other_words_are_none():
     plain = ["They went down the road"] * 4
     planted = {name: [f"They went down {next(iter(own[name]))}"] * 4 for name in own}
     random = [["They went past lanterns there"] * 4, plain]
-    leaks = leaked(Continuations(plain, planted, random), own, 0.5, DRAWN)
+    leaks = leaked(Continuations(plain, planted, random), own, 0.5)
     assert leaks.excess_interval[0] > 0
-    assert leaks.excess_over_random_interval[0] > 0
+    assert leaks.excess_over_random > 0
     assert leaks.elsewhere == leaks.unsteered == 0
     assert leaks.words == ["angry: doors", "happy: lanterns", "sad: umbrella"]
     # Words of another emotion's stories are not counted as the emotion's own.
     others = dict(zip(own, [*planted.values()][1:] + [planted["sad"]], strict=True))
-    swapped = leaked(Continuations(plain, others, random), own, 0.5, DRAWN)
+    swapped = leaked(Continuations(plain, others, random), own, 0.5)
     assert swapped.excess_interval == (0.0, 0.0)
     assert [control.name for control in leaks.controls()] == [
         "unsteered text",
