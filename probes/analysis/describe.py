@@ -9,7 +9,9 @@ from torch import Tensor
 
 from probes.analysis import geometry, logit_lens, results
 from probes.analysis.agreement import match_component, rating_table
+from probes.analysis.emotion_groups import EmotionGroups
 from probes.analysis.intervals import binomial_interval, mean_of_draws, spread_interval
+from probes.analysis.lens_beyond import lens_within_side
 from probes.analysis.resampling import topic_counts
 from probes.vectors.denoising import CellSums, fit_vectors
 
@@ -159,13 +161,17 @@ def describe_lens(
     emotions: Sequence[str],
     families: Sequence[frozenset[str]],
     synonyms: Sequence[frozenset[str]],
+    off_plane: Float[Tensor, "emotion d_vocab"] | None = None,
     *,
     top_k: int,
     n_shuffles: int,
     seed: int,
     **about: Any,
 ) -> results.Lens:
-    """Describe the logit lens; `synonyms` are what no story of the emotion may contain."""
+    """Describe the logit lens; `synonyms` are what no story of the emotion may contain.
+
+    `off_plane` are logits of vectors without the plane of valence and arousal, where there is one.
+    """
     own_words = logit_lens.family_token_ids(tokens, families)
     ranks = logit_lens.own_word_rank(logits, readable, own_words).tolist()
 
@@ -188,6 +194,11 @@ def describe_lens(
         pairs = zip(ranking.ids[row].tolist(), ranking.values[row].tolist(), strict=True)
         return [(tokens[int(index)], float(value)) for index, value in pairs]
 
+    def beyond(of: Float[Tensor, "emotion d_vocab"]) -> results.LensBeyond | None:
+        side = EmotionGroups.of(emotions).side
+        how = {"top_k": top_k, "n_shuffles": n_shuffles, "seed": seed}
+        return lens_within_side(of, readable, own_words, side, **how)
+
     n_vocab = logits.shape[1]
     return results.Lens(
         top_k=top_k,
@@ -199,6 +210,8 @@ def describe_lens(
         },
         **shares("own_word", own_words),
         **shares("named", logit_lens.family_token_ids(tokens, synonyms)),
+        within_side=beyond(logits),
+        beyond_ratings=None if off_plane is None else beyond(off_plane),
         n_emotions=len(emotions),
         **about,
     )

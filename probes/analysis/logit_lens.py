@@ -154,8 +154,8 @@ def own_word_rank(
     """
     _require_reading(logits, mask, k=1)
     ranks = torch.full((len(logits),), logits.shape[1], dtype=torch.int64)
-    own_tokens = _own_tokens(mask, ids_of_own_words, len(logits))
-    for index, (row, own) in enumerate(zip(logits, own_tokens, strict=True)):
+    of_names = own_tokens(mask, ids_of_own_words, len(logits))
+    for index, (row, own) in enumerate(zip(logits, of_names, strict=True)):
         if len(own):
             others = mask.clone()
             others[own] = False
@@ -195,28 +195,39 @@ def shuffled_own_word_share(
     """
     if n_shuffles < 1:
         raise InvalidInput(f"Expected at least one shuffle, got {n_shuffles}.")
-    _require_reading(logits, mask, k)
-    own_tokens = _own_tokens(mask, ids_of_own_words, len(logits))
-    # Of the tokens at least as high as a name's best, at most max(len(own)) are its own; so this
-    # many leaders decide whether k others are, and the rest of the vocabulary need not be sorted.
-    n_leaders = min(k + max(map(len, own_tokens)), int(mask.sum()))
-    leaders = top_tokens(logits, mask, n_leaders).values
-    hits = torch.zeros(len(logits), len(logits), dtype=torch.bool)
-    for name, own in enumerate(own_tokens):
-        if len(own):
-            values = logits[:, own]
-            best = values.amax(dim=1, keepdim=True)
-            n_others = (leaders >= best).sum(dim=1) - (values == best).sum(dim=1)
-            hits[:, name] = n_others < k
-    emotions = torch.arange(len(hits))
+    hits, emotions = named_hits(logits, mask, ids_of_own_words, k), torch.arange(len(logits))
     shuffled = hits[emotions, permute_within(emotions, None, n_shuffles, seed)].double()
     shares = reduce(shuffled, "shuffle emotion -> shuffle", "mean")
     return ShuffledShare(mean=float(shares.mean()), upper=float(shares.quantile(0.95)))
 
 
-def _own_tokens(
+def named_hits(
+    logits: Logits, mask: Mask, ids_of_own_words: Sequence[Sequence[int]], k: int
+) -> Bool[Tensor, "emotion name"]:
+    """Tell which names each vector has among its first `k` readable tokens.
+
+    Arguments and errors are those of `own_word_rank` and `own_word_share`.
+    """
+    _require_reading(logits, mask, k)
+    of_names = own_tokens(mask, ids_of_own_words, len(logits))
+    # Of the tokens at least as high as a name's best, at most max(len(own)) are its own; so this
+    # many leaders decide whether k others are, and the rest of the vocabulary need not be sorted.
+    n_leaders = min(k + max(map(len, of_names)), int(mask.sum()))
+    leaders = top_tokens(logits, mask, n_leaders).values
+    hits = torch.zeros(len(logits), len(logits), dtype=torch.bool)
+    for name, own in enumerate(of_names):
+        if len(own):
+            values = logits[:, own]
+            best = values.amax(dim=1, keepdim=True)
+            n_others = (leaders >= best).sum(dim=1) - (values == best).sum(dim=1)
+            hits[:, name] = n_others < k
+    return hits
+
+
+def own_tokens(
     mask: Mask, ids_of_own_words: Sequence[Sequence[int]], n_emotions: int
 ) -> list[Int[Tensor, "_own"]]:
+    """Return the readable ids that name each emotion, each id once; raises as `own_word_rank`."""
     if len(ids_of_own_words) != n_emotions:
         raise InvalidInput(
             f"Expected one list of own-word ids per emotion, got {len(ids_of_own_words)} lists for "

@@ -297,6 +297,22 @@ class Layers:
 
 
 @dataclass(frozen=True)
+class LensBeyond:
+    """How often vectors name their emotion, beside names dealt out anew within valence sides.
+
+    `alone` of the `n` emotions do by themselves, corrected for how many there are.
+    """
+
+    share: Estimate
+    shuffled: float
+    shuffled_95: float
+    p: float
+    n_shuffles: int
+    n: int
+    alone: int
+
+
+@dataclass(frozen=True)
 class LensInShort:
     """What a summary keeps of the logit lens: how often a vector names its emotion.
 
@@ -314,9 +330,11 @@ class LensInShort:
     named_share_interval: tuple[float, float]
     named_share_shuffled: float
     named_share_shuffled_95: float
+    within_side: LensBeyond | None = None
+    beyond_ratings: LensBeyond | None = None
 
     def findings(self) -> list[Finding]:
-        """Say how often a vector names its emotion, or a synonym."""
+        """Say how often a vector names its emotion, or a synonym, and beyond its valence."""
         own_word = self._finding(
             "Own word",
             "own_word_share",
@@ -325,7 +343,33 @@ class LensInShort:
             rule="Whether a vector, read through the model's own output layer, names its emotion. "
             "Called shown when the interval lies above 95% of shuffles of the names.",
         )
-        return [own_word, self._finding("own word or a synonym", "named_share")]
+        beyond = {"within valence side": self.within_side}
+        beyond["without valence and arousal"] = self.beyond_ratings
+        return [
+            own_word,
+            self._finding("own word or a synonym", "named_share"),
+            *(self._beyond(name, it) for name, it in beyond.items() if it is not None),
+        ]
+
+    def _beyond(self, name: str, lens: LensBeyond) -> Finding:
+        """Say what is named where promoting pleasant or unpleasant words earns nothing."""
+        shown = lens.share.above(lens.shuffled_95) and lens.p < SIGNIFICANT
+        return Finding(
+            f"own word in the lens' top {self.top_k}, {name}",
+            lens.share,
+            "shown" if shown else "not shown",
+            spec=".0%",
+            n=f"{lens.n} emotions",
+            control=Control(
+                "95% of names shuffled within sides at most", Estimate(lens.shuffled_95)
+            ),
+            p=lens.p,
+            n_null=lens.n_shuffles,
+            margins=[lens.share.less(lens.shuffled_95)],
+            note=f"{lens.alone} of {lens.n} by themselves (q < .05)",
+            rule="Called shown when the interval lies above 95% of shuffles of the names among "
+            "pleasant and among unpleasant emotions, and p < .05.",
+        )
 
     def _finding(self, name: str, key: str, **more: Any) -> Finding:
         share, low_high, shuffled, upper = (
