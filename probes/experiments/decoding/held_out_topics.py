@@ -233,10 +233,12 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
     with materials.reporter.task("held-out topics", len(layers), "layers") as advance:
         for layer in layers:
             here, reader = layer == materials.layer, LayerReader(folds, layer, coarse)
+            few = dealings.first(n_few) if is_chosen else dealings.first(n_few).of_topics
             readings.append(
                 reader.read(
-                    dealings if here else dealings.first(n_few),
+                    dealings if here else few,
                     settings.n_refits,
+                    ways=list(coarse.chance) if here or is_chosen else (),
                     n_nested=n_few if is_chosen else 0,
                     n_logistic=settings.n_refits if here else 0,
                 )

@@ -39,6 +39,11 @@ class Dealings:
         """Return the first of both."""
         return Dealings(self.topics[:n], self.sides[:n])
 
+    @property
+    def of_topics(self) -> "Dealings":
+        """Return those within topics alone."""
+        return Dealings(self.topics, ())
+
 
 @dataclass(frozen=True)
 class NestedReading:
@@ -76,12 +81,21 @@ class LayerReader:
         self._bases = folds.bases(layer)
 
     def read(
-        self, dealings: Dealings, n_refits: int, *, n_nested: int = 0, n_logistic: int = 0
+        self,
+        dealings: Dealings,
+        n_refits: int,
+        *,
+        ways: Sequence[str] = (),
+        n_nested: int = 0,
+        n_logistic: int = 0,
     ) -> LayerReading:
-        """Read the layer, `n_nested` and `n_logistic` times with shuffled labels for a null."""
-        design, ways = self._design, list(self._coarse.chance)
+        """Read the layer, also in other `ways` to be right.
+
+        It is read `n_nested` and `n_logistic` times with shuffled labels for a null.
+        """
+        design = self._design
         ranks, right = self._right(design, ways)
-        null, by_emotion = self._nulls(dealings)
+        null, by_emotion = self._nulls(dealings, ways)
         seen = held_out.whitened(self._rows, design)
         shuffled = [logistic_ranks(seen, each) for each in dealings.topics[:n_logistic]]
         few = dealings.first(n_nested)
@@ -112,11 +126,11 @@ class LayerReader:
         return held_out.rank_of(scored, design.emotion), hits
 
     def _nulls(
-        self, dealings: Dealings
+        self, dealings: Dealings, ways: Sequence[str]
     ) -> tuple[dict[str, Float[Tensor, "permutation"]], dict[str, Tensor]]:
         """Return what shuffled labels reach, and reach of each emotion."""
-        of_sides = self._coarse.of_sides
-        of_topics = [way for way in self._coarse.chance if way not in of_sides]
+        of_sides = [way for way in ways if way in self._coarse.of_sides]
+        of_topics = [way for way in ways if way not in of_sides]
         shares: dict[str, list[float]] = {}
         recalls: dict[str, list[Tensor]] = {}
         for each in dealings.topics:

@@ -61,9 +61,14 @@ def test_labels_are_dealt_within_sides_for_what_must_be_more_than_valence(plante
     assert any(
         not torch.equal(side[each.emotion], side[folds.design.emotion]) for each in dealings.topics
     )
-    reading = LayerReader(folds, 2, coarse).read(dealings.first(5), n_refits=4, n_nested=3)
+    reading = LayerReader(folds, 2, coarse).read(
+        dealings.first(5), n_refits=4, ways=list(coarse.chance), n_nested=3
+    )
     assert set(reading.null) == {TOP_1, TOP_3, BALANCED, *coarse.chance}
     assert {len(each) for each in reading.null.values()} == {5}
     assert {len(each) for each in reading.refits.values()} == {4}
     assert reading.by_emotion["within_side"].shape == (5, len(run.emotions))
+    bare = LayerReader(folds, 2, coarse).read(dealings.first(5).of_topics, n_refits=4)
+    assert set(bare.null) == set(bare.refits) == {TOP_1, TOP_3, BALANCED}
+    assert torch.equal(bare.nearest, reading.nearest)
     assert reading.nested["sides"].hits.shape == (3, 1 + len(coarse.chance), 96)
