@@ -209,4 +209,5 @@ def match_component(
         high=best.high,
         p_corrected=best.p_corrected,
         n_searched=len(searched),
+        n_permutations=n_permutations,
     )

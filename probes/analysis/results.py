@@ -64,6 +64,7 @@ class ScaleMatch:
     high: float
     p_corrected: float = 1.0
     n_searched: int = 1
+    n_permutations: int | None = None
 
     @property
     def estimate(self) -> Estimate:
@@ -85,6 +86,7 @@ class ScaleMatch:
             "shown" if self.is_shown else "not shown",
             n=f"{self.n} rated words",
             p=self.p_corrected,
+            n_null=self.n_permutations,
             note=f"PC{self.component + 1}, best of {self.n_searched} components; interval and p "
             "pay for the search",
             rule=f"How well an axis of the vectors follows people's ratings of the words from "
