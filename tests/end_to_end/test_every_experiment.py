@@ -75,7 +75,8 @@ def test_the_report_has_a_section_for_every_experiment(validated, results):
         "Own word in the lens' top 5",
         "Steering",
     }
-    assert claims["Held-out accuracy"] == claims["Steering"] == "not shown"
+    for name in ("Held-out accuracy", "Steering"):
+        assert claims[name] in ("not shown", "not shown, borderline")
     for result in results.values():
         for limit in result["limits"]:
             assert escape(limit.split(":")[0]) in text
