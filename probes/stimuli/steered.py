@@ -15,7 +15,7 @@ from probes.stimuli.words import emotions
 def steered_by_default() -> tuple[str, ...]:
     """Return 30 of the 171, in their order."""
     rated = {name for names in read_yaml("steered.yaml").values() for name in names}
-    chosen = rated | {scenario.emotion for scenario in scenarios()}
+    chosen = rated | {it.emotion for it in scenarios() if it.emotion is not None}
     return tuple(name for name in emotions() if name in chosen)
 
 

@@ -60,7 +60,9 @@ class TestLimits:
     def test_they_are_those_of_the_report(self, source):
         rated = {**source.summary, "arousal": MATCH, "umap": True}
         model, dataset = cards(source, told=rated)
-        assert "with human arousal: not shown (0.41; 95% interval -0.02 to 0.70" in model
+        assert (
+            "with human arousal: not shown, borderline (0.41; 95% interval -0.02 to 0.70" in model
+        )
         assert "Few stories: 6 for the emotion with the fewest" in model
         assert "Few stories: 6 for the emotion with the fewest" in dataset
         assert "with human arousal" not in dataset
