@@ -1,12 +1,13 @@
 """Which words name an emotion, and where a text uses them.
 
 A family is the forms of the emotion's own word ("sad", "sadly", "sadness", ...); banned are also
-the families of its closest synonyms. A story must convey its emotion without these words: otherwise
-the vector found is that of the word and not of the concept.
+the families of its closest synonyms, and being a synonym goes both ways. A story must convey its
+emotion without these words: otherwise the vector found is that of the word and not of the concept.
 
 Contract
 --------
 * Case, hyphens and spaces in compounds, and markup around a word do not hide it.
+* A form that is another word in its phrase ("in spite of", "the patient in bed 4") names nothing.
 * Any word is accepted: a form of a listed word stands for that word; of any other one the
   inflections are guessed.
 
@@ -26,6 +27,15 @@ from probes.stimuli.inflection import causing, inflections, verb_bases
 _NOT_AFTER_LETTER = r"(?<![^\W_])"
 _NOT_BEFORE_LETTER = r"(?![^\W_])"
 _JOINT = r"[\s\-\u2010-\u2015]*"
+# "the patient in bed 4" is a person, "the patient nurse" is patient; so is "a patient, slow voice".
+_ARTICLE = (
+    r"(?:an?|the|this|that|each|every|another|any|some|what|which|whose|same|other|my|your|his|her"
+    r"|its|our|their|\w+['’]s)"
+)
+_NO_NOUN_AFTER = (
+    r"(?=['’]s\b|\s*[.;:!?\"”)]|\s*$|\s+(?:in|on|at|of|off|out|from|for|with|to|into|by|under|up"
+    r"|down|back|away|as|who|that|which|whose|when|is|was|are|were|has|had|would|could|and the)\b)"
+)
 
 
 def word_family(emotion: str) -> frozenset[str]:
@@ -42,7 +52,7 @@ def banned(emotion: str) -> frozenset[str]:
     listed = _listed(emotion)
     if listed is None:
         return word_family(emotion)
-    return word_family(listed).union(*map(_synonym_forms, _entries()[listed]["synonyms"]))
+    return word_family(listed).union(*map(_synonym_forms, _synonyms()[listed]))
 
 
 def leaks(text: str, emotion: str) -> list[str]:
@@ -74,6 +84,16 @@ def _emotion_of_form() -> Mapping[str, str]:
     return dict(reversed(pairs))
 
 
+@cache
+def _synonyms() -> Mapping[str, frozenset[str]]:
+    """Return emotion to its synonyms: those it names, and the emotions that name it."""
+    named = {emotion: set(entry["synonyms"]) for emotion, entry in _entries().items()}
+    for emotion, entry in _entries().items():
+        for other in _entries().keys() & set(entry["synonyms"]):
+            named[other].add(emotion)
+    return {emotion: frozenset(names) for emotion, names in named.items()}
+
+
 def _normalized(word: str) -> str:
     word = " ".join(word.casefold().split())
     if not word:
@@ -100,8 +120,8 @@ def _synonym_forms(name: str) -> frozenset[str]:
 @cache
 def _banned_pattern(emotion: str) -> re.Pattern[str]:
     listed = _listed(emotion)
-    exceptions = _entries()[listed].get("except", []) if listed is not None else []
-    return _pattern(banned(emotion), exceptions)
+    near = [] if listed is None else [listed, *(_entries().keys() & _synonyms()[listed])]
+    return _pattern(banned(emotion), near)
 
 
 @cache
@@ -109,13 +129,18 @@ def _any_emotion_pattern() -> re.Pattern[str]:
     everyday = set(_lexicon()["everyday"])
     forms = {name: set(entry["family"]) for name, entry in _entries().items()}
     allowed = set().union(*(forms[name] for name in everyday))
-    return _pattern(set().union(*forms.values()) - allowed, [])
+    return _pattern(set().union(*forms.values()) - allowed, _entries())
 
 
-def _pattern(terms: Iterable[str], exceptions: Iterable[str]) -> re.Pattern[str]:
+def _pattern(terms: Iterable[str], emotions: Iterable[str]) -> re.Pattern[str]:
+    """Return the pattern of the terms, wherever no exception of the emotions holds."""
+    entries = [_entries()[name] for name in emotions]
+    phrases = _alternatives(it for entry in entries for it in entry.get("except", []))
+    nouns = _alternatives(it for entry in entries for it in entry.get("nouns", []))
     # Exceptions come first: the scan steps over them, so the word inside is never seen.
     return re.compile(
-        f"{_NOT_AFTER_LETTER}(?:(?:{_alternatives(exceptions)}){_NOT_BEFORE_LETTER}"
+        f"{_NOT_AFTER_LETTER}(?:(?:{phrases}){_NOT_BEFORE_LETTER}"
+        f"|{_ARTICLE} (?:{nouns}){_NO_NOUN_AFTER}"
         f"|(?P<leak>{_alternatives(terms)}){_NOT_BEFORE_LETTER})",
         re.IGNORECASE,
     )

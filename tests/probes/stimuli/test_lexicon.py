@@ -33,7 +33,7 @@ def test_the_lexicon_covers_exactly_the_171_emotions():
 def test_every_emotion_has_a_family_with_itself_and_enough_synonyms(emotion):
     entry = LEXICON["emotions"][emotion]
     assert emotion in word_family(emotion) <= banned(emotion)
-    assert 3 <= len(set(entry["synonyms"])) == len(entry["synonyms"]) <= 8
+    assert 3 <= len(set(entry["synonyms"])) == len(entry["synonyms"]) <= 12
     assert emotion not in entry["synonyms"]
     assert len(banned(emotion)) >= len(word_family(emotion)) + 3
     assert leaks(f"She felt {emotion}.", emotion) == [emotion]
@@ -52,7 +52,7 @@ def test_every_root_is_used_and_every_form_is_written_plainly():
     [
         ("sad", {"sad", "sadder", "saddest", "sadly", "sadness", "saddened", "saddening"}),
         ("angry", {"angry", "angrier", "angriest", "angrily", "anger", "angered"}),
-        ("at ease", {"at ease", "ease", "eased"}),
+        ("at ease", {"at ease", "ease"}),
         ("lonely", {"lonely", "lonelier", "loneliness"}),
         ("hope", {"hope", "hoped", "hoping", "hopeful", "hopefully"}),
         ("proud", {"proud", "prouder", "pride"}),
@@ -81,6 +81,20 @@ def test_families_hold_the_irregular_forms(emotion, forms):
         ("hopeful", "encouraging"),
         ("relieved", "comforting"),
         ("humiliated", "demeaning"),
+        ("afraid", "panic"),
+        ("afraid", "dreaded"),
+        ("afraid", "horror"),
+        ("afraid", "alarming"),
+        ("disgusted", "repulsive"),
+        ("disgusted", "gross"),
+        ("disgusted", "vile"),
+        ("sad", "depressed"),
+        ("sad", "heartbroken"),
+        ("sad", "mournful"),
+        ("angry", "resentful"),
+        ("angry", "irritated"),
+        ("depressed", "hopeless"),
+        ("depressed", "despair"),
     ],
 )
 def test_forms_of_close_synonyms_are_banned(emotion, synonym):
@@ -89,8 +103,77 @@ def test_forms_of_close_synonyms_are_banned(emotion, synonym):
 
 
 def test_synonyms_of_synonyms_are_not_banned():
-    assert "heartbroken" in banned("grief-stricken")
-    assert "heartbroken" not in banned("sad")
+    assert "heartbroken" in banned("sad")
+    assert "inconsolable" in banned("heartbroken")
+    assert "inconsolable" not in banned("sad")
+
+
+@pytest.mark.parametrize("emotion", emotions())
+def test_an_emotion_bans_whoever_bans_it(emotion):
+    for other in emotions():
+        assert (other in banned(emotion)) == (emotion in banned(other)), other
+
+
+@pytest.mark.parametrize(
+    ("emotion", "synonym"), [("sad", "depressed"), ("happy", "elated"), ("grateful", "thank")]
+)
+def test_a_synonym_said_once_holds_both_ways(emotion, synonym):
+    assert synonym in banned(emotion)
+
+
+@pytest.mark.parametrize(
+    ("text", "emotion"),
+    [
+        ("The nurse wheeled the patient out. The patient in bed 4 slept.", "patient"),
+        ("Every patient's chart hung there; she knew each patient.", "patient"),
+        ("She typed her resignation letter. He resigned from the board.", "resigned"),
+        ("The team's offense ran the same play.", "offended"),
+        ("The beam bore the weight.", "bored"),
+        ("What kind? The last of its kind.", "kind"),
+        ("She saw her reflection in the window.", "reflective"),
+        ("He eased the door open with ease.", "at ease"),
+        ("She stuck the note on the fridge. It stuck out.", "stuck"),
+        ("The exposed brick and the fragile box.", "vulnerable"),
+        ("A vital organ, a dynamic load, an animated film.", "vibrant"),
+        ("The club's first victory in years.", "triumphant"),
+        ("It depends on the weather.", "dependent"),
+        ("The energy company sent an energy bill.", "energized"),
+        ("An injured knee.", "hurt"),
+        ("No doubt it was late.", "skeptical"),
+        ("The money lay in the safe. They secured the boat.", "safe"),
+        ("The content of the letter surprised them.", "content"),
+        ("The alarm clock rang. A fire alarm.", "alarmed"),
+        ("The alarm clock rang.", "afraid"),
+        ("In spite of the rain.", "hateful"),
+        ("The past tense of a verb.", "nervous"),
+        ("He walked with a limp.", "droopy"),
+    ],
+)
+def test_another_word_of_the_same_letters_is_no_leak(text, emotion):
+    assert leaks(text, emotion) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "emotion", "expected"),
+    [
+        ("A patient, slow voice. The patient nurse.", "patient", ["patient", "patient"]),
+        ("She was patient with him.", "patient", ["patient"]),
+        ("He nodded, resigned.", "resigned", ["resigned"]),
+        ("He took offense.", "offended", ["offense"]),
+        ("What a bore. It bores me.", "bored", ["a bore", "bores me"]),
+        (
+            "Lost in reflection, she reflected on it.",
+            "reflective",
+            ["Lost in reflection", "reflected on"],
+        ),
+        ("She felt content with it.", "content", ["content"]),
+        ("The alarm in her voice.", "alarmed", ["alarm"]),
+        ("She felt stuck. Stuck again.", "stuck", ["stuck", "Stuck"]),
+        ("I depend on you.", "dependent", ["depend on you"]),
+    ],
+)
+def test_the_emotion_itself_is_still_found(text, emotion, expected):
+    assert leaks(text, emotion) == expected
 
 
 @pytest.mark.parametrize("word", COMMON)
@@ -174,6 +257,7 @@ def test_named_emotions_are_found_in_technical_text_but_its_ordinary_words_are_n
         "Thank",
         "worried",
     ]
+    assert named_emotions("In spite of it she wrote a resignation letter.") == []
 
 
 def test_no_topic_counts_as_naming_an_emotion():
