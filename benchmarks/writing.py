@@ -14,7 +14,7 @@ from benchmarks.tables import gigabytes, rate, table, times
 from probes.config import load_config
 from probes.corpus.cells import story_cells
 from probes.corpus.writing import first_prompts
-from probes.stages.units import rules
+from probes.stages.units import grid_of, rules
 
 WRITER = "embedded:smollm2-135m-instruct"
 BATCHED = "ours, {rows} texts in one batch"
@@ -48,7 +48,7 @@ def prepare(recipe: str, new_tokens: int) -> Callable[..., int]:
     model = hooks.load(WRITER, backend="huggingface")
     config = load_config("self_written")
     cells = story_cells(config.emotions, config.topics)
-    prompts = first_prompts(cells, config.topics, rules(config, "stories", chat=model.is_chat))
+    prompts = first_prompts(cells, grid_of(config), rules(config, "stories", chat=model.is_chat))
 
     def batched(rows: int) -> int:
         written = model.generate(prompts[:rows], max_new_tokens=new_tokens, **_SAMPLING)

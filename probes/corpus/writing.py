@@ -9,8 +9,9 @@
 3. What is still missing is counted. With the number of rounds, a unit can be taken up later as if
    nothing had been between.
 
-The phrasing depends on topic and index, never on the emotion, so that no emotion is told apart by
-it. Two neighboring texts of a cell share a prompt, which is then read once.
+The phrasings take turns over topics and over the prompts of a cell, so that first and third person
+meet in every topic. It is the same for all emotions, so that none is told apart by it; only where a
+cell has a single prompt do they take turns over the emotions as well.
 
 Contract: the model is a function from prompts to raw answers; writes no files.
 """
@@ -24,7 +25,15 @@ from typing import Any, Literal
 from probes.corpus.cells import Cell
 from probes.corpus.exchange import Answer
 from probes.corpus.filtering import Verdict, fingerprint, judge_dialogue, judge_story, split_stories
-from probes.stimuli import STORY_MARKER, NeutralPrompt, StoryPrompt, neutral_prompts, story_prompts
+from probes.stimuli import (
+    STORY_MARKER,
+    NeutralPrompt,
+    StoryPrompt,
+    emotions,
+    feeling,
+    neutral_prompts,
+    story_prompts,
+)
 from probes.storage import digest_of, seed_of
 
 _LOOKED_AT = 1200
@@ -56,6 +65,22 @@ class Rules:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """The emotions and topics of a run, in order."""
+
+    emotions: Sequence[str]
+    topics: Sequence[str]
+
+    def first_turn(self, cell: Cell, rules: Rules) -> int:
+        """Return which phrasing the first prompt of a cell has."""
+        turn = self.topics.index(cell.topic)
+        single = rules.texts_per_cell <= rules.at_once
+        if cell.emotion is None or not single:
+            return turn
+        return turn + self.emotions.index(cell.emotion)
+
+
+@dataclass(frozen=True)
 class Request:
     """One prompt for `count` texts of a cell."""
 
@@ -81,13 +106,13 @@ def unit_seed(seed: int, unit: Sequence[Cell], attempt: int) -> int:
 def prompt_digest() -> str:
     """Digest of every prompt template, recorded with the texts."""
     prompts = [vars(prompt) for prompt in (*story_prompts(), *neutral_prompts())]
-    return digest_of([prompts, STORY_MARKER])
+    return digest_of([prompts, [feeling(emotion) for emotion in emotions()], STORY_MARKER])
 
 
-def _request(cell: Cell, topic_index: int, slots: tuple[int, ...], rules: Rules) -> Request:
-    pair = topic_index + slots[0] // 2
+def _request(cell: Cell, grid: Grid, slots: tuple[int, ...], rules: Rules) -> Request:
+    turn = grid.first_turn(cell, rules) + slots[0] // rules.at_once
     if cell.emotion is None:
-        neutral: NeutralPrompt = neutral_prompts()[pair % len(neutral_prompts())]
+        neutral: NeutralPrompt = neutral_prompts()[turn % len(neutral_prompts())]
         if rules.neutral_form == "answer":
             question = neutral.question.format(topic=cell.topic)
             opening = f"Person: {question}\nAssistant: "
@@ -96,8 +121,9 @@ def _request(cell: Cell, topic_index: int, slots: tuple[int, ...], rules: Rules)
             )
         template = neutral.template if rules.chat else neutral.plain_template
         return Request(cell, slots, template.format(topic=cell.topic), neutral.id)
-    story: StoryPrompt = story_prompts()[pair % len(story_prompts())]
+    story: StoryPrompt = story_prompts()[turn % len(story_prompts())]
     fields: dict[str, Any] = {"topic": cell.topic, "emotion": cell.emotion}
+    fields["feeling"] = feeling(cell.emotion)
     if len(slots) > 1:
         template = story.batch_template
         fields |= {"count": len(slots), "marker": STORY_MARKER}
@@ -106,12 +132,11 @@ def _request(cell: Cell, topic_index: int, slots: tuple[int, ...], rules: Rules)
     return Request(cell, slots, template.format(**fields), story.id)
 
 
-def first_prompts(unit: Sequence[Cell], topics: Sequence[str], rules: Rules) -> list[str]:
+def first_prompts(unit: Sequence[Cell], grid: Grid, rules: Rules) -> list[str]:
     """Return the prompts of a unit's first round; of a cell's thousands, the first of them."""
     few = replace(rules, texts_per_cell=min(rules.texts_per_cell, _LOOKED_AT))
-    order = {topic: index for index, topic in enumerate(topics)}
     return [
-        _request(cell, order[cell.topic], slots, rules).prompt
+        _request(cell, grid, slots, rules).prompt
         for cell in unit
         for slots in _missing_slots({}, few)
     ]
@@ -134,7 +159,7 @@ def _judge(text: str, finished: bool, cell: Cell, rules: Rules, seen: set[str]) 
 
 def write_unit(
     unit: Sequence[Cell],
-    topics: Sequence[str],
+    grid: Grid,
     rules: Rules,
     seed: int,
     write: WriteFn,
@@ -152,10 +177,9 @@ def write_unit(
     usage = {cell: Counter(begun[cell]["usage"]) for cell in unit if "usage" in begun[cell]}
     seen = {fingerprint(text["text"]) for texts in accepted.values() for text in texts.values()}
     rounds = max(content["attempts"] for content in begun.values())
-    order = {topic: index for index, topic in enumerate(topics)}
     for attempt in range(rounds + 1, rules.max_attempts + 1):
         requests = [
-            _request(cell, order[cell.topic], slots, rules)
+            _request(cell, grid, slots, rules)
             for cell in unit
             for slots in _missing_slots(accepted[cell], rules)
         ]

@@ -11,7 +11,7 @@ from probes.corpus.exchange import EndpointError
 from probes.corpus.writing import first_prompts
 from probes.runs.folder import Run
 from probes.stages.cost_of_writing import cells_of, estimated
-from probes.stages.units import ServerWriter, TextKind, WritingUnit, plan
+from probes.stages.units import ServerWriter, TextKind, WritingUnit, grid_of, plan
 
 _MOST_UNITS = 200
 
@@ -25,7 +25,7 @@ def connected(
     name = config.writer_model.name or config.model.name
     with Endpoint(name, config.generation.base_urls, key, config.endpoint) as endpoint:
         job = ServerWriter(config, kind, endpoint)
-        prompt = first_prompts(todo[0].cells[:1], config.topics, job.rules)[0]
+        prompt = first_prompts(todo[0].cells[:1], grid_of(config), job.rules)[0]
         yield job, endpoint.connect(prompt, job.asked, job.system)
 
 

@@ -18,7 +18,7 @@ from probes.experiments.folds import MIN_TOPICS
 from probes.runs.folder import Run
 from probes.stages import ask_servers
 from probes.stages.cost_of_writing import cells_of
-from probes.stages.units import TextKind, most_new_tokens, plan, rules
+from probes.stages.units import TextKind, grid_of, most_new_tokens, plan, rules
 
 
 def check_texts(run: Run, kind: TextKind, *, anew: bool) -> None:
@@ -64,7 +64,7 @@ def first_prompts_of(run: Run, kind: TextKind, ruled: Rules) -> list[list[int]]:
     system = config.writer.system if is_chat(tokenizer) else None
     return [
         encode_prompt(tokenizer, prompt, system=system)
-        for prompt in first_prompts(cells, config.topics, ruled)
+        for prompt in first_prompts(cells, grid_of(config), ruled)
     ]
 
 

@@ -20,7 +20,7 @@ from probes.corpus.endpoint import Greeting
 from probes.corpus.writing import Rules, first_prompts
 from probes.runs.folder import Run
 from probes.runs.reporting import duration
-from probes.stages.units import TextKind, WritingUnit, most_new_tokens, rules
+from probes.stages.units import TextKind, WritingUnit, grid_of, most_new_tokens, rules
 from probes.vectors.activations import Kind
 
 _LETTERS_PER_TOKEN = 4.0
@@ -164,7 +164,7 @@ def estimated(
     config, endpoint = run.config, run.config.endpoint
     ruled = rules(config, kind, chat=endpoint.api == "chat")
     cells = [cell for unit in todo for cell in unit.cells]
-    prompts = first_prompts(cells[:: max(1, len(cells) // _SAMPLE)], config.topics, ruled)
+    prompts = first_prompts(cells[:: max(1, len(cells) // _SAMPLE)], grid_of(config), ruled)
     letters = sum(map(len, prompts)) / len(prompts)
     asked = asked_for(config, kind, len(cells), ruled, letters / _LETTERS_PER_TOKEN)
     seen, basis = _seen(run, kind, ruled, greeting)

@@ -16,7 +16,7 @@ from probes.config import ActivationSettings, Config
 from probes.corpus.cells import Cell, Text
 from probes.corpus.endpoint import Endpoint
 from probes.corpus.exchange import Answer, Sampling, Usage
-from probes.corpus.writing import Rules, plan_units, prompt_digest, write_unit
+from probes.corpus.writing import Grid, Rules, plan_units, prompt_digest, write_unit
 from probes.runs.models import Models
 from probes.runs.reporting import Advance
 from probes.stimuli import banned
@@ -86,6 +86,11 @@ def plan(config: Config, kind: TextKind, cells: Sequence[Cell]) -> list[WritingU
     return [WritingUnit(tuple(unit), per_cell) for unit in units]
 
 
+def grid_of(config: Config) -> Grid:
+    """Return what is written about: emotions and topics, in order."""
+    return Grid(config.emotions, config.topics)
+
+
 def most_new_tokens(config: Config, kind: TextKind, ruled: Rules) -> int:
     """Return the length of the longest answer: that of a text for each that is asked for."""
     section = config.generation if kind == "stories" else config.neutral
@@ -127,7 +132,7 @@ class Writer(abc.ABC):
         """See `cluster.Job`; the contents of each cell's file."""
         config = self._config
         written = write_unit(
-            unit.cells, config.topics, self.rules, config.seed, self._write, unit.begun
+            unit.cells, grid_of(config), self.rules, config.seed, self._write, unit.begun
         )
         made_from = {"writer": self.about(), "prompts": prompt_digest()}
         made_from |= {"sampling": self.sampling, "seed": config.seed}

@@ -6,6 +6,7 @@ from probes.stimuli.prompts import (
     STORY_MARKER,
     NeutralPrompt,
     StoryPrompt,
+    feeling,
     neutral_prompts,
     story_prompts,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "banned",
     "check_emotions",
     "emotions",
+    "feeling",
     "human_ratings",
     "intensity_templates",
     "leaks",

@@ -1,8 +1,9 @@
 """What the writer is asked: story and neutral-dialogue prompts.
 
-Templates are filled with `str.format`: {topic}, {emotion}; batch templates also {count} and
-{marker}. A plain template is for base models: it ends with a line break, and the next thing written
-is the text. Apart from {emotion}, no prompt contains a word that names an emotion (held by a test).
+Templates are filled with `str.format`: {topic}, {feeling} ("very sad"), {emotion}; batch templates
+also {count} and {marker}. A plain template is for base models: it ends with a line break, and the
+next thing written is the text. Apart from {feeling} and {emotion}, no prompt contains a word that
+names an emotion (held by a test).
 """
 
 from dataclasses import dataclass
@@ -46,3 +47,16 @@ def story_prompts() -> tuple[StoryPrompt, ...]:
 def neutral_prompts() -> tuple[NeutralPrompt, ...]:
     """Return the neutral-dialogue phrasings."""
     return tuple(NeutralPrompt(**row) for row in read_yaml("prompts.yaml")["neutral"])
+
+
+@cache
+def feeling(emotion: str) -> str:
+    """Return the emotion as it is said strongly after "feel": "very sad", "great hope".
+
+    A word of your own is said as it is: it may be no adjective.
+    """
+    listed = read_yaml("feelings.yaml")
+    if emotion in listed["phrases"]:
+        return listed["phrases"][emotion]
+    degrees = [degree for degree in ("very", "completely") if emotion in listed[degree]]
+    return " ".join([*degrees, emotion])

@@ -8,10 +8,11 @@ import pytest
 
 from probes.corpus import exchange
 from probes.corpus.cells import Cell, neutral_cells, story_cells
-from probes.corpus.writing import Rules, plan_units, prompt_digest, unit_seed, write_unit
-from probes.stimuli import STORY_MARKER, emotions, neutral_prompts, story_prompts, topics
+from probes.corpus.writing import Grid, Rules, plan_units, prompt_digest, unit_seed, write_unit
+from probes.stimuli import STORY_MARKER, emotions, feeling, neutral_prompts, story_prompts, topics
 
 TOPICS = ["a lost key", "a late train", "a new roof"]
+GRID = Grid(("sad", "happy", "at ease", "hope"), TOPICS)
 SAD, HAPPY = Cell("sad", TOPICS[0]), Cell("happy", TOPICS[0])
 ANGRY_LEAK = "She was angry and slammed the door."
 
@@ -55,7 +56,7 @@ def rules(**changes) -> Rules:
 
 
 def write(unit, writer, seed=0, **changes):
-    return write_unit(unit, TOPICS, rules(**changes), seed, writer)
+    return write_unit(unit, GRID, rules(**changes), seed, writer)
 
 
 class TestUnits:
@@ -187,7 +188,9 @@ class TestPrompts:
         for topic in TOPICS:
             for index in range(6):
                 bare = {
-                    asked[cell, index].replace(str(cell.emotion), "E")
+                    asked[cell, index]
+                    .replace(feeling(str(cell.emotion)), "F")
+                    .replace(str(cell.emotion), "E")
                     for cell in unit
                     if cell.topic == topic
                 }
@@ -199,12 +202,37 @@ class TestPrompts:
                 }
                 assert len(phrasings) == 1
 
-    def test_phrasings_vary_within_a_cell_two_neighbors_sharing_one(self):
-        n = 2 * len(story_prompts())
-        texts = write([SAD], Writer(), texts_per_cell=n)[SAD]["texts"]
-        phrasings = [text["phrasing"] for text in texts]
-        assert phrasings[::2] == phrasings[1::2]
-        assert set(phrasings) == {prompt.id for prompt in story_prompts()}
+    def persons(self, **changes):
+        """Return who tells the stories of each cell, over all emotions and topics."""
+        person = {prompt.id: prompt.person for prompt in story_prompts()}
+        written = write(story_cells(GRID.emotions, TOPICS), Writer(), **changes)
+        return {
+            cell: [person[text["phrasing"]] for text in content["texts"]]
+            for cell, content in written.items()
+        }
+
+    def test_every_phrasing_has_its_turn_within_a_cell(self):
+        texts = write([SAD], Writer(), texts_per_cell=len(story_prompts()))[SAD]["texts"]
+        assert {text["phrasing"] for text in texts} == {prompt.id for prompt in story_prompts()}
+
+    def test_first_and_third_person_meet_in_every_cell_of_two_texts(self):
+        assert {tuple(sorted(it)) for it in self.persons().values()} == {("first", "third")}
+
+    @pytest.mark.parametrize("changes", [{"texts_per_cell": 1}, {"texts_per_prompt": 2}])
+    def test_with_one_prompt_a_cell_they_meet_in_every_topic_and_emotion(self, changes):
+        persons = self.persons(**changes)
+        for topic in TOPICS:
+            told = [who[0] for cell, who in persons.items() if cell.topic == topic]
+            assert told.count("first") == told.count("third")
+        for emotion in GRID.emotions:
+            told = {who[0] for cell, who in persons.items() if cell.emotion == emotion}
+            assert told == {"first", "third"}
+
+    def test_an_emotion_is_asked_for_as_it_is_said(self):
+        writer = Writer()
+        write([Cell("hope", TOPICS[0])], writer)
+        assert all("feel great hope" in asked for asked in writer.asked[0].prompts)
+        assert not any("very hope" in asked for asked in writer.asked[0].prompts)
 
     def test_a_retry_is_asked_in_the_same_words_as_the_first_time(self):
         writer = Writer([Answer("He sat down."), Answer("No.")])
@@ -246,17 +274,15 @@ class TestPrompts:
     def test_a_base_model_is_given_text_to_go_on_with(self):
         writer = Writer()
         write([SAD], writer, chat=False, texts_per_cell=2)
-        [prompt] = set(writer.asked[0].prompts)
-        plain = {
-            p.plain_template.format(topic=SAD.topic, emotion=SAD.emotion) for p in story_prompts()
-        }
-        assert prompt in plain
-        assert STORY_MARKER not in prompt
+        named = {"topic": SAD.topic, "emotion": SAD.emotion, "feeling": "very sad"}
+        plain = {prompt.plain_template.format(**named) for prompt in story_prompts()}
+        assert set(writer.asked[0].prompts) < plain
+        assert not any(STORY_MARKER in prompt for prompt in plain)
 
     def test_braces_in_a_topic_are_left_alone(self):
         cell = Cell("sad", "a {emotion} {0} sign")
         writer = Writer()
-        write_unit([cell], [cell.topic], rules(), 0, writer)
+        write_unit([cell], Grid(emotions(), [cell.topic]), rules(), 0, writer)
         assert "a {emotion} {0} sign" in writer.asked[0].prompts[0]
 
     def test_the_digest_of_all_prompts_is_stable(self):

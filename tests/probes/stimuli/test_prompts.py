@@ -4,7 +4,16 @@ import string
 
 import pytest
 
-from probes.stimuli import STORY_MARKER, emotions, leaks, neutral_prompts, story_prompts
+from probes.stimuli import (
+    STORY_MARKER,
+    emotions,
+    feeling,
+    leaks,
+    named_emotions,
+    neutral_prompts,
+    story_prompts,
+)
+from probes.stimuli._data import read_yaml
 
 
 def placeholders(template):
@@ -31,9 +40,9 @@ def test_prompt_ids_are_unique(prompts):
 
 @pytest.mark.parametrize("prompt", story_prompts(), ids=lambda prompt: prompt.id)
 def test_story_prompts_have_exactly_the_documented_placeholders(prompt):
-    assert placeholders(prompt.template) == {"topic", "emotion"}
-    assert placeholders(prompt.plain_template) == {"topic", "emotion"}
-    assert placeholders(prompt.batch_template) == {"topic", "emotion", "count", "marker"}
+    assert placeholders(prompt.template) == {"topic", "emotion", "feeling"}
+    assert placeholders(prompt.plain_template) == {"topic", "emotion", "feeling"}
+    assert placeholders(prompt.batch_template) == {"topic", "emotion", "feeling", "count", "marker"}
 
 
 @pytest.mark.parametrize("prompt", neutral_prompts(), ids=lambda prompt: prompt.id)
@@ -43,7 +52,7 @@ def test_neutral_prompts_have_exactly_the_documented_placeholders(prompt):
 
 @pytest.mark.parametrize("prompt", story_prompts(), ids=lambda prompt: prompt.id)
 def test_every_story_prompt_forbids_the_word_itself(prompt):
-    filled = prompt.template.format(topic="a ferry", emotion="sad")
+    filled = prompt.template.format(topic="a ferry", emotion="sad", feeling="very sad")
     assert 'use the word "sad"' in filled
     assert "one paragraph" in filled
 
@@ -65,13 +74,41 @@ def test_neutral_prompts_name_the_line_format(prompt):
 
 def test_a_batch_prompt_shows_the_marker_as_its_last_words():
     filled = story_prompts()[0].batch_template.format(
-        topic="a ferry", emotion="sad", count=3, marker=STORY_MARKER
+        topic="a ferry", emotion="sad", feeling="very sad", count=3, marker=STORY_MARKER
     )
     assert filled.endswith(STORY_MARKER)
     assert "3" in filled
 
 
+def test_every_emotion_is_said_in_one_way():
+    listed = read_yaml("feelings.yaml")
+    said = [*listed["very"], *listed["completely"], *listed["phrases"]]
+    assert sorted(said) == sorted(emotions())
+
+
+@pytest.mark.parametrize(
+    ("emotion", "said"),
+    [
+        ("sad", "very sad"),
+        ("hope", "great hope"),
+        ("stuck", "completely stuck"),
+        ("worn out", "completely worn out"),
+        ("at ease", "entirely at ease"),
+        ("flummoxed", "flummoxed"),
+    ],
+)
+def test_an_emotion_is_said_as_people_say_it(emotion, said):
+    assert feeling(emotion) == said
+
+
+@pytest.mark.parametrize("emotion", emotions())
+def test_how_an_emotion_is_said_names_no_other(emotion):
+    assert named_emotions(feeling(emotion)) in ([], [emotion], [emotion.split()[0]])
+
+
 def test_no_prompt_names_an_emotion_of_its_own():
-    texts = [template.replace("{emotion}", "") for template in all_templates()]
+    texts = [
+        template.replace("{emotion}", "").replace("{feeling}", "") for template in all_templates()
+    ]
     leaked = {text: words for text in texts for e in emotions() if (words := leaks(text, e))}
     assert leaked == {}
