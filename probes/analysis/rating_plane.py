@@ -4,13 +4,32 @@ What is left of a result when the plane is projected out is more than pleasant a
 and more than stirred against still.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis.agreement import MIN_RATED, rating_table
+
+NEAR_NEUTRAL = 0.2
+"""Below it a word is on no side of valence. Ratings go from -1 to 1."""
+
+
+def valence_axis(
+    vectors: Float[Tensor, "emotion d_model"], emotions: Sequence[str], valence: Mapping[str, float]
+) -> Float[Tensor, "d_model"] | None:
+    """Return the axis from the mean unpleasant vector to the mean pleasant one; None without both.
+
+    A vector weighs as much as people rate its word pleasant or unpleasant; words near neutral and
+    words without a rating weigh nothing.
+    """
+    rated = torch.tensor([valence.get(name, 0.0) for name in emotions])
+    rated = rated.where(rated.abs() >= NEAR_NEUTRAL, 0.0)
+    up, down = rated.clamp(min=0), rated.clamp(max=0).abs()
+    if not (up.any() and down.any()):
+        return None
+    return (up / up.sum() - down / down.sum()).to(vectors) @ vectors
 
 
 def rating_plane(

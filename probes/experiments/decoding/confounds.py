@@ -5,10 +5,13 @@
    how many more stories would be named right if its shift were known and taken out.
 2. The share of the activations' norm and variance that a few dimensions hold, and the mean cosine
    of two stories before and after the mean is subtracted.
-3. The headline statistics without the largest dimensions, and with every dimension divided by its
+3. How pleasant each topic is by itself: its stories' mean, over all emotions, on the axis from
+   unpleasant to pleasant (`analysis.topic_tilt`).
+4. The headline statistics without the largest dimensions, and with every dimension divided by its
    spread over the stories (no label is used).
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,10 +21,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hooks.errors import InvalidInput
+from probes.analysis.agreement import rating_table
 from probes.analysis.factor_shifts import factor_shifts, on_own
 from probes.analysis.findings import SIGNIFICANT, Estimate, Finding
 from probes.analysis.held_out import held_out_scores, rank_of
 from probes.analysis.intervals import mean_over
+from probes.analysis.rating_plane import valence_axis
+from probes.analysis.topic_tilt import topic_tilt
 from probes.analysis.variance_explained import TOPIC, Share, adjusted_r2, variance_explained
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding import choice_table
@@ -39,7 +45,7 @@ from probes.experiments.decoding.story_result import StoryResult, fields_of, too
 from probes.experiments.folds import TopicFolds
 from probes.figures import Figure
 from probes.figures.description import Heatmap
-from probes.runs.materials import Materials
+from probes.runs.materials import Materials, Stories
 from probes.vectors.denoising import outlier_dimensions
 from probes.vectors.normalize import inverse_sd
 
@@ -75,7 +81,8 @@ class Confounds(StoryResult):
     """What explains the scores (`missing`: why a factor has no share), and the robust options.
 
     `by_emotion` are the shares that each factor's shift explains in one emotion; `accuracy` is by
-    how much more is named right when that shift is taken out of all scores of a story.
+    how much more is named right when that shift is taken out of all scores of a story; `tilt` is
+    how pleasant each topic is, in distances between pleasant and unpleasant emotions.
     """
 
     n_permutations: int
@@ -87,6 +94,7 @@ class Confounds(StoryResult):
     d_model: int
     dimensions: Mapping[str, Largest]
     anisotropy: Anisotropy
+    tilt: Mapping[str, Estimate]
     robust: Sequence[ChoiceLine]
 
     def findings(self) -> list[Finding]:
@@ -106,6 +114,8 @@ class Confounds(StoryResult):
             for name, share in self.factors.items()
         ]
         findings += [self._of_emotions(name) for name in self.counts.shares]
+        if self.tilt:
+            findings.append(self._of_topics())
         others = "; ".join(f"{name}: {why}" for name, why in self.missing.items())
         if others:
             findings.append(Finding("score explained by others", None, "described", note=others))
@@ -126,6 +136,20 @@ class Confounds(StoryResult):
             n=f"mean of {len(shares)} emotions",
             note=f"most: {most} {shares[most]:.0%}, least: {least} {shares[least]:.0%}"
             + ("" if r is None else f"; r with human valence {r:+.2f}"),
+        )
+
+    def _of_topics(self) -> Finding:
+        """Say how far topics are pleasant or unpleasant by themselves."""
+        values = {topic: it.value for topic, it in self.tilt.items()}
+        least, *_, most = sorted(values, key=lambda topic: values[topic])
+        return Finding(
+            "topics, tilt of valence",
+            Estimate(math.sqrt(sum(it**2 for it in values.values()) / len(values))),
+            "described",
+            spec=".2f",
+            n=f"{len(values)} topics",
+            note="root mean square, of the distance between pleasant and unpleasant emotions; "
+            f"most: {most} {self.tilt[most]:+.2f}, least: {least} {self.tilt[least]:+.2f}",
         )
 
     def paragraph(self) -> str:
@@ -240,6 +264,7 @@ def measure(materials: Materials) -> Confounds | NotMeasured:
         d_model=rows.shape[1],
         dimensions=dimensions,
         anisotropy=anisotropy,
+        tilt=_tilt(materials, rows, stories),
         robust=robust,
     )
 
@@ -294,6 +319,17 @@ def _explain(materials: Materials, folds: TopicFolds, factors: Mapping[str, Colu
         if int((rows := emotion == index).sum()) > 2
     }
     return _Explained(known, accuracy, by_emotion, missing)
+
+
+def _tilt(materials: Materials, rows: Rows, stories: Stories) -> dict[str, Estimate]:
+    """Tell how pleasant each topic is; nothing where people have not rated both sides."""
+    emotions, names = materials.emotions, materials.topics
+    valence = {name: rating["valence"] for name, rating in rating_table(emotions).items()}
+    axis = valence_axis(materials.vectors.at(materials.layer), emotions, valence)
+    if axis is None:
+        return {}
+    tilts = topic_tilt(rows, stories.emotion, stories.topic, axis)
+    return {names[index]: tilt for index, tilt in tilts.items()}
 
 
 def _points(change: Estimate) -> str:

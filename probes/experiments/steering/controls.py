@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis.agreement import MIN_RATED, rating_table
-from probes.analysis.rating_plane import rating_plane
+from probes.analysis.rating_plane import NEAR_NEUTRAL, rating_plane, valence_axis
 from probes.experiments.remade import Remade
 from probes.experiments.steering.nulls import matched_directions
 from probes.runs.materials import Materials
@@ -31,8 +31,6 @@ from probes.vectors.denoising import project_out
 from probes.vectors.normalize import normalize
 
 VALENCE, PLANE, NEAREST = "valence", "plane", "nearest"
-_NEAR_NEUTRAL = 0.2
-"""Ratings go from -1 to 1."""
 
 
 @dataclass(frozen=True)
@@ -104,18 +102,13 @@ def valence_axes(
 ) -> dict[str, Float[Tensor, "d_model"]]:
     """Return each rated emotion's valence axis; none where its own vector is all of a side.
 
-    A vector weighs as much as people rate its word pleasant or unpleasant. Words that they rate
-    near neutral are on no side: set against a side that is not theirs, the axis could not win.
+    Words rated near neutral get none: set against a side that is not theirs, it could not win.
     """
-    rated = torch.tensor([valence.get(name, 0.0) for name in emotions])
-    rated = rated.where(rated.abs() >= _NEAR_NEUTRAL, 0.0)
     axes = {}
-    for own, (name, side) in enumerate(zip(emotions, rated.tolist(), strict=True)):
-        others = rated.index_fill(0, torch.tensor([own]), 0.0)
-        up, down = others.clamp(min=0), others.clamp(max=0).abs()
-        if side and bool(up.any()) and bool(down.any()):
-            weight = (up / up.sum() - down / down.sum()).to(vectors)
-            axes[name] = (weight if side > 0 else -weight) @ vectors
+    for name, side in valence.items():
+        axis = valence_axis(vectors, emotions, valence | {name: 0.0})
+        if abs(side) >= NEAR_NEUTRAL and axis is not None:
+            axes[name] = axis if side > 0 else -axis
     return axes
 
 

@@ -215,6 +215,25 @@ def test_a_result_spread_over_all_dimensions_survives_the_robust_options(planted
     assert not any("falls" in limit for limit in measured.limits())
 
 
+def test_a_pleasant_topic_is_named(confounded):
+    valence = {name: human_ratings()[name].pleasure for name in EMOTIONS}
+    axis = sum(
+        (value > 0) * OWN[name] / 2 - (value < 0) * OWN[name] / 4 for name, value in valence.items()
+    )
+
+    def row(text, generator):
+        value = 0.03 * torch.randn(N_LAYERS, D_MODEL, generator=generator)
+        if text.emotion is not None:
+            value = value + OWN[text.emotion] + 0.5 * (text.topic == "a map") * axis
+        return value
+
+    measured = confounded(row)
+    assert max(measured.tilt, key=lambda topic: measured.tilt[topic].value) == "a map"
+    assert measured.tilt["a map"].value == pytest.approx(0.4, abs=0.1)
+    [said] = [it for it in measured.findings() if it.name == "topics, tilt of valence"]
+    assert "most: a map" in said.note
+
+
 def test_cell_means_are_tested_for_topic_and_length_only(confounded):
     row = planted_score(lambda _text: 0.0)
     measured = confounded(row, index={"per_cell": True})
