@@ -19,6 +19,7 @@ _RECORD = 120.0  # bytes of a text's entry beside the text
 _CELL = 800.0  # bytes of a cell's file beside its texts
 _RECORD_THERE, _CELL_THERE = 80.0, 110.0  # of texts that the run does not write
 _ROW = 60.0  # bytes of a row in a shard's header
+_SINGLE_LAYERS = 3  # at which stories are kept one by one beside means of cells
 _WIDTHS = 12.0  # working space of a pass, in residual streams per token: MLP, attention, norms
 
 
@@ -140,6 +141,7 @@ def plan(
     per_cell = keep == "cell" or (keep == "auto" and design.stories.texts * width > limit)
     rows, dialogues = design.stories.cells if per_cell else stories.kept, design.neutral.texts
     row_bytes = width + 4 * n_layers + 16 + _ROW
+    single_bytes = _SINGLE_LAYERS / n_layers * (1 + design.apart) * width * stories.kept
     bytes_beside = sum(it.asked.texts * (row_bytes + it.apart * width) for it in beside)
     # Vectors before and after denoising, and of every other way.
     n_sets = 2 + (design.said is not None) + (design.apart > 0)
@@ -156,6 +158,7 @@ def plan(
         activation_bytes=(rows + dialogues) * row_bytes
         + rows * design.apart * width
         + bytes_beside
+        + (single_bytes if per_cell else 0.0)
         + dialogues * config.activation.neutral_tokens_per_text * width,
         per_cell=per_cell,
         vector_bytes=float(n_sets * design.emotions + 2) * width,

@@ -46,16 +46,21 @@ def stories_of(side: Side) -> StoriesAt:
     if not (side.root / INDEX).is_file():
         raise DataError("no activations are there")
     index = read_object(side.root / INDEX, "layers", "per_cell", "fingerprint", "stories")
+    kept, kind = index["layers"], "stories"
     if index["per_cell"]:
-        raise DataError("activations were kept per cell; activation.keep=story keeps single ones")
+        if side.layer not in index.get("single", {}).get("layers", []):
+            raise DataError(
+                "activations were kept per cell; activation.keep=story keeps single ones"
+            )
+        kept, kind = index["single"]["layers"], "single"
     if index["fingerprint"] != side.vectors.provenance.fingerprint:
         raise DataError("the activations are of another model than the vectors")
-    if side.layer not in index["layers"]:
-        raise DataError(f"no activations at layer {side.layer}, only at {index['layers']}")
-    paths = list(shard_paths(side.root, "stories", index))
+    if side.layer not in kept:
+        raise DataError(f"no activations at layer {side.layer}, only at {kept}")
+    paths = list(shard_paths(side.root, kind, index))
     if not paths:
         raise DataError("no activations are there")
-    position = index["layers"].index(side.layer)
+    position = kept.index(side.layer)
     mean = torch.cat([load_layer(path, "mean", position) for path in paths])
     return StoriesAt(mean, [row for path in paths for row in load_rows(path).rows])
 

@@ -195,7 +195,7 @@ def _reading_rate(run: Run, models: Models, texts: Sequence[Text]) -> float:
     batch_tokens = run.config.activation.batch_tokens or DEFAULT_BATCH_TOKENS
 
     def read(texts: Sequence[Text]) -> None:
-        unit = ReadingUnit(0, tuple(texts), layers, "stories", True, batch_tokens)
+        unit = ReadingUnit(0, tuple(texts), layers, "stories", batch_tokens)
         reader.do(unit, lambda _count: None)
 
     read(texts[:2])

@@ -204,7 +204,10 @@ class ActivationSettings(Section):
     """Single tokens kept of each neutral text, for token-level components."""
     keep: Literal["auto", "story", "cell"] = "auto"
     max_gigabytes: float = Field(default=8.0, gt=0)
-    """Above this, `keep: auto` stores a mean per (emotion, topic) instead of per story."""
+    """Above this, `keep: auto` stores a mean per (emotion, topic) instead of per story.
+
+    At the target layer and its neighbors single stories are kept in any case.
+    """
 
 
 class VectorSettings(Section):

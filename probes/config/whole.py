@@ -77,13 +77,18 @@ class Config(Section):
         if layer == "held-out":
             return None
         if layer is None:
-            return min(round(n_layers * 2 / 3), n_layers - 1)
+            return default_target_layer(n_layers)
         if layer >= n_layers:
             raise InvalidInput(
                 f"model.target_layer: layer {layer} is out of range; {self.model.name} has "
                 f"{n_layers} layers, 0 to {n_layers - 1}."
             )
         return layer
+
+
+def default_target_layer(n_layers: int) -> int:
+    """Return the layer two thirds of the way through the model."""
+    return min(round(n_layers * 2 / 3), n_layers - 1)
 
 
 def _subset(everything: tuple[str, ...], subset: int | list[str] | None) -> tuple[str, ...]:

@@ -63,11 +63,21 @@ class Materials:
     """Everything an extraction offers to an experiment."""
 
     def __init__(
-        self, run: Run, models: Models, reporter: Reporter, *, index: dict[str, Any] | None = None
+        self,
+        run: Run,
+        models: Models,
+        reporter: Reporter,
+        *,
+        index: dict[str, Any] | None = None,
+        single: bool = False,
     ) -> None:
-        """Open a run; `index` is what has been read so far, where the extraction goes on."""
+        """Open a run; `index` is what has been read so far, where the extraction goes on.
+
+        `single` reads stories one by one where cells are kept beside them (see `by_story`).
+        """
         if index is not None:
             self.index = index
+        self._stories_are: Kind = "single" if single else "stories"
         self.run = run
         self.models = models
         self.reporter = reporter
@@ -120,8 +130,27 @@ class Materials:
 
     @property
     def layers(self) -> list[int]:
-        """Layers of the model whose activations were kept."""
-        return self.index["layers"]
+        """Layers of the model at which the activations of stories were kept."""
+        return self._layers_of(self._stories_are)
+
+    def _layers_of(self, kind: Kind) -> list[int]:
+        return self.index["single"]["layers"] if kind == "single" else self.index["layers"]
+
+    @property
+    def per_cell(self) -> bool:
+        """Whether a row is the mean of a cell's stories."""
+        return self.index["per_cell"] and self._stories_are == "stories"
+
+    @cached_property
+    def by_story(self) -> "Materials":
+        """The same with a row per story: itself, or the few layers where they are kept as well.
+
+        Itself, too, where the target layer is not among them: see `per_cell`.
+        """
+        kept = self.index.get("single") if self.per_cell else None
+        if kept is None or self.layer not in kept["layers"]:
+            return self
+        return Materials(self.run, self.models, self.reporter, index=self.index, single=True)
 
     @property
     def batch_tokens(self) -> int | None:
@@ -277,8 +306,12 @@ class Materials:
         cell = stories.topic, stories.emotion
         return CellSums.of(stories.mean.double(), cell, stories.n_texts, shape)
 
+    def _stored(self, kind: Kind) -> Kind:
+        return self._stories_are if kind == "stories" else kind
+
     def _check_shards(self, kind: Kind) -> list[Path]:
-        paths = list(shard_paths(self.run.root, kind, self.index)) if kind in self.index else []
+        stored = self._stored(kind)
+        paths = list(shard_paths(self.run.root, stored, self.index)) if stored in self.index else []
         if kind == "stories" and not paths:
             raise DataError("no activations of stories; run extract-activations again.")
         return paths
@@ -286,10 +319,10 @@ class Materials:
     def _activations(
         self, kind: Kind, name: Part, layer: int | None
     ) -> Float[Tensor, "row d_model"]:
-        layer = self.layer if layer is None else layer
-        if layer not in self.layers:
-            raise InvalidInput(f"no activations at layer {layer}; expected one of {self.layers}.")
-        position = self.layers.index(layer)
+        layer, layers = self.layer if layer is None else layer, self._layers_of(self._stored(kind))
+        if layer not in layers:
+            raise InvalidInput(f"no activations at layer {layer}; expected one of {layers}.")
+        position = layers.index(layer)
 
         def read() -> Tensor:
             parts = [load_layer(path, name, position) for path in self._shards(kind)]

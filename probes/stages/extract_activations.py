@@ -8,6 +8,8 @@ from typing import Any
 
 from hooks import DataError
 from hooks.memory import DEFAULT_BATCH_TOKENS
+from probes.config import Config
+from probes.config.whole import default_target_layer
 from probes.corpus.cells import Cell, count_texts, read_corpus
 from probes.runs.folder import Run
 from probes.runs.materials import INDEX, Materials
@@ -20,6 +22,7 @@ from probes.stages.units import Reader, ReadingUnit
 from probes.storage import digest_of, write_json
 from probes.vectors.activations import (
     Kind,
+    by_cell,
     check_origin,
     load_shards,
     plan_shards,
@@ -91,10 +94,16 @@ def _read(
     per_cell = settings.keep == "cell" or (
         settings.keep == "auto" and n_bytes > settings.max_gigabytes * 1e9
     )
+    single = single_layers(run.config, layers, model["n_layers"]) if per_cell else []
     if per_cell:
+        why = (
+            "activation.keep=cell"
+            if settings.keep == "cell"
+            else f"{n_bytes / 1e9:.1f} GB of single stories at every layer are above "
+            f"activation.max_gigabytes={settings.max_gigabytes:g}"
+        )
         reporter.note(
-            f"one mean per (emotion, topic) is kept: {n_bytes / 1e9:.1f} GB of single stories are "
-            f"above activation.max_gigabytes={settings.max_gigabytes:g}."
+            f"one mean per (emotion, topic) is kept, and single stories at layers {single}: {why}."
         )
     begun = run.record("extract-activations")
     index: dict[str, Any] = {
@@ -114,15 +123,28 @@ def _read(
         how = {
             "layers": tuple(layers),
             "kind": kind,
-            "per_cell": per_cell and kind == "stories",
             "batch_tokens": batch_tokens,
         }
-        _read_shards(run, readers, reporter, corpus, shards, how, index["made_from"])
+        apart = [layers.index(layer) for layer in single] if kind == "stories" else []
+        _read_shards(run, readers, reporter, corpus, shards, how, index["made_from"], apart)
         index[kind] = {"n_shards": len(shards)}
         index[kind] |= _totals(run, kind, index)
+        if apart:
+            index["single"] = {**index[kind], "layers": single}
         if kind == "said":
             draw_first_map(Materials(run, models, reporter, index=index))
     return index
+
+
+def single_layers(config: Config, layers: Sequence[int], n_layers: int) -> list[int]:
+    """Return where single stories are kept in any case: the target layer and its neighbors.
+
+    Of a target that is chosen later, the one that is analyzed by default.
+    """
+    target = config.target_layer(n_layers)
+    if target is None:
+        target = default_target_layer(n_layers)
+    return [layer for layer in layers if abs(layer - target) <= 1]
 
 
 def _totals(run: Run, kind: Kind, index: dict[str, Any]) -> dict[str, int]:
@@ -162,7 +184,9 @@ def _read_shards(
     shards: Sequence[Sequence[int]],
     how: dict[str, Any],
     made_from: dict[str, str],
+    single: Sequence[int],
 ) -> None:
+    """Read what is not there; with positions of single stories, the rest is kept by cell."""
     kind: Kind = how["kind"]
     paths = [shard_path(run.root, kind, number) for number in range(len(shards))]
     todo = [number for number, path in enumerate(paths) if not path.exists()]
@@ -177,5 +201,8 @@ def _read_shards(
 
     with reporter.task(f"reading {kind}", corpus.total, "texts", corpus.total - left) as advance:
         for unit, shard in readers.map(units(), advance):
+            if single:  # first: where the cells are there, so are they
+                save_shard(shard_path(run.root, "single", unit.number), shard.at(single), made_from)
+                shard = by_cell(shard)  # noqa: PLW2901 - or both would be held
             save_shard(paths[unit.number], shard, made_from)
             del unit, shard  # or they would be held while the next is read

@@ -53,7 +53,6 @@ class ReadingUnit:
     texts: tuple[Text, ...]
     layers: tuple[int, ...]
     kind: Kind
-    per_cell: bool
     batch_tokens: int
 
     @property
@@ -238,7 +237,7 @@ class Reader:
                 apart=wanted.apart,
                 progress=advance,
             )
-        return make_shard(unit.texts, pooled, per_cell=unit.per_cell)
+        return make_shard(unit.texts, pooled)
 
 
 def pooling_rules(

@@ -4,8 +4,9 @@
 layer d_model], ``norm`` [row layer], ``n_tokens`` [row] and ``n_texts`` [row]; a row is a story, or
 above the size budget the mean of a cell's stories. Where texts have a closing, ``apart`` [row layer
 d_model] is the mean over its tokens and ``n_apart`` [row] their number. ``neutral-*.safetensors``
-also holds ``tokens`` [token layer d_model]. The header says which rows they are and what they were
-made from.
+also holds ``tokens`` [token layer d_model]. Beside means of cells ``single-*.safetensors`` holds
+the stories themselves, at few layers. The header says which rows they are and what they were made
+from.
 
 Contract
 --------
@@ -19,7 +20,7 @@ Contract
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +36,7 @@ from hooks import DataError, Pooled, StaleArtifact
 from probes.corpus.cells import Text
 from probes.storage import write_bytes
 
-Kind = Literal["stories", "said", "neutral", "matched"]
+Kind = Literal["stories", "single", "said", "neutral", "matched"]
 Part = Literal["mean", "apart", "tokens"]
 _DAMAGED = (KeyError, IndexError, TypeError, ValueError, OverflowError, MemoryError)
 """What reading a file whose bytes are not a shard's may raise."""
@@ -74,6 +75,13 @@ class Shard(ShardRows):
     apart: Float[Tensor, "row layer d_model"] | None = None
     """Mean over the closing, 0 for a text without one."""
 
+    def at(self, positions: Sequence[int]) -> "Shard":
+        """Return the same rows at some of the layers, without neutral tokens."""
+        chosen = list(positions)
+        apart = None if self.apart is None else self.apart[:, chosen]
+        mean, norm, tokens = self.mean[:, chosen], self.norm[:, chosen], self.tokens[:0, chosen]
+        return replace(self, mean=mean, norm=norm, tokens=tokens, apart=apart)
+
 
 def plan_shards(n_texts: Sequence[int], size: int) -> list[list[int]]:
     """Group the numbers of cells into shards of about `size` texts, never through a cell."""
@@ -93,7 +101,7 @@ def shard_path(root: Path, kind: Kind, number: int) -> Path:
     return root / "activations" / f"{kind}-{number:05d}.safetensors"
 
 
-def make_shard(texts: Sequence[Text], pooled: Pooled, *, per_cell: bool) -> Shard:
+def make_shard(texts: Sequence[Text], pooled: Pooled) -> Shard:
     """Turn what the model read into a shard; DataError names a text that is not finite."""
     usable = pooled.n_tokens > 0
     bad = usable & ~pooled.mean.isfinite().all(dim=2).all(dim=1)
@@ -111,7 +119,7 @@ def make_shard(texts: Sequence[Text], pooled: Pooled, *, per_cell: bool) -> Shar
         )
     keep = usable.nonzero()[:, 0]
     rows = [Row(texts[i].emotion, texts[i].topic, texts[i].index) for i in keep.tolist()]
-    shard = Shard(
+    return Shard(
         rows=rows,
         n_tokens=pooled.n_tokens[keep],
         n_texts=torch.ones(len(keep), dtype=torch.long),
@@ -122,10 +130,9 @@ def make_shard(texts: Sequence[Text], pooled: Pooled, *, per_cell: bool) -> Shar
         apart=None if apart is None else apart[keep],
         n_apart=None if pooled.n_apart is None else pooled.n_apart[keep],
     )
-    return _by_cell(shard) if per_cell else shard
 
 
-def _by_cell(shard: Shard) -> Shard:
+def by_cell(shard: Shard) -> Shard:
     """Average the stories of each cell."""
     of_rows = [(row.emotion, row.topic) for row in shard.rows]
     cells = list(dict.fromkeys(of_rows))

@@ -10,7 +10,7 @@ from torch import Tensor
 from hooks import Pooled
 from probes.corpus.cells import Cell, Passage, Text, brought_content, write_cell
 from probes.storage import write_json
-from probes.vectors.activations import make_shard, save_shard, shard_path
+from probes.vectors.activations import by_cell, make_shard, save_shard, shard_path
 from probes.vectors.emotion_vectors import EmotionVectors, Provenance
 
 EMOTIONS = [f"emotion {n}" for n in range(10)]
@@ -91,7 +91,8 @@ def write_stories(
         read = replace(
             pooled, mean=mean[part], n_tokens=pooled.n_tokens[part], norm=pooled.norm[part]
         )
-        shard = make_shard(texts[part], read, per_cell=per_cell)
+        shard = make_shard(texts[part], read)
+        shard = by_cell(shard) if per_cell else shard
         save_shard(shard_path(root, "stories", number), shard)
     for emotion, topic in dict.fromkeys((text.emotion, text.topic) for text in texts):
         passages = [

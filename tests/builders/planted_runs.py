@@ -19,7 +19,7 @@ from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
 from probes.storage import write_json
-from probes.vectors.activations import make_shard, save_shard, shard_path
+from probes.vectors.activations import by_cell, make_shard, save_shard, shard_path
 
 N_LAYERS = 4
 D_MODEL = 48
@@ -59,9 +59,11 @@ def plant(
     }
     for kind, cells in (("stories", run.story_cells), ("neutral", run.neutral_cells)):
         texts = list(read_corpus(run.root, cells))
-        shard = make_shard(
-            texts, _pooled(texts, row, generator, n_tokens), per_cell=about["per_cell"]
-        )
+        shard = make_shard(texts, _pooled(texts, row, generator, n_tokens))
+        if kind == "stories" and "single" in about:
+            save_shard(shard_path(run.root, "single", 0), shard.at(about["single"]["layers"]))
+            about["single"]["n_shards"] = 1
+        shard = by_cell(shard) if about["per_cell"] else shard
         save_shard(shard_path(run.root, kind, 0), shard)
         about[kind] = {"n_shards": 1, "n_texts": len(texts), "n_tokens": 1, "dropped": 0}
     write_json(run.root / "activations" / "index.json", about)

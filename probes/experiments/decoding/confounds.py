@@ -236,6 +236,7 @@ class Confounds(StoryResult):
 
 def measure(materials: Materials) -> Confounds | NotMeasured:
     """Explain the scores, then take away what could carry them."""
+    materials = materials.by_story
     if (too_few := too_few_topics(_NAME, materials)) is not None:
         return too_few
     folds = TopicFolds(materials, materials.config.validation.n_folds)

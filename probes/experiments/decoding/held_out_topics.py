@@ -114,7 +114,8 @@ class HeldOutTopics(StoryResult):
     """Accuracy by layer, of two readers beside shuffled labels; lists are in order of `layers`.
 
     `coarse` is what the run's emotions allow of the nearest vector's ``clusters``, ``within_side``,
-    at the layer, or the layers, that the headline is taken at.
+    at the layer, or the layers, that the headline is taken at. `of_cells` is the nearest vector's
+    accuracy on means of cells, at `cell_layers`, where single stories were kept at few layers.
     """
 
     layer_rule: str
@@ -127,6 +128,8 @@ class HeldOutTopics(StoryResult):
     logistic_permuted: Null
     nested: Nested
     coarse: Mapping[str, CoarseAccuracy] = field(default_factory=dict)
+    of_cells: Sequence[Estimate] = ()
+    cell_layers: Sequence[int] = ()
 
     @computed_field
     @property
@@ -223,12 +226,14 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
     """Cross-validate every layer over topics."""
     if (too_few := too_few_topics(_NAME, materials)) is not None:
         return too_few
-    settings = materials.config.validation
+    settings, cells = materials.config.validation, materials
+    is_chosen = materials.vectors.provenance.target_layer_rule == _CHOSEN
+    if not is_chosen:  # a choice needs every layer
+        materials = materials.by_story
     folds = TopicFolds(materials, settings.n_folds)
     design, layers, coarse = folds.design, materials.layers, CoarseReader(materials.emotions)
     n_few = min(settings.n_refits, settings.n_permutations)
     dealings = Dealings.of(design, coarse, settings.n_permutations, materials.seed)
-    is_chosen = materials.vectors.provenance.target_layer_rule == _CHOSEN
     readings = []
     with materials.reporter.task("held-out topics", len(layers), "layers") as advance:
         for layer in layers:
@@ -258,10 +263,22 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
         logistic_permuted=Null.of(share(here.logistic == 0), here.logistic_null),
         nested=_nested(readings, design, layers),
         coarse=_coarse(readings, design, coarse, materials),
+        of_cells=[] if cells is materials else _of_cells(cells),
+        cell_layers=[] if cells is materials else cells.layers,
     )
 
 
 EXPERIMENT = Experiment(HeldOutTopics, measure)
+
+
+def _of_cells(materials: Materials) -> list[Estimate]:
+    """Name means of cells at every layer, where single stories were kept at few."""
+    folds = TopicFolds(materials, materials.config.validation.n_folds)
+    design, shares = folds.design, []
+    for layer in materials.layers:
+        ranks = held_out.held_out_ranks(folds.rows(layer), design, folds.bases(layer))
+        shares.append(mean_over((ranks == 0).double(), design.topic, within=SHARE))
+    return shares
 
 
 def _nulls(reading: LayerReading, design: Design) -> Nulls:
@@ -346,6 +363,9 @@ def _by_layer(result: HeldOutTopics) -> Lines:
         Line(name="nearest, shuffled labels: mean", x=x, y=tuple(each.mean for each in null)),
         Line(name="nearest, shuffled labels: 95%", x=x, y=tuple(each.upper for each in null)),
     )
+    if result.of_cells:
+        x_cells = tuple(map(float, result.cell_layers))
+        lines = (*lines, line_of("nearest vector, means of cells", x_cells, result.of_cells))
     edges = [edge for line in lines for edge in line.high or line.y if edge is not None]
     limits = (0.0, min(1.02, 1.1 * max(edges)))
     return Lines(

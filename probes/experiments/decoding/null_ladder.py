@@ -129,6 +129,7 @@ class NullLadder(StoryResult):
 
 def measure(materials: Materials) -> NullLadder | NotMeasured:
     """Climb the ladder."""
+    materials = materials.by_story
     if (too_few := too_few_topics(_NAME, materials)) is not None:
         return too_few
     ladder = ladder_rungs.Ladder(materials)

@@ -154,6 +154,7 @@ class Sensitivity(StoryResult):
 
 def measure(materials: Materials) -> Sensitivity | NotMeasured:
     """Change one choice at a time."""
+    materials = materials.by_story
     if (too_few := too_few_topics(_NAME, materials)) is not None:
         return too_few
     folds = TopicFolds(materials, materials.config.validation.n_folds)
@@ -207,7 +208,7 @@ def _offsets(materials: Materials) -> tuple[list[ChoiceLine], ReadAgain]:
     n_texts = materials.config.validation.sensitivity_texts
     if n_texts == 0:
         return [], ReadAgain(why="validation.sensitivity_texts is 0")
-    if materials.index["per_cell"]:
+    if materials.per_cell:
         return [], ReadAgain(why="activations were kept per cell")
     stories = materials.stories(materials.layer)
     chosen = spread_out(stories, len(materials.emotions), n_texts)

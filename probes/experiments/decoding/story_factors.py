@@ -64,7 +64,7 @@ class StoryFactors:
         length = stories.n_tokens.double() / stories.n_texts
         columns = {"length": rearrange(length, "row -> row 1")}
         tokens = Tokens(float(length.min()), float(length.mean()), float(length.max()))
-        if materials.index["per_cell"]:
+        if materials.per_cell:
             of_texts = ("narrator", LEAKED, OTHERS, RETRIED, "writer")
             return cls(columns, dict.fromkeys(of_texts, PER_CELL), Counts(tokens))
         texts = materials.texts(stories)

@@ -47,7 +47,7 @@ def fields_of(materials: Materials) -> dict[str, Any]:
         "emotions": materials.emotions,
         "n_rows": len(materials.rows.emotion),
         "n_topics": len(materials.topics),
-        "rows_are": "cell means" if materials.index["per_cell"] else "stories",
+        "rows_are": "cell means" if materials.per_cell else "stories",
     }
 
 

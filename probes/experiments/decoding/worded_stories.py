@@ -74,7 +74,7 @@ def _owners(materials: Materials, stories: Sequence[Text]) -> csr_matrix:
         (materials.emotions[emotion], materials.topics[topic], index): row
         for row, (emotion, topic, index) in enumerate(keys)
     }
-    one = materials.index["per_cell"]
+    one = materials.per_cell
     of_text = [row_of.get((it.emotion, it.topic, -1 if one else it.index)) for it in stories]
     texts = [number for number, row in enumerate(of_text) if row is not None]
     owner = [row for row in of_text if row is not None]

@@ -204,6 +204,7 @@ class ExpressionSteering(Result):
 
 def measure(materials: Materials) -> ExpressionSteering | NotMeasured:
     """Read endings of one way under vectors of another, and under controls."""
+    materials = materials.by_story
     missing = [way for way in ("said", "shown") if way not in materials.ways]
     if missing:
         return NotMeasured(
@@ -211,7 +212,7 @@ def measure(materials: Materials) -> ExpressionSteering | NotMeasured:
             "needs texts that say an emotion beside endings that show it, this run has none that "
             f"are {' or '.join(missing)}",
         )
-    if materials.index["per_cell"]:
+    if materials.per_cell:
         return NotMeasured(
             _NAME,
             "needs the text of every row, and activations were kept per cell "

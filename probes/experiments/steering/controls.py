@@ -106,7 +106,7 @@ def valence_axes(
     """
     axes = {}
     for name, side in valence.items():
-        axis = valence_axis(vectors, emotions, valence | {name: 0.0})
+        axis = valence_axis(vectors, emotions, {**valence, name: 0.0})
         if abs(side) >= NEAR_NEUTRAL and axis is not None:
             axes[name] = axis if side > 0 else -axis
     return axes

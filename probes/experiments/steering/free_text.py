@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from einops import reduce, repeat
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 import hooks
@@ -230,7 +230,7 @@ def measure(materials: Materials) -> FreeText:
             name: judged_texts.judged_gains(score, columns, len(PROMPTS))
             for name, score in scores.items()
         },
-        leak=_leak(materials, texts, steers),
+        leak=_leak(materials, texts),
         judge_model=answered,
         texts=texts,
     )
@@ -297,13 +297,13 @@ def _write(
 def _leak(
     materials: Materials,
     texts: judged_texts.Continuations,
-    steers: Bool[Tensor, "row"],
 ) -> story_leak.ContentLeak | None:
+    materials = materials.by_story
     stories = materials.stories()
     if (stories.index < 0).any():
         return None
     all_written = materials.texts(stories)
-    rows = steers.nonzero()[:, 0].tolist()
+    rows = (stories.topic % 2 == 0).nonzero()[:, 0].tolist()
     written = [all_written[row] for row in rows]
     emotions = [materials.emotions[number] for number in stories.emotion[rows].tolist()]
     distinctive = story_leak.distinctive_words(written, emotions, stories.topic[rows].tolist())

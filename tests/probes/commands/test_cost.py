@@ -51,7 +51,8 @@ def test_the_papers_design_in_numbers():
     assert made.reading_hours == pytest.approx(made.writing_hours * 1.4 / 1.6)
     # 205,200 stories x 42 layers x 2,560 numbers are 88 GB: cells are kept instead.
     assert made.per_cell
-    assert made.activation_bytes == pytest.approx((17_300 + 200 * 8) * 42 * 2560 * 4, rel=0.02)
+    by_cell, single = (17_300 + 200 * 8) * 42, 205_200 * 3
+    assert made.activation_bytes == pytest.approx((by_cell + single) * 2560 * 4, rel=0.02)
     assert (made.unit_texts, made.unit_hours) == (96, pytest.approx(96 * 256 / 1000 / 3600))
     assert 4e9 < made.writing_memory < 16e9
 
@@ -107,3 +108,16 @@ def test_stories_are_kept_where_they_fit():
     assert not plan(roomy, BIG, BIG, Seen(), Rates()).per_cell
     few = replace(design(activation={"keep": "cell"}), stories=Asked(200, 2400, 2400, 60.0, 256))
     assert plan(few, BIG, BIG, Seen(), Rates()).per_cell
+
+
+def test_single_stories_of_three_layers_are_counted_beside_means_of_cells():
+    asked = Asked(200, 2400, 2400, 60.0, 256)
+    kept, by_cell = (
+        plan(
+            replace(design(activation={"keep": keep}), stories=asked), BIG, BIG, Seen(), Rates()
+        ).activation_bytes
+        for keep in ("story", "cell")
+    )
+    n_layers, neutral = BIG.architecture.n_layers, 200 * (1 + 8)
+    rows = 200 + neutral + 2400 * 3 / n_layers
+    assert by_cell / kept == pytest.approx(rows / (2400 + neutral), rel=0.01)

@@ -19,8 +19,10 @@ def planted(tmp_path_factory, subject) -> Callable[..., Materials]:
     """``planted(strength=[...], ...)``: a run of 8 emotions x 6 topics x 2; see `emotion_rows`."""
     made: dict[str, Materials] = {}
 
-    def make(*, target_layer: Any = 3, row: Any = None, **parts: Any) -> Materials:
-        key = repr((target_layer, parts, row))
+    def make(
+        *, target_layer: Any = 3, row: Any = None, index: Any = None, **parts: Any
+    ) -> Materials:
+        key = repr((target_layer, parts, row, index))
         if key not in made:
             folder = tmp_path_factory.mktemp("planted")
             values = small_runs.small_settings(
@@ -35,7 +37,7 @@ def planted(tmp_path_factory, subject) -> Callable[..., Materials]:
             config = small_runs.write_config(folder / "c.yaml", values)
             run = small_runs.SmallRun(config, folder / "out")
             rows = row or emotion_rows(EMOTIONS, TOPICS, **parts)
-            made[key] = plant(run, rows)
+            made[key] = plant(run, rows, index=index)
         return made[key]
 
     return make

@@ -7,6 +7,7 @@ import torch
 from small_runs import Heard
 
 import hooks
+from hooks import DataError, InvalidInput
 from probes import EmotionVectors
 from probes.corpus.cells import read_corpus
 from probes.runs.materials import Materials
@@ -95,12 +96,40 @@ class TestVectors:
         [shard, *_] = load_shards(tmp_path / "cells", "stories", index_of(tmp_path / "cells"))
         assert all(row.index is None for row in shard.rows)
         assert any("one mean per (emotion, topic) is kept" in note for note in heard.notes)
+        assert any("single stories at layers [2, 3]" in note for note in heard.notes)
         sums = [
             Materials(run, Models(run.config), Heard()).cell_sums(3)
             for run in (made.run(), made.run(**other))
         ]
         torch.testing.assert_close(sums[0].sums, sums[1].sums, atol=1e-4, rtol=1e-4)
         assert torch.equal(sums[0].counts, sums[1].counts)
+
+    def test_beside_means_of_cells_single_stories_are_kept_around_the_target(
+        self, reading_run, tmp_path
+    ):
+        made = reading_run()
+        read_all(made)
+        other = {"activation__keep": "cell", "output_dir": str(tmp_path / "cells")}
+        made.stages(*READING, **other)
+        made.stage("compute-vectors", **other)
+        one, cells = (
+            Materials(run, Models(run.config), Heard()) for run in (made.run(), made.run(**other))
+        )
+        assert one.by_story is one
+        assert cells.per_cell
+        single = cells.by_story
+        assert not single.per_cell
+        assert single.layers == [2, 3]
+        for layer in single.layers:
+            torch.testing.assert_close(
+                vars(single.stories(layer)), vars(one.stories(layer)), atol=1e-5, rtol=1e-5
+            )
+        assert single.texts(single.rows) == one.texts(one.rows)
+        torch.testing.assert_close(single.neutral_components(), cells.neutral_components())
+        with pytest.raises(InvalidInput, match=r"no activations at layer 0; expected .*\[2, 3\]"):
+            single.stories(0)
+        with pytest.raises(DataError, match="kept per cell"):
+            cells.texts(cells.rows)
 
     def test_shards_and_batches_leave_no_trace(self, reading_run, tmp_path):
         made = reading_run()

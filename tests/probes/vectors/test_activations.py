@@ -8,6 +8,7 @@ from hooks import DataError, FromToken, Pooled, Spaced, StaleArtifact
 from probes.corpus.cells import Passage, Text
 from probes.vectors.activations import (
     Row,
+    by_cell,
     check_origin,
     load_shard,
     load_shards,
@@ -58,7 +59,7 @@ class TestPlan:
 
 class TestMaking:
     def test_texts_without_tokens_are_left_out_and_counted(self):
-        shard = make_shard(texts_of(("sad", "x", 4)), pooled_of([3, 0, 2, 0]), per_cell=False)
+        shard = make_shard(texts_of(("sad", "x", 4)), pooled_of([3, 0, 2, 0]))
         assert shard.rows == [Row("sad", "x", 0), Row("sad", "x", 2)]
         assert shard.dropped == 2
         assert shard.n_tokens.tolist() == [3, 2]
@@ -69,19 +70,19 @@ class TestMaking:
         pooled = pooled_of([3, 0, 2])
         pooled.mean[2, 1, 0] = value
         with pytest.raises(DataError, match=r"sad / 'x' / text 2 are not finite.*model\.dtype"):
-            make_shard(texts_of(("sad", "x", 3)), pooled, per_cell=False)
+            make_shard(texts_of(("sad", "x", 3)), pooled)
 
     def test_a_neutral_text_is_named_too(self):
         pooled = pooled_of([3])
         pooled.mean[0, 0, 0] = float("nan")
         with pytest.raises(DataError, match="neutral / 'x'"):
-            make_shard(texts_of((None, "x", 1)), pooled, per_cell=False)
+            make_shard(texts_of((None, "x", 1)), pooled)
 
     def test_a_cells_mean_is_the_mean_of_its_stories(self):
         texts = texts_of(("sad", "x", 3), ("happy", "x", 2))
         pooled = pooled_of([3, 0, 5, 1, 1])
-        stories = make_shard(texts, pooled, per_cell=False)
-        cells = make_shard(texts, pooled, per_cell=True)
+        stories = make_shard(texts, pooled)
+        cells = by_cell(stories)
         assert cells.rows == [Row("sad", "x", None), Row("happy", "x", None)]
         assert cells.n_texts.tolist() == [2, 2]
         assert cells.n_tokens.tolist() == [8, 2]
@@ -91,9 +92,9 @@ class TestMaking:
         expected = (stories.norm[0] * 3 + stories.norm[1] * 5) / 8
         torch.testing.assert_close(cells.norm[0], expected)
 
-    @pytest.mark.parametrize("per_cell", [False, True])
-    def test_a_shard_of_texts_that_are_all_too_short_is_empty(self, tmp_path, per_cell):
-        shard = make_shard(texts_of(("sad", "x", 2)), pooled_of([0, 0]), per_cell=per_cell)
+    @pytest.mark.parametrize("kept", [lambda shard: shard, by_cell, lambda shard: shard.at([1, 0])])
+    def test_a_shard_of_texts_that_are_all_too_short_is_empty(self, tmp_path, kept):
+        shard = kept(make_shard(texts_of(("sad", "x", 2)), pooled_of([0, 0])))
         save_shard(tmp_path / "s", shard)
         again = load_shard(tmp_path / "s")
         assert (again.rows, again.dropped, tuple(again.mean.shape)) == ([], 2, (0, 2, 3))
@@ -102,7 +103,7 @@ class TestMaking:
 class TestFiles:
     def shard(self):
         texts = texts_of(("sad", 'a topic with "quotes"', 2), (None, "ü", 1))
-        return make_shard(texts, pooled_of([3, 1, 4]), per_cell=False)
+        return make_shard(texts, pooled_of([3, 1, 4]))
 
     def test_a_round_trip_changes_no_bit(self, tmp_path):
         shard = self.shard()
@@ -135,9 +136,7 @@ class TestFiles:
 
     def test_shards_are_read_in_order_by_kind(self, tmp_path):
         for number, kind in [(1, "stories"), (0, "stories"), (0, "neutral")]:
-            shard = make_shard(
-                texts_of(("sad", f"{kind}{number}", 1)), pooled_of([1]), per_cell=False
-            )
+            shard = make_shard(texts_of(("sad", f"{kind}{number}", 1)), pooled_of([1]))
             save_shard(shard_path(tmp_path, kind, number), shard)
         index = {"stories": {"n_shards": 2}, "made_from": {}}
         topics = [shard.rows[0].topic for shard in load_shards(tmp_path, "stories", index)]
@@ -147,7 +146,7 @@ class TestFiles:
 class TestOrigin:
     @pytest.fixture
     def path(self, tmp_path):
-        shard = make_shard(texts_of(("sad", "x", 1)), pooled_of([1]), per_cell=False)
+        shard = make_shard(texts_of(("sad", "x", 1)), pooled_of([1]))
         path = shard_path(tmp_path, "stories", 0)
         save_shard(path, shard, {"fingerprint": "aaaa", "texts": "1"})
         return path
@@ -177,7 +176,7 @@ class TestReadByAModel:
             pooled = hooks.pooled_resid_post(
                 model, [text.text for text in texts], FromToken(4), keep=Spaced(4, 2)
             )
-            save_shard(tmp_path / name, make_shard(texts, pooled, per_cell=False))
+            save_shard(tmp_path / name, make_shard(texts, pooled))
         assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
         shard = load_shard(tmp_path / "a")
         assert shard.tokens.shape == (2 * len(shard.rows), model.n_layers, model.d_model)

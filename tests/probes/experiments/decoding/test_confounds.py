@@ -241,6 +241,16 @@ def test_cell_means_are_tested_for_topic_and_length_only(confounded):
     assert any("per cell" in limit for limit in measured.limits())
 
 
+def test_single_stories_beside_cell_means_are_tested_for_everything(confounded):
+    row = planted_score(lambda _text: 0.0)
+    by_story = confounded(row)
+    measured = confounded(row, index={"per_cell": True, "single": {"layers": [2, 3]}})
+    assert replace(measured, tilt=by_story.tilt) == by_story
+    for topic, tilt in measured.tilt.items():  # vectors of sums over cells round otherwise
+        assert tilt.value == pytest.approx(by_story.tilt[topic].value, abs=1e-4)
+    assert not any("per cell" in limit for limit in measured.limits())
+
+
 def test_the_figures_have_every_factor_and_option(confounded, tmp_path):
     drawn = confounded(planted_score(lambda _text: 0.0)).figures()
     assert drawn["confounds_by_emotion"].rows == ("topic", "length", "narrator", "writer")

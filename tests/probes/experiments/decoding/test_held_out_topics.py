@@ -41,6 +41,17 @@ def test_the_planted_layer_is_named_right_and_the_others_are_at_chance(measured)
     assert measured.logistic[2].top_1.value > 0.8
 
 
+def test_single_stories_are_named_where_they_are_kept_and_cells_at_every_layer(measured, planted):
+    index = {"per_cell": True, "single": {"layers": [1, 2, 3]}}
+    kept = MEASURE(planted(target_layer=2, index=index, **PLANTED))
+    assert (kept.rows_are, kept.layers, kept.cell_layers) == ("stories", [1, 2, 3], [0, 1, 2, 3])
+    assert kept.nearest == measured.nearest[1:]
+    assert [each.value > 0.9 for each in kept.of_cells] == [False, False, True, False]
+    [panel] = kept.figures()["held_out_accuracy"].panels
+    assert panel.lines[-1].name == "nearest vector, means of cells"
+    assert not any("per cell" in limit for limit in kept.limits())
+
+
 def test_every_fold_chooses_the_planted_layer_without_its_own_stories(measured):
     nested = measured.nested
     assert set(nested.layers_of_folds) == {2}

@@ -40,7 +40,15 @@ class Letters(World):
 
     @property
     def index(self):
-        return {"model": "made-up", "per_cell": self.kept_by_cell}
+        return {"model": "made-up"}
+
+    @property
+    def per_cell(self):
+        return self.kept_by_cell
+
+    @property
+    def by_story(self):
+        return self
 
     @property
     def vectors(self):
