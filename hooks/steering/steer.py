@@ -28,7 +28,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks.errors import InvalidInput
-from hooks.models.backends import check_layers
 from hooks.models.model import LanguageModel
 from hooks.models.phases import (
     Phase,
@@ -43,7 +42,6 @@ from hooks.steering.directions import (
     Norms,
     Operation,
     check_steered_layers,
-    coefficient,
     coefficients,
     unit_vectors,
 )
@@ -189,12 +187,13 @@ def steer_each(
     model: LanguageModel,
     vectors: Float[Tensor, "prompt d_model"],
     *,
-    layer: int,
+    layers: Sequence[int],
     dose: float,
-    residual_norm: float,
+    residual_norm: Norms,
     positions: Where | Rule = "all",
+    split: bool = False,
 ) -> Iterator[Steering]:
-    """Add to each prompt of a batch a vector of its own, at one layer and dose.
+    """Add to each prompt of a batch a vector of its own, the same at all layers.
 
     Prompts are those of a call inside the context, or the rows of a plain forward pass. Options and
     errors are those of `steer`; there must be as many prompts as vectors.
@@ -207,18 +206,26 @@ def steer_each(
         )
     if not (norms.isfinite().all() and (norms > 0).all()):
         raise InvalidInput("vectors: one of them is zero or not finite.")
-    check_layers([layer], model.n_layers)
+    check_steered_layers(layers, model.n_layers)
     check_positions(positions)
     units = vectors.float() / norms
-    amount = coefficient(dose, residual_norm)
-    record = Steering("add", str(positions), dose, None, False, {layer: amount}, {layer: 0})
-    if not amount:
+    amounts = coefficients(
+        "add",
+        layers,
+        n_layers=model.n_layers,
+        dose=dose,
+        residual_norm=residual_norm,
+        strength=None,
+        split=split,
+    )
+    record = Steering("add", str(positions), dose, None, split, amounts, dict.fromkeys(layers, 0))
+    if not any(amounts.values()):
         yield record
         return
 
-    def changed(rows: Tensor, _layer: int, owner: Tensor) -> Tensor:
+    def changed(rows: Tensor, layer: int, owner: Tensor) -> Tensor:
         prompt = torch.tensor(list(_served(record.n_rows).prompts), device=owner.device)[owner]
-        return rows + amount * units.to(rows.device)[prompt]
+        return rows + amounts[layer] * units.to(rows.device)[prompt]
 
     def check() -> None:
         n_prompts = _served(record.n_rows).n_prompts

@@ -246,6 +246,9 @@ class ValidationSettings(Section):
     steered_emotions: list[str] | None = None
     """Emotions that are steered with, two or more; null takes 30 (`stimuli.steered_by_default`), as
     far as the run has them. All are read, compared and judged."""
+    paper: bool = False
+    """Steer and read as the paper does: words and choices at dose 0.5, split over a range of
+    layers, and a base model's messages at the colon after "Assistant". `doses` has no part then."""
     doses: _Doses = Field(default=[0.05, 0.1, 0.2], min_length=1)
     """Steering doses, as fractions of the mean residual norm at the target layer."""
     n_random: int = Field(default=50, ge=2)

@@ -303,7 +303,7 @@ def _steer(
     layer = materials.layer
     norm = materials.vectors.norm_by_layer[layer]
     tried = pair.vectors[spread_over(range(len(pair.vectors)), _N_GAUGED)]
-    costs = [gauge.mean_cost(tried, it, layer=layer, residual_norm=norm) for it in DOSES]
+    costs = [gauge.mean_cost(tried, it, layers=[layer], residual_norm=norm) for it in DOSES]
     dose, effects, checked = usable_dose(costs, budget), None, None
     if dose is not None:
         slopes = pair.endings.slopes(model, layer, advance)

@@ -169,6 +169,7 @@ def measure(materials: Materials) -> Intensity | NotMeasured:
         )
     owners, signs, emotions, wanted = zip(*asked, strict=True)
     model, layer = materials.subject(), materials.layer
+    answering = materials.config.validation.paper
     texts = [
         getattr(template, form).format(number=number)
         for form in ("text", "neutral")
@@ -176,7 +177,7 @@ def measure(materials: Materials) -> Intensity | NotMeasured:
         for number in template.numbers
     ]
     with materials.reporter.task("intensity", len(texts), "messages") as advance:
-        residual = read_messages(model, texts, layer, advance)
+        residual = read_messages(model, texts, layer, advance, answering=answering)
     mean = materials.vectors.global_mean[materials.vectors.layer_index(layer)]
     cosine = cosines(residual - mean, materials.vectors.at(layer))
     scores = rearrange(
@@ -210,7 +211,7 @@ def measure(materials: Materials) -> Intensity | NotMeasured:
         **vars(trends),
         model=model.name,
         layer=layer,
-        read=where_read(model),
+        read=where_read(model, answering=answering),
         n_asked=sum(len(template.expects) for template in templates),
         n=len(asked),
         expectations=[

@@ -1,7 +1,8 @@
 """Put a message to a model, and read an emotion at the last token, where the reply would begin.
 
-A chat model gets the message through its template, a base model as plain text. What is subtracted
-before the cosine is the caller's choice.
+A chat model gets the message through its template, a base model as plain text, or as a Person's
+line before the Assistant's (`answering`). What is subtracted before the cosine is the caller's
+choice.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from hooks import LanguageModel
 from hooks.generation.last_token import at_end
+from probes.texts.dialogue import USER, Turn, lay_out
 from probes.vectors.normalize import normalize
 
 N_PERMUTATIONS = 2000
@@ -23,15 +25,27 @@ def read_messages(
     messages: Sequence[str],
     layer: int,
     progress: Callable[[int], None] = lambda _count: None,
+    *,
+    answering: bool = False,
 ) -> Float[Tensor, "message d_model"]:
-    """Residual stream at the last token of each message, as the model is given it."""
+    """Residual stream at the last token of each message, as the model is given it.
+
+    `answering` lets a base model begin an answer, as a chat model does by its template.
+    """
+    if answering and not model.is_chat:
+        messages = [
+            lay_out(model.tokenizer, [Turn(USER, message)], answering=True).text
+            for message in messages
+        ]
     prompts = [model.encode_prompt(message) for message in messages]
     residual = at_end(model, prompts, [layer], progress=progress)
     return rearrange(residual, "message 1 d_model -> message d_model")
 
 
-def where_read(model: LanguageModel) -> str:
+def where_read(model: LanguageModel, *, answering: bool = False) -> str:
     """Say where `read_messages` reads."""
+    if answering and not model.is_chat:
+        return 'at the colon after "Assistant" (a base model)'
     where = "before the reply" if model.is_chat else "of the text (a base model)"
     return f"at the last token {where}"
 

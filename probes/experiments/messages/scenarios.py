@@ -190,7 +190,7 @@ class Scenarios(Result):
                 f"Implicit scenarios: messages of {n} of {_N_EMOTIONS} emotions were used; this "
                 f"run has no vector of {', '.join(self.left_out)}."
             )
-        if self.read.endswith("(a base model)"):
+        if self.read.endswith("of the text (a base model)"):
             limits.append(
                 "Implicit scenarios: a base model was read at the end of the message, where it "
                 "prepares no reply."
@@ -232,8 +232,11 @@ def measure(materials: Materials) -> Scenarios | NotMeasured:
         why = f"needs two of its twelve emotions, this run lacks {', '.join(left_out)}"
         return NotMeasured("Implicit scenarios", why)
     model, layer = materials.subject(), materials.layer
+    answering = materials.config.validation.paper
     with materials.reporter.task("scenarios", len(kept), "messages") as advance:
-        residual = read_messages(model, [it.text for it in kept], layer, advance)
+        residual = read_messages(
+            model, [it.text for it in kept], layer, advance, answering=answering
+        )
     vectors, shuffled = materials.vectors.at(layer), shuffled_vectors(materials)
     plane = rating_plane(vectors, emotions)
     neutral = residual[[row for row, it in enumerate(kept) if it.emotion is None]]
@@ -269,7 +272,8 @@ def measure(materials: Materials) -> Scenarios | NotMeasured:
         by_words = read_by_words(materials, [kept[row].text for row in rows])
         beside = _places(cosines(apart, vectors), by_words, own)
         batteries[name] = BatteryReadings(implied, readings[0], readings[1], beside, beyond)
-    return Scenarios(model.name, layer, where_read(model), emotions, left_out, batteries)
+    read = where_read(model, answering=answering)
+    return Scenarios(model.name, layer, read, emotions, left_out, batteries)
 
 
 EXPERIMENT = Experiment(Scenarios, measure)

@@ -24,7 +24,7 @@ from probes.experiments.preferences.figures import activity_elo, preference_coup
 from probes.experiments.preferences.links import MIN_DIRECTIONS, Coupling, Link, coupling, links
 from probes.experiments.preferences.orders import OrderAgreement, compare_orders
 from probes.experiments.steering.controls import shuffled_vectors
-from probes.experiments.steering.doses import compare_with_paper, judged_dose
+from probes.experiments.steering.doses import compare_with_paper, dosing_of, judged_dose
 from probes.figures import Figure
 from probes.runs.materials import Materials
 from probes.stimuli import activities
@@ -230,12 +230,14 @@ def measure(materials: Materials) -> Preferences:
     named = materials.steered_emotions(*_PAPER_EMOTIONS)
     rows = [materials.emotions.index(name) for name in named]
     directions = torch.cat([own[rows], shuffled[rows]])
-    dose, norm = judged_dose(settings.doses), materials.vectors.norm_by_layer[layer]
-    how = {"layer": layer, "dose": dose, "residual_norm": norm}
+    dosing = dosing_of(materials)
+    dose = judged_dose(dosing.doses)
     total = 2 * len(pairs) + 2 * len(steered) * len(directions)
     with materials.reporter.task("preferences", total, "questions") as advance:
         answers = forced_choice.preferences(model, texts, pairs, advance)
-        change = forced_choice.steered_changes(model, texts, steered, directions, advance, **how)
+        change = forced_choice.steered_changes(
+            model, texts, steered, directions, advance, **dosing.at(dose)
+        )
     strengths = fit(pairs, answers.mean(dim=0).sigmoid(), len(texts))
     residual, n_tokens = forced_choice.activity_residuals(model, texts, layer)
     mean = materials.vectors.global_mean[materials.vectors.layer_index(layer)]

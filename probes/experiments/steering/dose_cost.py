@@ -105,7 +105,7 @@ class SteeringCost:
     ) -> Cost:
         """Measure one dose of several directions in one pass: they take turns over the texts.
 
-        `how` are a layer and its residual norm, as in `hooks.steer_each`.
+        `how` are layers and their residual norms, as in `hooks.steer_each`.
         """
         turns = torch.arange(len(self.texts)) % len(vectors)
         with hooks.steer_each(self.model, vectors[turns], dose=dose, **how):

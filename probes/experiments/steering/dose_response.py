@@ -180,7 +180,7 @@ def measure(materials: Materials) -> DoseResponse:
             directions = torch.cat([own, random])
             doses = []
             for dose in settings.sweep_doses:
-                how = {"layer": layer, "dose": dose, "residual_norm": bundle.norm_by_layer[layer]}
+                how = {"layers": [layer], "dose": dose, "residual_norm": bundle.norm_by_layer}
                 effect = torch.zeros(len(directions), len(heads))
                 for carrier, unsteered in zip(word_effects.CARRIERS, baseline, strict=True):
                     steered = word_effects.steered_log_probs(model, directions, carrier, **how)

@@ -2,9 +2,46 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from probes.runs.materials import Materials
 
 JUDGED_DOSE = 0.1
 PAPER_DOSE = 0.5
+
+
+@dataclass(frozen=True)
+class Dosing:
+    """At which layers a run's directions are added, and at which doses, split over the layers."""
+
+    layers: list[int]
+    doses: list[float]
+    residual_norm: dict[int, float]
+
+    def at(self, dose: float) -> dict[str, Any]:
+        """Return the options of `hooks.steer_each`."""
+        norms = {"residual_norm": self.residual_norm, "split": True}
+        return {"layers": self.layers, "dose": dose, **norms}
+
+
+def dosing_of(materials: Materials) -> Dosing:
+    """Return how a run steers: at the target layer, or as the paper does (`validation.paper`)."""
+    settings, norms = materials.config.validation, dict(materials.vectors.norm_by_layer)
+    if not settings.paper:
+        return Dosing([materials.layer], settings.doses, norms)
+    layers = papers_layers(materials.index["n_layers"], materials.layers)
+    return Dosing(layers or [materials.layer], [PAPER_DOSE], norms)
+
+
+def papers_layers(n_layers: int, kept: Sequence[int]) -> list[int]:
+    """Return the layers among those kept that lie from half to five sixths of the depth.
+
+    The paper steers a range in the middle and after.
+    """
+    first = n_layers // 2
+    between = range(first, max(first, n_layers * 5 // 6 - 1) + 1)
+    return [layer for layer in kept if layer in between]
 
 
 def judged_dose(doses: Sequence[float]) -> float:

@@ -277,9 +277,9 @@ def _write(
         return [texts[start : start + len(prompts)] for start in range(0, len(texts), len(prompts))]
 
     how = {
-        "layer": materials.layer,
+        "layers": [materials.layer],
         "dose": settings.free_text_dose,
-        "residual_norm": materials.vectors.norm_by_layer[materials.layer],
+        "residual_norm": materials.vectors.norm_by_layer,
     }
     with materials.reporter.task("free-text", 1 + len(directions), "conditions") as advance:
         [unsteered] = write(1)

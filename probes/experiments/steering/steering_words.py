@@ -18,7 +18,13 @@ from hooks import InvalidInput, LanguageModel
 from probes.analysis.findings import SIGNIFICANT, Estimate, Finding, RunNumber, strongest
 from probes.experiments import Experiment, Result
 from probes.experiments.steering.controls import Controls, controls_of
-from probes.experiments.steering.doses import PAPER_DOSE, compare_with_paper, judged_dose
+from probes.experiments.steering.doses import (
+    PAPER_DOSE,
+    Dosing,
+    compare_with_paper,
+    dosing_of,
+    judged_dose,
+)
 from probes.experiments.steering.effects import (
     DoseResult,
     LayerEffects,
@@ -51,9 +57,9 @@ _PREFILLS = {"he_feels": "He feels", "i_feel": "I feel"}
 class SteeringWords(Result):
     """What the vectors did to the words for emotions.
 
-    `doses` are of the target layer, with its controls, `layers` of every layer tried; `baseline` is
-    the unsteered probability of each word, averaged over carriers. `n_not_steered` of the run's
-    emotions have no part in it.
+    `doses` are of the target layer's directions, with their controls, added at `steered_layers`;
+    `layers` of every layer tried by itself; `baseline` is the unsteered probability of each word,
+    averaged over carriers. `n_not_steered` of the run's emotions have no part in it.
     """
 
     model: str
@@ -69,6 +75,7 @@ class SteeringWords(Result):
     doses: list[DoseResult]
     layers: list[LayerEffects]
     n_not_steered: int = 0
+    steered_layers: Sequence[int] = ()
 
     @property
     def judged(self) -> DoseResult:
@@ -160,7 +167,7 @@ class SteeringWords(Result):
         near = _unbeaten(tried)
         beyond = f"all controls but {', '.join(near)}" if near else "every control"
         return (
-            f"Each vector was added at layer {self.layer} with a dose of {tried.dose:g} of the "
+            f"Each vector was added at {self._where()} with a dose of {tried.dose:g} of the "
             f"mean residual norm, after {len(self.carriers)} sentences that end before a feeling "
             "is named. The log-probability of the emotion's own word changed by "
             f"{tried.own:+.2f} nats, that of other emotions' words by {others:+.2f}. "
@@ -170,6 +177,13 @@ class SteeringWords(Result):
             f"{bar} the bar of five in six. The own effect exceeds {beyond}, by 95% intervals "
             "over emotions and directions."
         )
+
+    def _where(self) -> str:
+        """Say at which layers; a dose is split over several."""
+        if len(self.steered_layers) < 2:
+            return f"layer {self.layer}"
+        first, *_, last = self.steered_layers
+        return f"layers {first} to {last}, in equal parts,"
 
     def limits(self) -> list[str]:
         """Name the words of which less could be seen."""
@@ -223,21 +237,22 @@ def measure(materials: Materials) -> SteeringWords:
     settings, emotions = materials.config.validation, materials.steered_emotions()
     columns = [materials.emotions.index(name) for name in emotions]
     controls = controls_of(materials)
-    swept = swept_layers(bundle.layers, target, model.n_layers, settings.sweep_layers)
+    dosing, swept = dosing_of(materials), [target]
+    if not settings.paper:
+        swept = swept_layers(bundle.layers, target, model.n_layers, settings.sweep_layers)
     layers = sorted({*swept, target})
     by_emotion = [*controls.rivals.values(), controls.off_plane]
     rivals = [controls.matched, controls.shuffled, *({*emotions} & {*it} for it in by_emotion)]
     n_controls = settings.n_random + sum(len(rival) for rival in rivals if rival is not None)
-    total = len(settings.doses) * (len(layers) * len(emotions) + n_controls)
+    total = len(dosing.doses) * (len(layers) * len(emotions) + n_controls)
     with materials.reporter.task("steering", total, "directions") as advance:
         result = run(
             model,
             {layer: bundle.at(layer)[columns] for layer in layers},
             emotions,
             target=target,
-            residual_norm=bundle.norm_by_layer,
+            dosing=dosing,
             controls=controls,
-            doses=settings.doses,
             n_random=settings.n_random,
             seed=materials.seed,
             progress=advance,
@@ -259,17 +274,16 @@ def run(
     emotions: Sequence[str],
     *,
     target: int,
-    residual_norm: Mapping[int, float],
+    dosing: Dosing,
     controls: Controls,
-    doses: Sequence[float],
     n_random: int,
     seed: int,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> SteeringWords:
-    """Steer with one direction per emotion at each layer, and with the controls at the target.
+    """Steer with one direction per emotion at each layer, and at the target also with controls.
 
-    `seed` draws the random directions. Raises `InvalidInput` when fewer than
-    two words can be told apart by their first token.
+    `dosing` says where the target's directions are added; `seed` draws the random ones. Raises
+    `InvalidInput` when fewer than two words can be told apart by their first token.
     """
     tokens = first_tokens(model, emotions)
     heads = [ids[0] if ids else -1 for ids in tokens]
@@ -295,7 +309,7 @@ def run(
     }
 
     def effects_of(directions: Tensor, dose: float, layer: int = target) -> WordEffects:
-        how = {"layer": layer, "dose": dose, "residual_norm": residual_norm[layer]}
+        how = dosing.at(dose) if layer == target else replace(dosing, layers=[layer]).at(dose)
         effect = torch.zeros(len(CARRIERS), len(directions), len(ids))
         divergence = 0.0
         for rows in torch.arange(len(directions)).split(_DIRECTIONS_AT_ONCE):
@@ -311,7 +325,7 @@ def run(
     results: list[DoseResult] = []
     for layer, of_emotions in vectors.items():
         swept.append(LayerEffects(layer, []))
-        for dose in doses:
+        for dose in dosing.doses:
             effects = effects_of(of_emotions[kept], dose, layer)
             at = layer_dose(dose, effects, list(CARRIERS))
             swept[-1].doses.append(at)
@@ -341,4 +355,5 @@ def run(
         at_floor=[name for name, probability in baseline.items() if probability < FLOOR],
         doses=results,
         layers=swept,
+        steered_layers=dosing.layers,
     )

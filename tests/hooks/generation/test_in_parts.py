@@ -69,7 +69,7 @@ def test_suppressed_tokens_and_seeds_stay_with_their_prompts(model):
 
 def test_prompts_steered_each_in_its_own_way_stay_so(model):
     vectors = torch.randn(5, model.d_model, generator=torch.Generator().manual_seed(0))
-    with hooks.steer_each(model, vectors, layer=1, dose=0.5, residual_norm=10.0):
+    with hooks.steer_each(model, vectors, layers=[1], dose=0.5, residual_norm=10.0):
         whole = model.generate(PROMPTS, **SAMPLING)
         with room_for(model, 2):
             assert model.generate(PROMPTS, **SAMPLING) == whole
@@ -79,13 +79,13 @@ def test_prompts_steered_each_in_its_own_way_stay_so(model):
 def test_parts_of_too_few_prompts_are_refused_as_the_whole_is(model):
     vectors = torch.randn(6, model.d_model, generator=torch.Generator().manual_seed(0))
     with room_for(model, 2) as passes:
-        with hooks.steer_each(model, vectors[:5], layer=1, dose=0.5, residual_norm=10.0):
+        with hooks.steer_each(model, vectors[:5], layers=[1], dose=0.5, residual_norm=10.0):
             model.generate(PROMPTS, **SAMPLING)
         assert max(passes) == 5
         passes.clear()
         with (
             pytest.raises(hooks.InvalidInput, match=r"vectors \(6\), got 5\."),
-            hooks.steer_each(model, vectors, layer=1, dose=0.5, residual_norm=10.0),
+            hooks.steer_each(model, vectors, layers=[1], dose=0.5, residual_norm=10.0),
         ):
             model.generate(PROMPTS, **SAMPLING)  # in parts of two, which is what fitted
     assert passes == []

@@ -433,7 +433,7 @@ class TestEachPromptItsOwnVector:
             with hooks.steer(model, vector, layers=[1], dose=0.5, residual_norm=8.0):
                 expected.append(hooks.pooled_resid_post(model, [text], layers=[2]).mean[0])
         for batch_tokens in (16, 4096):
-            with hooks.steer_each(model, vectors, layer=1, dose=0.5, residual_norm=8.0) as done:
+            with hooks.steer_each(model, vectors, layers=[1], dose=0.5, residual_norm=8.0) as done:
                 pooled = hooks.pooled_resid_post(
                     model, self.PROMPTS, layers=[2], batch_tokens=batch_tokens
                 )
@@ -447,7 +447,7 @@ class TestEachPromptItsOwnVector:
         for text, vector, seed in zip(self.PROMPTS, vectors, seeds, strict=True):
             with hooks.steer(model, vector, layers=[1], dose=0.5, residual_norm=8.0):
                 expected += model.generate([text], seed=[seed], **options)
-        with hooks.steer_each(model, vectors, layer=1, dose=0.5, residual_norm=8.0):
+        with hooks.steer_each(model, vectors, layers=[1], dose=0.5, residual_norm=8.0):
             written = model.generate(self.PROMPTS, seed=seeds, **options)
         assert [text.tokens for text in written] == [text.tokens for text in expected]
         plain = model.generate(self.PROMPTS, seed=seeds, **options)
@@ -458,7 +458,7 @@ class TestEachPromptItsOwnVector:
         ends = sorted(stop_ids(model.hf, model.tokenizer))
         others = set(range(model.d_vocab)) - set(ends)
         options = {"max_new_tokens": 8, "temperature": 0.0}
-        with hooks.steer_each(model, vectors, layer=1, dose=0.5, residual_norm=8.0):
+        with hooks.steer_each(model, vectors, layers=[1], dose=0.5, residual_norm=8.0):
             whole = model.generate(self.PROMPTS, suppress=[ends] * 4, **options)
             written = model.generate(self.PROMPTS, suppress=[others, ends, ends, ends], **options)
         assert written[0].tokens == []
@@ -476,7 +476,7 @@ class TestEachPromptItsOwnVector:
         positions = "generated" if how == "write, steering that" else "all"
         says = rf"as many prompts as vectors \({n_vectors}\), got {n_prompts}\."
         refused = pytest.raises(InvalidInput, match=says)
-        options = {"layer": 1, "dose": 0.5, "residual_norm": 8.0, "positions": positions}
+        options = {"layers": [1], "dose": 0.5, "residual_norm": 8.0, "positions": positions}
         with (
             contextlib.nullcontext() if n_vectors == n_prompts else refused,
             hooks.steer_each(model, vectors[:n_vectors], **options),
@@ -494,11 +494,22 @@ class TestEachPromptItsOwnVector:
     def test_vectors_of_length_zero_are_refused(self, model, vectors):
         with (
             pytest.raises(InvalidInput, match="zero"),
-            hooks.steer_each(model, vectors * 0, layer=1, dose=0.5, residual_norm=8.0),
+            hooks.steer_each(model, vectors * 0, layers=[1], dose=0.5, residual_norm=8.0),
         ):
             pass
 
+    def test_a_dose_is_split_over_layers_as_one_by_one(self, model, vectors):
+        how = {"layers": [0, 1], "dose": 0.5, "residual_norm": {0: 6.0, 1: 8.0}, "split": True}
+        expected = []
+        for text, vector in zip(self.PROMPTS, vectors, strict=True):
+            with hooks.steer(model, vector, **how):
+                expected.append(hooks.pooled_resid_post(model, [text], layers=[2]).mean[0])
+        with hooks.steer_each(model, vectors, **how) as done:
+            pooled = hooks.pooled_resid_post(model, self.PROMPTS, layers=[2])
+        assert torch.allclose(pooled.mean, torch.stack(expected), atol=1e-4)
+        assert done.coefficients == {0: 1.5, 1: 2.0}
+
     def test_dose_zero_is_the_unsteered_model_bit_for_bit(self, model, vectors):
         plain = hooks.pooled_resid_post(model, self.PROMPTS).mean
-        with hooks.steer_each(model, vectors, layer=1, dose=0.0, residual_norm=8.0):
+        with hooks.steer_each(model, vectors, layers=[1], dose=0.0, residual_norm=8.0):
             assert torch.equal(hooks.pooled_resid_post(model, self.PROMPTS).mean, plain)

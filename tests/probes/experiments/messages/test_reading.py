@@ -25,6 +25,17 @@ def test_the_stream_is_read_at_the_last_token_that_the_model_is_given(model):
     assert where_read(model).endswith("the reply" if model.is_chat else "(a base model)")
 
 
+def test_a_base_model_may_begin_an_answer_and_a_chat_model_always_does(model):
+    read = read_messages(model, MESSAGES, layer=1, answering=True)
+    if model.is_chat:
+        assert torch.equal(read, read_messages(model, MESSAGES, layer=1))
+        assert where_read(model, answering=True) == where_read(model)
+        return
+    asked = [f"Person: {message}\nAssistant:" for message in MESSAGES]
+    assert torch.allclose(read, read_messages(model, asked, layer=1), atol=1e-5)
+    assert where_read(model, answering=True) == 'at the colon after "Assistant" (a base model)'
+
+
 def test_cosines_know_no_lengths():
     vectors = torch.tensor([[2.0, 0.0], [0.0, 0.5]])
     matrix = cosines(torch.tensor([[3.0, 3.0]]), vectors)

@@ -48,7 +48,7 @@ def test_the_span_holds_the_activity_and_nothing_else(model):
 
 def test_steering_changes_the_first_activity_wherever_it_stands(model):
     vector = torch.randn(2, model.d_model, generator=torch.Generator().manual_seed(1))
-    how = {"layer": 1, "dose": 0.5, "residual_norm": 4.0}
+    how = {"layers": [1], "dose": 0.5, "residual_norm": 4.0}
     measured = steered_changes(model, ACTIVITIES, PAIRS, vector, **how)
     expected = torch.zeros(2, len(PAIRS))
     for number, direction in enumerate(vector):

@@ -103,7 +103,7 @@ class TestCoupling:
         settings = materials.config.validation
         dose = judged_dose(settings.doses)
         norm = float(materials.vectors.residual_norm[row])
-        how = {"layer": materials.layer, "dose": dose, "residual_norm": norm}
+        how = {"layers": [materials.layer], "dose": dose, "residual_norm": norm}
         basis = torch.eye(len(read))
         up, down = (steered_changes(model, texts, steered, side * basis, **how) for side in (1, -1))
         push = (up - down).double().mean(dim=1)

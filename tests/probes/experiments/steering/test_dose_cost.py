@@ -86,7 +86,7 @@ def test_a_clamp_that_costs_less_at_a_larger_dose_is_searched_beyond_the_first_p
 def test_directions_that_take_turns_cost_what_each_costs_on_its_texts(model, vector):
     gauge = SteeringCost(model, TEXTS)
     both = torch.stack([vector, -vector.roll(3)])
-    mean = gauge.mean_cost(both, 0.3, layer=2, residual_norm=10.0)
+    mean = gauge.mean_cost(both, 0.3, layers=[2], residual_norm=10.0)
     apart = [
         SteeringCost(model, [text]).cost(direction, 0.3, layers=[2], residual_norm=NORMS)
         for text, direction in zip(TEXTS, both, strict=True)

@@ -2,7 +2,12 @@
 
 import pytest
 
-from probes.experiments.steering.doses import PAPER_DOSE, compare_with_paper, judged_dose
+from probes.experiments.steering.doses import (
+    PAPER_DOSE,
+    compare_with_paper,
+    judged_dose,
+    papers_layers,
+)
 
 
 @pytest.mark.parametrize(
@@ -11,6 +16,20 @@ from probes.experiments.steering.doses import PAPER_DOSE, compare_with_paper, ju
 )
 def test_the_promised_dose_is_judged_where_it_was_tried_else_the_middle_one(doses, judged):
     assert judged_dose(doses) == judged
+
+
+@pytest.mark.parametrize(
+    ("n_layers", "kept", "layers"),
+    [
+        (18, range(18), list(range(9, 15))),
+        (60, range(0, 60, 10), [30, 40]),
+        (60, [5], []),
+        (4, range(4), [2]),
+        (1, range(1), [0]),
+    ],
+)
+def test_the_paper_steers_from_half_to_five_sixths_of_the_depth(n_layers, kept, layers):
+    assert papers_layers(n_layers, list(kept)) == layers
 
 
 def test_a_dose_that_is_not_the_papers_is_said_and_is_not_comparable():

@@ -10,6 +10,7 @@ from hooks import InvalidInput
 from probes.experiments import find_experiment, to_json
 from probes.experiments.steering import steering_words
 from probes.experiments.steering.controls import Controls
+from probes.experiments.steering.doses import Dosing
 
 # Single letters follow a sentence as words of their own in a byte-level vocabulary.
 WORDS = ["angry", "sad", "calm", "joyful", "proud"]
@@ -39,6 +40,8 @@ def _run(model, vectors, words, **changes):
         "seed": 0,
     }
     options.update(changes)
+    layers = options.pop("layers", [options["target"]])
+    options["dosing"] = Dosing(layers, options.pop("doses"), options.pop("residual_norm"))
     by_layer = vectors if isinstance(vectors, dict) else {options["target"]: vectors}
     return steering_words.run(model, by_layer, words, **options)
 
@@ -166,6 +169,39 @@ def test_words_that_share_a_first_token_are_left_out(model, words):
 def test_too_few_words_are_refused(model, words):
     with pytest.raises(InvalidInput, match="at least two words"):
         _run(model, torch.ones(1, model.d_model), words[:1])
+
+
+def test_the_papers_way_splits_the_dose_over_a_range_of_layers(finished):
+    measure = find_experiment("steering").measure
+    paper = measure(materials(finished, validation__paper=True))
+    assert [tried.dose for tried in paper.doses] == [0.5]
+    assert (paper.steered_layers, [it.layer for it in paper.layers]) == ([2], [paper.layer])
+    own = measure(materials(finished))
+    assert 0.5 not in [tried.dose for tried in own.doses]
+    assert own.steered_layers == [own.layer]
+
+
+def test_directions_are_added_at_every_layer_of_the_range(model, words):
+    vectors, norms = _planted(model, words), {0: 5.0, 1: 10.0, model.n_layers - 1: 10.0}
+    layers = [0, 1]
+    result = _run(model, vectors, words, layers=layers, residual_norm=norms)
+    for row, vector in enumerate(vectors):
+        steered = []
+        for carrier in result.carriers:
+            with hooks.steer(
+                model, vector, layers=layers, dose=0.5, residual_norm=norms, split=True
+            ):
+                after = steering_words.last_residuals(model, [carrier])
+            steered.append(steering_words.log_probs(model, after)[0])
+        before = steering_words.log_probs(
+            model, steering_words.last_residuals(model, result.carriers)
+        )
+        ids = [ids[0] for ids in steering_words.first_tokens(model, words)]
+        change = (torch.stack(steered) - before)[:, ids].mean(dim=0)
+        torch.testing.assert_close(
+            torch.tensor(result.doses[0].matrix[row]), change, atol=2e-3, rtol=1e-3
+        )
+    assert "at layers 0 to 1, in equal parts, with a dose of 0.5" in result.paragraph()
 
 
 @pytest.mark.parametrize(
