@@ -135,7 +135,13 @@ class Scenarios(Result):
         battery = self.batteries[name].beyond
         if battery is None:
             return []
-        alone = sum(each.q < SIGNIFICANT for each in battery.by_emotion.values())
+        n, n_vectors = (
+            sum(it.q < SIGNIFICANT for it in battery.by_emotion.values()),
+            len(self.emotions),
+        )
+        alone = f"{n} of {len(battery.by_emotion)} emotions by themselves (q < .05)"
+        if 1 / n_vectors >= SIGNIFICANT:  # the least that being nearest of all can give
+            alone = f"{n_vectors} vectors are too few to tell emotions one by one"
         return [
             Finding(
                 f"implicit scenarios, {name}, beyond valence and arousal",
@@ -146,8 +152,7 @@ class Scenarios(Result):
                 n=f"{battery.n} messages",
                 p=battery.p,
                 n_null=N_PERMUTATIONS,
-                note=f"{_within(battery)}{alone} of {len(battery.by_emotion)} emotions by "
-                "themselves (q < .05)",
+                note=f"{_within(battery)}{alone}",
                 margins=[battery.contrast],
                 rule="The same with what follows people's ratings of valence and arousal taken out "
                 "of vectors and messages.",

@@ -38,6 +38,17 @@ def test_no_scenario_names_an_emotion_or_a_synonym_of_its_own():
         assert 20 <= len(scenario.text.split()) <= 60
 
 
+def test_one_message_in_four_ends_with_a_question_whatever_it_implies():
+    asked = collections.Counter(
+        (scenario.battery, scenario.emotion)
+        for scenario in scenarios()
+        if scenario.text.endswith("?")
+    )
+    assert asked.pop(("neutral", None)) == 2
+    batteries = [(name, emotion) for name in ("first", "held-out") for emotion in TWELVE]
+    assert asked == dict.fromkeys(batteries, 1)
+
+
 def test_no_word_stands_in_most_messages_of_one_emotion_alone():
     """Else a count of that word would read them."""
     words = {scenario: set(scenario.text.lower().split()) for scenario in scenarios()}

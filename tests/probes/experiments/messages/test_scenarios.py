@@ -12,6 +12,8 @@ from probes.experiments.messages.reading import read_messages
 from probes.experiments.messages.scenarios import EXPERIMENT, Scenarios, measure
 from probes.stimuli import scenarios
 
+BEYOND = "implicit scenarios, held-out, beyond"
+
 
 def test_vectors_that_lie_where_the_messages_do_are_seen(materials, put_vectors):
     held = [s for s in scenarios() if s.emotion in materials.emotions and s.battery == "held-out"]
@@ -44,6 +46,21 @@ def test_neutral_messages_and_readers_of_words_stand_beside(materials):
         assert battery.places.better in finding.line
     assert result.figures()["scenarios"].rows[-1] == "neutral"
     assert "messages that imply nothing" in result.paragraph()
+
+
+def test_few_vectors_are_said_to_tell_no_emotion_by_itself(materials):
+    result = measure(materials)
+    held = result.batteries["held-out"]
+    few = replace(held, beyond=held.beyond or held.centered)
+    few = replace(result, batteries={**result.batteries, "held-out": few})
+    many = replace(few, emotions=[f"word {number}" for number in range(21)])
+
+    def said(result):
+        [note] = [it.note for it in result.findings() if it.name.startswith(BEYOND)]
+        return note
+
+    assert "3 vectors are too few to tell emotions one by one" in said(few)
+    assert "of 3 emotions by themselves (q < .05)" in said(many)
 
 
 def test_line_paragraph_and_figures_say_the_same(materials):
