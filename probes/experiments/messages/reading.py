@@ -13,7 +13,6 @@ from torch import Tensor
 
 from hooks import LanguageModel
 from hooks.generation.last_token import at_end
-from probes.texts.dialogue import USER, Turn, lay_out
 from probes.vectors.normalize import normalize
 
 N_PERMUTATIONS = 2000
@@ -33,10 +32,7 @@ def read_messages(
     `answering` lets a base model begin an answer, as a chat model does by its template.
     """
     if answering and not model.is_chat:
-        messages = [
-            lay_out(model.tokenizer, [Turn(USER, message)], answering=True).text
-            for message in messages
-        ]
+        messages = [f"Person: {message}\nAssistant:" for message in messages]
     prompts = [model.encode_prompt(message) for message in messages]
     residual = at_end(model, prompts, [layer], progress=progress)
     return rearrange(residual, "message 1 d_model -> message d_model")
