@@ -208,7 +208,7 @@ def _validate(made: Any, subject: Path) -> None:
         # Below the last layer, where what is added to one token still reaches the next.
         model={"target_layer": 2},
         validation={
-            "experiments": None,
+            "experiments": "all",
             "n_folds": 3,
             "n_permutations": 20,
             "n_refits": 5,

@@ -87,6 +87,15 @@ class Control:
         excess = "" if self.excess is None else f", exceeded by {self.excess:{signed}}"
         return f"{self.name}{reached}{excess}"
 
+    def in_short(self, spec: str) -> str:
+        """Write what the control reached, or else by how much it is exceeded, without intervals."""
+        if self.reached is not None:
+            return f"{self.name} {self.reached.value:{spec}}"
+        signed = spec if spec.startswith("+") else f"+{spec}"
+        return (
+            self.name if self.excess is None else f"{self.excess.value:{signed}} over {self.name}"
+        )
+
 
 def strongest(controls: Sequence[Control]) -> Control | None:
     """Return the control that comes nearest to the finding: by the excess's lower end if known."""
@@ -190,12 +199,29 @@ class Finding:
     @property
     def line(self) -> str:
         """Number, interval, n, strongest control, p and verdict, for a table."""
-        number = "" if self.estimate is None else f"{self.estimate:{self.spec}} {self.unit}".strip()
-        beside = _joined(*self._beside)
+        number, beside = self.written, _joined(*self._beside)
         words = _joined(f"{number} ({beside})" if beside and number else number + beside, self.note)
         if self.verdict == "described":
             return words
         return f"{self.judged}: {words}" if words else self.judged
+
+    @property
+    def short(self) -> str:
+        """Verdict, number with interval, and what the strongest control reached, for a terminal."""
+        said = _joined(self.written or self.note, self.control_in_short)
+        return said if self.verdict == "described" else f"{self.judged}: {said}"
+
+    @property
+    def written(self) -> str:
+        """The number with its interval and unit; nothing where there is none."""
+        if self.estimate is None:
+            return ""
+        return f"{self.estimate:{self.spec}} {self.unit}".strip()
+
+    @property
+    def control_in_short(self) -> str:
+        """What the strongest control reached."""
+        return self.control.in_short(self.spec) if self.control else ""
 
     @property
     def limit(self) -> str | None:

@@ -93,7 +93,7 @@ class ScaleMatch:
             f"{_RANGE[scale]} Called shown when p < .05 after correction and the "
             "interval keeps clear of zero.",
             margins=[self.estimate],
-            headline=True,
+            headline=scale == "valence",
             statistic=scale,
             section="map",
         )
@@ -340,7 +340,6 @@ class LensInShort:
         own_word = self._finding(
             "Own word",
             "own_word_share",
-            headline=True,
             section="tokens",
             rule="Whether a vector, read through the model's own output layer, names its emotion. "
             "Called shown when the interval lies above 95% of shuffles of the names.",

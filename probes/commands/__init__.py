@@ -29,6 +29,7 @@ class Pipeline(RunFlags):
     emotions: Names = flag("logit-lens: show only these emotions", ())
     only: Names = flag("validate: run and show only these experiments; a wrong name lists all", ())
     dry_run: Switch = flag("what writing takes: requests, tokens, time, cost; no writing", False)
+    full: Switch = flag("at the end every number, and not the claims alone", False)
 
 
 def _word_limits(value: Any) -> Any:
@@ -90,7 +91,8 @@ class Export(Flags):
 class Status(RunFlags):
     """What is done, what is missing, how long it may take; exits with 3 while something is left."""
 
-    usage: ClassVar = "CONFIG [--section.key=value ...]"
+    usage: ClassVar = "CONFIG [--full] [--section.key=value ...]"
+    full: Switch = flag("what was found too: every number", False)
 
 
 class Compare(Flags):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hooks.errors import InvalidInput
 from probes import stages
 from probes.analysis.results import Lens, read_result
-from probes.commands import Pipeline
+from probes.commands import Pipeline, outcome
 from probes.commands.call import Call, mistyped, run_of
 from probes.commands.terminal import Terminal
 from probes.config import find_config
@@ -53,7 +53,7 @@ def main(call: Call[Pipeline]) -> int:
         if stages.drop_replaced(run):
             call.terminal.note("the new results stand: those they replace are deleted.")
     call.terminal.result({"output_dir": str(run.root), "stages": ended})
-    _show(run, names, flags.emotions, only, call.terminal)
+    _show(run, names, flags, only, call.terminal)
     return _failures(run, chosen, call.terminal)
 
 
@@ -162,8 +162,9 @@ def _check_emotions(emotions: Sequence[str], chosen: Sequence[Stage], run: Run) 
 
 
 def _show(
-    run: Run, names: list[str], emotions: Sequence[str], only: list[Entry], terminal: Terminal
+    run: Run, names: list[str], flags: Pipeline, only: list[Entry], terminal: Terminal
 ) -> None:
+    emotions = flags.emotions
     lens = run.root / "analysis" / "logit_lens.json"
     if lens.is_file() and (names == ["logit-lens"] or emotions):
         by_emotion = read_result(Lens, read_object(lens), lens.name, "logit-lens").emotions
@@ -182,8 +183,8 @@ def _show(
         terminal.result({"scorecard": lines})
     if not names:
         numbers = summary.write_summary(run, stages.NAMES)
-        # The short table last, where it is seen.
-        if details := summary.experiment_rows(numbers):
-            terminal.table("what the experiments found", details)
-        terminal.table(f"results in {run.root}", summary.rows(numbers, experiments=False))
+        if flags.full:
+            outcome.show_everything(run, numbers, terminal)
+        else:
+            outcome.show_claims(run, numbers, terminal)
         terminal.result({"summary": numbers})

@@ -11,9 +11,12 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+from probes.commands import Status
 from probes.commands.call import Call
+from probes.commands.outcome import show_everything
 from probes.corpus.cells import Cell
 from probes.corpus.writing import plan_units
+from probes.report.summary import summarize
 from probes.runs.folder import Run
 from probes.runs.record import State, refusals
 from probes.runs.reporting import duration
@@ -136,11 +139,13 @@ def _pace(ends: Sequence[float], each: int, seconds: float | None, done: int) ->
     return max(rates, default=None)
 
 
-def main(call: Call) -> int:
+def main(call: Call[Status]) -> int:
     """Show every stage; 0 when all are done, else 3."""
     run = call.run()
     stages = progress_of(run)
     call.terminal.table(f"status of {run.root}", [(stage.stage, _words(stage)) for stage in stages])
+    if call.flags.full:
+        show_everything(run, summarize(run), call.terminal)
     left = [stage for stage in stages if stage.state != "done"]
     seconds = [stage.seconds_left for stage in left]
     known = sum(second for second in seconds if second is not None)

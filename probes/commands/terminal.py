@@ -20,7 +20,7 @@ from probes.figures.text import visible
 from probes.runs.reporting import Advance, duration
 from probes.storage import map_leaves, to_json
 
-_SECONDS_BETWEEN_LINES = 15.0
+_SECONDS_BETWEEN_LINES = 10.0
 
 
 def pace(per_second: float, unit: str) -> str:
@@ -87,6 +87,18 @@ class Terminal:
             return
         table = Table(title=Text(shown(title)), show_header=False, title_justify="left")
         table.add_column(max_width=self.output.width // 2 - _FRAME, overflow="fold")
+        table.add_column(overflow="fold")
+        for name, value in rows:
+            table.add_row(Text(visible(name)), Text(shown(value)))
+        self.output.print(table)
+
+    def lines(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Print names and values without a frame; values begin in one column."""
+        self._tables["lines"] = dict(rows)
+        if self.as_json:
+            return
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(max_width=self.output.width // 3, overflow="fold")
         table.add_column(overflow="fold")
         for name, value in rows:
             table.add_row(Text(visible(name)), Text(shown(value)))

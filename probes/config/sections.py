@@ -13,7 +13,8 @@ def _as_list(value: Any) -> Any:
     return [value] if is_number else value
 
 
-def _as_urls(value: Any) -> Any:
+def _as_parts(value: Any) -> Any:
+    """Take names or addresses between commas for a list of them."""
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
@@ -97,7 +98,7 @@ class GenerationSettings(Section):
 
     engine: Literal["local", "openai"] = "local"
     """local: the writer is loaded. openai: it is asked through OpenAI-compatible servers."""
-    base_urls: Annotated[list[_Url], BeforeValidator(_as_urls)] = []
+    base_urls: Annotated[list[_Url], BeforeValidator(_as_parts)] = []
     """Addresses of the servers, such as http://localhost:8000/v1; all serve the same model."""
     api_key_env: _Variable | None = None
     """Name of the environment variable that holds the key; null for servers without one."""
@@ -241,8 +242,8 @@ class LogitLensSettings(Section):
 class ValidationSettings(Section):
     """Tests of the vectors, with controls."""
 
-    experiments: list[str] | None = None
-    """Which experiments are run; null means all."""
+    experiments: Annotated[list[str], BeforeValidator(_as_parts)] = ["all"]
+    """Which experiments are run: `core`, what a first look needs, `all`, or names."""
     steered_emotions: list[str] | None = None
     """Emotions that are steered with, two or more; null takes 30 (`stimuli.steered_by_default`), as
     far as the run has them. All are read, compared and judged."""

@@ -67,7 +67,7 @@ class NotMeasured(Result):
 
 
 ResultT = TypeVar("ResultT", bound=Result)
-_BESIDE = {"experiment", "question", "seconds", "rows", "paragraph", "limits"}
+_BESIDE = {"experiment", "question", "seconds", "claims", "rows", "paragraph", "limits"}
 """What stands beside the fields of a result in its file."""
 
 
@@ -94,6 +94,7 @@ def to_json(result: Result) -> dict[str, Any]:
     limits = filter(None, (finding.limit for finding in findings))
     return {
         **plain_values(result),
+        "claims": [[finding.name, finding.short] for finding in findings if finding.headline],
         "rows": [[finding.name, finding.line] for finding in findings],
         "paragraph": result.paragraph(),
         "limits": [*limits, *result.limits()],
@@ -108,6 +109,7 @@ class Words:
     paragraph: str
     limits: Sequence[str]
     question: str = ""
+    claims: Sequence[tuple[str, str]] = ()
 
 
 def read_words(name: str, content: Mapping[str, Any]) -> Words:
@@ -162,14 +164,31 @@ def _entry(module: str, question: str) -> Entry:
 
 EXPERIMENTS = tuple(map(_entry, _QUESTIONS, _QUESTIONS.values()))
 NAMES = tuple(entry.name for entry in EXPERIMENTS)
+TIERS: Mapping[str, Sequence[str]] = {
+    "core": (
+        "expression",
+        "held-out-topics",
+        "null-ladder",
+        "human-ratings",
+        "clusters",
+        "sample-size",
+        "steering",
+    ),
+    "all": NAMES,
+}
+"""Names that stand for several experiments: what a first look needs, and everything."""
 
 
 def find_entries(names: Sequence[str]) -> list[Entry]:
-    """Return entries by name, in the order of the list; `InvalidInput` for an unknown one."""
+    """Return entries by name or tier, in order; `InvalidInput` for an unknown one."""
     for name in names:
-        if name not in NAMES:
-            raise InvalidInput(f"unknown experiment {name!r}; expected one of: {', '.join(NAMES)}.")
-    return [entry for entry in EXPERIMENTS if entry.name in names]
+        if name not in (*TIERS, *NAMES):
+            raise InvalidInput(
+                f"unknown experiment {name!r}; expected {' or '.join(TIERS)}, or one of: "
+                f"{', '.join(NAMES)}."
+            )
+    chosen = {each for name in names for each in TIERS.get(name, (name,))}
+    return [entry for entry in EXPERIMENTS if entry.name in chosen]
 
 
 def find_experiment(name: str) -> Experiment:

@@ -34,14 +34,36 @@ _OF_WAY = {
 }
 
 
+def answer(claims: Sequence[Finding]) -> str:
+    """Say in two sentences what is shown and what is not."""
+    shown = [claim.name for claim in claims if claim.verdict == "shown"]
+    other = [f"{claim.name} ({claim.judged})" for claim in claims if claim.verdict != "shown"]
+    if not claims:
+        return "Nothing was tested yet."
+    if not shown:
+        return f"None of {len(claims)} claims is shown: {'; '.join(other)}."
+    borderline = [claim.name for claim in claims if claim.judged == "shown, borderline"]
+    often = ""
+    if borderline:
+        often = f", though other draws would often say otherwise of {_listed(borderline)}"
+    first = f"{len(shown)} of {len(claims)} claims are shown{often}."
+    return first if not other else f"{first} Not surely: {'; '.join(other)}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    *some, last = names
+    return f"{', '.join(some)} and {last}" if some else last
+
+
 def paragraphs(
     summary: Mapping[str, Any],
+    claims: Sequence[Finding],
     emotions: Sequence[str],
     n_topics: int,
     writer: str | None,
     token_offset: int,
 ) -> list[str]:
-    """Say what was studied, for a reader new to it; no `writer`: the user brought the stories."""
+    """Say what was asked, what was found, and how; no `writer`: the user brought the stories."""
     subject, stories = summary["subject"], summary["stories"]
     name, layer = display_name(subject["model"]), summary["layer"]
     if writer is None:
@@ -53,16 +75,15 @@ def paragraphs(
     else:
         origin = f"Another model, {display_name(writer)}, wrote short stories"
     return [
-        f"Does {name} have an inner direction for each emotion? {origin}: "
-        f"{stories['accepted']:,} that convey one of {len(emotions)} emotions without naming it, "
-        f"on {n_topics} topics. {name} read them, and its inner state (the residual stream, a list "
+        f"Does {name} have an inner direction for each of {len(emotions)} emotions?",
+        answer(claims),
+        f"{origin}: {stories['accepted']:,} that convey an emotion without naming it, on "
+        f"{n_topics} topics. {name} read them, and its inner state (the residual stream, a list "
         f"of numbers for every word read, rewritten by each of its {subject['n_layers']} layers) "
         "was recorded and averaged. What the stories of one emotion share, less what all emotions "
         "share and less what varies among emotionally neutral texts, is that emotion's vector."
-        f"{_OF_WAY.get(summary.get('way', ''), '')}",
-        f"This page shows how the vectors lie to each other (at layer {layer}, after block "
-        f"{layer + 1} of {subject['n_layers']}, unless it says otherwise), which words they point "
-        "to, and how they did in tests that could have shown them to be worthless. The first "
+        f"{_OF_WAY.get(summary.get('way', ''), '')} Unless it says otherwise, vectors are those of "
+        f"layer {layer}, after block {layer + 1} of {subject['n_layers']}; the first "
         f"{token_offset} tokens of each story were skipped, since little is felt before a story "
         "is under way.",
     ]

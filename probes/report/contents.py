@@ -19,7 +19,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Trial:
-    """One experiment's result, as it left it; `columns` head rows wider than two."""
+    """One experiment's result, as it left it; `columns` head rows wider than two.
+
+    `first` is its most important finding: what is read of it while it is folded.
+    """
 
     name: str
     question: str
@@ -28,6 +31,7 @@ class Trial:
     limits: Sequence[str]
     pictures: Sequence[Picture] = ()
     columns: Sequence[str] = ()
+    first: Finding | None = None
 
     @property
     def title(self) -> str:
@@ -70,8 +74,9 @@ class HeatedStory:
 class Contents:
     """Everything a report says.
 
-    `rungs` are what each rung of the null ladder reaches, by statistic; `rows` and `facts` are
-    tables of (what, value); `map` is that of `maps`; `pictures` are the analysis' figures by name.
+    `study` says what was asked and found, then how; `rungs` are what each rung of the null ladder
+    reaches, by statistic; `rows` and `facts` are tables of (what, value); `map` is that of `maps`;
+    `pictures` are the analysis' figures by name.
     """
 
     title: str
@@ -84,16 +89,7 @@ class Contents:
     limits: Sequence[str]
     facts: Sequence[tuple[str, str]]
     rungs: Mapping[str, Sequence[tuple[str, Estimate]]] = field(default_factory=dict)
-    ladder: Trial | None = None
-    scorecard: Trial | None = None
-    steering: Trial | None = None
     trials: Sequence[Trial] = field(default=())
-
-    @property
-    def all_trials(self) -> list[Trial]:
-        """Every experiment that was run."""
-        in_sections = [self.ladder, self.scorecard, self.steering]
-        return [*(trial for trial in in_sections if trial is not None), *self.trials]
 
     def rungs_beside(self, claim: Finding) -> list[tuple[str, str]]:
         """Write what the rungs of the null ladder reach in the statistic of a claim."""

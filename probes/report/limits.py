@@ -111,7 +111,7 @@ def _tests(summary: Mapping[str, Any]) -> list[str]:
     limits = [f"A test failed and shows nothing: {name} ({why})" for name, why in failed.items()]
     not_run = [name for name in NAMES if name not in run and name not in failed]
     if not_run:
-        limits.append(f"Tests that were not run: {', '.join(not_run)}.")
+        limits.append(f"Tests that were not run: {', '.join(not_run)} (validation.experiments).")
     if "null-ladder" not in run:
         limits.append(
             "How far less than a vector gets (the name's own embedding, random directions, an "

@@ -5,7 +5,7 @@ any other layer it is flipped to run with the target layer's. A second component
 (two emotions) is zero.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -29,8 +29,12 @@ def describe_map(
     described: Geometry,
     sweep: Layers,
     lens: Lens,
+    facts: Mapping[str, Sequence[tuple[str, str]]] | None = None,
 ) -> dict[str, Any]:
-    """Gather what the interactive map shows, as plain values for its script."""
+    """Gather what the interactive map shows, as plain values for its script.
+
+    `facts` are more lines (what, value) about some emotions.
+    """
     emotions = list(described.emotions)
     target = list(layers).index(described.layer)
     unit_norm = described.pca.unit_norm
@@ -65,6 +69,7 @@ def describe_map(
         "crowded": len(emotions) > CROWD,
         "valence": [rating and rating.valence for rating in human],
         "arousal": [rating and rating.arousal for rating in human],
+        "facts": [list((facts or {}).get(emotion, ())) for emotion in emotions],
         "tokens": [
             [token.strip() for token, _ in lens.emotions[emotion].top[:N_TOKENS]]
             for emotion in emotions

@@ -37,7 +37,7 @@ def render(contents: Contents) -> str:
     scripts = {"plotly": _plotly(), "report": pages.resource("probes.report", "report.js")}
     policy = " ".join(f"'sha256-{pages.digest(script)}'" for script in scripts.values())
     figures = dict(contents.pictures)
-    for trial in contents.all_trials:
+    for trial in contents.trials:
         figures |= {f"{trial.name}-{it.name}": it.figure for it in trial.pictures}
     drawn = {name: it for name, it in figures.items() if name not in _IN_THE_MAP and not _text(it)}
     return (

@@ -90,8 +90,8 @@ def _add_texts(summary: dict[str, Any], run: Run, done: Mapping[str, Any]) -> No
 
 def _in_words(run: Run, entry: Entry, seconds: float) -> dict[str, Any]:
     words = read_words(entry.name, read_object(run.root / entry.file))
-    rows = [list(row) for row in words.rows]
-    return {"rows": rows, "limits": words.limits, "seconds": seconds}
+    claims, rows = ([list(row) for row in each] for each in (words.claims, words.rows))
+    return {"claims": claims, "rows": rows, "limits": words.limits, "seconds": seconds}
 
 
 def analysis_of(
@@ -116,6 +116,17 @@ def write_summary(run: Run, stages: Sequence[str] | None = None) -> dict[str, An
     summary = summarize(run, stages)
     write_json(run.root / "analysis" / "summary.json", summary)
     return summary
+
+
+def claims(summary: dict[str, Any]) -> list[Row]:
+    """Return what a run opens with, in short, and what failed."""
+    analysis = [result for result in analysis_of(summary) if result is not None]
+    experiments = summary.get("experiments", {}).values()
+    return [
+        *(tuple(claim) for words in experiments for claim in words.get("claims", ())),
+        *((it.name, it.short) for result in analysis for it in result.findings() if it.headline),
+        *((f"FAILED: {name}", why) for name, why in summary.get("failed", {}).items()),
+    ]
 
 
 def experiment_rows(summary: dict[str, Any]) -> list[Row]:

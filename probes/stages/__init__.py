@@ -15,7 +15,6 @@ from typing import Any
 
 from hooks.errors import EmotionLensError, InvalidInput
 from probes.experiments import EXPERIMENTS, Entry, find_entries
-from probes.experiments import NAMES as EXPERIMENT_NAMES
 from probes.runs import set_aside as aside
 from probes.runs.folder import Run
 from probes.runs.models import Models
@@ -246,8 +245,7 @@ def drop_replaced(run: Run) -> bool:
 
 def experiments_of(run: Run) -> list[Entry]:
     """Return the experiments that a run's config asks for, in order; InvalidInput if unknown."""
-    names = run.config.validation.experiments
-    return find_entries(EXPERIMENT_NAMES if names is None else names)
+    return find_entries(run.config.validation.experiments)
 
 
 def seconds_of(run: Run, entries: Sequence[Entry]) -> dict[str, float]:

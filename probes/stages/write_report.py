@@ -1,9 +1,9 @@
 """Stage that tells people what a run found: ``report.html`` and ``report.md``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from probes.analysis.findings import Estimate
+from probes.analysis.findings import Estimate, Finding
 from probes.corpus.cells import read_cell
 from probes.experiments import EXPERIMENTS, Entry, Result, find_experiment, read_words
 from probes.report import claims, limits, markdown, page, pictures, scorecard, stories
@@ -20,7 +20,6 @@ from probes.storage import read_object, write_text
 
 HTML = "report.html"
 MARKDOWN = "report.md"
-_OWN_SECTIONS = ("null-ladder", "steering")
 
 
 def report(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -30,7 +29,7 @@ def report(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     write_text(run.root / MARKDOWN, markdown.render(contents))
     return {
         "claims": {claim.name: claim.judged for claim in contents.claims},
-        "experiments": [trial.name for trial in contents.all_trials],
+        "experiments": [trial.name for trial in contents.trials],
         "limits": len(contents.limits),
     }
 
@@ -47,16 +46,22 @@ def gather(materials: Materials) -> Contents:
     trials = {it.name: _trial(it, results[it.name], contents[it.name]) for it in entries}
     writer = None if run.brings_corpus else run.config.writer_model.name
     emotions, n_topics = materials.emotions, len(materials.topics)
+    opening = claims.headlines([*results.values(), geometry, lens])
     return Contents(
         title=f"Emotion vectors of {claims.display_name(summary['subject']['model'])}",
         study=claims.paragraphs(
-            summary, emotions, n_topics, writer, run.config.activation.token_offset
+            summary, opening, emotions, n_topics, writer, run.config.activation.token_offset
         ),
-        claims=claims.headlines([geometry, lens, *results.values()]),
+        claims=opening,
         rungs=_rungs(results.get("null-ladder")),
         rows=[row for row in rows(summary) if not row[0].startswith("seconds")],
         map=describe_map(
-            materials.vectors.vectors, materials.vectors.layers, geometry, analysis["layers"], lens
+            materials.vectors.vectors,
+            materials.vectors.layers,
+            geometry,
+            analysis["layers"],
+            lens,
+            {emotion: list(_about(emotion, materials, results)) for emotion in emotions},
         ),
         pictures=pictures.figures_of(**analysis),
         stories=_stories(materials, geometry.order),
@@ -65,11 +70,28 @@ def gather(materials: Materials) -> Contents:
             *(limit for trial in trials.values() for limit in trial.limits),
         ],
         facts=_facts(run, materials, writer),
-        ladder=trials.get("null-ladder"),
-        scorecard=_scorecard(run),
-        steering=trials.get("steering"),
-        trials=[trial for name, trial in trials.items() if name not in _OWN_SECTIONS],
+        trials=[*trials.values(), *_scorecard(run)],
     )
+
+
+def _about(
+    emotion: str, materials: Materials, results: Mapping[str, Result]
+) -> Iterator[tuple[str, str]]:
+    """Tell what experiments found of one emotion, and show one of its stories."""
+    from probes.experiments.decoding.sample_size import SampleSize
+    from probes.experiments.steering.steering_words import SteeringWords
+
+    sized, steered = results.get("sample-size"), results.get("steering")
+    if isinstance(sized, SampleSize) and (known := sized.reliability.get(emotion)) is not None:
+        yield "Reliability of the vector", f"{known:.2f} (1: other topics would give the same)"
+    if isinstance(steered, SteeringWords) and emotion in steered.emotions:
+        row, judged = steered.emotions.index(emotion), steered.judged
+        yield "Steering at dose", f"{judged.dose:g}: own word {judged.matrix[row][row]:+.2f} nats"
+    cells = (cell for cell in materials.run.story_cells if cell.emotion == emotion)
+    for cell in cells:
+        if texts := read_cell(materials.run.root, cell)["texts"]:
+            yield "Story", texts[0]["text"]
+            return
 
 
 def _trial(entry: Entry, result: Result, content: Mapping[str, Any]) -> Trial:
@@ -81,6 +103,7 @@ def _trial(entry: Entry, result: Result, content: Mapping[str, Any]) -> Trial:
         paragraph=words.paragraph,
         limits=words.limits,
         pictures=[Picture(name, figure) for name, figure in result.figures().items()],
+        first=next(iter(result.findings()), None),
     )
 
 
@@ -96,14 +119,16 @@ def _rungs(ladder: Result | None) -> dict[str, list[tuple[str, Estimate]]]:
     }
 
 
-def _scorecard(run: Run) -> Trial | None:
+def _scorecard(run: Run) -> list[Trial]:
     if not (run.root / scorecard.FILE).is_file():
-        return None
+        return []
     lines = scorecard.from_json(read_object(run.root / scorecard.FILE, "lines")["lines"])
     met = [line for line in lines if line.verdict != scorecard.NOT_COMPARABLE]
     same = [line for line in met if line.verdict == scorecard.SAME]
-    return Trial(
+    said = Finding("beside the paper", None, "described", note=scorecard.in_short(lines))
+    trial = Trial(
         name="scorecard",
+        first=said,
         question="how do these numbers compare with the paper's?",
         rows=scorecard.grid(lines),
         columns=scorecard.COLUMNS,
@@ -114,6 +139,7 @@ def _scorecard(run: Run) -> Trial | None:
         "is no failure of either.",
         limits=[],
     )
+    return [trial]
 
 
 def _stories(materials: Materials, order: Sequence[int]) -> list[HeatedStory]:

@@ -191,14 +191,22 @@ def contents(
     pieces = [f"{word} " for word in story.split(" ")]
     of_run, climbed = summary(emotions), ladder(emotions)
     measured = [accuracy(emotions), climbed, paper_clusters(emotions)] if every_section else []
+    opening = claims.headlines([geometry, lens, *measured])
     rungs = {key: climbed.rungs_of(key) for key in STATISTICS}
     return Contents(
         title=f"Emotion vectors of {emotions[0]}",
-        study=claims.paragraphs(of_run, emotions, 12, "embedded:writer", 50),
-        claims=claims.headlines([geometry, lens, *measured]),
+        study=claims.paragraphs(of_run, opening, emotions, 12, "embedded:writer", 50),
+        claims=opening,
         rungs=rungs if every_section else {},
         rows=[("stories kept", "288 of 288"), ("steering at dose 0.1", "own word +1.20 nats")],
-        map=describe_map(vectors, list(range(18)), geometry, analysis["layers"], lens),
+        map=describe_map(
+            vectors,
+            list(range(18)),
+            geometry,
+            analysis["layers"],
+            lens,
+            {emotion: [("Reliability", "0.50"), ("Story", story)] for emotion in emotions},
+        ),
         pictures=pictures.figures_of(**analysis),
         stories=[
             HeatedStory(
@@ -211,12 +219,12 @@ def contents(
         ],
         limits=limits.weaknesses(of_run),
         facts=[("model under study", "gemma"), ("writer", HOSTILE[1])],
-        ladder=trial("null-ladder", emotions) if every_section else None,
-        scorecard=grid("scorecard", emotions) if every_section else None,
-        steering=trial("steering", emotions) if every_section else None,
         trials=[
             trial("held-out-topics", emotions, every_kind=True),
+            trial("null-ladder", emotions),
             trial("clusters", emotions),
+            trial("steering", emotions),
+            grid("scorecard", emotions),
         ]
         if every_section
         else [],

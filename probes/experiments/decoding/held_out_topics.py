@@ -175,7 +175,7 @@ class HeldOutTopics(StoryResult):
                 margins=[top_1.less(self.null.upper)],
                 headline=True,
                 statistic="accuracy",
-                section="h-held-out-topics",
+                section="held-out-topics",
             ),
             *coarse,
         ]

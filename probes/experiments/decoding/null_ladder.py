@@ -82,7 +82,7 @@ class NullLadder(StoryResult):
             "those of some do.",
             margins=margins,
             headline=True,
-            section="ladder",
+            section="null-ladder",
         )
         return [headline, *map(self._climbed, filter(self.rungs_of, _STATISTICS))]
 

@@ -89,7 +89,7 @@ class Expression(Result):
             "same texts do, by intervals over topics and frames, and p < .05 for both.",
             margins=[forth.excess, back.excess],
             headline=True,
-            section="h-expression",
+            section="expression",
         )
 
     def _carried(self) -> Finding | None:
@@ -113,8 +113,6 @@ class Expression(Result):
             "of a topic. Called shown when the interval lies above what words can tell and "
             "p < .05.",
             margins=[within.excess],
-            headline=True,
-            section="h-expression",
         )
 
     def _in_spreads(self) -> list[Finding]:

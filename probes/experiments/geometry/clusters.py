@@ -100,7 +100,7 @@ class Clusters(Result):
             margins=[Estimate(ari.value, ari.low, ari.high)],
             headline=headline,
             statistic="clusters" if headline else "",
-            section="h-clusters",
+            section="clusters",
         )
 
     def paragraph(self) -> str:

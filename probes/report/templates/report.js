@@ -107,7 +107,7 @@ function reachable(box) {
 
 const mapPlot = document.getElementById("map-plot");
 const layerSlider = document.getElementById("layer");
-const emotionMenu = document.getElementById("emotion");
+const emotionBox = document.getElementById("emotion");
 const NAMES = MAP.emotions;
 // Plotly's names, and the same shapes for the key, in a box of 16.
 const SHAPES = {
@@ -205,11 +205,11 @@ function describe(index) {
     near.map(([other, cosine]) => `${NAMES[other]} (${cosine.toFixed(2)})`).join(", "),
   ]);
   lines.push(["Words it points to", MAP.tokens[index].join(", ")]);
-  return lines;
+  return [...lines, ...(MAP.facts[index] ?? [])];
 }
 
 function hoverText(index) {
-  const lines = describe(index).map(([name, value]) => `${forPlotly(name)}: ${forPlotly(value)}`);
+  const lines = describe(index).filter(([name]) => name !== "Story").map(([name, value]) => `${forPlotly(name)}: ${forPlotly(value)}`);
   return [`<b>${forPlotly(NAMES[index])}</b>`, ...lines].join("<br>");
 }
 
@@ -223,7 +223,10 @@ function showAbout() {
   about.append(title);
   for (const [name, value] of describe(state.chosen)) {
     const line = document.createElement("p");
-    line.textContent = `${name}: ${value}`;
+    const what = document.createElement("span");
+    what.className = "what";
+    what.textContent = `${name}: `;
+    line.append(what, value);
     about.append(line);
   }
 }
@@ -331,9 +334,19 @@ function showKey() {
 
 function choose(index) {
   state.chosen = index;
-  emotionMenu.value = String(index);
+  emotionBox.value = NAMES[index];
+  history.replaceState(null, "", `#emotion=${encodeURIComponent(NAMES[index])}`);
   showAbout();
   drawMap(true);
+}
+
+// Who has typed a part of a name means the only emotion that begins so.
+function typed() {
+  const wanted = emotionBox.value.trim().toLowerCase();
+  const begin = NAMES.map((_, index) => index).filter((index) => NAMES[index].toLowerCase().startsWith(wanted));
+  const exact = begin.find((index) => NAMES[index].toLowerCase() === wanted);
+  const index = exact ?? (wanted && begin.length === 1 ? begin[0] : undefined);
+  if (index !== undefined && index !== state.chosen) choose(index);
 }
 
 function startMap() {
@@ -359,7 +372,8 @@ function startMap() {
     setLayer(Number(layerSlider.value));
     drawMap(false);
   });
-  emotionMenu.addEventListener("change", () => choose(Number(emotionMenu.value)));
+  emotionBox.value = NAMES[state.chosen];
+  emotionBox.addEventListener("input", typed);
   drawMap(false);
   showAbout();
   showKey();
@@ -404,10 +418,47 @@ function startSearch(input) {
 // Start ------------------------------------------------------------------------------------------
 
 const places = [...document.querySelectorAll("[data-plot]")];
+const folded = [...document.querySelectorAll("details:not(.numbers)")];
+// What is folded has no width yet: it is drawn when it is opened.
+const unseen = (place) => Boolean(place.closest("details:not([open])"));
 
 function drawAll() {
   drawMap(true);
-  places.forEach(drawFigure);
+  drawOpen(places);
+}
+
+function drawOpen(some) {
+  some.filter((place) => !unseen(place)).forEach(drawFigure);
+}
+
+function startFolds() {
+  for (const one of folded)
+    one.addEventListener("toggle", () => {
+      if (!one.open || printing) return;
+      drawOpen(places.filter((place) => one.contains(place)));
+      one.querySelectorAll(".scroll").forEach(reachable);
+    });
+  const button = document.getElementById("open-all");
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const open = button.textContent === "Open all";
+    folded.forEach((one) => (one.open = open));
+    button.textContent = open ? "Close all" : "Open all";
+  });
+}
+
+// A link leads to an emotion, or opens what it leads to.
+function follow() {
+  const wanted = decodeURIComponent(location.hash.slice(1));
+  if (wanted.startsWith("emotion=")) {
+    const index = NAMES.indexOf(wanted.slice("emotion=".length));
+    if (index >= 0 && index !== state.chosen) choose(index);
+    return;
+  }
+  const target = wanted && document.getElementById(wanted);
+  if (!target) return;
+  for (let one = target.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
+  target.scrollIntoView();
 }
 
 function startTheme() {
@@ -463,14 +514,19 @@ addEventListener("resize", () => {
 startTheme();
 startPrinting();
 startMap();
-document.querySelectorAll('input[type="search"]').forEach(startSearch);
+startFolds();
+document.querySelectorAll("input[data-rows]").forEach(startSearch);
 document.querySelectorAll(".scroll").forEach(reachable);
 // One figure at a time, so that the page answers while it draws.
 (function next(index) {
-  if (index === places.length) root.dataset.drawn = "yes";
+  if (index === places.length) {
+    root.dataset.drawn = "yes";
+    follow();
+  } else if (unseen(places[index])) next(index + 1);
   else
     setTimeout(() => {
       drawFigure(places[index]);
       next(index + 1);
     });
 })(0);
+addEventListener("hashchange", follow);

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -117,3 +118,13 @@ def test_a_verdict_that_draws_would_change_is_called_borderline():
 def test_less_a_bound_moves_all_of_an_estimate():
     assert Estimate(0.5, 0.25, 0.75).less(0.25) == Estimate(0.25, 0.0, 0.5)
     assert Estimate(0.5).less(0.25) == Estimate(0.25)
+
+
+def test_a_claim_in_short_has_verdict_number_and_what_the_control_reached():
+    control = Control("word counts", Estimate(0.01, 0.0, 0.02), Estimate(0.02, 0.01, 0.03))
+    claim = Finding("x", Estimate(0.033, 0.02, 0.046), "shown", spec=".1%", control=control)
+    assert claim.short == "shown: 3.3% [2.0%, 4.6%]; word counts 1.0%"
+    against = replace(control, reached=None)
+    assert replace(claim, control=against).short.endswith("; +2.0% over word counts")
+    assert replace(claim, control=None, verdict="described").short == "3.3% [2.0%, 4.6%]"
+    assert Finding("x", None, "not measured", note="too few").short == "not measured: too few"

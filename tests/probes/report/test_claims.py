@@ -5,6 +5,7 @@ from dataclasses import replace
 import made_up_analysis
 import made_up_report
 
+from probes.analysis.findings import Estimate, Finding
 from probes.analysis.results import Ratings
 from probes.experiments import NotMeasured
 from probes.report import claims
@@ -22,8 +23,6 @@ def test_a_report_opens_with_the_headlines_of_what_was_measured(analysis):
     ]
     assert [finding.name for finding in claims.headlines(measured)] == [
         "|r| with human valence",
-        "|r| with human arousal",
-        "Own word in the lens' top 10",
         "Held-out accuracy",
         "Gain over words",
         "Paper's clusters",
@@ -47,15 +46,27 @@ def test_what_was_not_measured_is_not_claimed():
 
 def test_the_study_is_told_without_paths():
     summary = made_up_report.summary(EMOTIONS)
-    study = " ".join(claims.paragraphs(summary, EMOTIONS, 12, "/home/me/models/writer", 50))
-    assert "Another model, writer, wrote short stories: 36 that convey one of 3 emotions" in study
+    question, _, method = claims.paragraphs(summary, [], EMOTIONS, 12, "/home/me/models/writer", 50)
+    study = question + method
+    assert "an inner direction for each of 3 emotions?" in question
+    assert "Another model, writer, wrote short stories: 36 that convey an emotion" in study
     assert "/home" not in study
     assert "embedded:" not in study
-    brought = " ".join(claims.paragraphs(summary, EMOTIONS, 12, None, 50))
+    brought = " ".join(claims.paragraphs(summary, [], EMOTIONS, 12, None, 50))
     assert "Stories were brought by the user" in brought
     ours = {**summary, "way": "both", "stories": {**summary["stories"], "is_reference": True}}
-    told = " ".join(claims.paragraphs(ours, EMOTIONS, 12, None, 50))
+    told = " ".join(claims.paragraphs(ours, [], EMOTIONS, 12, None, 50))
     assert "stories of the corpus that comes with emotion-lens" in told
     assert "brought by the user" not in told
     assert "the sum of both, each of length one" in told
     assert "the sum of both" not in brought
+
+
+def test_the_answer_says_what_is_shown_and_what_is_not():
+    sure = Finding("A", Estimate(1.0, 0.9, 1.1), "shown")
+    failed = Finding("B", Estimate(0.1, -0.2, 0.4), "not shown")
+    close = Finding("C", Estimate(1.0), "shown", margins=[Estimate(1.0, 0.1, 1.9)])
+    assert claims.answer([sure, failed]) == "1 of 2 claims are shown. Not surely: B (not shown)."
+    assert claims.answer([sure, close]).endswith("would often say otherwise of C.")
+    assert claims.answer([failed]) == "None of 1 claims is shown: B (not shown)."
+    assert claims.answer([]) == "Nothing was tested yet."

@@ -18,7 +18,11 @@ def test_rungs_of_the_ladder_stand_beside_the_statistic_they_were_taken_of(conte
     beside = {claim.statistic: contents.rungs_beside(claim) for claim in contents.claims}
     assert beside["valence"][0] == ("random directions", "0.10 [0.00, 0.20]")
     assert beside["accuracy"][0] == ("random directions", "10.0% [0.0%, 20.0%]")
-    assert [len(rows) for rows in beside.values()] == [4, 4, 0, 4, 4]
+    assert {name: len(rows) for name, rows in beside.items() if rows} == {
+        "valence": 4,
+        "accuracy": 4,
+        "clusters": 4,
+    }
     assert replace(contents, rungs={}).rungs_beside(contents.claims[0]) == []
 
 
@@ -27,10 +31,8 @@ def test_a_rung_is_written_as_its_claim_is(contents):
     assert contents.rungs_beside(claim)[-1] == ("analyzed layer (12)", "+0.5 [+0.4, +0.6]")
 
 
-def test_every_trial_is_listed_once(contents):
-    names = [trial.name for trial in contents.all_trials]
-    assert names == ["null-ladder", "scorecard", "steering", "held-out-topics", "clusters"]
-    assert contents.all_trials[3].title == "Held out topics"
+def test_a_trial_has_its_name_as_a_title(contents):
+    assert contents.trials[0].title == "Held out topics"
 
 
 def test_the_strongest_words_of_a_story_are_words_and_told_once():

@@ -36,7 +36,10 @@ def without(*names):
         ({"stories": {"writer": None, "is_reference": True}}, "no person has rated them"),
         ({"way": "both"}, "sentences that name their emotion"),
         ({"umap": False}, "No UMAP"),
-        ({"experiments": without("intensity", "clusters")}, "not run: clusters, intensity."),
+        (
+            {"experiments": without("intensity", "clusters")},
+            "not run: clusters, intensity (validation",
+        ),
         ({"experiments": {}}, "Nothing was validated"),
         ({"logit_lens": None}, "not read through the unembedding"),
         ({"stories": {"missing": 2}}, "Missing texts: 2 of 24 stories"),

@@ -5,13 +5,14 @@ from typing import ClassVar
 import pytest
 from small_runs import Heard
 
-from hooks.errors import EmotionLensError, ModelError
+from hooks.errors import EmotionLensError, InvalidInput, ModelError
 from probes import run as command
 from probes import stages
 from probes.experiments import EXPERIMENTS, NAMES, find_entries, find_experiment
 from probes.report import summary
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
+from probes.stages import experiments_of
 from probes.storage import read_json, write_json
 
 
@@ -29,7 +30,7 @@ def test_only_runs_what_is_named_and_leaves_the_stage_open(finished):
     [stage] = stages.find_stages(["validate"])
     stages.set_aside(run, [stage])
     assert not stages.is_complete(run, stage)
-    everything = finished.run(validation__experiments=None)
+    everything = finished.run(validation__experiments="all")
     only = find_entries(["steering"])
     assert stages.run_stage(everything, stage, Models(run.config), Silent(), only=only)
     assert (finished.folder / "analysis" / "steering.json").is_file()
@@ -110,3 +111,26 @@ def test_validate_ends_with_the_scorecard(finished):
     assert by_name["intensity.expected_signs"]["why"] == "experiment intensity was not run"
     [validate] = stages.find_stages(["validate"])
     assert "analysis/scorecard.json" in validate.leaves
+
+
+def test_tiers_stand_for_what_a_first_look_needs_and_for_everything():
+    core = [entry.name for entry in find_entries(["core"])]
+    assert core == [
+        "expression",
+        "held-out-topics",
+        "null-ladder",
+        "human-ratings",
+        "clusters",
+        "sample-size",
+        "steering",
+    ]
+    assert find_entries(["all"]) == list(EXPERIMENTS)
+    assert len(find_entries(["core", "scenarios", "steering"])) == len(core) + 1
+    with pytest.raises(InvalidInput, match="expected core or all, or one of: expression"):
+        find_entries(["everything"])
+
+
+@pytest.mark.parametrize("asked", ["core", ["core"], "core,scenarios"])
+def test_a_tier_is_a_setting(finished, asked):
+    chosen = experiments_of(finished.run(validation__experiments=asked))
+    assert len(chosen) == (8 if "scenarios" in asked else 7)
