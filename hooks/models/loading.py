@@ -18,7 +18,7 @@ import torch
 
 from hooks.errors import InvalidInput, ModelError
 from hooks.models import embedded
-from hooks.models.model import LanguageModel
+from hooks.models.model import Booted, LanguageModel
 from hooks.models.precision import quantization_config, resolve_device, resolve_dtype
 
 BackendChoice = Literal["auto", "transformerlens", "huggingface"]
@@ -125,29 +125,28 @@ def _assemble(
     quantize: str | None,
     revision: str | None,
 ) -> LanguageModel:
-    hooked, reason = None, "asked for"
-    if backend != "huggingface":
+    def boot() -> Booted:
+        if backend == "huggingface":
+            return Booted(None, "huggingface", "asked for")
         try:
             # Booting rebuilds the tree it is given, which may be the caller's own object.
             hooked = _boot(label, shared_twin(hf), tokenizer)
-            reason = "TransformerLens has an adapter for it"
-        except Exception as error:  # noqa: BLE001 - it raises many kinds for "cannot boot"
+        except Exception as error:
             kind = type(error).__name__
             reason = f"TransformerLens cannot boot it ({kind}: {_first_line(error)})"
             if backend == "transformerlens":
                 advice = "Use backend='huggingface' or 'auto'."
                 raise ModelError(f"{label}: {reason}. {advice}") from error
             _logger.info("%s: %s; reading through Hugging Face hooks", label, reason)
-    return LanguageModel(
-        name=label,
-        tokenizer=tokenizer,
-        hf=hf,
-        hooked=hooked,
-        backend="huggingface" if hooked is None else "transformerlens",
-        backend_reason=reason,
-        revision=revision,
-        quantize=quantize,
+            return Booted(None, "huggingface", reason)
+        return Booted(hooked, "transformerlens", "TransformerLens has an adapter for it")
+
+    model = LanguageModel(
+        name=label, tokenizer=tokenizer, hf=hf, boot=boot, revision=revision, quantize=quantize
     )
+    if backend == "transformerlens":
+        _ = model.hooked  # what was asked for is refused at once
+    return model
 
 
 def _boot(label: str, hf: Any, tokenizer: Any) -> Any:
@@ -218,9 +217,7 @@ def _from_object(model: Any, backend: BackendChoice, tokenizer: Any | None) -> L
             name=str(getattr(model.cfg, "model_name", None) or kind),
             tokenizer=tokenizer or model.tokenizer,
             hf=_unbridged(model) if processing == "none" else None,
-            hooked=model,
-            backend="transformerlens",
-            backend_reason=f"a {kind} was given",
+            boot=lambda: Booted(model, "transformerlens", f"a {kind} was given"),
             weight_processing=processing,
         )
     if hasattr(model, "get_output_embeddings") and hasattr(model, "config"):

@@ -5,9 +5,9 @@ and through the hook points of `hooked` single texts are read.
 """
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -23,53 +23,78 @@ from hooks.tokens import encoding
 BackendName = Literal["transformerlens", "huggingface"]
 
 
+class Booted(NamedTuple):
+    """The `TransformerBridge` / `HookedTransformer`, or None; which backend that is, and why."""
+
+    hooked: Any | None
+    backend: BackendName
+    reason: str
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class LanguageModel(encoding.Encoder):
     """A causal language model whose residual stream can be read and written; built by `hooks.load`.
 
     Attributes
     ----------
-    backend, backend_reason
-        ``"transformerlens"`` or ``"huggingface"``, and why.
     hf
         The plain Hugging Face module; None for a `HookedTransformer` and for processed weights.
-    hooked
-        The `TransformerBridge` / `HookedTransformer`, or None.
+    boot
+        Gives the tree of TransformerLens, once, when its hook points are first used.
     weight_processing
         ``"none"``, or what TransformerLens did to the weights (this changes the stream's basis).
-    reader, bulk
-        The backend's own hook points, and the fastest tree over the same tensors.
     """
 
     name: str
     tokenizer: Any
     hf: Any | None
-    hooked: Any | None
-    backend: BackendName
-    backend_reason: str
+    boot: Callable[[], Booted]
     revision: str | None = None
     quantize: str | None = None
     weight_processing: str = "none"
-    reader: Backend = field(init=False)
-    bulk: Backend = field(init=False)
 
     def __post_init__(self) -> None:
         if self.tokenizer is None:
             raise InvalidInput(
                 f"{self.name}: expected a tokenizer; pass tokenizer=... to hooks.load."
             )
-        plain = HuggingFaceBackend(self.hf) if self.hf is not None else None
-        lens = TransformerLensBackend(self.hooked) if self.hooked is not None else None
-        reader, bulk = lens or plain, plain or lens
-        if reader is None or bulk is None:
+        if self.hf is None and self.hooked is None:
             raise InvalidInput(f"{self.name}: expected a Hugging Face or a TransformerLens model.")
-        self.reader, self.bulk = reader, bulk
 
     def __repr__(self) -> str:
         return (
-            f"LanguageModel({self.name!r}, backend={self.backend!r}, n_layers={self.n_layers}, "
-            f"d_model={self.d_model}, dtype={self.dtype}, quantize={self.quantize!r})"
+            f"LanguageModel({self.name!r}, n_layers={self.n_layers}, d_model={self.d_model}, "
+            f"dtype={self.dtype}, quantize={self.quantize!r})"
         )
+
+    @functools.cached_property
+    def _booted(self) -> Booted:
+        return self.boot()
+
+    @property
+    def hooked(self) -> Any | None:
+        """The `TransformerBridge` / `HookedTransformer`, or None."""
+        return self._booted.hooked
+
+    @property
+    def backend(self) -> BackendName:
+        """``"transformerlens"`` or ``"huggingface"``."""
+        return self._booted.backend
+
+    @property
+    def backend_reason(self) -> str:
+        """Why it is that backend."""
+        return self._booted.reason
+
+    @functools.cached_property
+    def reader(self) -> Backend:
+        """The backend's own hook points."""
+        return self.bulk if self.hooked is None else TransformerLensBackend(self.hooked)
+
+    @functools.cached_property
+    def bulk(self) -> Backend:
+        """The fastest tree over the same tensors."""
+        return self.reader if self.hf is None else HuggingFaceBackend(self.hf)
 
     @property
     def n_layers(self) -> int:

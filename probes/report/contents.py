@@ -91,6 +91,12 @@ class Contents:
     rungs: Mapping[str, Sequence[tuple[str, Estimate]]] = field(default_factory=dict)
     trials: Sequence[Trial] = field(default=())
 
+    @property
+    def other_trials(self) -> list[Trial]:
+        """Those that no claim opens."""
+        claimed = {claim.section for claim in self.claims}
+        return [trial for trial in self.trials if trial.name not in claimed]
+
     def rungs_beside(self, claim: Finding) -> list[tuple[str, str]]:
         """Write what the rungs of the null ladder reach in the statistic of a claim."""
         return [

@@ -306,15 +306,19 @@ class TestFolds:
 
     def test_a_figure_is_drawn_when_what_holds_it_is_opened(self, open_page, path):
         page = drawn(open_page(path))
-        page.locator("#clusters > summary").click()
-        page.wait_for_selector("#clusters [data-plot] svg")
-        assert page.locator("#steering [data-plot] svg").count() == 0
+        page.locator("#steering > summary").click()
+        page.wait_for_selector("#steering [data-plot] svg")
+        assert page.locator("#clusters [data-plot] svg").count() == 0
 
-    def test_a_claim_leads_to_everything_about_it(self, open_page, path):
+    def test_a_claim_opens_its_test_or_leads_to_it(self, open_page, path):
         page = drawn(open_page(path))
         page.locator(".claim summary", has_text="Paper's clusters").click()
-        page.locator(".claim[open] a", has_text="Everything about it").click()
-        page.wait_for_selector("#clusters[open] [data-plot] svg")
+        page.wait_for_selector(".claim[open] #clusters [data-plot] svg")
+        assert "Results: Clusters" in page.inner_text(".claim[open]")
+        page.locator(".claim summary", has_text="Held-out accuracy").click()
+        page.locator("#held-out-topics").wait_for()
+        page.goto(f"{page.url.partition('#')[0]}#steering")
+        page.wait_for_selector("#steering[open] [data-plot] svg")
 
     def test_a_link_leads_to_an_emotion(self, open_page, path):
         page = drawn(open_page(path))

@@ -78,7 +78,9 @@ class Anisotropy:
 
 @dataclass(frozen=True, kw_only=True)
 class Confounds(StoryResult):
-    """What explains the scores (`missing`: why a factor has no share), and the robust options.
+    """What explains the scores, the most first, and the robust options.
+
+    `missing` says why a factor has no share.
 
     `by_emotion` are the shares that each factor's shift explains in one emotion; `accuracy` is by
     how much more is named right when that shift is taken out of all scores of a story; `tilt` is
@@ -257,7 +259,7 @@ def measure(materials: Materials) -> Confounds | NotMeasured:
     return Confounds(
         **fields_of(materials),
         n_permutations=materials.config.validation.n_permutations,
-        factors=explained.shares,
+        factors=dict(sorted(explained.shares.items(), key=lambda it: -it[1].value)),
         accuracy=explained.accuracy,
         by_emotion=explained.by_emotion,
         missing={**factors.missing, **explained.missing},

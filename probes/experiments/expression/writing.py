@@ -142,7 +142,7 @@ class ExpressionSteering(Result):
             "every control, and p < .05; in part when only the excess does not.",
             margins=[effects.own, *(control.excess for control in effects.controls)],
             headline=pair.learned == "said",
-            section=f"h-{_NAME}",
+            section=_NAME,
         )
 
     def paragraph(self) -> str:

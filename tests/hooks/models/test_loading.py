@@ -36,7 +36,7 @@ class TestFolder:
         assert model.backend == "transformerlens"
         assert model.backend_reason == "TransformerLens has an adapter for it"
         assert (model.weight_processing, model.quantize) == ("none", None)
-        assert "backend='transformerlens', n_layers=4, d_model=32" in repr(model)
+        assert "n_layers=4, d_model=32" in repr(model)
 
     def test_the_plain_tree_stays_plain(self, tiny_model):
         model = tiny_model("llama")

@@ -5,7 +5,7 @@ import torch
 
 import hooks
 from hooks.errors import InvalidInput
-from hooks.models.model import LanguageModel
+from hooks.models.model import Booted, LanguageModel
 
 VECTORS = torch.randn(3, 2, 32, generator=torch.Generator().manual_seed(0))
 
@@ -40,9 +40,7 @@ class TestShape:
                 name="empty",
                 tokenizer=tiny_tokenizer(),
                 hf=None,
-                hooked=None,
-                backend="huggingface",
-                backend_reason="",
+                boot=lambda: Booted(None, "huggingface", ""),
             )
 
 
