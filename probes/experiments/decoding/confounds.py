@@ -46,7 +46,7 @@ from probes.experiments.folds import TopicFolds
 from probes.figures import Figure
 from probes.figures.description import Heatmap
 from probes.runs.materials import Materials, Stories
-from probes.vectors.denoising import outlier_dimensions
+from probes.vectors.denoising import outlier_dimensions, project_out
 from probes.vectors.normalize import inverse_sd
 
 DIMENSIONS = (1, 5)
@@ -328,9 +328,14 @@ def _tilt(materials: Materials, rows: Rows, stories: Stories) -> dict[str, Estim
     """Tell how pleasant each topic is; nothing where people have not rated both sides."""
     emotions, names = materials.emotions, materials.topics
     valence = {name: rating["valence"] for name, rating in rating_table(emotions).items()}
-    axis = valence_axis(materials.vectors.at(materials.layer), emotions, valence)
+    # Not the run's vectors: some ways have them at length one, which is no distance in the stream.
+    means = torch.stack(
+        [rows[stories.emotion == number].mean(dim=0) for number in range(len(emotions))]
+    )
+    axis = valence_axis(means, emotions, valence)
     if axis is None:
         return {}
+    axis = project_out(axis, materials.neutral_components())
     tilts = topic_tilt(rows, stories.emotion, stories.topic, axis)
     return {names[index]: tilt for index, tilt in tilts.items()}
 
