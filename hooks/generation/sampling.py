@@ -6,7 +6,7 @@ the cumulative distribution at it. Global random state is neither read nor chang
 
 import contextlib
 import operator
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, SupportsIndex
@@ -106,8 +106,12 @@ def sample(
     top_k: int,
     seed: int | Sequence[int],
     suppress: Sequence[Collection[int]] | None = None,
+    progress: Callable[[int], None] = lambda _tokens: None,
 ) -> list[Generation]:
-    """Sample a continuation of every prompt, or of `part` with their draws in the whole batch."""
+    """Sample a continuation of every prompt, or of `part` with their draws in the whole batch.
+
+    `progress` is called with the number of tokens that each step wrote.
+    """
     check_sampling(max_new_tokens, temperature, top_p, top_k)
     if not prompts:
         return []
@@ -151,6 +155,7 @@ def sample(
                 written[index].append(token)
         alive = alive & ~ended
         n_alive = int(alive.sum())
+        progress(n_alive)
         if n_alive == 0 or step == max_new_tokens - 1:
             break
         if n_alive <= 0.9 * len(rows):

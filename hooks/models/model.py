@@ -193,6 +193,7 @@ class LanguageModel(encoding.Encoder):
         seed: int | Sequence[int] = 0,
         system: str | None = None,
         suppress: Sequence[Collection[int]] | None = None,
+        progress: Callable[[int], None] = lambda _tokens: None,
     ) -> list[Generation]:
         """Write a continuation of each prompt, in one batch, or in parts where memory runs out.
 
@@ -211,6 +212,8 @@ class LanguageModel(encoding.Encoder):
             System message for chat models.
         suppress
             Token ids that must not be drawn, for each prompt.
+        progress
+            Called with how many tokens each step wrote.
         """
         if self.hf is None:
             raise ModelError(
@@ -241,5 +244,6 @@ class LanguageModel(encoding.Encoder):
             top_k=top_k,
             seed=seed,
             suppress=suppress,
+            progress=progress,
         )
         return write_in_parts(self, len(encoded), longest + max_new_tokens, write)

@@ -19,7 +19,7 @@ from probes.corpus.cells import Passage, Text
 from probes.corpus.writing import Rules
 from probes.runs.folder import Run
 from probes.runs.models import Models
-from probes.runs.reporting import duration
+from probes.runs.reporting import duration, unheard
 from probes.stages.checks import check_layers, describe, first_prompts_of, load_tokenizer
 from probes.stages.cost_of_reading import ThereAlready, passing, there_already
 from probes.stages.cost_of_writing import Asked, Content, Seen, asked_for, cells_of, look, recorded
@@ -176,7 +176,7 @@ def _write(run: Run, models: Models) -> tuple[list[Content], float]:
     writer = LocalWriter(run.config, "stories", models)
     models.writer().generate(["Hello."], max_new_tokens=2)
     start = time.perf_counter()
-    contents = list(writer.do(unit, lambda _count: None).values())
+    contents = list(writer.do(unit, unheard).values())
     seconds = time.perf_counter() - start
     if not any(content["texts"] for content in contents):
         reasons = {one["reason"] for content in contents for one in content["rejected"]}
@@ -196,7 +196,7 @@ def _reading_rate(run: Run, models: Models, texts: Sequence[Text]) -> float:
 
     def read(texts: Sequence[Text]) -> None:
         unit = ReadingUnit(0, tuple(texts), layers, "stories", batch_tokens)
-        reader.do(unit, lambda _count: None)
+        reader.do(unit, unheard)
 
     read(texts[:2])
     start = time.perf_counter()

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from probes.figures.text import visible
-from probes.runs.reporting import Advance, duration
+from probes.runs.reporting import Advance, duration, unheard
 from probes.storage import map_leaves, to_json
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -132,7 +132,7 @@ class Terminal:
     def task(self, name: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:
         """See `reporting.Reporter.task`."""
         if self.quiet:
-            yield lambda _count: None
+            yield unheard
             return
         if not self.errors.is_terminal:
             yield self._lines(name, total, unit, done)
@@ -147,25 +147,37 @@ class Terminal:
         )
         with progress.Progress(*columns, console=self.errors) as bar:
             task = bar.add_task(name, total=total, completed=done, unit=unit)
-            yield lambda count: bar.advance(task, count)
+            n_tokens = 0
+
+            def advance(count: int, tokens: int = 0, /) -> None:
+                nonlocal n_tokens
+                n_tokens += tokens
+                bar.update(task, advance=count, description=_with_tokens(name, n_tokens))
+
+            yield advance
 
     def _lines(self, name: str, total: int, unit: str, done: int) -> Advance:
         start = last = time.monotonic()
-        finished = done
+        finished, n_tokens = done, 0
 
-        def advance(count: int) -> None:
-            nonlocal finished, last
-            finished, now = finished + count, time.monotonic()
+        def advance(count: int, tokens: int = 0, /) -> None:
+            nonlocal finished, n_tokens, last
+            finished, n_tokens, now = finished + count, n_tokens + tokens, time.monotonic()
             if finished < total and now - last < _SECONDS_BETWEEN_LINES:
                 return
             last = now
             rate = (finished - done) / max(now - start, 1e-9)
-            line = f"{name}: {finished}/{total} {unit}"
+            line = f"{_with_tokens(name, n_tokens)}: {finished}/{total} {unit}"
             if rate:
                 line += f", {pace(rate, unit)}, {duration((total - finished) / rate)} left"
             self.note(line)
 
         return advance
+
+
+def _with_tokens(name: str, n_tokens: int) -> str:
+    """Name a task with the tokens that were written so far."""
+    return f"{name}, {n_tokens:,} tokens" if n_tokens else name
 
 
 def shown(text: str) -> str:

@@ -1,10 +1,21 @@
 """What a long step tells its caller, progress and notes: the pipeline never prints."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
-Advance = Callable[[int], None]
+
+@runtime_checkable
+class Advance(Protocol):
+    """Called with how many more units are done, and how many more tokens are on the way to some."""
+
+    def __call__(self, count: int, tokens: int = 0, /) -> None:
+        """Take notice."""
+        ...
+
+
+def unheard(_count: int, _tokens: int = 0, /) -> None:
+    """Take no notice of progress."""
 
 
 @runtime_checkable
@@ -28,7 +39,7 @@ class Silent:
     @contextlib.contextmanager
     def task(self, name: str, total: int, unit: str, done: int = 0) -> Iterator[Advance]:  # noqa: ARG002
         """See `Reporter.task`."""
-        yield lambda _count: None
+        yield unheard
 
     def note(self, message: str) -> None:
         """See `Reporter.note`."""

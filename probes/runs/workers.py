@@ -23,7 +23,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from hooks.errors import EmotionLensError, InvalidInput
 from probes.config import ComputeSettings
-from probes.runs.reporting import Advance
+from probes.runs.reporting import Advance, unheard
 
 _RESTARTS = 100
 """How often Ray starts a worker again."""
@@ -100,7 +100,7 @@ class ThreadWorkers(LocalWorkers):
         try:
             while True:
                 for unit in itertools.islice(waiting, self._at_once - len(running)):
-                    running[pool.submit(self._job.do, unit, _ignore)] = unit
+                    running[pool.submit(self._job.do, unit, unheard)] = unit
                 if not running:
                     return
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -195,11 +195,7 @@ class _Worker:
 
     def do(self, number: int, unit: Any) -> tuple[int, Any]:
         """Do one unit."""
-        return number, self._ready().do(unit, _ignore)
-
-
-def _ignore(_count: int) -> None:
-    """Take no notice of progress."""
+        return number, self._ready().do(unit, unheard)
 
 
 @contextlib.contextmanager

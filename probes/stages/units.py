@@ -123,15 +123,15 @@ class Writer(abc.ABC):
 
     @abc.abstractmethod
     def _write(
-        self, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
+        self, advance: Advance, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
     ) -> Sequence[Answer]:
         """Continue prompts; `suppressed` names the emotion whose words a prompt must not get."""
 
     def do(self, unit: WritingUnit, advance: Advance) -> dict[Cell, dict[str, Any]]:
         """See `cluster.Job`; the contents of each cell's file."""
-        config = self._config
+        config, write = self._config, functools.partial(self._write, advance)
         written = write_unit(
-            unit.cells, grid_of(config), self.rules, config.seed, self._write, unit.begun
+            unit.cells, grid_of(config), self.rules, config.seed, write, unit.begun
         )
         made_from = {"writer": self.about(), "prompts": prompt_digest()}
         made_from |= {"sampling": self.sampling, "seed": config.seed}
@@ -159,11 +159,17 @@ class LocalWriter(Writer):
         return _loaded(self._writer)
 
     def _write(
-        self, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
+        self, advance: Advance, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
     ) -> Sequence[Answer]:
         suppress = [self._banned_ids(emotion) for emotion in suppressed]
         encoded = [self._writer.encode_prompt(prompt, system=self.system) for prompt in prompts]
-        written = self._writer.generate(encoded, seed=seed, suppress=suppress, **self.sampling)
+        written = self._writer.generate(
+            encoded,
+            seed=seed,
+            suppress=suppress,
+            progress=lambda tokens: advance(0, tokens),
+            **self.sampling,
+        )
         return [
             Answer(one.text, one.finished, Usage(1, len(prompt), len(one.tokens)))
             for prompt, one in zip(encoded, written, strict=True)
@@ -188,6 +194,7 @@ class ServerWriter(Writer):
 
     def _write(
         self,
+        advance: Advance,  # noqa: ARG002 - a server says nothing before it is done
         prompts: Sequence[str],
         seed: int,
         suppressed: Sequence[str | None],  # noqa: ARG002 - no server takes such a list

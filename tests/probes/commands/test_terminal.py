@@ -52,8 +52,21 @@ def test_lines_say_rate_and_time_left_and_quiet_says_nothing(capsys):
     assert "writing: 10/10 texts" in printed
     assert " texts/s, 0 s left" in printed
     with Terminal(quiet=True).task("writing", 10, "texts") as advance:
+        advance(0, 500)
         advance(10)
     assert capsys.readouterr().err == ""
+
+
+def test_a_long_step_speaks_of_its_tokens_before_a_text_is_done(capsys, monkeypatch):
+    now = iter([0.0, 4.0, 11.0, 15.0, 22.0])
+    monkeypatch.setattr("probes.commands.terminal.time.monotonic", lambda: next(now))
+    with Terminal().task("writing", 10, "texts") as advance:
+        for _ in range(3):
+            advance(0, 1200)
+        advance(5)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "writing, 2,400 tokens: 0/10 texts"
+    assert second.startswith("writing, 3,600 tokens: 5/10 texts, 4.4 s per text")
 
 
 @pytest.mark.parametrize(

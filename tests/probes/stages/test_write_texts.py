@@ -10,6 +10,7 @@ from small_runs import Heard
 from hooks.errors import DataError
 from probes.corpus import filtering
 from probes.corpus.cells import Cell, read_cell
+from probes.stages.units import LocalWriter, plan
 from probes.stimuli import leaks
 from probes.storage import write_json
 
@@ -273,3 +274,14 @@ class TestOwnTexts:
         assert not (tmp_path.parent / "escape").exists()
         stories = (made.folder / "stories").rglob("*.json")
         assert {json.loads(path.read_text())["emotion"] for path in stories} == {*names}
+
+
+def test_tokens_are_told_while_texts_are_written(small_run, tiny_writer):
+    made = small_run(writer={"name": str(tiny_writer)})
+    config, told = made.run().config, []
+    writer = LocalWriter(config, "stories")
+    unit = plan(config, "stories", made.run().story_cells)[0]
+    writer.do(unit, lambda count, tokens=0: told.append((count, tokens)))
+    assert told[-1] == (unit.n_texts, 0)
+    assert all(count == 0 and tokens > 0 for count, tokens in told[:-1])
+    assert len(told) > 2
