@@ -182,7 +182,7 @@ def _write_activations(run: Run, models: Models, size: Size) -> None:
         shards = plan_shards([len(texts) for texts in by_cell], SHARD_SIZE)
         for number, chosen in enumerate(shards):
             texts = [text for cell in chosen for text in by_cell[cell]]
-            shard = make_shard(texts, _random(texts, size, generator), per_cell=False)
+            shard = make_shard(texts, _random(texts, size, generator))
             save_shard(shard_path(run.root, kind, number), shard)
         n_texts = sum(len(texts) for texts in by_cell)
         index[kind] = {"n_shards": len(shards), "n_texts": n_texts, "n_tokens": 1, "dropped": 0}

@@ -13,10 +13,8 @@ from statistics import median
 
 from probes.commands import Status
 from probes.commands.call import Call
-from probes.commands.outcome import show_everything
 from probes.corpus.cells import Cell
 from probes.corpus.writing import plan_units
-from probes.report.summary import summarize
 from probes.runs.folder import Run
 from probes.runs.record import State, refusals
 from probes.runs.reporting import duration
@@ -144,7 +142,10 @@ def main(call: Call[Status]) -> int:
     run = call.run()
     stages = progress_of(run)
     call.terminal.table(f"status of {run.root}", [(stage.stage, _words(stage)) for stage in stages])
-    if call.flags.full:
+    if call.flags.full:  # imported where it is needed: a status is shown at once
+        from probes.commands.outcome import show_everything
+        from probes.report.summary import summarize
+
         show_everything(run, summarize(run), call.terminal)
     left = [stage for stage in stages if stage.state != "done"]
     seconds = [stage.seconds_left for stage in left]

@@ -49,14 +49,17 @@ def neutral_prompts() -> tuple[NeutralPrompt, ...]:
     return tuple(NeutralPrompt(**row) for row in read_yaml("prompts.yaml")["neutral"])
 
 
-@cache
 def feeling(emotion: str) -> str:
     """Return the emotion as it is said strongly after "feel": "very sad", "great hope".
 
     A word of your own is said as it is: it may be no adjective.
     """
+    return _feelings().get(emotion, emotion)
+
+
+@cache
+def _feelings() -> dict[str, str]:
     listed = read_yaml("feelings.yaml")
-    if emotion in listed["phrases"]:
-        return listed["phrases"][emotion]
-    degrees = [degree for degree in ("very", "completely") if emotion in listed[degree]]
-    return " ".join([*degrees, emotion])
+    degrees = ("very", "completely")
+    said = {each: f"{degree} {each}" for degree in degrees for each in listed[degree]}
+    return said | listed["phrases"]

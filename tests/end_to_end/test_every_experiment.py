@@ -68,11 +68,9 @@ def test_the_report_has_a_section_for_every_experiment(validated, results):
     claims = validated.run().record("report").counts["claims"]
     assert set(claims) == {
         "|r| with human valence",
-        "|r| with human arousal",
         "Held-out accuracy",
         "Gain over words",
         "Paper's clusters",
-        "Own word in the lens' top 5",
         "Steering",
     }
     for name in ("Held-out accuracy", "Steering"):

@@ -80,7 +80,7 @@ def test_help_says_usage_meaning_and_defaults():
 
 
 def test_switches_come_from_the_types():
-    assert Pipeline.switches() == ["quiet", "json", "put_back", "dry_run"]
+    assert Pipeline.switches() == ["quiet", "json", "put_back", "dry_run", "full"]
 
 
 def test_choices_are_those_of_the_code_that_carries_them_out():

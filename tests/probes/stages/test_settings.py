@@ -64,6 +64,7 @@ CHANGED = {
     "analysis.n_bootstrap": 7,
     "logit_lens.top_k": 7,
     "logit_lens.n_shuffles": 7,
+    "validation.paper": True,
     "validation.steered_emotions": ["happy", "sad"],
     "validation.doses": [0.3],
     "validation.n_random": 7,

@@ -121,7 +121,7 @@ def test_row_claim_and_paragraph_name_the_same_gain_which_is_the_difference_of_i
     assert gain.value == pytest.approx(reached["analyzed layer"] - words)
     assert gain.low <= gain.value <= gain.high
     claim = measured.findings()[0]
-    assert (claim.headline, claim.section) == (True, "ladder")
+    assert (claim.headline, claim.section) == (True, "null-ladder")
     written = f"{100 * gain.value:+.1f}"
     assert claim.number == f"{written} points"
     assert written in claim.line
