@@ -19,8 +19,11 @@ from hooks.tokens.positions import FromToken, Rule, select
 
 def input_embedding(model: LanguageModel) -> Float[Tensor, "d_vocab d_embedding"]:
     """Return the matrix of input embeddings; InvalidInput when it is quantized."""
-    whole: Any = model.hf if model.hf is not None else model.hooked
-    matrix = whole.get_input_embeddings().weight if model.hf is not None else whole.W_E
+    if model.hf is not None:
+        matrix = model.hf.get_input_embeddings().weight
+    else:
+        hooked: Any = model.hooked
+        matrix = hooked.W_E
     if not matrix.is_floating_point():
         raise InvalidInput(
             f"the input embedding of {model.name} is quantized ({matrix.dtype}); load the model "

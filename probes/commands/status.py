@@ -115,7 +115,9 @@ def _paths(cells: Sequence[Cell]) -> dict[Cell, tuple[str, str]]:
 
 def _reading(run: Run, state: State, seconds: float | None) -> Progress:
     shards = _times(run.root / "activations")
-    times = [time for name, time in shards.items() if name.endswith(".safetensors")]
+    # Single stories are written with their shard of cells, and are no shard of their own.
+    kinds = {name: name.partition("-")[0] for name in shards if name.endswith(".safetensors")}
+    times = [shards[name] for name, kind in kinds.items() if kind != "single"]
     total = len(times) if state == "done" else None
     writing = [run.record(name) for name in ("generate-stories", "generate-neutral")]
     if total is None and all(record and record.complete for record in writing):

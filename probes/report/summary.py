@@ -123,7 +123,7 @@ def claims(summary: dict[str, Any]) -> list[Row]:
     analysis = [result for result in analysis_of(summary) if result is not None]
     experiments = summary.get("experiments", {}).values()
     return [
-        *(tuple(claim) for words in experiments for claim in words.get("claims", ())),
+        *(tuple(claim) for words in experiments for claim in words["claims"]),
         *((it.name, it.short) for result in analysis for it in result.findings() if it.headline),
         *((f"FAILED: {name}", why) for name, why in summary.get("failed", {}).items()),
     ]

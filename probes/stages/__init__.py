@@ -75,7 +75,7 @@ STAGES: tuple[Stage, ...] = (
         _TEXTS,
         ("activations",),
         "read resid_post and average it over each text's tokens",
-        r"(stories|said|neutral|matched)-\d+\.safetensors|index\.json",
+        r"(stories|single|said|neutral|matched)-\d+\.safetensors|index\.json",
     ),
     Stage(
         "compute-vectors",

@@ -189,8 +189,12 @@ def _read_shards(
     """Read what is not there; with positions of single stories, the rest is kept by cell."""
     kind: Kind = how["kind"]
     paths = [shard_path(run.root, kind, number) for number in range(len(shards))]
-    todo = [number for number, path in enumerate(paths) if not path.exists()]
-    for path in filter(Path.exists, paths):
+    alone = (
+        [shard_path(run.root, "single", number) for number in range(len(shards))] if single else []
+    )
+    kept = list(zip(paths, alone, strict=True)) if single else [(path,) for path in paths]
+    todo = [number for number, files in enumerate(kept) if not all(map(Path.exists, files))]
+    for path in filter(Path.exists, (*paths, *alone)):
         check_origin(path, made_from)
     left = sum(corpus.n_texts[cell] for number in todo for cell in shards[number])
 
@@ -202,7 +206,7 @@ def _read_shards(
     with reporter.task(f"reading {kind}", corpus.total, "texts", corpus.total - left) as advance:
         for unit, shard in readers.map(units(), advance):
             if single:  # first: where the cells are there, so are they
-                save_shard(shard_path(run.root, "single", unit.number), shard.at(single), made_from)
+                save_shard(alone[unit.number], shard.at(single), made_from)
                 shard = by_cell(shard)  # noqa: PLW2901 - or both would be held
             save_shard(paths[unit.number], shard, made_from)
             del unit, shard  # or they would be held while the next is read

@@ -135,10 +135,8 @@ class Scenarios(Result):
         battery = self.batteries[name].beyond
         if battery is None:
             return []
-        n, n_vectors = (
-            sum(it.q < SIGNIFICANT for it in battery.by_emotion.values()),
-            len(self.emotions),
-        )
+        n = sum(it.q < SIGNIFICANT for it in battery.by_emotion.values())
+        n_vectors = len(self.emotions)
         alone = f"{n} of {len(battery.by_emotion)} emotions by themselves (q < .05)"
         if 1 / n_vectors >= SIGNIFICANT:  # the least that being nearest of all can give
             alone = f"{n_vectors} vectors are too few to tell emotions one by one"

@@ -131,6 +131,16 @@ class TestVectors:
         with pytest.raises(DataError, match="kept per cell"):
             cells.texts(cells.rows)
 
+    def test_single_stories_that_are_gone_are_read_again(self, reading_run):
+        made = reading_run(activation={"keep": "cell"})
+        made.stages(*READING)
+        files = sorted((made.folder / "activations").glob("*.safetensors"))
+        before = {path.name: path.read_bytes() for path in files}
+        [gone, *_] = [path for path in files if path.name.startswith("single")]
+        gone.unlink()
+        made.stages(*READING)
+        assert {path.name: path.read_bytes() for path in files} == before
+
     def test_shards_and_batches_leave_no_trace(self, reading_run, tmp_path):
         made = reading_run()
         read_all(made)
