@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hooks.reading.capture import Residuals, pooled_resid_post, resid_post
     from hooks.reading.pooling import Pooled
     from hooks.reading.slopes import log_prob_slopes
+    from hooks.steering.replay import Replay
     from hooks.steering.steer import Steering, steer, steer_each
     from hooks.tokens.positions import FromToken, Last, Spaced, Span
     from hooks.tokens.text_positions import Speaker, TextSpan
@@ -26,6 +27,7 @@ _HOMES = {
     "reading.capture": ("Residuals", "pooled_resid_post", "resid_post"),
     "reading.pooling": ("Pooled",),
     "reading.slopes": ("log_prob_slopes",),
+    "steering.replay": ("Replay",),
     "steering.steer": ("Steering", "steer", "steer_each"),
     "tokens.positions": ("FromToken", "Last", "Spaced", "Span"),
     "tokens.text_positions": ("Speaker", "TextSpan"),
@@ -41,6 +43,7 @@ __all__ = [
     "Last",
     "ModelError",
     "Pooled",
+    "Replay",
     "Residuals",
     "Spaced",
     "Span",

@@ -16,8 +16,10 @@ from hooks.models.phases import prompts_must_be_whole
 from hooks.tokens.encoding import TokenBatch, pad
 from hooks.tokens.positions import FromToken, Positions
 
-_ROWS_AT_ONCE = 64
-_ROWS_IN_CACHE = 4
+ROWS_AT_ONCE = 256
+"""Tokens unembedded in one product: fewer waste a processor, more its memory."""
+ROWS_IN_CACHE = 4
+"""Rows of logits that a processor's cache holds."""
 
 
 @dataclass(frozen=True)
@@ -111,14 +113,12 @@ def _log_probs_of(
 ) -> Float[Tensor, "token"]:
     """Return the log-probability of each next token, in float64, and of no other one."""
     log_probs = []
-    for rows, ids in zip(
-        residuals.split(_ROWS_AT_ONCE), next_ids.split(_ROWS_AT_ONCE), strict=True
-    ):
+    for rows, ids in zip(residuals.split(ROWS_AT_ONCE), next_ids.split(ROWS_AT_ONCE), strict=True):
         logits = model.unembed(rows)
         wanted = rearrange(ids.to(logits.device), "token -> token 1")
         picked = rearrange(logits.gather(1, wanted), "token 1 -> token")
         # Few rows at a time stay in the processor's cache.
-        total = torch.cat([few.logsumexp(dim=1) for few in logits.split(_ROWS_IN_CACHE)])
+        total = torch.cat([few.logsumexp(dim=1) for few in logits.split(ROWS_IN_CACHE)])
         log_probs.append((picked - total).double().cpu())
     return torch.cat(log_probs)
 
@@ -151,7 +151,7 @@ def _read(
     with _last_residuals(model, chosen) as kept:
         model.bulk.run(batch.ids, batch.attention_mask, model.n_layers - 1)
     log_probs = torch.cat(
-        [model.unembed(rows).log_softmax(dim=-1).cpu() for rows in kept[0].split(_ROWS_AT_ONCE)]
+        [model.unembed(rows).log_softmax(dim=-1).cpu() for rows in kept[0].split(ROWS_AT_ONCE)]
     )
     places = chosen.nonzero()
     return NextTokens(log_probs, batch.ids[places[:, 0], places[:, 1] + 1], places[:, 0])

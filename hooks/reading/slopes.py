@@ -10,15 +10,14 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from hooks.errors import InvalidInput
 from hooks.models.backends import check_layers
 from hooks.models.model import LanguageModel
+from hooks.reading.scoring import ROWS_AT_ONCE, ROWS_IN_CACHE
 from hooks.tokens.encoding import pad
 
 _TOKENS_AT_ONCE = 2048
-_ROWS_AT_ONCE = 64
 
 
 def log_prob_slopes(
@@ -98,12 +97,22 @@ def _slopes_of_next(
 ) -> Float[Tensor, "token d_model"]:
     """Differentiate the log-probability of each next token by the last block's output."""
     slopes = []
-    for rows, ids in zip(
-        residuals.split(_ROWS_AT_ONCE), next_ids.split(_ROWS_AT_ONCE), strict=True
-    ):
+    for rows, ids in zip(residuals.split(ROWS_AT_ONCE), next_ids.split(ROWS_AT_ONCE), strict=True):
         leaf = rows.requires_grad_()
         logits = model.bulk.unembed(leaf)
-        loss = cross_entropy(logits, ids.to(logits.device), reduction="sum")
-        [slope] = torch.autograd.grad(-loss, leaf)
+        [slope] = torch.autograd.grad(logits, leaf, _slopes_by_logits(logits.detach(), ids))
         slopes.append(slope)
     return torch.cat(slopes)
+
+
+def _slopes_by_logits(
+    logits: Float[Tensor, "token d_vocab"], next_ids: Int[Tensor, "token"]
+) -> Float[Tensor, "token d_vocab"]:
+    """Differentiate each next token's log-probability by the logits: one there, minus softmax."""
+    slopes = torch.empty_like(logits)
+    # Few rows at a time stay in the processor's cache.
+    for few, out in zip(logits.split(ROWS_IN_CACHE), slopes.split(ROWS_IN_CACHE), strict=True):
+        torch.neg(few.softmax(dim=-1), out=out)
+    rows = torch.arange(len(logits), device=logits.device)
+    slopes[rows, next_ids.to(logits.device)] += 1
+    return slopes

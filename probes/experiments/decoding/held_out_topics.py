@@ -21,6 +21,7 @@ from probes.analysis import held_out
 from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
 from probes.analysis.held_out import Design
 from probes.analysis.intervals import SHARE, mean_of_units, mean_over
+from probes.analysis.parallel import parallel_map
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding.coarse_accuracy import (
@@ -234,21 +235,20 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
     design, layers, coarse = folds.design, materials.layers, CoarseReader(materials.emotions)
     n_few = min(settings.n_refits, settings.n_permutations)
     dealings = Dealings.of(design, coarse, settings.n_permutations, materials.seed)
-    readings = []
+
+    def read(layer: int) -> LayerReading:
+        here, reader = layer == materials.layer, LayerReader(folds, layer, coarse)
+        few = dealings.first(n_few) if is_chosen else dealings.first(n_few).of_topics
+        return reader.read(
+            dealings if here else few,
+            settings.n_refits,
+            ways=list(coarse.chance) if here or is_chosen else (),
+            n_nested=n_few if is_chosen else 0,
+            n_logistic=settings.n_refits if here else 0,
+        )
+
     with materials.reporter.task("held-out topics", len(layers), "layers") as advance:
-        for layer in layers:
-            here, reader = layer == materials.layer, LayerReader(folds, layer, coarse)
-            few = dealings.first(n_few) if is_chosen else dealings.first(n_few).of_topics
-            readings.append(
-                reader.read(
-                    dealings if here else few,
-                    settings.n_refits,
-                    ways=list(coarse.chance) if here or is_chosen else (),
-                    n_nested=n_few if is_chosen else 0,
-                    n_logistic=settings.n_refits if here else 0,
-                )
-            )
-            advance(1)
+        readings = parallel_map(read, layers, advance)
     here = readings[layers.index(materials.layer)]
     logistic = [Accuracies.of(each.logistic, design) for each in readings]
     return HeldOutTopics(

@@ -5,8 +5,9 @@ Valence and arousal are |r| of the best of five components with human ratings
 (accuracy, clusters), or the central 95% of directions or labels (the rungs that are chance).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -81,9 +82,10 @@ class Ladder:
         self.known = self._headlines[CHOSEN].known
 
     @property
-    def story_rungs(self) -> list[str]:
-        """Rungs that hold the run's stories, from the lowest."""
-        return list(self._headlines)
+    def rungs(self) -> list[Callable[[], Rung]]:
+        """What measures each rung, from the lowest; none needs another's."""
+        stories = [partial(self.stories, name) for name in self._headlines]
+        return [self.random, self.shuffled, self.names, *stories]
 
     def random(self) -> Rung:
         """Measure random directions in place of vectors."""

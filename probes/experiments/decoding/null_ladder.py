@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from probes.analysis.findings import Control, Estimate, Finding, Verdict, strongest
+from probes.analysis.parallel import parallel_map
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding import ladder_rungs
 from probes.experiments.decoding.ladder_rungs import NAMES, RANDOM, SHUFFLED
@@ -133,15 +134,8 @@ def measure(materials: Materials) -> NullLadder | NotMeasured:
     if (too_few := too_few_topics(_NAME, materials)) is not None:
         return too_few
     ladder = ladder_rungs.Ladder(materials)
-    with materials.reporter.task("null ladder", 3 + len(ladder.story_rungs), "rungs") as advance:
-        rungs = [ladder.random()]
-        advance(1)
-        rungs.append(ladder.shuffled())
-        advance(1)
-        rungs.append(ladder.names())
-        for name in ladder.story_rungs:
-            rungs.append(ladder.stories(name))
-            advance(1)
+    with materials.reporter.task("null ladder", len(ladder.rungs) + 1, "rungs") as advance:
+        rungs = parallel_map(lambda climb: climb(), ladder.rungs, advance)
         gain = ladder.gain()
         advance(1)
     known = ladder.known

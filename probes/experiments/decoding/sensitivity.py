@@ -20,6 +20,7 @@ from hooks import LanguageModel, pooled_resid_post
 from hooks.reading.pieces import join, spans_of_pieces
 from probes.analysis.findings import Finding
 from probes.analysis.held_out import Design, topic_folds
+from probes.analysis.parallel import parallel_map
 from probes.corpus.cells import Passage, read_corpus
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding import choice_table, robustness
@@ -159,15 +160,17 @@ def measure(materials: Materials) -> Sensitivity | NotMeasured:
         return too_few
     folds = TopicFolds(materials, materials.config.validation.n_folds)
     headline = Headline(materials, robustness.sample_of(materials, folds, materials.layer, _KINDS))
-    of_run, lines = robustness.choice_of_run(materials), []
+    of_run = robustness.choice_of_run(materials)
     choices = _choices(of_run, headline.sample)
     with materials.reporter.task("sensitivity", len(choices) + 1, "choices") as advance:
         before = headline.outcome(of_run)
-        for name, choice in choices.items():
-            own = choice == of_run
-            outcome = before if own else headline.outcome(choice)
-            lines.append(headline.line(name, outcome, None if own else before))
-            advance(1)
+
+        def line(name: str) -> ChoiceLine:
+            own = choices[name] == of_run
+            outcome = before if own else headline.outcome(choices[name])
+            return headline.line(name, outcome, None if own else before)
+
+        lines = parallel_map(line, list(choices), advance)
         offsets, about = _offsets(materials)
         advance(1)
     return Sensitivity(

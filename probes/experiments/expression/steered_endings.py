@@ -37,8 +37,9 @@ from probes.vectors.denoising import CellSums, fit_vectors
 
 @dataclass(frozen=True)
 class AfterOpening:
-    """Endings after the same tokens, and of which emotions (columns) they are."""
+    """Endings on a topic after the same tokens, and of which emotions (columns) they are."""
 
+    topic: str
     opening: Sequence[int]
     columns: Sequence[int]
     tokens: Sequence[Sequence[int]]
@@ -63,20 +64,25 @@ class Endings:
         """How many there are."""
         return sum(len(group.tokens) for group in self.groups)
 
+    def on(self, topic: str) -> "Endings":
+        """Return those on one topic."""
+        groups = [group for group in self.groups if group.topic == topic]
+        return Endings([topic], self.n_emotions, groups)
+
     def slopes(
         self,
         model: LanguageModel,
         layer: int,
         advance: Callable[[int], object] = lambda _count: None,
-    ) -> Float[Tensor, "emotion d_model"]:
-        """Return slopes of each emotion's endings, in nats per token, averaged over topics."""
-        sums = torch.zeros(self.n_emotions, model.d_model)
+    ) -> Float[Tensor, "topic emotion d_model"]:
+        """Return slopes of each emotion's ending on each topic, in nats per token."""
+        slopes = torch.zeros(len(self.topics), self.n_emotions, model.d_model)
         for group in self.groups:
             texts = [(group.opening, tokens) for tokens in group.tokens]
-            slopes = hooks.log_prob_slopes(model, texts, layer)
-            sums.index_add_(0, torch.tensor(group.columns), slopes)
+            row = self.topics.index(group.topic)
+            slopes[row, list(group.columns)] = hooks.log_prob_slopes(model, texts, layer)
             advance(len(texts))
-        return sums / len(self.topics)
+        return slopes
 
     def log_probs(self, model: LanguageModel) -> Float[Tensor, "emotion"]:
         """Return nats per token of each emotion's endings, averaged over topics."""
@@ -101,14 +107,14 @@ def choose_endings(
     complete = [topic for topic, known in of_topic.items() if set(emotions) <= set(known)]
     start = n_topics if len(complete) >= 2 * n_topics else 0
     chosen = complete[start : start + n_topics]
-    groups: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
+    groups: dict[tuple[str, tuple[int, ...]], list[tuple[int, list[int]]]] = {}
     for topic in chosen:
         for column, emotion in enumerate(emotions):
             opening, tokens = _parted(model, of_topic[topic][emotion])
-            groups.setdefault(tuple(opening), []).append((column, tokens))
+            groups.setdefault((topic, tuple(opening)), []).append((column, tokens))
     if not complete:
         return None
-    after = [AfterOpening(ids, *zip(*each, strict=True)) for ids, each in groups.items()]
+    after = [AfterOpening(*shared, *zip(*each, strict=True)) for shared, each in groups.items()]
     return Endings(chosen, len(emotions), after)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from probes.analysis.emotion_groups import EmotionGroups
 from probes.analysis.findings import SIGNIFICANT, Estimate
+from probes.analysis.parallel import parallel_map
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import words
 from probes.experiments.expression.transfer import (
@@ -200,13 +201,14 @@ class Table:
         """Read some cells at every layer, without neutral components."""
         pairs = [pair for pair in CURVES if pair in self.pairs]
         needed = list(dict.fromkeys(name for pair in pairs for name in pair))
-        by_layer = []
-        for layer in self._materials.layers:
+
+        def read(layer: int) -> list[float]:
             basis = self._materials.neutral_components(layer)
             ways = {name: self._way(name, self._materials.way(name, layer).mean) for name in needed}
             freed = {name: way.without(basis) for name, way in ways.items()}
-            by_layer.append([read_accuracy([freed[one]], ways[other]) for one, other in pairs])
-            advance(1)
+            return [read_accuracy([freed[one]], ways[other]) for one, other in pairs]
+
+        by_layer = parallel_map(read, self._materials.layers, advance)
         return [
             Curve(*pair, list(accuracy))
             for pair, accuracy in zip(pairs, zip(*by_layer, strict=True), strict=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from einops import reduce
 from jaxtyping import Float
 from torch import Tensor
 
@@ -253,7 +254,6 @@ class _Pair:
     learned: str
     written: str
     endings: Endings
-    of_one_topic: Endings
     vectors: Float[Tensor, "emotion d_model"]
     controls: Mapping[str, ControlDirections]
 
@@ -273,9 +273,8 @@ def _pairs_of(materials: Materials, model: LanguageModel, names: Sequence[str]) 
             continue
         texts = materials.placed_texts(written)
         endings = choose_endings(model, texts, chosen, n_topics)
-        of_one = choose_endings(model, texts, chosen, 1)
         rows = materials.way(learned)
-        if endings is None or of_one is None or not set(chosen) <= set(rows.emotion.tolist()):
+        if endings is None or not set(chosen) <= set(rows.emotion.tolist()):
             continue
         shape = len(materials.units(learned)), len(materials.emotions)
         basis = materials.neutral_components()
@@ -287,7 +286,7 @@ def _pairs_of(materials: Materials, model: LanguageModel, names: Sequence[str]) 
             "the valence axis": valence_directions(vectors, materials.emotions, chosen),
         }
         there = {name: control for name, control in controls.items() if control is not None}
-        pairs.append(_Pair(learned, written, endings, of_one, vectors[chosen], there))
+        pairs.append(_Pair(learned, written, endings, vectors[chosen], there))
     return pairs
 
 
@@ -307,8 +306,12 @@ def _steer(
     dose, effects, checked = usable_dose(costs, budget), None, None
     if dose is not None:
         slopes = pair.endings.slopes(model, layer, advance)
-        effects = _compare(pair, dose * norm * normalize(pair.directions) @ slopes.T, materials)
-        checked = _add(Steerer(model, layer, norm), pair, tried[:_N_CHECKED], dose)
+        mean = reduce(slopes, "topic emotion d_model -> emotion d_model", "mean")
+        effects = _compare(pair, dose * norm * normalize(pair.directions) @ mean.T, materials)
+        on_one = pair.endings.on(pair.endings.topics[0])
+        vectors = tried[:_N_CHECKED]
+        changed = Steerer(model, layer, norm).changes(on_one, vectors, dose)
+        checked = _in_earnest(dose * norm * normalize(vectors) @ slopes[0].T, changed)
     return WaySteering(
         learned=pair.learned,
         written=pair.written,
@@ -321,15 +324,11 @@ def _steer(
     )
 
 
-def _add(
-    steerer: Steerer, pair: _Pair, vectors: Float[Tensor, "vector d_model"], dose: float
+def _in_earnest(
+    said: Float[Tensor, "vector ending"], changed: Float[Tensor, "vector ending"]
 ) -> InEarnest | None:
-    """Add some vectors while endings of one topic are read; None where nothing changes."""
-    endings = pair.of_one_topic
-    slopes = endings.slopes(steerer.model, steerer.layer)
-    said = (dose * steerer.residual_norm * normalize(vectors) @ slopes.T).double()
-    changed = steerer.changes(endings, vectors, dose).double()
-    said, changed = (it - it.mean(dim=1, keepdim=True) for it in (said, changed))
+    """Compare what slopes said with what vectors did; None where nothing changed."""
+    said, changed = (it.double() - it.double().mean(dim=1, keepdim=True) for it in (said, changed))
     length = float(said.norm() * changed.norm())
     if not length > 0:
         return None

@@ -89,6 +89,8 @@ def steered_changes(
     pairs: Sequence[Pair],
     directions: Float[Tensor, "direction d_model"],
     progress: Callable[[int], None] = lambda _count: None,
+    *,
+    layers: Sequence[int],
     **how: Any,
 ) -> Float[Tensor, "direction pair"]:
     """Change of each pair's preference when a direction is added to its first activity's tokens."""
@@ -110,11 +112,14 @@ def steered_changes(
         return logits[:, 0] - logits[:, 1]
 
     for number, (tokens, (start, stop)) in enumerate(questions):
-        plain = read([tokens])
+        replay, layer = hooks.Replay(model), min(layers)
+        with replay.until(layer):
+            plain = read([tokens])
         for rows in torch.arange(len(directions)).split(max(1, _BATCH_TOKENS // len(tokens))):
             n = len(rows)
             at = Spans((start,) * n, (stop,) * n)
-            with hooks.steer_each(model, directions[rows], positions=at, **how):
+            steering = hooks.steer_each(model, directions[rows], layers=layers, positions=at, **how)
+            with replay.until(layer), steering:
                 changes[rows, number] = read([tokens] * n) - plain
             progress(n)
     sign = torch.tensor([1.0, -1.0]).repeat(len(pairs))

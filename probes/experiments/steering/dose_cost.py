@@ -86,6 +86,7 @@ class SteeringCost:
         self.texts = [model.encode(text)[:_READ_TOKENS] for text in texts]
         self._positions = hooks.Spaced(SKIPPED_TOKENS, tokens_per_text)
         self._baseline = next_tokens(model, self.texts, self._positions)
+        self._replay = hooks.Replay(model)
 
     @property
     def n_tokens(self) -> int:
@@ -93,22 +94,37 @@ class SteeringCost:
         return len(self._baseline.next_ids)
 
     def cost(
-        self, vector: Directions, dose: float, *, operation: Operation = "add", **how: Any
+        self,
+        vector: Directions,
+        dose: float,
+        *,
+        layers: Sequence[int],
+        operation: Operation = "add",
+        **how: Any,
     ) -> Cost:
         """Measure one dose, at the tokens of `on_texts`; `project` has none."""
         given = None if operation == "project" else dose
-        with hooks.steer(self.model, vector, dose=given, operation=operation, **how):
+        steering = hooks.steer(
+            self.model, vector, layers=layers, dose=given, operation=operation, **how
+        )
+        with self._replay.until(min(layers)), steering:
             return self._compared(dose)
 
     def mean_cost(
-        self, vectors: Float[Tensor, "direction d_model"], dose: float, **how: Any
+        self,
+        vectors: Float[Tensor, "direction d_model"],
+        dose: float,
+        *,
+        layers: Sequence[int],
+        **how: Any,
     ) -> Cost:
         """Measure one dose of several directions in one pass: they take turns over the texts.
 
-        `how` are layers and their residual norms, as in `hooks.steer_each`.
+        `how` are the layers' residual norms, as in `hooks.steer_each`.
         """
         turns = torch.arange(len(self.texts)) % len(vectors)
-        with hooks.steer_each(self.model, vectors[turns], dose=dose, **how):
+        steering = hooks.steer_each(self.model, vectors[turns], layers=layers, dose=dose, **how)
+        with self._replay.until(min(layers)), steering:
             return self._compared(dose)
 
     def _compared(self, dose: float) -> Cost:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import torch
 
+import hooks
 from hooks import LanguageModel
 from probes.analysis.findings import Control, Estimate, Finding
 from probes.analysis.intervals import mean_over, mean_over_crossed
@@ -171,7 +172,7 @@ def measure(materials: Materials) -> DoseResponse:
     baseline = word_effects.log_probs(
         model, word_effects.last_residuals(model, word_effects.CARRIERS)
     )[:, heads]
-    swept = []
+    swept, replay = [], hooks.Replay(model)
     total = len(layers) * len(settings.sweep_doses)
     with materials.reporter.task("steering-dose-response", total, "doses") as advance:
         for layer in layers:
@@ -183,7 +184,9 @@ def measure(materials: Materials) -> DoseResponse:
                 how = {"layers": [layer], "dose": dose, "residual_norm": bundle.norm_by_layer}
                 effect = torch.zeros(len(directions), len(heads))
                 for carrier, unsteered in zip(word_effects.CARRIERS, baseline, strict=True):
-                    steered = word_effects.steered_log_probs(model, directions, carrier, **how)
+                    steered = word_effects.steered_log_probs(
+                        model, directions, carrier, replay=replay, **how
+                    )
                     effect += (steered[:, heads] - unsteered) / len(word_effects.CARRIERS)
                 response, null = effect[: len(own)].diagonal(), effect[len(own) :]
                 doses.append(

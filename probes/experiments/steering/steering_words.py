@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+import hooks
 from hooks import InvalidInput, LanguageModel
 from probes.analysis.findings import SIGNIFICANT, Estimate, Finding, RunNumber, strongest
 from probes.experiments import Experiment, Result
@@ -308,13 +309,17 @@ def run(
         for kind, each in by_emotion.items()
     }
 
+    replay = hooks.Replay(model)
+
     def effects_of(directions: Tensor, dose: float, layer: int = target) -> WordEffects:
         how = dosing.at(dose) if layer == target else replace(dosing, layers=[layer]).at(dose)
         effect = torch.zeros(len(CARRIERS), len(directions), len(ids))
         divergence = 0.0
         for rows in torch.arange(len(directions)).split(_DIRECTIONS_AT_ONCE):
             for number, before in enumerate(unsteered):
-                steered = steered_log_probs(model, directions[rows], CARRIERS[number], **how)
+                steered = steered_log_probs(
+                    model, directions[rows], CARRIERS[number], replay=replay, **how
+                )
                 change = steered - before
                 effect[number, rows] = change[:, ids]
                 divergence += float((steered.exp() * change).sum())

@@ -36,11 +36,17 @@ def log_probs(
 
 
 def steered_log_probs(
-    model: LanguageModel, directions: Float[Tensor, "direction d_model"], text: str, **how: Any
+    model: LanguageModel,
+    directions: Float[Tensor, "direction d_model"],
+    text: str,
+    *,
+    replay: hooks.Replay,
+    layers: Sequence[int],
+    **how: Any,
 ) -> Float[Tensor, "direction d_vocab"]:
     """Log-probabilities of what follows a text, each direction added as `hooks.steer_each` does."""
     prompts = [model.encode(text)] * len(directions)
-    with hooks.steer_each(model, directions, **how):
+    with replay.until(min(layers)), hooks.steer_each(model, directions, layers=layers, **how):
         ends = batch_at_end(model, prompts, [model.n_layers - 1])
     return log_probs(model, rearrange(ends, "direction 1 d_model -> direction d_model"))
 

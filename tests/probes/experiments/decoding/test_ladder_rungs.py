@@ -12,12 +12,13 @@ def ladder(real):
 
 
 def test_the_rungs_of_stories_climb_from_their_words_to_the_analyzed_layer(ladder, real):
-    assert ladder.story_rungs == [WORD_COUNTS, EMBEDDINGS, "early layer", CHOSEN]
+    names = [measure().name for measure in ladder.rungs]
+    early = f"early layer ({ladder.early})"
+    assert names[3:] == [WORD_COUNTS, EMBEDDINGS, early, f"{CHOSEN} ({real.layer})"]
     assert ladder.early == min(
         (layer for layer in real.layers if layer < real.layer),
         key=lambda layer: abs(layer - real.layer / 4),
     )
-    assert ladder.stories(CHOSEN).name == f"analyzed layer ({real.layer})"
 
 
 def test_rungs_of_chance_are_at_chance_with_what_their_draws_reach(ladder, real):

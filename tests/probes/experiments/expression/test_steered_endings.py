@@ -49,9 +49,13 @@ def test_slopes_say_what_a_small_dose_does_to_each_emotions_endings(model):
     directions = torch.randn(3, model.d_model, generator=torch.Generator().manual_seed(0))
     norm, dose = 10.0, 1e-3
     changed = Steerer(model, layer, norm).changes(endings, directions, dose)
-    said = dose * norm * normalize(directions) @ endings.slopes(model, layer).T
+    slopes = endings.slopes(model, layer)
+    said = dose * norm * normalize(directions) @ slopes.mean(dim=0).T
     assert torch.allclose(said.double(), changed, rtol=0.05, atol=1e-5)
     assert endings.n_endings == 4
+    on_second = endings.on(endings.topics[1])
+    assert on_second.n_endings == 2
+    assert torch.allclose(on_second.slopes(model, layer)[0], slopes[1], atol=1e-5)
 
 
 @pytest.mark.parametrize("opening", [OPENING, ""])

@@ -39,7 +39,7 @@ def test_unsteered_and_steered_are_the_models_own_next_token(model):
     logits = model.hf(torch.tensor([model.encode(text)])).logits[0, -1]
     assert torch.allclose(plain[0], logits.log_softmax(dim=-1), atol=1e-4)
     directions = torch.randn(2, model.d_model, generator=torch.Generator().manual_seed(0))
-    how = {"layers": [1], "residual_norm": 10.0}
+    how = {"layers": [1], "residual_norm": 10.0, "replay": hooks.Replay(model)}
     assert torch.allclose(
         steered_log_probs(model, directions, text, dose=0.0, **how), plain, atol=1e-4
     )
