@@ -21,6 +21,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from probes.figures import png_plots
 from probes.figures.description import Figure
+from probes.figures.excerpt import excerpt
 from probes.figures.palette import INK, RULE, SOFT_INK
 from probes.figures.png_plots import drawable
 
@@ -65,6 +66,7 @@ def render(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> bytes:
 
 def matplotlib_figure(figure: Figure, dots_per_inch: int = DOTS_PER_INCH) -> Canvas:
     """Draw a description and return the matplotlib figure, for changes of one's own."""
+    figure = excerpt(figure)
     with _own_style():
         width, height = png_plots.size(figure)
         header = _Block(width)

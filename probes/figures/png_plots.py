@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from hooks.errors import InvalidInput
 from probes.figures.axes import ends, logarithmic_ticks, tick_texts
 from probes.figures.description import Bars, Figure, Heatmap, Lines, Panel, Scatter, TokenTable
+from probes.figures.excerpt import heatmap_cell, name_step
 from probes.figures.labels import nearest, place
 from probes.figures.palette import (
     CATEGORIES,
@@ -114,16 +115,11 @@ def _legend_above(axes: Axes, **options: Any) -> None:
 # Heat maps -------------------------------------------------------------------------------------
 
 
-def _cell(figure: Heatmap) -> float:
-    """Edge of one cell in inches: large for few labels, just readable for many."""
-    return 0.26 if len(figure.rows) <= CROWD else 0.085
-
-
 def _heatmap_size(figure: Heatmap) -> tuple[float, float]:
     """Inches of the cells with their labels and the color bar; cells are square."""
     n_rows, n_columns = len(figure.rows), len(figure.columns)
-    cell = max(_cell(figure), 1.9 / n_rows)
-    return min(n_columns * cell, n_columns * _cell(figure) + 4.4) + 2.6, n_rows * cell + 1.3
+    cell = max(heatmap_cell(figure), 1.9 / n_rows)
+    return min(n_columns * cell, n_columns * heatmap_cell(figure) + 4.4) + 2.6, n_rows * cell + 1.3
 
 
 def _heatmap(figure: Heatmap, page: Canvas) -> None:
@@ -140,11 +136,12 @@ def _heatmap(figure: Heatmap, page: Canvas) -> None:
         vmax=high,
         interpolation="nearest",
     )
-    type_size = min(8.0, _cell(figure) * 72 * 0.82)
-    axes.set_xticks(
-        range(len(figure.columns)), _names(figure.columns), rotation=90, fontsize=type_size
-    )
-    axes.set_yticks(range(len(figure.rows)), _names(figure.rows), fontsize=type_size)
+    step, type_size = name_step(figure), 8.0 if name_step(figure) == 1 else 7.0
+    # Columns are as many as rows where they are crowded as well.
+    along = step if len(figure.columns) > CROWD else 1
+    columns, rows = range(0, len(figure.columns), along), range(0, len(figure.rows), step)
+    axes.set_xticks(columns, _names(figure.columns[::along]), rotation=90, fontsize=type_size)
+    axes.set_yticks(rows, _names(figure.rows[::step]), fontsize=type_size)
     axes.tick_params(length=0, pad=2)
     axes.spines[:].set_visible(False)
     for row in figure.boundaries:
