@@ -1,7 +1,7 @@
 """``python -m benchmarks [SECTION ...] [--quick]``: print RESULTS.md, ratios first.
 
-Sections: reading, writing, plan, emotions, memory, corpus, materials; none named means all. Lines
-on what is going on go to standard error.
+Sections: reading, writing, start, steering, demo, plan, emotions, memory, corpus, materials; none
+named means all. Lines on what is going on go to standard error.
 """
 
 import argparse
@@ -14,7 +14,17 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import big_corpus, materials, plans, reading, small_runs, writing
+from benchmarks import (
+    big_corpus,
+    demo,
+    materials,
+    plans,
+    reading,
+    small_runs,
+    start,
+    steering,
+    writing,
+)
 from benchmarks.measure import Company
 from benchmarks.tables import table
 
@@ -26,39 +36,54 @@ PACKAGES = ("torch", "transformers", "transformer-lens", "nnsight")
 ROUNDS = 3
 
 
-def _reading(quick: bool, rounds: int = ROUNDS) -> Iterator[Part]:
+def _reading(quick: bool, dtype: str, rounds: int) -> Iterator[Part]:
     for name in reading.SUBJECTS:
-        read = reading.measure(name, 4 if quick else 64, 1 if quick else rounds)
+        read = reading.measure(name, dtype, 4 if quick else 64, 1 if quick else rounds)
         yield reading.ratios(read), reading.section(read)
 
 
-def _writing(quick: bool) -> Iterator[Part]:
+def _writing(quick: bool, *_: object) -> Iterator[Part]:
     written = writing.measure(24, 8, 1) if quick else writing.measure(96, 64, 2)
     yield writing.ratios(written), writing.section(written)
 
 
-def _plan(quick: bool) -> Iterator[Part]:
+def _start(quick: bool, *_: object) -> Iterator[Part]:
+    started = start.measure(1 if quick else ROUNDS)
+    yield start.ratios(started), start.section(started)
+
+
+def _steering(quick: bool, *_: object) -> Iterator[Part]:
+    steered = steering.measure(4, 1) if quick else steering.measure(64, ROUNDS)
+    yield steering.ratios(steered), steering.section(steered)
+
+
+def _demo(quick: bool, dtype: str, *_: object) -> Iterator[Part]:
+    ran = demo.measure(dtype, quick)
+    yield demo.ratios(ran), demo.section(ran)
+
+
+def _plan(quick: bool, *_: object) -> Iterator[Part]:
     planned = plans.measure(*((4, 40) if quick else (16, 96)))
     yield plans.ratios(planned), plans.section(planned)
 
 
-def _emotions(quick: bool) -> Iterator[Part]:
+def _emotions(quick: bool, *_: object) -> Iterator[Part]:
     yield (
         [],
         small_runs.emotions_section(small_runs.emotions((6, 12) if quick else small_runs.EMOTIONS)),
     )
 
 
-def _memory(quick: bool) -> Iterator[Part]:
+def _memory(quick: bool, *_: object) -> Iterator[Part]:
     held = small_runs.memory(*((200, 400) if quick else (200, 5000)))
     yield small_runs.ratios(held), small_runs.memory_section(held)
 
 
-def _corpus(quick: bool) -> Iterator[Part]:
+def _corpus(quick: bool, *_: object) -> Iterator[Part]:
     yield [], big_corpus.section(big_corpus.measure(2 if quick else 100))
 
 
-def _materials(quick: bool) -> Iterator[Part]:
+def _materials(quick: bool, *_: object) -> Iterator[Part]:
     size = materials.QUICK if quick else materials.WHOLE
     costs = materials.measure(size)
     yield materials.ratios(costs, size), materials.section(costs, size)
@@ -67,6 +92,9 @@ def _materials(quick: bool) -> Iterator[Part]:
 SECTIONS: dict[str, Callable[..., Iterator[Part]]] = {
     "reading": _reading,
     "writing": _writing,
+    "start": _start,
+    "steering": _steering,
+    "demo": _demo,
     "plan": _plan,
     "emotions": _emotions,
     "memory": _memory,
@@ -87,11 +115,20 @@ def _machine() -> list[tuple[str, str]]:
         except PackageNotFoundError:
             versions[package] = "not installed"
     return [
-        ("processor", f"{cpu}, {torch.backends.cpu.get_cpu_capability()}"),
+        ("processor", f"{cpu}, {_matrix_products()}"),
         ("threads", str(torch.get_num_threads())),
         ("device", torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"),
         ("versions", ", ".join(f"{name} {number}" for name, number in versions.items())),
     ]
+
+
+def _matrix_products() -> str:
+    """Name what multiplies matrices in bfloat16, or what there is without it."""
+    if torch.cpu._is_amx_tile_supported():
+        return "AMX"
+    if torch.cpu._is_avx512_bf16_supported():
+        return "AVX512-BF16"
+    return f"{torch.backends.cpu.get_cpu_capability()}, no bfloat16"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -100,20 +137,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], metavar="SECTION")
     parser.add_argument("--quick", action="store_true", help="small sizes: does it run?")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of reading with each recipe")
+    parser.add_argument("--dtype", default="auto", help="of reading and of the demo: float32, ...")
     asked = parser.parse_args(arguments)
-    company, start = Company(), time.monotonic()
+    company, began = Company(), time.monotonic()
     first, texts = [], []
     for name in asked.sections or SECTIONS:
-        print(f"{time.monotonic() - start:4.0f} s  {name} ...", file=sys.stderr, flush=True)
-        how = {"rounds": asked.rounds} if name == "reading" else {}
-        for ratios, text in SECTIONS[name](asked.quick, **how):
+        print(f"{time.monotonic() - began:4.0f} s  {name} ...", file=sys.stderr, flush=True)
+        for ratios, text in SECTIONS[name](asked.quick, asked.dtype, asked.rounds):
             first += ratios
             texts.append(text)
     others = company.share()
     about = [
         *_machine(),
         ("other programs", "unknown" if others is None else f"{others:.0%} of the processors"),
-        ("the whole run", f"{time.monotonic() - start:.0f} s"),
+        ("the whole run", f"{time.monotonic() - began:.0f} s"),
     ]
     small = " Small sizes (`--quick`): only to see that it runs." if asked.quick else ""
     named = f", sections {' and '.join(asked.sections)}" if asked.sections else ""

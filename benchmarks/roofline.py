@@ -22,21 +22,23 @@ _SECONDS = 0.1
 """Of one try, about."""
 
 
-def prepare(name: str) -> Callable[..., dict[str, float]]:
+def prepare(name: str, dtype: str) -> Callable[..., dict[str, float]]:
     """Return a job that measures the roofline of a model's decoder blocks."""
-    model = hooks.load(name, backend="huggingface")
+    model = hooks.load(name, backend="huggingface", dtype=dtype)
     shapes: Counter[Any] = Counter(
         tuple(parameter.shape)
         for parameter in model.bulk.structure.blocks.parameters()
         if parameter.dim() > 1
     )
-    dtype = model.dtype
+    precision = model.dtype
     flops = sum(2.0 * out * width * count for (out, width), count in shapes.items())
     del model
 
     def job() -> dict[str, float]:
         with torch.inference_mode():
-            taken = sum(count * _best(out, width, dtype) for (out, width), count in shapes.items())
+            taken = sum(
+                count * _best(out, width, precision) for (out, width), count in shapes.items()
+            )
         return {"flops_per_token": flops, "tokens_per_second": 1 / taken}
 
     return job

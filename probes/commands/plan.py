@@ -172,7 +172,7 @@ def measure(run: Run) -> tuple[list[Content], Rates]:
 
 
 def _write(run: Run, models: Models) -> tuple[list[Content], float]:
-    unit = cut(run.config, "stories", run.story_cells)[0]
+    unit = cut(run, "stories", run.story_cells)[0]
     writer = LocalWriter(run.config, "stories", models)
     models.writer().generate(["Hello."], max_new_tokens=2)
     start = time.perf_counter()

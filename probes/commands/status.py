@@ -95,7 +95,7 @@ def _writing(
             folders[folder] = _times(run.root / folder)
         if file in folders[folder]:
             written[cell] = folders[folder][file]
-    units = plan_units(cells, per_cell, run.config.generation.batch_size)
+    units = plan_units(cells, per_cell, run.unit_texts(name))
     finished = [unit for unit in units if written.keys() >= set(unit)]
     ends = [max(written[cell] for cell in unit) for unit in finished]
     unit_texts = len(units[0]) * per_cell if units else 1

@@ -119,6 +119,7 @@ class GenerationSettings(Section):
     suppress_banned: Literal["never", "retries", "always"] = "retries"
     """When banned words' tokens are made impossible: after a rejected draft, always, or never."""
     batch_size: int = Field(default=96, ge=1)
+    """Texts written together, at most: fewer where this machine needs much more than a minute."""
 
 
 class EndpointSettings(Section):

@@ -226,6 +226,15 @@ class Run:
             f"python -m probes.run {self.source} --restart {stage}"
         )
 
+    def unit_texts(self, stage: str) -> int:
+        """Return how many texts a stage writes together: as it began, else as the config says."""
+        begun = self.record(stage)
+        return (begun and begun.unit_texts) or self.config.generation.batch_size
+
+    def pin_unit_texts(self, stage: str, unit_texts: int) -> None:
+        """Record how many texts a stage writes together, so that it goes on with as many."""
+        replace(self._begun(stage), unit_texts=unit_texts).write(self.record_path(stage))
+
     def forget(self, stage: str) -> None:
         """Delete the record of a stage that has made nothing."""
         self.record_path(stage).unlink(missing_ok=True)

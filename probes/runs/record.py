@@ -56,6 +56,8 @@ class StageRecord:
     model: Mapping[str, Any] | None = None
     batch_tokens: int | None = None
     """Padded tokens of a pass, of a stage begun when they were still measured."""
+    unit_texts: int | None = None
+    """Texts written together, of a stage whose machine was timed when it began."""
     output_digest: str | None = None
     stamp: str | None = None
     """Names, sizes and times of its outputs."""

@@ -56,7 +56,7 @@ def notes(
 
 def dry_run(run: Run, kind: TextKind) -> tuple[list[tuple[str, str]], bool]:
     """Estimate a stage that writes: rows to print, and whether the servers could be asked."""
-    units = plan(run.config, kind, cells_of(run, kind))
+    units = plan(run, kind, cells_of(run, kind))
     todo = [] if run.brings_corpus else missing(run, units)
     if not todo:
         return [("to write", f"nothing: the {kind} are there")], True

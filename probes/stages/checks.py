@@ -27,7 +27,7 @@ def check_texts(run: Run, kind: TextKind, *, anew: bool) -> None:
         for corpus in run.texts.corpora().values():
             corpus.texts  # noqa: B018 - raises, naming a line
         return
-    units = plan(run.config, kind, cells_of(run, kind))
+    units = plan(run, kind, cells_of(run, kind))
     todo = units if anew else ask_servers.missing(run, units)
     if not todo:
         return
@@ -60,7 +60,7 @@ def first_prompts_of(run: Run, kind: TextKind, ruled: Rules) -> list[list[int]]:
     config = run.config
     here = config.generation.engine == "local" and not run.brings_corpus
     tokenizer = load_tokenizer(config.writer_model if here else config.model)
-    cells = plan(config, kind, cells_of(run, kind))[0].cells
+    cells = plan(run, kind, cells_of(run, kind))[0].cells
     system = config.writer.system if is_chat(tokenizer) else None
     return [
         encode_prompt(tokenizer, prompt, system=system)

@@ -8,6 +8,7 @@ import abc
 import contextlib
 import functools
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +18,7 @@ from probes.corpus.cells import Cell, Text
 from probes.corpus.endpoint import Endpoint
 from probes.corpus.exchange import Answer, Sampling, Usage
 from probes.corpus.writing import Grid, Rules, plan_units, prompt_digest, write_unit
+from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Advance
 from probes.stimuli import banned
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from hooks.tokens.encoding import Encoder
 
 TextKind = Literal["stories", "neutral"]
+_SECONDS_OF_A_UNIT = 75
+"""What a kill may cost; the longest texts are rarely all that long."""
+_LEAST_TEXTS = 12
+_TIMED_TOKENS = 4
 
 
 @dataclass(frozen=True)
@@ -78,10 +84,10 @@ def rules(config: Config, kind: TextKind, *, chat: bool) -> Rules:
     )
 
 
-def plan(config: Config, kind: TextKind, cells: Sequence[Cell]) -> list[WritingUnit]:
-    """Cut cells into the units in which they are written."""
-    per_cell = rules(config, kind, chat=True).texts_per_cell
-    units = plan_units(cells, per_cell, config.generation.batch_size)
+def plan(run: Run, kind: TextKind, cells: Sequence[Cell]) -> list[WritingUnit]:
+    """Cut cells into the units in which a run writes them."""
+    per_cell = rules(run.config, kind, chat=True).texts_per_cell
+    units = plan_units(cells, per_cell, run.unit_texts(f"generate-{kind}"))
     return [WritingUnit(tuple(unit), per_cell) for unit in units]
 
 
@@ -157,6 +163,28 @@ class LocalWriter(Writer):
     def about(self) -> dict[str, Any]:
         """See `cluster.Job`."""
         return _loaded(self._writer)
+
+    def texts_in_a_minute(self, prompts: Sequence[str], most: int) -> int:
+        """Halve `most` texts, to no fewer than `_LEAST_TEXTS`, until a minute is enough for them.
+
+        Longest texts are counted, and no second draft.
+        """
+        encoded = [self._writer.encode_prompt(prompt, system=self.system) for prompt in prompts]
+
+        def seconds(n_texts: int, n_tokens: int) -> float:
+            start = time.monotonic()
+            several = [encoded[row % len(encoded)] for row in range(n_texts)]
+            self._writer.generate(several, **{**self.sampling, "max_new_tokens": n_tokens})
+            return time.monotonic() - start
+
+        n_texts = most
+        while n_texts // 2 >= _LEAST_TEXTS:
+            prefill, some = seconds(n_texts, 1), seconds(n_texts, 1 + _TIMED_TOKENS)
+            per_token = (some - prefill) / _TIMED_TOKENS
+            if prefill + per_token * self.sampling["max_new_tokens"] <= _SECONDS_OF_A_UNIT:
+                break
+            n_texts //= 2
+        return n_texts
 
     def _write(
         self, advance: Advance, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]

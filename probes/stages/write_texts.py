@@ -9,12 +9,13 @@ from typing import Any
 from probes.corpus.brought import CorpusKind
 from probes.corpus.cells import Cell, brought_content, count_texts, read_cell, write_cell
 from probes.corpus.filtering import fingerprint
+from probes.corpus.writing import first_prompts
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.runs.workers import ThreadWorkers, Workers, workers
 from probes.stages import ask_servers as asking
-from probes.stages.units import LocalWriter, TextKind, WritingUnit, plan
+from probes.stages.units import LocalWriter, TextKind, WritingUnit, grid_of, plan
 
 
 def generate_stories(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
@@ -72,10 +73,11 @@ def _generate(
 def _write_missing(
     run: Run, models: Models, reporter: Reporter, kind: TextKind, cells: Sequence[Cell]
 ) -> None:
-    units = plan(run.config, kind, cells)
-    todo = asking.missing(run, units)
-    if not todo:
+    if not asking.missing(run, plan(run, kind, cells)):
         return
+    _fit_units(run, models, kind, cells)
+    units = plan(run, kind, cells)
+    todo = asking.missing(run, units)
     begun = run.record(f"generate-{kind}")
     is_repaired = begun is not None and begun.complete
     lost = {cell for unit in todo for cell in unit.cells if not (run.root / cell.path).is_file()}
@@ -93,6 +95,21 @@ def _write_missing(
                     # A unit of which one text was lost is written whole; the others stay.
                     if cell in lost or not is_repaired:
                         write_cell(run.root, cell, content)
+
+
+def _fit_units(run: Run, models: Models, kind: TextKind, cells: Sequence[Cell]) -> None:
+    """Time the writer before a run's first text, so that a kill costs a minute; once and for all.
+
+    Servers write many texts at once, and Ray's workers are other machines: there the config says.
+    """
+    config, stage = run.config, f"generate-{kind}"
+    begun = run.record(stage)
+    is_first = begun is None or (begun.model is None and begun.unit_texts is None)
+    if is_first and config.generation.engine == "local" and config.compute.engine == "local":
+        writer = LocalWriter(config, kind, models)
+        prompts = first_prompts(cells[:1], grid_of(config), writer.rules)
+        most = run.unit_texts(stage)
+        run.pin_unit_texts(stage, writer.texts_in_a_minute(prompts, most))
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ def content(n_texts, requested=2, **usage):
 def rows(made, **endpoint):
     """What writing the stories of a run would take, by name."""
     run = made.run(**{f"endpoint__{name}": value for name, value in endpoint.items()})
-    todo = plan(run.config, "stories", run.story_cells)
+    todo = plan(run, "stories", run.story_cells)
     return dict(estimated(run, "stories", todo, None))
 
 

@@ -10,6 +10,7 @@ from small_runs import Heard
 from hooks.errors import DataError
 from probes.corpus import filtering
 from probes.corpus.cells import Cell, read_cell
+from probes.stages import units
 from probes.stages.units import LocalWriter, plan
 from probes.stimuli import leaks
 from probes.storage import write_json
@@ -278,10 +279,35 @@ class TestOwnTexts:
 
 def test_tokens_are_told_while_texts_are_written(small_run, tiny_writer):
     made = small_run(writer={"name": str(tiny_writer)})
-    config, told = made.run().config, []
-    writer = LocalWriter(config, "stories")
-    unit = plan(config, "stories", made.run().story_cells)[0]
+    run, told = made.run(), []
+    writer = LocalWriter(run.config, "stories")
+    unit = plan(run, "stories", run.story_cells)[0]
     writer.do(unit, lambda count, tokens=0: told.append((count, tokens)))
     assert told[-1] == (unit.n_texts, 0)
     assert all(count == 0 and tokens > 0 for count, tokens in told[:-1])
     assert len(told) > 2
+
+
+class TestUnits:
+    """What is written together is fixed when a run begins, by how fast its machine is."""
+
+    GENERATION = {"stories_per_topic": 12, "batch_size": 48}
+
+    def test_a_fast_machine_writes_as_many_as_it_may(self, small_run, tiny_writer):
+        made = small_run(writer={"name": str(tiny_writer)}, generation=self.GENERATION)
+        made.stage("generate-stories")
+        assert made.run().record("generate-stories").unit_texts == 48
+
+    def test_a_slow_one_writes_fewer_and_goes_on_so_when_it_is_faster(
+        self, small_run, tiny_writer, monkeypatch
+    ):
+        made = small_run(writer={"name": str(tiny_writer)}, generation=self.GENERATION)
+        with monkeypatch.context() as slow:
+            slow.setattr(units, "_SECONDS_OF_A_UNIT", 0)
+            made.stage("generate-stories")
+        run, before = made.run(), stories_of(made)
+        assert run.unit_texts("generate-stories") == 12
+        assert [len(unit.cells) for unit in plan(run, "stories", run.story_cells)] == [1] * N_CELLS
+        (made.folder / run.story_cells[3].path).unlink()
+        made.stage("generate-stories")
+        assert stories_of(made) == before
