@@ -70,7 +70,7 @@ _KNOWN = ", ".join(PREFIX + key for key in EMBEDDED)
 
 
 def cache_folder() -> Path:
-    """Folder that holds the converted models."""
+    """Folder that holds what is made once for all runs: converted models, compiled blocks."""
     named = os.environ.get("EMOTION_LENS_CACHE")
     return Path(named) if named else Path(platformdirs.user_cache_dir("emotion-lens"))
 

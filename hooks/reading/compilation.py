@@ -1,11 +1,13 @@
 """Read through compiled decoder blocks: the same numbers beyond rounding, sooner.
 
 `torch.compile` joins what an uncompiled block writes to memory between its matrix products. Its
-first pass takes some tens of seconds. Hooks stay outside of the compiled code, which serves all
-blocks that are alike.
+first pass takes some tens of seconds, and some seconds once what it made lies in the cache folder
+of the models (or in ``TORCHINDUCTOR_CACHE_DIR``). Hooks stay outside of the compiled code, which
+serves all blocks that are alike.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,6 +16,7 @@ import torch
 
 from hooks.errors import ModelError
 from hooks.models.backends import HuggingFaceBackend
+from hooks.models.embedded import cache_folder
 from hooks.models.model import LanguageModel
 
 _forwards: "WeakKeyDictionary[torch.nn.Module, Callable[..., Any]]" = WeakKeyDictionary()
@@ -22,6 +25,8 @@ _forwards: "WeakKeyDictionary[torch.nn.Module, Callable[..., Any]]" = WeakKeyDic
 @contextlib.contextmanager
 def compiled(model: LanguageModel) -> Iterator[None]:
     """Read in bulk through compiled blocks; ModelError without a C++ compiler or such blocks."""
+    # Torch's own default, set when it looks for a compiler, is a folder for temporary files.
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))
     blocks = list(_tree(model).structure.blocks)
     before = [vars(block).get("forward") for block in blocks]
     # Blocks that differ (in their kind of attention, say) are compiled apart.

@@ -22,13 +22,19 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 
 
 @needs_compiler
-def test_compiled_blocks_give_the_same_numbers(tiny_model):
+def test_compiled_blocks_give_the_same_numbers_and_stay_in_the_cache_folder(
+    tiny_model, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    monkeypatch.setenv("EMOTION_LENS_CACHE", str(tmp_path))
     model = tiny_model("gemma3", "huggingface")  # with two kinds of attention
     plain = hooks.pooled_resid_post(model, TEXTS, batch_tokens=40)
     with compiled(model):
         fused = hooks.pooled_resid_post(model, TEXTS, batch_tokens=40)
     assert torch.allclose(fused.mean, plain.mean, rtol=1e-4, atol=1e-5)
     assert torch.equal(fused.n_tokens, plain.n_tokens)
+    assert any(path.is_file() for path in (tmp_path / "compiled").rglob("*"))
 
 
 @needs_compiler
