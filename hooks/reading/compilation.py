@@ -25,9 +25,8 @@ _forwards: "WeakKeyDictionary[torch.nn.Module, Callable[..., Any]]" = WeakKeyDic
 @contextlib.contextmanager
 def compiled(model: LanguageModel) -> Iterator[None]:
     """Read in bulk through compiled blocks; ModelError without a C++ compiler or such blocks."""
-    # Torch's own default, set when it looks for a compiler, is a folder for temporary files.
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))
     blocks = list(_tree(model).structure.blocks)
+    _keep_what_is_made()
     before = [vars(block).get("forward") for block in blocks]
     # Blocks that differ (in their kind of attention, say) are compiled apart.
     with torch._dynamo.config.patch(recompile_limit=len(blocks) + 8):
@@ -43,6 +42,14 @@ def compiled(model: LanguageModel) -> Iterator[None]:
                     vars(block).pop("forward", None)
                 else:
                     block.forward = forward
+
+
+def _keep_what_is_made() -> None:
+    """Let torch's cache be ours, unless somebody chose one: its default is for temporary files."""
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    if os.environ.get("TORCHINDUCTOR_CACHE_DIR", "") in ("", default_cache_dir()):
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache_folder() / "compiled")
 
 
 def _tree(model: LanguageModel) -> HuggingFaceBackend:
