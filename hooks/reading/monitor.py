@@ -1,0 +1,104 @@
+"""Read each token's residual in the pass that computes it: while a model writes, at no other pass.
+
+1. Before a pass: which of its tokens are new, and which prompt each row serves.
+2. A hook at each layer keeps the residual as it leaves the layer.
+3. After the last of these layers, `tell` gets each prompt's new tokens.
+
+* Steering entered before `monitor` is in what is read; steering entered after it is not.
+* A token is read in the pass after the one that drew it: the last one drawn never is.
+* It watches what `LanguageModel.generate` writes with, not the hook points of TransformerLens.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from hooks.errors import InvalidInput
+from hooks.models.backends import plain_layers
+from hooks.models.model import LanguageModel
+from hooks.models.phases import current_announcement, no_prefix_sharing, served_prompts
+from hooks.models.watching import Inputs
+
+
+@dataclass(frozen=True)
+class NewTokens:
+    """Tokens of one prompt that one pass computed."""
+
+    prompt: int
+    """Place of the prompt among those of the call."""
+    ids: list[int]
+    resid: Float[Tensor, "layer position d_model"]
+    """Float32, on the CPU; layers in the order asked for."""
+    drawn: bool
+    """Whether the model drew them; else they are the prompt's own."""
+
+
+@contextlib.contextmanager
+def monitor(
+    model: LanguageModel, layers: Sequence[int], tell: Callable[[NewTokens], None]
+) -> Iterator[None]:
+    """Call `tell` with every token that is computed while the context is open.
+
+    ``with monitor(model, [12], print): model.generate(...)``
+
+    Parameters
+    ----------
+    layers
+        Layers to read, 0-based.
+    tell
+        Called once per pass and prompt, within the pass; what it raises ends the generation.
+
+    Raises
+    ------
+    InvalidInput
+        Without a layer, or for one that the model does not have.
+    """
+    chosen = plain_layers(layers)
+    if not chosen:
+        raise InvalidInput("monitor: expected at least one layer, got none.")
+    passing: list[Inputs] = []
+    kept: dict[int, Tensor] = {}
+
+    def see(inputs: Inputs) -> None:
+        passing[:] = [inputs]
+
+    def keep(residual: Tensor, layer: int) -> None:
+        kept[layer] = residual
+        if layer == max(chosen):
+            on_one_device = [kept[each].to(residual.device).float() for each in chosen]
+            for new in _new_tokens(passing[0], torch.stack(on_one_device).cpu()):
+                tell(new)
+            kept.clear()
+
+    with (
+        no_prefix_sharing(),
+        model.bulk.watched(see),
+        model.bulk.hooked(dict.fromkeys(chosen, keep)),
+    ):
+        yield
+
+
+def _new_tokens(
+    inputs: Inputs, resid: Float[Tensor, "layer row position d_model"]
+) -> Iterator[NewTokens]:
+    """Yield what is new of each row; nothing of padding and of texts that have ended."""
+    announced, served = current_announcement(), served_prompts()
+    histories = announced.histories() if announced and announced.histories else None
+    drawn = announced.phase == "generated" if announced else inputs.n_cached > 0
+    for row, present in enumerate(_present(inputs)):
+        if histories is None or histories[row] is not None:
+            prompt = row if served is None else served.prompts[row]
+            yield NewTokens(
+                prompt, inputs.ids[row].cpu()[present].tolist(), resid[:, row, present], drawn
+            )
+
+
+def _present(inputs: Inputs) -> Bool[Tensor, "row position"]:
+    """Tell the tokens of a pass from its padding."""
+    if inputs.mask is None:
+        return torch.ones_like(inputs.ids, dtype=torch.bool).cpu()
+    return inputs.mask[:, -inputs.ids.shape[1] :].bool().cpu()

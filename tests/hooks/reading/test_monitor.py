@@ -1,0 +1,90 @@
+"""What is read while a model writes is what it would be read afterwards, and costs no pass."""
+
+import pytest
+import torch
+
+import hooks
+from hooks.errors import InvalidInput
+from hooks.reading.monitor import NewTokens, monitor
+
+PROMPTS = ["She waited at the gate until the rain had stopped.", "Nobody came."]
+LAYERS = [3, 1]
+
+
+def written_with(model, prompts, told: list[NewTokens], n_tokens: int = 6):
+    with monitor(model, LAYERS, told.append):
+        return model.generate(prompts, max_new_tokens=n_tokens, seed=1)
+
+
+def of_prompt(told: list[NewTokens], prompt: int) -> tuple[list[int], torch.Tensor]:
+    own = [new for new in told if new.prompt == prompt]
+    ids = [one for new in own for one in new.ids]
+    return ids, torch.cat([new.resid for new in own], dim=1)
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "llama", "gemma3"])
+def test_residuals_of_a_batch_are_those_of_its_texts_read_afterwards(tiny_model, architecture):
+    model = tiny_model(architecture)
+    told: list[NewTokens] = []
+    written = written_with(model, PROMPTS, told)
+    for prompt, (text, generation) in enumerate(zip(PROMPTS, written, strict=True)):
+        ids, resid = of_prompt(told, prompt)
+        whole = [*model.encode_prompt(text), *generation.tokens]
+        n_unread = len(whole) - len(ids)
+        assert ids == whole[: len(ids)]
+        assert n_unread == (0 if generation.finished else 1)
+        after = hooks.resid_post(model, ids, layers=LAYERS)
+        torch.testing.assert_close(resid, after.resid, atol=1e-4, rtol=1e-4)
+
+
+def test_prompts_are_told_from_what_is_drawn(tiny_model):
+    model = tiny_model("llama")
+    told: list[NewTokens] = []
+    [generation] = written_with(model, PROMPTS[:1], told)
+    first, *others = told
+    assert not first.drawn
+    assert first.ids == model.encode_prompt(PROMPTS[0])
+    assert all(new.drawn and len(new.ids) == 1 for new in others)
+    assert [new.ids[0] for new in others] == generation.tokens[: len(others)]
+
+
+def test_it_changes_nothing_and_costs_no_pass(tiny_model):
+    model = tiny_model("llama")
+    passes: list[int] = []
+    handle = model.hf.get_input_embeddings().register_forward_hook(lambda *_: passes.append(1))
+    plain = model.generate(PROMPTS[:1], max_new_tokens=6, seed=1)
+    n_plain = len(passes)
+    assert written_with(model, PROMPTS[:1], []) == plain
+    handle.remove()
+    assert len(passes) == 2 * n_plain
+
+
+def test_a_text_that_has_ended_is_told_of_no_more(tiny_model):
+    model = tiny_model("llama")
+    told: list[NewTokens] = []
+    [end] = {model.tokenizer.eos_token_id}
+    prompts = [model.encode(text) for text in [*PROMPTS] * 6]  # one ends and its row stays on
+    written = written_with(model, prompts, told, n_tokens=40)
+    assert len({len(generation.tokens) for generation in written}) > 1
+    for prompt, generation in enumerate(written):
+        ids, _ = of_prompt(told, prompt)
+        assert end not in ids[1:]
+        assert len(ids) - len(prompts[prompt]) <= len(generation.tokens)
+
+
+def test_steering_entered_before_is_in_what_is_read(tiny_model):
+    model = tiny_model("llama")
+    push = torch.ones(model.d_model)
+    plain: list[NewTokens] = []
+    steered: list[NewTokens] = []
+    written_with(model, PROMPTS[:1], plain)
+    with hooks.steer(model, push, layers=[1], strength=2.0):
+        written_with(model, PROMPTS[:1], steered)
+    moved = steered[0].resid[1] - plain[0].resid[1]
+    torch.testing.assert_close(moved, (2 * push / push.norm()).expand_as(moved), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("layers", "message"), [([], "at least one layer"), ([99], "layer 99")])
+def test_layers_that_cannot_be_read_are_refused(tiny_model, layers, message):
+    with pytest.raises(InvalidInput, match=message), monitor(tiny_model("llama"), layers, print):
+        pass
