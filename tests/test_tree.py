@@ -27,6 +27,7 @@ ELSEWHERE = {
     "probes/texts/app/doses.py": "panels of the app, tested in a real browser in test_app.py",
     "probes/texts/app/page.py": "the same",
     "probes/texts/app/panels.py": "the same",
+    "probes/texts/app/server.py": "the same",
     "hooks/steering/selection.py": "tokens of a pass, tested by steering, test_steer.py",
 }
 """Modules without a test file of their own, and where they are tested."""

@@ -1,16 +1,15 @@
 """``emotion-probes app``: the microscope, a page on this machine."""
 
 import importlib.util
+from collections.abc import Callable
 
 from hooks.errors import EmotionLensError, InvalidInput
 from probes.commands import App
 from probes.commands.call import Call
-from probes.experiments import find_entries
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.storage import ours, read_json
 from probes.texts.app import door
-from probes.vectors.emotion_vectors import EmotionVectors
 
 
 def main(call: Call[App]) -> int:
@@ -20,18 +19,15 @@ def main(call: Call[App]) -> int:
     flags, run = call.flags, call.run()
     names, address = door.names_of(flags.host, flags.allow_host), f"{flags.host}:{flags.port}"
     door.check_free(flags.host, flags.port)
-    vectors = EmotionVectors.load(run.root).using(flags.vectors)
-    from probes.texts.app.microscope import Microscope
-    from probes.texts.app.page import serve
+    from probes.texts.app.server import serve
 
-    microscope = Microscope(Models(run.config).subject(), vectors)
     if not door.is_loopback(flags.host):
         call.terminal.warn(f"whoever reaches {address} can use this model and read its run.")
     where = f"emotion-lens listens on http://{address} (Ctrl-C ends it)"
     try:
         serve(
-            microscope,
-            usable=_usable(run),
+            lambda: _load(run, flags.vectors),
+            waiting_for=run.config.model.name,
             host=flags.host,
             port=flags.port,
             names=names,
@@ -44,7 +40,21 @@ def main(call: Call[App]) -> int:
     return 0
 
 
+def _load(run: Run, way: str | None) -> Callable[[], None]:
+    """Load vectors and model; return what lays out a visitor's page."""
+    from probes.texts.app.microscope import Microscope
+    from probes.texts.app.page import Page
+    from probes.texts.app.view import View
+
+    vectors = EmotionVectors.load(run.root).using(way)
+    microscope = Microscope(Models(run.config).subject(), vectors)
+    usable = _usable(run)
+    return lambda: Page(View(microscope, usable)).build()
+
+
 def _usable(run: Run) -> dict[int, float]:
+    from probes.experiments import find_entries
+
     [experiment] = find_entries(["steering-dose-response"])
     path = run.root / experiment.file
     with ours(path):

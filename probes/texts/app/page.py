@@ -1,53 +1,10 @@
 """The page, in NiceGUI: it asks the microscope and shows what it says; nothing else is fetched."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from probes.figures import pages, token_html
-from probes.texts.app.door import Door, until_listening
-from probes.texts.app.microscope import Microscope
 from probes.texts.app.panels import SteerPanel, TalkPanel, TextPanel
-from probes.texts.app.toolkit import Slider, app, background_tasks, ui
+from probes.texts.app.toolkit import Slider, ui
 from probes.texts.app.view import View
-
-
-def serve(
-    microscope: Microscope,
-    *,
-    usable: Mapping[int, float],
-    host: str,
-    port: int,
-    names: frozenset[str] | None,
-    show: bool,
-    ready: Callable[[], None],
-) -> None:
-    """Serve the page until interrupted.
-
-    `usable` is the largest dose within the budget by layer, `names` are those by which the page may
-    be called (None: any); `ready` is called once it listens.
-    """
-
-    async def tell() -> None:
-        await until_listening(host, port)
-        ready()
-
-    app.add_middleware(Door, names=names, port=port)
-    app.on_startup(lambda: background_tasks.create(tell()))
-
-    @ui.page("/")
-    def index() -> None:
-        Page(View(microscope, usable)).build()
-
-    ui.run(
-        host=host,
-        port=port,
-        title="emotion-lens",
-        show=show,
-        reload=False,
-        show_welcome_message=False,
-        reconnect_timeout=30,  # a busy laptop answers late; its pages should not start anew
-        uvicorn_logging_level="warning",
-    )
 
 
 class Page:
@@ -59,8 +16,6 @@ class Page:
 
     def build(self) -> None:
         """Lay the page out."""
-        ui.add_css(token_html.STYLE + pages.resource("probes.texts", "app.css"))
-        ui.add_body_html(f"<script>{pages.resource('probes.texts', 'app.js')}</script>")
         view = self.view
         dark = ui.dark_mode(None)
         with ui.column().classes("w-full max-w-5xl mx-auto p-2 gap-4"):

@@ -4,13 +4,14 @@ import os
 import tempfile
 from collections.abc import Awaitable, Callable
 from itertools import cycle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import plotly.graph_objects as go
-
-from probes.figures import Lines, webpage
+from probes.figures import Lines
 from probes.figures.palette import CATEGORIES, DIVERGING
 from probes.storage import from_json, to_json
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 # NiceGUI would otherwise make a folder of its own wherever the command is typed.
 _STORAGE = os.path.join(tempfile.gettempdir(), f"emotion-lens-{os.getpid()}")
@@ -87,8 +88,10 @@ def plot(figure: Lines) -> None:
     ui.label(figure.caption).classes("text-sm caption")
 
 
-def drawn_for_page(figure: Lines) -> go.Figure:
+def drawn_for_page(figure: Lines) -> "go.Figure":
     """Draw curves over whole places, for a page that is white or dark."""
+    from probes.figures import webpage
+
     places = [place for panel in figure.panels for line in panel.lines for place in line.x]
     # Plotly would go in halves over a short way; over a longer one it chooses by the width.
     step = 1 if max(places) - min(places) <= 10 else None
