@@ -26,8 +26,10 @@ ELSEWHERE = {
     "probes/stages/units.py": "units of work, tested through the stages that do them",
     "probes/texts/app/doses.py": "panels of the app, tested in a real browser in test_app.py",
     "probes/texts/app/page.py": "the same",
-    "probes/texts/app/panels.py": "the same",
     "probes/texts/app/server.py": "the same",
+    "probes/texts/app/steer_panel.py": "the same",
+    "probes/texts/app/talk_panel.py": "the same",
+    "probes/texts/app/text_panel.py": "the same",
     "hooks/steering/selection.py": "tokens of a pass, tested by steering, test_steer.py",
 }
 """Modules without a test file of their own, and where they are tested."""

@@ -261,11 +261,15 @@ def _gathering(tree: Backend, layers: list[int]) -> Iterator[_Gather]:
 
 @torch.no_grad()
 def resid_post(
-    model: LanguageModel, text: str | Sequence[int], layers: Sequence[int] | None = None
+    model: LanguageModel,
+    text: str | Sequence[int],
+    layers: Sequence[int] | None = None,
+    *,
+    through: Literal["bulk", "reader"] = "reader",
 ) -> Residuals:
     """Return the residual stream of one text at every token, special tokens included.
 
-    A text may be given as its token ids.
+    A text may be given as its token ids. `through` is as for `pooled_resid_post`.
 
     Returns
     -------
@@ -282,7 +286,8 @@ def resid_post(
     def keep(residual: Tensor, layer: int) -> None:
         read[layer] = residual[0].float().cpu()
 
-    with model.reader.hooked(dict.fromkeys(chosen, keep)):
-        model.reader.run(batch.ids, batch.attention_mask, max(chosen))
+    tree = model.bulk if through == "bulk" else model.reader
+    with tree.hooked(dict.fromkeys(chosen, keep)):
+        tree.run(batch.ids, batch.attention_mask, max(chosen))
     strings = [model.tokenizer.decode([index]) for index in ids]
     return Residuals(torch.stack([read[layer] for layer in chosen]), ids, strings)

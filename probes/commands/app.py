@@ -45,11 +45,13 @@ def _load(run: Run, way: str | None) -> Callable[[], None]:
     from probes.texts.app.microscope import Microscope
     from probes.texts.app.page import Page
     from probes.texts.app.view import View
+    from probes.vectors.emotion_vectors import EmotionVectors
+    from probes.vectors.neutral_tokens import NeutralTokens
 
     vectors = EmotionVectors.load(run.root).using(way)
     microscope = Microscope(Models(run.config).subject(), vectors)
-    usable = _usable(run)
-    return lambda: Page(View(microscope, usable)).build()
+    usable, neutral = _usable(run), NeutralTokens.of_run(run.root, vectors)
+    return lambda: Page(View(microscope, usable, neutral)).build()
 
 
 def _usable(run: Run) -> dict[int, float]:

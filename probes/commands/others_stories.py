@@ -14,9 +14,8 @@ from probes.analysis.cross_reading import cross_reading
 from probes.analysis.findings import Estimate
 from probes.corpus.cells import Cell, read_corpus
 from probes.experiments import NotMeasured, find_entries, find_experiment
-from probes.runs.materials import INDEX
 from probes.storage import read_object
-from probes.vectors.activations import Row, load_layer, load_rows, shard_paths
+from probes.vectors.activations import INDEX, Row, load_layer, load_rows, shard_paths
 from probes.vectors.emotion_vectors import EmotionVectors
 
 

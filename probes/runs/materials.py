@@ -27,12 +27,11 @@ from probes.runs.reporting import Reporter
 from probes.runs.ways import CARRIED, SAID, KeptRows, PlacedText, WayRows, Ways
 from probes.stimuli import steered_of
 from probes.storage import read_object
-from probes.vectors.activations import Kind, Part, load_layer, load_rows, shard_paths
+from probes.vectors.activations import INDEX, Kind, Part, load_layer, load_rows, shard_paths
 from probes.vectors.denoising import CellSums
 from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.neutral import NeutralComponents, neutral_components
 
-INDEX = "activations/index.json"
 _Made = TypeVar("_Made")
 
 

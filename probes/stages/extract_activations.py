@@ -12,7 +12,7 @@ from probes.config import Config
 from probes.config.whole import default_target_layer
 from probes.corpus.cells import Cell, count_texts, read_corpus
 from probes.runs.folder import Run
-from probes.runs.materials import INDEX, Materials
+from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.runs.workers import Workers, workers
@@ -21,6 +21,7 @@ from probes.stages.early_map import draw_first_map
 from probes.stages.units import Reader, ReadingUnit
 from probes.storage import digest_of, write_json
 from probes.vectors.activations import (
+    INDEX,
     Kind,
     by_cell,
     check_origin,

@@ -36,6 +36,8 @@ from hooks import DataError, Pooled, StaleArtifact
 from probes.corpus.cells import Text
 from probes.storage import write_bytes
 
+INDEX = "activations/index.json"
+"""Below the run's folder: which shards there are, and from what."""
 Kind = Literal["stories", "single", "said", "neutral", "matched"]
 Part = Literal["mean", "apart", "tokens"]
 _DAMAGED = (KeyError, IndexError, TypeError, ValueError, OverflowError, MemoryError)

@@ -4,7 +4,7 @@ A cosine of +0.15 says nothing where neutral text scores +0.15. Mean and standar
 neutral texts turn it into a z.
 
 Contract: a z is of a whole text or passage, by the cosine of its mean residual, as neutral texts
-were read. Single tokens have none: how those of neutral text scatter is not known here.
+were read. Single tokens are seen against single tokens (`neutral_tokens`).
 """
 
 import math

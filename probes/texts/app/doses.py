@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from probes.texts.app.toolkit import Slider, ui
+from probes.texts.app.toolkit import Slider, emotion_picker, ui
 from probes.texts.app.view import View
 
 MAX_DOSE = 0.4
@@ -74,7 +74,8 @@ class Doses:
 
     def _add(self, emotion: str, dose: float) -> None:
         with self.column, ui.row().classes("items-center gap-4 w-full") as whole:
-            chosen = ui.select(self.view.emotions, value=emotion, label="toward").classes("w-40")
+            chosen = emotion_picker(self.view.emotions, emotion, "toward", self._released)
+            chosen.classes("w-48")
             number = ui.label().classes("w-24")
             slider = Slider(min=-MAX_DOSE, max=MAX_DOSE, step=0.02, value=dose)
             slider.classes("w-64 mb-4").mark("dose")
@@ -84,7 +85,6 @@ class Doses:
                 remove.props('flat dense aria-label="remove this emotion"')
         self.rows.append(row)
         slider.tell(lambda: self._moved(row), self._released)
-        chosen.on_value_change(self._released)
 
     async def _add_next(self) -> None:
         used = {row.emotion.value for row in self.rows}

@@ -2,8 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 import torch
@@ -13,33 +12,19 @@ from torch import Tensor
 
 import hooks
 from hooks import LanguageModel
+from hooks.reading.monitor import NewTokens, monitor
 from hooks.reading.token_offsets import token_pieces
 from hooks.tokens.encoding import content_places
+from probes.texts.app.reading import Growing, Reading
 from probes.texts.dialogue import Dialogue, Turn, first_turn_only, lay_out
 from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.normalize import normalize
 
 Pushes = tuple[tuple[str, float], ...]
+Watch = Callable[[Reading], object]
+"""Is told what has been written so far, in the thread that writes."""
+_KEPT = 64  # texts read, and replies, that another look finds again
 _TRIES = 4  # seeds, until a model that may answer nothing says a word
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One text: its tokens, their turns (-1: marks and special tokens), and their scores.
-
-    `z` is how far a plain text as a whole lies above neutral text; None where that was not read,
-    and for a conversation.
-    """
-
-    tokens: list[str]
-    turn: list[int]
-    scores: Float[Tensor, "layer position emotion"]
-    z: Float[Tensor, "layer emotion"] | None = None
-
-    def of_turn(self, number: int, place: int) -> Float[Tensor, "emotion"]:
-        """Mean over a turn's tokens at one place of the layer axis; NaN for a turn without one."""
-        chosen = torch.tensor([turn == number for turn in self.turn], dtype=torch.bool)
-        return self.scores[place][chosen].mean(dim=0)
 
 
 class Microscope:
@@ -48,9 +33,10 @@ class Microscope:
     def __init__(self, model: LanguageModel, vectors: EmotionVectors) -> None:
         vectors.check_model(model)
         self.model, self.vectors = model, vectors
+        self._units = normalize(vectors.vectors)
         self._one_at_a_time = threading.Lock()
-        self._scores = lru_cache(maxsize=64)(self._scores_of)
-        self._sampled = lru_cache(maxsize=64)(self._sample)
+        self._scores = lru_cache(maxsize=_KEPT)(self._scores_of)
+        self._replies: dict[tuple[object, ...], Reading] = {}
 
     def read(self, text: str) -> Reading:
         """Read a plain text; its content is turn 0."""
@@ -73,14 +59,18 @@ class Microscope:
         self, ids: tuple[int, ...]
     ) -> tuple[Float[Tensor, "layer position emotion"], Float[Tensor, "layer emotion"] | None]:
         with self._one_at_a_time:
-            read = hooks.resid_post(self.model, ids, layers=self.vectors.layers)
+            read = hooks.resid_post(self.model, ids, layers=self.vectors.layers, through="bulk")
+        return self._cosines(read.resid), self._z_of(ids, read.resid)
+
+    def _cosines(
+        self, resid: Float[Tensor, "layer position d_model"]
+    ) -> Float[Tensor, "layer position emotion"]:
         mean = rearrange(self.vectors.global_mean, "layer d_model -> layer 1 d_model")
-        scores = einsum(
-            normalize(read.resid - mean),
-            normalize(self.vectors.vectors),
+        return einsum(
+            normalize(resid - mean),
+            self._units,
             "layer position d_model, layer emotion d_model -> layer position emotion",
         )
-        return scores, self._z_of(ids, read.resid)
 
     def _z_of(
         self, ids: tuple[int, ...], resid: Float[Tensor, "layer position d_model"]
@@ -100,7 +90,7 @@ class Microscope:
 
     def _push(self, doses: Mapping[str, float], layer: int) -> Float[Tensor, "d_model"]:
         """Sum of all pushes, in mean residual norms of a layer."""
-        units = normalize(self.vectors.vectors[self.vectors.layer_index(layer)])
+        units = self._units[self.vectors.layer_index(layer)]
         weights = torch.tensor([doses.get(emotion, 0.0) for emotion in self.vectors.emotions])
         return einsum(weights, units, "emotion, emotion d_model -> d_model")
 
@@ -112,37 +102,82 @@ class Microscope:
         layer: int | None = None,
         max_new_tokens: int = 40,
         seed: int = 0,
-    ) -> str:
+        watch: Watch = lambda _written: None,
+    ) -> Reading:
         """Continue a text or answer a conversation, steered toward emotions where some are given.
 
-        `doses` are fractions of the mean residual norm at `layer` (None: the target layer). Returns
-        one turn of a conversation; empty when no seed of a few brings a word.
+        `doses` are fractions of the mean residual norm at `layer` (None: the target layer). Scores
+        are of the passes that wrote, with what was pushed in them; `watch` sees them come. Of a
+        conversation one turn is returned; empty when no seed of a few brings a word.
         """
         chosen = self.vectors.provenance.target_layer if layer is None else layer
         pushes = tuple((emotion, dose) for emotion, dose in (doses or {}).items() if dose != 0)
         where = chosen if pushes else None  # without a push, every layer's reply is the same
         if isinstance(prompt, str):
             ids = tuple(self.model.encode_prompt(prompt))
-            return self._sampled(ids, pushes, where, max_new_tokens, seed)
+            return self._written(ids, pushes, where, max_new_tokens, seed, watch)
         ids = tuple(self.model.encode(lay_out(self.model.tokenizer, prompt, answering=True).text))
-        for attempt in range(_TRIES):
-            reply = self._sampled(ids, pushes, where, max_new_tokens, seed + attempt)
-            if turn := reply if self.model.is_chat else first_turn_only(reply):
-                return turn
-        return ""
 
-    def _sample(
-        self, ids: tuple[int, ...], pushes: Pushes, layer: int | None, length: int, seed: int
-    ) -> str:
-        steering = contextlib.nullcontext()
-        if layer is not None:
-            push = self._push(dict(pushes), layer)
-            norm = self.vectors.norm_by_layer[layer]
-            steering = hooks.steer(
-                self.model, push, layers=[layer], dose=float(push.norm()), residual_norm=norm
+        def own(reply: Reading) -> Reading:
+            return reply if self.model.is_chat else reply.cut(first_turn_only(reply.text))
+
+        def one_turn(seed: int) -> Reading:
+            def see(part: Reading) -> None:
+                watch(own(part))
+
+            return own(self._written(ids, pushes, where, max_new_tokens, seed, see))
+
+        turn = one_turn(seed)
+        for another in range(seed + 1, seed + _TRIES):
+            turn = turn if turn.text else one_turn(another)
+        return turn
+
+    def _written(
+        self,
+        ids: tuple[int, ...],
+        pushes: Pushes,
+        layer: int | None,
+        length: int,
+        seed: int,
+        watch: Watch,
+    ) -> Reading:
+        key = (ids, pushes, layer, length, seed)
+        if key not in self._replies:
+            self._replies[key] = self._write(
+                ids, self._steering(pushes, layer), length, seed, watch
             )
-        with self._one_at_a_time, steering:
+            if len(self._replies) > _KEPT:
+                del self._replies[next(iter(self._replies))]
+        return self._replies[key]
+
+    def _steering(
+        self, pushes: Pushes, layer: int | None
+    ) -> contextlib.AbstractContextManager[object]:
+        if layer is None:
+            return contextlib.nullcontext()
+        push, norm = self._push(dict(pushes), layer), self.vectors.norm_by_layer[layer]
+        return hooks.steer(
+            self.model, push, layers=[layer], dose=float(push.norm()), residual_norm=norm
+        )
+
+    def _write(
+        self,
+        ids: tuple[int, ...],
+        steering: contextlib.AbstractContextManager[object],
+        length: int,
+        seed: int,
+        watch: Watch,
+    ) -> Reading:
+        growing = Growing(self.model.tokenizer, *self._units.shape[:2])
+
+        def tell(new: NewTokens) -> None:
+            if new.drawn:
+                growing.add(new.ids, self._cosines(new.resid))
+                watch(growing.reading())
+
+        with self._one_at_a_time, steering, monitor(self.model, self.vectors.layers, tell):
             [written] = self.model.generate(
                 [list(ids)], max_new_tokens=length, temperature=0.8, top_k=50, seed=seed
             )
-        return written.text.strip()
+        whole = growing.reading(written.text)
+        return whole.cut(whole.text.strip())

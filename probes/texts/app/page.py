@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from probes.texts.app.panels import SteerPanel, TalkPanel, TextPanel
-from probes.texts.app.toolkit import Slider, ui
+from probes.texts.app.steer_panel import SteerPanel
+from probes.texts.app.talk_panel import TalkPanel
+from probes.texts.app.text_panel import TextPanel
+from probes.texts.app.toolkit import Slider, emotion_picker, ui
 from probes.texts.app.view import View
 
 
@@ -25,14 +27,17 @@ class Page:
             model = view.microscope.model.name
             ui.label(f"{model}, {len(view.emotions)} emotions, {len(view.layers)} layers")
             with ui.row().classes("w-full items-center gap-6"):
-                ui.select(
-                    view.emotions, value=view.emotion, label="emotion", on_change=self._pick_emotion
-                ).classes("w-48").mark("emotion")
+                emotion_picker(view.emotions, view.emotion, "emotion", self._pick_emotion).classes(
+                    "w-48"
+                ).mark("emotion")
                 with ui.column().classes("gap-0 w-64"):
                     self.layer_label = ui.label()
                     self.layer = Slider(min=0, max=len(view.layers) - 1, value=view.place)
                     self.layer.props('aria-label="layer"').mark("layer")
                     self.layer.tell(self._pick_layer, self.steer.again)
+                as_z = ui.switch("z-scores", value=view.as_z, on_change=self._pick_unit)
+                as_z.set_enabled(view.neutral is not None)
+            self.explained = ui.label(view.explained).classes("text-sm caption")
             with ui.tabs().props("no-caps") as tabs:
                 panels = {"Text": self.text, "Conversation": self.talk, "Steer": self.steer}
                 for name in panels:
@@ -45,14 +50,21 @@ class Page:
 
     def _pick_emotion(self, event: Any) -> None:
         self.view.emotion = event.value
-        self.text.show()
-        self.talk.show()
+        self._show()
+
+    def _pick_unit(self, event: Any) -> None:
+        self.view.as_z = event.value
+        self.explained.text = self.view.explained
+        self._show()
+
+    def _show(self) -> None:
+        for panel in (self.text, self.talk, self.steer):
+            panel.show()
 
     def _pick_layer(self) -> None:
         self.view.layer = self.view.layers[int(self.layer.at)]
         self._say_layer()
-        self.text.show()
-        self.talk.show()
+        self._show()
         self.talk.doses.refresh()
         self.steer.doses.refresh()
 

@@ -1,125 +1,97 @@
-"""Tokens as colored text, scores as curves: what the page draws; every text is escaped."""
+"""Tokens as colored text, scores as a heat map and as curves; every text is escaped."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from markupsafe import Markup
-from torch import Tensor
 
-from probes.figures.description import Line, Lines, Panel
-from probes.figures.token_html import SCALE, token_html
-from probes.texts.app.microscope import Reading
+from probes.figures.description import Heatmap, Line, Lines, Panel
+from probes.figures.token_html import SCALE, side_and_share, token_html
+from probes.texts.app.look import Look, largest_of
 from probes.texts.dialogue import Turn
-from probes.vectors.zero import Z_MEANS, spelled_z
 
 _OTHERS = 4  # emotions drawn beside the selected one; a color for each
-Z_EXPLAINED = (
-    f"z: {Z_MEANS}. It is of the text as a whole, by the cosine of its mean residual, as neutral "
-    "text was read; a cosine by itself says nothing where neutral text has the same."
-)
+_UNDER = 3  # emotions under each token
 _INVITATION = "Click a token, or go along them with the arrow keys, to see its highest emotions."
+_CELL = Markup('<td class="{side}" style="--share:{share:.3f}" title="{title}"></td>')
 
 
-@dataclass(frozen=True)
-class Look:
-    """A reading, looked at for one emotion at one layer (indices; `where` in words)."""
+def colored_tokens(look: Look, turn: int = 0, *, largest: float | None = None) -> Markup:
+    """Return the tokens of one turn as HTML, colored by scores up to `largest` (None: its own).
 
-    reading: Reading
-    place: int
-    emotion: int
-    emotions: list[str]
-    where: str = ""
-
-    @property
-    def name(self) -> str:
-        """The emotion."""
-        return self.emotions[self.emotion]
-
-    @property
-    def inside(self) -> list[int]:
-        """Positions of the tokens that belong to a turn."""
-        return [position for position, turn in enumerate(self.reading.turn) if turn >= 0]
-
-    @property
-    def largest(self) -> float:
-        """The score farthest from 0 among all turns, without its sign."""
-        scores = self.reading.scores[self.place, self.inside, self.emotion]
-        return float(scores.abs().max()) if len(scores) else 1.0
-
-    def highest(
-        self,
-        scores: Float[Tensor, "emotion"],
-        n: int = 5,
-        z: Float[Tensor, "emotion"] | None = None,
-    ) -> str:
-        """Spell the emotions with the highest scores; empty where there is no score."""
-        if not scores.isfinite().all():
-            return ""
-        values, indices = scores.topk(min(n, len(self.emotions)))
-        best = zip(indices.tolist(), values.tolist(), strict=True)
-        above = [math.nan] * len(scores) if z is None else z.tolist()
-        return ", ".join(
-            f"{self.emotions[index]} {value:+.2f}{spelled_z(above[index])}" for index, value in best
-        )
-
-    def highest_of_turn(self, turn: int = 0) -> str:
-        """Spell the highest emotions of a turn as a whole."""
-        return self.highest(self.reading.of_turn(turn, self.place))
-
-    def highest_of_text(self) -> str:
-        """Spell the highest emotions of a plain text, each with its z where there is one."""
-        z = None if self.reading.z is None else self.reading.z[self.place]
-        return self.highest(self.reading.of_turn(0, self.place), z=z)
-
-
-def colored_tokens(look: Look, turn: int = 0) -> Markup:
-    """Return the tokens of one turn as HTML, colored by scores; ``app.js`` fills the line below."""
-    reading = look.reading
-    # The later bytes of a letter have no letter of their own.
-    shown = [i for i, owner in enumerate(reading.turn) if owner == turn and reading.tokens[i]]
-    tokens, scores = [reading.tokens[i] for i in shown], reading.scores[look.place, shown]
+    Under each token stand its strongest emotions; ``app.js`` fills the line below all.
+    """
+    reading, shown = look.reading, look.shown(turn)
+    tokens, scores = [reading.tokens[place] for place in shown], look.scores[shown]
     titles = [
-        f"“{token.strip()}”  {look.name} {each[look.emotion]:+.3f}; highest: {look.highest(each)}"
+        f"“{token.strip()}”  {look.name} {look.number(float(each[look.emotion]))}; "
+        f"highest: {look.spelled(each)}"
         for token, each in zip(tokens, scores, strict=True)
     ]
-    colored = token_html(tokens, scores[:, look.emotion].tolist(), look.largest, titles)
-    return Markup('<p class="tokens">{}</p><p class="detail" role="status">{}</p>').format(
-        colored, _INVITATION if shown else ""
+    under = ["\n".join(look.emotions[one] for one in look.strongest(s, _UNDER)) for s in scores]
+    limit = largest_of([look]) if largest is None else largest
+    colored = token_html(tokens, scores[:, look.emotion].tolist(), limit, titles, under)
+    return Markup('<p class="tokens">{}{}</p><p class="detail" role="status">{}</p>').format(
+        colored, reading.unread if turn == 0 else "", _INVITATION if shown else ""
     )
 
 
-def color_key(look: Look) -> Markup:
+def color_key(look: Look, largest: float | None = None) -> Markup:
     """Return the scale of `colored_tokens` as HTML: the emotion, and the scores at both ends."""
-    key = Markup('<p class="key">{} {:+.3f} {} {:+.3f}</p>')
-    return key.format(look.name, -look.largest, SCALE, look.largest)
+    limit = largest_of([look]) if largest is None else largest
+    key = Markup('<p class="key">{}, {} {} {} {}</p>')
+    return key.format(look.name, look.unit, look.number(-limit), SCALE, look.number(limit))
 
 
-def token_curve(look: Look) -> Lines:
-    """Describe the emotion's score along the tokens of a text."""
-    reading, inside = look.reading, look.inside
-    curve = Line(
-        name=look.name,
-        x=tuple(map(float, range(len(inside)))),
-        y=tuple(reading.scores[look.place, inside, look.emotion].tolist()),
-        notes=tuple(reading.tokens[i] for i in inside),
-    )
-    return Lines(
-        title=f"{look.name.capitalize()} along the text",
+def heat_table(look: Look, rows: Sequence[int], largest: float) -> Markup:
+    """Return a heat map as an HTML table: emotions by a text's tokens, colored up to `largest`."""
+    shown = look.shown(0)
+    tokens = [look.reading.tokens[place].strip() for place in shown]
+    heads = Markup("").join(Markup('<th scope="col">{}</th>').format(token) for token in tokens)
+    scores = look.scores[shown]
+    body = Markup("")
+    for row in rows:
+        cells = Markup("").join(
+            _CELL.format(
+                **side_and_share(score, largest),
+                title=f"“{token}” {look.emotions[row]} {look.number(score)}",
+            )
+            for token, score in zip(tokens, scores[:, row].tolist(), strict=True)
+        )
+        name = Markup('<th scope="row">{}</th>').format(look.emotions[row])
+        body += Markup("<tr>{}{}</tr>").format(name, cells)
+    return Markup(
+        '<div class="heat" tabindex="0" role="region" aria-label="heat map of tokens and emotions">'
+        "<table><thead><tr><td></td>{}</tr></thead><tbody>{}</tbody></table></div>"
+        '<p class="key">{} {} {} {}</p>'
+    ).format(heads, body, look.unit, look.number(-largest), SCALE, look.number(largest))
+
+
+def heat_map(look: Look, rows: Sequence[int]) -> Heatmap:
+    """Describe the same heat map as a figure."""
+    shown = look.shown(0)
+    scores = look.scores[shown][:, list(rows)]
+    limit = max(largest_of([look], rows), 1e-6)
+    return Heatmap(
+        title="Emotions along the text",
         subtitle=look.where,
-        caption="Cosine of each token's centered residual with the emotion's vector; 0 is the "
-        "average over emotions.",
+        caption=look.explained,
+        rows=tuple(look.emotions[row] for row in rows),
+        columns=tuple(
+            f"{number}  {look.reading.tokens[place].strip()}"
+            for number, place in enumerate(shown, 1)
+        ),
+        values=tuple(map(tuple, scores.T.tolist())),
+        value_label=look.unit,
         x_label="token",
-        panels=(Panel(y_label="cosine", lines=(curve,)),),
+        y_label="emotion",
+        limits=(-limit, limit),
     )
 
 
 def conversation_curves(look: Look, turns: Sequence[Turn]) -> Lines:
     """Describe the scores of the emotion, and of those that vary most, turn by turn."""
-    reading = look.reading
-    per_turn = torch.stack([reading.of_turn(number, look.place) for number in range(len(turns))])
+    per_turn = torch.stack([look.of_turn(number) for number in range(len(turns))])
     finite = [i for i in range(len(turns)) if per_turn[i].isfinite().all()]
     shown = per_turn[finite]
     spread = shown.amax(dim=0) - shown.amin(dim=0) if len(finite) > 1 else shown[0].abs()
@@ -140,7 +112,7 @@ def conversation_curves(look: Look, turns: Sequence[Turn]) -> Lines:
         title="The conversation, turn by turn",
         subtitle=look.where,
         caption="Mean score over each turn's tokens, for the emotion that is selected, "
-        f"{look.name}{beside}.",
+        f"{look.name}{beside}. {look.explained}",
         x_label="turn",
-        panels=(Panel(y_label="cosine", lines=curves),),
+        panels=(Panel(y_label=look.unit, lines=curves),),
     )

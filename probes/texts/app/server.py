@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hooks.errors import EmotionLensError
 from probes.figures import pages, token_html
 from probes.texts.app.door import Door, until_listening
-from probes.texts.app.toolkit import app, background_tasks, run, ui
+from probes.texts.app.toolkit import app, background_tasks, ui
 
 Build = Callable[[], None]
 """Lays out one visitor's page."""
@@ -38,7 +38,7 @@ def serve(
         await until_listening(host, port)
         ready()
         try:
-            loaded.set_result(await run.io_bound(load))
+            loaded.set_result(await asyncio.to_thread(load))
         except EmotionLensError as error:
             failures.append(error)
             loaded.cancel()

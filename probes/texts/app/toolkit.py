@@ -23,7 +23,9 @@ __all__ = [
     "Slider",
     "app",
     "background_tasks",
+    "download_buttons",
     "download_json",
+    "emotion_picker",
     "html_part",
     "plot",
     "posted_text",
@@ -74,9 +76,27 @@ def posted_text(value: Any) -> str:
     return ""
 
 
-def html_part(content: str, mark: str) -> None:
+def html_part(content: str, mark: str) -> ui.html:
     """Show HTML; `mark` names it for the tests."""
-    ui.html(str(content), sanitize=False).props(f'data-part="{mark}"').classes("w-full")
+    shown = ui.html(str(content), sanitize=False)
+    return shown.props(f'data-part="{mark}"').classes("w-full min-w-0")
+
+
+def emotion_picker(
+    emotions: list[str], picked: str | list[str], label: str, on_change: Callable[..., Any]
+) -> ui.select:
+    """Let the visitor type for one emotion, or for several where a list is picked."""
+    several = isinstance(picked, list)
+    picker = ui.select(
+        emotions,
+        value=picked,
+        label=label,
+        on_change=on_change,
+        with_input=True,
+        multiple=several,
+        clearable=several,
+    )
+    return picker.props("use-chips") if several else picker
 
 
 def plot(figure: Lines) -> None:
@@ -109,6 +129,12 @@ def drawn_for_page(figure: Lines) -> "go.Figure":
             plot_bgcolor="rgba(0,0,0,0)",
         )
     )
+
+
+def download_buttons(as_json: Any, as_png: Any) -> None:
+    """Offer what is shown as JSON and as PNG."""
+    ui.button("JSON", on_click=as_json).props("outline no-caps")
+    ui.button("PNG", on_click=as_png).props("outline no-caps")
 
 
 def download_json(name: str, content: dict[str, Any]) -> None:

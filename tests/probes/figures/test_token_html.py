@@ -27,3 +27,10 @@ def test_a_token_and_its_title_are_text_as_they_are(text):
     span = token_html([text], [0.1], 1.0, [text])
     assert span.count("<") == 2
     assert span.striptags().split() == text.split()
+
+
+def test_lines_under_tokens_are_no_text_of_theirs():
+    spans = token_html(["a", "b\n"], [0.1, 0.1], 1.0, ["", ""], ['<i>"x"', "y"])
+    assert spans.count("data-under") == 1  # none where the token breaks the line
+    assert 'data-under="&lt;i&gt;&#34;x&#34;"' in spans
+    assert re.sub("<[^>]*>", "", spans) == "ab\n"

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import hooks
+from probes.texts.app.microscope import Microscope
 from probes.texts.dialogue import ASSISTANT, USER, Turn
 
 TALK = [
@@ -62,23 +63,57 @@ def test_special_tokens_that_somebody_typed_are_no_words(microscope):
     assert "".join(words) == "ab"
 
 
+def reply(seen: Microscope, *asked, **settings) -> str:
+    return seen.reply(*asked, **settings).text
+
+
 class TestReplies:
     def test_no_dose_is_the_baseline_and_a_dose_is_not(self, microscope):
         seen = microscope()
-        plain = seen.reply("He opened the door and")
-        assert seen.reply("He opened the door and", doses={"sad": 0.0}) == plain
-        assert seen.reply("He opened the door and", doses={"sad": 2.0}) != plain
+        plain = reply(seen, "He opened the door and")
+        assert reply(seen, "He opened the door and", doses={"sad": 0.0}) == plain
+        assert reply(seen, "He opened the door and", doses={"sad": 2.0}) != plain
 
     def test_several_emotions_push_together(self, microscope):
         seen = microscope()
         both = {"sad": 1.5, "happy": 1.5}
-        said = {seen.reply("He opened", doses={e: d}) for e, d in both.items()}
-        assert seen.reply("He opened", doses=both) not in said
+        said = {reply(seen, "He opened", doses={e: d}) for e, d in both.items()}
+        assert reply(seen, "He opened", doses=both) not in said
         a, b = (seen.vectors[emotion][1] for emotion in both)
         expected = (1.5 * a / a.norm() + 1.5 * b / b.norm()).norm()
         assert seen.combined_dose(both, 2) == pytest.approx(float(expected), rel=1e-5)
         assert seen.combined_dose({"sad": -0.2}, 2) == pytest.approx(0.2)
         assert seen.combined_dose({}, 2) == 0
+
+    def test_scores_of_a_reply_are_those_it_has_when_it_is_read_afterwards(self, microscope):
+        seen = microscope()
+        ids = seen.model.encode_prompt("He opened the door and")
+        [written] = seen.model.generate([ids], max_new_tokens=12, temperature=0.8, top_k=50, seed=0)
+        told = seen.reply("He opened the door and", max_new_tokens=12)
+        afterwards = hooks.resid_post(seen.model, [*ids, *written.tokens], layers=[0, 2, 3]).resid
+        for place, layer in enumerate([0, 2, 3]):
+            expected = seen.vectors.cosine(afterwards[place, len(ids) :], layer)
+            n_read = len(told.tokens)
+            torch.testing.assert_close(told.scores[place], expected[:n_read], atol=1e-4, rtol=0)
+        assert n_read == len(written.tokens) - (not written.finished)
+
+    def test_a_reply_is_watched_as_it_grows_at_no_further_pass(self, microscope):
+        seen, grown, passes = microscope(), [], []
+        embeddings = seen.model.hf.get_input_embeddings()
+        handle = embeddings.register_forward_pre_hook(lambda *_: passes.append(1))
+        told = seen.reply("He opened the door and", max_new_tokens=8, watch=grown.append)
+        handle.remove()
+        assert len(passes) == 1 + len(told.tokens)  # the prompt, then token by token
+        assert [len(part.tokens) for part in grown] == list(range(1, len(told.tokens) + 1))
+        assert all(told.text in part.text or part.text.strip() in told.text for part in grown)
+        assert torch.equal(grown[-1].scores, told.scores)
+        seen.reply("He opened the door and", max_new_tokens=8, watch=grown.append)
+        assert len(grown) == len(told.tokens)  # what was written once is not written again
+
+    def test_what_is_pushed_is_in_the_scores_of_the_pass_that_writes(self, microscope):
+        seen = microscope()
+        pushed = seen.reply("He opened", doses={"happy": 3.0}, layer=2)
+        assert pushed.of_turn(0, 1)[1] > seen.reply("He opened").of_turn(0, 1)[1] + 0.3
 
     def test_nothing_stays_on_the_model_afterwards(self, microscope):
         seen = microscope()
@@ -96,19 +131,19 @@ class TestReplies:
             return [hooks.Generation(text, [], True)]
 
         monkeypatch.setattr(seen.model, "generate", write)
-        assert seen.reply([Turn(USER, "Where?")]) == "Home."  # two empty answers are not taken
+        assert reply(seen, [Turn(USER, "Where?")]) == "Home."  # two empty answers are not taken
 
     def test_an_answer_that_never_comes_is_empty(self, microscope, monkeypatch):
         seen = microscope()
         nothing = [hooks.Generation("Person: me", [], True)]
         monkeypatch.setattr(seen.model, "generate", lambda prompts, **sampling: nothing)
-        assert seen.reply([Turn(USER, "Where?")]) == ""
+        assert reply(seen, [Turn(USER, "Where?")]) == ""
 
     def test_a_prompt_is_continued_also_into_a_dialogue(self, microscope, monkeypatch):
         seen = microscope()
         play = [hooks.Generation(" said:\nPerson: no", [], True)]
         monkeypatch.setattr(seen.model, "generate", lambda prompts, **sampling: play)
-        assert seen.reply("He") == "said:\nPerson: no"
+        assert reply(seen, "He") == "said:\nPerson: no"
 
 
 def test_a_text_passes_through_the_model_once_and_another_look_at_it_not_at_all(microscope):

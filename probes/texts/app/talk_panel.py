@@ -1,75 +1,25 @@
-"""The panels of the page: a text as it is typed, a conversation, a prompt steered and not."""
+"""The panel of a conversation: turns, one after the other, and how replies are steered."""
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from probes.figures import png
 from probes.texts.app import pictures
 from probes.texts.app.doses import Doses
-from probes.texts.app.microscope import Reading
-from probes.texts.app.newest import Newest
-from probes.texts.app.toolkit import download_json, html_part, plot, posted_text, ui
+from probes.texts.app.microscope import Watch
+from probes.texts.app.reading import Reading
+from probes.texts.app.toolkit import (
+    download_buttons,
+    download_json,
+    html_part,
+    plot,
+    posted_text,
+    ui,
+)
 from probes.texts.app.view import View
 from probes.texts.dialogue import ASSISTANT, USER, Turn
 
-EXAMPLE = "She read the letter twice, put it down and looked out of the window for a long time."
 _LENGTH = 60  # tokens of a reply, at most
-
-
-class TextPanel:
-    """One text: its tokens in color, its highest emotions, a curve."""
-
-    def __init__(self, view: View) -> None:
-        self.view = view
-        self.newest = Newest(view.taking_turns)
-        self.typed = EXAMPLE
-        self.read: tuple[str, Reading] | None = None  # what is typed may be ahead of it
-
-    def build(self) -> None:
-        """Lay the panel out and read the example."""
-        ui.textarea("text", value=self.typed, on_change=self._type).props(
-            "autogrow outlined debounce=150"
-        ).classes("w-full").mark("text")
-        self.shown = ui.column().classes("w-full gap-2")
-        with ui.row():
-            _download_buttons(self._download, self._download_curve)
-        ui.timer(0.05, self._read, once=True)
-
-    async def _type(self, event: Any) -> None:
-        self.typed = posted_text(event.value)
-        await self._read()
-
-    async def _read(self) -> None:
-        text, microscope = self.typed, self.view.microscope
-        reading = await self.newest(lambda: self.view.in_thread(lambda: microscope.read(text)))
-        if reading is not None:
-            self.read = text, reading
-            self.show()
-
-    def show(self) -> None:
-        """Draw the reading for the emotion and layer looked at."""
-        self.shown.clear()
-        if self.read is None or 0 not in self.read[1].turn:
-            return
-        look = self.view.look(self.read[1])
-        with self.shown:
-            html_part(pictures.colored_tokens(look), "tokens")
-            html_part(pictures.color_key(look), "key")
-            highest = ui.label(f"whole text, highest: {look.highest_of_text()}").mark("highest")
-            if look.reading.z is not None:
-                highest.tooltip(pictures.Z_EXPLAINED)
-            plot(pictures.token_curve(look))
-
-    def _download(self) -> None:
-        if self.read is not None:
-            text, reading = self.read
-            download_json("text.json", self.view.described(reading, [Turn(USER, text)]))
-
-    def _download_curve(self) -> None:
-        if self.read is not None and 0 in self.read[1].turn:
-            curve = pictures.token_curve(self.view.look(self.read[1]))
-            ui.download(png.render(curve), "text.png")
 
 
 @dataclass(frozen=True)
@@ -104,6 +54,7 @@ class TalkPanel:
     def build(self) -> None:
         """Lay the panel out."""
         self.shown = ui.column().classes("w-full gap-2")
+        self.growing = ui.column().classes("w-full gap-2")
         with ui.row().classes("w-full items-end"):
             self.message = ui.input("message").classes("grow").mark("message")
             self.message.on("keydown.enter", self._send)
@@ -115,7 +66,7 @@ class TalkPanel:
         with ui.row():
             self.start_again = ui.button("Start again", on_click=self._start_again)
             self.start_again.props("outline no-caps")
-            _download_buttons(self._download, self._download_curve)
+            download_buttons(self._download, self._download_curve)
 
     async def _send(self) -> None:
         typed = self.message.value
@@ -130,15 +81,17 @@ class TalkPanel:
                 self.message.value = ""
         finally:
             self._set_busy(False)
+            self.growing.clear()
             self.show()
 
     async def _answer(self, turns: list[Turn]) -> bool:
         microscope, doses, layer = self.view.microscope, self.doses.values(), self.view.layer
+        watch = self.view.on_page(self._show_growing(turns[-1].text))
 
         def work() -> tuple[str, str, Reading | None]:
             answer = partial(microscope.reply, turns, max_new_tokens=_LENGTH)
-            plain = answer()
-            reply = answer(doses=doses, layer=layer) if doses else plain
+            reply = answer(doses=doses, layer=layer, watch=watch).text
+            plain = answer().text if doses else reply
             whole = [*turns, Turn(ASSISTANT, reply)]
             return plain, reply, microscope.read_conversation(whole) if reply else None
 
@@ -155,6 +108,14 @@ class TalkPanel:
         if doses:
             self.steered[len(self.turns) - 1] = SteeredTurn(doses, layer, plain)
         return True
+
+    def _show_growing(self, message: str) -> Watch:
+        """Show what is asked; return what shows the reply as the model writes it."""
+        with self.growing:
+            ui.label(f"{USER}: {message}")
+            ui.label(f"{ASSISTANT}, while it is written:").classes("font-bold")
+            written = html_part("", "growing")
+        return lambda part: written.set_content(pictures.colored_tokens(self.view.look(part)))
 
     def _set_busy(self, busy: bool) -> None:
         self.busy = self.working.visible = busy
@@ -176,7 +137,7 @@ class TalkPanel:
         with self.shown:
             html_part(pictures.color_key(look), "conversation-key")
             for number, turn in enumerate(turns):
-                highest = look.highest_of_turn(number)
+                highest = look.spelled(look.of_turn(number))
                 ui.label(f"{turn.speaker}: {highest}").classes("font-bold")
                 html_part(pictures.colored_tokens(look, number), f"turn-{number}")
                 if how := self.steered.get(number):
@@ -198,57 +159,3 @@ class TalkPanel:
             turns, reading = self.read
             curves = pictures.conversation_curves(self.view.look(reading), turns)
             ui.download(png.render(curves), "conversation.png")
-
-
-class SteerPanel:
-    """Sliders, and two continuations of one prompt from one seed."""
-
-    def __init__(self, view: View) -> None:
-        self.view = view
-        self.newest = Newest(view.taking_turns)
-        self.doses = Doses(view, 0.1, self.again)
-
-    def build(self) -> None:
-        """Lay the panel out; nothing is written before the visitor asks."""
-        self.prompt = ui.textarea("prompt", value="He opened the door and").mark("prompt")
-        self.prompt.props("autogrow outlined").classes("w-full")
-        self.doses.build()
-        with ui.row().classes("w-full items-center gap-6"):
-            self.length = ui.number("tokens", value=30, min=1, max=200, step=1).classes("w-24")
-            self.seed = ui.number("seed", value=0, min=0, step=1).classes("w-24")
-            ui.button("Generate", on_click=self._write).props("no-caps")
-            self.working = ui.spinner(size="sm")
-            self.working.visible = False
-        with ui.row().classes("w-full gap-4"):
-            self.baseline, self.steered = map(_reply_card, ("baseline", "steered"))
-
-    async def again(self) -> None:
-        """Write once more what is shown, after a change of doses or layer."""
-        self.doses.refresh()
-        if self.baseline.text:
-            await self._write()
-
-    async def _write(self) -> None:
-        microscope, layer, doses = self.view.microscope, self.view.layer, self.doses.values()
-        prompt = posted_text(self.prompt.value)
-        length, seed = int(self.length.value or 1), int(self.seed.value or 0)
-
-        def both() -> tuple[str, str]:
-            write = partial(microscope.reply, prompt, max_new_tokens=length, seed=seed)
-            return write(), write(doses=doses, layer=layer)
-
-        self.working.visible = True
-        if (written := await self.newest(lambda: self.view.in_thread(both))) is not None:
-            self.baseline.text, self.steered.text = written
-        self.working.visible = self.newest.waiting
-
-
-def _download_buttons(as_json: Any, as_png: Any) -> None:
-    ui.button("JSON", on_click=as_json).props("outline no-caps")
-    ui.button("PNG", on_click=as_png).props("outline no-caps")
-
-
-def _reply_card(name: str) -> Any:
-    with ui.card().classes("grow basis-64"):
-        ui.label(name).classes("font-bold")
-        return ui.label().classes("reply").mark(name)
