@@ -93,11 +93,14 @@ def test_the_page_opens_before_the_model_is_loaded_and_says_so(made, open_page):
         assert page.get_by_text("Loading").count() == 0
 
 
-def test_a_model_that_cannot_be_loaded_ends_the_command_with_its_error(made, tmp_path):
+def test_what_cannot_be_loaded_is_said_on_the_page_and_ends_the_command(made, open_page, tmp_path):
     values = yaml.safe_load(Path(made.config).read_text())
     values["output_dir"] = str(tmp_path / "empty")
     other = SmallRun(small_runs.write_config(tmp_path / "c.yaml", values), tmp_path / "empty")
     with served(other) as (address, server):
+        opened = open_page(address)
+        opened.get_by_text("no emotion_vectors.safetensors").wait_for(timeout=60_000)
+        opened.close()  # or it would miss its server, aloud
         assert server.wait(timeout=60) == 1
     log = tmp_path / f"log-{address.rpartition(':')[2]}"
     assert "no emotion_vectors.safetensors" in " ".join(log.read_text().split())
@@ -501,10 +504,14 @@ def test_a_phone_shows_a_plot_as_wide_as_its_page(open_page, address):
     assert inside > 0.7 * whole
 
 
-def test_ctrl_c_ends_it_and_says_how_to_go_on(made):
+@pytest.mark.parametrize("loaded", [True, False])
+def test_ctrl_c_ends_it_at_once_and_says_how_to_go_on(made, open_page, loaded):
     with served(made) as (address, server):
-        urllib.request.urlopen(address, timeout=20).read()
+        if loaded:
+            opened = open_page(address)
+            part(opened, "tokens").wait_for(timeout=60_000)
+            opened.close()
         server.send_signal(signal.SIGINT)
-        assert server.wait(timeout=60) == 130
+        assert server.wait(timeout=5) == 130
     log = made.folder.parent / f"log-{address.rpartition(':')[2]}"
     assert "To go on: emotion-probes app" in " ".join(log.read_text().split())
