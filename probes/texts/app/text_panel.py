@@ -90,6 +90,18 @@ class TextPanel:
         """The texts that are compared, or the one there is."""
         return [self.text, self.other] if self.comparing.value else [self.text]
 
+    @property
+    def looks(self) -> list[Look]:
+        """The texts that have a token, for the emotion and layer looked at."""
+        return [seen for box in self.boxes if (seen := box.look)]
+
+    @property
+    def rows(self) -> list[int]:
+        """The emotions that heat maps show."""
+        if self.chosen or not self.looks:
+            return [self.view.emotions.index(name) for name in self.chosen]
+        return strongest_of(self.looks, _ROWS)
+
     def build(self) -> None:
         """Lay the panel out."""
         with ui.row().classes("w-full items-center gap-6"):
@@ -121,8 +133,7 @@ class TextPanel:
 
     def show(self) -> None:
         """Draw the readings for the emotion and layer looked at."""
-        looks = [seen for box in self.boxes if (seen := box.look)]
-        rows = self._rows(looks)
+        looks, rows = self.looks, self.rows
         for box in self.boxes:
             box.show(looks, rows)
         self.compared.text = ""
@@ -132,11 +143,6 @@ class TextPanel:
                 f"By the mean over tokens, the text is above the other in {above}; "
                 f"the other is above it in {below}."
             )
-
-    def _rows(self, looks: list[Look]) -> list[int]:
-        if self.chosen or not looks:
-            return [self.view.emotions.index(name) for name in self.chosen]
-        return strongest_of(looks, _ROWS)
 
     def _download(self) -> None:
         for box in self.boxes:
@@ -148,5 +154,5 @@ class TextPanel:
     def _download_heat_map(self) -> None:
         for box in self.boxes:
             if (seen := box.look) is not None:
-                drawn = png.render(pictures.heat_map(seen, self._rows([seen])))
+                drawn = png.render(pictures.heat_map(seen, self.rows))
                 ui.download(drawn, f"{box.label.replace(' ', '-')}.png")
