@@ -14,7 +14,7 @@ from probes.analysis.agreement import (
     rating_table,
     reference,
 )
-from probes.analysis.statistics import pearson
+from probes.analysis.statistics import correlate, pearson
 from probes.stimuli import emotions, human_ratings
 
 RATED = sorted(human_ratings())
@@ -53,7 +53,7 @@ def best_of(correlations, rating, generator):
     noise = torch.randn(len(correlations), len(rating), dtype=torch.float64, generator=generator)
     rho = torch.tensor(correlations, dtype=torch.float64)[:, None]
     searched = rho * rating + (1 - rho**2).sqrt() * noise
-    r = torch.tensor([pearson(each, rating).r for each in searched])
+    r = correlate(searched, rating)
     best = int(r.abs().argmax())
     sign = 1.0 if r[best] >= 0 else -1.0
     return RatingMatch(abs(float(r[best])), best, searched[best] * sign, searched.T, rating)
