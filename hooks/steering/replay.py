@@ -24,9 +24,10 @@ class Replay:
     """Remembers, for one model, what blocks gave for the tokens of passes it has seen.
 
     ``with replay.until(12), hooks.steer(...): ...``, in this order, skips blocks 0 to 12 on passes
-    over tokens that came before; hooks on layer 12 see what it gave then. Nothing may change an earlier layer meanwhile, and
-    none can be read. Passes with a cache run whole, and so does a model whose later blocks need
-    more of earlier ones than the residual stream (found out by trying): both lose time alone.
+    over tokens that came before; hooks on layer 12 see what it gave then. Nothing may change an
+    earlier layer meanwhile, and none can be read. Passes with a cache run whole, and so does a
+    model whose later blocks need more of earlier ones than the residual stream (found out by
+    trying): both lose time alone.
     """
 
     def __init__(self, model: LanguageModel) -> None:
