@@ -1,5 +1,4 @@
-"""What is used of umap, which has no types: inferring them from its code takes pyright longer than
-all of ours."""
+"""What is used of umap, which has no types: to infer them from its code takes many seconds."""
 
 from typing import Any
 
