@@ -21,6 +21,7 @@ needs_compiler = pytest.mark.skipif(
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_compiled_blocks_give_the_same_numbers(tiny_model):
     model = tiny_model("gemma3", "huggingface")  # with two kinds of attention
@@ -31,6 +32,7 @@ def test_compiled_blocks_give_the_same_numbers(tiny_model):
     assert torch.equal(fused.n_tokens, plain.n_tokens)
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_the_model_is_left_as_it_was_and_compiled_once(tiny_model):
     model = tiny_model("gemma3", "huggingface")

@@ -59,6 +59,7 @@ def best_of(correlations, rating, generator):
     return RatingMatch(abs(float(r[best])), best, searched[best] * sign, searched.T, rating)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "correlations",
     [
@@ -93,6 +94,7 @@ def test_where_others_might_have_been_the_best_the_interval_is_wider():
     assert interval.high > plain.high + 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [12, 24, 45])
 @pytest.mark.parametrize("correlations", [(0.95, 0.71), (0.8, 0.3), (0.6, 0.6)])
 def test_a_gain_holds_the_truth_as_often_as_it_says(correlations, n):
@@ -105,6 +107,7 @@ def test_a_gain_holds_the_truth_as_often_as_it_says(correlations, n):
     assert 0.92 <= sum(held) / len(held) <= 0.98
 
 
+@pytest.mark.slow
 def test_a_gain_over_another_search_holds_the_truth_as_often_as_it_says():
     held = []
     for seed in range(200):
@@ -114,6 +117,7 @@ def test_a_gain_over_another_search_holds_the_truth_as_often_as_it_says():
     assert sum(held) / len(held) >= 0.93
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [12, 24])
 def test_a_gain_over_nearly_the_same_is_as_narrow_as_it_says(n):
     held = []

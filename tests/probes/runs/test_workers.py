@@ -27,6 +27,7 @@ from probes.runs.workers import (
     workers,
 )
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 RAY = {"compute__engine": "ray", "compute__workers": 2}
 STAGES = ("generate-stories", "extract-activations", "compute-vectors")
