@@ -17,8 +17,9 @@ check: style
 	$(MAKE) --jobs=2 --output-sync quick types
 
 quick: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=2 --dist=worksteal --quiet \
-	  -m "not embedded and not slow" tests/hooks tests/probes tests/test_tree.py
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=2 --dist=loadfile --quiet \
+	  -m "not embedded and not slow" tests/test_tree.py tests/hooks tests/probes \
+	  --ignore=tests/probes/experiments
 
 test: $(VENV)/.installed-dev $(VENV39)/.installed
 	$(VENV39)/bin/python -m pytest tests/hooks/test_hooked_transformer.py
