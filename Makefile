@@ -1,5 +1,6 @@
 # make demo   write stories, extract and draw emotion vectors with the two models that pip brings
-# make test   the whole test suite        make lint   ruff, pyright, import-linter
+# make check  before a commit: lint, and the quick tests (tiny models, pure numbers)
+# make test   the whole test suite        make lint   ruff, import-linter, pyright
 # make bench  speed beside peers' recipes make docs   the documentation as a site, in site/
 PYTHON ?= python3
 VENV := .venv
@@ -7,10 +8,18 @@ VENV := .venv
 VENV39 := .venv-transformer-lens-3.9
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test bench lint docs format clean
+.PHONY: demo check quick test bench lint style types docs format clean
 
 demo: $(VENV)/.installed
 	$(RUN) -m probes.run demo
+
+check: style
+	$(MAKE) --jobs=2 --output-sync quick types
+
+quick: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=2 --dist=loadfile --quiet \
+	  -m "not embedded and not slow" tests/test_tree.py tests/hooks tests/probes \
+	  --ignore=tests/probes/experiments
 
 test: $(VENV)/.installed-dev $(VENV39)/.installed
 	$(VENV39)/bin/python -m pytest tests/hooks/test_hooked_transformer.py
@@ -19,11 +28,15 @@ test: $(VENV)/.installed-dev $(VENV39)/.installed
 bench: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks
 
-lint: $(VENV)/.installed-dev
+lint: style types
+
+style: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports
+
+types: $(VENV)/.installed-dev
+	$(VENV)/bin/pyright
 
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet

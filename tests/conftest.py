@@ -38,7 +38,7 @@ Each process takes two files at once: the third is short, for the sake of who ha
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first; within a file and among the others nothing moves."""
+    """Put the longest files first, and mark what waits for a long fixture as slow."""
     tests = Path(__file__).parent
 
     def place(item: pytest.Item) -> int:
@@ -46,6 +46,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, start in enumerate(LONGEST) if path.startswith(start)), len(LONGEST))
 
     items.sort(key=place)
+    for item in items:
+        if "validated" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ in 93 to 97 (held by simulation in the tests). Rows that share a topic are not i
 topic is the unit. What is no mean is made of units drawn again, and spreads as they do.
 """
 
+import functools
 import math
 from collections.abc import Iterable
 from itertools import combinations
@@ -202,6 +203,7 @@ def _around(value: float, error: float, freedom: float, within: Ends) -> Estimat
     )
 
 
+@functools.lru_cache(maxsize=1024)
 def _students(freedom: float) -> float:
     """Return how many standard errors lie between the middle of an interval and its ends."""
     return float(stats.t.ppf(0.5 + _CONFIDENCE / 2, freedom))

@@ -8,6 +8,7 @@ might have been picked at once (Šidák 1967, doi:10.1080/01621459.1967.10482935
 A series that is constant or not finite is a `DataError`.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -210,7 +211,7 @@ def _correlation(
     n, freedom = len(x), len(x) - 2 - n_controls
     r = float(np.corrcoef(x, y)[0, 1])
     # Exact null distribution of r, as scipy.stats.pearsonr has it, with the controls taken off.
-    p = 2 * stats.beta(freedom / 2, freedom / 2, loc=-1, scale=2).sf(abs(r))
+    p = 2 * stats.beta.sf(abs(r), freedom / 2, freedom / 2, loc=-1, scale=2)
     low = high = math.nan
     if freedom > 1:
         with np.errstate(divide="ignore"):
@@ -220,6 +221,7 @@ def _correlation(
     return Correlation(r=r, n=n, low=float(low), high=float(high), p=for_all)
 
 
+@functools.cache
 def _quantile(n_searched: int) -> float:
     """Return how many standard errors on either side hold for several normal numbers at once."""
     return float(stats.norm.ppf(0.5 + _CONFIDENCE ** (1 / n_searched) / 2))

@@ -139,11 +139,10 @@ def alike(texts: Sequence[AuditedText], limit: float) -> list[tuple[float, str, 
     pairs = []
     for start in range(0, len(compared), _AT_ONCE):
         shared = (table[start : start + _AT_ONCE] @ table.T).tocoo()
-        for row, column, both in zip(shared.row, shared.col, shared.data, strict=True):
-            first, second = start + int(row), int(column)
-            share = float(both / (sizes[first] + sizes[second] - both))
-            if first < second and share > limit:
-                pairs.append((share, compared[first].where, compared[second].where))
+        first, second = start + shared.row, shared.col
+        share = shared.data / (sizes[first] + sizes[second] - shared.data)
+        for n in ((first < second) & (share > limit)).nonzero()[0]:
+            pairs.append((float(share[n]), compared[first[n]].where, compared[second[n]].where))
     return sorted(pairs, reverse=True)
 
 

@@ -107,11 +107,15 @@ def _heatmap(figure: Heatmap) -> go.Figure:
         if figure.rows == figure.columns:
             drawn.add_vline(x=row - 0.5, line={"color": INK, "width": 1})
     if figure.written:
+        numbers = []  # all at once: plotly copies those that are there whenever one is added
         for row, values in zip(rows, figure.values, strict=True):
             for column, value in zip(columns, values, strict=True):
                 font = {"size": type_size, "color": ink_on(figure, value)}
                 number = for_plotly(format(value, figure.written))
-                drawn.add_annotation(x=column, y=row, text=number, font=font, showarrow=False)
+                numbers.append(
+                    {"x": column, "y": row, "text": number, "font": font, "showarrow": False}
+                )
+        drawn.update_layout(annotations=numbers)
     words = {"type": "category", "dtick": 1, "tickfont": {"size": type_size}, "showgrid": False}
     drawn.update_xaxes(_axis(figure.x_label, tickangle=-90, **words))
     drawn.update_yaxes(_axis(figure.y_label, autorange="reversed", **words))

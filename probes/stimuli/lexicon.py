@@ -47,6 +47,7 @@ def word_family(emotion: str) -> frozenset[str]:
     return inflections(word).union(*(inflections(base) for base in verb_bases(word)))
 
 
+@cache
 def banned(emotion: str) -> frozenset[str]:
     """Return every word and phrase that names the emotion or a direct synonym, lower case."""
     listed = _listed(emotion)

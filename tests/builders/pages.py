@@ -1,13 +1,17 @@
 """Blocks of code in a page of documentation, and how each kind is executed.
 
 * ``yaml`` with a title is written to a file of that name and must be a valid config.
-* ``sh`` runs in bash, stopping at the first command that fails.
+* ``sh`` runs in bash, stopping at the first command that fails; where all its lines are plain
+  commands of ours, they are called in this process, which has imported everything.
 * ``python`` blocks of one page share their names, like cells of a notebook.
 * A comment ``<!-- not run: REASON -->`` right before a block says why it is not executed.
 """
 
+import contextlib
+import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,10 +20,12 @@ from pathlib import Path
 import yaml
 from markdown_it import MarkdownIt
 
+from probes import run as command
 from probes.config import parse_config
 
 ROOT = Path(__file__).parents[2]
 _NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+?) -->", re.DOTALL)
+_PLAIN = re.compile(r"(?:emotion-probes|python -m probes\.run) (?P<words>[^$`|&;<>()*?~#]+)")
 _TITLE = re.compile(r'title="(?P<name>[\w.-]+)"')
 
 
@@ -54,7 +60,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def execute(page: Path, folder: Path) -> int:
-    """Run a page's blocks in a folder; return how many were run."""
+    """Run a page's blocks in a folder, the current one; return how many were run."""
     names: dict[str, object] = {"__name__": "__page__"}
     n = 0
     for block in blocks(page):
@@ -64,7 +70,13 @@ def execute(page: Path, folder: Path) -> int:
         if block.language == "python":
             exec(compile(block.code, where, "exec"), names)
         elif block.language == "sh":
-            _shell(block.code, folder, where)
+            lines = block.code.replace("\\\n", " ").splitlines()
+            plain = [_PLAIN.fullmatch(line) for line in lines]
+            if all(plain):
+                for line in filter(None, plain):
+                    _call(shlex.split(line["words"]), where)
+            else:
+                _shell(block.code, folder, where)
         elif block.language == "yaml":
             values = yaml.safe_load(block.code)
             if title := _TITLE.search(block.info):
@@ -74,6 +86,13 @@ def execute(page: Path, folder: Path) -> int:
             raise AssertionError(f"{where}: no way to execute {block.language!r}")
         n += 1
     return n
+
+
+def _call(words: list[str], where: str) -> None:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        code = command.main(words)
+    assert code == 0, f"{where} failed:\n{said.getvalue()[-6000:]}"
 
 
 def _shell(code: str, folder: Path, where: str) -> None:

@@ -188,6 +188,7 @@ class TestJson:
 
 
 class TestExitCodes:
+    @pytest.mark.slow
     def test_interrupting_keeps_finished_work_and_exits_130(self, small_run, tiny_writer):
         made = small_run(
             writer={"name": str(tiny_writer)},
@@ -201,6 +202,7 @@ class TestExitCodes:
         assert 0 < len(written) < 300
         assert all(json.loads(path.read_text())["texts"] for path in written)
 
+    @pytest.mark.slow
     def test_interrupting_while_reading_keeps_the_shards(self, reading_run):
         made = reading_run(corpus={"per_cell": 900})
         interrupt(
@@ -210,6 +212,7 @@ class TestExitCodes:
         stage = json.loads((made.folder / "stages" / "extract-activations.json").read_text())
         assert not stage["complete"]
 
+    @pytest.mark.slow
     def test_interrupting_while_validating_says_how_to_go_on_without_starting_over(self, finished):
         words = [finished.config, "validate", "--validation.n_random=500", "--restart=validate"]
         record = finished.folder / "stages" / "validate.json"

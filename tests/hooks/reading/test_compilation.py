@@ -21,6 +21,7 @@ needs_compiler = pytest.mark.skipif(
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_compiled_blocks_give_the_same_numbers_and_stay_in_the_cache_folder(
     tiny_model, tmp_path, monkeypatch
@@ -37,6 +38,7 @@ def test_compiled_blocks_give_the_same_numbers_and_stay_in_the_cache_folder(
     assert any(path.is_file() for path in (tmp_path / "compiled").rglob("*"))
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_the_model_is_left_as_it_was_and_compiled_once(tiny_model):
     model = tiny_model("gemma3", "huggingface")

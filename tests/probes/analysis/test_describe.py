@@ -49,6 +49,7 @@ def geometry_of(vectors, names, cells=None, **changes):
     return describe_geometry(vectors, names, cells or cells_of(vectors), NO_BASIS, **options)
 
 
+@pytest.mark.slow
 class TestGeometry:
     def test_planted_valence_and_arousal_are_found_on_two_components(self):
         valence, arousal = (it for _, it in geometry_of(planted(RATED), RATED).ratings.by_scale)

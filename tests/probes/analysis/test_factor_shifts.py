@@ -63,6 +63,7 @@ def test_a_vector_that_a_factor_adds_to_all_stories_is_found_though_its_sum_is_n
     assert share.low < share.value < share.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_cell", [1, 2])
 def test_nothing_is_invented(per_cell):
     n, values, small = 40, {TOPIC: [], "length": []}, {TOPIC: 0, "length": 0}

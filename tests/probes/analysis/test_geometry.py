@@ -157,6 +157,7 @@ class TestOrder:
             hierarchical_order(torch.full((3, 3), float("nan")))
 
 
+@pytest.mark.slow
 class TestUmap:
     def test_same_seed_gives_the_same_layout_with_groups_apart(self):
         vectors, group = three_groups(n_each=8)

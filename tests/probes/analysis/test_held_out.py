@@ -129,6 +129,7 @@ def test_whole_cells_change_their_emotion_together_and_within_a_side_where_asked
         assert torch.equal(side[dealt.emotion], side[of.emotion])
 
 
+@pytest.mark.slow
 def test_stories_of_a_cell_that_are_alike_do_not_make_p_small():
     """Plots of a topic differ, emotions do not; dealing single stories calls 10% significant."""
     of, small = design(per_cell=6, n_folds=3), 0

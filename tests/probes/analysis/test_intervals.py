@@ -49,6 +49,7 @@ def experiments():
     return made
 
 
+@pytest.mark.slow
 def test_agreement_of_clusters_lies_in_its_interval_which_holds_what_other_topics_give(experiments):
     average = sum(value for value, _ in experiments) / len(experiments)
     estimates = [estimate_from_spread(value, drawn, N_TOPICS) for value, drawn in experiments]
@@ -56,11 +57,13 @@ def test_agreement_of_clusters_lies_in_its_interval_which_holds_what_other_topic
     assert sum(each.low <= average <= each.high for each in estimates) / len(estimates) >= 0.87
 
 
+@pytest.mark.slow
 def test_topics_drawn_again_agree_less_than_all_so_where_they_lie_is_no_interval(experiments):
     where = [(value, *map(float, percentile_interval(drawn))) for value, drawn in experiments]
     assert sum(low <= value <= high for value, low, high in where) / len(where) < 0.85
 
 
+@pytest.mark.slow
 def test_a_difference_in_the_same_topics_lies_in_its_interval(experiments):
     for (one, first), (two, second) in zip(experiments, experiments[1:], strict=False):
         estimate = estimate_from_spread(one - two, first - second, N_TOPICS)
@@ -110,6 +113,7 @@ def coverage(truth, ends):
     return sum(low <= truth <= high for low, high in ends) / len(ends)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [6, 8, 12, 24])
 class TestFewUnits:
     """2,000 samples each: the standard error of a coverage of 95% is half a point."""
@@ -181,7 +185,8 @@ def test_refits_add_a_quarter_of_their_variance_and_ends_are_cut():
     assert mean_over(values, within=(-0.1, 0.1)).ends[1] == max(0.1, plain.value)
 
 
-@pytest.mark.parametrize("n_topics", [6, 12, 24])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_topics", [6, 24])
 def test_accuracies_of_vectors_learned_from_the_same_topics_cover(n_topics):
     """150 sets of stories, all drawn anew; the truth is their mean accuracy."""
     emotion = torch.arange(10).repeat(2 * n_topics)

@@ -94,6 +94,7 @@ class TestPartialCorrelation:
         width = [math.atanh(each.high) - math.atanh(each.r) for each in (alone, picked)]
         assert width == pytest.approx([1.95996 / 20**0.5, 2.49061 / 20**0.5], abs=1e-4)
 
+    @pytest.mark.slow
     def test_however_a_series_was_picked_the_truth_lies_in_its_interval(self):
         held = []
         for dataset in range(300):

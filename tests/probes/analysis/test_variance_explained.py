@@ -47,6 +47,7 @@ def test_shares_are_those_of_least_squares_with_dummies():
     assert shares["x"].low < shares["x"].value < shares["x"].high
 
 
+@pytest.mark.slow
 def test_p_values_of_what_says_nothing_are_uniform():
     p = {"topic": [], "x": []}
     for seed in range(150):
@@ -60,6 +61,7 @@ def test_p_values_of_what_says_nothing_are_uniform():
         assert stats.kstest(np.array(values) - steps, "uniform").pvalue > 0.01
 
 
+@pytest.mark.slow
 def test_what_goes_with_topics_by_chance_is_not_taken_for_an_effect():
     small = []
     for seed in range(60):

@@ -24,6 +24,7 @@ def printed(capsys) -> tuple[str, str]:
 
 
 class TestFiles:
+    @pytest.mark.slow
     def test_gguf_is_one_file_per_emotion_at_the_target_layer(self, finished, capsys):
         assert main("export", finished.config, "--to=gguf") == 0
         folder = finished.folder / "export" / "gguf"

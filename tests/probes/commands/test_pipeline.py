@@ -58,6 +58,7 @@ def test_one_stage_runs_alone_and_shows_its_table(finished, capsys, words):
     assert all(emotion in printed.out for emotion in small_runs.EMOTIONS)
 
 
+@pytest.mark.slow
 def test_one_experiment_runs_alone_and_shows_its_table(finished, capsys):
     (finished.folder / "analysis" / "steering.json").unlink()
     assert main("validate", finished.config, "--only", "held-out-topics") == 0

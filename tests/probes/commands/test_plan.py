@@ -54,6 +54,7 @@ def took(made) -> dict[str, float]:
     }
 
 
+@pytest.mark.slow
 def test_a_plan_made_from_one_unit_before_the_run_agrees_with_the_run(to_write):
     planned = work_out(to_write.run(), Rates(), measured=True).numbers()
     assert not to_write.folder.exists()
@@ -62,6 +63,7 @@ def test_a_plan_made_from_one_unit_before_the_run_agrees_with_the_run(to_write):
         assert planned[name] == pytest.approx(value, rel=0.2), name
 
 
+@pytest.mark.slow
 def test_a_plan_of_an_interrupted_run_rests_on_what_is_there(to_write):
     to_write.stages("generate-stories", "generate-neutral")
     run = to_write.run()
@@ -233,6 +235,7 @@ def passed(monkeypatch):
     return tokens
 
 
+@pytest.mark.slow
 def test_a_plan_of_the_projects_corpus_counts_what_a_run_of_it_reads(reference_run, passed, capsys):
     planned = work_out(reference_run.run(), Rates(), measured=False).numbers()
     assert not passed
@@ -264,6 +267,7 @@ def all_texts(run):
     return read_corpus(run.root, run.texts.all_cells)
 
 
+@pytest.mark.slow
 def test_a_rate_that_is_measured_is_one_of_tokens_that_go_through_the_model(
     reference_run, passed, monkeypatch
 ):

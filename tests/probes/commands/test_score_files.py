@@ -55,6 +55,7 @@ def test_both_tables_hold_the_same(chat, tmp_path):
     assert table == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_table_grows_on_the_disk_and_not_in_memory(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(score_files, "_ROWS_AT_ONCE", 1000)

@@ -80,6 +80,7 @@ def test_a_finished_stage_says_what_it_could_not_fill(finished, capsys):
     assert "done, 16 of 18 texts, 2 could not be filled" in told
 
 
+@pytest.mark.slow
 def test_changed_settings_show_as_stale_and_the_command_to_go_on_is_taken(finished, capsys):
     assert main("status", finished.config, "--vectors.neutral_pca=none") == 3
     shown = capsys.readouterr()
@@ -100,6 +101,7 @@ def test_changed_settings_show_as_stale_and_the_command_to_go_on_is_taken(finish
     assert by_stage(changed)["compute-vectors"].state == "done"
 
 
+@pytest.mark.slow
 def test_is_fast_on_17100_cells_and_needs_no_torch(small_run, tmp_path):
     made = small_run(generation={"emotions_subset": None, "topics_subset": None})
     run = made.run()

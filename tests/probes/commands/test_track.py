@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from probes.run import main
 
 
+@pytest.mark.slow
 def test_an_offline_record_holds_the_numbers_and_figures(finished, capsys):
     assert main(["track", finished.config, "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)

@@ -14,6 +14,7 @@ from probes.config import EndpointSettings
 from probes.corpus.endpoint import Endpoint, read_key
 from probes.corpus.exchange import EndpointError, Exchange, Sampling
 
+pytestmark = pytest.mark.slow
 SAMPLING = Sampling(max_new_tokens=60, temperature=0.8, top_p=0.9, top_k=None)
 
 

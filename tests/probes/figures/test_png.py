@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from probes.figures import png
 from probes.report import pictures
 
@@ -46,6 +48,7 @@ def test_drawing_never_loads_pyplot(tmp_path):
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 def test_the_same_description_gives_the_same_bytes(analysis):
     for figure in pictures.figures_of(**analysis).values():
         assert png.render(figure) == png.render(figure)

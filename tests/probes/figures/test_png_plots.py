@@ -46,6 +46,7 @@ def test_171_names_are_nearly_all_there_none_overlaps_or_leaves_the_frame(large_
         assert frame.y0 <= box.y0 < box.y1 <= frame.y1
 
 
+@pytest.mark.slow
 def test_where_171_names_have_no_room_the_most_important_are_written(large_geometry):
     close = [(0.1 * x, 0.1 * y) for x, y in large_geometry.umap]
     far = dataclasses.replace(large_geometry, umap=[(-9.0, -9.0), *close[1:-1], (9.0, 9.0)])

@@ -27,6 +27,7 @@ from probes.runs.workers import (
     workers,
 )
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 RAY = {"compute__engine": "ray", "compute__workers": 2}
 STAGES = ("generate-stories", "extract-activations", "compute-vectors")
@@ -164,7 +165,10 @@ class TestRay:
     def test_an_error_of_a_worker_is_the_error_of_the_run(self, made, ray_here, tmp_path):
         with pytest.raises(Exception, match="could not load model 'no/such/model'") as caught:
             made.stage(
-                "generate-stories", output_dir=str(tmp_path), writer__name="no/such/model", **RAY
+                "generate-stories",
+                output_dir=str(tmp_path),
+                writer__name="no/such/model",
+                compute__engine="ray",
             )
         assert type(caught.value).__name__ == "ModelError"
         assert not (tmp_path / "stories").exists()
@@ -232,7 +236,7 @@ class TestStandingCluster:
         there = tmp_path / "there"
         made.stages("generate-stories", "generate-neutral", output_dir=str(there))
         words = [sys.executable, "-m", "probes.run", made.config, "extract-activations", "--quiet"]
-        words += ["--compute.engine=ray", "--compute.workers=2", f"--compute.address={address}"]
+        words += ["--compute.engine=ray", f"--compute.address={address}"]
         driver = subprocess.Popen([*words, f"--output_dir={there}"], cwd=ROOT)
         deadline = time.monotonic() + 240
         while not list(there.glob("activations/*.safetensors")) and time.monotonic() < deadline:

@@ -14,6 +14,7 @@ from werkzeug import Response
 from probes.corpus.cells import read_cell
 from probes.run import main
 
+pytestmark = pytest.mark.slow
 KEY = "sk-secret-0123456789"
 N_TEXTS = 18
 

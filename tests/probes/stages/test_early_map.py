@@ -16,6 +16,7 @@ from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.stages import early_map, extract_activations, visualize
 
+pytestmark = pytest.mark.slow
 MAP = ("pca_scatter.html", "pca_scatter.png", "plotly.min.js")
 
 

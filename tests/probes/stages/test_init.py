@@ -39,6 +39,7 @@ class TestOrder:
 
 
 class TestSkipping:
+    @pytest.mark.slow
     def test_a_finished_run_is_skipped_and_no_file_is_touched(self, finished):
         before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*")}
         assert finished.stages(*NAMES) == [False] * len(NAMES)

@@ -128,6 +128,7 @@ def affected(key: str) -> set[str]:
     return {name for name, of in SETTINGS.items() if of(before) != of(after)}
 
 
+@pytest.mark.slow
 def test_every_setting_but_where_things_lie_decides_some_stage():
     assert set(CHANGED) == set(valid_keys()) - FREE
     for key in CHANGED:

@@ -45,6 +45,7 @@ def test_every_experiment_is_where_the_list_says(entry):
     assert entry.file == f"analysis/{entry.name.replace('-', '_')}.json"
 
 
+@pytest.mark.slow
 class TestFailure:
     """Two experiments; one needs the model, whose weights are gone for a while."""
 

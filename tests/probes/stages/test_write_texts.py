@@ -138,6 +138,7 @@ class TestNamedEmotions:
         assert {item["attempt"] for item in rejected} == {1}
 
 
+@pytest.mark.slow
 class TestMoreAttempts:
     """The blunt writer leaves cells short when nothing prevents its favorite words."""
 

@@ -79,7 +79,7 @@ def confounded(tmp_path_factory, subject):
             generation={"emotions_subset": None},
             model={"target_layer": 3, "name": str(subject)},
             vectors={"neutral_pca": "none"},
-            validation={"n_folds": 5, "n_permutations": 60, "n_refits": 20},
+            validation={"n_folds": 5, "n_permutations": 60, "n_refits": 5},
         )
         config = small_runs.write_config(folder / "c.yaml", values)
         made = small_runs.SmallRun(config, folder / "out")
@@ -241,6 +241,7 @@ def test_cell_means_are_tested_for_topic_and_length_only(confounded):
     assert any("per cell" in limit for limit in measured.limits())
 
 
+@pytest.mark.slow
 def test_single_stories_beside_cell_means_are_tested_for_everything(confounded):
     row = planted_score(lambda _text: 0.0)
     by_story = confounded(row)
@@ -251,6 +252,7 @@ def test_single_stories_beside_cell_means_are_tested_for_everything(confounded):
     assert not any("per cell" in limit for limit in measured.limits())
 
 
+@pytest.mark.slow
 def test_the_figures_have_every_factor_and_option(confounded, tmp_path):
     drawn = confounded(planted_score(lambda _text: 0.0)).figures()
     assert set(drawn["confounds_by_emotion"].rows) == {"topic", "length", "narrator", "writer"}

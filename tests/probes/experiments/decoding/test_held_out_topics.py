@@ -121,6 +121,7 @@ def test_noise_is_said_to_show_nothing(planted):
     assert any("Held-out accuracy: not shown" in limit for limit in to_json(measured)["limits"])
 
 
+@pytest.mark.slow
 def test_the_nested_p_of_noise_is_uniform():
     topic = torch.arange(6).repeat_interleave(8)
     emotion = torch.arange(4).repeat(12)
@@ -214,6 +215,7 @@ def test_one_layer_leaves_no_reader_without_a_null(measured):
     assert not any("logistic" in limit for limit in one.limits())
 
 
+@pytest.mark.slow
 def test_a_brought_corpus_has_held_out_accuracy_with_an_interval(reading_run, tmp_path):
     made = reading_run(
         corpus={
