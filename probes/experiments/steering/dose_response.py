@@ -171,7 +171,7 @@ def measure(materials: Materials) -> DoseResponse:
     heads = torch.tensor([ids[0] for ids in word_effects.first_tokens(model, names)])
     baseline = word_effects.log_probs(
         model, word_effects.last_residuals(model, word_effects.CARRIERS)
-    )[:, heads]
+    )
     swept, replay = [], hooks.Replay(model)
     total = len(layers) * len(settings.sweep_doses)
     with materials.reporter.task("steering-dose-response", total, "doses") as advance:
@@ -184,10 +184,10 @@ def measure(materials: Materials) -> DoseResponse:
                 how = {"layers": [layer], "dose": dose, "residual_norm": bundle.norm_by_layer}
                 effect = torch.zeros(len(directions), len(heads))
                 for carrier, unsteered in zip(word_effects.CARRIERS, baseline, strict=True):
-                    steered = word_effects.steered_log_probs(
-                        model, directions, carrier, replay=replay, **how
+                    did = word_effects.steered(
+                        model, directions, carrier, unsteered, heads, replay=replay, **how
                     )
-                    effect += (steered[:, heads] - unsteered) / len(word_effects.CARRIERS)
+                    effect += did.changes / len(word_effects.CARRIERS)
                 response, null = effect[: len(own)].diagonal(), effect[len(own) :]
                 doses.append(
                     SweptDose(

@@ -39,7 +39,7 @@ from probes.experiments.steering.word_effects import (
     first_tokens,
     last_residuals,
     log_probs,
-    steered_log_probs,
+    steered,
     swept_layers,
 )
 from probes.figures import Figure
@@ -317,12 +317,11 @@ def run(
         divergence = 0.0
         for rows in torch.arange(len(directions)).split(_DIRECTIONS_AT_ONCE):
             for number, before in enumerate(unsteered):
-                steered = steered_log_probs(
-                    model, directions[rows], CARRIERS[number], replay=replay, **how
+                did = steered(
+                    model, directions[rows], CARRIERS[number], before, ids, replay=replay, **how
                 )
-                change = steered - before
-                effect[number, rows] = change[:, ids]
-                divergence += float((steered.exp() * change).sum())
+                effect[number, rows] = did.changes
+                divergence += float(did.divergence.sum())
             progress(len(rows))
         return WordEffects(effect, divergence / (len(CARRIERS) * len(directions)))
 

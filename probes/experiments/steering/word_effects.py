@@ -4,15 +4,18 @@ A word's first token, as it follows a sentence, stands for the word.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from einops import rearrange
-from jaxtyping import Float
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Float, Int
 from torch import Tensor
 
 import hooks
 from hooks import InvalidInput, LanguageModel
 from hooks.generation.last_token import batch_at_end
+from hooks.reading.scoring import ROWS_IN_CACHE
 
 CARRIERS = (
     "He feels",
@@ -35,20 +38,46 @@ def log_probs(
     return model.unembed(residuals).log_softmax(dim=-1).cpu()
 
 
-def steered_log_probs(
+@dataclass(frozen=True)
+class Steered:
+    """What each direction did to the next token: log-probabilities of some words, in nats, and KL.
+
+    The divergence is that of the steered distribution from the unsteered one.
+    """
+
+    changes: Float[Tensor, "direction word"]
+    divergence: Float[Tensor, "direction"]
+
+
+def steered(
     model: LanguageModel,
     directions: Float[Tensor, "direction d_model"],
     text: str,
+    before: Float[Tensor, "d_vocab"],
+    words: Int[Tensor, "word"],
     *,
     replay: hooks.Replay,
     layers: Sequence[int],
     **how: Any,
-) -> Float[Tensor, "direction d_vocab"]:
-    """Log-probabilities of what follows a text, each direction added as `hooks.steer_each` does."""
+) -> Steered:
+    """Compare what follows a text with `before`, each direction added as `hooks.steer_each` does.
+
+    `before` are the unsteered log-probabilities, `words` the tokens whose change is wanted.
+    """
     prompts = [model.encode(text)] * len(directions)
     with replay.until(min(layers)), hooks.steer_each(model, directions, layers=layers, **how):
         ends = batch_at_end(model, prompts, [model.n_layers - 1])
-    return log_probs(model, rearrange(ends, "direction 1 d_model -> direction d_model"))
+    logits = model.unembed(rearrange(ends, "direction 1 d_model -> direction d_model"))
+    changes, divergence = [], []
+    before = before.to(logits.device)
+    # Few rows at a time stay in the processor's cache.
+    for few in logits.split(ROWS_IN_CACHE):
+        after = few.log_softmax(dim=-1)
+        change = after - before
+        changes.append(change[:, words.to(logits.device)].cpu())
+        mean = reduce(after.exp() * change, "direction d_vocab -> direction", "sum")
+        divergence.append(mean.cpu())
+    return Steered(torch.cat(changes), torch.cat(divergence))
 
 
 def first_tokens(model: LanguageModel, words: Sequence[str]) -> list[list[int]]:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tiny_models import tiny_model, tiny_tokenizer
+from torch.nn.functional import kl_div
 
 import hooks
 from hooks import InvalidInput
@@ -10,7 +11,7 @@ from probes.experiments.steering.word_effects import (
     first_tokens,
     last_residuals,
     log_probs,
-    steered_log_probs,
+    steered,
     swept_layers,
 )
 
@@ -40,8 +41,15 @@ def test_unsteered_and_steered_are_the_models_own_next_token(model):
     assert torch.allclose(plain[0], logits.log_softmax(dim=-1), atol=1e-4)
     directions = torch.randn(2, model.d_model, generator=torch.Generator().manual_seed(0))
     how = {"layers": [1], "residual_norm": 10.0, "replay": hooks.Replay(model)}
-    assert torch.allclose(
-        steered_log_probs(model, directions, text, dose=0.0, **how), plain, atol=1e-4
-    )
-    steered = steered_log_probs(model, directions, text, dose=0.5, **how)
-    assert not torch.allclose(steered[0], steered[1], atol=1e-2)
+    words = torch.arange(model.d_vocab)
+    unmoved = steered(model, directions, text, plain[0], words, dose=0.0, **how)
+    assert torch.allclose(unmoved.changes, torch.zeros(2, model.d_vocab), atol=1e-4)
+    assert torch.allclose(unmoved.divergence, torch.zeros(2), atol=1e-4)
+    moved = steered(model, directions, text, plain[0], words, dose=0.5, **how)
+    assert not torch.allclose(moved.changes[0], moved.changes[1], atol=1e-2)
+    after = moved.changes.double() + plain.double()
+    assert torch.allclose(after.exp().sum(dim=1), torch.ones(2).double(), atol=1e-4)
+    divergence = kl_div(plain.double().expand(2, -1), after, reduction="none", log_target=True)
+    assert torch.allclose(moved.divergence.double(), divergence.sum(dim=1), atol=1e-4)
+    some = steered(model, directions, text, plain[0], words[[5, 3]], dose=0.5, **how)
+    assert torch.allclose(some.changes, moved.changes[:, [5, 3]], atol=1e-5)
