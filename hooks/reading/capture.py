@@ -150,8 +150,7 @@ def pooled_resid_post(
         return Batch(rows, ids, padded.attention_mask, masks, alone)
 
     with _gathering(tree, chosen) as gather:
-        for group in groups:
-            _read_group(model, encoded, group, batch_of, gather, pace, read_texts, progress)
+        _read_groups(model, encoded, groups, batch_of, gather, pace, read_texts, progress)
     if pace.halved:
         set_limit(model, "reading", pace.limit)
     return read_texts.pooled()
@@ -166,51 +165,90 @@ class _Pace:
     halved: bool = False
 
 
-def _read_group(
+@dataclass
+class _Waiting:
+    """Texts of one group that are still to be read, the largest first."""
+
+    group: TextGroup
+    lengths: list[int]
+    """Tokens of every text that are read for it alone."""
+    texts: list[int]
+    limit: int
+    """Padded tokens of a batch, so that batches are of about equal size."""
+    beginning: DynamicCache | None = None
+
+    @classmethod
+    def of(cls, encoded: list[list[int]], group: TextGroup, limit: int) -> "_Waiting":
+        lengths = [len(ids) - group.n_shared for ids in encoded]
+        balanced = balanced_batch_tokens([lengths[text] for text in group.texts], limit)
+        return cls(group, lengths, largest_first(lengths, group.texts), balanced)
+
+    @property
+    def n_batches(self) -> int:
+        return sum(
+            1 for _ in batches_by_length([self.lengths[it] for it in self.texts], self.limit)
+        )
+
+    def take(self, limit: int) -> list[int]:
+        """Take the texts of the next batch."""
+        n_rows = rows_that_fit(self.texts, self.lengths, min(self.limit, limit))
+        rows, self.texts = self.texts[:n_rows], self.texts[n_rows:]
+        return rows
+
+    def put_back(self, rows: list[int]) -> None:
+        """Let texts wait again."""
+        self.texts = largest_first(self.lengths, rows + self.texts)
+
+
+def _read_groups(
     model: LanguageModel,
     encoded: list[list[int]],
-    group: TextGroup,
+    groups: Sequence[TextGroup],
     batch_of: Callable[..., "Batch"],
     gather: "_Gather",
     pace: _Pace,
     read_texts: "Accumulator",
     progress: Callable[[int], None] | None,
 ) -> None:
-    """Read the texts of one group, in batches of about equal size, several side by side."""
-    lengths = [len(ids) - group.n_shared for ids in encoded]
-    of_group = [lengths[text] for text in group.texts]
-    limit = balanced_batch_tokens(of_group, pace.limit)
-    waiting = largest_first(lengths, group.texts)
-    n_batches = sum(1 for _ in batches_by_length(of_group, limit))
-    at_once = max(1, min(n_batches, pace.at_once))
-    beginning = gather.begin(encoded[group.texts[0]][: group.n_shared]) if group.n_shared else None
+    """Read groups of texts, in batches of about equal size, several side by side."""
+    queue = [_Waiting.of(encoded, group, pace.limit) for group in groups if group.texts]
+    at_once = max(1, min(sum(waiting.n_batches for waiting in queue), pace.at_once))
     with ForwardPool(at_once) as pool:
-        running: dict[Future[bool], Batch] = {}
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                rows = waiting[: rows_that_fit(waiting, lengths, limit)]
-                waiting = waiting[len(rows) :]
+        running: dict[Future[bool], tuple[Batch, _Waiting]] = {}
+        while queue or running:
+            # The next group begins while the last batches of the one before are read.
+            while queue and len(running) < at_once:
+                waiting = queue[0]
+                group, rows = waiting.group, waiting.take(pace.limit)
+                if not waiting.texts:
+                    queue.pop(0)
+                if group.n_shared and waiting.beginning is None:
+                    waiting.beginning = gather.begin(encoded[rows[0]][: group.n_shared])
                 batch = batch_of(rows, group, alone=at_once == 1)
+                read = functools.partial(gather.read, batch, waiting.beginning)
                 with prompt_rows(rows, len(encoded)):
-                    running[pool.submit(functools.partial(gather.read, batch, beginning))] = batch
+                    running[pool.submit(read)] = batch, waiting
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                batch = running.pop(future)
+                batch, waiting = running.pop(future)
                 if future.result():
                     read_texts.add(batch)
                     if progress is not None:
                         progress(len(batch.rows))
                     continue
                 release_memory()
-                waiting = largest_first(lengths, batch.rows + waiting)
+                if not waiting.texts:
+                    queue.insert(0, waiting)
+                waiting.put_back(batch.rows)
                 if len(batch.rows) > 1:
-                    limit, pace.halved = min(limit, max(1, batch.ids.numel() // 2)), True
-                    pace.limit = min(pace.limit, limit)
+                    pace.limit = min(pace.limit, max(1, batch.ids.numel() // 2))
+                    pace.halved = True
                 elif not batch.alone:
                     at_once = pace.at_once = 1
                 else:
                     raise ModelError(
-                        f"{model.name} ran out of memory on one text of {lengths[batch.rows[0]]} "
-                        "tokens. Shorten it, or load the model in a smaller dtype."
+                        f"{model.name} ran out of memory on one text of "
+                        f"{waiting.lengths[batch.rows[0]]} tokens. Shorten it, or load the model "
+                        "in a smaller dtype."
                     )
 
 
