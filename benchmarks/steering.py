@@ -24,7 +24,7 @@ _PROMPT = (
 
 
 @dataclass(frozen=True)
-class Steered:
+class SteeredBatch:
     """Median seconds of the whole model, of the blocks from the steered layer on, of logits."""
 
     n_directions: int
@@ -39,7 +39,7 @@ class Steered:
         return self.whole[what] / self.replayed[what]
 
 
-def measure(n_directions: int, rounds: int) -> Steered:
+def measure(n_directions: int, rounds: int) -> SteeredBatch:
     """Steer one prompt, and the carriers of `steering`, in turn whole and from the layer on."""
     model = hooks.load(MODEL)
     prompts = {
@@ -66,7 +66,7 @@ def measure(n_directions: int, rounds: int) -> Steered:
         ]
         whole[what], replayed[what] = map(statistics.median, zip(*turns, strict=True))
     logits = [seconds(lambda: log_probs(model, directions)) for _ in range(rounds)]
-    return Steered(
+    return SteeredBatch(
         n_directions,
         {
             what: sum(len(model.encode(it)) for it in texts) / len(texts)
@@ -79,7 +79,7 @@ def measure(n_directions: int, rounds: int) -> Steered:
     )
 
 
-def ratios(steered: Steered) -> list[tuple[str, str, str]]:
+def ratios(steered: SteeredBatch) -> list[tuple[str, str, str]]:
     """Return the lines that come first."""
     return [
         (f"steering, {what}: whole model / from the layer on", f"{steered.ratio(what):.1f}x", "")
@@ -87,7 +87,7 @@ def ratios(steered: Steered) -> list[tuple[str, str, str]]:
     ]
 
 
-def section(steered: Steered) -> str:
+def section(steered: SteeredBatch) -> str:
     """Return the table."""
     rows = [
         (

@@ -39,7 +39,7 @@ def log_probs(
 
 
 @dataclass(frozen=True)
-class Steered:
+class WordChanges:
     """What each direction did to the next token: log-probabilities of some words, in nats, and KL.
 
     The divergence is that of the steered distribution from the unsteered one.
@@ -59,7 +59,7 @@ def steered(
     replay: hooks.Replay,
     layers: Sequence[int],
     **how: Any,
-) -> Steered:
+) -> WordChanges:
     """Compare what follows a text with `before`, each direction added as `hooks.steer_each` does.
 
     `before` are the unsteered log-probabilities, `words` the tokens whose change is wanted.
@@ -77,7 +77,7 @@ def steered(
         changes.append(change[:, words.to(logits.device)].cpu())
         mean = reduce(after.exp() * change, "direction d_vocab -> direction", "sum")
         divergence.append(mean.cpu())
-    return Steered(torch.cat(changes), torch.cat(divergence))
+    return WordChanges(torch.cat(changes), torch.cat(divergence))
 
 
 def first_tokens(model: LanguageModel, words: Sequence[str]) -> list[list[int]]:
