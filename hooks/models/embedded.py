@@ -191,8 +191,9 @@ def _fast_gguf_reader() -> Iterator[None]:
     """Let transformers read and parse a GGUF header once, without a memmap view for each token."""
     import gguf
     import numpy as np
-    from transformers import modeling_gguf_pytorch_utils as reading
+    from transformers import modeling_gguf_pytorch_utils
 
+    reading: Any = modeling_gguf_pytorch_utils
     stock = gguf.GGUFReader
 
     class StateReader(stock):
