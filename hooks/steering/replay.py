@@ -46,22 +46,22 @@ class Replay:
 
     @contextlib.contextmanager
     def _skipping(self, tree: HuggingFaceBackend, layer: int) -> Iterator[None]:
-        key: list[_Key | None] = [None]
-        n_rows: list[int] = [0]
+        passing: list[tuple[_Key, int]] = []
 
         def see(inputs: Inputs) -> None:
-            key[0] = _key(layer, inputs)
-            n_rows[0] = len(inputs.ids)
+            passing[:] = [(_key(layer, inputs), len(inputs.ids))]
 
         def replayed() -> Tensor | None:
-            if key[0] is None or (known := self._kept.get(key[0])) is None:
-                return None
-            return known if len(known) == n_rows[0] else known.expand(n_rows[0], -1, -1)
+            [(key, n_rows)] = passing
+            known = self._kept.get(key)
+            if known is None or len(known) == n_rows:
+                return known
+            return known.expand(n_rows, -1, -1)
 
         def keep(residual: Tensor) -> None:
-            if key[0] is not None:
-                n_kept, *_ = key[0][1]
-                self._kept[key[0]] = residual.detach()[:n_kept].clone()
+            [(key, _)] = passing
+            n_kept, _ = key[1]
+            self._kept[key] = residual.detach()[:n_kept].clone()
 
         with tree.watched(see), _patched(tree.structure.blocks, layer, replayed, keep):
             yield

@@ -24,7 +24,6 @@ from einops import einsum, rearrange, reduce
 from jaxtyping import Float, Int
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from hooks.errors import InvalidInput
@@ -201,9 +200,7 @@ def logistic_ranks(seen: Float[Tensor, "fold row component"], design: Design) ->
             continue
         data = seen[held].numpy(force=True)
         model = LogisticRegression(C=0.1, max_iter=1000)
-        # Matrices are so small that a second thread of BLAS makes them five times slower.
-        with threadpool_limits(1):
-            model.fit(data[outside], label[outside])
+        model.fit(data[outside], label[outside])
         decided = torch.from_numpy(model.decision_function(data[inside])).double()
         if decided.ndim == 1:
             # Two classes: scikit-learn gives one column, for the second.

@@ -1,7 +1,8 @@
 """Many small computations at once, each on one thread.
 
 Matrices of a few hundred rows leave a second thread nothing but waiting: on two cores two
-computations beside each other take half the time, one computation on both takes longer than on one.
+computations beside each other take half the time, one computation on both takes longer than on one
+(a logistic regression of 171 emotions on 60 components five times as long).
 """
 
 from collections.abc import Callable, Sequence

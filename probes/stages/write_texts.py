@@ -73,11 +73,13 @@ def _generate(
 def _write_missing(
     run: Run, models: Models, reporter: Reporter, kind: TextKind, cells: Sequence[Cell]
 ) -> None:
-    if not asking.missing(run, plan(run, kind, cells)):
-        return
-    _fit_units(run, models, kind, cells)
     units = plan(run, kind, cells)
     todo = asking.missing(run, units)
+    if not todo:
+        return
+    if _fit_units(run, models, kind, cells):
+        units = plan(run, kind, cells)
+        todo = asking.missing(run, units)
     begun = run.record(f"generate-{kind}")
     is_repaired = begun is not None and begun.complete
     lost = {cell for unit in todo for cell in unit.cells if not (run.root / cell.path).is_file()}
@@ -97,19 +99,22 @@ def _write_missing(
                         write_cell(run.root, cell, content)
 
 
-def _fit_units(run: Run, models: Models, kind: TextKind, cells: Sequence[Cell]) -> None:
+def _fit_units(run: Run, models: Models, kind: TextKind, cells: Sequence[Cell]) -> bool:
     """Time the writer before a run's first text, so that a kill costs a minute; once and for all.
 
-    Servers write many texts at once, and Ray's workers are other machines: there the config says.
+    Returns whether it was timed. Servers write many texts at once, and Ray's workers are other
+    machines: there the config says.
     """
     config, stage = run.config, f"generate-{kind}"
     begun = run.record(stage)
-    is_first = begun is None or (begun.model is None and begun.unit_texts is None)
-    if is_first and config.generation.engine == "local" and config.compute.engine == "local":
-        writer = LocalWriter(config, kind, models)
-        prompts = first_prompts(cells[:1], grid_of(config), writer.rules)
-        most = run.unit_texts(stage)
-        run.pin_unit_texts(stage, writer.texts_in_a_minute(prompts, most))
+    goes_on = begun is not None and (begun.model is not None or begun.unit_texts is not None)
+    if goes_on or config.generation.engine != "local" or config.compute.engine != "local":
+        return False
+    writer = LocalWriter(config, kind, models)
+    prompts = first_prompts(cells[:1], grid_of(config), writer.rules)
+    unit_texts = writer.texts_in_a_minute(prompts, config.generation.batch_size)
+    run.pin_unit_texts(stage, unit_texts)
+    return True
 
 
 @contextlib.contextmanager
