@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hooks.reading.capture import Residuals, pooled_resid_post, resid_post
     from hooks.reading.pooling import Pooled
     from hooks.reading.slopes import log_prob_slopes
+    from hooks.steering.knockout import block_attention
     from hooks.steering.replay import Replay
     from hooks.steering.steer import Steering, steer, steer_each
     from hooks.tokens.positions import FromToken, Last, Spaced, Span
@@ -27,6 +28,7 @@ _HOMES = {
     "reading.capture": ("Residuals", "pooled_resid_post", "resid_post"),
     "reading.pooling": ("Pooled",),
     "reading.slopes": ("log_prob_slopes",),
+    "steering.knockout": ("block_attention",),
     "steering.replay": ("Replay",),
     "steering.steer": ("Steering", "steer", "steer_each"),
     "tokens.positions": ("FromToken", "Last", "Spaced", "Span"),
@@ -51,6 +53,7 @@ __all__ = [
     "StaleArtifact",
     "Steering",
     "TextSpan",
+    "block_attention",
     "load",
     "log_prob_slopes",
     "pooled_resid_post",

@@ -10,12 +10,12 @@ import copy
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
@@ -27,6 +27,10 @@ from hooks.models.watching import OnInputs, watching
 ResidHook = Callable[[Tensor, int], Tensor | None]
 """(residual [batch position d_model], layer) -> None, or the residual to use instead."""
 TokenIds = Int[Tensor, "text position"]
+Edges = Bool[Tensor, "text query key"]
+"""Which key a query must not see."""
+_MASKED = ("eager", "sdpa")
+"""Kinds of attention that take a mask of queries and keys."""
 
 
 @runtime_checkable
@@ -43,6 +47,12 @@ class Backend(Protocol):
 
     def watched(self, on_inputs: OnInputs) -> contextlib.AbstractContextManager[None]:
         """Call `on_inputs` with what goes into every forward pass, before it runs."""
+        ...
+
+    def blocking(
+        self, layers: Sequence[int], edges: Callable[[], Edges]
+    ) -> contextlib.AbstractContextManager[None]:
+        """Keep tokens of every pass from attending as `edges` says, which may differ by pass."""
         ...
 
     def run(self, tokens: TokenIds, attention_mask: TokenIds, last_layer: int) -> None:
@@ -130,6 +140,19 @@ class HuggingFaceBackend:
         with watching([m for m in self.hf.modules() if trunk in m.modules()], on_inputs):
             yield
 
+    @contextlib.contextmanager
+    def blocking(self, layers: Sequence[int], edges: Callable[[], Edges]) -> Iterator[None]:
+        """See `Backend.blocking`; attention that takes no such mask is eager meanwhile."""
+        kind = self.hf.config._attn_implementation
+        if kind not in _MASKED:
+            self.hf.set_attn_implementation("eager")
+        try:
+            with _blocking([self.structure.blocks[layer] for layer in layers], edges):
+                yield
+        finally:
+            if kind not in _MASKED:
+                self.hf.set_attn_implementation(kind)
+
     def run(
         self,
         tokens: TokenIds,
@@ -182,6 +205,48 @@ class HuggingFaceBackend:
         return logits
 
 
+@contextlib.contextmanager
+def _blocking(blocks: Sequence[nn.Module], edges: Callable[[], Edges]) -> Iterator[None]:
+    """Give blocks a narrower attention mask than the model does."""
+
+    def narrow(block: nn.Module, inputs: Any, named: dict[str, Any]) -> Any:
+        blocked = edges()
+        if not blocked.any():
+            return None
+        own = getattr(block, "original_component", block)  # a bridge wraps the model's own block
+        given = inspect.signature(type(own).forward).bind_partial(own, *inputs, **named)
+        mask, residual = (
+            given.arguments.get("attention_mask"),
+            first_tensor(inputs or [*named.values()]),
+        )
+        given.arguments["attention_mask"] = _narrowed(mask, blocked, residual)
+        return given.args[1:], given.kwargs
+
+    with contextlib.ExitStack() as stack:
+        for block in blocks:
+            stack.enter_context(block.register_forward_pre_hook(narrow, with_kwargs=True))
+        yield
+
+
+def _narrowed(
+    mask: Tensor | None, blocked: Edges, residual: Float[Tensor, "text position d_model"]
+) -> Tensor:
+    """Take pairs out of a mask [text head query key]: of booleans, or of what scores get added."""
+    blocked = rearrange(blocked.to(residual.device), "text query key -> text 1 query key")
+    lowest = torch.finfo(residual.dtype).min
+    if mask is None:  # causal attention of texts without padding
+        seen = torch.ones_like(blocked).tril()
+        mask = torch.zeros_like(seen, dtype=residual.dtype).masked_fill(~seen, lowest)
+    if mask.ndim != 4:
+        raise InvalidInput(
+            f"expected an attention mask of queries and keys, got one of {mask.ndim} axes: this "
+            "attention cannot be blocked token by token."
+        )
+    if mask.dtype == torch.bool:
+        return mask & ~blocked
+    return mask.masked_fill(blocked, lowest)
+
+
 def _after_block(
     function: ResidHook, layer: int, _module: nn.Module, _inputs: Any, output: Any
 ) -> Any:
@@ -216,6 +281,25 @@ class TransformerLensBackend:
         """See `Backend.watched`."""
         inner = getattr(self.model, "original_model", None)  # a HookedTransformer has none
         with watching([self.model, inner] if inner is not None else [self.model], on_inputs):
+            yield
+
+    @contextlib.contextmanager
+    def blocking(self, layers: Sequence[int], edges: Callable[[], Edges]) -> Iterator[None]:
+        """See `Backend.blocking`."""
+        if getattr(self.model, "original_model", None) is not None:
+            with _blocking([self.model.blocks[layer] for layer in layers], edges):
+                yield
+            return
+
+        def narrow(scores: Tensor, hook: Any) -> Tensor | None:  # noqa: ARG001 - passed by name
+            blocked = edges().to(scores.device)
+            if not blocked.any():
+                return None
+            blocked = rearrange(blocked, "text query key -> text 1 query key")
+            return scores.masked_fill(blocked, torch.finfo(scores.dtype).min)
+
+        points = [(f"blocks.{layer}.attn.hook_attn_scores", narrow) for layer in layers]
+        with self.model.hooks(fwd_hooks=points):
             yield
 
     def run(self, tokens: TokenIds, attention_mask: TokenIds, last_layer: int) -> None:

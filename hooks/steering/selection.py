@@ -73,7 +73,7 @@ def select(model: LanguageModel, positions: Where | Rule, inputs: Inputs) -> Mas
         return here & (here.cumsum(dim=1) == here.sum(dim=1, keepdim=True))
     content = content_mask(ids, here, model.special_ids)
     if isinstance(positions, TextPositions):
-        chosen = content & _of_prompt(model, positions, ids, here)
+        chosen = content & tokens_of_prompt(model, positions, ids, here)
         if positions.while_generating and announced is not None:
             return chosen
     else:
@@ -89,7 +89,7 @@ def _read_again(model: LanguageModel, positions: Where | Rule, inputs: Inputs, h
     drawn = torch.arange(here.shape[1], device=here.device) >= inputs.n_prompt
     if isinstance(positions, TextPositions) and positions.while_generating:
         content = content_mask(inputs.ids, here, model.special_ids)
-        return content & _of_prompt(model, positions, inputs.ids, here)
+        return content & tokens_of_prompt(model, positions, inputs.ids, here)
     if positions in ("all", "generated"):
         return here if positions == "all" else here & drawn
     ids, mask = inputs.ids[:, : inputs.n_prompt], here[:, : inputs.n_prompt].long()
@@ -98,7 +98,8 @@ def _read_again(model: LanguageModel, positions: Where | Rule, inputs: Inputs, h
     return chosen
 
 
-def _of_prompt(model: LanguageModel, rule: TextPositions, ids: Tensor, here: Tensor) -> Tensor:
+def tokens_of_prompt(model: LanguageModel, rule: TextPositions, ids: Tensor, here: Tensor) -> Mask:
+    """Return which tokens of each prompt lie in a rule's stretches."""
     chosen = torch.zeros_like(here)
     for row, (text, present) in enumerate(zip(ids.tolist(), here.tolist(), strict=True)):
         places = [place for place, real in enumerate(present) if real]
