@@ -106,6 +106,23 @@ class Spans:
 
 
 @dataclass(frozen=True)
+class Ordinals:
+    """Content tokens by their numbers, counted from 0 in each text; none may be given."""
+
+    numbers: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if any(number < 0 for number in self.numbers):
+            raise InvalidInput(f"Ordinals: expected numbers of 0 or more, got {self.numbers}.")
+
+    def select(self, content: ContentMask) -> ContentMask:
+        """See `Positions.select`."""
+        ordinal = _ordinal(content)
+        wanted = torch.tensor(self.numbers, dtype=ordinal.dtype, device=ordinal.device)
+        return content & torch.isin(ordinal, wanted)
+
+
+@dataclass(frozen=True)
 class Last:
     """The last `n` content tokens of each text."""
 

@@ -57,6 +57,12 @@ class Estimate:
             return Estimate(self.value - bound)
         return Estimate(self.value - bound, self.low - bound, self.high - bound)
 
+    def times(self, factor: float) -> "Estimate":
+        """Tell it in another unit; `factor` is above zero."""
+        if self.low is None or self.high is None:
+            return Estimate(self.value * factor)
+        return Estimate(self.value * factor, self.low * factor, self.high * factor)
+
     @property
     def crosses(self) -> float:
         """Share of other draws of its units whose interval would keep to the other side of zero.

@@ -26,10 +26,20 @@ def valence_axis(
     """
     rated = torch.tensor([valence.get(name, 0.0) for name in emotions])
     rated = rated.where(rated.abs() >= NEAR_NEUTRAL, 0.0)
-    up, down = rated.clamp(min=0), rated.clamp(max=0).abs()
-    if not (up.any() and down.any()):
+    if not has_sides(rated):
         return None
-    return (up / up.sum() - down / down.sum()).to(vectors) @ vectors
+    return axis_weights(rated).to(vectors) @ vectors
+
+
+def has_sides(ratings: Float[Tensor, "emotion"]) -> bool:
+    """Whether some ratings are pleasant and some unpleasant."""
+    return bool((ratings > 0).any() and (ratings < 0).any())
+
+
+def axis_weights(ratings: Float[Tensor, "*draw emotion"]) -> Float[Tensor, "*draw emotion"]:
+    """Return what each vector weighs on the axis; `ratings` have two sides, 0 weighs nothing."""
+    up, down = ratings.clamp(min=0), ratings.clamp(max=0).abs()
+    return up / up.sum(dim=-1, keepdim=True) - down / down.sum(dim=-1, keepdim=True)
 
 
 def rating_plane(

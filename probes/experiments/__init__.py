@@ -133,6 +133,9 @@ class Entry:
 
 _QUESTIONS = {
     "expression.expression": "does what one way of expressing an emotion teaches read the others?",
+    "pasts.same_words": "do the same words carry what came before them?",
+    "pasts.negation": "is an emotion read less where it is denied?",
+    "pasts.recall": "is the past fetched by attention, or was it written earlier?",
     "decoding.held_out_topics": "do vectors name the emotion of stories on topics they never saw?",
     "decoding.null_ladder": "what is there without the model's own work?",
     "geometry.human_ratings": "do components follow how people rate the words?",
@@ -167,6 +170,8 @@ NAMES = tuple(entry.name for entry in EXPERIMENTS)
 TIERS: Mapping[str, Sequence[str]] = {
     "core": (
         "expression",
+        "same-words",
+        "negation",
         "held-out-topics",
         "null-ladder",
         "human-ratings",

@@ -1,0 +1,1 @@
+"""Experiments in which the same words follow different pasts: no count of words can tell them."""

@@ -1,0 +1,98 @@
+"""Read the tokens that texts end in alike: identical words after different pasts.
+
+Differences of two such readings are in units of the mean residual norm of their layer, so that
+layers and models can be compared.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from hooks import DataError, LanguageModel, Last, pooled_resid_post
+from hooks.tokens.encoding import n_common
+from probes.runs.materials import Materials
+from probes.vectors.emotion_vectors import SHOWN, EmotionVectors
+
+THOUSANDTHS = 1000.0
+"""Of the mean residual norm: what differences are told in."""
+_BYTES = 2**28
+"""Of residuals that are held at once."""
+
+
+class Pair(NamedTuple):
+    """Two texts that end in the same words."""
+
+    one: str
+    other: str
+
+
+def vectors_of(materials: Materials) -> EmotionVectors:
+    """Return vectors of what is shown, whose texts name nothing, where there are any."""
+    vectors = materials.vectors
+    return vectors.using(SHOWN) if SHOWN in vectors.ways else vectors
+
+
+def n_shared(model: LanguageModel, texts: Sequence[str], end: str) -> int:
+    """Count the tokens of `end` that all of some texts end in; DataError where there is none."""
+    first, *others = [model.encode(text)[::-1] for text in texts]
+    of_end = [index for index in model.encode(f" {end}") if index not in model.special_ids]
+    n = min([len(of_end), *(n_common(first, other) for other in others)])
+    if n < 1:
+        raise DataError(
+            f"expected texts that end in the same tokens, those of {end!r}; {model.name} reads the "
+            "last ones differently. Its tokenizer joins words across a full stop."
+        )
+    return n
+
+
+def read_ends(
+    materials: Materials,
+    texts: Sequence[str],
+    n_tokens: int,
+    layers: Sequence[int],
+    progress: Callable[[int], object] = lambda _count: None,
+    *,
+    together: int = 1,
+) -> Iterator[Float[Tensor, "text token layer d_model"]]:
+    """Yield the last tokens of some texts after the others, over the mean residual norm.
+
+    No part holds more than fits into memory, nor splits texts that belong `together`.
+    """
+    model, vectors = materials.subject(), materials.vectors
+    norm = torch.stack([vectors.residual_norm[vectors.layer_index(layer)] for layer in layers])
+    size = 4 * n_tokens * len(layers) * model.d_model
+    n_texts = together * max(1, _BYTES // (size * together))
+    rule = Last(n_tokens)
+    for start in range(0, len(texts), n_texts):
+        some = texts[start : start + n_texts]
+        read = pooled_resid_post(
+            model,
+            some,
+            rule,
+            layers=layers,
+            keep=rule,
+            batch_tokens=materials.batch_tokens,
+            progress=progress,
+        )
+        tokens = rearrange(
+            read.tokens, "(text token) layer d -> text token layer d", text=len(some)
+        )
+        yield tokens / rearrange(norm, "layer -> layer 1")
+
+
+def differences(
+    materials: Materials,
+    pairs: Sequence[Pair],
+    n_tokens: int,
+    layers: Sequence[int],
+    progress: Callable[[int], object] = lambda _count: None,
+) -> Iterator[Float[Tensor, "pair token layer d_model"]]:
+    """Yield the first text of each pair less the other, at the tokens that both end in."""
+    texts = [text for pair in pairs for text in pair]
+    for read in read_ends(materials, texts, n_tokens, layers, progress, together=2):
+        both = rearrange(read, "(pair both) token layer d -> both pair token layer d", both=2)
+        yield both[0] - both[1]

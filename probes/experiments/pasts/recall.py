@@ -1,0 +1,396 @@
+"""Recall: what came before is fetched by attention where it is needed, or was written earlier.
+
+The end of a text is the same after a pleasant and an unpleasant past. Its second half is read while
+attention is knocked out (`knockouts`): from the words read to the past, from the words between to
+the past, from both (then nothing can be left: exact), or from the words read to as many other
+tokens. What is left when the words read cannot look back was *carried* by the words between; what
+is lost was *recalled*. Windows of layers tell where it is fetched.
+
+Texts are the good and bad turns of `same_words`, the corpus' closings after a pleasant and an
+unpleasant story, and the largest and the smallest number of `dose`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from probes.analysis.findings import Control, Estimate, Finding
+from probes.analysis.intervals import estimate_from_spread, mean_over
+from probes.analysis.resampling import resample
+from probes.experiments import Experiment, NotMeasured, Result
+from probes.experiments.pasts.axes import has_axis, ratings_of
+from probes.experiments.pasts.figures import curves_over_layers, estimates_line
+from probes.experiments.pasts.knockouts import (
+    BOTH,
+    CONDITIONS,
+    OPEN,
+    OTHER,
+    READ,
+    KnockoutReader,
+    closings,
+    doses,
+    turns,
+)
+from probes.experiments.pasts.reading import THOUSANDTHS, vectors_of
+from probes.figures import Figure
+from probes.figures.description import Bars, Line, Part
+from probes.runs.materials import Materials
+
+_NAME = "recall"
+TURNS, CLOSINGS, DOSES = "good and bad turns", "closings", "numbers"
+N_WINDOWS = 6
+_N_DRAWS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Pairs of one kind: pleasant less unpleasant past along valence, by condition.
+
+    `effects` are at the target layer, in mean residual norms; `by_layer` likewise at every layer.
+    `left` is the share of the effect that is left when the words read cannot look back,
+    `left_other` when as many other tokens are blocked; None where there is no effect to share.
+    """
+
+    name: str
+    n_pairs: int
+    effects: Mapping[str, Estimate]
+    by_layer: Mapping[str, Sequence[Estimate]]
+    left: Estimate | None
+    left_other: Estimate | None
+    lost: Estimate
+    lost_over_other: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Layers in which alone the words read could not look back, and the effect they lose."""
+
+    first: int
+    last: int
+    lost: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recall(Result):
+    """What is left of an effect under knocked-out attention; `windows` are of the turns.
+
+    `largest_when_shut` is the largest difference, at any layer, where neither can look back.
+    """
+
+    model: str
+    layer: int
+    layers: Sequence[int]
+    families: Sequence[Family]
+    windows: Sequence[Window]
+    largest_when_shut: float
+
+    def findings(self) -> list[Finding]:
+        """Say what is left without looking back, and what is lost beyond other tokens."""
+        findings = []
+        for family in self.families:
+            if family.left is None or family.left_other is None:
+                continue
+            carried = family.effects[READ].above_zero
+            recalled = family.lost_over_other.above_zero
+            effect = family.effects[OPEN].times(THOUSANDTHS)
+            findings += [
+                Finding(
+                    f"Carried: effect left when the words read cannot look back ({family.name})",
+                    family.left,
+                    "shown" if carried else "not shown",
+                    spec=".0%",
+                    n=f"{family.n_pairs} pairs, effect {effect:+.1f} thousandths",
+                    control=Control("as many other tokens blocked", family.left_other),
+                    note="nothing is left when the words between cannot either",
+                    margins=[family.effects[READ]],
+                    rule="What the past does to the same words though they cannot attend to it: "
+                    "the words between wrote it into the stream. Called shown when its interval "
+                    "over pairs lies above zero.",
+                ),
+                Finding(
+                    f"Recalled: effect lost when the words read cannot look back ({family.name})",
+                    family.lost.times(THOUSANDTHS),
+                    "shown" if recalled and family.lost.above_zero else "not shown",
+                    spec="+.1f",
+                    unit="thousandths of the residual norm",
+                    n=f"{family.n_pairs} pairs",
+                    control=Control(
+                        "as many other tokens blocked",
+                        None,
+                        family.lost_over_other.times(THOUSANDTHS),
+                    ),
+                    margins=[family.lost, family.lost_over_other],
+                    rule="Called shown when more is lost than where as many other tokens are "
+                    "blocked, by the interval over pairs.",
+                ),
+            ]
+        return findings
+
+    def paragraph(self) -> str:
+        """Tell what was blocked and what was left."""
+        told = [
+            f"{it.left:.0%} of {THOUSANDTHS * it.effects[OPEN].value:+.1f} thousandths in "
+            f"{it.name} ({it.left_other:.0%} with as many other tokens blocked)"
+            for it in self.families
+            if it.left is not None and it.left_other is not None
+        ]
+        text = (
+            "The second half of an end that is the same after a pleasant and an unpleasant past "
+            f"was read at layer {self.layer} with attention knocked out at all layers. When the words "
+            f"read cannot look back, what is left is {'; '.join(told)}. That much was carried by "
+            "the words between; the rest was recalled by attention. When neither can look back, "
+            f"both pasts give the same stream (largest difference {self.largest_when_shut:g})."
+        )
+        most = max(self.windows, key=lambda it: it.lost.value, default=None)
+        if most is not None:
+            text += (
+                f" Blocked in a few layers alone, most is lost in layers {most.first} to "
+                f"{most.last} ({most.lost.times(THOUSANDTHS):+.1f} thousandths)."
+            )
+        return text
+
+    def figures(self) -> dict[str, Figure]:
+        """Describe the effect over layers under each knock-out, and the loss by window."""
+        drawn: dict[str, Figure] = {}
+        for family in self.families:
+            slug = family.name.replace(" ", "_")
+            lines = [
+                estimates_line(name, self.layers, family.by_layer[name])
+                if name in (OPEN, READ)
+                else _plain(estimates_line(name, self.layers, family.by_layer[name]))
+                for name in CONDITIONS
+            ]
+            drawn[f"recall_{slug}"] = curves_over_layers(
+                f"Carried or recalled: the same words with attention knocked out ({family.name})",
+                f"{self.model}, {family.n_pairs} pairs",
+                "Pleasant less unpleasant past along the valence axis, on the second half of an "
+                "end that is the same after both. Bands: 95% intervals over pairs.",
+                lines,
+                self.layer,
+            )
+        if self.windows:
+            drawn["recall_windows"] = self._windows()
+        return drawn
+
+    def _windows(self) -> Bars:
+        lost = [it.lost.times(THOUSANDTHS) for it in self.windows]
+        return Bars(
+            title="In which layers the past is fetched",
+            subtitle=f"{self.model}, layer {self.layer}, {self.families[0].n_pairs} pairs",
+            caption="What is lost of the effect of good and bad turns when the words read cannot "
+            "look back in these layers alone, with 95% intervals over pairs.",
+            categories=tuple(f"{it.first}-{it.last}" for it in self.windows),
+            parts=(Part(name="lost", values=tuple(it.value for it in lost)),),
+            category_label="layers blocked",
+            value_label="thousandths of the residual norm",
+            intervals=tuple(it.ends if it.low is not None else None for it in lost),
+        )
+
+
+def measure(materials: Materials) -> Recall | NotMeasured:
+    """Read every family under every knock-out."""
+    if not has_axis(ratings_of(materials.emotions)):
+        return NotMeasured("Recall", "needs five rated emotions, pleasant and unpleasant ones")
+    model, bundle = materials.subject(), vectors_of(materials)
+    at = bundle.layer_index(materials.layer)
+    families = {TURNS: turns(materials), CLOSINGS: closings(materials), DOSES: doses(materials)}
+    families = {name: cases for name, cases in families.items() if len(cases) > 1}
+    windows = _windows(model.n_layers)
+    n_texts = 2 * sum(map(len, families.values())) * len(CONDITIONS)
+    n_texts += 2 * len(families[TURNS]) * len(windows)
+    measured, of_windows, shut = [], [], 0.0
+    with materials.reporter.task(_NAME, n_texts, "texts") as advance:
+        for name, cases in families.items():
+            reader = KnockoutReader(materials, cases, advance)
+            effects = {condition: reader.effects(condition) for condition in CONDITIONS}
+            shut = max(shut, float(effects[BOTH].abs().max()))
+            measured.append(_family(name, effects, at, materials.seed))
+            if name == TURNS:
+                for first, last in windows:
+                    left = reader.effects(READ, range(first, last + 1))
+                    lost = mean_over((effects[OPEN] - left)[:, at])
+                    of_windows.append(Window(first=first, last=last, lost=lost))
+    return Recall(
+        model=materials.index["model"],
+        layer=materials.layer,
+        layers=bundle.layers,
+        families=measured,
+        windows=of_windows,
+        largest_when_shut=shut,
+    )
+
+
+def _windows(self) -> Bars:
+    lost = [it.lost.times(THOUSANDTHS) for it in self.windows]
+    return Bars(
+        title="In which layers the past is fetched",
+        subtitle=f"{self.model}, layer {self.layer}, {self.families[0].n_pairs} pairs",
+        caption="What is lost of the effect of good and bad turns when the words read cannot "
+        "look back in these layers alone, with 95% intervals over pairs.",
+        categories=tuple(f"{it.first}-{it.last}" for it in self.windows),
+        parts=(Part(name="lost", values=tuple(it.value for it in lost)),),
+        category_label="layers blocked",
+        value_label="thousandths of the residual norm",
+        intervals=tuple(it.ends if it.low is not None else None for it in lost),
+    )
+
+
+class Case(NamedTuple):
+    """A pleasant and an unpleasant past before the same end, and the axis they are read along."""
+
+    pair: Pair
+    end: str
+    axis: Float[Tensor, "layer d_model"]
+
+
+class _Layout(NamedTuple):
+    """Which content tokens of a text are what: of its past, of as many others, of its end."""
+
+    past: Ordinals
+    other: Ordinals
+    between: Ordinals
+    read: Ordinals
+
+
+def measure(materials: Materials) -> Recall | NotMeasured:
+    """Read every family under every knock-out."""
+    if not has_axis(ratings_of(materials.emotions)):
+        return NotMeasured("Recall", "needs five rated emotions, pleasant and unpleasant ones")
+    model, bundle = materials.subject(), vectors_of(materials)
+    at = bundle.layer_index(materials.layer)
+    families = {TURNS: turns(materials), CLOSINGS: closings(materials), DOSES: doses(materials)}
+    families = {name: cases for name, cases in families.items() if len(cases) > 1}
+    windows = _windows(model.n_layers)
+    n_texts = 2 * sum(map(len, families.values())) * len(CONDITIONS)
+    n_texts += 2 * len(families[TURNS]) * len(windows)
+    measured, of_windows, shut = [], [], 0.0
+    with materials.reporter.task(_NAME, n_texts, "texts") as advance:
+        for name, cases in families.items():
+            reader = KnockoutReader(materials, cases, advance)
+            effects = {condition: reader.effects(condition) for condition in CONDITIONS}
+            shut = max(shut, float(effects[BOTH].abs().max()))
+            measured.append(_family(name, effects, at, materials.seed))
+            if name == TURNS:
+                for first, last in windows:
+                    left = reader.effects(READ, range(first, last + 1))
+                    lost = mean_over((effects[OPEN] - left)[:, at])
+                    of_windows.append(Window(first=first, last=last, lost=lost))
+    return Recall(
+        model=materials.index["model"],
+        layer=materials.layer,
+        layers=bundle.layers,
+        families=measured,
+        windows=of_windows,
+        largest_when_shut=shut,
+    )
+
+
+class _Reader:
+    """Reads the same cases again and again, with other tokens kept apart."""
+
+    def __init__(
+        self, materials: Materials, cases: Sequence[Case], advance: Callable[[int], object]
+    ) -> None:
+        self._materials, self._cases, self._advance = materials, cases, advance
+        self._model, self._bundle = materials.subject(), vectors_of(materials)
+        self._texts = [text for case in cases for text in case.pair]
+        self._layouts = [layout for case in cases for layout in _layouts(self._model, case)]
+
+    def effects(
+        self, condition: str, layers: Sequence[int] | None = None
+    ) -> Float[Tensor, "pair layer"]:
+        """Return pleasant less unpleasant past at every layer, in mean residual norms."""
+        layouts, nothing = self._layouts, [Ordinals(()) for _ in self._layouts]
+        past, other = [it.past for it in layouts], [it.other for it in layouts]
+        read, between = [it.read for it in layouts], [it.between for it in layouts]
+        both = [Ordinals(a.numbers + b.numbers) for a, b in zip(between, read, strict=True)]
+        queries, keys = {
+            OPEN: (nothing, nothing),
+            READ: (read, past),
+            BETWEEN: (between, past),
+            BOTH: (both, past),
+            OTHER: (read, other),
+        }[condition]
+        with block_attention(self._model, queries=queries, keys=keys, layers=layers):
+            pooled = pooled_resid_post(
+                self._model,
+                self._texts,
+                read,
+                layers=self._bundle.layers,
+                batch_tokens=self._materials.batch_tokens,
+                progress=self._advance,
+            )
+        norm = rearrange(self._bundle.residual_norm, "layer -> layer 1")
+        pleasant, unpleasant = rearrange(
+            pooled.mean / norm, "(pair past) l d -> past pair l d", past=2
+        )
+        axes = torch.stack([case.axis for case in self._cases])
+        return einsum(pleasant - unpleasant, axes, "pair l d, pair l d -> pair l").double()
+
+
+def _layouts(model: LanguageModel, case: Case) -> list[_Layout]:
+    """Find the tokens of both texts: their pasts begin where the texts part."""
+    n_end = n_shared(model, list(case.pair), case.end)
+    encoded = [model.encode(text) for text in case.pair]
+    batches = [pad([ids], model.special_ids) for ids in encoded]
+    n_content = [int(batch.content.sum()) for batch in batches]
+    start = min(n_common(*encoded) - (len(encoded[0]) - n_content[0]), min(n_content) - n_end - 1)
+    start = max(start, 0)
+    layouts = []
+    for n in n_content:
+        end, half = n - n_end, n - n_end // 2
+        n_past = end - start
+        before, between = range(start), range(end, half)
+        # Other tokens that lie near: those just before the past, and where they are few, after it.
+        others = [*before[-n_past:], *between[: max(0, n_past - start)]]
+        layouts.append(
+            _Layout(
+                *(
+                    Ordinals(tuple(it))
+                    for it in (range(start, end), others, between, range(half, n))
+                )
+            )
+        )
+    return layouts
+
+
+def _windows(n_layers: int) -> list[tuple[int, int]]:
+    edges = [round(number * n_layers / N_WINDOWS) for number in range(N_WINDOWS + 1)]
+    return [(a, b - 1) for a, b in zip(edges, edges[1:], strict=False) if b > a]
+
+
+def _family(
+    name: str, effects: Mapping[str, Float[Tensor, "pair layer"]], at: int, seed: int
+) -> Family:
+    whole, left, other = (effects[condition][:, at] for condition in (OPEN, READ, OTHER))
+    return Family(
+        name=name,
+        n_pairs=len(whole),
+        effects={condition: mean_over(effect[:, at]) for condition, effect in effects.items()},
+        by_layer={
+            condition: [mean_over(effect[:, layer]) for layer in range(effect.shape[1])]
+            for condition, effect in effects.items()
+        },
+        left=_share(left, whole, seed),
+        left_other=_share(other, whole, seed),
+        lost=mean_over(whole - left),
+        lost_over_other=mean_over(other - left),
+    )
+
+
+def _share(left: Float[Tensor, "pair"], whole: Float[Tensor, "pair"], seed: int) -> Estimate | None:
+    """Return the ratio of means, with an interval from pairs drawn again; None without effect."""
+    if not mean_over(whole).above_zero:
+        return None
+    drawn = resample(len(whole), _N_DRAWS, seed)
+    ratios = left[drawn].mean(dim=1) / whole[drawn].mean(dim=1)
+    return estimate_from_spread(float(left.mean() / whole.mean()), ratios, len(whole))
+
+
+def _plain(line: Line) -> Line:
+    return Line(name=line.name, x=line.x, y=line.y)
+
+
+EXPERIMENT = Experiment(Recall, measure)
