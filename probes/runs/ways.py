@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hooks.errors import DataError
-from probes.corpus.cells import read_corpus
+from probes.corpus.cells import Passage, read_corpus
 from probes.runs.folder import Run
 from probes.vectors.activations import Kind, Part, ShardRows
 from probes.vectors.emotion_vectors import CARRIED, SAID, SHOWN
@@ -50,6 +50,11 @@ class PlacedText(NamedTuple):
     opening: str
     text: str
     closing: str
+
+    @property
+    def whole(self) -> str:
+        """All of it, as a model reads it."""
+        return Passage(self.text, self.opening, self.closing).whole
 
 
 def with_closing(

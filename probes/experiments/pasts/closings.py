@@ -223,7 +223,7 @@ def _by_part(
     readers = {layer: _OtherTopics(materials, way, layer) for layer in materials.layers}
     topics = []
     for topic, placed in by_topic.items():
-        texts = [" ".join(filter(None, (it.opening, it.text, it.closing))) for it in placed]
+        texts = [it.whole for it in placed]
         n = n_shared(materials.subject(), texts, placed[0].closing)
         tokens = torch.cat([*read_ends(materials, texts, n, materials.layers, advance)])
         vectors = [readers[layer].without(topic) for layer in materials.layers]

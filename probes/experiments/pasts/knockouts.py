@@ -40,6 +40,75 @@ class _Layout(NamedTuple):
     read: Ordinals
 
 
+class KnockoutReader:
+    """Reads the same cases again and again, with other tokens kept apart."""
+
+    def __init__(
+        self, materials: Materials, cases: Sequence[Case], advance: Callable[[int], object]
+    ) -> None:
+        self._materials, self._cases, self._advance = materials, cases, advance
+        self._model, self._bundle = materials.subject(), vectors_of(materials)
+        self._texts = [text for case in cases for text in case.pair]
+        self._layouts = [layout for case in cases for layout in _layouts(self._model, case)]
+
+    def effects(
+        self, condition: str, layers: Sequence[int] | None = None
+    ) -> Float[Tensor, "pair layer"]:
+        """Return pleasant less unpleasant past at every layer, in mean residual norms."""
+        layouts, nothing = self._layouts, [Ordinals(()) for _ in self._layouts]
+        past, other = [it.past for it in layouts], [it.other for it in layouts]
+        read, between = [it.read for it in layouts], [it.between for it in layouts]
+        both = [Ordinals(a.numbers + b.numbers) for a, b in zip(between, read, strict=True)]
+        queries, keys = {
+            OPEN: (nothing, nothing),
+            READ: (read, past),
+            BETWEEN: (between, past),
+            BOTH: (both, past),
+            OTHER: (read, other),
+        }[condition]
+        with block_attention(self._model, queries=queries, keys=keys, layers=layers):
+            pooled = pooled_resid_post(
+                self._model,
+                self._texts,
+                read,
+                layers=self._bundle.layers,
+                batch_tokens=self._materials.batch_tokens,
+                progress=self._advance,
+            )
+        norm = rearrange(self._bundle.residual_norm, "layer -> layer 1")
+        pleasant, unpleasant = rearrange(
+            pooled.mean / norm, "(pair past) l d -> past pair l d", past=2
+        )
+        axes = torch.stack([case.axis for case in self._cases])
+        return einsum(pleasant - unpleasant, axes, "pair l d, pair l d -> pair l").double()
+
+
+def _layouts(model: LanguageModel, case: Case) -> list[_Layout]:
+    """Find the tokens of both texts: their pasts begin where the texts part."""
+    n_end = n_shared(model, list(case.pair), case.end)
+    encoded = [model.encode(text) for text in case.pair]
+    batches = [pad([ids], model.special_ids) for ids in encoded]
+    n_content = [int(batch.content.sum()) for batch in batches]
+    start = min(n_common(*encoded) - (len(encoded[0]) - n_content[0]), min(n_content) - n_end - 1)
+    start = max(start, 0)
+    layouts = []
+    for n in n_content:
+        end, half = n - n_end, n - n_end // 2
+        n_past = end - start
+        before, between = range(start), range(end, half)
+        # Other tokens that lie near: those just before the past, and where they are few, after it.
+        others = [*before[-n_past:], *between[: max(0, n_past - start)]]
+        layouts.append(
+            _Layout(
+                *(
+                    Ordinals(tuple(it))
+                    for it in (range(start, end), others, between, range(half, n))
+                )
+            )
+        )
+    return layouts
+
+
 def turns(materials: Materials) -> list[Case]:
     """Return the good and bad turns of `same_words`, each before one suffix."""
     stimuli, vectors = same_words(), vectors_of(materials).vectors
@@ -70,7 +139,7 @@ def closings(materials: Materials) -> list[Case]:
         texts = [placed.get((emotion, topic)) for emotion in (good, bad)]
         if None in texts or ratings[bad] > 0 or ratings[good] < 0:
             continue
-        wholes = [" ".join(filter(None, (it.opening, it.text, it.closing))) for it in texts if it]
+        wholes = [it.whole for it in texts if it]
         axis = valence_axes(vectors, ratings_of(emotions, {emotions[good], emotions[bad]}))
         cases.append(Case(Pair(*wholes), texts[0].closing if texts[0] else "", axis))
     return cases

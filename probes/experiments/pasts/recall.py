@@ -138,8 +138,8 @@ class Recall(Result):
         ]
         text = (
             "The second half of an end that is the same after a pleasant and an unpleasant past "
-            f"was read at layer {self.layer} with attention knocked out at all layers. When the words "
-            f"read cannot look back, what is left is {'; '.join(told)}. That much was carried by "
+            f"was read at layer {self.layer} with attention knocked out at all layers. When the "
+            f"words read cannot look back, what is left is {'; '.join(told)}. That much was carried by "
             "the words between; the rest was recalled by attention. When neither can look back, "
             f"both pasts give the same stream (largest difference {self.largest_when_shut:g})."
         )
@@ -197,7 +197,7 @@ def measure(materials: Materials) -> Recall | NotMeasured:
     at = bundle.layer_index(materials.layer)
     families = {TURNS: turns(materials), CLOSINGS: closings(materials), DOSES: doses(materials)}
     families = {name: cases for name, cases in families.items() if len(cases) > 1}
-    windows = _windows(model.n_layers)
+    windows = _cut(model.n_layers)
     n_texts = 2 * sum(map(len, families.values())) * len(CONDITIONS)
     n_texts += 2 * len(families[TURNS]) * len(windows)
     measured, of_windows, shut = [], [], 0.0
@@ -222,141 +222,7 @@ def measure(materials: Materials) -> Recall | NotMeasured:
     )
 
 
-def _windows(self) -> Bars:
-    lost = [it.lost.times(THOUSANDTHS) for it in self.windows]
-    return Bars(
-        title="In which layers the past is fetched",
-        subtitle=f"{self.model}, layer {self.layer}, {self.families[0].n_pairs} pairs",
-        caption="What is lost of the effect of good and bad turns when the words read cannot "
-        "look back in these layers alone, with 95% intervals over pairs.",
-        categories=tuple(f"{it.first}-{it.last}" for it in self.windows),
-        parts=(Part(name="lost", values=tuple(it.value for it in lost)),),
-        category_label="layers blocked",
-        value_label="thousandths of the residual norm",
-        intervals=tuple(it.ends if it.low is not None else None for it in lost),
-    )
-
-
-class Case(NamedTuple):
-    """A pleasant and an unpleasant past before the same end, and the axis they are read along."""
-
-    pair: Pair
-    end: str
-    axis: Float[Tensor, "layer d_model"]
-
-
-class _Layout(NamedTuple):
-    """Which content tokens of a text are what: of its past, of as many others, of its end."""
-
-    past: Ordinals
-    other: Ordinals
-    between: Ordinals
-    read: Ordinals
-
-
-def measure(materials: Materials) -> Recall | NotMeasured:
-    """Read every family under every knock-out."""
-    if not has_axis(ratings_of(materials.emotions)):
-        return NotMeasured("Recall", "needs five rated emotions, pleasant and unpleasant ones")
-    model, bundle = materials.subject(), vectors_of(materials)
-    at = bundle.layer_index(materials.layer)
-    families = {TURNS: turns(materials), CLOSINGS: closings(materials), DOSES: doses(materials)}
-    families = {name: cases for name, cases in families.items() if len(cases) > 1}
-    windows = _windows(model.n_layers)
-    n_texts = 2 * sum(map(len, families.values())) * len(CONDITIONS)
-    n_texts += 2 * len(families[TURNS]) * len(windows)
-    measured, of_windows, shut = [], [], 0.0
-    with materials.reporter.task(_NAME, n_texts, "texts") as advance:
-        for name, cases in families.items():
-            reader = KnockoutReader(materials, cases, advance)
-            effects = {condition: reader.effects(condition) for condition in CONDITIONS}
-            shut = max(shut, float(effects[BOTH].abs().max()))
-            measured.append(_family(name, effects, at, materials.seed))
-            if name == TURNS:
-                for first, last in windows:
-                    left = reader.effects(READ, range(first, last + 1))
-                    lost = mean_over((effects[OPEN] - left)[:, at])
-                    of_windows.append(Window(first=first, last=last, lost=lost))
-    return Recall(
-        model=materials.index["model"],
-        layer=materials.layer,
-        layers=bundle.layers,
-        families=measured,
-        windows=of_windows,
-        largest_when_shut=shut,
-    )
-
-
-class _Reader:
-    """Reads the same cases again and again, with other tokens kept apart."""
-
-    def __init__(
-        self, materials: Materials, cases: Sequence[Case], advance: Callable[[int], object]
-    ) -> None:
-        self._materials, self._cases, self._advance = materials, cases, advance
-        self._model, self._bundle = materials.subject(), vectors_of(materials)
-        self._texts = [text for case in cases for text in case.pair]
-        self._layouts = [layout for case in cases for layout in _layouts(self._model, case)]
-
-    def effects(
-        self, condition: str, layers: Sequence[int] | None = None
-    ) -> Float[Tensor, "pair layer"]:
-        """Return pleasant less unpleasant past at every layer, in mean residual norms."""
-        layouts, nothing = self._layouts, [Ordinals(()) for _ in self._layouts]
-        past, other = [it.past for it in layouts], [it.other for it in layouts]
-        read, between = [it.read for it in layouts], [it.between for it in layouts]
-        both = [Ordinals(a.numbers + b.numbers) for a, b in zip(between, read, strict=True)]
-        queries, keys = {
-            OPEN: (nothing, nothing),
-            READ: (read, past),
-            BETWEEN: (between, past),
-            BOTH: (both, past),
-            OTHER: (read, other),
-        }[condition]
-        with block_attention(self._model, queries=queries, keys=keys, layers=layers):
-            pooled = pooled_resid_post(
-                self._model,
-                self._texts,
-                read,
-                layers=self._bundle.layers,
-                batch_tokens=self._materials.batch_tokens,
-                progress=self._advance,
-            )
-        norm = rearrange(self._bundle.residual_norm, "layer -> layer 1")
-        pleasant, unpleasant = rearrange(
-            pooled.mean / norm, "(pair past) l d -> past pair l d", past=2
-        )
-        axes = torch.stack([case.axis for case in self._cases])
-        return einsum(pleasant - unpleasant, axes, "pair l d, pair l d -> pair l").double()
-
-
-def _layouts(model: LanguageModel, case: Case) -> list[_Layout]:
-    """Find the tokens of both texts: their pasts begin where the texts part."""
-    n_end = n_shared(model, list(case.pair), case.end)
-    encoded = [model.encode(text) for text in case.pair]
-    batches = [pad([ids], model.special_ids) for ids in encoded]
-    n_content = [int(batch.content.sum()) for batch in batches]
-    start = min(n_common(*encoded) - (len(encoded[0]) - n_content[0]), min(n_content) - n_end - 1)
-    start = max(start, 0)
-    layouts = []
-    for n in n_content:
-        end, half = n - n_end, n - n_end // 2
-        n_past = end - start
-        before, between = range(start), range(end, half)
-        # Other tokens that lie near: those just before the past, and where they are few, after it.
-        others = [*before[-n_past:], *between[: max(0, n_past - start)]]
-        layouts.append(
-            _Layout(
-                *(
-                    Ordinals(tuple(it))
-                    for it in (range(start, end), others, between, range(half, n))
-                )
-            )
-        )
-    return layouts
-
-
-def _windows(n_layers: int) -> list[tuple[int, int]]:
+def _cut(n_layers: int) -> list[tuple[int, int]]:
     edges = [round(number * n_layers / N_WINDOWS) for number in range(N_WINDOWS + 1)]
     return [(a, b - 1) for a, b in zip(edges, edges[1:], strict=False) if b > a]
 
