@@ -140,8 +140,9 @@ class Recall(Result):
             "The second half of an end that is the same after a pleasant and an unpleasant past "
             f"was read at layer {self.layer} with attention knocked out at all layers. When the "
             f"words read cannot look back, what is left is {'; '.join(told)}. That much was "
-            "carried by the words between; the rest was recalled by attention. When neither can look back, "
-            f"both pasts give the same stream (largest difference {self.largest_when_shut:g})."
+            "carried by the words between; the rest was recalled by attention. When neither can "
+            "look back, both pasts give the same stream (largest difference "
+            f"{self.largest_when_shut:g})."
         )
         most = max(self.windows, key=lambda it: it.lost.value, default=None)
         if most is not None:
