@@ -187,23 +187,6 @@ def mean_over_crossed(values: Float[Tensor, "*axes"], *, within: Ends = NO_ENDS)
     return _around(value, math.sqrt(max(total, of_cells, *alone.values())), freedom, within)
 
 
-def difference(one: Estimate, other: Estimate) -> Estimate:
-    """Subtract an independent estimate; without an interval of both there is none.
-
-    Each end lies as far off as both ends next to it, by Pythagoras (Zou & Donner 2008, Statistics
-    in Medicine 27, 1693-1702).
-    """
-    value = one.value - other.value
-    if one.low is None or other.low is None:
-        return Estimate(value)
-    (low, high), (other_low, other_high) = one.ends, other.ends
-    return Estimate(
-        value,
-        value - math.hypot(one.value - low, other_high - other.value),
-        value + math.hypot(high - one.value, other.value - other_low),
-    )
-
-
 def _variance_of_mean(table: Float[Tensor, "*axes"], chosen: Iterable[int]) -> float:
     """Variance of a table's mean, were the cells of the chosen axes all that is drawn."""
     kept = set(chosen)

@@ -56,6 +56,11 @@ class Negation:
     text: str
     fillers: tuple[str, ...]
 
+    @property
+    def end(self) -> str:
+        """What comes after the emotion."""
+        return self.text.partition("{feel}")[2].lstrip(" ")
+
     def affirmed(self, feel: str) -> str:
         """Say it."""
         return self._with("", feel)

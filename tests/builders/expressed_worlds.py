@@ -113,6 +113,11 @@ class World(Materials):
     def ways(self) -> list[str]:
         return list(self._ways)
 
+    @property
+    def vectors(self) -> Any:
+        norm = torch.full((len(self._layers),), 10.0)
+        return SimpleNamespace(residual_norm=norm, layer_index=self.layers.index)
+
     def units(self, way: str) -> list[str]:
         return self._frames if way == "said" else self._topics
 

@@ -26,7 +26,7 @@ from probes.figures.estimates import Bar, bar_of, bars_by_kind
 from probes.runs.materials import Materials
 
 _NAME = "Clusters"
-_HEADLINE = "k-means"
+_FIRST = "k-means"
 _STABLE = 0.5
 Cluster = Callable[[Tensor], Tensor]
 
@@ -78,14 +78,14 @@ class Clusters(Result):
 
     @property
     def _names(self) -> list[str]:
-        return sorted(self.methods, key=lambda name: name != _HEADLINE)
+        return sorted(self.methods, key=lambda name: name != _FIRST)
 
     def _finding(self, name: str) -> Finding:
-        ari, headline = self.methods[name].ari, name == _HEADLINE
+        ari, is_first = self.methods[name].ari, name == _FIRST
         shown = ari.above_zero and ari.p < SIGNIFICANT and ari.value > ari.shuffled_upper
         upper = Control("95% of vectors from shuffled labels at most", Estimate(ari.shuffled_upper))
         return Finding(
-            "Paper's clusters" if headline else f"Paper's clusters, {name}",
+            "Paper's clusters" if is_first else f"Paper's clusters, {name}",
             Estimate(ari.value, ari.low, ari.high),
             "shown" if shown else "not shown",
             spec=".3f",
@@ -98,8 +98,7 @@ class Clusters(Result):
             "is the same families, 0 what chance gives). Called shown when 95% of vectors from "
             "shuffled labels agree less, p < .05 and the interval keeps clear of zero.",
             margins=[Estimate(ari.value, ari.low, ari.high)],
-            headline=headline,
-            statistic="clusters" if headline else "",
+            statistic="clusters" if is_first else "",
             section="clusters",
         )
 
@@ -139,7 +138,7 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
     settings, seed = materials.config.validation, materials.seed
     k, unit_norm = known.n_clusters, materials.config.analysis.unit_norm
     methods: dict[str, Cluster] = {
-        _HEADLINE: lambda vectors: geometry.kmeans_labels(vectors, k, seed, unit_norm),
+        _FIRST: lambda vectors: geometry.kmeans_labels(vectors, k, seed, unit_norm),
         "hierarchical": lambda vectors: geometry.hierarchical_labels(vectors, k),
     }
     remade, n = Remade(materials), settings.n_refits

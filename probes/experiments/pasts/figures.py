@@ -37,7 +37,7 @@ def curves_over_layers(
         subtitle=subtitle,
         caption=caption,
         x_label="layer (0 is the first block)",
-        panels=(Panel(y_label=_UNIT, lines=tuple(lines), level=0.0, level_label="none"),),
+        panels=(Panel(y_label=_UNIT, lines=tuple(lines), level=0.0),),
         mark=float(layer),
         mark_label=f"layer {layer}, analyzed",
     )

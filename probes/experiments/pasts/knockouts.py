@@ -1,30 +1,41 @@
 """Pairs of pasts before the same end, read while some tokens cannot attend to others."""
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import torch
+from einops import einsum, rearrange
 from jaxtyping import Float
+from torch import Tensor
 
+from hooks import LanguageModel, block_attention, pooled_resid_post
+from hooks.tokens.encoding import n_common, pad
 from hooks.tokens.positions import Ordinals
+from probes.corpus.reference import phrase_of
 from probes.experiments.pasts.axes import ratings_of, valence_axes
 from probes.experiments.pasts.pairs import GOOD_BAD, pairs_before
-from probes.experiments.pasts.reading import Pair, vectors_of
+from probes.experiments.pasts.reading import Pair, n_shared
 from probes.runs.materials import Materials
-from probes.runs.ways import CARRIED
-from probes.stimuli.pasts import dose_templates, same_words
+from probes.runs.ways import CARRIED, SAID
+from probes.stimuli.pasts import dose_templates, negations, same_words
+from probes.vectors.normalize import normalize
 
 OPEN, READ, BETWEEN, BOTH, OTHER = (
-    "nothing blocked",
-    "the words read cannot look back",
-    "the words between cannot look back",
-    "neither can look back",
-    "as many other tokens blocked",
+    "nothing",
+    "words read",
+    "words between",
+    "both",
+    "others",
 )
 CONDITIONS = (OPEN, READ, BETWEEN, BOTH, OTHER)
-_N_CLOSINGS = 16
+"""What cannot look back at the past: of the end its second half, its first, or both. Of the others
+the words read cannot look at as many tokens that are not the past."""
+_N_CLOSINGS = 32
+_N_DENIALS = 64
 
 
 class Case(NamedTuple):
-    """A pleasant and an unpleasant past before the same end, and the axis they are read along."""
+    """Two pasts before the same end, and the axis along which the first should lie farther."""
 
     pair: Pair
     end: str
@@ -47,14 +58,14 @@ class KnockoutReader:
         self, materials: Materials, cases: Sequence[Case], advance: Callable[[int], object]
     ) -> None:
         self._materials, self._cases, self._advance = materials, cases, advance
-        self._model, self._bundle = materials.subject(), vectors_of(materials)
+        self._model, self._bundle = materials.subject(), materials.vectors
         self._texts = [text for case in cases for text in case.pair]
         self._layouts = [layout for case in cases for layout in _layouts(self._model, case)]
 
     def effects(
         self, condition: str, layers: Sequence[int] | None = None
     ) -> Float[Tensor, "pair layer"]:
-        """Return pleasant less unpleasant past at every layer, in mean residual norms."""
+        """Return the first past less the other at every layer, in mean residual norms."""
         layouts, nothing = self._layouts, [Ordinals(()) for _ in self._layouts]
         past, other = [it.past for it in layouts], [it.other for it in layouts]
         read, between = [it.read for it in layouts], [it.between for it in layouts]
@@ -76,11 +87,9 @@ class KnockoutReader:
                 progress=self._advance,
             )
         norm = rearrange(self._bundle.residual_norm, "layer -> layer 1")
-        pleasant, unpleasant = rearrange(
-            pooled.mean / norm, "(pair past) l d -> past pair l d", past=2
-        )
+        one, other_past = rearrange(pooled.mean / norm, "(pair past) l d -> past pair l d", past=2)
         axes = torch.stack([case.axis for case in self._cases])
-        return einsum(pleasant - unpleasant, axes, "pair l d, pair l d -> pair l").double()
+        return einsum(one - other_past, axes, "pair l d, pair l d -> pair l").double()
 
 
 def _layouts(model: LanguageModel, case: Case) -> list[_Layout]:
@@ -111,7 +120,7 @@ def _layouts(model: LanguageModel, case: Case) -> list[_Layout]:
 
 def turns(materials: Materials) -> list[Case]:
     """Return the good and bad turns of `same_words`, each before one suffix."""
-    stimuli, vectors = same_words(), vectors_of(materials).vectors
+    stimuli, vectors = same_words(), materials.vectors.vectors
     cases = []
     for number, suffix in enumerate(stimuli.suffixes):
         for it in pairs_before(stimuli, number):
@@ -124,10 +133,14 @@ def turns(materials: Materials) -> list[Case]:
 
 
 def closings(materials: Materials) -> list[Case]:
-    """Pair stories of one topic: of emotions rated pleasant, and of as many unpleasant ones."""
-    if CARRIED not in materials.ways:
+    """Pair stories of one topic, of emotions rated pleasant with as many unpleasant ones.
+
+    They are read along the difference of both emotions' said vectors, which no topic had a part in;
+    openings are left out. None where a run has no closings or no frames.
+    """
+    if not {CARRIED, SAID} <= {*materials.ways}:
         return []
-    emotions, vectors = materials.emotions, vectors_of(materials).vectors
+    emotions, vectors = materials.emotions, materials.vectors.using(SAID).vectors
     ratings = ratings_of(emotions)
     ranked = [n for n in ratings.argsort(stable=True).tolist() if ratings[n] != 0]
     placed = {(it.emotion, it.topic): it for it in materials.placed_texts(CARRIED)}
@@ -136,18 +149,31 @@ def closings(materials: Materials) -> list[Case]:
     for number in range(_N_CLOSINGS):
         topic, rank = topics[number % len(topics)], number % (len(ranked) // 2)
         bad, good = ranked[rank], ranked[-1 - rank]
-        texts = [placed.get((emotion, topic)) for emotion in (good, bad)]
-        if None in texts or ratings[bad] > 0 or ratings[good] < 0:
-            continue
-        wholes = [it.whole for it in texts if it]
-        axis = valence_axes(vectors, ratings_of(emotions, {emotions[good], emotions[bad]}))
-        cases.append(Case(Pair(*wholes), texts[0].closing if texts[0] else "", axis))
+        pair = [it for it in (placed.get((each, topic)) for each in (good, bad)) if it is not None]
+        if len(pair) == 2:
+            axis = normalize(vectors[:, good] - vectors[:, bad])
+            texts = Pair(*(f"{it.text} {it.closing}" for it in pair))
+            cases.append(Case(texts, pair[0].closing, axis))
+    return cases
+
+
+def denials(materials: Materials) -> list[Case]:
+    """Return emotions, spread over the run's, said and denied in the frame with the longest end."""
+    frame = max(negations(), key=lambda it: len(it.end))
+    emotions, vectors = materials.emotions, normalize(materials.vectors.vectors)
+    n = min(_N_DENIALS, len(emotions))
+    cases = []
+    for number in (index * len(emotions) // n for index in range(n)):
+        feel = phrase_of(emotions[number])["feel"]
+        others = (vectors.sum(dim=1) - vectors[:, number]) / (len(emotions) - 1)
+        axis = normalize(vectors[:, number] - others)
+        cases.append(Case(Pair(frame.affirmed(feel), frame.negated(feel)), frame.end, axis))
     return cases
 
 
 def doses(materials: Materials) -> list[Case]:
     """Return the texts of `dose_templates` with their smallest and their largest number."""
-    vectors = vectors_of(materials).vectors
+    vectors = materials.vectors.vectors
     cases = []
     for it in dose_templates():
         low, high = (f"{it.with_number(it.numbers[at])} {it.suffix}" for at in (0, -1))

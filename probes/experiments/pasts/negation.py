@@ -2,8 +2,8 @@
 
 Four frames say every emotion, deny it, and say it with an adverb that denies nothing. The words
 after the emotion's are the same in all three, and are what is read: own emotion's vector less the
-others', by layer. Vectors are of what is shown, whose texts do not name it. In early layers, which
-have seen little of what came before, there should be nothing: a control that is built in.
+others', by layer. In early layers, which have seen little of what came before, there should be
+nothing: a control that is built in.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from probes.analysis.resampling import permutation_p_value, permute_within
 from probes.corpus.reference import phrase_of
 from probes.experiments import Experiment, Result
 from probes.experiments.pasts.figures import curves_over_layers, estimates_line
-from probes.experiments.pasts.reading import THOUSANDTHS, n_shared, read_ends, vectors_of
+from probes.experiments.pasts.reading import THOUSANDTHS, n_shared, read_ends
 from probes.figures import Figure
 from probes.runs.materials import Materials
 from probes.stimuli.pasts import Negation, negations
@@ -136,7 +136,7 @@ class NegationResult(Result):
 
 def measure(materials: Materials) -> NegationResult:
     """Read all frames with all emotions."""
-    bundle, emotions = vectors_of(materials), materials.emotions
+    bundle, emotions = materials.vectors, materials.emotions
     unit, frames = normalize(bundle.vectors), negations()
     n_texts = len(_KINDS) * len(frames) * len(emotions)
     with materials.reporter.task(_NAME, n_texts, "texts") as advance:
@@ -178,9 +178,8 @@ def _read(
     for number, emotion in enumerate(materials.emotions):
         feel, filler = phrase_of(emotion)["feel"], frame.fillers[number % len(frame.fillers)]
         texts += [frame.affirmed(feel), frame.negated(feel), frame.filled(filler, feel)]
-    end = frame.text.partition("{feel} ")[2]
-    n = n_shared(materials.subject(), texts, end)
-    layers, scores = vectors_of(materials).layers, []
+    n = n_shared(materials.subject(), texts, frame.end)
+    layers, scores = materials.vectors.layers, []
     for read in read_ends(materials, texts, n, layers, advance, together=len(_KINDS)):
         mean = read.mean(dim=1)
         scores.append(einsum(mean, unit, "text layer d, layer vector d -> text layer vector"))

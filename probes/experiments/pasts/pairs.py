@@ -14,7 +14,7 @@ from torch import Tensor
 
 from probes.analysis.emotion_groups import EmotionGroups
 from probes.experiments.pasts.axes import has_axis, place_among, ratings_of, valence_axes
-from probes.experiments.pasts.reading import Pair, differences, n_shared, vectors_of
+from probes.experiments.pasts.reading import Pair, differences, n_shared
 from probes.runs.materials import Materials
 from probes.stimuli.pasts import PrefixPair, SameWords
 from probes.vectors.normalize import normalize
@@ -37,7 +37,7 @@ class PairReading:
         self, materials: Materials, stimuli: SameWords, advance: Callable[[int], object]
     ) -> None:
         """Read everything; `advance` is told how many texts."""
-        bundle, emotions = vectors_of(materials), materials.emotions
+        bundle, emotions = materials.vectors, materials.emotions
         self.stimuli, self._emotions, self._vectors = stimuli, emotions, bundle.vectors
         self._axis = valence_axes(self._vectors, ratings_of(emotions))
         self._axes = [_axis_without(self._vectors, emotions, pair) for pair in stimuli.pairs]

@@ -15,7 +15,6 @@ from torch import Tensor
 from hooks import DataError, LanguageModel, Last, pooled_resid_post
 from hooks.tokens.encoding import n_common
 from probes.runs.materials import Materials
-from probes.vectors.emotion_vectors import SHOWN, EmotionVectors
 
 THOUSANDTHS = 1000.0
 """Of the mean residual norm: what differences are told in."""
@@ -28,12 +27,6 @@ class Pair(NamedTuple):
 
     one: str
     other: str
-
-
-def vectors_of(materials: Materials) -> EmotionVectors:
-    """Return vectors of what is shown, whose texts name nothing, where there are any."""
-    vectors = materials.vectors
-    return vectors.using(SHOWN) if SHOWN in vectors.ways else vectors
 
 
 def n_shared(model: LanguageModel, texts: Sequence[str], end: str) -> int:

@@ -1,13 +1,13 @@
 """Recall: what came before is fetched by attention where it is needed, or was written earlier.
 
-The end of a text is the same after a pleasant and an unpleasant past. Its second half is read while
+The end of a text is the same after two pasts of different emotion. Its second half is read while
 attention is knocked out (`knockouts`): from the words read to the past, from the words between to
-the past, from both (then nothing can be left: exact), or from the words read to as many other
-tokens. What is left when the words read cannot look back was *carried* by the words between; what
-is lost was *recalled*. Windows of layers tell where it is fetched.
+the past, from both (then nothing is left: exact where both pasts are equally long), or from the
+words read to as many other tokens. What is left when the words read cannot look back was *carried*
+by the words between; what is lost was *recalled*. Windows of layers tell where it is fetched.
 
-Texts are the good and bad turns of `same_words`, the corpus' closings after a pleasant and an
-unpleasant story, and the largest and the smallest number of `dose`.
+Texts are the good and bad turns of `same_words`, the corpus' closings after stories of two
+emotions, emotions said and denied (`negation`), and the largest and smallest number of `dose`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,23 +30,33 @@ from probes.experiments.pasts.knockouts import (
     READ,
     KnockoutReader,
     closings,
+    denials,
     doses,
     turns,
 )
-from probes.experiments.pasts.reading import THOUSANDTHS, vectors_of
+from probes.experiments.pasts.reading import THOUSANDTHS
 from probes.figures import Figure
 from probes.figures.description import Bars, Line, Part
 from probes.runs.materials import Materials
 
 _NAME = "recall"
-TURNS, CLOSINGS, DOSES = "good and bad turns", "closings", "numbers"
+TURNS, CLOSINGS, DENIALS, DOSES = "good and bad turns", "closings", "denials", "numbers"
+AXES = {
+    TURNS: "Good less bad turn along the valence axis",
+    CLOSINGS: "Closings after stories of two emotions along the difference of their said vectors",
+    DENIALS: "An emotion said less denied, own vector less the others",
+    DOSES: "The pleasanter number less the graver one along the valence axis",
+}
+"""What is compared, and along what."""
 N_WINDOWS = 6
 _N_DRAWS = 1000
+_SURE = 1 / 3
+"""Share of an effect that its interval must keep above, for shares of it to be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """Pairs of one kind: pleasant less unpleasant past along valence, by condition.
+    """Pairs of one kind: one past less the other along the pair's own axis, by condition.
 
     `effects` are at the target layer, in mean residual norms; `by_layer` likewise at every layer.
     `left` is the share of the effect that is left when the words read cannot look back,
@@ -74,17 +84,13 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Recall(Result):
-    """What is left of an effect under knocked-out attention; `windows` are of the turns.
-
-    `largest_when_shut` is the largest difference, at any layer, where neither can look back.
-    """
+    """What is left of an effect under knocked-out attention; `windows` are of the turns."""
 
     model: str
     layer: int
     layers: Sequence[int]
     families: Sequence[Family]
     windows: Sequence[Window]
-    largest_when_shut: float
 
     def findings(self) -> list[Finding]:
         """Say what is left without looking back, and what is lost beyond other tokens."""
@@ -103,7 +109,8 @@ class Recall(Result):
                     spec=".0%",
                     n=f"{family.n_pairs} pairs, effect {effect:+.1f} thousandths",
                     control=Control("as many other tokens blocked", family.left_other),
-                    note="nothing is left when the words between cannot either",
+                    note="when the words between cannot either, "
+                    f"{family.effects[BOTH].times(THOUSANDTHS):+.2f} is left",
                     margins=[family.effects[READ]],
                     rule="What the past does to the same words though they cannot attend to it: "
                     "the words between wrote it into the stream. Called shown when its interval "
@@ -128,6 +135,15 @@ class Recall(Result):
             ]
         return findings
 
+    def limits(self) -> list[str]:
+        """Say whose effects are too uncertain for shares of them."""
+        return [
+            f"Recall: what {it.name} do is too uncertain for shares of it to be told "
+            f"({it.effects[OPEN].times(THOUSANDTHS):+.1f} thousandths)."
+            for it in self.families
+            if it.left is None
+        ]
+
     def paragraph(self) -> str:
         """Tell what was blocked and what was left."""
         told = [
@@ -136,13 +152,13 @@ class Recall(Result):
             for it in self.families
             if it.left is not None and it.left_other is not None
         ]
+        shut = ", ".join(f"{THOUSANDTHS * it.effects[BOTH].value:+.2f}" for it in self.families)
         text = (
-            "The second half of an end that is the same after a pleasant and an unpleasant past "
-            f"was read at layer {self.layer} with attention knocked out at all layers. When the "
+            "The second half of an end that is the same after two pasts of different emotion was "
+            f"read at layer {self.layer} with attention knocked out at all layers. When the "
             f"words read cannot look back, what is left is {'; '.join(told)}. That much was "
             "carried by the words between; the rest was recalled by attention. When neither can "
-            "look back, both pasts give the same stream (largest difference "
-            f"{self.largest_when_shut:g})."
+            f"look back, {shut} is left, which is what other lengths of the pasts do to positions."
         )
         most = max(self.windows, key=lambda it: it.lost.value, default=None)
         if most is not None:
@@ -164,10 +180,12 @@ class Recall(Result):
                 for name in CONDITIONS
             ]
             drawn[f"recall_{slug}"] = curves_over_layers(
-                f"Carried or recalled: the same words with attention knocked out ({family.name})",
+                f"Carried or recalled: {family.name}",
                 f"{self.model}, {family.n_pairs} pairs",
-                "Pleasant less unpleasant past along the valence axis, on the second half of an "
-                "end that is the same after both. Bands: 95% intervals over pairs.",
+                f"{AXES[family.name]}, on the second half of an end that is the same after both, "
+                "with attention knocked out: from these words to the past (words read), from the "
+                "first half to it (words between), from both, or from the words read to as many "
+                "other tokens (others). Bands: 95% intervals over pairs.",
                 lines,
                 self.layer,
             )
@@ -194,19 +212,23 @@ def measure(materials: Materials) -> Recall | NotMeasured:
     """Read every family under every knock-out."""
     if not has_axis(ratings_of(materials.emotions)):
         return NotMeasured("Recall", "needs five rated emotions, pleasant and unpleasant ones")
-    model, bundle = materials.subject(), vectors_of(materials)
+    bundle = materials.vectors
     at = bundle.layer_index(materials.layer)
-    families = {TURNS: turns(materials), CLOSINGS: closings(materials), DOSES: doses(materials)}
+    families = {
+        TURNS: turns(materials),
+        CLOSINGS: closings(materials),
+        DENIALS: denials(materials),
+        DOSES: doses(materials),
+    }
     families = {name: cases for name, cases in families.items() if len(cases) > 1}
-    windows = _cut(model.n_layers)
+    windows = _cut(materials.layer + 1)
     n_texts = 2 * sum(map(len, families.values())) * len(CONDITIONS)
     n_texts += 2 * len(families[TURNS]) * len(windows)
-    measured, of_windows, shut = [], [], 0.0
+    measured, of_windows = [], []
     with materials.reporter.task(_NAME, n_texts, "texts") as advance:
         for name, cases in families.items():
             reader = KnockoutReader(materials, cases, advance)
             effects = {condition: reader.effects(condition) for condition in CONDITIONS}
-            shut = max(shut, float(effects[BOTH].abs().max()))
             measured.append(_family(name, effects, at, materials.seed))
             if name == TURNS:
                 for first, last in windows:
@@ -219,7 +241,6 @@ def measure(materials: Materials) -> Recall | NotMeasured:
         layers=bundle.layers,
         families=measured,
         windows=of_windows,
-        largest_when_shut=shut,
     )
 
 
@@ -248,8 +269,12 @@ def _family(
 
 
 def _share(left: Float[Tensor, "pair"], whole: Float[Tensor, "pair"], seed: int) -> Estimate | None:
-    """Return the ratio of means, with an interval from pairs drawn again; None without effect."""
-    if not mean_over(whole).above_zero:
+    """Return the ratio of means, with an interval from pairs drawn again.
+
+    None where the whole might be little beside its value: a ratio to that may be anything.
+    """
+    effect = mean_over(whole)
+    if not effect.above(_SURE * effect.value) or effect.value <= 0:
         return None
     drawn = resample(len(whole), _N_DRAWS, seed)
     ratios = left[drawn].mean(dim=1) / whole[drawn].mean(dim=1)

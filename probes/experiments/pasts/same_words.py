@@ -17,8 +17,8 @@ from einops import einsum, rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding, strongest
-from probes.analysis.intervals import SHARE, difference, mean_over
+from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
+from probes.analysis.intervals import SHARE, mean_over
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.pasts.axes import has_axis, permuted_effects, ratings_of
@@ -32,7 +32,7 @@ from probes.experiments.pasts.pairs import (
     PairReading,
     pairs_before,
 )
-from probes.experiments.pasts.reading import THOUSANDTHS, vectors_of
+from probes.experiments.pasts.reading import THOUSANDTHS
 from probes.experiments.steering.controls import matched_random
 from probes.figures import Figure
 from probes.runs.materials import Materials
@@ -57,11 +57,22 @@ class LayerEffect:
     neutral: float
 
 
+@dataclass(frozen=True)
+class Null:
+    """What 95% of `n` draws lie below, and the share of them that reach the effect."""
+
+    upper: float
+    p: float
+    n: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class SameWordsResult(Result):
     """Effects in mean residual norms; `tokens` is [layer][token], the mean over pairs and suffixes.
 
-    `unsigned` are mean distances between two texts of pairs that should not differ; `order` is the
+    `unsigned` are mean distances of one pair that should not differ, neutral turns or other names;
+    `nulls` say below what 95% of the means of as many such pairs with arbitrary signs lie, or of
+    axes of shuffled ratings, or random directions, and how many reach the effect. `order` is the
     last event good less the last one bad, where both were told. `own` is how far the implied
     emotion rises above the others, `place` its place among the others of its side of valence.
     `begins` is the first layer from which on the effect beats shuffled ratings at every layer.
@@ -76,10 +87,7 @@ class SameWordsResult(Result):
     effect: Estimate
     unsigned: Mapping[str, Estimate]
     order: Estimate
-    p_shuffled: float
-    n_shuffled: int
-    p_random: float | None
-    n_random: int
+    nulls: Mapping[str, Null]
     by_layer: Sequence[LayerEffect]
     tokens: Sequence[Sequence[float]]
     begins: int | None
@@ -98,49 +106,45 @@ class SameWordsResult(Result):
         return sum(effect > 0 for effect in self.effects.values())
 
     @property
-    def p(self) -> float:
-        """The larger of both p-values."""
-        return max(self.p_shuffled, self.p_random or 0.0)
+    def worst(self) -> str:
+        """The null that comes nearest to the effect."""
+        return max(self.nulls, key=lambda name: (self.nulls[name].p, self.nulls[name].upper))
 
     def findings(self) -> list[Finding]:
         """Say what the past leaves on valence, on the own emotion, and on closings."""
         return [*self._valence(), *self._own_emotion(), *self._closings()]
 
     def _valence(self) -> list[Finding]:
-        controls = [
-            Control(f"{name}, unsigned", it.times(THOUSANDTHS), self._over(it).times(THOUSANDTHS))
-            for name, it in self.unsigned.items()
-        ]
-        over = [self._over(it) for it in self.unsigned.values()]
-        beats = self.p < SIGNIFICANT and self.effect.above_zero
-        all_ = beats and all(it.above_zero for it in over)
+        null = self.nulls[self.worst]
+        control = Control(
+            f"95% of {self.worst} at most",
+            Estimate(THOUSANDTHS * null.upper),
+            self.effect.less(null.upper).times(THOUSANDTHS),
+        )
+        shown = null.p < SIGNIFICANT and self.effect.above_zero
         begins = "nowhere for good" if self.begins is None else f"from layer {self.begins} on"
         return [
             Finding(
                 _LABEL,
                 self.effect.times(THOUSANDTHS),
-                "shown" if all_ else "shown in part" if beats else "not shown",
+                "shown" if shown else "not shown",
                 spec="+.1f",
                 unit="thousandths of the residual norm",
                 n=f"{self.n_positive} of {self.n_pairs} pairs, {sum(self.n_tokens)} identical "
                 "tokens",
-                control=strongest(controls),
-                p=self.p,
-                n_null=self.n_shuffled,
+                control=control,
+                p=null.p,
+                n_null=null.n,
                 note=f"{begins}; of two events the last {THOUSANDTHS * self.order.value:+.1f}",
                 rule="How much pleasanter the same words are read after an event that went well "
                 "than after the same event gone badly. Called shown when the interval over events "
-                "lies above zero and above what neutral turns and other names do, and p < .05 "
-                "against shuffled ratings and random directions; in part when the controls do as "
-                "much.",
-                margins=[self.effect, *over],
+                "lies above zero and p < .05 against each of shuffled ratings, random directions, "
+                "neutral turns and other names (the largest is given).",
+                margins=[self.effect],
                 headline=True,
                 section=_NAME,
             )
         ]
-
-    def _over(self, control: Estimate) -> Estimate:
-        return difference(self.effect, control)
 
     def _own_emotion(self) -> list[Finding]:
         if self.place is None or self.own is None:
@@ -178,9 +182,9 @@ class SameWordsResult(Result):
             f"tokens, at layer {self.layer}, the stream lies "
             f"{THOUSANDTHS * self.effect.value:+.1f} thousandths of its mean norm farther on the "
             f"pleasant side after the good turn ({self.n_positive} of {self.n_pairs} events), "
-            "along an axis learned without the emotions in play. Two neutral turns lie "
-            f"{neutral:.1f} apart, two names {names:.1f}. Where a good and a bad event come before "
-            f"the same words, the last one counts {order:+.1f} more. "
+            "along an axis learned without the emotions in play. One pair of neutral turns lies "
+            f"{neutral:.1f} apart, one of names {names:.1f}, in no direction. Where a good and a "
+            f"bad event come before the same words, the last one counts {order:+.1f} more. "
         )
         if self.begins is None:
             text += "At no layer does it stay above what shuffled ratings give."
@@ -203,18 +207,25 @@ def measure(materials: Materials) -> SameWordsResult | NotMeasured:
     ratings = ratings_of(materials.emotions)
     if not has_axis(ratings):
         return NotMeasured(_LABEL, "needs five rated emotions, pleasant and unpleasant ones")
-    stimuli, bundle = same_words(), vectors_of(materials)
+    stimuli, bundle = same_words(), materials.vectors
     n_texts = sum(2 * len(pairs_before(stimuli, n)) for n in range(len(stimuli.suffixes)))
     with materials.reporter.task(_NAME, n_texts, "texts") as advance:
         reading = PairReading(materials, stimuli, advance)
     layers, at = bundle.layers, bundle.layer_index(materials.layer)
     effects, neutral = reading.effects(GOOD_BAD), reading.effects(NEUTRAL).abs()
-    end = reading.end.mean(dim=0)
-    null = permuted_effects(end, bundle.vectors, ratings, _N_PERMUTATIONS, materials.seed)
-    n_random = materials.config.validation.n_random
-    random = matched_random(materials, n_random, materials.seed)
-    along_random = einsum(end[at], normalize(random.float()), "d, draw d -> draw")
-    value = float(effects[:, at].mean())
+    names = reading.effects(NAMES)
+    end, value, seed = reading.end.mean(dim=0), float(effects[:, at].mean()), materials.seed
+    shuffled = permuted_effects(end, bundle.vectors, ratings, _N_PERMUTATIONS, seed)
+    random = matched_random(materials, materials.config.validation.n_random, seed)
+    n = len(effects)
+    nulls = {
+        "axes of shuffled ratings": shuffled[at],
+        "random directions": einsum(end[at], normalize(random.float()), "d, draw d -> draw"),
+        "means of as many neutral turns": _arbitrary_signs(
+            reading.effects(NEUTRAL)[:, at], n, seed
+        ),
+        "means of as many other names": _arbitrary_signs(names[:, at], n, seed + 1),
+    }
     rises, places = reading.own_emotions(at)
     return SameWordsResult(
         model=materials.index["model"],
@@ -226,28 +237,40 @@ def measure(materials: Materials) -> SameWordsResult | NotMeasured:
         effect=mean_over(effects[:, at]),
         unsigned={
             NEUTRAL: mean_over(neutral[:, at]),
-            NAMES: mean_over(reading.effects(NAMES)[:, at].abs()),
+            NAMES: mean_over(names[:, at].abs()),
         },
         order=mean_over(reading.effects(ORDER)[:, at]),
-        p_shuffled=permutation_p_value(value, null[at], "greater"),
-        n_shuffled=_N_PERMUTATIONS,
-        p_random=permutation_p_value(value, along_random, "greater") if len(random) else None,
-        n_random=len(random),
+        nulls={name: _null(value, draws) for name, draws in nulls.items() if len(draws)},
         by_layer=[
             LayerEffect(
                 layer=layer,
                 effect=mean_over(effects[:, number]),
-                null_upper=float(null[number].quantile(0.95)),
+                null_upper=float(shuffled[number].quantile(0.95)),
                 neutral=float(neutral[:, number].mean()),
             )
             for number, layer in enumerate(layers)
         ],
         tokens=reading.by_token().tolist(),
-        begins=first_lasting(effects.mean(dim=0), null, layers),
+        begins=first_lasting(effects.mean(dim=0), shuffled, layers),
         own=mean_over(torch.tensor(rises)) if rises else None,
         place=mean_over(torch.tensor(places), within=SHARE) if places else None,
         carried=read_closings(materials),
     )
+
+
+def _null(value: float, draws: Float[Tensor, "draw"]) -> Null:
+    p = permutation_p_value(value, draws, "greater")
+    return Null(float(draws.double().quantile(0.95)), p, len(draws))
+
+
+def _arbitrary_signs(
+    differences: Float[Tensor, "pair"], n: int, seed: int
+) -> Float[Tensor, "draw"]:
+    """Return means of `n` pairs drawn again, each of which might have been turned around."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(len(differences), (_N_PERMUTATIONS, n), generator=generator)
+    signs = 2 * torch.randint(2, drawn.shape, generator=generator) - 1
+    return (differences[drawn] * signs).mean(dim=1)
 
 
 def first_lasting(

@@ -1,0 +1,42 @@
+"""Ends of texts: the same tokens after different pasts, in mean residual norms."""
+
+import pytest
+import torch
+
+import hooks
+from hooks import DataError
+from probes.experiments.pasts import reading
+from probes.experiments.pasts.reading import Pair, differences, n_shared, read_ends
+
+END = "The clock struck nine."
+
+
+def test_shared_tokens_are_those_of_the_end_alone(materials):
+    model = materials.subject()
+    texts = [f"She won it. {END}", f"She lost it. {END}"]
+    n = n_shared(model, texts, END)
+    assert n == len(model.encode(f" {END}")) - 1  # without the token that begins a text
+    assert n == n_shared(model, texts[:1], END)
+
+
+def test_texts_that_end_otherwise_are_refused(materials):
+    with pytest.raises(DataError, match="end in the same tokens"):
+        n_shared(materials.subject(), ["He ran", "He sat?"], END)
+
+
+def test_ends_are_the_models_own_over_the_mean_norm(materials):
+    model, bundle = materials.subject(), materials.vectors
+    texts = [f"A dog barked. {END}", f"Nobody answered the bell. {END}"]
+    [read] = read_ends(materials, texts, 4, bundle.layers)
+    alone = hooks.resid_post(model, texts[1], bundle.layers, through="bulk").resid
+    expected = alone[:, -4:] / bundle.residual_norm[:, None, None]
+    torch.testing.assert_close(read[1].transpose(0, 1), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_differences_do_not_depend_on_how_texts_are_parted(materials, monkeypatch):
+    pairs = [Pair(f"{word} came. {END}", f"{word} went. {END}") for word in ("He", "She", "They")]
+    [whole] = differences(materials, pairs, 4, materials.layers)
+    monkeypatch.setattr(reading, "_BYTES", 1)
+    parts = list(differences(materials, pairs, 4, materials.layers))
+    assert len(parts) == len(pairs)
+    torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-4, atol=1e-6)
