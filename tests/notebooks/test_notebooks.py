@@ -17,7 +17,9 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PROMISED = {"steering", "hooks", "quickstart", "explore_hooks", "own_corpus", "scenarios"}
+PROMISED = {
+    *("steering", "hooks", "quickstart", "explore_hooks", "own_corpus", "scenarios", "same_words"),
+}
 
 
 def _twin(path):
