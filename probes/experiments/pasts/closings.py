@@ -33,7 +33,7 @@ _N_NAMED = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class WayOnClosings:
     """What the vectors of one way read of closings: own emotion less the others, by layer.
 
     `by_emotion` is at the target layer, the mean over topics.
@@ -54,7 +54,7 @@ class Carried:
     layer: int
     n_topics: int
     n_permutations: int
-    sources: Sequence[Source]
+    sources: Sequence[WayOnClosings]
     parts: Sequence[Sequence[float]]
     read: Sequence[str]
 
@@ -119,7 +119,7 @@ def read_closings(
         own = [each.own[:, kept] for each in by_layer]
         null = by_layer[at].permuted(kept, materials.seed)
         sources.append(
-            Source(
+            WayOnClosings(
                 way=way,
                 by_layer=[mean_over_crossed(each) for each in own],
                 own=mean_over_crossed(own[at]),

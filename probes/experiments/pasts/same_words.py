@@ -58,7 +58,7 @@ class LayerEffect:
 
 
 @dataclass(frozen=True)
-class Null:
+class NullDraws:
     """What 95% of `n` draws lie below, and the share of them that reach the effect."""
 
     upper: float
@@ -87,7 +87,7 @@ class SameWordsResult(Result):
     effect: Estimate
     unsigned: Mapping[str, Estimate]
     order: Estimate
-    nulls: Mapping[str, Null]
+    nulls: Mapping[str, NullDraws]
     by_layer: Sequence[LayerEffect]
     tokens: Sequence[Sequence[float]]
     begins: int | None
@@ -258,9 +258,9 @@ def measure(materials: Materials) -> SameWordsResult | NotMeasured:
     )
 
 
-def _null(value: float, draws: Float[Tensor, "draw"]) -> Null:
+def _null(value: float, draws: Float[Tensor, "draw"]) -> NullDraws:
     p = permutation_p_value(value, draws, "greater")
-    return Null(float(draws.double().quantile(0.95)), p, len(draws))
+    return NullDraws(float(draws.double().quantile(0.95)), p, len(draws))
 
 
 def _arbitrary_signs(

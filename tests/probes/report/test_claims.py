@@ -25,7 +25,6 @@ def test_a_report_opens_with_the_headlines_of_what_was_measured(analysis):
         "|r| with human valence",
         "Held-out accuracy",
         "Gain over words",
-        "Paper's clusters",
     ]
 
 

@@ -21,7 +21,6 @@ def test_rungs_of_the_ladder_stand_beside_the_statistic_they_were_taken_of(conte
     assert {name: len(rows) for name, rows in beside.items() if rows} == {
         "valence": 4,
         "accuracy": 4,
-        "clusters": 4,
     }
     assert replace(contents, rungs={}).rungs_beside(contents.claims[0]) == []
 

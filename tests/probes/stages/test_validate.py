@@ -118,6 +118,8 @@ def test_tiers_stand_for_what_a_first_look_needs_and_for_everything():
     core = [entry.name for entry in find_entries(["core"])]
     assert core == [
         "expression",
+        "same-words",
+        "negation",
         "held-out-topics",
         "null-ladder",
         "human-ratings",
@@ -134,4 +136,4 @@ def test_tiers_stand_for_what_a_first_look_needs_and_for_everything():
 @pytest.mark.parametrize("asked", ["core", ["core"], "core,scenarios"])
 def test_a_tier_is_a_setting(finished, asked):
     chosen = experiments_of(finished.run(validation__experiments=asked))
-    assert len(chosen) == (8 if "scenarios" in asked else 7)
+    assert len(chosen) == (10 if "scenarios" in asked else 9)

@@ -3,9 +3,9 @@
 import pytest
 
 from probes.analysis.findings import Estimate
-from probes.experiments.pasts.closings import Carried, Source
+from probes.experiments.pasts.closings import Carried, WayOnClosings
 from probes.experiments.pasts.figures import curves_over_layers, estimates_line, figures
-from probes.experiments.pasts.same_words import LayerEffect, Null, SameWordsResult
+from probes.experiments.pasts.same_words import LayerEffect, NullDraws, SameWordsResult
 
 LAYERS = [2, 5]
 
@@ -23,7 +23,7 @@ def _result(carried):
         effect=one,
         unsigned={"neutral turns": Estimate(0.001, 0.0, 0.002), "other names": Estimate(0.001)},
         order=one,
-        nulls={"axes of shuffled ratings": Null(0.002, 0.01, 99)},
+        nulls={"axes of shuffled ratings": NullDraws(0.002, 0.01, 99)},
         by_layer=rows,
         tokens=[[0.001, 0.002, 0.003], [0.004, 0.005, -0.006]],
         begins=2,
@@ -50,7 +50,7 @@ def test_curves_have_bands_and_controls():
 
 
 def test_closings_are_drawn_where_there_are_any():
-    source = Source(
+    source = WayOnClosings(
         way="said", by_layer=[Estimate(0.002)] * 2, own=Estimate(0.002), p=0.01, by_emotion={}
     )
     carried = Carried(
