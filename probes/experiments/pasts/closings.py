@@ -104,7 +104,7 @@ class Carried:
 
 
 def read_closings(
-    materials: Materials, advance: Callable[[int], object] = lambda _n: None
+    materials: Materials, advance: Callable[[int], None] = lambda _n: None
 ) -> Carried | None:
     """Measure what closings carry; None where the corpus has none, or no other way reads them."""
     ways = [way for way in _SOURCES if way in materials.ways]
@@ -212,7 +212,7 @@ def _read_again(materials: Materials) -> list[str]:
 
 
 def _by_part(
-    materials: Materials, read: Sequence[str], way: str, advance: Callable[[int], object]
+    materials: Materials, read: Sequence[str], way: str, advance: Callable[[int], None]
 ) -> list[list[float]]:
     """Read some emotions' closings token by token: own above others, by layer and part."""
     numbers = [materials.emotions.index(name) for name in read]

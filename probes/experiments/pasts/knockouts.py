@@ -55,7 +55,7 @@ class KnockoutReader:
     """Reads the same cases again and again, with other tokens kept apart."""
 
     def __init__(
-        self, materials: Materials, cases: Sequence[Case], advance: Callable[[int], object]
+        self, materials: Materials, cases: Sequence[Case], advance: Callable[[int], None]
     ) -> None:
         self._materials, self._cases, self._advance = materials, cases, advance
         self._model, self._bundle = materials.subject(), materials.vectors

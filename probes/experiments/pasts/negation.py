@@ -171,7 +171,7 @@ def _read(
     materials: Materials,
     frame: Negation,
     unit: Float[Tensor, "layer emotion d_model"],
-    advance: Callable[[int], object],
+    advance: Callable[[int], None],
 ) -> Float[Tensor, "kind layer emotion vector"]:
     """Score the words after each emotion's, said, denied and said with another adverb."""
     texts = []

@@ -34,7 +34,7 @@ class PairReading:
     """All pairs after all suffixes, read at every layer that has vectors."""
 
     def __init__(
-        self, materials: Materials, stimuli: SameWords, advance: Callable[[int], object]
+        self, materials: Materials, stimuli: SameWords, advance: Callable[[int], None]
     ) -> None:
         """Read everything; `advance` is told how many texts."""
         bundle, emotions = materials.vectors, materials.emotions

@@ -47,7 +47,7 @@ def read_ends(
     texts: Sequence[str],
     n_tokens: int,
     layers: Sequence[int],
-    progress: Callable[[int], object] = lambda _count: None,
+    progress: Callable[[int], None] = lambda _count: None,
     *,
     together: int = 1,
 ) -> Iterator[Float[Tensor, "text token layer d_model"]]:
@@ -82,7 +82,7 @@ def differences(
     pairs: Sequence[Pair],
     n_tokens: int,
     layers: Sequence[int],
-    progress: Callable[[int], object] = lambda _count: None,
+    progress: Callable[[int], None] = lambda _count: None,
 ) -> Iterator[Float[Tensor, "pair token layer d_model"]]:
     """Yield the first text of each pair less the other, at the tokens that both end in."""
     texts = [text for pair in pairs for text in pair]
