@@ -17,6 +17,9 @@ Alternative = Literal["greater", "less", "two-sided"]
 
 # A permutation that restores the observed order must count as a tie, whatever its rounding.
 _TIE = 1e-12
+_MOST_FLIPPED = 14
+"""Of so many units or fewer all combinations of signs are tried."""
+_N_FLIPS = 2**_MOST_FLIPPED
 
 
 def permute_within(
@@ -99,6 +102,24 @@ def permutation_p_value(
     less = (int((wide <= observed + tie).sum()) + 1) / (len(null) + 1)
     both = min(1.0, 2 * min(greater, less))
     return {"greater": greater, "less": less, "two-sided": both}[alternative]
+
+
+def sign_flip_p_value(
+    values: Float[Tensor, "unit"], seed: int | torch.Generator
+) -> tuple[float, int]:
+    """How often units that might as well have the other sign have so large a mean.
+
+    Returns the p-value and the number of flips it is of: all of few units, drawn ones of many.
+    Raises as `permutation_p_value`.
+    """
+    wide, n = values.double(), len(values)
+    if n <= _MOST_FLIPPED:
+        # All but the signs that were observed, which a p-value counts by itself.
+        bits = torch.arange(1, 2**n)[:, None] >> torch.arange(n)
+    else:
+        bits = torch.randint(2, (_N_FLIPS, n), generator=_generator(seed))
+    flipped = (1 - 2 * (bits & 1)).double() @ wide
+    return permutation_p_value(float(wide.sum()), flipped, "greater"), len(flipped)
 
 
 def _generator(seed: int | torch.Generator) -> torch.Generator:

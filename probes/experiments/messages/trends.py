@@ -22,11 +22,7 @@ from torch import Tensor
 from hooks.errors import InvalidInput
 from probes.analysis.findings import Control, Estimate
 from probes.analysis.intervals import mean_over
-from probes.analysis.resampling import permutation_p_value
-
-_MOST_FLIPPED = 14
-"""Of so many templates or fewer all combinations of signs are tried."""
-_N_FLIPS = 2**_MOST_FLIPPED
+from probes.analysis.resampling import permutation_p_value, sign_flip_p_value
 
 
 @dataclass(frozen=True)
@@ -124,7 +120,8 @@ def judge(
     owner = torch.tensor(templates).unique(return_inverse=True)[1]
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.rand(n_permutations, scores.shape[1], generator=generator).argsort(dim=1)
-    p_flips, n_flips = _flips(trend, owner, generator)
+    sums = torch.zeros(int(owner.max()) + 1, dtype=torch.float64).index_add_(0, owner, trend)
+    p_flips, n_flips = sign_flip_p_value(sums, generator)
     return Trends(
         trend=trend.tolist(),
         control=alone.tolist(),
@@ -139,18 +136,3 @@ def judge(
         p_flips=p_flips,
         n_flips=n_flips,
     )
-
-
-def _flips(
-    trend: Float[Tensor, "e"], owner: Int[Tensor, "e"], generator: torch.Generator
-) -> tuple[float, int]:
-    """How often flipping the signs of templates gives so large a mean, and of how many flips."""
-    n = int(owner.max()) + 1
-    sums = torch.zeros(n, dtype=torch.float64).index_add_(0, owner, trend)
-    if n <= _MOST_FLIPPED:
-        # All but the signs that were observed, which a p-value counts by itself.
-        bits = torch.arange(1, 2**n)[:, None] >> torch.arange(n)
-    else:
-        bits = torch.randint(2, (_N_FLIPS, n), generator=generator)
-    flipped = (1 - 2 * (bits & 1)).double() @ sums
-    return permutation_p_value(float(sums.sum()), flipped, "greater"), len(flipped)

@@ -9,6 +9,7 @@ from probes.analysis.resampling import (
     permutation_p_value,
     permute_within,
     resample,
+    sign_flip_p_value,
     topic_counts,
 )
 
@@ -116,3 +117,22 @@ class TestPermutationPValue:
             permutation_p_value(1.0, torch.zeros(0), "greater")
         with pytest.raises(DataError, match="NaN"):
             permutation_p_value(float("nan"), self.null, "greater")
+
+
+class TestSignFlips:
+    def test_few_units_are_flipped_in_all_ways(self):
+        p, n = sign_flip_p_value(torch.tensor([1.0, 2.0, 4.0]), seed=0)
+        assert (p, n) == (1 / 8, 7)
+        # Sums of +-1, +-2, +-4 that reach -1 + 2 + 4: itself and 7.
+        assert sign_flip_p_value(torch.tensor([-1.0, 2.0, 4.0]), seed=0)[0] == 2 / 8
+
+    def test_many_units_are_flipped_in_drawn_ways_that_follow_the_seed(self):
+        values = noise(20)
+        p, n = sign_flip_p_value(values, seed=1)
+        assert (p, n) == sign_flip_p_value(values, seed=1)
+        assert n == 2**14
+        assert p == pytest.approx(stats.norm.sf(float(values.sum() / values.norm())), abs=0.02)
+
+    def test_no_unit_is_refused(self):
+        with pytest.raises(InvalidInput, match="at least one permutation"):
+            sign_flip_p_value(torch.zeros(0), seed=0)
