@@ -1,8 +1,7 @@
 """A run's vectors at the target layer, made again from shuffled labels or from topics drawn again.
 
-They are made of what the run's own are made of (`Run.way`), or of the way that is asked for:
-stories, frames, closings, or, of "both", the sum of what stories and frames give, each of length
-one.
+They are made of what the run's own are made of (`Run.way`): stories, frames, closings, or, of
+"both", the sum of what stories and frames give, each of length one.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,8 +24,8 @@ Vectors = Float[Tensor, "emotion d_model"]
 class Remade:
     """Ways of making a run's vectors anew."""
 
-    def __init__(self, materials: Materials, way: str | None = None) -> None:
-        way = materials.run.way if way is None else way
+    def __init__(self, materials: Materials) -> None:
+        way = materials.run.way
         self._seed = materials.seed
         self._basis = materials.neutral_components().float()
         names = [SHOWN, SAID] if way == BOTH else [way]

@@ -39,9 +39,8 @@ from probes.experiments.pasts.crossed import (
     own_emotion,
     versions,
 )
-from probes.experiments.pasts.ends import mean_ends, shown_vectors
 from probes.experiments.pasts.figures import curves_over_layers, estimates_line
-from probes.experiments.pasts.reading import THOUSANDTHS, n_shared
+from probes.experiments.pasts.reading import THOUSANDTHS, mean_ends, n_shared
 from probes.experiments.steering.controls import matched_random
 from probes.figures import Figure
 from probes.figures.description import Line
@@ -221,7 +220,7 @@ def measure(materials: Materials) -> BindingResult | NotMeasured:
     ratings = ratings_of(materials.emotions)
     if not has_axis(ratings):
         return NotMeasured(_LABEL, "needs five rated emotions, pleasant and unpleasant ones")
-    scenes, bundle, model = binding_scenes(), shown_vectors(materials), materials.subject()
+    scenes, bundle, model = binding_scenes(), materials.vectors, materials.subject()
     texts = [versions(scene) for scene in scenes]
     n_tokens = [
         n_shared(model, of_scene, scene.mention.partition("{name} ")[2])

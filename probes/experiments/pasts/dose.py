@@ -21,9 +21,8 @@ from probes.analysis.intervals import mean_over
 from probes.analysis.resampling import permute_within, sign_flip_p_value
 from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.messages.trends import TrendNull, spearman
-from probes.experiments.pasts.ends import mean_ends, shown_vectors
 from probes.experiments.pasts.figures import curves_over_layers, estimates_line
-from probes.experiments.pasts.reading import THOUSANDTHS, n_shared
+from probes.experiments.pasts.reading import THOUSANDTHS, mean_ends, n_shared
 from probes.experiments.remade import Remade
 from probes.figures import Figure
 from probes.figures.description import Heatmap
@@ -232,7 +231,7 @@ def measure(materials: Materials) -> SuffixDose | NotMeasured:
             f"needs {_FEWEST} of its {len(every)} texts for which the run has an emotion that "
             f"should rise with the number and one that should fall, and has {len(templates)}",
         )
-    weight, bundle = weight[known], shown_vectors(materials)
+    weight, bundle = weight[known], materials.vectors
     layers, at = bundle.layers, bundle.layer_index(materials.layer)
     streams, n_tokens = _read(materials, templates)
     unit = normalize(bundle.vectors.double())
@@ -254,7 +253,7 @@ def measure(materials: Materials) -> SuffixDose | NotMeasured:
     n_refits = materials.config.validation.n_refits
     shuffled = [
         einsum(of_texts, normalize(it.double()), weight, "template d, e d, template e -> template")
-        for it in Remade(materials, bundle.way).shuffled(n_refits)
+        for it in Remade(materials).shuffled(n_refits)
     ]
     p_flips, n_flips = sign_flip_p_value(slope, seed)
     rows = zip(templates, slope.tolist(), control.tolist(), *ranks.tolist(), strict=True)

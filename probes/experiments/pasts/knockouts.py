@@ -8,13 +8,13 @@ from einops import einsum, rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from hooks import LanguageModel, block_attention, pooled_resid_post
+from hooks import LanguageModel, block_attention
 from hooks.tokens.encoding import n_common, pad
 from hooks.tokens.positions import Ordinals
 from probes.corpus.reference import phrase_of
 from probes.experiments.pasts.axes import ratings_of, valence_axes
 from probes.experiments.pasts.pairs import GOOD_BAD, pairs_before
-from probes.experiments.pasts.reading import Pair, n_shared
+from probes.experiments.pasts.reading import Pair, mean_ends, n_shared
 from probes.runs.materials import Materials
 from probes.runs.ways import CARRIED, SAID
 from probes.stimuli.pasts import dose_templates, negations, same_words
@@ -58,7 +58,7 @@ class KnockoutReader:
         self, materials: Materials, cases: Sequence[Case], advance: Callable[[int], None]
     ) -> None:
         self._materials, self._cases, self._advance = materials, cases, advance
-        self._model, self._bundle = materials.subject(), materials.vectors
+        self._model = materials.subject()
         self._texts = [text for case in cases for text in case.pair]
         self._layouts = [layout for case in cases for layout in _layouts(self._model, case)]
 
@@ -78,16 +78,9 @@ class KnockoutReader:
             OTHER: (read, other),
         }[condition]
         with block_attention(self._model, queries=queries, keys=keys, layers=layers):
-            pooled = pooled_resid_post(
-                self._model,
-                self._texts,
-                read,
-                layers=self._bundle.layers,
-                batch_tokens=self._materials.batch_tokens,
-                progress=self._advance,
-            )
-        norm = rearrange(self._bundle.residual_norm, "layer -> layer 1")
-        one, other_past = rearrange(pooled.mean / norm, "(pair past) l d -> past pair l d", past=2)
+            n_tokens = [len(it.numbers) for it in read]
+            ends = mean_ends(self._materials, self._texts, n_tokens, self._advance)
+        one, other_past = rearrange(ends, "(pair past) l d -> past pair l d", past=2)
         axes = torch.stack([case.axis for case in self._cases])
         return einsum(one - other_past, axes, "pair l d, pair l d -> pair l").double()
 

@@ -89,3 +89,25 @@ def differences(
     for read in read_ends(materials, texts, n_tokens, layers, progress, together=2):
         both = rearrange(read, "(pair both) token layer d -> both pair token layer d", both=2)
         yield both[0] - both[1]
+
+
+def mean_ends(
+    materials: Materials,
+    texts: Sequence[str],
+    n_tokens: Sequence[int],
+    progress: Callable[[int], None] = lambda _count: None,
+) -> Float[Tensor, "text layer d_model"]:
+    """Return the mean over the last tokens of each text, in mean residual norms.
+
+    At every layer that has vectors; `n_tokens` says how many of each text.
+    """
+    bundle = materials.vectors
+    pooled = pooled_resid_post(
+        materials.subject(),
+        texts,
+        [Last(n) for n in n_tokens],
+        layers=bundle.layers,
+        batch_tokens=materials.batch_tokens,
+        progress=progress,
+    )
+    return pooled.mean / rearrange(bundle.residual_norm, "layer -> layer 1")

@@ -24,14 +24,3 @@ def test_vectors_are_remade_as_the_run_made_them(reference_run, way):
     assert alike["dealt"].max() < 0.8
     ratio = torch.stack(remade.resampled(40)).mean(dim=0).norm(dim=1) / own.norm(dim=1)
     assert torch.allclose(ratio, torch.ones(3), atol=0.2)
-
-
-def test_a_way_that_is_asked_for_is_remade_as_a_run_with_it_does(reference_run):
-    made = [
-        Materials(run, Models(run.config), Silent())
-        for run in (reference_run.run(vectors__way=way) for way in ("both", "shown"))
-    ]
-    [asked], [own] = (Remade(it, "shown").shuffled(1) for it in made)
-    [both] = Remade(made[0]).shuffled(1)
-    assert torch.equal(asked, own)
-    assert not torch.allclose(asked, both)

@@ -6,7 +6,7 @@ import torch
 import hooks
 from hooks import DataError
 from probes.experiments.pasts import reading
-from probes.experiments.pasts.reading import Pair, differences, n_shared, read_ends
+from probes.experiments.pasts.reading import Pair, differences, mean_ends, n_shared, read_ends
 
 END = "The clock struck nine."
 
@@ -40,3 +40,22 @@ def test_differences_do_not_depend_on_how_texts_are_parted(materials, monkeypatc
     parts = list(differences(materials, pairs, 4, materials.layers))
     assert len(parts) == len(pairs)
     torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-4, atol=1e-6)
+
+
+TEXTS = ["She ran down the hill.", "The old man sat by the window and watched the rain fall."]
+N_TOKENS = [2, 5]
+
+
+def test_each_text_is_read_at_its_own_last_tokens(materials):
+    told = []
+    read = mean_ends(materials, TEXTS, N_TOKENS, told.append)
+    norm = materials.vectors.residual_norm[:, None]
+    for row, text, n in zip(read, TEXTS, N_TOKENS, strict=True):
+        alone = hooks.resid_post(materials.subject(), text).resid[:, -n:].mean(dim=1)
+        torch.testing.assert_close(row, alone / norm, rtol=1e-4, atol=1e-5)
+    assert sum(told) == len(TEXTS)
+
+
+def test_a_number_for_each_text_is_needed(materials):
+    with pytest.raises(hooks.InvalidInput, match="one for each"):
+        mean_ends(materials, TEXTS, [2])
