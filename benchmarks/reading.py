@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import hooks
-from benchmarks import roofline
+from benchmarks import roofline, time_shares
 from benchmarks.children import Child, Turn
 from benchmarks.recipes import ALONE, COMPILED, HIDDEN_STATES, OURS, RECIPES
 from benchmarks.tables import gigabytes, rate, table, times
@@ -45,6 +45,8 @@ class Read:
     """Seconds of ours by number of texts."""
     fewer_layers: dict[int, float]
     """Seconds of ours by number of layers read."""
+    time_shares: list[tuple[str, float]]
+    """Of kinds of operators, then of the slowest."""
 
     def rate(self, recipe: str) -> float:
         """Median tokens per second."""
@@ -105,6 +107,8 @@ def measure(name: str, dtype: str, n_texts: int, rounds: int) -> Read:
                 seconds.append(own.ask(n_texts=n).seconds)
             for n, seconds in shallow.items():
                 seconds.append(own.ask(n_texts=n_texts, n_layers=n).seconds)
+    with Child(time_shares.prepare, name, dtype) as watched:
+        spent = watched.ask(n_texts=n_texts).result
     whole = statistics.median(turn.seconds for turn in turns[OURS])
     return Read(
         model=name,
@@ -117,6 +121,7 @@ def measure(name: str, dtype: str, n_texts: int, rounds: int) -> Read:
         roofline=statistics.median(one["tokens_per_second"] for one in roofs),
         fewer_texts={**{n: statistics.median(s) for n, s in few.items()}, n_texts: whole},
         fewer_layers={**{n: statistics.median(s) for n, s in shallow.items()}, depth: whole},
+        time_shares=spent,
     )
 
 
@@ -162,6 +167,10 @@ def section(read: Read) -> str:
 Roofline: {allowed:.0f} GFLOP/s, {rate(read.roofline)} tokens/s of \
 {read.flops_per_token / 1e6:.0f} MFLOP each; ours reaches {read.share():.0%}, compiled \
 {read.share(COMPILED):.0%}.
+
+Where the time goes, in passes one after another (torch's profiler):
+
+{table(("what", "share of the time"), [(what, f"{it:.0%}") for what, it in read.time_shares])}
 
 {_growth("texts", read.fewer_texts)}
 
