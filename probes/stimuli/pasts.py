@@ -26,6 +26,11 @@ class PrefixPair:
     bad: str
     implies: Mapping[str, tuple[str, ...]]
 
+    @property
+    def implied(self) -> set[str]:
+        """Emotions of either turn."""
+        return {name for names in self.implies.values() for name in names}
+
 
 @dataclass(frozen=True)
 class NeutralPair:
@@ -112,6 +117,11 @@ class BindingScene:
     unlucky: str
     mention: str
     implies: Mapping[str, tuple[str, ...]]
+
+    @property
+    def implied(self) -> set[str]:
+        """Emotions of either fate."""
+        return {name for names in self.implies.values() for name in names}
 
 
 @cache

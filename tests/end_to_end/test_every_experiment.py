@@ -70,7 +70,7 @@ def test_the_report_has_a_section_for_every_experiment(validated, results):
         "|r| with human valence",
         "Held-out accuracy",
         "Gain over words",
-        "Paper's clusters",
+        "Same words, other past",
         "Steering",
     }
     for name in ("Held-out accuracy", "Steering"):

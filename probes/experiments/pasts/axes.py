@@ -39,6 +39,14 @@ def valence_axes(
     return normalize(einsum(weight, vectors, "emotion, layer emotion d -> layer d"))
 
 
+def axis_without(
+    vectors: Vectors, emotions: Sequence[str], without: Collection[str]
+) -> Float[Tensor, "layer d_model"]:
+    """Return the valence axis of the other emotions; of all where too few are left."""
+    left = ratings_of(emotions, without)
+    return valence_axes(vectors, left if has_axis(left) else ratings_of(emotions))
+
+
 def permuted_effects(
     effect: Float[Tensor, "layer d_model"],
     vectors: Vectors,

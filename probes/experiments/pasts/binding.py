@@ -18,18 +18,16 @@ from dataclasses import dataclass
 
 import torch
 from einops import einsum, rearrange
-from jaxtyping import Float
-from torch import Tensor
 
 from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
 from probes.analysis.intervals import mean_over
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.pasts.axes import (
+    axis_without,
     has_axis,
     permuted_effects,
     ratings_of,
-    valence_axes,
 )
 from probes.experiments.pasts.crossed import (
     N_PERMUTATIONS,
@@ -45,7 +43,7 @@ from probes.experiments.steering.controls import matched_random
 from probes.figures import Figure
 from probes.figures.description import Line
 from probes.runs.materials import Materials
-from probes.stimuli.pasts import BindingScene, binding_scenes
+from probes.stimuli.pasts import binding_scenes
 from probes.vectors.normalize import normalize
 
 _NAME, _LABEL = "binding", "Binding"
@@ -235,7 +233,9 @@ def measure(materials: Materials) -> BindingResult | NotMeasured:
         **SHAPE,
     )
     effects, at = Effects.of(streams), bundle.layer_index(materials.layer)
-    axes = torch.stack([_axis_of(materials, bundle.vectors, scene) for scene in scenes])
+    axes = torch.stack(
+        [axis_without(bundle.vectors, materials.emotions, scene.implied) for scene in scenes]
+    )
     binding, recency, names = (
         einsum(effect, axes, "scene layer d, scene layer d -> scene layer").double()
         for effect in effects
@@ -281,15 +281,6 @@ def measure(materials: Materials) -> BindingResult | NotMeasured:
             seed=materials.seed,
         ),
     )
-
-
-def _axis_of(
-    materials: Materials, vectors: Float[Tensor, "layer emotion d_model"], scene: BindingScene
-) -> Float[Tensor, "layer d_model"]:
-    """Return the valence axis of the emotions that are not in play, where enough are left."""
-    in_play = {name for names in scene.implies.values() for name in names}
-    left = ratings_of(materials.emotions, in_play)
-    return valence_axes(vectors, left if has_axis(left) else ratings_of(materials.emotions))
 
 
 EXPERIMENT = Experiment(BindingResult, measure)

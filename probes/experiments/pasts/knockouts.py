@@ -12,7 +12,7 @@ from hooks import LanguageModel, block_attention
 from hooks.tokens.encoding import n_common, pad
 from hooks.tokens.positions import Ordinals
 from probes.corpus.reference import phrase_of
-from probes.experiments.pasts.axes import ratings_of, valence_axes
+from probes.experiments.pasts.axes import axis_without, ratings_of
 from probes.experiments.pasts.pairs import GOOD_BAD, pairs_before
 from probes.experiments.pasts.reading import Pair, mean_ends, n_shared
 from probes.runs.materials import Materials
@@ -118,9 +118,8 @@ def turns(materials: Materials) -> list[Case]:
     for number, suffix in enumerate(stimuli.suffixes):
         for it in pairs_before(stimuli, number):
             if it.kind == GOOD_BAD and it.number % len(stimuli.suffixes) == number:
-                implies = stimuli.pairs[it.number].implies.values()
-                without = {name for names in implies for name in names}
-                axis = valence_axes(vectors, ratings_of(materials.emotions, without))
+                implied = stimuli.pairs[it.number].implied
+                axis = axis_without(vectors, materials.emotions, implied)
                 cases.append(Case(it.pair, suffix, axis))
     return cases
 
@@ -170,6 +169,6 @@ def doses(materials: Materials) -> list[Case]:
     cases = []
     for it in dose_templates():
         low, high = (f"{it.with_number(it.numbers[at])} {it.suffix}" for at in (0, -1))
-        axis = valence_axes(vectors, ratings_of(materials.emotions, {*it.rises, *it.falls}))
+        axis = axis_without(vectors, materials.emotions, {*it.rises, *it.falls})
         cases.append(Case(Pair(low, high) if it.high_is_bad else Pair(high, low), it.suffix, axis))
     return cases

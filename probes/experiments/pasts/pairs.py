@@ -4,7 +4,7 @@ Pairs are the good and the bad turn of an event; and, as controls, two neutral t
 names in the same text, and two events in either order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -13,10 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from probes.analysis.emotion_groups import EmotionGroups
-from probes.experiments.pasts.axes import has_axis, place_among, ratings_of, valence_axes
+from probes.experiments.pasts.axes import axis_without, place_among, ratings_of, valence_axes
 from probes.experiments.pasts.reading import Pair, differences, n_shared
 from probes.runs.materials import Materials
-from probes.stimuli.pasts import PrefixPair, SameWords
+from probes.stimuli.pasts import SameWords
 from probes.vectors.normalize import normalize
 
 GOOD_BAD, NEUTRAL, NAMES, ORDER = "good and bad", "neutral turns", "other names", "order"
@@ -40,7 +40,7 @@ class PairReading:
         bundle, emotions = materials.vectors, materials.emotions
         self.stimuli, self._emotions, self._vectors = stimuli, emotions, bundle.vectors
         self._axis = valence_axes(self._vectors, ratings_of(emotions))
-        self._axes = [_axis_without(self._vectors, emotions, pair) for pair in stimuli.pairs]
+        self._axes = [axis_without(self._vectors, emotions, pair.implied) for pair in stimuli.pairs]
         self._effects: dict[tuple[str, int], list[Float[Tensor, "token layer"]]] = {}
         self.n_tokens: list[int] = []
         ends = []
@@ -136,13 +136,3 @@ def pairs_before(stimuli: SameWords, number: int) -> list[LabeledPair]:
         one, other = (text.replace("{name}", it.names[0]) for text in (it.one, it.other))
         labeled.append(LabeledPair(NEUTRAL, index, Pair(ends(one), ends(other))))
     return labeled
-
-
-def _axis_without(
-    vectors: Float[Tensor, "layer emotion d_model"], emotions: Sequence[str], pair: PrefixPair
-) -> Float[Tensor, "layer d_model"]:
-    """Return the valence axis of the emotions that a pair does not imply, where enough are left."""
-    implied = {name for names in pair.implies.values() for name in names}
-    left = ratings_of(emotions, implied)
-    enough = left if has_axis(left) else ratings_of(emotions)
-    return valence_axes(vectors, enough)

@@ -96,43 +96,43 @@ class Recall(Result):
         """Say what is left without looking back, and what is lost beyond other tokens."""
         findings = []
         for family in self.families:
-            if family.left is None or family.left_other is None:
-                continue
-            carried = family.effects[READ].above_zero
-            recalled = family.lost_over_other.above_zero
             effect = family.effects[OPEN].times(THOUSANDTHS)
-            findings += [
-                Finding(
-                    f"Carried: effect left when the words read cannot look back ({family.name})",
-                    family.left,
-                    "shown" if carried else "not shown",
-                    spec=".0%",
-                    n=f"{family.n_pairs} pairs, effect {effect:+.1f} thousandths",
-                    control=Control("as many other tokens blocked", family.left_other),
-                    note="when the words between cannot either, "
-                    f"{family.effects[BOTH].times(THOUSANDTHS):+.2f} is left",
-                    margins=[family.effects[READ]],
-                    rule="What the past does to the same words though they cannot attend to it: "
-                    "the words between wrote it into the stream. Called shown when its interval "
-                    "over pairs lies above zero.",
-                ),
+            if family.left is not None:
+                findings.append(
+                    Finding(
+                        f"Carried: effect left when the words read cannot look back ({family.name})",
+                        family.left,
+                        "shown" if family.effects[READ].above_zero else "not shown",
+                        spec=".0%",
+                        n=f"{family.n_pairs} pairs, effect {effect:+.1f} thousandths",
+                        control=Control("as many other tokens blocked", family.left_other),
+                        note="when the words between cannot either, "
+                        f"{family.effects[BOTH].times(THOUSANDTHS):+.2f} is left",
+                        margins=[family.effects[READ]],
+                        rule="What the past does to the same words though they cannot attend to "
+                        "it: the words between wrote it into the stream. Called shown when its "
+                        "interval over pairs lies above zero.",
+                    )
+                )
+            recalled = family.lost_over_other.above_zero and family.lost.above_zero
+            findings.append(
                 Finding(
                     f"Recalled: effect lost when the words read cannot look back ({family.name})",
                     family.lost.times(THOUSANDTHS),
-                    "shown" if recalled and family.lost.above_zero else "not shown",
+                    "shown" if recalled else "not shown",
                     spec="+.1f",
                     unit="thousandths of the residual norm",
-                    n=f"{family.n_pairs} pairs",
+                    n=f"{family.n_pairs} pairs, effect {effect:+.1f}",
                     control=Control(
                         "as many other tokens blocked",
                         None,
                         family.lost_over_other.times(THOUSANDTHS),
                     ),
                     margins=[family.lost, family.lost_over_other],
-                    rule="Called shown when more is lost than where as many other tokens are "
-                    "blocked, by the interval over pairs.",
-                ),
-            ]
+                    rule="Called shown when something is lost, and more than where as many other "
+                    "tokens are blocked, by the intervals over pairs.",
+                )
+            )
         return findings
 
     def limits(self) -> list[str]:
