@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from scipy.stats import false_discovery_control, fisher_exact
+from scipy.stats import false_discovery_control, hypergeom
 from scipy.stats.contingency import odds_ratio
 
 from probes.analysis.findings import SIGNIFICANT
@@ -103,7 +103,11 @@ class Enrichment:
     def __str__(self) -> str:
         if math.isnan(self.odds):
             return "no words"
-        p = "< .001" if self.p < 0.001 else f"{self.p:.3f}".removeprefix("0")
+        p = (
+            "< .001"
+            if self.p < 0.001
+            else f"{self.p:.3f}".removeprefix("0").rstrip("0").rstrip(".")
+        )
         if math.isinf(self.odds):
             return f"words > {_times(self.low)}x\np {p}"
         return f"words {_times(self.odds)}x\n[{_times(self.low)}, {_times(self.high)}], p {p}"
@@ -138,7 +142,8 @@ def _enrichment(leaders: Leaders, random: RandomPassages, number: int) -> Enrich
     table = [[held, n - held], [of_random, n_random - of_random]]
     odds = odds_ratio(table)
     ends = odds.confidence_interval(0.95)
-    p = float(fisher_exact(table, alternative="greater").pvalue)
+    # Fisher's: as many of all passages with a word among the highest, were these drawn at random.
+    p = float(hypergeom.sf(held - 1, n + n_random, held + of_random, n))
     return Enrichment(
         odds=float(odds.statistic),
         low=float(ends.low),
@@ -157,4 +162,4 @@ def _apart_from(length: int) -> Callable[[_Sampled], int]:
 
 
 def _times(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"

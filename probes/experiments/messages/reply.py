@@ -1,16 +1,14 @@
 """Reply: does the token before a reply foretell the reply's emotions, more than the message's end.
 
 32 messages whose writer feels one thing, while a good reply would have another mood, are answered
-by the model. Scores: projections of the residual on each emotion's vector at the target layer, in
-mean residual norms, at the message's last token, before the reply, and over the reply
-(`reply_reading`). They are set beside each other message by message (`reply_links`), beside vectors
-of shuffled labels and the replies to other messages. How high the emotions of a good reply stand
-before it is described.
+by the model. Scores: projections of the residual on each emotion's vector at the target layer, at
+the message's last token, before the reply, and over the reply (`reply_reading`). They are compared
+message by message (`reply_links`), beside vectors of shuffled labels and the replies to other
+messages. How high the emotions of a good reply stand before it is described.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations
 
 import torch
@@ -47,6 +45,9 @@ _SPELLED = {
     REPLY_START: "the token before the reply",
     REPLY_MEAN: "the reply",
 }
+_SHORT = {USER_END: "message end", REPLY_START: "reply start", REPLY_MEAN: "reply"}
+_LINKS = {f"{one}_vs_{other}": (one, other) for one, other in combinations(POSITIONS, 2)}
+_BETWEEN, _FROM_MESSAGE, _FORETOLD = _LINKS
 _OWN, _SHUFFLED, _OTHERS = "emotion vectors", "shuffled labels", "replies to other messages"
 
 
@@ -75,12 +76,12 @@ class Replies(Result):
     @property
     def foretold(self) -> ReplyLink:
         """The token before the reply, and the reply."""
-        return self.links[f"{REPLY_START}_vs_{REPLY_MEAN}"]
+        return self.links[_FORETOLD]
 
     @property
     def from_message(self) -> ReplyLink:
         """The message's last token, and the reply."""
-        return self.links[f"{USER_END}_vs_{REPLY_MEAN}"]
+        return self.links[_FROM_MESSAGE]
 
     @property
     def controls(self) -> list[Control]:
@@ -143,7 +144,7 @@ class Replies(Result):
 
     def paragraph(self) -> str:
         """Tell what was read where, and what could have shown otherwise."""
-        between = self.links[f"{USER_END}_vs_{REPLY_START}"]
+        between = self.links[_BETWEEN]
         text = (
             f"The model answered {len(self.replies)} messages with at most {N_TOKENS} tokens each. "
             f"Scores of {self.n_emotions} emotions at layer {self.layer} were read at the "
@@ -187,13 +188,13 @@ class Replies(Result):
     def figures(self) -> dict[str, Figure]:
         """Describe the three correlations, each above its controls."""
         bars = []
-        for name, link in self.links.items():
-            first, second = name.split("_vs_")
-            label = f"{_SPELLED[first]} – {_SPELLED[second]}"
+        for name, (first, second) in _LINKS.items():
+            link = self.links[name]
+            label = f"{_SHORT[first]} – {_SHORT[second]}"
             bars += [
                 bar_of(label, _OWN, link.r),
-                bar_of(f"{label}, {_SHUFFLED}", _SHUFFLED, link.shuffled),
-                Bar(f"{label}, other messages", _OTHERS, link.others),
+                bar_of(f"{label}, shuffled", _SHUFFLED, link.shuffled),
+                Bar(f"{label}, others", _OTHERS, link.others),
             ]
         figure = Bars(
             title="From a message to its reply",
@@ -201,11 +202,11 @@ class Replies(Result):
             f"{self.n_emotions} emotions",
             caption="How far scores at two places of a message and its reply go together: mean "
             "correlation over emotions, less what all messages and all emotions share, with 95% "
-            "intervals over messages. Gray: along vectors that name no emotion, and with the "
-            "other place taken from other messages. The token before the reply "
-            f"({self.read}) foretells it by {self.foretold.r.value:+.2f}.",
+            "intervals over messages. Shuffled: along vectors of shuffled labels; others: with the "
+            f"second place of other messages. The reply's start was read {self.read}; it foretells "
+            f"the reply by {self.foretold.r.value:+.2f}.",
             value_label="mean correlation over emotions",
-            **bars_by_kind(bars, (_OWN, _SHUFFLED, _OTHERS), muted=(_SHUFFLED, _OTHERS)),
+            **bars_by_kind(bars, (_OWN, _SHUFFLED, _OTHERS), muted=(_OTHERS,)),
         )
         return {"reply": figure}
 
@@ -235,20 +236,21 @@ def measure(materials: Materials) -> Replies | NotMeasured:
     if len(kept) < _MIN_REPLIES:
         why = f"{model.name} answered {len(kept)} of {len(messages)} messages with a word"
         return NotMeasured(_NAME, f"needs {_MIN_REPLIES} replies; {why}")
-    vectors = materials.vectors
-    norm = float(vectors.residual_norm[vectors.layer_index(layer)])
-    stream = answered.residual[:, kept] / norm
-    scores = _along(stream, vectors.at(layer))
+    stream = answered.residual[:, kept]
+    scores = _along(stream, materials.vectors.at(layer))
     dealings = Remade(materials).shuffled(materials.config.validation.n_refits)
     shuffled = torch.stack([_along(stream, dealt) for dealt in dealings], dim=1)
-    compare = partial(link_places, n_permutations=N_PERMUTATIONS, seed=materials.seed)
-    links = {
-        f"{POSITIONS[one]}_vs_{POSITIONS[other]}": compare(
-            scores[one], scores[other], shuffled[one], shuffled[other]
+    links = {}
+    for name, places in _LINKS.items():
+        one, other = map(POSITIONS.index, places)
+        links[name] = link_places(
+            scores[one],
+            scores[other],
+            shuffled[one],
+            shuffled[other],
+            n_permutations=N_PERMUTATIONS,
+            seed=materials.seed,
         )
-        for one, other in combinations(range(len(POSITIONS)), 2)
-    }
-    foretold, from_message = (links[f"{it}_vs_{REPLY_MEAN}"] for it in (REPLY_START, USER_END))
     chosen = [messages[number] for number in kept]
     return Replies(
         model=model.name,
@@ -259,7 +261,7 @@ def measure(materials: Materials) -> Replies | NotMeasured:
         n_dealings=len(dealings),
         replies={messages[number].id: answered.replies[number] for number in kept},
         links=links,
-        ahead=foretold.over(from_message),
+        ahead=links[_FORETOLD].over(links[_FROM_MESSAGE]),
         asked=_standings(scores, [it.asks for it in chosen], emotions),
         implied=_standings(scores, [it.implies for it in chosen], emotions),
     )

@@ -46,7 +46,7 @@ def read_answers(
     model: LanguageModel,
     messages: Sequence[str],
     layer: int,
-    progress: Callable[[int, int], object] = lambda _messages, _tokens: None,
+    progress: Callable[[int, int], None] = lambda _messages, _tokens: None,
 ) -> Answered:
     """Answer all messages and read each with its reply, float32 on the CPU.
 

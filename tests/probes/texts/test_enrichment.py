@@ -38,8 +38,22 @@ def test_planted_words_are_enriched_by_what_was_planted():
     assert it.odds == pytest.approx((1 - share) / share, rel=0.1)
     assert 5 < it.low < it.odds < it.high
     assert it.p < 1e-6 and it.q == it.p
-    assert str(it).startswith(f"words {it.odds:.1f}x") and str(it).endswith("p < .001")
+    assert str(it).startswith(f"words {it.odds:.0f}x\n[") and str(it).endswith("p < .001")
     assert in_short([it]) == "words enriched for 1 of 1 emotions (q < 0.05)"
+
+
+@pytest.mark.parametrize(
+    ("odds", "low", "high", "p", "said"),
+    [
+        (4.2, 1.84, 99.6, 0.003, "words 4.2x\n[1.8, 100], p .003"),
+        (0.0, 0.0, 130.2, 1.0, "words 0x\n[0, 130], p 1"),
+        (12.4, 0.04, math.inf, 0.06, "words 12x\n[0.04, inf], p .06"),
+        (math.inf, 5.12, math.inf, 0.0004, "words > 5.1x\np < .001"),
+    ],
+)
+def test_numbers_are_written_short(odds, low, high, p, said):
+    counts = {"n": 20, "with_word": 3, "n_random": 400, "random_with_word": 9}
+    assert str(Enrichment(odds, low, high, p, p, **counts)) == said
 
 
 def test_random_directions_enrich_nothing_and_their_p_is_uniform():
@@ -105,7 +119,7 @@ def test_the_same_windows_are_drawn_in_any_parts_and_memory_holds_no_more():
     [
         (0, 0, "no words"),
         (5, 0, "words > "),
-        (0, 5, "words 0.0x\n[0.0, "),
+        (0, 5, "words 0x\n[0, "),
         (5, 5, "words "),
     ],
 )

@@ -69,6 +69,9 @@ def test_line_paragraph_figure_and_scorecard_say_the_same(materials):
         assert f"{result.asked['reply_start'].value:.2f}" in text
         assert f"{result.implied['reply_start'].value:.2f}" in text
     assert EXPERIMENT.read(json.loads(json.dumps(to_json(result)))) == result
+    # Files hold their keys in alphabetic order.
+    again = EXPERIMENT.read(json.loads(json.dumps(to_json(result), sort_keys=True)))
+    assert (again.paragraph(), again.figures()) == (result.paragraph(), result.figures())
     numbers = result.paper_numbers()
     assert list(numbers) == [
         "reply_token.user_end_vs_reply_start_r",
