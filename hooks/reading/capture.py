@@ -84,7 +84,7 @@ def _encode(model: LanguageModel, texts: Sequence[str | Sequence[int]]) -> list[
 @torch.no_grad()
 def pooled_resid_post(
     model: LanguageModel,
-    texts: Sequence[str],
+    texts: Sequence[str | Sequence[int]],
     positions: Rule = FromToken(0),
     *,
     layers: Sequence[int] | None = None,
@@ -99,6 +99,8 @@ def pooled_resid_post(
 
     Parameters
     ----------
+    texts
+        Each as it is, or as its token ids.
     positions
         Which content tokens count, e.g. ``FromToken(50)``; or a rule for each text.
     layers

@@ -180,6 +180,16 @@ def standard_scores(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*
     return centered / torch.linalg.vector_norm(centered, dim=-1, keepdim=True)
 
 
+def double_centered(
+    values: Float[Tensor, "*batch row column"],
+) -> Float[Tensor, "*batch row column"]:
+    """Take out the means of rows and of columns, in float64."""
+    wide = values.double()
+    rows = reduce(wide, "... row column -> ... row 1", "mean")
+    columns = reduce(wide, "... row column -> ... 1 column", "mean")
+    return wide - rows - columns + reduce(wide, "... row column -> ... 1 1", "mean")
+
+
 def standard_ranks(values: Float[Tensor, "*series sample"]) -> Float[Tensor, "*series sample"]:
     """Return `standard_scores` of each series' ranks: a dot product is Spearman's rho."""
     ranks = stats.rankdata(values.double().numpy(force=True), axis=-1)

@@ -157,7 +157,7 @@ class Sweep(RunFlags):
     emotions: Names = flag(_EMOTIONS, ())
     layer: int | None = flag(_LAYER)
     vectors: _Way | None = flag(_WAYS)
-    output: str | None = flag("folder for passages.jsonl and .html; without it one below RUN/sweep")
+    output: str | None = flag("folder for what is kept; without it one below RUN/sweep")
 
 
 class Track(RunFlags):

@@ -1,10 +1,12 @@
 """``emotion-probes sweep``: the passages of a file that activate each emotion most."""
 
+import csv
 import hashlib
+import io
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,10 +31,11 @@ from probes.storage import (
     write_json,
     write_text,
 )
+from probes.texts.enrichment import MEANS, Enrichment, RandomPassages, enrichments, in_short
 from probes.texts.scoring import readable, score_texts, windows
 from probes.texts.sweeping import Leaders, SweptPassage, scores_of
 from probes.texts.token_page import Block, render
-from probes.vectors.emotion_vectors import SHOWN, EmotionVectors
+from probes.vectors.emotion_vectors import BOTH, SAID, SHOWN, EmotionVectors
 from probes.vectors.zero import Z_MEANS, spelled_z
 
 _CONTEXT = 512  # tokens of a long text that are read at once
@@ -41,13 +44,13 @@ _SECONDS_BETWEEN_SAVES = 30.0
 _CHUNK = 1 << 20
 RECORD = "sweep.json"
 """What was swept, and until it has ended how far."""
-_FILES = ("passages.jsonl", "passages.html")
+_FILES = ("passages.jsonl", "passages.html", "words.csv")
 _Above = Callable[[str, float], float]
 """Emotion and a passage's score -> z."""
 
 
 def main(call: Call[Sweep]) -> int:
-    """Sweep one file; leaves passages.jsonl and passages.html in ``--output``."""
+    """Sweep one file; leaves passages.jsonl, passages.html and words.csv in ``--output``."""
     flags = call.flags
     source = Path(flags.file or "").expanduser()
     if not source.is_file():
@@ -78,10 +81,12 @@ def main(call: Call[Sweep]) -> int:
         model = Models(run.config).subject()
         _read(call.terminal, source, vectors, model, shown, reached, flags.window)
         leaders, z = reached.leaders, _above_neutral(vectors, layer)
+        words = enrichments(leaders, reached.random)
         read_with = f"{vectors.provenance.model}, layer {layer}"
-        files = _write(folder, leaders, read_with, source.name, z)
+        files = _write(folder, leaders, words, read_with, source.name, z)
         write_json(folder / RECORD, {"about": about, "lines": reached.line})
-    _show(call.terminal, leaders, files, reached.line, z)
+    _show(call.terminal, leaders, words, files, reached.line, z)
+    call.terminal.note(in_short(words) + _learned(vectors))
     return 0
 
 
@@ -123,8 +128,9 @@ def _read(
             for (name, start, _), scores in zip(parts, scored, strict=True):
                 tokens, passages = scores.tokens[:, shown.places], scores.parts[:, shown.places]
                 for (a, b), one in zip(scores.spans, passages, strict=True):
-                    first = start + scores.pieces[a][0]
-                    reached.leaders.offer(name, first, scores.words[a:b], one, tokens[a:b])
+                    first, words = start + scores.pieces[a][0], scores.words[a:b]
+                    reached.leaders.offer(name, first, words, one, tokens[a:b])
+                    reached.random.offer(name, first, words)
             advance(end // 1000 - reached.offset // 1000)
             reached.go(end, line)
             if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
@@ -154,6 +160,7 @@ class _Reached:
     about: dict[str, Any]
     source: Path
     leaders: Leaders
+    random: RandomPassages = field(default_factory=RandomPassages)
     offset: int = 0
     line: int = 0
     digest: Any = field(default_factory=hashlib.sha256)
@@ -164,10 +171,11 @@ class _Reached:
         record, start = folder / RECORD, cls(folder, about, source, Leaders(about["emotions"], top))
         with ours(record):
             state = read_json(record) if record.is_file() else {}
-            if "offset" not in state:
+            if "random" not in state:  # it has ended, or is of an earlier version
                 return start
             leaders = Leaders.from_json(state["leaders"])
-            reached = cls(folder, about, source, leaders)
+            random = RandomPassages.from_json(state["random"])
+            reached = cls(folder, about, source, leaders, random)
             reached.go(state["offset"], state["line"])
             return reached if reached.digest.hexdigest() == state["sha256"] else start
 
@@ -182,8 +190,8 @@ class _Reached:
     def save(self) -> None:
         """Write down what was reached, whole or not at all."""
         reached = {"offset": self.offset, "line": self.line, "sha256": self.digest.hexdigest()}
-        leaders = self.leaders.to_json()
-        write_json(self.folder / RECORD, {"about": self.about, **reached, "leaders": leaders})
+        so_far = {"leaders": self.leaders.to_json(), "random": self.random.to_json()}
+        write_json(self.folder / RECORD, {"about": self.about, **reached, **so_far})
 
 
 def _batches(path: Path, offset: int, line: int) -> Iterator[tuple[list[Given], int, int]]:
@@ -194,7 +202,14 @@ def _batches(path: Path, offset: int, line: int) -> Iterator[tuple[list[Given], 
             yield [given for given, _ in batch], file.tell(), batch[-1][1]
 
 
-def _write(folder: Path, leaders: Leaders, about: str, source: str, z: _Above | None) -> list[Path]:
+def _write(
+    folder: Path,
+    leaders: Leaders,
+    enriched: Sequence[Enrichment | None],
+    about: str,
+    source: str,
+    z: _Above | None,
+) -> list[Path]:
     lines, blocks = [], []
     for place, (emotion, kept) in enumerate(zip(leaders.emotions, leaders.passages, strict=True)):
         for rank, one in enumerate(kept, start=1):
@@ -210,6 +225,7 @@ def _write(folder: Path, leaders: Leaders, about: str, source: str, z: _Above | 
     files = [folder / name for name in _FILES]
     write_text(files[0], "".join(line + "\n" for line in lines))
     write_text(files[1], render(title, words, leaders.emotions, blocks))
+    write_text(files[2], _csv(leaders.emotions, enriched))
     return files
 
 
@@ -219,30 +235,58 @@ def _numbers(emotion: str, passage: SweptPassage, z: _Above | None) -> dict[str,
     return above | vars(passage)
 
 
+def _csv(emotions: Sequence[str], enriched: Sequence[Enrichment | None]) -> str:
+    """Spell one row per emotion; what could not be measured is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [it.name for it in fields(Enrichment)]
+    writer.writerow(["emotion", *columns])
+    for name, one in zip(emotions, enriched, strict=True):
+        values = {} if one is None else vars(one)
+        given = (values.get(column) for column in columns)
+        writer.writerow([name, *("" if it is None or it != it else it for it in given)])
+    return text.getvalue()
+
+
+def _learned(vectors: EmotionVectors) -> str:
+    """Say where the vectors may know the words that are counted."""
+    if vectors.way not in (SAID, BOTH):
+        return ""
+    others = ", --vectors=shown can't" if SHOWN in vectors.ways else ""
+    return f"; vectors of what is said can know these words from its frames{others}"
+
+
 def _show(
     terminal: Terminal,
     leaders: Leaders,
+    enriched: Sequence[Enrichment | None],
     files: Sequence[Path],
     n_lines: int,
     z: _Above | None,
 ) -> None:
     highest = dict(zip(leaders.emotions, leaders.passages, strict=True))
+    of_words = dict(zip(leaders.emotions, enriched, strict=True))
     rows = [
         (
             emotion,
             f"{one.score:+.2f}{spelled_z(math.nan if z is None else z(emotion, one.score))} "
             f"{one.source}: {' '.join(one.text.split())[:100]}",
+            str(of_words[emotion] or "") if one is kept[0] else "",
         )
         for emotion, kept in highest.items()
         for one in kept[:3]
     ]
+    means = [f"z: {Z_MEANS}"] if z is not None else []
+    means += [MEANS] if any(enriched) else []
     title = f"highest of {leaders.n} passages in {n_lines} lines"
-    terminal.table(title if z is None else f"{title} (z: {Z_MEANS})", rows)
+    terminal.table(f"{title} ({'; '.join(means)})" if means else title, rows)
     terminal.written(files)
     top = {
         name: [{**_numbers(name, one, z), "text": one.text} for one in kept]
         for name, kept in highest.items()
     }
+    words = {name: one and vars(one) for name, one in of_words.items()}
+    named = list(map(str, files))
     terminal.result(
-        {"lines": n_lines, "passages": leaders.n, "top": top, "files": list(map(str, files))}
+        {"lines": n_lines, "passages": leaders.n, "top": top, "words": words, "files": named}
     )

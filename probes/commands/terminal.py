@@ -80,16 +80,17 @@ class Terminal:
         self._error = message
         self.errors.print(shown(message), style="bold red", markup=False, soft_wrap=True)
 
-    def table(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
-        """Print a two-column table; names take half of the width at most."""
-        self._tables[title] = dict(rows)
+    def table(self, title: str, rows: Sequence[tuple[str, str] | tuple[str, str, str]]) -> None:
+        """Print a table of names and one or two values; names take half of the width at most."""
+        self._tables[title] = {name: " ".join(values) for name, *values in rows}
         if self.as_json:
             return
         table = Table(title=Text(shown(title)), show_header=False, title_justify="left")
         table.add_column(max_width=self.output.width // 2 - _FRAME, overflow="fold")
-        table.add_column(overflow="fold")
-        for name, value in rows:
-            table.add_row(Text(visible(name)), Text(shown(value)))
+        for name, *values in rows:
+            table.add_row(Text(visible(name)), *(Text(shown(value)) for value in values))
+        for column in table.columns[1:]:
+            column.overflow = "fold"
         self.output.print(table)
 
     def lines(self, rows: Sequence[tuple[str, str]]) -> None:

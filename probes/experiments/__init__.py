@@ -151,6 +151,7 @@ _QUESTIONS = {
     "steering.free_text": "do steered texts convey the emotion to judges that did not steer?",
     "messages.scenarios": "does a message that implies an emotion, unnamed, point to its vector?",
     "messages.intensity": "does a score follow the number that makes a message graver?",
+    "messages.reply": "does the token before a reply foretell the reply's emotions?",
     "preferences.preferences": "do vectors follow what the model would rather do, and move it?",
 }
 """By module below this package, in the order in which they are run."""

@@ -40,10 +40,10 @@ _MEASURED_BY = {
     "intensity": "intensity",
     "steering_words": "steering",
     "preferences": "preferences",
+    "reply_token": "reply",
 }
 """What speaks to the numbers of a section: ``geometry``, or an experiment."""
 _UNMEASURED = {
-    "reply_token": "it takes conversations with replies; this project reads stories and messages",
     "speakers": "it takes dialogues in which each speaker's emotion is known",
     "deflection": "it takes stories in which a character hides an emotion",
     "post_training": "it takes a model before and after post-training; see the command compare",

@@ -61,6 +61,11 @@ def leaks(text: str, emotion: str) -> list[str]:
     return _found(_banned_pattern(emotion), text)
 
 
+def family_words(text: str, emotion: str) -> list[str]:
+    """Return the forms of the emotion's own word that occur in the text, in order, as written."""
+    return _found(_family_pattern(emotion), text)
+
+
 def named_emotions(text: str) -> list[str]:
     """Return the words of the text that name any of the 171 emotions, in order, as written.
 
@@ -123,6 +128,12 @@ def _banned_pattern(emotion: str) -> re.Pattern[str]:
     listed = _listed(emotion)
     near = [] if listed is None else [listed, *(_entries().keys() & _synonyms()[listed])]
     return _pattern(banned(emotion), near)
+
+
+@cache
+def _family_pattern(emotion: str) -> re.Pattern[str]:
+    listed = _listed(emotion)
+    return _pattern(word_family(emotion), [] if listed is None else [listed])
 
 
 @cache

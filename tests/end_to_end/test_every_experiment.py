@@ -44,6 +44,7 @@ def test_the_scorecard_reads_every_experiment_that_speaks_to_the_paper(validated
         "intensity",
         "steering_words",
         "preferences",
+        "reply_token",
         "replications",
     }
     for name in measured:

@@ -29,6 +29,7 @@ from torch import Tensor
 from hooks.errors import InvalidInput
 from probes.analysis.findings import Control, Estimate
 from probes.analysis.resampling import permutation_p_value, permute_within
+from probes.analysis.statistics import double_centered
 
 MIN_EMOTIONS = 3
 """With two, both own effects are one number."""
@@ -84,16 +85,6 @@ class OwnEffects:
     p: float
     n_permutations: int
     controls: Sequence[ControlEffects]
-
-
-def double_centered(
-    changes: Float[Tensor, "vector ending"],
-) -> Float[Tensor, "vector ending"]:
-    """Take out the means of rows and of columns."""
-    wide = changes.double()
-    rows = reduce(wide, "vector ending -> vector 1", "mean")
-    columns = reduce(wide, "vector ending -> 1 ending", "mean")
-    return wide - rows - columns + wide.mean()
 
 
 def own_effects(changes: Float[Tensor, "emotion emotion"]) -> Float[Tensor, "emotion"]:

@@ -31,11 +31,15 @@ def read_messages(
 
     `answering` lets a base model begin an answer, as a chat model does by its template.
     """
-    if answering and not model.is_chat:
-        messages = [f"Person: {message}\nAssistant:" for message in messages]
-    prompts = [model.encode_prompt(message) for message in messages]
+    encode = answer_prompt if answering else LanguageModel.encode_prompt
+    prompts = [encode(model, message) for message in messages]
     residual = at_end(model, prompts, [layer], progress=progress)
     return rearrange(residual, "message 1 d_model -> message d_model")
+
+
+def answer_prompt(model: LanguageModel, message: str) -> list[int]:
+    """Return the ids of a message after which an answer begins, also of a base model."""
+    return model.encode_prompt(message if model.is_chat else f"Person: {message}\nAssistant:")
 
 
 def where_read(model: LanguageModel, *, answering: bool = False) -> str:

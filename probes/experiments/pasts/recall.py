@@ -100,7 +100,7 @@ class Recall(Result):
             if family.left is not None:
                 findings.append(
                     Finding(
-                        f"Carried: effect left when the words read cannot look back ({family.name})",
+                        f"Carried: left when the words read cannot look back ({family.name})",
                         family.left,
                         "shown" if family.effects[READ].above_zero else "not shown",
                         spec=".0%",
@@ -117,7 +117,7 @@ class Recall(Result):
             recalled = family.lost_over_other.above_zero and family.lost.above_zero
             findings.append(
                 Finding(
-                    f"Recalled: effect lost when the words read cannot look back ({family.name})",
+                    f"Recalled: lost when the words read cannot look back ({family.name})",
                     family.lost.times(THOUSANDTHS),
                     "shown" if recalled else "not shown",
                     spec="+.1f",

@@ -8,6 +8,7 @@ from scipy import stats
 from hooks.errors import DataError, InvalidInput
 from probes.analysis.statistics import (
     correlate,
+    double_centered,
     partial_correlation,
     pearson,
     search_components,
@@ -203,3 +204,13 @@ class TestCorrelate:
 
     def test_a_constant_series_has_none(self):
         assert correlate(torch.zeros(5), noise(5)).isnan()
+
+
+def test_what_rows_and_columns_add_is_taken_out_of_each_table_of_a_batch():
+    tables = noise(3, 4, 5)
+    added = noise(3, 4, 1, seed=1) + noise(3, 1, 5, seed=2)
+    centered = double_centered(tables + added)
+    assert torch.allclose(centered, double_centered(tables))
+    assert torch.allclose(centered[1], double_centered(tables[1]))
+    for axis in (1, 2):
+        assert centered.sum(dim=axis).abs().max() < 1e-12

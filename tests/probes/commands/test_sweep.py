@@ -1,14 +1,18 @@
 """`emotion-probes sweep`: the highest passages of a file, in flat memory, resumable."""
 
+import csv
 import json
 import tracemalloc
 from dataclasses import replace
 
 import pytest
 import small_runs
+import torch
 
+import hooks
 from probes.commands import sweep
 from probes.run import main
+from probes.runs.models import Models
 from probes.vectors.emotion_vectors import EmotionVectors
 
 
@@ -67,7 +71,7 @@ def test_a_passage_has_the_z_of_its_score(finished, corpus, capsys, tmp_path):
     words = ["sweep", finished.config, f"--file={corpus}", "--top=2", f"--output={out}"]
     assert main(words) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "(z: standard deviations above neutral text)" in shown
+    assert "(z: standard deviations above neutral text; words: odds" in shown
     vectors = EmotionVectors.load(finished.folder)
     layer = vectors.provenance.target_layer
     zero, position = vectors.zero, vectors.layer_index(layer)
@@ -83,6 +87,45 @@ def test_a_passage_has_the_z_of_its_score(finished, corpus, capsys, tmp_path):
     top = json.loads(capsys.readouterr().out)["top"]
     told = [one["z"] for kept in top.values() for one in kept]
     assert told == [row["z"] for row in passages(out)]
+
+
+def test_words_of_the_emotion_are_counted_where_they_were_planted(finished, capsys, tmp_path):
+    """The vector of *sad* points to what texts with its words have, those of others do not."""
+    texts = [small_runs.story_text("planted", f"a lost key {n}", n, 2) for n in range(120)]
+    said = ["Sadly, sadly, sadly.", "Daily, daily, daily."]
+    texts = [f"{text} {said[n % 4 != 0]}" for n, text in enumerate(texts)]
+    path = tmp_path / "planted.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    vectors, run = EmotionVectors.load(finished.folder), finished.run()
+    layer = vectors.provenance.target_layer
+    read = hooks.pooled_resid_post(Models(run.config).subject(), texts, layers=[layer]).mean[:, 0]
+    held = torch.arange(len(texts)) % 4 == 0
+    planted = vectors.vectors.clone()
+    planted[vectors.layer_index(layer), vectors.emotions.index("sad")] = read[held].mean(
+        dim=0
+    ) - read[~held].mean(dim=0)
+    replace(vectors, vectors=planted).save(finished.folder / "vectors")
+    out = tmp_path / "out"
+    words = ["sweep", finished.config, f"--file={path}", "--top=10", "--window=200"]
+    assert main([*words, f"--output={out}", "--json"]) == 0
+    printed = capsys.readouterr()
+    by_emotion = json.loads(printed.out)["words"]
+    sad = by_emotion["sad"]
+    assert sad["n"] == 10 and sad["with_word"] >= 9
+    assert sad["random_with_word"] < 0.4 * sad["n_random"]
+    assert sad["low"] > 1 and sad["q"] < 0.01
+    assert all(by_emotion[name]["with_word"] == 0 for name in ("angry", "happy"))
+    assert "words enriched for 1 of 3 emotions" in printed.err
+    with (out / "words.csv").open() as file:
+        rows = {row["emotion"]: row for row in csv.DictReader(file)}
+    assert {name: int(row["random_with_word"]) for name, row in rows.items()} == {
+        name: it["random_with_word"] for name, it in by_emotion.items()
+    }
+    assert float(rows["sad"]["p"]) == sad["p"]
+    assert rows["happy"]["odds"] == ""
+    assert main([*words, f"--output={out}"]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "words " in shown and "no words" in shown and "p < .001" in shown
 
 
 def test_nothing_is_said_of_a_z_where_no_neutral_text_was_read(finished, corpus, capsys, tmp_path):
@@ -113,7 +156,7 @@ def test_a_sweep_begun_before_vectors_had_a_zero_ends_as_one_that_was_not_interr
     capsys.readouterr()
     assert main([*words, f"--output={tmp_path / 'parts'}"]) == 0
     assert "going on after line 32" in capsys.readouterr().err
-    for name in ("passages.jsonl", "passages.html", "sweep.json"):
+    for name in ("passages.jsonl", "passages.html", "words.csv", "sweep.json"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
@@ -139,8 +182,8 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_passages(
     assert main([*words, f"--output={parts}"]) == 0
     assert "going on after line 32" in capsys.readouterr().err
     assert calls == [16, 16, 16, 16, 2]
-    whole = tmp_path / "whole" / "passages.jsonl"
-    assert (parts / "passages.jsonl").read_text() == whole.read_text()
+    for name in ("passages.jsonl", "words.csv"):
+        assert (parts / name).read_text() == (tmp_path / "whole" / name).read_text()
 
 
 def test_batches_of_a_file_are_read_one_at_a_time(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from hooks.errors import InvalidInput
 from probes.stimuli import banned, emotions, leaks, named_emotions, topics, word_family
 from probes.stimuli._data import read_yaml
+from probes.stimuli.lexicon import family_words
 
 LEXICON = read_yaml("lexicon.yaml")
 
@@ -37,6 +38,13 @@ def test_every_emotion_has_a_family_with_itself_and_enough_synonyms(emotion):
     assert emotion not in entry["synonyms"]
     assert len(banned(emotion)) >= len(word_family(emotion)) + 3
     assert leaks(f"She felt {emotion}.", emotion) == [emotion]
+
+
+def test_words_of_the_family_are_found_and_synonyms_are_not():
+    text = "Sadly she wept with Sadness and sorrow, and the sad_ boy said: spite."
+    assert family_words(text, "sad") == ["Sadly", "Sadness", "sad"]
+    assert family_words("in spite of the patient in bed 4", "patient") == []
+    assert family_words("He flummoxed them, and was flummoxed.", "flummox") == ["flummoxed"] * 2
 
 
 def test_every_root_is_used_and_every_form_is_written_plainly():

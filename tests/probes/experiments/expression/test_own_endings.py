@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from hooks import InvalidInput
+from probes.analysis.statistics import double_centered
 from probes.experiments.expression.own_endings import (
     SteeredEndings,
     compare_own,
-    double_centered,
     mean_effect,
     own_effects,
 )
