@@ -14,12 +14,20 @@ EMOTIONS = [
 ]
 
 
-@pytest.fixture
-def materials(reading_run):
+@pytest.fixture(scope="session")
+def materials(tmp_path_factory, subject):
     """Of a run of 16 emotions read by a tiny model; its vectors are random directions."""
-    run = reading_run(corpus={"emotions": EMOTIONS}, validation={"n_random": 30})
+    folder = tmp_path_factory.mktemp("pasts")
+    values = small_runs.small_settings(
+        subject,
+        folder / "out",
+        corpus=small_runs.write_corpus(folder, EMOTIONS),
+        generation={"emotions_subset": None},
+        validation={"n_random": 30},
+    )
+    run = small_runs.SmallRun(small_runs.write_config(folder / "c.yaml", values), folder / "out")
     run.run().prepare()
-    run.stages("generate-stories", "generate-neutral", "extract-activations", "compute-vectors")
+    run.stages(*reference_runs.STAGES)
     made = materials_of(run)
     bundle = made.vectors
     drawn = torch.randn(bundle.vectors.shape, generator=torch.Generator().manual_seed(3))

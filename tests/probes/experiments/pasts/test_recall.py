@@ -8,6 +8,7 @@ from planted_runs import materials as materials_of
 
 from probes.analysis.findings import Estimate
 from probes.experiments import NotMeasured, to_json
+from probes.experiments.pasts import recall
 from probes.experiments.pasts.knockouts import CONDITIONS, OPEN, OTHER, READ
 from probes.experiments.pasts.recall import EXPERIMENT, _cut, _family, measure
 
@@ -41,7 +42,13 @@ def test_windows_cover_all_layers_once():
 
 @pytest.fixture(scope="module")
 def measured(with_closings):
-    return measure(with_closings)
+    """Of a few cases of each kind."""
+    few = {"turns": 4, "closings": 3, "denials": 6, "doses": 3}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, n in few.items():
+            cases = getattr(recall, name)
+            patch.setattr(recall, name, lambda it, cases=cases, n=n: cases(it)[:n])
+        return measure(with_closings)
 
 
 def test_families_are_those_of_the_run(measured):
