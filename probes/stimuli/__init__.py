@@ -1,5 +1,6 @@
 """Emotions, topics, prompts, messages, ratings and ban lists: small files, read once."""
 
+from probes.stimuli.claims import ClaimPair, claims
 from probes.stimuli.inflection import lemmas
 from probes.stimuli.lexicon import banned, leaks, named_emotions, word_family
 from probes.stimuli.prompts import (
@@ -33,6 +34,7 @@ from probes.stimuli.words import (
 __all__ = [
     "STORY_MARKER",
     "Activity",
+    "ClaimPair",
     "Expectation",
     "IntensityTemplate",
     "NeutralPrompt",
@@ -42,6 +44,7 @@ __all__ = [
     "activities",
     "banned",
     "check_emotions",
+    "claims",
     "emotions",
     "feeling",
     "human_ratings",
