@@ -138,6 +138,7 @@ _QUESTIONS = {
     "pasts.recall": "is the past fetched by attention, or was it written earlier?",
     "pasts.binding": "does a mention of one of two people carry that one's fate?",
     "pasts.dose": "do the words after a number tell how grave it made things?",
+    "pasts.persistence": "does what is read at one token last along a text?",
     "decoding.held_out_topics": "do vectors name the emotion of stories on topics they never saw?",
     "decoding.null_ladder": "what is there without the model's own work?",
     "geometry.human_ratings": "do components follow how people rate the words?",
