@@ -150,6 +150,7 @@ _QUESTIONS = {
     "steering.steering_words": "does adding a vector make the model say that emotion's word?",
     "steering.dose_response": "how much does a dose do, what does it cost, and where must it stop?",
     "steering.free_text": "do steered texts convey the emotion to judges that did not steer?",
+    "steering.agreement": "does steering make the model agree with what is false?",
     "messages.scenarios": "does a message that implies an emotion, unnamed, point to its vector?",
     "messages.intensity": "does a score follow the number that makes a message graver?",
     "messages.reply": "does the token before a reply foretell the reply's emotions?",

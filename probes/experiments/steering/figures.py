@@ -4,10 +4,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from probes.analysis.findings import Estimate
+from probes.experiments.steering.claim_slopes import PER
 from probes.figures.description import Bars, Heatmap, Line, Lines, Panel
 from probes.figures.estimates import Bar, bar_of, bars_by_kind, line_of
 
 if TYPE_CHECKING:
+    from probes.experiments.steering.agreement import SteeredAgreement
     from probes.experiments.steering.dose_response import DoseResponse, SweptLayer
     from probes.experiments.steering.free_text import FreeText
     from probes.experiments.steering.steering_words import SteeringWords
@@ -107,6 +109,31 @@ def _above_zero(line: Line) -> Line:
         if values is not None
     }
     return replace(line, **kept)
+
+
+def agreement_curves(result: "SteeredAgreement") -> Lines:
+    """Describe agreement with false claims over doses, and the answers where there is no claim."""
+    none, doses = Estimate(0.0, 0.0, 0.0), (0.0, *result.doses)
+    lines = [line_of(name, doses, [none, *it.curve]) for name, it in result.emotions.items()]
+    lines.append(line_of("random directions", doses, [none, *result.random]))
+    alone = [Line(name=name, x=doses, y=(0.0, *it.alone)) for name, it in result.emotions.items()]
+    slopes = ", ".join(f"{name} {it.false.value:+.2f}" for name, it in result.emotions.items())
+    return Lines(
+        title="What steering does to agreement with false claims",
+        subtitle=f"{result.model}, layer {', '.join(map(str, result.layers))}, {result.n_pairs} "
+        "pairs of claims",
+        caption="Change of the log-odds of agreeing: with false claims, and where the same "
+        "questions are asked without a claim. Bands: 95% interval over pairs; of "
+        f"{result.n_random} random directions from the lowest to the highest. Unsteered, true "
+        f"claims are agreed with by {result.discrimination.value:+.2f} nats more than false ones. "
+        f"Slopes with false claims per {PER:g} of dose: {slopes}.",
+        x_label="dose (fraction of the mean residual norm)",
+        panels=(
+            Panel(y_label="false claims (nats)", lines=tuple(lines)),
+            Panel(y_label="no claim (nats)", lines=tuple(alone)),
+        ),
+        x_ticks=doses,
+    )
 
 
 _OWN, _CONTROL, _EACH = "steered toward it", "other steering", "each emotion"
