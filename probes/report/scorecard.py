@@ -47,8 +47,8 @@ _UNMEASURED = {
     "speakers": "it takes dialogues in which each speaker's emotion is known",
     "deflection": "it takes stories in which a character hides an emotion",
     "post_training": "it takes a model before and after post-training; see the command compare",
-    "behaviour": "it takes a model that blackmails and games tests, in the paper's long scenarios of "
-    "an agent; what steering does to agreement with false claims is the experiment agreement",
+    "behaviour": "it takes a model that blackmails and games tests in the paper's long scenarios; "
+    "what steering does to agreement with false claims is measured by agreement",
 }
 """Why nothing here measures the numbers of a section."""
 

@@ -104,7 +104,7 @@ def measure(materials: Materials) -> Persistence | NotMeasured:
     layers = list(dict.fromkeys((target, vectors.layers[0])))
     passages = sample_stories(materials, N_TEXTS)
     dialogues = [it for it in neutral_texts(materials.run, N_TEXTS) if _TURN.search(it)]
-    rules = [FromToken(_offset(materials, model, passage)) for passage in passages]
+    rules = [FromToken(own_start(materials, model, passage)) for passage in passages]
     with materials.reporter.task("persistence", len(passages) + len(dialogues), "texts") as advance:
         whole = [passage.whole for passage in passages]
         stories = _read(materials, whole, rules, layers, advance)
@@ -137,7 +137,7 @@ def sample_stories(materials: Materials, n: int) -> list[Passage]:
     return [text.passage for texts in of_cells for text in texts][:n]
 
 
-def _offset(materials: Materials, model: LanguageModel, passage: Passage) -> int:
+def own_start(materials: Materials, model: LanguageModel, passage: Passage) -> int:
     """Return the content token from which on a story is its emotion's own."""
     own = spans_of_pieces(model, passage.pieces)[1]
     if passage.opening and own is not None:

@@ -238,12 +238,12 @@ def measure(materials: Materials) -> SteeredAgreement | NotMeasured:
     directions = torch.cat([own, *(rearrange(it, "d -> 1 d") for it in axes.values()), random])
     asked = Questions.of(model)
     replay, first = hooks.Replay(model), min(dosing.layers)
-    base, mass = unsteered(model, asked.choices, replay, first)
+    base, mass = unsteered(model, asked.answers, replay, first)
     with materials.reporter.task(
-        "agreement", len(doses) * len(asked.choices), "questions"
+        "agreement", len(doses) * len(asked.answers), "questions"
     ) as advance:
         steered = torch.stack([
-            log_odds(model, asked.choices, directions, advance, replay=replay, **dosing.at(dose))
+            log_odds(model, asked.answers, directions, advance, replay=replay, **dosing.at(dose))
             for dose in doses
         ])  # fmt: skip
     changes = ClaimChanges(doses, *asked.arranged(steered - base))

@@ -52,7 +52,7 @@ WORDINGS = (
 )
 
 
-class Choice(NamedTuple):
+class BegunAnswer(NamedTuple):
     """A prompt up to where two answers part, and the tokens that tell them apart."""
 
     prompt: list[int]
@@ -60,34 +60,34 @@ class Choice(NamedTuple):
     disagree: int
 
 
-def ask(model: LanguageModel, claim: str, wording: Wording, *, swapped: bool) -> Choice:
+def ask(model: LanguageModel, claim: str, wording: Wording, *, swapped: bool) -> BegunAnswer:
     """Put a claim to a model, or the question alone; through the template of a chat model.
 
     Raises InvalidInput where the tokenizer does not tell the answers apart.
     """
     asked = f"{claim} {wording.asked(swapped)}".strip()
-    answers = [f"{wording.begun} {word}" for word in (wording.agree, wording.disagree)]
+    ends = [f"{wording.begun} {word}" for word in (wording.agree, wording.disagree)]
     if model.is_chat:
         before, tokenizer = model.encode_prompt(asked), model.tokenizer
-        each = [before + tokenizer(it, add_special_tokens=False)["input_ids"] for it in answers]
+        each = [before + tokenizer(it, add_special_tokens=False)["input_ids"] for it in ends]
     else:
-        each = [model.encode(f"Person: {asked}\nAssistant: {answer}") for answer in answers]
+        each = [model.encode(f"Person: {asked}\nAssistant: {end}") for end in ends]
     n = n_common(*each)
     if n == min(map(len, each)):
         raise InvalidInput(f"{model.name}: its tokenizer does not tell {wording.name} apart.")
     agree, disagree = each
-    return Choice(agree[:n], agree[n], disagree[n])
+    return BegunAnswer(agree[:n], agree[n], disagree[n])
 
 
 @dataclass(frozen=True)
 class Questions:
     """All claims in all wordings, true and false of a pair alike, and the questions alone.
 
-    `choices` are [wording side pair], then [wording order]; `swapped` says in which order a pair is
+    `answers` are [wording side pair], then [wording order]; `swapped` says in which order a pair is
     asked. Pairs that swap their decisive words are asked in one order.
     """
 
-    choices: Sequence[Choice]
+    answers: Sequence[BegunAnswer]
     swapped: Sequence[bool]
 
     @classmethod
@@ -104,7 +104,7 @@ class Questions:
         return cls([*of_claims, *alone], swapped)
 
     def arranged(
-        self, odds: Float[Tensor, "*batch choice"]
+        self, odds: Float[Tensor, "*batch answer"]
     ) -> tuple[Float[Tensor, "*batch wording side pair"], Float[Tensor, "*batch wording pair"]]:
         """Return what was read of claims, and of the question alone as each pair is asked."""
         n = len(self.swapped)
@@ -123,40 +123,40 @@ class Questions:
 @torch.no_grad()
 def log_odds(
     model: LanguageModel,
-    choices: Sequence[Choice],
+    answers: Sequence[BegunAnswer],
     directions: Float[Tensor, "direction d_model"],
     progress: Callable[[int], None] = lambda _count: None,
     *,
     replay: hooks.Replay,
     layers: Sequence[int],
     **how: Any,
-) -> Float[Tensor, "direction choice"]:
+) -> Float[Tensor, "direction answer"]:
     """Return log-odds of agreeing, in nats, with each direction added as by `hooks.steer_each`."""
-    odds = torch.empty(len(directions), len(choices))
-    for number, choice in enumerate(choices):
+    odds = torch.empty(len(directions), len(answers))
+    for number, begun in enumerate(answers):
         for rows in torch.arange(len(directions)).split(_ROWS_AT_ONCE):
             steering = hooks.steer_each(model, directions[rows], layers=layers, **how)
             with replay.until(min(layers)), steering:
-                ends = batch_at_end(model, [choice.prompt] * len(rows), [model.n_layers - 1])
+                ends = batch_at_end(model, [begun.prompt] * len(rows), [model.n_layers - 1])
             logits = model.unembed(rearrange(ends, "direction 1 d -> direction d"))
-            odds[rows, number] = (logits[:, choice.agree] - logits[:, choice.disagree]).cpu()
+            odds[rows, number] = (logits[:, begun.agree] - logits[:, begun.disagree]).cpu()
         progress(1)
     return odds
 
 
 @torch.no_grad()
 def unsteered(
-    model: LanguageModel, choices: Sequence[Choice], replay: hooks.Replay, layer: int
-) -> tuple[Float[Tensor, "choice"], Float[Tensor, "choice"]]:
+    model: LanguageModel, answers: Sequence[BegunAnswer], replay: hooks.Replay, layer: int
+) -> tuple[Float[Tensor, "answer"], Float[Tensor, "answer"]]:
     """Return log-odds of agreeing without steering, and the probability of both answers together.
 
     `replay` keeps what the blocks up to `layer` gave.
     """
-    odds, mass = torch.empty(len(choices)), torch.empty(len(choices))
-    for number, choice in enumerate(choices):
+    odds, mass = torch.empty(len(answers)), torch.empty(len(answers))
+    for number, begun in enumerate(answers):
         with replay.until(layer):
-            ends = batch_at_end(model, [choice.prompt], [model.n_layers - 1])
+            ends = batch_at_end(model, [begun.prompt], [model.n_layers - 1])
         log_probs = model.unembed(ends[0, 0]).log_softmax(dim=-1).cpu()
-        odds[number] = log_probs[choice.agree] - log_probs[choice.disagree]
-        mass[number] = log_probs[[choice.agree, choice.disagree]].exp().sum()
+        odds[number] = log_probs[begun.agree] - log_probs[begun.disagree]
+        mass[number] = log_probs[[begun.agree, begun.disagree]].exp().sum()
     return odds, mass

@@ -16,6 +16,7 @@ from probes.experiments.pasts.persistence import (
     EXPERIMENT,
     less_speakers,
     measure,
+    own_start,
     sample_stories,
     turn_means,
 )
@@ -105,6 +106,18 @@ def test_stories_are_spread_over_cells_and_each_is_taken_once(materials):
     every = [text.passage.text for text in read_corpus(run.root, run.story_cells)]
     assert len(sample_stories(materials, 6)) == 6
     assert [passage.text for passage in sample_stories(materials, 64)] == every
+
+
+def test_a_story_is_followed_from_its_own_words_on(with_closings, materials):
+    model = with_closings.subject()
+    for passage in sample_stories(with_closings, 8):
+        ids = model.encode(passage.whole)
+        content = [ids[place] for place in content_places(ids, model.special_ids)]
+        followed = model.tokenizer.decode(content[own_start(with_closings, model, passage) :])
+        assert followed.strip() == f"{passage.text} {passage.closing}"
+    [passage] = sample_stories(materials, 1)
+    offset = materials.config.activation.token_offset
+    assert own_start(materials, materials.subject(), passage) == offset == 3
 
 
 def test_dialogues_are_followed_turn_by_turn(talking):
