@@ -1,5 +1,12 @@
-"""Emotions, topics, prompts, messages, ratings and ban lists: small files, read once."""
+"""Emotions, topics, prompts, messages, dialogues, ratings, ban lists: small files, read once."""
 
+from probes.stimuli.dialogues import (
+    CrossedDialogue,
+    DeflectedDialogue,
+    Script,
+    crossed_dialogues,
+    deflected_dialogues,
+)
 from probes.stimuli.inflection import lemmas
 from probes.stimuli.lexicon import banned, leaks, named_emotions, word_family
 from probes.stimuli.prompts import (
@@ -33,15 +40,20 @@ from probes.stimuli.words import (
 __all__ = [
     "STORY_MARKER",
     "Activity",
+    "CrossedDialogue",
+    "DeflectedDialogue",
     "Expectation",
     "IntensityTemplate",
     "NeutralPrompt",
     "Rating",
     "Scenario",
+    "Script",
     "StoryPrompt",
     "activities",
     "banned",
     "check_emotions",
+    "crossed_dialogues",
+    "deflected_dialogues",
     "emotions",
     "feeling",
     "human_ratings",
