@@ -101,3 +101,17 @@ def jackknife(cosine: float, left_out: Float[Tensor, "group"]) -> Estimate:
     middle = math.atanh(max(-1 + 1e-9, min(1 - 1e-9, cosine)))
     half = float(stats.t.ppf(0.975, n - 1)) * error
     return Estimate(cosine, math.tanh(middle - half), math.tanh(middle + half))
+
+
+def leave_one_out(value: float, left_out: Sequence[float]) -> Estimate:
+    """Return any number with the 95% interval that leaving out unit after unit gives (jackknife).
+
+    Without an interval where fewer than three could be left out.
+    """
+    n = len(left_out)
+    if n < 3:
+        return Estimate(value)
+    again = torch.tensor(left_out, dtype=torch.float64)
+    error = math.sqrt((n - 1) / n * float((again - again.mean()).square().sum()))
+    half = float(stats.t.ppf(0.975, n - 1)) * error
+    return Estimate(value, value - half, value + half)

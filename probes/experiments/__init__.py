@@ -154,6 +154,8 @@ _QUESTIONS = {
     "messages.scenarios": "does a message that implies an emotion, unnamed, point to its vector?",
     "messages.intensity": "does a score follow the number that makes a message graver?",
     "messages.reply": "does the token before a reply foretell the reply's emotions?",
+    "dialogues.speakers": "is the other's emotion kept apart from the speaker's own?",
+    "dialogues.deflection": "is a feeling that is hidden read in words that show another?",
     "preferences.preferences": "do vectors follow what the model would rather do, and move it?",
 }
 """By module below this package, in the order in which they are run."""

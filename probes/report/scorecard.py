@@ -41,11 +41,11 @@ _MEASURED_BY = {
     "steering_words": "steering",
     "preferences": "preferences",
     "reply_token": "reply",
+    "speakers": "speakers",
+    "deflection": "deflection",
 }
 """What speaks to the numbers of a section: ``geometry``, or an experiment."""
 _UNMEASURED = {
-    "speakers": "it takes dialogues in which each speaker's emotion is known",
-    "deflection": "it takes stories in which a character hides an emotion",
     "post_training": "it takes a model before and after post-training; see the command compare",
     "behaviour": "it takes a model that blackmails and games tests in the paper's long scenarios; "
     "what steering does to agreement with false claims is measured by agreement",
@@ -233,7 +233,8 @@ def _line(name: str, entry: Mapping[str, Any], ours: RunNumber | str) -> Scoreca
     if reasons or interval is None or ours.interval is None:
         why = "; ".join(filter(None, [*reasons, ours.note]))
         return ScorecardLine(*paper, *here, NOT_COMPARABLE, why)
-    between = difference((ours.value, ours.interval), (value, interval))
+    middle = sum(interval) / 2 if name in _RANGES else value
+    between = difference((ours.value, ours.interval), (middle, interval))
     verdict = SAME if between[0] <= 0 <= between[1] else DIFFERENT
     return ScorecardLine(*paper, *here, verdict, ours.note, between)
 
@@ -253,8 +254,8 @@ def difference(first: tuple[float, Interval], second: tuple[float, Interval]) ->
 
 
 def _paper_interval(name: str, value: Any, entry: Mapping[str, Any]) -> Interval | None:
-    if "ci" in entry:
-        low, high = entry["ci"]
+    if "ci" in entry or name in _RANGES:
+        low, high = entry.get("ci", value)
         return float(low), float(high)
     if not isinstance(value, float):
         return None
@@ -271,3 +272,5 @@ _STATED: dict[str, tuple[float, Interval | None]] = {
     "intensity.expected_signs": (12.0, (12 * 0.025 ** (1 / 12), 12.0)),
 }
 """Entries that the file states in words."""
+_RANGES = ("speakers.within_role_cosine", "speakers.across_role_cosine")
+"""Entries that are ranges, which stand for an interval around their middle."""

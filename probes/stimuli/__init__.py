@@ -1,6 +1,13 @@
-"""Emotions, topics, prompts, messages, ratings and ban lists: small files, read once."""
+"""Emotions, topics, prompts, messages, dialogues, ratings, ban lists: small files, read once."""
 
 from probes.stimuli.claims import ClaimPair, claims
+from probes.stimuli.dialogues import (
+    CrossedDialogue,
+    DeflectedDialogue,
+    Script,
+    crossed_dialogues,
+    deflected_dialogues,
+)
 from probes.stimuli.inflection import lemmas
 from probes.stimuli.lexicon import banned, leaks, named_emotions, word_family
 from probes.stimuli.prompts import (
@@ -35,16 +42,21 @@ __all__ = [
     "STORY_MARKER",
     "Activity",
     "ClaimPair",
+    "CrossedDialogue",
+    "DeflectedDialogue",
     "Expectation",
     "IntensityTemplate",
     "NeutralPrompt",
     "Rating",
     "Scenario",
+    "Script",
     "StoryPrompt",
     "activities",
     "banned",
     "check_emotions",
     "claims",
+    "crossed_dialogues",
+    "deflected_dialogues",
     "emotions",
     "feeling",
     "human_ratings",

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 _FOLDER = files("probes.stimuli") / "data"
+_CORPORA = files("probes.stimuli") / "corpora"
 
 
 def read_text(name: str) -> str:
@@ -16,3 +17,8 @@ def read_text(name: str) -> str:
 def read_yaml(name: str) -> Any:
     """Return the parsed content of one YAML data file."""
     return yaml.safe_load(read_text(name))
+
+
+def read_corpus_file(corpus: str, name: str) -> str:
+    """Return the text of one file of a corpus."""
+    return (_CORPORA / corpus / name).read_text(encoding="utf-8")

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 import torch
 from einops import einsum
 from jaxtyping import Float
-from scipy import stats
 from torch import Tensor
 
 from probes.analysis.findings import Estimate
-from probes.analysis.reliability import spearman_brown
+from probes.analysis.reliability import leave_one_out, spearman_brown
 from probes.experiments.expression.ways import Way, grams
 
 LEAST_RELIABLE = 0.3
@@ -78,7 +77,7 @@ def compare_ways(
         second=names[1],
         cosine=float(pair.across(ones, ones).mean()),
         reliability=(full[0], full[1]),
-        without_noise=_jackknife(value, again),
+        without_noise=leave_one_out(value, again),
         by_emotion=each,
     )
 
@@ -143,13 +142,3 @@ def _without_noise(across: Tensor, within: Sequence[Tensor]) -> float | None:
     reliable = float(within[0].mean()) * float(within[1].mean())
     there = all(float(it.mean()) > 0 for it in within)
     return float(across.mean()) / math.sqrt(reliable) if there else None
-
-
-def _jackknife(value: float, left_out: Sequence[float]) -> Estimate:
-    n = len(left_out)
-    if n < 3:
-        return Estimate(value)
-    again = torch.tensor(left_out, dtype=torch.float64)
-    error = math.sqrt((n - 1) / n * float((again - again.mean()).square().sum()))
-    half = float(stats.t.ppf(0.975, n - 1)) * error
-    return Estimate(value, value - half, value + half)

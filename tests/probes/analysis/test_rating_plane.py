@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from probes.analysis.rating_plane import rating_plane
+from probes.analysis.rating_plane import arousal_axis, rating_plane
 from probes.analysis.statistics import correlate
 from probes.stimuli import human_ratings
 from probes.vectors.denoising import project_out
@@ -45,3 +45,23 @@ def test_unrated_words_change_nothing_and_too_few_rated_ones_give_no_plane(vecto
         rating_plane(more, [*RATED, "no such word", "nor this"]), rating_plane(made, RATED)
     )
     assert len(rating_plane(made[:3], RATED[:3])) == 0
+
+
+def test_along_the_axis_of_arousal_vectors_rise_with_it_and_not_with_valence(vectors):
+    axes, made = vectors
+    axis = arousal_axis(made, RATED)
+    assert float(axis.norm()) == pytest.approx(1)
+    assert float(axis @ axes[1]) > 0.9
+    # One vector for each corner of the plane: what is added per unit of a rating.
+    slopes = torch.linalg.lstsq(
+        torch.stack([VALENCE - VALENCE.mean(), AROUSAL - AROUSAL.mean()], dim=1),
+        (made - made.mean(dim=0)) @ axis[:, None],
+    ).solution
+    assert float(slopes[0].abs()) < 1e-5 < float(slopes[1])
+
+
+def test_too_few_rated_words_or_ratings_that_go_together_give_no_axis(vectors):
+    _, made = vectors
+    assert arousal_axis(made[:3], RATED[:3]) is None
+    line = (VALENCE + AROUSAL)[:, None] * torch.ones(1, 32)
+    assert arousal_axis(line.double(), RATED) is None

@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from probes.analysis.held_out import Design, sum_cells
-from probes.analysis.reliability import factor_needed, half_cosines, spearman_brown, split_half
+from probes.analysis.reliability import (
+    factor_needed,
+    half_cosines,
+    leave_one_out,
+    spearman_brown,
+    split_half,
+)
 from probes.vectors import denoising
 
 N_EMOTIONS, N_TOPICS, D = 6, 16, 400
@@ -82,3 +88,17 @@ def test_an_emotion_missing_from_a_part_is_left_out_of_that_split():
     own, _ = half_cosines(sum_cells(rows, design), torch.zeros(0, D), [0, 1, 2], 1, 20, seed=0)
     assert own[:, 2].isnan().any()
     assert own[:, :2].isfinite().all()
+
+
+def test_of_a_mean_the_jackknife_is_students_interval():
+    values = torch.randn(12, generator=torch.Generator().manual_seed(0)).double()
+    left_out = [(values.sum() - one) / 11 for one in values]
+    interval = leave_one_out(float(values.mean()), [float(it) for it in left_out])
+    low, high = interval.ends
+    error = float(values.std()) / math.sqrt(12)
+    assert (high - low) / 2 == pytest.approx(2.200985 * error, rel=1e-5)
+    assert (high + low) / 2 == pytest.approx(float(values.mean()))
+
+
+def test_two_that_can_be_left_out_give_no_interval():
+    assert leave_one_out(0.5, [0.4, 0.6]).low is None

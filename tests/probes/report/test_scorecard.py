@@ -111,7 +111,20 @@ def test_what_was_not_run_is_not_comparable_and_says_so():
     assert {line.verdict for line in lines.values()} == {NOT_COMPARABLE}
     assert lines["intensity.expected_signs"].why == "experiment intensity was not run"
     assert lines["geometry.pc1_vs_human_valence"].why == "analyze was not run"
-    assert "each speaker" in lines["speakers.other_to_present_arousal_r"].why
+    why = "experiment speakers was not run"
+    assert lines["speakers.other_to_present_arousal_r"].why == why
+    assert "before and after" in lines["post_training.shift_r"].why
+
+
+@pytest.mark.parametrize(("ours", "verdict"), [(0.92, SAME), (0.4, DIFFERENT)])
+def test_a_range_that_the_paper_gives_stands_for_an_interval(ours, verdict):
+    number = RunNumber(ours, (ours - 0.1, ours + 0.1), 12)
+    others = dict.fromkeys(("across_role_cosine", "other_to_present_arousal_r"), "not measured")
+    numbers = {"within_role_cosine": number, **others}
+    measured = Measured({f"speakers.{name}": it for name, it in numbers.items()})
+    line = _lines(speakers=measured)["speakers.within_role_cosine"]
+    assert line.paper_interval == (0.9, 1.0)
+    assert line.verdict == verdict
 
 
 def test_a_correlation_is_judged_by_its_difference_to_the_papers_and_has_no_sign():

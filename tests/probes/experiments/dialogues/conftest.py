@@ -1,0 +1,34 @@
+"""A run on the project's corpus whose tiny model reads whole dialogues."""
+
+import pytest
+import reference_runs
+from planted_runs import materials as materials_of
+from small_runs import SmallRun, write_config
+
+EMOTIONS = [
+    *("angry", "sad", "afraid", "proud", "calm"),
+    *("happy", "kind", "enraged", "weary", "tense", "upset"),
+]
+"""Some that dialogues are about, and as many rated ones that they are not."""
+
+
+@pytest.fixture(scope="session")
+def dialogue_run(reference_subject, tmp_path_factory):
+    """A run up to its vectors; leave it as it is."""
+    folder = tmp_path_factory.mktemp("dialogues")
+    values = reference_runs.settings(
+        reference_subject,
+        folder / "out",
+        generation={"emotions_subset": EMOTIONS},
+        validation={"n_permutations": 20, "n_refits": 5},
+    )
+    made = SmallRun(write_config(folder / "c.yaml", values), folder / "out")
+    made.run().prepare()
+    made.stages(*reference_runs.STAGES)
+    return made
+
+
+@pytest.fixture(scope="session")
+def dialogue_materials(dialogue_run):
+    """What experiments of that run are given."""
+    return materials_of(dialogue_run)
