@@ -40,13 +40,13 @@ _MEASURED_BY = {
     "intensity": "intensity",
     "steering_words": "steering",
     "preferences": "preferences",
+    "post_training": "shift",
 }
-"""What speaks to the numbers of a section: ``geometry``, or an experiment."""
+"""What speaks to the numbers of a section: ``geometry``, an experiment, or the command shift."""
 _UNMEASURED = {
     "reply_token": "it takes conversations with replies; this project reads stories and messages",
     "speakers": "it takes dialogues in which each speaker's emotion is known",
     "deflection": "it takes stories in which a character hides an emotion",
-    "post_training": "it takes a model before and after post-training; see the command compare",
     "behaviour": "it takes the paper's long scenarios of an agent at work",
 }
 """Why nothing here measures the numbers of a section."""
@@ -203,7 +203,8 @@ def _our_number(
         return _UNMEASURED[section]
     source = _MEASURED_BY[section]
     if source not in ours:
-        what = "analyze" if source == "geometry" else f"experiment {source}"
+        others = {"geometry": "analyze", "shift": "the command shift"}
+        what = others.get(source, f"experiment {source}")
         return f"{what} was not run"
     measured = ours[source]
     if isinstance(measured, str):

@@ -1,5 +1,6 @@
 """Emotions, topics, prompts, messages, ratings and ban lists: small files, read once."""
 
+from probes.stimuli.challenges import Challenge, challenges
 from probes.stimuli.inflection import lemmas
 from probes.stimuli.lexicon import banned, leaks, named_emotions, word_family
 from probes.stimuli.prompts import (
@@ -33,6 +34,7 @@ from probes.stimuli.words import (
 __all__ = [
     "STORY_MARKER",
     "Activity",
+    "Challenge",
     "Expectation",
     "IntensityTemplate",
     "NeutralPrompt",
@@ -41,6 +43,7 @@ __all__ = [
     "StoryPrompt",
     "activities",
     "banned",
+    "challenges",
     "check_emotions",
     "emotions",
     "feeling",

@@ -32,10 +32,15 @@ def read_messages(
     `answering` lets a base model begin an answer, as a chat model does by its template.
     """
     if answering and not model.is_chat:
-        messages = [f"Person: {message}\nAssistant:" for message in messages]
+        messages = [answer_begun(message) for message in messages]
     prompts = [model.encode_prompt(message) for message in messages]
     residual = at_end(model, prompts, [layer], progress=progress)
     return rearrange(residual, "message 1 d_model -> message d_model")
+
+
+def answer_begun(message: str) -> str:
+    """Write a message as a Person's line before the Assistant's, which begins."""
+    return f"Person: {message}\nAssistant:"
 
 
 def where_read(model: LanguageModel, *, answering: bool = False) -> str:
