@@ -31,6 +31,8 @@ class Architecture:
     """Longest sequence it takes, where it says so."""
     can_share: bool = False
     """Whether a beginning that texts share can be read once."""
+    kind: str = ""
+    """What the config calls the architecture of its text model, such as ``gemma3_text``."""
 
     def reading_flops(self, n_layers: int | None = None) -> float:
         """FLOPs of one token read up to a number of layers."""
@@ -61,8 +63,8 @@ def describe(name: str, *, revision: str | None = None) -> Architecture:
     model.tie_weights()
     trunk, blocks = find_blocks(model)
     text = config.get_text_config(decoder=True)
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    # Where blocks differ, as Gemma 4's do, each has a config of its own.
+    each = getattr(text, "per_layer_config", None) or [text] * len(blocks)
     return Architecture(
         name=name,
         n_layers=len(blocks),
@@ -71,7 +73,15 @@ def describe(name: str, *, revision: str | None = None) -> Architecture:
         n_parameters=sum(p.numel() for p in model.parameters()),
         block_parameters=sum(p.numel() for p in blocks.parameters() if p.dim() > 1),
         head_parameters=int(model.get_output_embeddings().weight.numel()),
-        cache_numbers=2 * len(blocks) * int(heads) * int(width),
+        cache_numbers=2 * sum(map(_key_numbers, each)),
         n_positions=getattr(text, "max_position_embeddings", None),
         can_share=can_go_on(trunk, config) and not any(map(follows_length, model.modules())),
+        kind=text.model_type,
     )
+
+
+def _key_numbers(block: Any) -> int:
+    """Return how many numbers the keys of one token are in one block, by its config."""
+    heads = getattr(block, "num_key_value_heads", None) or block.num_attention_heads
+    width = getattr(block, "head_dim", None) or block.hidden_size // block.num_attention_heads
+    return int(heads) * int(width)

@@ -160,6 +160,21 @@ class Sweep(RunFlags):
     output: str | None = flag("folder for what is kept; without it one below RUN/sweep")
 
 
+class Shift(RunFlags):
+    """What a second training does to emotions: one run's vectors in two models."""
+
+    usage: ClassVar = "CONFIG --other=MODEL [--template=chat] [--other-run=FOLDER]"
+    other: str | None = flag("the model after training, or before it: an id or a folder")
+    revision: str | None = flag("branch, tag or commit of the other model on the hub")
+    other_run: str | None = flag("a run of the other model, whose own vectors are read beside")
+    template: Literal["plain", "chat"] = flag(
+        "what both read: plain (Person: ... Assistant:) or the chat template of one", "plain"
+    )
+    layer: int | None = flag(_LAYER)
+    vectors: _Way | None = flag(_WAYS)
+    output: str | None = flag("FILE.json, with a figure beside it; without it in RUN/analysis")
+
+
 class Track(RunFlags):
     """A run's numbers and figures to wandb (extra: tracking)."""
 
@@ -183,5 +198,8 @@ class App(RunFlags):
 
 COMMANDS: dict[str, type[Flags]] = {
     command.name(): command
-    for command in (Doctor, Corpus, Export, Status, Compare, Plan, Steer, Score, Sweep, Track, App)
+    for command in (
+        *(Doctor, Corpus, Export, Status, Compare, Shift),
+        *(Plan, Steer, Score, Sweep, Track, App),
+    )
 }

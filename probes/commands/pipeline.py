@@ -11,7 +11,7 @@ from probes.commands.call import Call, mistyped, run_of
 from probes.commands.terminal import Terminal
 from probes.config import find_config
 from probes.experiments import Entry, find_entries, read_words
-from probes.report import scorecard, summary
+from probes.report import scorecard, scorecard_file, summary
 from probes.runs import set_aside, workers
 from probes.runs.folder import Run
 from probes.runs.lock import FILE as LOCK
@@ -176,9 +176,8 @@ def _show(
         content = read_object(run.root / entry.file)
         terminal.table(f"{entry.name}: {entry.question}", read_words(entry.name, content).rows)
         terminal.result({entry.name: content})
-    card = run.root / scorecard.FILE
-    if names == ["validate"] and not only and card.is_file():
-        lines = read_object(card, "lines")["lines"]
+    if names == ["validate"] and not only and (run.root / scorecard.FILE).is_file():
+        lines = scorecard_file.read_lines(run)
         terminal.table("this run beside the paper", scorecard.table(scorecard.from_json(lines)))
         terminal.result({"scorecard": lines})
     if not names:

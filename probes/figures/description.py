@@ -197,8 +197,9 @@ class Part:
 class Bars(Figure):
     """Stacked bars, one per category, with an optional line over them.
 
-    Parts are stacked in order from the axis outward. `line` and `intervals` (the ends of one around
-    each whole bar) are in the unit of the bars; a line needs vertical bars.
+    Parts are stacked in order from the axis outward. `line`, `intervals` (the ends of one around
+    each whole bar) and `band` (the ends of a shade behind all bars) are in the unit of the bars; a
+    line needs vertical bars.
     """
 
     categories: tuple[str, ...]
@@ -209,6 +210,8 @@ class Bars(Figure):
     line_name: str = ""
     line: tuple[float, ...] | None = None
     intervals: tuple[tuple[float, float] | None, ...] | None = None
+    band: tuple[float, float] | None = None
+    band_name: str = ""
 
     @property
     def totals(self) -> tuple[float, ...]:
@@ -226,6 +229,7 @@ class Bars(Figure):
             _require_length(self.intervals, len(self.categories), f"{self.title}: intervals")
             ends = [end for interval in self.intervals if interval for end in interval]
             _require_finite(ends, f"{self.title}: intervals")
+        _require_finite(self.band or (), f"{self.title}: {self.band_name}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ INK = "#1f2328"
 SOFT_INK = "#57606a"
 RULE = "#d0d7de"
 MUTED = "#c9ced4"
+BAND = "#eceff3"
 UP_TINT = "#fbe3d6"
 DOWN_TINT = "#dceaf4"
 

@@ -8,9 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.container import Container
 from matplotlib.figure import Figure as Canvas
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from hooks.errors import InvalidInput
@@ -19,6 +19,7 @@ from probes.figures.description import Bars, Figure, Heatmap, Lines, Panel, Scat
 from probes.figures.excerpt import heatmap_cell, name_step
 from probes.figures.labels import nearest, place
 from probes.figures.palette import (
+    BAND,
     CATEGORIES,
     CROWD,
     DOWN_TINT,
@@ -100,8 +101,8 @@ def _axis_labels(axes: Axes, x_label: str, y_label: str) -> None:
 def _legend_above(axes: Axes, **options: Any) -> None:
     """Legend in a row above the axes, where it covers no data."""
     handles, names = axes.get_legend_handles_labels()
-    # Bars come before lines, as they do in the description.
-    order = sorted(range(len(handles)), key=lambda at: isinstance(handles[at], Line2D))
+    # Bars come before lines and bands, as they do in the description.
+    order = sorted(range(len(handles)), key=lambda at: not isinstance(handles[at], Container))
     axes.legend(
         [handles[at] for at in order],
         [names[at] for at in order],
@@ -358,7 +359,10 @@ def _bars(figure: Bars, page: Canvas) -> None:
             positions, figure.line, color=CATEGORIES[5], marker="o", markersize=3.2, linewidth=1.4,
             label=drawable(figure.line_name),
         )  # fmt: skip
-    if len(figure.parts) + (figure.line is not None) > 1:
+    if figure.band is not None:
+        shade = axes.axvspan if figure.horizontal else axes.axhspan
+        shade(*figure.band, color=BAND, linewidth=0, zorder=0, label=drawable(figure.band_name))
+    if len(figure.parts) + (figure.line is not None) + (figure.band is not None) > 1:
         _legend_above(axes, ncols=5, handlelength=1.2, columnspacing=1.2)
 
 

@@ -18,6 +18,7 @@ from probes.figures.axes import ends, logarithmic_ticks, tick_texts
 from probes.figures.description import Bars, Figure, Heatmap, Line, Lines, Panel, Scatter
 from probes.figures.labels import place
 from probes.figures.palette import (
+    BAND,
     CATEGORIES,
     CROWD,
     INK,
@@ -382,6 +383,10 @@ def _bars(figure: Bars) -> go.Figure:
             hovertext=about(figure.line_name, figure.line, [""] * len(names)),
             hoverinfo="text",
         )
+    if figure.band is not None:
+        shade = drawn.add_vrect if figure.horizontal else drawn.add_hrect
+        look = {"fillcolor": BAND, "line_width": 0, "layer": "below", "showlegend": True}
+        shade(*figure.band, name=for_plotly(figure.band_name), **look)
     words = _axis(figure.category_label, type="category", dtick=1, showgrid=False)
     numbers = _axis(figure.value_label, rangemode="tozero")
     if figure.horizontal:

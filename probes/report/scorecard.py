@@ -43,10 +43,10 @@ _MEASURED_BY = {
     "reply_token": "reply",
     "speakers": "speakers",
     "deflection": "deflection",
+    "post_training": "shift",
 }
-"""What speaks to the numbers of a section: ``geometry``, or an experiment."""
+"""What speaks to the numbers of a section: ``geometry``, an experiment, or the command shift."""
 _UNMEASURED = {
-    "post_training": "it takes a model before and after post-training; see the command compare",
     "behaviour": "it takes a model that blackmails and games tests in the paper's long scenarios; "
     "what steering does to agreement with false claims is measured by agreement",
 }
@@ -204,7 +204,8 @@ def _our_number(
         return _UNMEASURED[section]
     source = _MEASURED_BY[section]
     if source not in ours:
-        what = "analyze" if source == "geometry" else f"experiment {source}"
+        others = {"geometry": "analyze", "shift": "the command shift"}
+        what = others.get(source, f"experiment {source}")
         return f"{what} was not run"
     measured = ours[source]
     if isinstance(measured, str):

@@ -6,7 +6,7 @@ from typing import Any
 from probes.analysis.results import GeometryInShort, Layers, LensInShort, read_result
 from probes.corpus import reference
 from probes.experiments import Entry, find_entries, read_words
-from probes.report import scorecard
+from probes.report import scorecard, scorecard_file
 from probes.runs.folder import Run
 from probes.storage import ours, read_object, write_json
 
@@ -67,7 +67,7 @@ def _summarize(run: Run, stages: Sequence[str] | None) -> dict[str, Any]:
         }
         summary["failed"] = counts["failed"]
         if (run.root / scorecard.FILE).is_file():
-            summary["scorecard"] = read_object(run.root / scorecard.FILE, "lines")["lines"]
+            summary["scorecard"] = scorecard_file.read_lines(run)
     return summary
 
 

@@ -6,7 +6,16 @@ from typing import Any
 from probes.analysis.findings import Estimate, Finding
 from probes.corpus.cells import read_cell
 from probes.experiments import EXPERIMENTS, Entry, Result, find_experiment, read_words
-from probes.report import claims, limits, markdown, page, pictures, scorecard, stories
+from probes.report import (
+    claims,
+    limits,
+    markdown,
+    page,
+    pictures,
+    scorecard,
+    scorecard_file,
+    stories,
+)
 from probes.report.contents import Contents, HeatedStory, Picture, Trial
 from probes.report.maps import describe_map
 from probes.report.summary import rows, summarize
@@ -122,7 +131,7 @@ def _rungs(ladder: Result | None) -> dict[str, list[tuple[str, Estimate]]]:
 def _scorecard(run: Run) -> list[Trial]:
     if not (run.root / scorecard.FILE).is_file():
         return []
-    lines = scorecard.from_json(read_object(run.root / scorecard.FILE, "lines")["lines"])
+    lines = scorecard.from_json(scorecard_file.read_lines(run))
     met = [line for line in lines if line.verdict != scorecard.NOT_COMPARABLE]
     same = [line for line in met if line.verdict == scorecard.SAME]
     said = Finding("beside the paper", None, "described", note=scorecard.in_short(lines))

@@ -1,5 +1,6 @@
 """Emotions, topics, prompts, messages, dialogues, ratings, ban lists: small files, read once."""
 
+from probes.stimuli.challenges import Challenge, challenges
 from probes.stimuli.claims import ClaimPair, claims
 from probes.stimuli.dialogues import (
     CrossedDialogue,
@@ -44,6 +45,7 @@ __all__ = [
     "ClaimPair",
     "CrossedDialogue",
     "DeflectedDialogue",
+    "Challenge",
     "Expectation",
     "IntensityTemplate",
     "NeutralPrompt",
@@ -53,6 +55,7 @@ __all__ = [
     "StoryPrompt",
     "activities",
     "banned",
+    "challenges",
     "check_emotions",
     "claims",
     "crossed_dialogues",

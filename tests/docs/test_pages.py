@@ -17,6 +17,7 @@ NOT_RUN = {
         "cp -r output/demo output/demo-raw",
         "pip install 'emotion-lens[tracking]'",
     ],
+    "docs/how-to/own-model.md": ["emotion-probes shift gemma"],
     "docs/how-to/own-text.md": ["pip install 'emotion-lens[app]'"],
     "docs/how-to/servers-and-clusters.md": [
         "vllm serve",

@@ -39,7 +39,12 @@ def read_messages(
 
 def answer_prompt(model: LanguageModel, message: str) -> list[int]:
     """Return the ids of a message after which an answer begins, also of a base model."""
-    return model.encode_prompt(message if model.is_chat else f"Person: {message}\nAssistant:")
+    return model.encode_prompt(message if model.is_chat else answer_begun(message))
+
+
+def answer_begun(message: str) -> str:
+    """Write a message as a Person's line before the Assistant's, which begins."""
+    return f"Person: {message}\nAssistant:"
 
 
 def where_read(model: LanguageModel, *, answering: bool = False) -> str:

@@ -28,13 +28,20 @@ def test_sizes_are_those_of_the_loaded_model(tiny_folder, architecture):
     assert sizes.writing_flops() == 2 * (sizes.block_parameters + sizes.head_parameters)
 
 
-def test_keys_and_values_of_a_token_are_counted(tiny_folder):
-    model = hooks.load(tiny_folder("llama"), backend="huggingface", dtype="float32")
+@pytest.mark.parametrize("architecture", ["gpt2", "gemma4", "gemma4-multimodal"])
+def test_a_text_model_is_of_one_kind_alone_or_inside_another(tiny_folder, architecture):
+    kind = "gpt2" if architecture == "gpt2" else "gemma4_text"
+    assert describe(str(tiny_folder(architecture))).kind == kind
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma4"])
+def test_keys_and_values_of_a_token_are_counted(tiny_folder, architecture):
+    model = hooks.load(tiny_folder(architecture), backend="huggingface", dtype="float32")
     cache = DynamicCache(config=model.hf.config)
-    ids = model.encode("Nobody came.")
+    ids = model.encode("Nobody")  # shorter than the sliding window
     model.hf(input_ids=torch.tensor([ids]), past_key_values=cache, use_cache=True)
     stored = sum(layer.keys.numel() + layer.values.numel() for layer in cache.layers)
-    assert describe(str(tiny_folder("llama"))).cache_numbers == stored / len(ids)
+    assert describe(str(tiny_folder(architecture))).cache_numbers == stored / len(ids)
 
 
 def test_no_weights_are_needed(tiny_folder, tmp_path):

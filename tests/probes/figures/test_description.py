@@ -55,6 +55,8 @@ def test_a_bar_without_an_interval_says_none_and_none_is_forgotten():
         Bars(categories=("a", "b"), parts=parts, intervals=(None,), **words)
     with pytest.raises(DataError):
         Bars(categories=("a", "b"), parts=parts, intervals=(None, (0.0, math.nan)), **words)
+    with pytest.raises(DataError, match="chance"):
+        Bars(categories=("a", "b"), parts=parts, band=(0.0, math.inf), band_name="chance", **words)
 
 
 def test_labels_that_would_share_one_place_are_refused():

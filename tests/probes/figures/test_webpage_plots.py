@@ -79,6 +79,24 @@ def test_intervals_are_lines_over_their_bars_in_both(horizontal):
     assert "[" not in bars["hovertext"][1]
 
 
+@pytest.mark.parametrize("horizontal", [True, False])
+def test_a_band_lies_behind_the_bars_and_is_named_in_both(horizontal):
+    figure = Bars(
+        title="t", subtitle="s", caption="c", categories=("a", "b"),
+        parts=(Part(name="p", values=(0.4, -0.2)),), category_label="", value_label="r",
+        horizontal=horizontal, band=(-0.1, 0.3), band_name="chance",
+    )  # fmt: skip
+    axes = png.matplotlib_figure(figure).axes[0]
+    [shade] = [patch for patch in axes.patches if patch.get_label() == "chance"]
+    ends = (shade.get_x(), shade.get_width()) if horizontal else (shade.get_y(), shade.get_height())
+    assert ends == pytest.approx((-0.1, 0.4))
+    assert shade.get_zorder() < axes.containers[0][0].get_zorder()
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["p", "chance"]
+    [shape] = webpage_plots.draw(figure).layout.shapes
+    assert (shape.name, shape.layer, shape.showlegend) == ("chance", "below", True)
+    assert ((shape.x0, shape.x1) if horizontal else (shape.y0, shape.y1)) == (-0.1, 0.3)
+
+
 def test_most_of_24_names_have_a_side_on_the_page(geometry):
     traces = webpage_plots.draw(pictures.pca_scatter(geometry)).data
     shown = [name for trace in traces for name in trace["text"] if name]
