@@ -1,5 +1,6 @@
 """Dialogues: every combination is there once, and no text names what is felt in it."""
 
+import csv
 import re
 from collections import Counter, defaultdict
 from importlib.resources import files
@@ -129,3 +130,12 @@ def test_the_page_says_what_is_there(corpus):
     assert f"{min(words)} to {max(words)} words, {sum(words) / len(words):.1f} on average" in text
     for it in corpus:
         assert it.setting in text
+
+
+def test_blind_readers_named_each_speakers_emotion_first():
+    text = (CORPORA / "speakers" / "blind_readings.csv").read_text("utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
+    read = {(row["a"], row["b"], row["speaker"]) for row in rows}
+    assert len(read) == len(rows) == 2 * len(CROSSED)
+    right = sum(row[row["speaker"].lower()] == row["first"] for row in rows)
+    assert f"| {right} of {len(rows)} |" in page("speakers")
