@@ -76,29 +76,29 @@ class NegationResult(Result):
         verdict = (
             "shown" if beats and over.above_zero else "shown in part" if beats else "not shown"
         )
-        filler = self.filler_drop[self._at].times(THOUSANDTHS)
         return [
             Finding(
                 "Negation: denied emotions are read less, on the words after them",
-                self.share_right,
+                drop.times(THOUSANDTHS),
                 verdict,
-                spec=".0%",
-                unit="of emotions",
+                spec="+.1f",
+                unit="thousandths of the residual norm",
                 n=f"{len(self.by_emotion)} emotions in {self.n_frames} frames",
                 control=Control(
-                    f"an adverb that denies nothing takes away {filler.value:+.1f} thousandths, "
-                    f'"not" {THOUSANDTHS * drop.value:+.1f}; excess',
-                    None,
+                    "an adverb that denies nothing",
+                    self.filler_drop[self._at].times(THOUSANDTHS),
                     over.times(THOUSANDTHS),
                 ),
                 p=self.p,
                 n_null=self.n_permutations,
-                note=f"layer {self.layers[0]}: {THOUSANDTHS * self.drop[0].value:+.1f} thousandths",
+                note=f"so it is for {self.share_right:.0%} of emotions; layer {self.layers[0]}: "
+                f"{THOUSANDTHS * self.drop[0].value:+.1f}",
                 margins=[above, drop, over],
-                rule="The share of emotions whose vector, less the other emotions', is read more "
-                'after "feeling sad" than after "not feeling sad". Called shown when its interval '
-                "lies above one half, the mean difference above zero and above that of adverbs "
-                "that deny nothing, and p < .05 against permuted names of emotions.",
+                rule="How much more an emotion's vector, less the other emotions', is read after "
+                '"feeling sad" than after "not feeling sad", on the words that follow. Called '
+                "shown when the interval lies above zero and above what adverbs that deny nothing "
+                "take away, more than half of the emotions are read so (by interval), and p < .05 "
+                "against permuted names of emotions.",
             )
         ]
 
