@@ -1,9 +1,9 @@
-"""A run on the project's corpus whose tiny model reads whole dialogues."""
+"""A run on the project's corpus whose tiny model reads whole dialogues, and one that can't."""
 
 import pytest
 import reference_runs
 from planted_runs import materials as materials_of
-from small_runs import SmallRun, write_config
+from small_runs import SmallRun, small_settings, write_config, write_corpus
 
 EMOTIONS = [
     *("angry", "sad", "afraid", "proud", "calm"),
@@ -32,3 +32,19 @@ def dialogue_run(reference_subject, tmp_path_factory):
 def dialogue_materials(dialogue_run):
     """What experiments of that run are given."""
     return materials_of(dialogue_run)
+
+
+@pytest.fixture(scope="session")
+def short_materials(subject, tmp_path_factory):
+    """A run of three emotions, of which none is hidden, and a model of 512 positions."""
+    folder = tmp_path_factory.mktemp("short")
+    values = small_settings(
+        subject,
+        folder / "out",
+        corpus=write_corpus(folder, ["happy", "calm", "bored"]),
+        generation={"emotions_subset": None},
+    )
+    made = SmallRun(write_config(folder / "c.yaml", values), folder / "out")
+    made.run().prepare()
+    made.stages(*reference_runs.STAGES)
+    return materials_of(made, validation__n_permutations=20, validation__n_refits=5)

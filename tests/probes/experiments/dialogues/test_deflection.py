@@ -5,8 +5,6 @@ import json
 import pytest
 import torch
 from planted_dialogues import deflection_crossing, plant
-from planted_runs import materials as materials_of
-from reference_runs import STAGES
 
 from probes.experiments import NotMeasured, to_json
 from probes.experiments.dialogues.deflection import (
@@ -124,19 +122,16 @@ class TestRead:
         assert kept.value == clean.value and "components" in kept.note
 
 
-def test_a_run_without_the_hidden_emotions_has_no_cosines(reading_run):
-    small = reading_run(corpus={"emotions": ["happy", "calm", "bored"]})
-    small.run().prepare()
-    small.stages(*STAGES)
-    materials = materials_of(small)
-    result = judged(materials, *(made(seed, d_model=materials.d_model) for seed in (0, 5)))
+def test_a_run_without_the_hidden_emotions_has_no_cosines(short_materials):
+    width = short_materials.d_model
+    result = judged(short_materials, made(d_model=width), made(5, d_model=width))
     assert result.cosines is None and list(result.stories) == ["displayed"]
     assert any("fewer than three" in limit for limit in result.limits())
     assert isinstance(result.paper_numbers()["deflection.cosine_to_story_vector"], str)
 
 
-def test_a_model_with_too_short_a_context_says_so(finished):
-    result = measure(materials_of(finished))
+def test_a_model_with_too_short_a_context_says_so(short_materials):
+    result = measure(short_materials)
     assert isinstance(result, NotMeasured)
     assert "needs a model that reads" in result.paragraph()
 
