@@ -1,13 +1,14 @@
 """What an experiment may use: a run's vectors, activations, texts and models.
 
-Activations are read layer by layer: the target layer is kept, of the others the one read last, so
-experiments that visit each layer once read each once, in the memory of two layers. Neutral
+Activations are read layer by layer: the target layer is kept, and the one that each thread read
+last, so experiments that visit each layer once read each once, in the memory of two layers. Neutral
 components of all neutral text are fitted once per layer and kept.
 
 Contract: computes nothing but selection, sums and neutral components. Layers are the model's own
 numbers, not positions on the axis of what was kept.
 """
 
+import threading
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -83,6 +84,8 @@ class Materials:
         self._shards = cache(self._check_shards)
         self._rows = cache(lambda kind: [load_rows(path) for path in self._shards(kind)])
         self._by_layer: dict[int, dict[Any, Any]] = {}
+        self._last_of: dict[int, int] = {}
+        self._lock = threading.RLock()
         self._components: dict[int, NeutralComponents] = {}
 
     @property
@@ -330,12 +333,18 @@ class Materials:
         return self._once(layer, (kind, name), read)
 
     def _once(self, layer: int, key: Hashable, make: Callable[[], _Made]) -> _Made:
-        """Make what belongs to a layer; it is kept at the target layer and the last other one."""
-        if layer not in self._by_layer:
-            # While vectors are being made there is no target layer yet.
-            target = self.layer if "vectors" in vars(self) else None
-            self._by_layer = {kept: made for kept, made in self._by_layer.items() if kept == target}
-        made = self._by_layer.setdefault(layer, {})
+        """Make what belongs to a layer; it is kept at the target layer and each thread's last."""
+        with self._lock:
+            self._last_of[threading.get_ident()] = layer
+            if layer not in self._by_layer:
+                alive = {thread.ident for thread in threading.enumerate()}
+                self._last_of = {who: its for who, its in self._last_of.items() if who in alive}
+                # While vectors are being made there is no target layer yet.
+                target = {self.layer} if "vectors" in vars(self) else set()
+                in_use = target.union(self._last_of.values())
+                kept = {its: made for its, made in self._by_layer.items() if its in in_use}
+                self._by_layer = kept
+            made = self._by_layer.setdefault(layer, {})
         if key not in made:
             made[key] = make()
         return made[key]

@@ -50,9 +50,9 @@ def test_many_directions_on_one_text_give_the_same_numbers(model, n_run):
     plain, replay = [steered(), steered(seed=1)], hooks.Replay(model)
     run = n_run(model)
     replayed = [steered(replay), steered(replay, 1), steered(replay)]
-    assert torch.allclose(replayed[0], plain[0], atol=1e-6)
-    assert torch.allclose(replayed[1], plain[1], atol=1e-6)
-    assert torch.allclose(replayed[0], replayed[2], atol=1e-6)
+    assert torch.allclose(replayed[0], plain[0], atol=1e-5)
+    assert torch.allclose(replayed[1], plain[1], atol=1e-5)
+    assert torch.allclose(replayed[0], replayed[2], atol=1e-5)
     assert not torch.allclose(plain[0], plain[1], atol=1e-3)
     # Besides what finds out whether it can: once whole, then from block 2 on.
     assert run[-8:] == [0, 1, 2, 3, 2, 3, 2, 3]

@@ -113,7 +113,7 @@ def test_what_was_not_run_is_not_comparable_and_says_so():
     assert lines["geometry.pc1_vs_human_valence"].why == "analyze was not run"
     why = "experiment speakers was not run"
     assert lines["speakers.other_to_present_arousal_r"].why == why
-    assert "before and after" in lines["post_training.shift_r"].why
+    assert lines["post_training.shift_r"].why == "the command shift was not run"
 
 
 @pytest.mark.parametrize(("ours", "verdict"), [(0.92, SAME), (0.4, DIFFERENT)])
