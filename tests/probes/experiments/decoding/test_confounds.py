@@ -246,7 +246,10 @@ def test_single_stories_beside_cell_means_are_tested_for_everything(confounded):
     row = planted_score(lambda _text: 0.0)
     by_story = confounded(row)
     measured = confounded(row, index={"per_cell": True, "single": {"layers": [2, 3]}})
-    assert replace(measured, tilt=by_story.tilt) == by_story
+    rounded = {"tilt": measured.tilt, "by_emotion": measured.by_emotion}
+    assert measured == replace(by_story, **rounded)
+    for emotion, shares in measured.by_emotion.items():
+        assert shares == pytest.approx(by_story.by_emotion[emotion], abs=1e-6)
     for topic, tilt in measured.tilt.items():  # vectors of sums over cells round otherwise
         assert tilt.value == pytest.approx(by_story.tilt[topic].value, abs=1e-4)
     assert not any("per cell" in limit for limit in measured.limits())
