@@ -47,6 +47,19 @@ def axis_without(
     return valence_axes(vectors, left if has_axis(left) else ratings_of(emotions))
 
 
+def limits_in_play(
+    name: str, emotions: Sequence[str], in_play: Sequence[Collection[str]]
+) -> list[str]:
+    """Say of how many texts the axis was learned with their own emotions (`axis_without`)."""
+    n = sum(not has_axis(ratings_of(emotions, without)) for without in in_play)
+    if not n:
+        return []
+    return [
+        f"{name}: too few rated emotions are left without those in play, so that for {n} of "
+        f"{len(in_play)} texts the valence axis was learned with them."
+    ]
+
+
 def permuted_effects(
     effect: Float[Tensor, "layer d_model"],
     vectors: Vectors,

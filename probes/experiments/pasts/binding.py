@@ -26,6 +26,7 @@ from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.pasts.axes import (
     axis_without,
     has_axis,
+    limits_in_play,
     permuted_effects,
     ratings_of,
 )
@@ -80,6 +81,7 @@ class BindingResult(Result):
     n_random: int
     by_layer: Sequence[BindingLayer]
     emotion: OwnEmotion | None
+    axis_limits: Sequence[str] = ()
 
     @property
     def n_scenes(self) -> int:
@@ -182,6 +184,10 @@ class BindingResult(Result):
             )
         return text
 
+    def limits(self) -> Sequence[str]:
+        """Say where the axis holds the emotions in play."""
+        return self.axis_limits
+
     def figures(self) -> dict[str, Figure]:
         """Describe binding and recency over layers."""
         layers = [it.layer for it in self.by_layer]
@@ -258,6 +264,7 @@ def measure(materials: Materials) -> BindingResult | NotMeasured:
         n_shuffled=N_PERMUTATIONS,
         p_random=permutation_p_value(value, along_random, "greater") if len(random) else None,
         n_random=len(random),
+        axis_limits=limits_in_play(_LABEL, materials.emotions, [it.implied for it in scenes]),
         by_layer=[
             BindingLayer(
                 layer=layer,

@@ -20,7 +20,7 @@ from probes.analysis.findings import Control, Estimate, Finding
 from probes.analysis.intervals import estimate_from_spread, mean_over
 from probes.analysis.resampling import resample
 from probes.experiments import Experiment, NotMeasured, Result
-from probes.experiments.pasts.axes import has_axis, ratings_of
+from probes.experiments.pasts.axes import has_axis, limits_in_play, ratings_of
 from probes.experiments.pasts.figures import curves_over_layers, estimates_line
 from probes.experiments.pasts.knockouts import (
     BOTH,
@@ -38,6 +38,7 @@ from probes.experiments.pasts.reading import THOUSANDTHS
 from probes.figures import Figure
 from probes.figures.description import Bars, Line, Part
 from probes.runs.materials import Materials
+from probes.stimuli.pasts import same_words
 
 _NAME = "recall"
 TURNS, CLOSINGS, DENIALS, DOSES = "good and bad turns", "closings", "denials", "numbers"
@@ -91,6 +92,7 @@ class Recall(Result):
     layers: Sequence[int]
     families: Sequence[Family]
     windows: Sequence[Window]
+    axis_limits: Sequence[str] = ()
 
     def findings(self) -> list[Finding]:
         """Say what is left without looking back, and what is lost beyond other tokens."""
@@ -137,12 +139,13 @@ class Recall(Result):
 
     def limits(self) -> list[str]:
         """Say whose effects are too uncertain for shares of them."""
-        return [
+        uncertain = [
             f"Recall: what {it.name} do is too uncertain for shares of it to be told "
             f"({it.effects[OPEN].times(THOUSANDTHS):+.1f} thousandths)."
             for it in self.families
             if it.left is None
         ]
+        return [*uncertain, *self.axis_limits]
 
     def paragraph(self) -> str:
         """Tell what was blocked and what was left."""
@@ -241,6 +244,9 @@ def measure(materials: Materials) -> Recall | NotMeasured:
         layers=bundle.layers,
         families=measured,
         windows=of_windows,
+        axis_limits=limits_in_play(
+            "Recall", materials.emotions, [it.implied for it in same_words().pairs]
+        ),
     )
 
 

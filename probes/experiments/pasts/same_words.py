@@ -21,7 +21,7 @@ from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
 from probes.analysis.intervals import SHARE, mean_over
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured, Result
-from probes.experiments.pasts.axes import has_axis, permuted_effects, ratings_of
+from probes.experiments.pasts.axes import has_axis, limits_in_play, permuted_effects, ratings_of
 from probes.experiments.pasts.closings import Carried, read_closings
 from probes.experiments.pasts.figures import figures
 from probes.experiments.pasts.pairs import (
@@ -94,6 +94,7 @@ class SameWordsResult(Result):
     own: Estimate | None
     place: Estimate | None
     carried: Carried | None
+    axis_limits: Sequence[str] = ()
 
     @property
     def n_pairs(self) -> int:
@@ -197,6 +198,10 @@ class SameWordsResult(Result):
             )
         return text + ("" if self.carried is None else f" {self.carried.paragraph()}")
 
+    def limits(self) -> Sequence[str]:
+        """Say where the axis holds the emotions in play."""
+        return self.axis_limits
+
     def figures(self) -> dict[str, Figure]:
         """Describe layer by token, and the curve over layers."""
         return figures(self)
@@ -255,6 +260,9 @@ def measure(materials: Materials) -> SameWordsResult | NotMeasured:
         own=mean_over(torch.tensor(rises)) if rises else None,
         place=mean_over(torch.tensor(places), within=SHARE) if places else None,
         carried=read_closings(materials),
+        axis_limits=limits_in_play(
+            _LABEL, materials.emotions, [it.implied for it in stimuli.pairs]
+        ),
     )
 
 

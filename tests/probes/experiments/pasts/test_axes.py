@@ -5,7 +5,9 @@ import torch
 
 from probes.analysis.rating_plane import axis_weights
 from probes.experiments.pasts.axes import (
+    axis_without,
     has_axis,
+    limits_in_play,
     permuted_effects,
     place_among,
     ratings_of,
@@ -63,3 +65,12 @@ def test_place_is_the_share_of_others_below():
     assert place_among(scores, [0], [0, 1, 3]) == 0.5
     assert place_among(scores, [], [0, 1]) is None
     assert place_among(scores, [0], [0]) is None
+
+
+def test_an_axis_that_holds_what_is_in_play_says_so():
+    few, enough = ["happy", "proud", "sad", "angry", "lonely"], {"smug"}
+    whole = valence_axes(_vectors()[:, :5], ratings_of(few))
+    assert torch.equal(axis_without(_vectors()[:, :5], few, {"sad"}), whole)
+    [limit] = limits_in_play("Here", few, [{"sad"}, enough])
+    assert limit.startswith("Here: ") and "1 of 2 texts" in limit
+    assert limits_in_play("Here", few, [enough]) == []
