@@ -6,7 +6,6 @@ named means all. Lines on what is going on go to standard error.
 
 import argparse
 import platform
-import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -25,7 +24,7 @@ from benchmarks import (
     steering,
     writing,
 )
-from benchmarks.measure import Company
+from benchmarks.measure import Company, say
 from benchmarks.tables import table
 
 Part = tuple[list[tuple[str, str, str]], str]
@@ -142,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
     company, began = Company(), time.monotonic()
     first, texts = [], []
     for name in asked.sections or SECTIONS:
-        print(f"{time.monotonic() - began:4.0f} s  {name} ...", file=sys.stderr, flush=True)
+        say(f"{name} ...")
         for ratios, text in SECTIONS[name](asked.quick, asked.dtype, asked.rounds):
             first += ratios
             texts.append(text)

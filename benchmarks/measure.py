@@ -2,11 +2,18 @@
 
 import contextlib
 import resource
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
+_BEGAN = time.monotonic()
+
+
+def say(what: str) -> None:
+    """Say on standard error what is going on, with the seconds since the program began."""
+    print(f"{time.monotonic() - _BEGAN:4.0f} s  {what}", file=sys.stderr, flush=True)
 
 
 def seconds(function: Callable[[], object]) -> float:

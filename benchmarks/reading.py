@@ -9,6 +9,7 @@ from typing import Any
 import hooks
 from benchmarks import roofline, time_shares
 from benchmarks.children import Child, Turn
+from benchmarks.measure import say
 from benchmarks.recipes import ALONE, COMPILED, HIDDEN_STATES, OURS, RECIPES
 from benchmarks.tables import gigabytes, rate, table, times
 from benchmarks.texts import texts
@@ -83,12 +84,14 @@ def prepare(name: str, recipe: str, dtype: str) -> Callable[..., Any]:
 
 def measure(name: str, dtype: str, n_texts: int, rounds: int) -> Read:
     """Warm every recipe up, then let them read in turn; ours also less and shallower."""
+    said = name.removeprefix("embedded:")
     with contextlib.ExitStack() as stack:
         roof = stack.enter_context(Child(roofline.prepare, name, dtype))
         roofs = [roof.ask().result]
         children = {r: stack.enter_context(Child(prepare, name, r, dtype)) for r in RECIPES}
         about: dict[str, Any] = {}
         for recipe, child in children.items():
+            say(f"reading, {said}: warming up {recipe}")
             # Compiling takes one pass of each kind.
             warm = child.ask(n_texts=n_texts if recipe == COMPILED else min(_WARM, n_texts)).result
             about = warm if recipe == OURS else about
@@ -96,17 +99,21 @@ def measure(name: str, dtype: str, n_texts: int, rounds: int) -> Read:
         few: dict[int, list[float]] = {n: [] for n in (n_texts // 2,)}
         depth = about["n_layers"]
         shallow: dict[int, list[float]] = {n: [] for n in (depth // 3, 2 * depth // 3)}
-        for _ in range(rounds):
+        for number in range(1, rounds + 1):
             roofs.append(roof.ask().result)
             for recipe, child in children.items():
                 child.ask(n_texts=min(_WARM, n_texts))
-                turns[recipe].append(child.ask(n_texts=n_texts))
+                turn = child.ask(n_texts=n_texts)
+                turns[recipe].append(turn)
+                say(f"reading, {said}: round {number} of {rounds}, {recipe}: {turn.seconds:.1f} s")
             own = children[OURS]
             own.ask(n_texts=min(_WARM, n_texts))
+            say(f"reading, {said}: round {number} of {rounds}, fewer texts and layers")
             for n, seconds in few.items():
                 seconds.append(own.ask(n_texts=n).seconds)
             for n, seconds in shallow.items():
                 seconds.append(own.ask(n_texts=n_texts, n_layers=n).seconds)
+    say(f"reading, {said}: where the time goes")
     with Child(time_shares.prepare, name, dtype) as watched:
         spent = watched.ask(n_texts=n_texts).result
     whole = statistics.median(turn.seconds for turn in turns[OURS])

@@ -1,7 +1,7 @@
 """``emotion-probes compare``: how alike the vectors of runs are, pair by pair, at target layers.
 
 Two runs of one model and layer are also set beside each other way by way of expression, and each
-names the stories of the other: the writer effect.
+names the stories of the other: the writer effect. Runs that were validated stand beside the paper.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from probes.commands.others_stories import Side, own_accuracy, read_by, rows_of
 from probes.config import load_config
 from probes.figures import draw_all
 from probes.figures.description import Heatmap
+from probes.report import scorecard, scorecard_file
 from probes.storage import write_json
 from probes.vectors.emotion_vectors import EmotionVectors
 
@@ -52,7 +53,13 @@ def main(call: Call[Compare]) -> int:
         call.terminal.table(title, _rows(pair))
         for notice in pair["notices"]:
             call.terminal.note(notice)
-    result = {"runs": names, "seed": flags.seed, "resamples": flags.resamples, "pairs": pairs}
+    lines = _scorecards(sides)
+    if lines:
+        call.terminal.table("beside the paper", scorecard.side_by_side(lines))
+    result = {
+        **{"runs": names, "seed": flags.seed, "resamples": flags.resamples, "pairs": pairs},
+        "scorecards": {name: scorecard.to_json(it)["lines"] for name, it in lines.items()},
+    }
     written = []
     if output is not None:
         write_json(output / "comparison.json", result)
@@ -70,6 +77,15 @@ def _side(name: str, word: str, flags: Compare) -> Side:
     vectors = EmotionVectors.load(root)
     layer = vectors.provenance.target_layer if flags.layer is None else flags.layer
     return Side(name, root, vectors, layer)
+
+
+def _scorecards(sides: Sequence[Side]) -> dict[str, list[scorecard.ScorecardLine]]:
+    """Return what stands beside the paper of every run that has it; see `scorecard_file`."""
+    lines = {}
+    for side in sides:
+        if (side.root / scorecard.FILE).is_file():
+            lines[side.name] = scorecard.from_json(scorecard_file.read_lines(side.root))
+    return lines
 
 
 def _compare(sides: tuple[Side, Side], flags: Compare) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def _show(
         terminal.table(f"{entry.name}: {entry.question}", read_words(entry.name, content).rows)
         terminal.result({entry.name: content})
     if names == ["validate"] and not only and (run.root / scorecard.FILE).is_file():
-        lines = scorecard_file.read_lines(run)
+        lines = scorecard_file.read_lines(run.root)
         terminal.table("this run beside the paper", scorecard.table(scorecard.from_json(lines)))
         terminal.result({"scorecard": lines})
     if not names:

@@ -80,8 +80,8 @@ class Terminal:
         self._error = message
         self.errors.print(shown(message), style="bold red", markup=False, soft_wrap=True)
 
-    def table(self, title: str, rows: Sequence[tuple[str, str] | tuple[str, str, str]]) -> None:
-        """Print a table of names and one or two values; names take half of the width at most."""
+    def table(self, title: str, rows: Sequence[tuple[str, ...]]) -> None:
+        """Print a table of names and their values; names take half of the width at most."""
         self._tables[title] = {name: " ".join(values) for name, *values in rows}
         if self.as_json:
             return

@@ -47,7 +47,8 @@ def answer(claims: Sequence[Finding]) -> str:
     if borderline:
         often = f", though other draws would often say otherwise of {_listed(borderline)}"
     first = f"{len(shown)} of {len(claims)} claims are shown{often}."
-    return first if not other else f"{first} Not surely: {'; '.join(other)}."
+    left = "The other" if len(other) == 1 else "The others"
+    return first if not other else f"{first} {left}: {'; '.join(other)}."
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,10 +1,11 @@
 """A run's numbers beside the paper's: no different, different, or not comparable and why.
 
 The interval of a number of ``paper_scorecard.yaml`` is the one the paper's n gives: Fisher's z for
-a correlation, Clopper & Pearson for a count. Ours is what the geometry and the experiments say
-(`Result.paper_numbers`). Two numbers differ when the interval of their difference excludes zero: an
-exact replication does in 5% of cases. What was read off a chart, or depends on the width of a
-model's stream, is shown and not judged.
+a correlation, Clopper & Pearson for a count; of what was read off a chart, how well it could be
+read. Ours is what the geometry and the experiments say (`Result.paper_numbers`). Two numbers differ
+when the interval of their difference excludes zero: an exact replication does in 5% of cases, and
+more often where the paper's is taken as exact, for want of an n (the line says so). What depends on
+the width of a model's stream is shown and not judged.
 
 Contract: importing it imports no torch and no scipy: a finished run shows its table without them.
 """
@@ -28,9 +29,9 @@ DIFFERENT = "different from the paper's"
 NOT_COMPARABLE = "not comparable"
 
 Interval = tuple[float, float]
+_AS_EXACT = "the paper gives it no interval: taken as exact"
 _NOT_JUDGED = {
     "scenarios.": "a cosine shrinks as the stream widens, and the paper's is read off a chart",
-    "steering_words.": "the paper's is read off a chart",
 }
 """Why numbers that both have are not judged, by how their names begin."""
 _MEASURED_BY = {
@@ -150,6 +151,26 @@ def grid(lines: Sequence[ScorecardLine]) -> list[tuple[str, ...]]:
     ]
 
 
+def side_by_side(runs: Mapping[str, Sequence[ScorecardLine]]) -> list[tuple[str, ...]]:
+    """Return rows of one number of the paper and what every run has of it, under their names."""
+    rows = [("", "paper", *runs)]
+    for lines in zip(*runs.values(), strict=True):
+        first = lines[0]
+        paper = f"{_number(first.paper)} {_ends(first.paper_interval)}".rstrip()
+        rows.append((first.name, paper, *map(_in_cell, lines)))
+    counts = [sum(it.verdict != NOT_COMPARABLE for it in lines) for lines in runs.values()]
+    rows.append(("", "compared", *(f"{count} of {len(rows) - 1}" for count in counts)))
+    return rows
+
+
+_IN_CELL = {SAME: "no different", DIFFERENT: "different", NOT_COMPARABLE: NOT_COMPARABLE}
+
+
+def _in_cell(line: ScorecardLine) -> str:
+    ours = "" if line.ours is None else f"{_number(line.ours)} {_ends(line.interval)}".rstrip()
+    return ": ".join(filter(None, [ours, _IN_CELL[line.verdict]]))
+
+
 def _sentence(line: ScorecardLine) -> str:
     paper = f"paper {_number(line.paper)}{_between(line.paper_interval, line.paper_n)}"
     if line.ours is None:
@@ -163,7 +184,7 @@ def _sentence(line: ScorecardLine) -> str:
 def _number(value: Any) -> str:
     if isinstance(value, list | tuple):
         return " to ".join(map(_number, value))
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
         return "" if value is None else str(value)
     return f"{value:.3g}"
 
@@ -177,7 +198,7 @@ def _between(interval: Sequence[float] | None, n: int | None) -> str:
     return f" {', '.join(parts)}" if parts else ""
 
 
-_LEAVES = ("value", "r", "ci", "n", "norms", "note", "strength")
+_LEAVES = ("value", "r", "ci", "n", "norms", "note", "strength", "read_off")
 
 
 def _flat(entries: Any, prefix: str = "") -> list[tuple[str, Mapping[str, Any]]]:
@@ -190,7 +211,7 @@ def _flat(entries: Any, prefix: str = "") -> list[tuple[str, Mapping[str, Any]]]
         elif "value" in entry or "r" in entry:
             flat.append((full, entry))
         else:
-            shared = {key: entry[key] for key in ("n", "strength") if key in entry}
+            shared = {key: entry[key] for key in ("n", "strength", "read_off") if key in entry}
             inner = {key: part for key, part in entry.items() if key not in _LEAVES}
             flat += [(below, {**shared, **part}) for below, part in _flat(inner, f"{full}.")]
     return flat
@@ -228,16 +249,21 @@ def _line(name: str, entry: Mapping[str, Any], ours: RunNumber | str) -> Scoreca
     if not ours.comparable:
         return ScorecardLine(*paper, *here, NOT_COMPARABLE, ours.note)
     reasons = [why for start, why in _NOT_JUDGED.items() if name.startswith(start)]
-    if not reasons and (interval is None or ours.interval is None):
-        whose = "the paper's" if interval is None else "our"
-        reasons = [f"{whose} value has no interval"]
-    if reasons or interval is None or ours.interval is None:
+    if not reasons and not _is_number(value) and interval is None:
+        reasons = ["the paper states it in words"]
+    if not reasons and ours.interval is None:
+        reasons = ["our value has no interval"]
+    if reasons or ours.interval is None:
         why = "; ".join(filter(None, [*reasons, ours.note]))
         return ScorecardLine(*paper, *here, NOT_COMPARABLE, why)
-    middle = sum(interval) / 2 if name in _RANGES else value
-    between = difference((ours.value, ours.interval), (middle, interval))
+    notes = [ours.note]
+    if interval is None:
+        notes.insert(0, _AS_EXACT)
+    low, high = interval or (float(value), float(value))
+    middle = float(value) if _is_number(value) else (low + high) / 2
+    between = difference((ours.value, ours.interval), (middle, (low, high)))
     verdict = SAME if between[0] <= 0 <= between[1] else DIFFERENT
-    return ScorecardLine(*paper, *here, verdict, ours.note, between)
+    return ScorecardLine(*paper, *here, verdict, "; ".join(filter(None, notes)), between)
 
 
 def difference(first: tuple[float, Interval], second: tuple[float, Interval]) -> Interval:
@@ -255,16 +281,23 @@ def difference(first: tuple[float, Interval], second: tuple[float, Interval]) ->
 
 
 def _paper_interval(name: str, value: Any, entry: Mapping[str, Any]) -> Interval | None:
-    if "ci" in entry or name in _RANGES:
+    if "ci" in entry or isinstance(value, list):  # a range stands for an interval
         low, high = entry.get("ci", value)
         return float(low), float(high)
-    if not isinstance(value, float):
+    if not _is_number(value):
         return None
+    if "read_off" in entry:
+        half = entry["read_off"] * abs(value)
+        return value - half, value + half
     if name.split(".")[1].endswith("_r") and "n" in entry:
         half = NormalDist().inv_cdf(0.975) / math.sqrt(entry["n"] - 3)
         z = math.atanh(value)
         return math.tanh(z - half), math.tanh(z + half)
     return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 _STATED: dict[str, tuple[float, Interval | None]] = {
@@ -273,5 +306,3 @@ _STATED: dict[str, tuple[float, Interval | None]] = {
     "intensity.expected_signs": (12.0, (12 * 0.025 ** (1 / 12), 12.0)),
 }
 """Entries that the file states in words."""
-_RANGES = ("speakers.within_role_cosine", "speakers.across_role_cosine")
-"""Entries that are ranges, which stand for an interval around their middle."""

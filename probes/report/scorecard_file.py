@@ -6,12 +6,13 @@ file of their own and are put in when the scorecard is read.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from probes import storage
 from probes.analysis.findings import RunNumber
 from probes.report.scorecard import FILE, scorecard
-from probes.runs.folder import Run
+from probes.runs import record
 
 SHIFTS = "analysis/shift_*.json"
 
@@ -24,15 +25,15 @@ class _Shift:
         return self.numbers
 
 
-def read_lines(run: Run) -> list[dict[str, Any]]:
+def read_lines(root: Path) -> list[dict[str, Any]]:
     """Return a run's lines as JSON holds them, for `scorecard.from_json`.
 
     Of several shifts the first by name speaks; one of vectors that were made again since says
     nothing. Raises DataError where a file is damaged.
     """
-    lines = storage.read_object(run.root / FILE, "lines")["lines"]
-    shifts, vectors = {}, run.left_by("compute-vectors")
-    for path in sorted(run.root.glob(SHIFTS)):
+    lines = storage.read_object(root / FILE, "lines")["lines"]
+    shifts, vectors = {}, record.left_by(root, "compute-vectors")
+    for path in sorted(root.glob(SHIFTS)):
         content = storage.read_object(path, "vectors", "paper_numbers")
         if content["vectors"] == vectors:
             shifts[path] = content["paper_numbers"]
@@ -44,7 +45,7 @@ def read_lines(run: Run) -> list[dict[str, Any]]:
         shift = _Shift({name: _number(it, which) for name, it in numbers.items()})
         made = {it.name: asdict(it) for it in scorecard({"shift": shift}) if it.name in numbers}
     put_in = storage.from_json(storage.to_json(made))
-    with storage.ours(run.root / FILE):
+    with storage.ours(root / FILE):
         return [put_in.get(line["name"], line) for line in lines]
 
 

@@ -67,7 +67,7 @@ def _summarize(run: Run, stages: Sequence[str] | None) -> dict[str, Any]:
         }
         summary["failed"] = counts["failed"]
         if (run.root / scorecard.FILE).is_file():
-            summary["scorecard"] = scorecard_file.read_lines(run)
+            summary["scorecard"] = scorecard_file.read_lines(run.root)
     return summary
 
 

@@ -131,7 +131,7 @@ class Run:
 
     def record_path(self, stage: str) -> Path:
         """Where a stage's record lies."""
-        return self._stages / f"{stage}.json"
+        return record.path_of(self.root, stage)
 
     def list_path(self, stage: str) -> Path:
         """Where the list of a finished stage's files lies."""
@@ -143,8 +143,7 @@ class Run:
 
     def left_by(self, stage: str) -> str | None:
         """Return the digest of what a stage left, or None where it has not ended."""
-        ended = self.record(stage)
-        return (ended.output_digest or "") if ended is not None and ended.has_ended else None
+        return record.left_by(self.root, stage)
 
     def input_digests(self, upstream: Sequence[str]) -> dict[str, str]:
         """Digests of the outputs of earlier stages; StaleArtifact when one is not complete."""

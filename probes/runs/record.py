@@ -93,6 +93,17 @@ class StageRecord:
         write_json(path, self.to_json())
 
 
+def path_of(root: Path, stage: str) -> Path:
+    """Where a stage's record lies in a run's folder."""
+    return root / "stages" / f"{stage}.json"
+
+
+def left_by(root: Path, stage: str) -> str | None:
+    """Return the digest of what a stage left, or None where it has not ended."""
+    ended = read(path_of(root, stage))
+    return (ended.output_digest or "") if ended is not None and ended.has_ended else None
+
+
 def read(path: Path) -> StageRecord | None:
     """Read a record; None where the stage was never begun, DataError when it is damaged."""
     if not path.exists():

@@ -15,6 +15,7 @@ from probes.corpus.brought import OwnTexts
 from probes.corpus.reference import ReferenceTexts
 from probes.corpus.writing import Rules, first_prompts
 from probes.experiments.folds import MIN_TOPICS
+from probes.experiments.steering.doses import papers_layers
 from probes.runs.folder import Run
 from probes.stages import ask_servers
 from probes.stages.cost_of_writing import cells_of
@@ -130,8 +131,8 @@ def check_subject(run: Run) -> None:
 def check_layers(run: Run, n_layers: int) -> list[int]:
     """Return the layers that a run reads of a model of some depth.
 
-    Raises InvalidInput when a layer asked for is out of range, DataError when the target is not
-    read.
+    Raises InvalidInput when a layer asked for is out of range or none is read of those that the
+    paper steers and the config asks for, DataError when the target is not read.
     """
     config = run.config
     wanted = {
@@ -147,6 +148,12 @@ def check_layers(run: Run, n_layers: int) -> list[int]:
                 )
     layers = config.activation.layers or list(range(n_layers))
     check_target(run, config.target_layer(n_layers), layers)
+    if config.validation.paper and not papers_layers(n_layers, layers):
+        steered = papers_layers(n_layers, range(n_layers))
+        raise InvalidInput(
+            f"validation.paper: expected layers from {steered[0]} to {steered[-1]}, the paper's, "
+            f"among activation.layers, got {layers}. Add some, or leave validation.paper out."
+        )
     return layers
 
 

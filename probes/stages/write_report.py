@@ -131,7 +131,7 @@ def _rungs(ladder: Result | None) -> dict[str, list[tuple[str, Estimate]]]:
 def _scorecard(run: Run) -> list[Trial]:
     if not (run.root / scorecard.FILE).is_file():
         return []
-    lines = scorecard.from_json(scorecard_file.read_lines(run))
+    lines = scorecard.from_json(scorecard_file.read_lines(run.root))
     met = [line for line in lines if line.verdict != scorecard.NOT_COMPARABLE]
     same = [line for line in met if line.verdict == scorecard.SAME]
     said = Finding("beside the paper", None, "described", note=scorecard.in_short(lines))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import hooks
-from hooks import FromToken, Last, Span
+from hooks import FromToken, Last, Span, block_attention
 from hooks.doctor import examine
 from hooks.errors import InvalidInput, ModelError
 from hooks.tokens.encoding import pad
@@ -252,3 +252,21 @@ def test_a_mask_and_a_cache_without_names_are_heard(model, hooked):
         assert record.n_tokens == {1: ids.shape[1] - 1}
         hooked(ids[:, -1:], "logits", False, *unnamed, None, None, cache)
     assert record.n_tokens == {1: ids.shape[1] - 1}
+
+
+def test_knocked_out_attention_passes_nothing_and_is_the_model_where_nothing_is_blocked(model):
+    ids = model.encode(TEXTS[0])
+    pasts = [ids, [ids[0], ids[2], ids[1], *ids[3:]]]
+
+    def after(past):
+        return hooks.resid_post(model, past, LAYERS).resid[:, 3:]
+
+    plain = [after(past) for past in pasts]
+    with block_attention(model, queries=FromToken(2), keys=Span(0, 2)) as record:
+        blocked = [after(past) for past in pasts]
+    assert not torch.allclose(*plain)
+    assert torch.equal(*blocked)
+    assert record.n_pairs == 2 * 2 * (len(ids) - 3)
+    with block_attention(model, queries=Span(0, 1), keys=Last(1)) as record:
+        assert torch.equal(after(ids), plain[0])
+    assert record.n_pairs == 0

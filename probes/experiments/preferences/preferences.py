@@ -213,7 +213,7 @@ class Preferences(Result):
                 "of which the shipped ratings lack"
             )
             ends = valence.low, valence.high
-            rated = RunNumber(valence.r, ends, valence.n, note, comparable=False)
+            rated = RunNumber(valence.r, ends, valence.n, note)
         names = ("preferences.coupling_r", "preferences.valence_vs_probe_elo_r")
         return {**numbers, **dict(zip(names, (coupled, rated), strict=True))}
 

@@ -31,7 +31,7 @@ def dosing_of(materials: Materials) -> Dosing:
     if not settings.paper:
         return Dosing([materials.layer], settings.doses, norms)
     layers = papers_layers(materials.index["n_layers"], materials.layers)
-    return Dosing(layers or [materials.layer], [PAPER_DOSE], norms)
+    return Dosing(layers, [PAPER_DOSE], norms)
 
 
 def papers_layers(n_layers: int, kept: Sequence[int]) -> list[int]:

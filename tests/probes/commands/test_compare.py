@@ -1,6 +1,7 @@
 """`emotion-probes compare` on saved vectors whose likeness is known."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from compared_runs import EMOTIONS, bundle, write_stories
 
+from probes.report import scorecard
 from probes.run import main
 from probes.storage import write_json
 
@@ -195,3 +197,19 @@ def test_wrong_words_are_refused(saved, capsys, words, code, message):
     spelled = [folders[int(word[3:])] if word.startswith("RUN") else word for word in words]
     assert main(["compare", *spelled]) == code
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_validated_runs_stand_side_by_side_beside_the_paper(finished, saved, capsys):
+    runs = saved(bundle(), bundle(1))
+    for run in runs:
+        for kept in ("analysis", "stages"):
+            shutil.copytree(finished.folder / kept, Path(run) / kept)
+    assert main(["compare", *runs, "--json", "--resamples=50"]) == 0
+    lines = json.loads(capsys.readouterr().out)["scorecards"]
+    stored = json.loads((finished.folder / "analysis" / "scorecard.json").read_text())["lines"]
+    assert lines["run0"] == lines["run1"] == stored
+    assert main(["compare", *runs, "--resamples=50"]) == 0
+    table = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "beside the paper" in table
+    compared = sum(line["verdict"] != scorecard.NOT_COMPARABLE for line in stored)
+    assert f"compared {compared} of {len(stored)} {compared} of {len(stored)}" in table

@@ -88,7 +88,7 @@ def test_a_person_reads_a_table_and_finds_a_file_a_figure_and_the_scorecard(
     [file] = (finished.folder / "analysis").glob("shift_tiny-chat-*.json")
     for suffix in ("png", "html"):
         assert (finished.folder / "figures" / f"{file.stem}.{suffix}").stat().st_size > 5_000
-    lines = {it.name: it for it in scorecard.from_json(read_lines(finished.run()))}
+    lines = {it.name: it for it in scorecard.from_json(read_lines(finished.folder))}
     stored = json.loads(file.read_text())["paper_numbers"]
     for name in ("neutral_r", "challenging_r", "shift_r"):
         line = lines[f"post_training.{name}"]

@@ -28,6 +28,7 @@ from probes.report.scorecard import (
     grid,
     in_short,
     scorecard,
+    side_by_side,
     table,
     to_json,
 )
@@ -167,12 +168,17 @@ def test_an_exact_replication_is_called_different_in_five_of_a_hundred(r, n, pap
     assert alone / 4000 > 0.1
 
 
-def test_a_value_without_an_interval_is_shown_and_not_judged():
-    line = _lines(geometry=_geometry())["geometry.pc1_variance_share"]
-    assert line.ours == 0.3
-    assert line.interval == (0.25, 0.35)
-    assert line.verdict == NOT_COMPARABLE
-    assert "no interval" in line.why
+@pytest.mark.parametrize(("ours", "verdict"), [((0.25, 0.35), SAME), ((0.28, 0.35), DIFFERENT)])
+def test_a_value_without_an_interval_is_taken_as_exact_and_says_so(ours, verdict):
+    geometry = _geometry()
+    shares = replace(
+        geometry.pca, explained_variance_ratio_interval=([ours[0], 0.1], [ours[1], 0.3])
+    )
+    line = _lines(geometry=replace(geometry, pca=shares))["geometry.pc1_variance_share"]
+    assert (line.ours, line.interval, line.paper, line.paper_interval) == (0.3, ours, 0.26, None)
+    assert line.verdict == verdict
+    assert line.difference == pytest.approx([end - 0.26 for end in ours])
+    assert "taken as exact" in line.why
 
 
 @pytest.mark.parametrize(("n_expected", "verdict"), [(12, SAME), (8, SAME), (3, DIFFERENT)])
@@ -244,28 +250,37 @@ def test_what_steering_did_is_judged_at_the_papers_dose_alone():
     assert "96 of 2016 pairs" in read.why
 
 
-def test_few_rated_words_are_not_set_against_all_171():
+def test_few_rated_words_beside_all_171_are_named():
     line = _lines(preferences=_preferences(0.5))["preferences.valence_vs_probe_elo_r"]
-    assert line.ours == 0.8
-    assert line.verdict == NOT_COMPARABLE
-    assert "171" in line.why
+    assert (line.ours, line.verdict) == (0.8, SAME)
+    assert "24 emotions that people rated, the paper's over 171" in line.why
 
 
-def test_what_was_read_off_a_chart_or_depends_on_the_width_is_shown_and_not_judged():
+def test_what_was_read_off_a_chart_is_known_as_well_as_it_could_be_read():
     names = ["he_feels.matching", "i_feel.matching", "he_feels.other", "i_feel.other"]
-    numbers = {f"steering_words.{name}": RunNumber(2.1, (2.0, 2.2)) for name in names}
+    numbers = {f"steering_words.{name}": RunNumber(2.3, (2.2, 2.4)) for name in names}
+    lines = _lines(steering=Measured(numbers))
+    line = lines["steering_words.he_feels.matching"]
+    assert line.paper_interval == pytest.approx((1.6, 2.4))
+    assert line.verdict == SAME
+    line = lines["steering_words.he_feels.other"]
+    assert line.paper_interval == pytest.approx((-5.16, -3.44))
+    assert line.verdict == DIFFERENT
+
+
+def test_what_depends_on_the_width_is_shown_and_not_judged():
     cosine = Measured({"scenarios.diagonal": RunNumber(0.1, (0.08, 0.12))})
-    lines = _lines(steering=Measured(numbers), scenarios=cosine)
-    for name, why in (
-        ("steering_words.he_feels.matching", "read off a chart"),
-        ("scenarios.diagonal", "shrinks as the stream widens"),
-    ):
-        assert (lines[name].ours, lines[name].verdict) == (
-            2.1 if "words" in name else 0.1,
-            NOT_COMPARABLE,
-        )
-        assert why in lines[name].why
-        assert lines[name].difference is None
+    line = _lines(scenarios=cosine)["scenarios.diagonal"]
+    assert (line.ours, line.verdict, line.difference) == (0.1, NOT_COMPARABLE, None)
+    assert "shrinks as the stream widens" in line.why
+
+
+def test_what_the_paper_states_in_words_is_not_judged():
+    line = _lines(geometry=_geometry(noise=2.0))[
+        "replications.Apertus-8B and Gemma-4-E4B (arXiv 2606.26987).arousal"
+    ]
+    assert (line.paper, line.verdict) == ("up to 0.45 by corpus", NOT_COMPARABLE)
+    assert "states it in words" in line.why
 
 
 def test_ours_without_an_interval_is_not_judged():
@@ -290,7 +305,9 @@ def test_a_replication_stands_beside_ours():
         line = lines[f"replications.Gemma-4-31B base.{scale}"]
         assert line.ours == lines[f"geometry.{ours}"].ours
         assert line.interval is not None
-        assert line.verdict == NOT_COMPARABLE
+        assert line.verdict in (SAME, DIFFERENT)
+        assert "taken as exact" in line.why
+        assert "how many, is not recorded" in line.why
 
 
 def test_the_table_shows_both_sides_and_names_the_rest():
@@ -331,6 +348,19 @@ def test_the_grid_has_a_row_for_every_number_and_all_of_its_sides():
         verdict, _, why = row["verdict"].partition(": ")
         assert verdict in (SAME, DIFFERENT, NOT_COMPARABLE)
         assert why or verdict != NOT_COMPARABLE
+
+
+def test_runs_stand_side_by_side_under_their_names_and_what_is_compared_is_counted():
+    lines = scorecard({"geometry": _geometry(noise=2.0)})
+    rows = side_by_side({"one": lines, "none": scorecard({})})
+    assert rows[0] == ("", "paper", "one", "none")
+    cells = {row[0]: row[1:] for row in rows[1:-1]}
+    paper, one, none = cells["geometry.pc1_vs_human_valence"]
+    assert paper == "0.81 [0.68, 0.89]"
+    assert re.fullmatch(r"0\.\d+ \[-?0\.\d+, 0\.\d+\]: (no )?different", one)
+    assert none == NOT_COMPARABLE
+    n = sum(line.verdict != NOT_COMPARABLE for line in lines)
+    assert rows[-1] == ("", "compared", f"{n} of {len(lines)}", f"0 of {len(lines)}")
 
 
 def test_lines_go_to_their_file_and_back():

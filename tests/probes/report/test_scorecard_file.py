@@ -29,7 +29,7 @@ def shifted(finished):
 
 
 def ours(made):
-    lines = scorecard.from_json(read_lines(made.run()))
+    lines = scorecard.from_json(read_lines(made.folder))
     return {line.name: (line.ours, line.why) for line in lines if line.section == "post_training"}
 
 
@@ -39,16 +39,16 @@ def test_a_run_without_a_shift_says_so(finished):
 
 
 def test_a_shift_is_read_from_its_file_and_nothing_else_changes(finished, shifted):
-    before = {line["name"]: line for line in read_lines(finished.run())}
+    before = {line["name"]: line for line in read_lines(finished.folder)}
     shifted("chat", 0.5)
-    after = {line["name"]: line for line in read_lines(finished.run())}
+    after = {line["name"]: line for line in read_lines(finished.folder)}
     assert list(after) == list(before)
     assert {name for name in after if after[name] != before[name]} == set(NAMES)
     assert {value for value, _ in ours(finished).values()} == {0.5}
     assert all("chat less tiny" in why for _, why in ours(finished).values())
-    rows = dict(scorecard.table(scorecard.from_json(read_lines(finished.run()))))
+    rows = dict(scorecard.table(scorecard.from_json(read_lines(finished.folder))))
     assert rows["paper: post_training.shift_r"].startswith("ours 0.5 [0.4, 0.6], n=3; paper 0.9")
-    assert summary.summarize(finished.run())["scorecard"] == read_lines(finished.run())
+    assert summary.summarize(finished.run())["scorecard"] == read_lines(finished.folder)
 
 
 def test_of_two_shifts_the_first_by_name_speaks_and_it_is_said(finished, shifted):
@@ -74,4 +74,4 @@ def test_a_damaged_file_is_named(finished, shifted, damage):
     path = shifted("chat")
     path.write_text(damage)
     with pytest.raises(DataError, match="shift_chat"):
-        read_lines(finished.run())
+        read_lines(finished.folder)

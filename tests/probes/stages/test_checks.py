@@ -45,6 +45,13 @@ def test_a_target_layer_that_is_not_read_is_refused(refused):
     assert "target layer 3 is not among activation.layers [0, 1]" in said
 
 
+def test_layers_without_those_that_the_paper_steers_are_refused(refused):
+    layers = {"activation": {"layers": [0, 1]}, "model": {"target_layer": 0}}
+    said = refused("--validation.paper=true", **layers)
+    assert "validation.paper: expected layers from 2 to 2" in said
+    assert "got [0, 1]" in said
+
+
 def test_too_few_topics_to_hold_out_are_refused(refused):
     said = refused("--generation.topics_subset=2", model={"target_layer": "held-out"})
     assert "at least 3 topics, got 2" in said
