@@ -157,10 +157,17 @@ class LanguageModel(encoding.Encoder):
         return fingerprint_of(self.hf if self.hf is not None else self._hooked)
 
     def encode_prompt(
-        self, prompt: str | Sequence[Mapping[str, str]], *, system: str | None = None
+        self,
+        prompt: str | Sequence[Mapping[str, str]],
+        *,
+        system: str | None = None,
+        template: Mapping[str, Any] | None = None,
     ) -> list[int]:
-        """Return the ids of a prompt, through the chat template if the model has one."""
-        return encoding.encode_prompt(self.tokenizer, prompt, system=system)
+        """Return the ids of a prompt, through the chat template if the model has one.
+
+        `template` holds arguments of the template, such as ``{"enable_thinking": False}``.
+        """
+        return encoding.encode_prompt(self.tokenizer, prompt, system=system, template=template)
 
     def token_strings(self) -> list[str]:
         """Return the text of every token id of the unembedding, in order."""

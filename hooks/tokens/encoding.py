@@ -82,11 +82,20 @@ def is_chat(tokenizer: Any) -> bool:
 
 
 def encode_prompt(
-    tokenizer: Any, prompt: str | Sequence[Mapping[str, str]], *, system: str | None = None
+    tokenizer: Any,
+    prompt: str | Sequence[Mapping[str, str]],
+    *,
+    system: str | None = None,
+    template: Mapping[str, Any] | None = None,
 ) -> list[int]:
     """Return the ids of a user's message or, for chat models, of messages with a role and content.
 
-    They go through the chat template if there is one; a base model refuses a system message.
+    They go through the chat template if there is one, with the arguments of `template`.
+
+    Raises
+    ------
+    InvalidInput
+        For messages that the template refuses, and for a system message to a base model.
     """
     if not is_chat(tokenizer):
         if system is not None or not isinstance(prompt, str):
@@ -95,8 +104,30 @@ def encode_prompt(
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
     if system is not None:
         messages.insert(0, {"role": "system", "content": system})
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return encode_text(tokenizer, text)
+    return encode_text(tokenizer, render_chat(tokenizer, messages, asks=True, template=template))
+
+
+def render_chat(
+    tokenizer: Any,
+    messages: Sequence[Mapping[str, str]],
+    *,
+    asks: bool,
+    template: Mapping[str, Any] | None = None,
+) -> str:
+    """Write messages as the chat template does; `asks` for what begins the model's answer.
+
+    InvalidInput names the model and the roles where the template refuses them, by whatever error
+    its author chose.
+    """
+    try:
+        return tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=asks, **(template or {})
+        )
+    except Exception as error:
+        roles = ", ".join(str(message.get("role")) for message in messages)
+        raise InvalidInput(
+            f"the chat template of {tokenizer.name_or_path} refuses messages of {roles}: {error}"
+        ) from error
 
 
 def special_ids(tokenizer: Any) -> frozenset[int]:

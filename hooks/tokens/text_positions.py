@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from hooks.errors import InvalidInput
-from hooks.tokens.encoding import is_chat
+from hooks.tokens.encoding import is_chat, render_chat
 
 Stretch = tuple[int, int]
 _FIRST, _SECOND, _THIRD, _SYSTEM = "qzfirstzq", "qzsecondzq", "qzthirdzq", "qzsystemzq"
@@ -119,7 +119,7 @@ def turn_marks(tokenizer: Any) -> dict[str, tuple[str, str]]:
 
 def _render(tokenizer: Any, turns: Sequence[tuple[str, str]], *, asks: bool = False) -> str:
     messages: list[Mapping[str, str]] = [{"role": role, "content": text} for role, text in turns]
-    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asks)
+    return render_chat(tokenizer, messages, asks=asks)
 
 
 def spelled(tokenizer: Any, ids: Sequence[int]) -> str:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from hooks.errors import InvalidInput
-from hooks.tokens.encoding import is_chat
+from hooks.tokens.encoding import is_chat, render_chat
 
 USER, ASSISTANT = "user", "assistant"
 _LINES = {USER: "Person", ASSISTANT: "Assistant"}
@@ -82,9 +82,4 @@ def _written(tokenizer: Any, turns: Sequence[Turn], answering: bool) -> str:
         lines = [f"{_LINES.get(turn.speaker, turn.speaker)}: {turn.text}" for turn in turns]
         return "\n".join([*lines, f"{_LINES[ASSISTANT]}:"] if answering else lines)
     messages = [{"role": turn.speaker, "content": turn.text} for turn in turns]
-    try:
-        return tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=answering
-        )
-    except Exception as error:  # whatever its author raises
-        raise InvalidInput(f"the model's chat template refuses this chat: {error}") from error
+    return render_chat(tokenizer, messages, asks=answering)

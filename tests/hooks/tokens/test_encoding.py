@@ -59,6 +59,25 @@ class TestPrompts:
         text = tiny_tokenizer(chat=True).decode(encode_prompt(tiny_tokenizer(chat=True), MESSAGES))
         assert f"user\n{TEXT}<|end|>\n<|start|>assistant\nAnd then?<|end|>" in text
 
+    def test_arguments_of_the_template_reach_it(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer(chat=True)
+        tokenizer.chat_template += "{% if enable_thinking is false %}<think></think>{% endif %}"
+        plain = tokenizer.decode(encode_prompt(tokenizer, TEXT))
+        off = encode_prompt(tokenizer, TEXT, template={"enable_thinking": False})
+        assert tokenizer.decode(off) == plain + "<think></think>"
+
+    def test_what_a_template_refuses_is_told_with_model_and_roles(self, tiny_tokenizer):
+        tokenizer = tiny_tokenizer(chat=True)
+        tokenizer.name_or_path = "org/strict"
+        tokenizer.chat_template = (
+            "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+            + tokenizer.chat_template
+        )
+        assert encode_prompt(tokenizer, TEXT)
+        said = "org/strict refuses messages of system, user: no system"
+        with pytest.raises(InvalidInput, match=said):
+            encode_prompt(tokenizer, TEXT, system="Be brief.")
+
     def test_a_base_model_reads_the_prompt_as_plain_text(self, tiny_tokenizer):
         tokenizer = tiny_tokenizer()
         assert not is_chat(tokenizer)
