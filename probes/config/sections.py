@@ -91,6 +91,8 @@ class WriterSettings(Section):
     quantize: Quantize | None = None
     system: str | None = None
     """System message for chat models."""
+    chat_template: dict[str, Any] = {}
+    """Arguments of the chat template, such as {enable_thinking: false}; sent to servers too."""
 
 
 class GenerationSettings(Section):
@@ -102,6 +104,10 @@ class GenerationSettings(Section):
     """Addresses of the servers, such as http://localhost:8000/v1; all serve the same model."""
     api_key_env: _Variable | None = None
     """Name of the environment variable that holds the key; null for servers without one."""
+    served_as: str | None = None
+    """Name under which the servers answer, where it is another than they are asked for."""
+    extra_body: dict[str, Any] = {}
+    """What every request to a server holds besides, such as {reasoning_effort: low}."""
     stories_per_topic: int = Field(default=12, ge=1)
     stories_per_prompt: int = Field(default=1, ge=1)
     """How many stories one prompt asks for; a base model is always asked for one."""

@@ -43,12 +43,18 @@ class Config(Section):
         elsewhere = {"output_dir", "corpus", "compute", "endpoint"}
         values = self.model_dump(mode="json", exclude=elsewhere)
         values["generation"] = self.deciding_generation()
+        if not self.writer.chat_template:
+            del values["writer"]["chat_template"]  # as it was before there was any
         values["validation"] = self.deciding_validation()
         return values
 
     def deciding_generation(self) -> dict[str, Any]:
         """Return the settings of `generation` that decide its texts."""
-        values = self.generation.model_dump(mode="json", exclude={"base_urls", "api_key_env"})
+        values = self.generation.model_dump(
+            mode="json", exclude={"base_urls", "api_key_env", "served_as"}
+        )
+        if not self.generation.extra_body:
+            del values["extra_body"]  # as it was before there was any
         if self.generation.engine == "local":
             del values["engine"]  # as it was before there was another
         else:
@@ -69,7 +75,8 @@ class Config(Section):
             return self.writer
         shared = ("revision", "dtype", "device", "device_map", "quantize")
         values = {key: getattr(self.model, key) for key in shared}
-        return WriterSettings(name=self.model.name, system=self.writer.system, **values)
+        asked = {key: getattr(self.writer, key) for key in ("system", "chat_template")}
+        return WriterSettings(name=self.model.name, **asked, **values)
 
     def target_layer(self, n_layers: int) -> int | None:
         """Return the layer that the analyses look at; None when it is chosen on held-out topics."""

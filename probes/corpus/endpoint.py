@@ -7,8 +7,8 @@ times in all, at another server if there is one.
 Contract
 --------
 * A batch returns an answer for every prompt, in order, or raises; the caller stores it whole.
-* A prompt that was answered without text to the last is an empty `Answer`, which no filter keeps;
-  a batch of nothing else is an error.
+* A prompt that was answered without text to the last, or refused alone, is an empty `Answer`,
+  which no filter keeps; a batch of nothing but answers without text is an error.
 * The key is read from the environment, sent to the servers, and is in no message of ours.
 * Tokens of failed answers are counted too. Tokens cannot be suppressed here.
 """
@@ -18,8 +18,8 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hooks.errors import EmotionLensError, InvalidInput
@@ -74,10 +74,19 @@ class Endpoint:
         Sent as bearer token; None for servers without keys.
     settings
         Concurrency, time limits and retries.
+    body, served_as
+        As of `exchange.Exchange`.
     """
 
     def __init__(
-        self, model: str, base_urls: Sequence[str], key: str | None, settings: EndpointSettings
+        self,
+        model: str,
+        base_urls: Sequence[str],
+        key: str | None,
+        settings: EndpointSettings,
+        *,
+        body: Mapping[str, Any] | None = None,
+        served_as: str | None = None,
     ) -> None:
         self.name = model
         self.settings = settings
@@ -85,7 +94,7 @@ class Endpoint:
         self.is_chat = settings.api == "chat"
         self.throttle = Throttle(len(self.base_urls), settings.concurrency)
         self._key = key
-        self._exchange = Exchange(model, key, settings)
+        self._exchange = Exchange(model, key, settings, body, served_as)
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Endpoint":
@@ -186,11 +195,13 @@ class Endpoint:
             first = errors.exceptions[0]
         else:
             answers = [task.result() for task in tasks]
-            if answers and not any(answer.text.strip() for answer in answers):
+            silent = [answer for answer in answers if answer.refusal is None]
+            if silent and not any(answer.text.strip() for answer in silent):
                 raise EndpointError(
-                    f"{self.name} answered {len(answers)} prompts without any text. Ask it by "
-                    "hand; a model that thinks first needs a larger generation.max_new_tokens, a "
-                    "base model needs endpoint.api=completions."
+                    f"{self.name} answered {len(silent)} prompts without any text. Ask it by "
+                    "hand; a model that thinks first needs a larger generation.max_new_tokens "
+                    "or writer.chat_template={enable_thinking: false}, a base model needs "
+                    "endpoint.api=completions."
                 )
             return answers
         while isinstance(first, BaseExceptionGroup):
@@ -247,7 +258,7 @@ class Endpoint:
                             raise
                         self.throttle.answered(place)
                         spent.add(answer.usage)
-                        return Answer(answer.text, answer.finished, spent)
+                        return replace(answer, usage=spent)
         except Failed as error:
             last = error
         if last is not None and last.kind == "empty":

@@ -2,7 +2,8 @@
 
 What asking again may cure is `Failed`: the server is busy (429, 503) or gone, failed (500,
 time-out, damaged JSON) or gave an empty answer. What it cannot cure (a wrong key, an unknown model,
-another model answering) is an `EndpointError` with what to do.
+another model answering) is an `EndpointError` with what to do; what is wrong with one prompt alone
+(400 after others were answered) is an answer that holds the server's refusal.
 
 Contract: repeats nothing and waits for nobody. What a server or a library said is shown without the
 key. Every exchange of a run must be answered by the same model.
@@ -10,7 +11,9 @@ key. Every exchange of a run must be answered by the same model.
 
 import asyncio
 import email.utils
+import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -45,6 +48,8 @@ class Answer:
     finished: bool
     """Whether the model ended it itself, rather than running into the limit."""
     usage: Usage = field(default_factory=Usage)
+    refusal: str | None = None
+    """What a server said that would not answer this prompt."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,10 @@ class Sampling:
     temperature: float
     top_p: float
     top_k: int | None
+
+
+class _Refused(EndpointError):
+    """A request that the server calls wrong: for its prompt, or for all that it asks."""
 
 
 class Failed(Exception):
@@ -75,16 +84,46 @@ class Failed(Exception):
         """Seconds that a busy server asks to wait."""
 
 
-class Exchange:
-    """Asks one model, under one name, with one key."""
+_MOST_REFUSED = 200
+"""Prompts that are refused one after the other before it is the server's fault, not theirs."""
+_MOST_THOUGHTS = 3
+"""Answers of thoughts alone, before any with a text, that tell that none will come."""
+_VERSION = re.compile(r"@[\w.-]+|[-:]\d{4}[\d-]*|:latest")
+"""What a server may add to the name that it is asked for: a revision, a date."""
 
-    def __init__(self, model: str, key: str | None, settings: EndpointSettings) -> None:
+
+class Exchange:
+    """Asks one model, under one name, with one key.
+
+    Parameters
+    ----------
+    model, key, settings
+        As of `endpoint.Endpoint`.
+    body
+        Sent with every request besides what the API has, such as ``chat_template_kwargs``.
+    served_as
+        Name under which the servers answer, where it is another than `model`.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        key: str | None,
+        settings: EndpointSettings,
+        body: Mapping[str, Any] | None = None,
+        served_as: str | None = None,
+    ) -> None:
         self.model = model
         self.settings = settings
         self.served_as: str | None = None
         """Name under which the servers answer; may say more than the name they are asked for."""
         self._key = key
+        self._body = dict(body or {})
+        self._expected = served_as
         self._is_chat = settings.api == "chat"
+        self._has_answered = False
+        self._n_refused = 0
+        self._n_thoughts = 0
 
     async def ask(
         self, client: Any, prompt: str, sampling: Sampling, system: str | None, seed: int
@@ -114,7 +153,9 @@ class Exchange:
         except (openai.OpenAIError, ValueError) as error:
             failed = Failed(f"damaged answer ({self._clean(error)}).")
         else:
-            return self._read(reply)
+            return self._read(reply, sampling.max_new_tokens)
+        if self._is_about_prompt(failed):
+            return Answer("", False, refusal=str(failed))
         raise failed  # here, so that what the library raised, with all it knows, is not its context
 
     async def _send(
@@ -127,7 +168,8 @@ class Exchange:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": seed % 2**31,  # some servers take no more
-            "extra_body": {name: value for name, value in extra.items() if value is not None},
+            "extra_body": self._body
+            | {name: value for name, value in extra.items() if value is not None},
         }
         if not self._is_chat:
             return await client.completions.create(prompt=prompt, **options)
@@ -136,10 +178,16 @@ class Exchange:
         return await client.chat.completions.create(messages=messages, **options)
 
     def _judge_status(self, error: Any) -> Failed | EndpointError:
-        status, message = error.status_code, self._clean(error.message)
         is_exhausted = getattr(error, "code", None) == "insufficient_quota"
+        pause = _retry_after(error.response.headers)
+        return self._judge(error.status_code, error.message, pause, is_exhausted=is_exhausted)
+
+    def _judge(
+        self, status: int, said: object, pause: float | None, *, is_exhausted: bool = False
+    ) -> Failed | EndpointError:
+        message = self._clean(said)
         if status in (429, 503) and not is_exhausted:
-            pause, patience = _retry_after(error.response.headers), self.settings.patience_seconds
+            patience = self.settings.patience_seconds
             if pause is None or pause <= patience:
                 return Failed(f"the server is busy ({status}: {message}).", "busy", pause=pause)
             return EndpointError(
@@ -156,12 +204,22 @@ class Exchange:
             "null) and that the address in generation.base_urls is complete (most end in /v1).",
         }
         cure = cures.get(status, "Check writer.name, generation and endpoint settings.")
-        return EndpointError(
-            f"the server refused a request for {self.model!r} ({status}: {message}). {cure}"
-        )
+        refusal = f"the server refused a request for {self.model!r} ({status}: {message})."
+        if status in (400, 413, 422):
+            return _Refused(f"{refusal} {cure}")
+        return EndpointError(f"{refusal} {cure}")
 
-    def _read(self, reply: Any) -> Answer:
+    def _is_about_prompt(self, failed: Exception) -> bool:
+        """Whether a refusal is about this prompt: others were answered, and not long ago."""
+        if not isinstance(failed, _Refused):
+            return False
+        self._n_refused += 1
+        return self._has_answered and self._n_refused < _MOST_REFUSED
+
+    def _read(self, reply: Any, max_new_tokens: int) -> Answer:
         """Check a reply and return its text."""
+        if told := getattr(reply, "error", None):  # with status 200
+            raise self._judge_told(told)
         choices, served_as = getattr(reply, "choices", None), getattr(reply, "model", None)
         if not isinstance(choices, list) or not choices or not isinstance(served_as, str):
             raise Failed("damaged answer (no model and choices in it).")
@@ -170,21 +228,49 @@ class Exchange:
         holder = getattr(choices[0], "message", None) if self._is_chat else choices[0]
         text = getattr(holder, "content" if self._is_chat else "text", None)
         if not isinstance(text, str) or not text.strip():
-            raise Failed("an answer without text.", "empty", usage=usage)
+            raise self._without_text(holder, usage)
         if self._key is not None and self._key in text:
             raise EndpointError("the server sent the key back as a text; nothing was stored.")
         if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
             raise Failed("damaged answer (half a character).", usage=usage)
-        return Answer(text, getattr(choices[0], "finish_reason", None) == "stop", usage)
+        self._has_answered, self._n_refused = True, 0
+        # Some servers say "stop" of what the limit cut.
+        is_cut = usage.completion_tokens >= max_new_tokens
+        ended = getattr(choices[0], "finish_reason", None) == "stop"
+        return Answer(text, ended and not is_cut, usage)
+
+    def _judge_told(self, told: Any) -> Failed | EndpointError:
+        """Judge an error that came as an answer: by its own code, if it has one."""
+        fields = told if isinstance(told, dict) else {"message": told}
+        code, said = fields.get("code"), fields.get("message") or told
+        if isinstance(code, int) and 400 <= code < 600:
+            return self._judge(code, said, None)
+        return Failed(f"the server is busy (200, and: {self._clean(said)}).", "busy")
+
+    def _without_text(self, holder: Any, usage: Usage) -> Failed | EndpointError:
+        thought = getattr(holder, "reasoning_content", None) or getattr(holder, "reasoning", None)
+        if not thought:
+            return Failed("an answer without text.", "empty", usage=usage)
+        self._n_thoughts += 1
+        if self._has_answered or self._n_thoughts < _MOST_THOUGHTS:
+            return Failed("an answer of thoughts alone.", "empty", usage=usage)
+        return EndpointError(
+            f"{self.model} thinks and says nothing: {self._n_thoughts} answers came with their "
+            "text in reasoning_content and null in content. Switch thinking off "
+            "(--writer.chat_template='{enable_thinking: false}', or what its template takes), or "
+            "raise generation.max_new_tokens until the thought has an end."
+        )
 
     def _check_model(self, served_as: str) -> None:
         """Refuse another model; a server may add a version to the name it is asked for."""
-        rest = served_as.removeprefix(self.model)
-        if served_as != self.model and (rest == served_as or rest[0] not in "-@:."):
+        expected = self._expected or self.model
+        rest = served_as.removeprefix(expected) if served_as.startswith(expected) else served_as
+        if rest and (self._expected is not None or not _VERSION.fullmatch(rest)):
             raise EndpointError(
-                f"expected answers of {self.model!r}, the server answers as "
-                f"{self._clean(served_as)!r}. If that is the model you mean, set writer.name to "
-                "it; else start the server with the right model."
+                f"expected answers of {expected!r}, the server answers as "
+                f"{self._clean(served_as)!r}. If that is the model you mean, say so with "
+                f"--generation.served_as={self._clean(served_as)}; else start the server with "
+                "the right model."
             )
         if self.served_as is None:
             self.served_as = served_as

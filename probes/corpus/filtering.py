@@ -67,7 +67,7 @@ def judge_story(
     text, followed = _before_next(text, _NEXT_STORY)
     text = _without_quotes(_without_closing(text))
     if not text:
-        return Verdict(text, "empty", False)
+        return Verdict(text, "empty" if finished else "truncated", False)
     if _is_refusal(text):
         return Verdict(text, "refusal", False)
     complete = (finished or followed) and _ends_sentence(text)
@@ -90,7 +90,7 @@ def judge_dialogue(
     """Clean and judge one neutral dialogue; closing turns that name an emotion are cut."""
     text = raw.replace("\r\n", "\n").strip()
     if not text:
-        return Verdict(text, "empty", False)
+        return Verdict(text, "empty" if finished else "truncated", False)
     if _is_refusal(text):
         return Verdict(text, "refusal", False)
     turns, followed = _turns(text)

@@ -25,6 +25,7 @@ from typing import Any, Literal
 from probes.corpus.cells import Cell
 from probes.corpus.exchange import Answer
 from probes.corpus.filtering import Verdict, fingerprint, judge_dialogue, judge_story, split_stories
+from probes.corpus.thoughts import without_thought
 from probes.stimuli import (
     STORY_MARKER,
     NeutralPrompt,
@@ -143,10 +144,13 @@ def first_prompts(unit: Sequence[Cell], grid: Grid, rules: Rules) -> list[str]:
 
 
 def _texts(request: Request, raw: Answer) -> list[tuple[str, bool]]:
-    """Return the texts in one answer, and whether each was finished."""
+    """Return the texts in one answer, without a thought before them, and whether each is whole."""
+    spoken = without_thought(raw.text)
+    if spoken is None:
+        return [("", False)] * len(request.slots)
     if len(request.slots) == 1:
-        return [(request.opening + raw.text.lstrip(), raw.finished)]
-    stories = split_stories(raw.text, STORY_MARKER, finished=raw.finished)
+        return [(request.opening + spoken.lstrip(), raw.finished)]
+    stories = split_stories(spoken, STORY_MARKER, finished=raw.finished)
     return [(story, True) for story in stories[: len(request.slots)]]
 
 
@@ -197,6 +201,10 @@ def write_unit(
             usage.setdefault(cell, Counter()).update(vars(raw.usage))
             for slot, written in zip_longest(request.slots, texts):
                 made = {"index": slot, "attempt": attempt, "phrasing": request.phrasing}
+                if raw.refusal is not None:
+                    reason = f"refused by the server: {raw.refusal}"
+                    rejected[cell].append({**made, "reason": reason})
+                    continue
                 if written is None:
                     rejected[cell].append({**made, "reason": "missing"})
                     continue

@@ -23,7 +23,11 @@ def connected(
     """Connect to the servers and ask each for a first text, which is not kept."""
     key = read_key(config.generation.api_key_env)
     name = config.writer_model.name or config.model.name
-    with Endpoint(name, config.generation.base_urls, key, config.endpoint) as endpoint:
+    asked, template = config.generation, config.writer.chat_template
+    body = {**asked.extra_body, **({"chat_template_kwargs": template} if template else {})}
+    with Endpoint(
+        name, asked.base_urls, key, config.endpoint, body=body, served_as=asked.served_as
+    ) as endpoint:
         job = ServerWriter(config, kind, endpoint)
         prompt = first_prompts(todo[0].cells[:1], grid_of(config), job.rules)[0]
         yield job, endpoint.connect(prompt, job.asked, job.system)

@@ -62,11 +62,18 @@ def first_prompts_of(run: Run, kind: TextKind, ruled: Rules) -> list[list[int]]:
     here = config.generation.engine == "local" and not run.brings_corpus
     tokenizer = load_tokenizer(config.writer_model if here else config.model)
     cells = plan(run, kind, cells_of(run, kind))[0].cells
-    system = config.writer.system if is_chat(tokenizer) else None
-    return [
-        encode_prompt(tokenizer, prompt, system=system)
-        for prompt in first_prompts(cells, grid_of(config), ruled)
-    ]
+    prompts = first_prompts(cells, grid_of(config), ruled)
+    if not is_chat(tokenizer):
+        return [encode_prompt(tokenizer, prompt) for prompt in prompts]
+    asked = {"system": config.writer.system, "template": config.writer.chat_template}
+    try:
+        return [encode_prompt(tokenizer, prompt, **asked) for prompt in prompts]
+    except InvalidInput as error:
+        given = [
+            f"writer.{key}" for key in ("system", "chat_template") if getattr(config.writer, key)
+        ]
+        cure = f"Leave out {' or '.join(given)}" if given else "Take another writer"
+        raise InvalidInput(f"{error}. {cure}; nothing was written.") from error
 
 
 def check_lengths(run: Run) -> None:

@@ -26,9 +26,13 @@ def _texts(run: Run, section: TextKind) -> Settings:
     if run.brings_corpus:
         return _brought(run, section)
     # A server has loaded its model its own way.
-    asked = {"name", "system"} if config.generation.engine == "openai" else None
+    served = config.generation.engine == "openai"
+    asked = {"name", "system", "chat_template"} if served else None
+    writer = config.writer_model.model_dump(mode="json", include=asked)
+    if not writer["chat_template"]:
+        del writer["chat_template"]  # as it was before there was any
     settings: Settings = {
-        "writer": config.writer_model.model_dump(mode="json", include=asked),
+        "writer": writer,
         "generation": {**config.deciding_generation(), "topics_subset": list(config.topics)},
         "prompts": prompt_digest(),
         "seed": config.seed,

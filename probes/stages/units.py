@@ -17,6 +17,7 @@ from probes.config import ActivationSettings, Config
 from probes.corpus.cells import Cell, Text
 from probes.corpus.endpoint import Endpoint
 from probes.corpus.exchange import Answer, Sampling, Usage
+from probes.corpus.thoughts import has_thought, without_thought
 from probes.corpus.writing import Grid, Rules, plan_units, prompt_digest, write_unit
 from probes.runs.folder import Run
 from probes.runs.models import Models
@@ -25,7 +26,7 @@ from probes.stimuli import banned
 from probes.vectors.activations import Kind, Shard, make_shard
 
 if TYPE_CHECKING:
-    from hooks import LanguageModel
+    from hooks import Generation, LanguageModel
     from hooks.reading.pooling import PoolingRules
     from hooks.tokens.encoding import Encoder
 
@@ -122,6 +123,7 @@ class Writer(abc.ABC):
         self.rules = rules(config, kind, chat=chat)
         self.sampling = sampling(config, kind, self.rules)
         self.system = config.writer.system if chat else None
+        self.template = config.writer.chat_template if chat else {}
 
     @abc.abstractmethod
     def about(self) -> dict[str, Any]:
@@ -169,7 +171,7 @@ class LocalWriter(Writer):
 
         Longest texts are counted, and no second draft.
         """
-        encoded = [self._writer.encode_prompt(prompt, system=self.system) for prompt in prompts]
+        encoded = self._encoded(prompts)
 
         def seconds(n_texts: int, n_tokens: int) -> float:
             start = time.monotonic()
@@ -190,7 +192,7 @@ class LocalWriter(Writer):
         self, advance: Advance, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
     ) -> Sequence[Answer]:
         suppress = [self._banned_ids(emotion) for emotion in suppressed]
-        encoded = [self._writer.encode_prompt(prompt, system=self.system) for prompt in prompts]
+        encoded, tokenizer = self._encoded(prompts), self._writer.tokenizer
         written = self._writer.generate(
             encoded,
             seed=seed,
@@ -199,9 +201,32 @@ class LocalWriter(Writer):
             **self.sampling,
         )
         return [
-            Answer(one.text, one.finished, Usage(1, len(prompt), len(one.tokens)))
+            Answer(spoken(tokenizer, one), one.finished, Usage(1, len(prompt), len(one.tokens)))
             for prompt, one in zip(encoded, written, strict=True)
         ]
+
+    def _encoded(self, prompts: Sequence[str]) -> list[list[int]]:
+        asked = {"system": self.system, "template": self.template}
+        return [self._writer.encode_prompt(prompt, **asked) for prompt in prompts]
+
+
+def spoken(tokenizer: Any, written: "Generation") -> str:
+    """Return what a model said after it thought; a thought that has no end is left to the filter.
+
+    The marks of thinking are special tokens of some models, which a text lacks.
+    """
+    from hooks.tokens.encoding import special_ids
+    from hooks.tokens.text_positions import spelled
+
+    whole = spelled(tokenizer, written.tokens)
+    if not has_thought(whole):
+        return written.text
+    said = without_thought(whole)
+    if said is None:
+        return whole
+    for token in special_ids(tokenizer) & {*written.tokens}:
+        said = said.replace(spelled(tokenizer, [token]), "")
+    return said
 
 
 class ServerWriter(Writer):

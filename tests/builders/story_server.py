@@ -27,7 +27,14 @@ def as_json(content: Any, status: int = 200, **headers: str) -> Response:
     return Response(text, status, headers, content_type="application/json")
 
 
-def completion(text: str | None, model: str = MODEL, finish_reason: str = "stop") -> Response:
+def completion(
+    text: str | None,
+    model: str = MODEL,
+    finish_reason: str = "stop",
+    *,
+    n_tokens: int = 50,
+    thought: str | None = None,
+) -> Response:
     return as_json(
         {
             "id": "1",
@@ -38,11 +45,15 @@ def completion(text: str | None, model: str = MODEL, finish_reason: str = "stop"
                 {
                     "index": 0,
                     "finish_reason": finish_reason,
-                    "message": {"role": "assistant", "content": text},
+                    "message": {"role": "assistant", "content": text, "reasoning_content": thought},
                     "text": text,
                 }
             ],
-            "usage": {"prompt_tokens": 30, "completion_tokens": 60, "total_tokens": 90},
+            "usage": {
+                "prompt_tokens": 30,
+                "completion_tokens": n_tokens,
+                "total_tokens": 30 + n_tokens,
+            },
         }
     )
 

@@ -21,6 +21,7 @@ from hooks import DataError
 from probes.config import EndpointSettings
 from probes.corpus.endpoint import Endpoint, read_key
 from probes.corpus.exchange import EndpointError, Sampling
+from probes.corpus.thoughts import without_thought
 from probes.runs.materials import Stories
 from probes.vectors.denoising import emotion_means, mean_difference, project_out
 from probes.vectors.normalize import normalize
@@ -132,6 +133,6 @@ def named(answer: str, emotions: Sequence[str]) -> str | None:
 
     What a model thinks aloud before its answer, and marks around the word, do not count.
     """
-    spoken = re.sub(r"<think>.*?</think>", "", answer, flags=re.DOTALL).strip()
-    word = re.sub(r"^answer:\s*", "", spoken.lower()).strip(" \t\n.!*_`'\"“”‘’")
+    spoken = without_thought(answer) or ""
+    word = re.sub(r"^answer:\s*", "", spoken.strip().lower()).strip(" \t\n.!*_`'\"“”‘’")
     return word if word == NONE or word in emotions else None

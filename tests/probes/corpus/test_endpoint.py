@@ -85,7 +85,7 @@ class TestAsking:
             answers = ask([server], n_prompts=2)
         assert sorted(answer.finished for answer in answers) == [False, True]
         assert [answer.usage.requests for answer in answers] == [1, 1]
-        assert {answer.usage.completion_tokens for answer in answers} == {60}
+        assert {answer.usage.completion_tokens for answer in answers} == {50}
 
     def test_no_more_requests_are_under_way_than_allowed(self):
         def slow(_request, _number):
@@ -101,6 +101,28 @@ class TestAsking:
         assert len({answer.text for answer in answers}) == 20
         assert len(one.bodies) + len(two.bodies) == 22
         assert min(len(one.bodies), len(two.bodies)) >= 6
+
+    def test_what_the_limit_cut_is_no_end_whatever_the_server_says(self):
+        whole = once(1, lambda: completion("It was.", n_tokens=59))
+        with StoryServer(whole) as server:
+            answers = ask([server], n_prompts=1)
+        assert answers[0].finished
+        cut = once(1, lambda: completion("It was.", n_tokens=60))
+        with StoryServer(cut) as server:
+            answers = ask([server], n_prompts=1)
+        assert not answers[0].finished
+
+    def test_what_the_body_is_to_hold_besides_is_in_every_request(self):
+        body = {"chat_template_kwargs": {"enable_thinking": False}, "reasoning_effort": "low"}
+        with (
+            StoryServer() as server,
+            Endpoint(MODEL, [server.url], None, settings(), body=body) as endpoint,
+        ):
+            endpoint.generate(["Go.", "On."], sampling=SAMPLING, seed=1)
+        assert len(server.bodies) == 2
+        for sent in server.bodies:
+            assert {key: sent[key] for key in body} == body
+            assert sent["max_tokens"] == 60
 
 
 class TestTrouble:
@@ -225,7 +247,66 @@ class TestTrouble:
             answers = ask([server], n_prompts=3, attempts=3)
         assert [bool(answer.text) for answer in answers] == [True, False, True]
         assert answers[1].usage.requests == 3  # they cost, too
-        assert answers[1].usage.completion_tokens == 180
+        assert answers[1].usage.completion_tokens == 150
+
+    def test_a_prompt_that_is_refused_alone_costs_nobody_else_a_text(self):
+        def long(request, _number):
+            wanted = request.get_json()["messages"][0]["content"] == "Prompt 1."
+            return as_json({"error": {"message": "too many tokens"}}, 400) if wanted else None
+
+        with StoryServer(long) as server:
+            answers = ask([server], n_prompts=3)
+        assert [bool(answer.text) for answer in answers] == [True, False, True]
+        assert "400: " in answers[1].refusal
+        assert "too many tokens" in answers[1].refusal
+        assert len(server.bodies) == 4, "it is not asked for again"
+
+    def test_a_server_that_refuses_all_that_it_is_asked_is_an_error(self, monkeypatch):
+        monkeypatch.setattr("probes.corpus.exchange._MOST_REFUSED", 4)
+        refuse = as_json({"error": {"message": "no such field"}}, 400)
+        with (
+            StoryServer(lambda _request, _number: refuse) as server,
+            pytest.raises(EndpointError, match="400: .*no such field"),
+        ):
+            ask([server])
+        assert len(server.bodies) == 1
+        with (
+            StoryServer(lambda _request, number: refuse if number else None) as server,
+            pytest.raises(EndpointError, match="400: .*no such field"),
+        ):
+            ask([server], n_prompts=6)
+
+    def test_an_error_that_comes_as_an_answer_is_waited_for(self):
+        told = {"error": {"message": "upstream is overloaded"}}
+        with StoryServer(once(1, lambda: as_json(told))) as server:
+            answers = ask([server], n_prompts=2)
+        assert all(answer.text for answer in answers)
+        assert len(server.bodies) == 4
+        with (
+            StoryServer(lambda _request, number: as_json(told) if number else None) as server,
+            pytest.raises(EndpointError, match=r"busy \(200, and: upstream is overloaded\)"),
+        ):
+            ask([server], n_prompts=1, patience_seconds=0.2)
+        told["error"]["code"] = 401
+        with (
+            StoryServer(lambda _request, _number: as_json(told)) as server,
+            pytest.raises(EndpointError, match="401: upstream.*Check the key"),
+        ):
+            ask([server], n_prompts=1)
+        assert len(server.bodies) == 1
+
+    def test_a_model_that_only_thinks_ends_the_run_soon_with_the_cure(self):
+        with (
+            StoryServer(lambda _request, _number: completion(None, thought="Hm ...")) as server,
+            pytest.raises(EndpointError, match=r"reasoning_content .*enable_thinking: false"),
+        ):
+            ask([server])
+        assert len(server.bodies) == 3
+
+    def test_one_answer_of_thoughts_alone_is_asked_for_again(self):
+        with StoryServer(once(2, lambda: completion(None, thought="Hm ..."))) as server:
+            answers = ask([server])
+        assert len({answer.text for answer in answers}) == 4
 
     def test_a_server_that_never_says_a_word_is_an_error(self):
         with (
@@ -283,9 +364,35 @@ class TestWrong:
             greeting = endpoint.connect("Hello.", SAMPLING)
             assert endpoint.served_as == greeting.served_as == MODEL + suffix
 
+    @pytest.mark.parametrize("suffix", ["-mini", ".1", "-2", "-instruct", "-32k"])
+    def test_a_name_with_more_than_a_version_is_another_model(self, suffix):
+        named = lambda _request, _number: completion("Hi.", model=MODEL + suffix)  # noqa: E731
+        with (
+            StoryServer(named) as server,
+            pytest.raises(EndpointError, match=rf"--generation.served_as={MODEL}\{suffix};"),
+        ):
+            ask([server])
+
+    @pytest.mark.parametrize("name", ["/models/Story-Teller.gguf", "org/story-teller", "STORY"])
+    def test_the_name_that_is_said_to_be_the_models_is_it_and_no_other(self, name):
+        def named(_request, _number):
+            return completion("Hi there.", model=name)
+
+        with StoryServer(named) as server:
+            urls = [server.url]
+            with Endpoint(MODEL, urls, None, settings(), served_as=name) as endpoint:
+                endpoint.connect("Hello.", SAMPLING)
+                assert endpoint.served_as == name
+            with (
+                Endpoint(MODEL, urls, None, settings(), served_as="other") as endpoint,
+                pytest.raises(EndpointError, match="expected answers of 'other'"),
+            ):
+                endpoint.connect("Hello.", SAMPLING)
+        assert {body["model"] for body in server.bodies} == {MODEL}
+
     def test_servers_of_different_versions_are_refused(self):
         def versioned(_request, _number):
-            return completion("Hi there.", model=MODEL + "-2")
+            return completion("Hi there.", model=MODEL + "-2026")
 
         with (
             StoryServer() as one,
@@ -295,7 +402,7 @@ class TestWrong:
             ask([one, two])
 
     def test_a_model_that_changes_on_the_way_is_noticed(self):
-        changed = once(3, lambda: completion("Hi there.", model=MODEL + "-2"))
+        changed = once(3, lambda: completion("Hi there.", model=MODEL + "-2026"))
         with (
             StoryServer(changed) as server,
             pytest.raises(EndpointError, match="two models answer"),

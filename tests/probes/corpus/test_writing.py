@@ -127,6 +127,14 @@ class TestToppingUp:
             (Answer("He sat down."), "duplicate"),
             (Answer("I'm sorry, but I can't write that."), "refusal"),
             (Answer(""), "empty"),
+            (Answer("<think>He must sit and", finished=False), "truncated"),
+            (Answer("<think>He sat up.</think>I'm sorry, but I can't write that."), "refusal"),
+            (Answer("<think>\n\n</think>\n\nI'm sorry, but I can't write that."), "refusal"),
+            (Answer("<think>He sat up.</think>"), "empty"),
+            (
+                exchange.Answer("", False, refusal="400: too long"),
+                "refused by the server: 400: too long",
+            ),
         ],
     )
     def test_what_cannot_be_used_is_rejected_with_its_reason(self, answer, reason):
@@ -136,6 +144,12 @@ class TestToppingUp:
             "He sat down.",
             "He opened door number 0.",
         ]
+
+    def test_what_the_writer_thinks_before_a_story_is_no_part_of_it(self):
+        thought = "Sad, then? He could weep.\n</think>\n\n"
+        written = write([SAD], Writer([Answer(f"{thought}He sat down."), Answer("She ran home.")]))
+        assert [text["text"] for text in written[SAD]["texts"]] == ["He sat down.", "She ran home."]
+        assert written[SAD]["rejected"] == []
 
     def test_a_text_is_a_duplicate_across_the_cells_of_a_unit(self):
         answers = [Answer("He sat down."), Answer("He sat, down!")]
@@ -254,6 +268,13 @@ class TestPrompts:
             (1, "leak: sad")
         ]
 
+    def test_a_thought_before_several_stories_is_cut_and_an_endless_one_is_truncated(self):
+        both = f"<think>One.\n{STORY_MARKER}\nTwo?</think>He sat.\n{STORY_MARKER}\nShe ran home."
+        writer = Writer([Answer(f"<think>One.\n{STORY_MARKER}\nTwo and")], [Answer(both)])
+        written = write([SAD], writer, texts_per_cell=2, texts_per_prompt=2, min_words=2)[SAD]
+        assert [item["reason"] for item in written["rejected"]] == ["truncated", "truncated"]
+        assert [text["text"] for text in written["texts"]] == ["He sat.", "She ran home."]
+
     def test_stories_that_never_came_are_missing_and_too_many_are_not_kept(self):
         short = Answer(f"He sat down.\n{STORY_MARKER}\nShe ran")
         many = Answer(f"\n{STORY_MARKER}\n".join(f"Door {n} was shut." for n in range(5)))
@@ -317,6 +338,13 @@ class TestNeutral:
         writer = Writer([Answer(self.ANSWER)], [Answer(dialogue)])
         written = write([cell], writer, texts_per_cell=1)[cell]
         assert [item["reason"] for item in written["rejected"]] == ["no dialogue"]
+        assert written["texts"][0]["text"] == dialogue
+
+    def test_what_the_writer_thinks_before_a_dialogue_is_no_part_of_it(self):
+        [cell] = neutral_cells(TOPICS[:1])
+        dialogue = f"Person: What is a roof made of?\nAssistant: {self.ANSWER}"
+        thought = "<think>Person: Why?\nAssistant: It was asked for.</think>"
+        written = write([cell], Writer([Answer(thought + dialogue)]), texts_per_cell=1)[cell]
         assert written["texts"][0]["text"] == dialogue
 
     def test_any_named_emotion_is_a_leak(self):

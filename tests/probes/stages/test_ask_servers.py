@@ -30,7 +30,8 @@ def asking_run(small_run):
             **(generation or {}),
         }
         limits = {"wait_seconds": 0.02, "timeout_seconds": 1.0, "attempts": 4, **(endpoint or {})}
-        return small_run(writer={"name": MODEL}, generation=asked, endpoint=limits, **sections)
+        sections = {"writer": {"name": MODEL}, **sections}
+        return small_run(generation=asked, endpoint=limits, **sections)
 
     return make
 
@@ -95,7 +96,7 @@ class TestHostileServer:
         assert (counts["accepted"], counts["missing"]) == (N_TEXTS, 0)
         answered = len(hostile.told) - 1 + fired["empty"]  # the greeting is not counted
         assert counts["usage"]["requests"] <= answered
-        assert counts["usage"]["completion_tokens"] == 60 * counts["usage"]["requests"]
+        assert counts["usage"]["completion_tokens"] == 50 * counts["usage"]["requests"]
         said = capfd.readouterr()
         everything = [path.read_text() for path in made.folder.rglob("*") if path.is_file()]
         assert len(everything) > 10
@@ -185,6 +186,40 @@ class TestAnswers:
         assert len(writer["fingerprint"]) == 16
         assert contents_of(made)[0]["sampling"]["top_k"] is None  # it was not sent
 
+    def test_what_the_settings_say_of_thinking_reaches_every_request(self, asking_run):
+        with StoryServer() as server:
+            made = asking_run(
+                server,
+                generation={"extra_body": {"reasoning_effort": "low"}},
+                writer={"name": MODEL, "chat_template": {"enable_thinking": False}},
+            )
+            made.stage("generate-stories")
+        for body in server.bodies:
+            assert body["chat_template_kwargs"] == {"enable_thinking": False}
+            assert body["reasoning_effort"] == "low"
+        recorded = made.run().record("generate-stories").settings
+        assert recorded["writer"]["chat_template"] == {"enable_thinking": False}
+        assert recorded["generation"]["extra_body"] == {"reasoning_effort": "low"}
+
+    def test_a_topic_that_the_server_refuses_is_missing_in_its_cells_alone(self, asking_run):
+        made, refused = None, []
+
+        def too_long(request, number):
+            prompt = request.get_json()["messages"][-1]["content"]
+            if number and refused[0] in prompt:
+                return as_json({"error": {"message": "the prompt is too long"}}, 400)
+            return None
+
+        with StoryServer(too_long) as server:
+            made = asking_run(server)
+            refused.append(made.run().config.topics[1])
+            made.stage("generate-stories")
+        for cell, content in zip(made.run().story_cells, contents_of(made), strict=True):
+            wanted = cell.topic == refused[0]
+            assert (content["texts"] == []) == wanted
+            reasons = {item["reason"].split(":")[0] for item in content["rejected"]}
+            assert reasons == ({"refused by the server"} if wanted else set())
+
 
 class TestSeveralServers:
     def test_units_overlap_so_that_servers_stay_busy(self, asking_run):
@@ -213,7 +248,7 @@ class TestDryRun:
         assert "18 stories in 9 cells" in said
         assert "about 18, at most 72" in said
         assert f"about {18 * 30}" in said
-        assert f"about {18 * 60:,}, at most {72 * 12}" in said
+        assert f"about {18 * 50:,}, at most {72 * 12}" in said
         assert "about 0.01, at most" in said
         assert "requests at once take" in said
 

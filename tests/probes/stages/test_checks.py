@@ -1,6 +1,7 @@
 """What cannot be read is refused before a word is written."""
 
 import importlib.util
+import shutil
 
 import pytest
 import tiny_models
@@ -75,3 +76,25 @@ def test_a_finished_run_asks_no_model(finished, monkeypatch):
     monkeypatch.setattr(Models, "subject", None)
     monkeypatch.setattr("probes.stages.checks.describe", None)
     assert command.main([finished.config, "--quiet"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("section", "cure"),
+    [({"system": "Be brief."}, "Leave out writer.system"), ({}, "Take another writer")],
+)
+def test_a_template_that_refuses_the_prompt_is_named_with_the_setting(
+    small_run, tiny_writer, tmp_path, capsys, section, cure
+):
+    strict = tmp_path / "strict"
+    shutil.copytree(tiny_writer, strict)
+    wrong = "messages[0].role == 'system'" if section else "true"
+    template = "{% if " + wrong + " %}{{ raise_exception('not like this') }}{% endif %}"
+    for path in strict.glob("*.jinja"):
+        path.write_text(template + path.read_text())
+    made = small_run(writer={"name": str(strict), **section})
+    assert command.main([made.config]) != 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"the chat template of {strict} refuses messages of" in said
+    assert "not like this" in said
+    assert f"{cure}; nothing was written." in said
+    assert not made.folder.exists()

@@ -24,6 +24,7 @@ CHANGED = {
     "writer.device_map": "auto",
     "writer.quantize": "8bit",
     "writer.system": "other",
+    "writer.chat_template": {"enable_thinking": False},
     "generation.stories_per_topic": 77,
     "generation.stories_per_prompt": 3,
     "generation.emotions_subset": 7,
@@ -38,6 +39,7 @@ CHANGED = {
     "generation.suppress_banned": "never",
     "generation.batch_size": 7,
     "generation.engine": "openai",
+    "generation.extra_body": {"reasoning_effort": "low"},
     "endpoint.api": "completions",
     "endpoint.send_top_k": True,
     "corpus.forms": ["voiced"],
@@ -99,6 +101,7 @@ FREE = {
     "validation.norms",  # its content decides
     "generation.base_urls",
     "generation.api_key_env",
+    "generation.served_as",
     "validation.judge_base_url",  # whether there is one decides, and not where
     "validation.api_key_env",
     *(f"compute.{name}" for name in ComputeSettings.model_fields),

@@ -7,11 +7,13 @@ import pytest
 import small_runs
 from small_runs import Heard
 
+from hooks import Generation
 from hooks.errors import DataError
 from probes.corpus import filtering
 from probes.corpus.cells import Cell, read_cell
+from probes.corpus.thoughts import without_thought
 from probes.stages import units
-from probes.stages.units import LocalWriter, plan
+from probes.stages.units import LocalWriter, plan, spoken
 from probes.stimuli import leaks
 from probes.storage import write_json
 
@@ -312,3 +314,17 @@ class TestUnits:
         (made.folder / run.story_cells[3].path).unlink()
         made.stage("generate-stories")
         assert stories_of(made) == before
+
+
+def test_marks_of_thinking_that_are_special_tokens_are_seen_and_not_kept(tiny_tokenizer):
+    tokenizer = tiny_tokenizer(chat=True)
+    tokenizer.add_special_tokens({"extra_special_tokens": ["[THINK]", "[/THINK]"]})
+
+    def said(text):
+        tokens = tokenizer.encode(text, add_special_tokens=False)
+        plain = tokenizer.decode(tokens, skip_special_tokens=True)
+        return spoken(tokenizer, Generation(plain, tokens, True))
+
+    assert said("He sat down.<|end|>") == "He sat down."
+    assert said("[THINK]He is sad.[/THINK]He sat down.<|end|>") == "He sat down."
+    assert without_thought(said("[THINK]He is sad. He sat down.")) is None

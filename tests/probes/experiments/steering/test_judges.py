@@ -50,6 +50,8 @@ def test_a_server_that_is_not_there_names_the_settings():
         ("**happy**\n", "happy"),
         ("Answer: angry", "angry"),
         ("<think>sad? no, angry</think>\nhappy", "happy"),
+        ("sad? no, angry\n</think>\nhappy", "happy"),
+        ("<think>sad? no,", None),
         ("None.", "none"),
         ("sad, not happy", None),
         ("not happy", None),
