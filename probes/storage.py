@@ -6,6 +6,7 @@ is, so that only those whose writer is dead are removed. JSON holds finite numbe
 character inside it ends a line for one reader and not for another.
 """
 
+import codecs
 import contextlib
 import hashlib
 import json
@@ -28,6 +29,8 @@ LEFTOVER = ".part-"
 
 _ABANDONED_AFTER = 24 * 3600
 """Seconds after which no process is still at the writing of one file."""
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""How JSON spells half of a surrogate pair, or a whole one."""
 _LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 """Characters at which some readers of lines end one; in JSON they stand in strings alone."""
 _swept: set[Path] = set()
@@ -99,12 +102,56 @@ def to_json(value: Any, **how: Any) -> str:
     return _LINE_ENDS.sub(lambda it: f"\\u{ord(it[0]):04x}", text)
 
 
-def from_json(text: str | bytes) -> Any:
-    """Read JSON; ValueError also where it is nested deeper than it can be read."""
+def decode(content: bytes) -> str:
+    """Read UTF-8, with or without a byte order mark; ValueError that names UTF-16, or the byte."""
+    unmarked = len(content) > 1 and content[:2].count(0) == 1
+    if unmarked or content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError("this is UTF-16; make it UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW")
     try:
-        return json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"byte {content[error.start]:#04x} is not UTF-8; if this is Windows-1252, make it "
+            "UTF-8: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW"
+        ) from error
+
+
+def from_json(text: str | bytes) -> Any:
+    """Read JSON; ValueError also where it is nested too deeply, or half of a character is spelled.
+
+    Half of a surrogate pair can be spelled in JSON, and neither stored nor tokenized.
+    """
+    spelled = decode(text) if isinstance(text, bytes) else text
+    try:
+        value = json.loads(spelled)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if _HALF.search(spelled):
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as error:
+            half = ascii(error.object[error.start])[1:-1]
+            raise ValueError(
+                f"{half} is half of a surrogate pair, no character; jq -c . FILE > NEW puts a mark "
+                "in its place"
+            ) from None
+    return value
+
+
+def parse_line(line: bytes, where: str) -> Any:
+    """Read one line of a file of JSON lines; InvalidInput that says where, what and the cure."""
+    try:
+        return from_json(line)
+    except ValueError as error:
+        why = str(error)
+        if isinstance(error, json.JSONDecodeError):
+            why = f"{error.msg} at character {error.colno}"
+        items = {b"[": ".[]", b"[{": ".[]", b"{": "."}.get(line.strip())
+        cure = f" To make lines of JSON that spans several: jq -c '{items}' FILE > NEW."
+        start = repr(line[:40].decode("utf-8", "replace").strip())
+        raise InvalidInput(
+            f"{where}: expected JSON on one line, got {start} ({why}).{cure if items else ''}"
+        ) from error
 
 
 def read_json(path: Path) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from hooks.errors import InvalidInput
 from probes.corpus import reference
 from probes.corpus.audit import AuditedText
-from probes.corpus.brought import read_rows
+from probes.corpus.rows import read_rows
 
 ABOUT = ("form", "person", "tense", "area", "writer")
 """What may be known of a text beside its emotion and topic."""

@@ -10,17 +10,24 @@ no later command reads it again.
 
 import unicodedata
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from hooks.errors import DataError, InvalidInput
-from probes.corpus.cells import Cell, Passage, is_text
-from probes.storage import digest_file, digest_listed, from_json, ours, read_object, write_json
+from probes.corpus.cells import AROUND, Cell, Passage
+from probes.corpus.rows import parse_row
+from probes.storage import digest_file, digest_listed, ours, read_object, write_json
 
 CorpusKind = Literal["stories", "said", "neutral"]
+_WITH_EMOTION = ("emotion", "topic", "text")
+_FIELDS: dict[CorpusKind, tuple[str, ...]] = {
+    "stories": _WITH_EMOTION,
+    "said": _WITH_EMOTION,
+    "neutral": ("topic", "text"),
+}
 
 
 @dataclass(frozen=True)
@@ -191,28 +198,6 @@ def _check_spellings(path: str, what: str, labels: set[str]) -> None:
         )
 
 
-def read_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield the rows of a file of JSON lines, each with where it stands.
-
-    `needed` are the fields that hold text. Raises InvalidInput, naming the line.
-    """
-    if not path.is_file():
-        raise InvalidInput(f"{str(path)!r} not found; expected a JSON-lines file.")
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            try:
-                row = from_json(line)
-                whole = all(is_text(row.get(key)) for key in needed)
-            except (ValueError, AttributeError) as error:
-                raise InvalidInput(f"{where}: expected a JSON object ({error}).") from error
-            if not whole:
-                raise InvalidInput(f"{where}: expected non-empty strings for {', '.join(needed)}.")
-            yield row, where
-
-
 def _begins(source: Path, kind: CorpusKind) -> tuple[dict[Cell, "array[int]"], dict[str, str]]:
     """Find where each of a cell's texts begins and the form of each topic, checking every line."""
     begins: dict[Cell, array[int]] = {}
@@ -234,21 +219,8 @@ def _begins(source: Path, kind: CorpusKind) -> tuple[dict[Cell, "array[int]"], d
 
 def _parse(line: bytes, kind: CorpusKind, where: str) -> tuple[Cell, Passage]:
     """Return the cell and the text of one line."""
-    needed = ("topic", "text") if kind == "neutral" else ("emotion", "topic", "text")
-    try:
-        row = from_json(line)
-        values = [row[key] for key in needed]
-        around = {key: row[key] for key in ("opening", "closing", "form") if key in row}
-        # Half a surrogate pair can be spelled in JSON and neither stored nor tokenized.
-        given = (*values, *around.values())
-        "".join(value for value in given if isinstance(value, str)).encode("utf-8")
-    except (ValueError, LookupError, TypeError) as error:
-        raise InvalidInput(
-            f"{where}: expected a JSON object with {', '.join(needed)} "
-            f"({type(error).__name__}: {error})."
-        ) from error
-    if not all(is_text(value) for value in values):
-        raise InvalidInput(f"{where}: expected non-empty strings for {', '.join(needed)}.")
+    row = parse_row(line, _FIELDS[kind], where)
+    around = {key: row[key] for key in AROUND if key in row}
     if wrong := [key for key, value in around.items() if not isinstance(value, str)]:
         raise InvalidInput(f"{where}: expected strings for {', '.join(wrong)}.")
     passage = Passage(row["text"], **{key: value.strip() for key, value in around.items()})

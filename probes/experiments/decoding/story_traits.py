@@ -9,7 +9,6 @@
 Pronouns are English; speech in single quotes is not recognized.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import torch
 from probes.corpus import reference
 from probes.corpus.cells import Cell, read_cell
 from probes.runs.materials import Materials, Stories, StoryRows
+from probes.storage import from_json
 
 FIRST = frozenset(["i", "me", "my", "mine", "myself", "we", "us", "our", "ours", "ourselves"])
 THIRD = frozenset(
@@ -77,9 +77,9 @@ def attempts(materials: Materials, stories: StoryRows) -> list[int]:
 def _writers_of_lines(path: str) -> dict[Cell, list[str]]:
     """Writers of users' own stories, in the order in which cells number them."""
     names: dict[Cell, list[str]] = {}
-    with Path(path).open(encoding="utf-8-sig") as file:
-        for line in filter(str.strip, file):
-            row = json.loads(line)
+    with Path(path).open("rb") as file:
+        for line in filter(bytes.strip, file):
+            row = from_json(line)
             cell = Cell(row["emotion"], row["topic"])
             names.setdefault(cell, []).append(str(row.get("writer") or "unknown"))
     return names

@@ -51,7 +51,7 @@ def test_lines_without_a_form_beside_others_are_a_form_of_their_own(file_of):
         ({**LINE, "opening": 3}, "line 2: expected a string for opening, got 3"),
         ({**LINE, "form": ["voiced"]}, "line 2: expected a string for form"),
         ({**LINE, "form": "said"}, "stand in a file of their own: --said=FILE"),
-        ({"topic": "a key", "text": "x"}, "line 2: expected non-empty strings for emotion"),
+        ({"topic": "a key", "text": "x"}, "line 2: .* missing: emotion"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_line(file_of, row, message):
