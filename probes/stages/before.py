@@ -98,7 +98,7 @@ def _check_sources(run: Run, todo: Sequence[Stage]) -> None:
     """Read what is read whole: kept texts of which activations are made, ratings."""
     names = [stage.name for stage in todo]
     if "validate" in names and run.config.validation.norms is not None:
-        read_norms(run.config.validation.norms)
+        read_norms(run.config.validation.norms).of(run.emotions)
     if "extract-activations" in names and not {"generate-stories", "generate-neutral"} & {*names}:
         for cell in run.texts.all_cells:
             read_cell(run.root, cell)

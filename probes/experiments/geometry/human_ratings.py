@@ -122,13 +122,14 @@ class Compared:
 
 @dataclass(frozen=True)
 class HumanRatings(Result):
-    """Components beside every set of ratings at hand."""
+    """Components beside every set of ratings at hand; `unrated` says how many rows hold none."""
 
     model: str
     layer: int
     n_layers: int
     n_permutations: int
     norms: Mapping[str, Compared]
+    unrated: str = ""
 
     def findings(self) -> list[Finding]:
         """Say how well each scale of each set is followed."""
@@ -176,6 +177,11 @@ class HumanRatings(Result):
                 )
         return " ".join(parts)
 
+    def limits(self) -> list[str]:
+        """Say how many rows of the user's file were passed over."""
+        passed = f"Human ratings: {self.unrated} have no rating, and were passed over."
+        return [passed] if self.unrated else []
+
     def figures(self) -> dict[str, Figure]:
         """Describe ratings against components, for the first set that could be compared."""
         for name, compared in self.norms.items():
@@ -187,10 +193,13 @@ class HumanRatings(Result):
 def measure(materials: Materials) -> HumanRatings:
     """Compare components with every set of norms at hand."""
     sets: dict[str, Norms] = {SHIPPED: rating_table(materials.emotions)}
-    settings = materials.config.validation
+    settings, unrated = materials.config.validation, ""
     if settings.norms is not None:
-        name, norms = read_norms(settings.norms)
-        sets[f"{name} ({Path(settings.norms).name})"] = norms
+        file = read_norms(settings.norms)
+        name = f"{file.format} ({Path(settings.norms).name})"
+        sets[name] = file.of(materials.emotions)
+        if file.n_unrated:
+            unrated = f"{file.n_unrated} of {file.n_rows} rows of {name}"
     n_permutations = max(MIN_PERMUTATIONS, settings.n_permutations)
     return HumanRatings(
         model=materials.index["model"],
@@ -198,6 +207,7 @@ def measure(materials: Materials) -> HumanRatings:
         n_layers=len(materials.layers),
         n_permutations=n_permutations,
         norms={name: _compare(materials, norms, n_permutations) for name, norms in sets.items()},
+        unrated=unrated,
     )
 
 
@@ -205,9 +215,9 @@ EXPERIMENT = Experiment(HumanRatings, measure)
 
 
 def _compare(materials: Materials, norms: Norms, n_permutations: int) -> Compared:
-    words = [emotion for emotion in materials.emotions if emotion.lower() in norms]
+    words = [emotion for emotion in materials.emotions if emotion in norms]
     ratings = {
-        scale: torch.tensor([norms[word.lower()][scale] for word in words], dtype=torch.float64)
+        scale: torch.tensor([norms[word][scale] for word in words], dtype=torch.float64)
         for scale in _SCALES
     }
     if len(words) < MIN_RATED or float(ratings["valence"].std()) == 0:

@@ -157,14 +157,19 @@ def test_ratings_from_a_file_stand_beside_the_shipped_ones(run, tmp_path):
     lines = [
         f"{word}\t{rating.pleasure}\t{rating.arousal}" for word, rating in human_ratings().items()
     ]
+    lines += ["pony\tNA\tNA", "lathe\t\t0.1"]
     path.write_text("Word\tValence\tArousal\n" + "\n".join(lines), encoding="utf-8")
     values = run.config.model_dump()
     values["validation"]["norms"] = str(path)
     again = type(run)(Run(Config.model_validate(values), "c.yaml"), run.models, run.reporter)
-    norms = EXPERIMENT.measure(again).norms
+    measured = EXPERIMENT.read(to_json(EXPERIMENT.measure(again)))
+    norms = measured.norms
     [other] = [name for name in norms if name != SHIPPED]
     assert "NRC-VAD" in other
     assert norms[other].valence.r == pytest.approx(norms[SHIPPED].valence.r)
+    [limit] = measured.limits()
+    n_rows = len(human_ratings()) + 2
+    assert f"2 of {n_rows} rows of NRC-VAD (norms.tsv) have no rating" in limit
 
 
 def test_the_figures_place_every_rated_word(run):
