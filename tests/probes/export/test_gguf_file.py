@@ -81,6 +81,21 @@ class TestFormat:
             assert tensor.tensor_type == gguf.GGMLQuantizationType.F32
             assert list(tensor.shape) == [32]
 
+    def test_says_in_keys_of_its_own_what_it_means(self, vectors, tmp_path):
+        made = control_vector(vectors, "sad", layers=[1, 3], dose=0.2)
+        write_gguf(made, tmp_path / "v.gguf")
+        fields = gguf.GGUFReader(tmp_path / "v.gguf").fields
+        said = {
+            name.removeprefix("emotion_lens."): field.contents()
+            for name, field in fields.items()
+            if name.startswith("emotion_lens.")
+        }
+        assert said["operation"] == "add"
+        assert said["hook_point"] == "blocks.{layer}.hook_resid_post"
+        assert said["layers"] == [1, 3]
+        assert said["dose"] == 0.2
+        assert said["residual_norm"] == pytest.approx(made.residual_norm.tolist())
+
     def test_block_0_is_left_out_and_said(self, vectors, tmp_path):
         made = control_vector(vectors, "sad", layers=[0, 1])
         assert write_gguf(made, tmp_path / "v.gguf") == [0]
@@ -92,16 +107,81 @@ class TestFormat:
         assert list(tmp_path.iterdir()) == []
 
 
+def write(path, tensors=None, **keys):
+    """Write a file with a direction at block 2 and some of our keys."""
+    writer = gguf.GGUFWriter(path, "controlvector")
+    writer.add_string("controlvector.model_hint", "mistral")
+    kinds = {str: writer.add_string, float: writer.add_float64, list: writer.add_array}
+    kinds[int] = writer.add_uint32
+    for name, value in keys.items():
+        kinds[type(value)](f"emotion_lens.{name}", value)
+    for name, tensor in (tensors or {"direction.2": np.arange(4, dtype=np.float32)}).items():
+        writer.add_tensor(name, tensor)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+class TestWhatAFileSays:
+    @pytest.mark.parametrize(
+        ("keys", "said"),
+        [
+            ({"operation": "project"}, "operation 'add', and the file says 'project'"),
+            ({"operation": "project", "dose": 0.1}, "not to be added"),
+            ({"hook_point": "blocks.{layer}.hook_mlp_out"}, "says 'blocks.{layer}.hook_mlp_out'"),
+            ({"layers": [3]}, "its keys name blocks [3], its tensors [2]"),
+            ({"layers": [1, 2]}, "its keys name blocks [1, 2], its tensors [2]"),
+            ({"layers": 2}, "its keys name blocks 2"),
+            ({"dose": -0.1}, "its dose is -0.1"),
+            ({"dose": float("nan")}, "its dose is nan"),
+            ({"dose": "high"}, "damaged"),
+            ({"residual_norm": [1.0, 2.0]}, "its residual norms are"),
+            ({"residual_norm": [float("inf")]}, "its residual norms are"),
+            ({"residual_norm": "long"}, "damaged"),
+            ({"residual_norm": 3.0}, "damaged"),
+            (
+                {"dose": 0.1, "residual_norm": [50.0]},
+                "lengths [3.7416573867739413], not dose x nor",
+            ),
+            ({"made_from": "{"}, "damaged"),
+            ({"made_from": "[1]"}, "damaged"),
+        ],
+    )
+    def test_and_does_not_mean_what_we_add_is_refused(self, tmp_path, keys, said):
+        with pytest.raises(DataError) as caught:
+            read_gguf(write(tmp_path / "v.gguf", **keys))
+        assert said in str(caught.value)
+        assert str(tmp_path / "v.gguf") in str(caught.value)
+
+    def test_and_means_what_we_add_is_read(self, tmp_path):
+        norm = 14**0.5 / 0.1
+        keys = {"operation": "add", "hook_point": "blocks.{layer}.hook_resid_post", "layers": [2]}
+        read = read_gguf(write(tmp_path / "v.gguf", **keys, dose=0.1, residual_norm=[norm]))
+        assert (read.layers, read.dose) == ([2], 0.1)
+        assert read.norm_by_layer == {2: pytest.approx(norm)}
+
+    @pytest.mark.parametrize(
+        "tensors",
+        [
+            {"direction.2": np.array([1, float("nan")], dtype=np.float32)},
+            {"direction.-1": np.ones(4, dtype=np.float32)},
+            {"direction.x": np.ones(4, dtype=np.float32)},
+            {"other.2": np.ones(4, dtype=np.float32)},
+            {"direction.2": np.ones((2, 2), dtype=np.float32)},
+            {"direction.2": np.ones(4, dtype=np.float16)},
+            {f"direction.{n}": np.ones(n, dtype=np.float32) for n in (1, 2)},
+        ],
+    )
+    def test_with_directions_that_are_none_is_refused(self, tmp_path, tensors):
+        with pytest.raises(DataError):
+            read_gguf(write(tmp_path / "v.gguf", tensors))
+
+
 class TestFilesFromElsewhere:
     def test_a_file_without_our_keys_is_read_without_a_dose(self, tmp_path):
-        writer = gguf.GGUFWriter(tmp_path / "joy.gguf", "controlvector")
-        writer.add_string("controlvector.model_hint", "mistral")
-        writer.add_tensor("direction.2", np.arange(4, dtype=np.float32))
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-        read = read_gguf(tmp_path / "joy.gguf")
+        read = read_gguf(write(tmp_path / "joy.gguf"))
         assert (read.emotion, read.layers, read.dose) == ("joy", [2], None)
         assert read.tensors.tolist() == [[0.0, 1.0, 2.0, 3.0]]
         assert "does not say" in read.description
@@ -113,6 +193,24 @@ class TestFilesFromElsewhere:
         path.write_bytes(path.read_bytes()[:keep])
         with pytest.raises(DataError, match="damaged"):
             read_gguf(path)
+
+    def test_a_damaged_byte_is_refused_or_changes_nothing_that_is_said(self, vectors, tmp_path):
+        path = tmp_path / "v.gguf"
+        made = control_vector(vectors, "sad", layers=[1, 3])
+        write_gguf(made, path)
+        whole = path.read_bytes()
+        outcomes = set()
+        for place in range(0, len(whole), 11):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xC0]) + whole[place + 1 :])
+            try:
+                read = read_gguf(path)
+            except DataError:
+                outcomes.add("refused")
+                continue
+            outcomes.add("read")
+            assert (read.layers, read.tensors.shape) == ([1, 3], made.tensors.shape)
+            assert read.tensors.isfinite().all()
+        assert outcomes == {"refused", "read"}
 
     def test_a_missing_file_is_refused(self, tmp_path):
         with pytest.raises(DataError, match="missing"):
