@@ -140,7 +140,9 @@ class Score(RunFlags):
     usage: ClassVar = 'CONFIG --text "..." | --file x.jsonl | --transcript chat.json [--output=A,B]'
     text: str | None = flag("one text")
     file: str | None = flag(_JSON_LINES)
-    transcript: str | None = flag('JSON: a list of turns with "role" and "content"')
+    transcript: str | None = flag(
+        "JSON: a conversation of OpenAI's or ShareGPT's form, or one a line"
+    )
     emotions: Names = flag(_EMOTIONS, ())
     layer: int | None = flag(_LAYER)
     vectors: _Way | None = flag(_WAYS)

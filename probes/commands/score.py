@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import tee
 from pathlib import Path
@@ -13,10 +14,12 @@ from probes.commands import Score, Sweep
 from probes.commands.call import Call
 from probes.commands.score_files import SUFFIXES, Given, Shown, open_sink
 from probes.commands.terminal import Terminal
+from probes.corpus.rows import check_fields
 from probes.runs.models import Models
-from probes.storage import from_json
-from probes.texts.dialogue import Turn, lay_out
+from probes.storage import parse_line
+from probes.texts.dialogue import lay_out
 from probes.texts.scoring import Scores, score_texts, tokens_within
+from probes.texts.transcripts import read_transcripts, spelled
 from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.zero import Z_MEANS, spelled_z
 
@@ -26,7 +29,7 @@ READOUT = "cosine of the centered residual stream"
 
 def main(call: Call[Score]) -> int:
     """Score the texts; tables, JSON, and files by the suffixes of ``--output``."""
-    given = _given(call.flags)
+    read_again = _given(call.flags)
     outputs = [Path(name).expanduser() for name in call.flags.output]
     for path in outputs:
         if path.suffix not in SUFFIXES:
@@ -39,11 +42,16 @@ def main(call: Call[Score]) -> int:
     def rendered(one: Given) -> tuple[str, Any]:
         if not one.turns:
             return one.text, None
-        turns = [Turn(turn["role"], turn["content"]) for turn in one.turns]
-        chat = lay_out(model.tokenizer, turns)
+        try:
+            chat = lay_out(model.tokenizer, one.turns)
+        except InvalidInput as error:
+            raise InvalidInput(f"{one.name}: {error}") from error
         return chat.text, tokens_within(chat.words)
 
-    named, read = tee(given)
+    if call.flags.transcript is not None:
+        for one in read_again():  # a template that refuses the last chat does so before the first
+            rendered(one)
+    named, read = tee(read_again())
     scored = score_texts(vectors, model, map(rendered, read), layer)
     about = f"{vectors.provenance.model}, layer {layer}; {READOUT}"
     listing = _Listing(call.terminal, shown)
@@ -71,21 +79,26 @@ def chosen(flags: Score | Sweep, vectors: EmotionVectors) -> tuple[int, Shown]:
     return layer, Shown(emotions, [vectors.emotions.index(name) for name in emotions])
 
 
-def _given(flags: Score) -> Iterator[Given]:
+def _given(flags: Score) -> Callable[[], Iterator[Given]]:
+    """Return what gives the texts, from the first one on; a file is checked to its last line."""
     sources = {"text": flags.text, "file": flags.file, "transcript": flags.transcript}
     asked = [(kind, value) for kind, value in sources.items() if value is not None]
     if len(asked) != 1:
         raise InvalidInput("score: expected one of --text, --file and --transcript.")
     kind, value = asked[0]
     if kind == "text":
-        return iter([Given("text", value)])
+        return lambda: iter([Given("text", value)])
     path = Path(value).expanduser()
     if not path.is_file():
         raise InvalidInput(f"--{kind}: {value!r} not found.")
-    if kind == "transcript":
-        return iter([_transcript(path)])
-    check_lines(path)
-    return _lines(path)
+    if kind == "file":
+        check_lines(path)
+        return lambda: _lines(path)
+    for _ in read_transcripts(path):
+        pass
+    return lambda: (
+        Given(it.name, turns=it.turns, left_out=it.left_out) for it in read_transcripts(path)
+    )
 
 
 def _lines(path: Path) -> Iterator[Given]:
@@ -107,32 +120,13 @@ def read_lines(file: Any, path: Path, line: int = 0) -> Iterator[tuple[Given, in
         line += 1
         if not content.strip():
             continue
-        try:
-            row = from_json(content)
-            text = row if isinstance(row, str) else row["text"]
-            text.encode("utf-8")
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise InvalidInput(
-                f'{path}, line {line}: expected a JSON object with "text", or a JSON string '
-                f"({type(error).__name__}: {error})."
-            ) from error
+        where = f"{path}, line {line}"
+        row = parse_line(content, where)
+        text = row if isinstance(row, str) else check_fields(row, ("text",), where)["text"]
+        if not isinstance(text, str):
+            raise InvalidInput(f"{where}: expected text as a JSON string, got {text!r:.60}.")
         name = row.get("id") if isinstance(row, dict) else None
         yield Given(f"line {line}" if name is None else str(name), text), line
-
-
-def _transcript(path: Path) -> Given:
-    try:
-        content = from_json(path.read_bytes())
-        turns = content["messages"] if isinstance(content, dict) else content
-        pairs = tuple({"role": turn["role"], "content": turn["content"]} for turn in turns)
-        whole = all(isinstance(value, str) for turn in pairs for value in turn.values())
-    except (ValueError, LookupError, TypeError) as error:
-        raise InvalidInput(
-            f'{path}: expected a JSON list of turns with "role" and "content" ({error!r}).'
-        ) from error
-    if not pairs or not whole:
-        raise InvalidInput(f"{path}: expected at least one turn, roles and contents as strings.")
-    return Given(path.stem, turns=pairs)
 
 
 class _Listing:
@@ -146,6 +140,7 @@ class _Listing:
         self._tokens: list[tuple[str, str]] = []
         self._empty: list[str] = []
         self._cut: list[str] = []
+        self._left_out = Counter[str]()
 
     def take(self, one: Given, scores: Scores) -> None:
         self._n += 1
@@ -156,11 +151,12 @@ class _Listing:
             self._empty.append(one.name)
         if scores.n_stretches > 1:
             self._cut.append(one.name)
+        self._left_out.update(one.left_out)
         if self._n > _SHOWN_TEXTS:
             return
         self._rows.append((one.name, self._strongest(scores.whole, z=scores.z)))
         for number, (turn, part) in enumerate(zip(one.turns, scores.parts, strict=True), start=1):
-            self._rows.append((f"  {number} {turn['role']}", self._strongest(part)))
+            self._rows.append((f"  {number} {turn.speaker}", self._strongest(part)))
         alone = self._n == 1 and len(scores.pieces) <= _SHOWN_TOKENS
         self._tokens = [
             (json.dumps(word, ensure_ascii=False), self._strongest(values, 3))
@@ -192,6 +188,8 @@ class _Listing:
             more = f" and {len(names) - 10} more" if len(names) > 10 else ""
             if names:
                 self._terminal.note(f"{problem}: {', '.join(names[:10])}{more}")
+        if self._left_out:
+            self._terminal.note(f"no words of a turn, so left out: {spelled(self._left_out)}")
         if self._tokens:
             self._terminal.table("token by token", self._tokens)
 
@@ -206,9 +204,10 @@ def _as_json(one: Given, scores: Scores, shown: Shown) -> dict[str, Any]:
         "scores": named(scores.whole),
         "z": named(scores.z),
         "turns": [
-            {"role": turn["role"], "n_tokens": b - a, "scores": named(part)}
+            {"role": turn.speaker, "n_tokens": b - a, "scores": named(part)}
             for turn, (a, b), part in zip(one.turns, scores.spans, scores.parts, strict=True)
         ],
+        "left_out": dict(one.left_out),
         "tokens": scores.words,
         "token_scores": named(scores.tokens.T),
     }

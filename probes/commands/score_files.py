@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from pyarrow.csv import CSVWriter
 from pyarrow.parquet import ParquetWriter
 
 from probes.storage import writing
+from probes.texts.dialogue import Turn, words_of
 from probes.texts.scoring import Scores
 from probes.texts.token_page import Block, render
 
@@ -26,7 +27,9 @@ class Given:
 
     name: str
     text: str = ""
-    turns: tuple[Mapping[str, str], ...] = ()
+    turns: tuple[Turn, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """What of a chat is no turn's words, and how often."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +117,11 @@ def rows(one: Given, scores: Scores, shown: Shown) -> list[dict[str, Any]]:
     turn_of: dict[int, int] = {}
     for turn, ((a, b), words) in enumerate(zip(scores.spans, one.turns, strict=True)):
         turn_of |= dict.fromkeys(range(a, b), turn)
-        about = (turn, words["role"], None, words["content"], b - a)
+        about = (turn, words.speaker, None, words_of(words), b - a)
         add(scores.parts[turn], "turn", one.name, *about)
     for place, word in enumerate(scores.words):
         turn = turn_of.get(place)
-        role = None if turn is None else one.turns[turn]["role"]
+        role = None if turn is None else one.turns[turn].speaker
         add(scores.tokens[place], "token", one.name, turn, role, place, word, 1)
     return table
 
@@ -130,7 +133,7 @@ def _blocks(one: Given, scores: Scores, shown: Shown) -> list[Block]:
         return [Block(one.name, about, scores.words, tokens, scores.whole[places], z=z)]
     return [
         Block(
-            f"{n} {turn['role']}", f", {b - a} tokens", scores.words[a:b], tokens[a:b], part[places]
+            f"{n} {turn.speaker}", f", {b - a} tokens", scores.words[a:b], tokens[a:b], part[places]
         )
         for n, (turn, (a, b), part) in enumerate(
             zip(one.turns, scores.spans, scores.parts, strict=True), start=1

@@ -1,7 +1,9 @@
 """A conversation as one text, and which part of it each turn is.
 
 The template around marks in place of the words gives the frames between turns; going through the
-text frame by frame, each turn has its own words, even where they look like a frame.
+text frame by frame, each turn has its own words, even where they look like a frame. An assistant's
+words come after its thought: templates show a thought, change it or drop it, so it stays where it
+is beside the mark, and what is shown of it belongs to no turn.
 """
 
 import re
@@ -24,6 +26,23 @@ class Turn:
 
     speaker: str
     text: str
+
+
+def thought_of(turn: Turn) -> str:
+    """Return what an assistant thought before its words; empty where there is nothing.
+
+    It goes up to the last ``</think>``, and has no end where it was begun and never closed.
+    """
+    if turn.speaker != ASSISTANT:
+        return ""
+    before, end, _ = turn.text.rpartition("</think>")
+    is_open = not end and turn.text.lstrip().startswith("<think>")
+    return turn.text if is_open else before + end
+
+
+def words_of(turn: Turn) -> str:
+    """Return what a turn says, after its thought."""
+    return turn.text.removeprefix(thought_of(turn))
 
 
 @dataclass(frozen=True)
@@ -50,7 +69,9 @@ def lay_out(tokenizer: Any, turns: Sequence[Turn], *, answering: bool = False) -
     if not turns:
         raise InvalidInput("expected at least one turn, got an empty conversation.")
     marks = [f"qz{number}zq" for number in range(len(turns))]
-    marked = [Turn(turn.speaker, mark) for turn, mark in zip(turns, marks, strict=True)]
+    marked = [
+        Turn(turn.speaker, thought_of(turn) + mark) for turn, mark in zip(turns, marks, strict=True)
+    ]
     shown = _written(tokenizer, marked, answering)
     if re.findall(r"qz\d+zq", shown) != marks:
         raise InvalidInput("the model's chat template does not show every turn once and in order.")
@@ -58,9 +79,9 @@ def lay_out(tokenizer: Any, turns: Sequence[Turn], *, answering: bool = False) -
     text = _written(tokenizer, turns, answering)
     words, cursor = [], len(frames[0])
     for number, (turn, (_, after)) in enumerate(zip(turns, pairwise(frames), strict=True)):
-        # Templates keep the words, strip them, or take a part of them out (earlier thoughts).
-        end = text.find(after, cursor)
-        for spoken in (turn.text.strip(), turn.text):
+        # Templates keep the words, strip them, or take a part of them out.
+        end, words_here = text.find(after, cursor), words_of(turn)
+        for spoken in (words_here.strip(), words_here):
             if text.startswith(spoken + after, cursor):
                 end = cursor + len(spoken)
         if end < 0 or not text.startswith(frames[0]):

@@ -153,6 +153,79 @@ def test_turns_of_a_chat_are_scored_in_context(finished, tmp_path, capsys):
     assert without["turns"][0]["scores"] != scored["turns"][1]["scores"]
 
 
+def test_one_chat_a_line_is_scored_chat_by_chat_and_says_what_it_left_out(
+    finished, tmp_path, capsys
+):
+    call = {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}
+    chats = [
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "The door."}]}]},
+        {
+            "id": "sharegpt",
+            "conversations": [
+                {"from": "human", "value": "The door\u2028closed."},
+                {"from": "gpt", "value": "<think>Which one?</think>She read it."},
+            ],
+        },
+        [call, {"role": "tool", "content": "{}"}, {"role": "user", "content": "The lamp."}],
+    ]
+    file, table = tmp_path / "chats.jsonl", tmp_path / "out.csv"
+    file.write_text("".join(json.dumps(chat) + "\n" for chat in chats))
+    words = [f"--transcript={file}", f"--output={table}"]
+    assert main(["score", finished.config, *words, "--json"]) == 0
+    scored = printed(capsys)["texts"]
+    assert [one["id"] for one in scored] == ["line 1", "sharegpt", "line 3"]
+    assert [len(one["turns"]) for one in scored] == [1, 2, 1]
+    assert [one["left_out"] for one in scored] == [
+        {},
+        {"thought": 1},
+        {"turn of tool calls": 1, "result of a tool": 1},
+    ]
+    with table.open(newline="") as rows:
+        content = [row["content"] for row in csv.DictReader(rows) if row["level"] == "turn"]
+    assert content == ["The door.", "The door\u2028closed.", "She read it.", "The lamp."]
+    assert main(["score", finished.config, *words]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "left out: 1 x thought, 1 x turn of tool calls, 1 x result of a tool" in said
+
+
+def test_a_wrong_chat_is_named_before_the_first_is_read(finished, tmp_path, capsys):
+    file = tmp_path / "chats.jsonl"
+    good = json.dumps([{"role": "user", "content": "The door."}])
+    file.write_text(f"{good}\n\n" + '{"messages": [{"role": "user", "content": 3}]}\n')
+    assert main(["score", finished.config, f"--transcript={file}"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "line 3, turn 1: expected content as text, null or a list of parts, got 3" in said
+
+
+def test_a_text_is_what_stands_between_its_quotes(finished, tmp_path, capsys):
+    texts = [
+        "He\u2028sat.",
+        "He\x85sat.",
+        "He\x00sat.",
+        "He\r\nsat.",
+        "He\x1csat.",
+        "\ufeffHe sat.",
+    ]
+    file, table = tmp_path / "x.jsonl", tmp_path / "out.parquet"
+    lines = [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
+    file.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    words = [f"--file={file}", f"--output={table},{tmp_path / 'out.csv'},{tmp_path / 'out.html'}"]
+    assert main(["score", finished.config, *words, "--json"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert ["".join(one["tokens"]) for one in json.loads(line)["texts"]] == texts
+    stored = pyarrow.parquet.read_table(table).to_pylist()
+    assert [row["content"] for row in stored if row["level"] == "text"] == texts
+
+
+def test_fields_of_other_names_are_told_with_the_cure(finished, tmp_path, capsys):
+    file = tmp_path / "x.jsonl"
+    file.write_text(json.dumps({"story": "He sat.", "label": "sad"}) + "\n")
+    assert main(["score", finished.config, f"--file={file}"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "line 1: expected an object with text, got one with story, label" in said
+    assert "'. + {text: .NAME}'" in said
+
+
 def test_a_turn_that_says_a_roles_name_has_the_scores_of_its_own_words(finished, tmp_path, capsys):
     file = tmp_path / "chat.json"
     file.write_text(json.dumps([{"role": "door", "content": "door"}]))

@@ -9,6 +9,7 @@ import torch
 
 from probes.commands import score_files
 from probes.commands.score_files import Given, Shown, open_sink, rows
+from probes.texts.dialogue import Turn
 from probes.texts.scoring import Scores
 
 SHOWN = Shown(["sad", "role"], [1, 0])
@@ -17,7 +18,7 @@ SHOWN = Shown(["sad", "role"], [1, 0])
 @pytest.fixture
 def chat():
     """Two turns of one token each, the second with a comma, quotes and a line feed."""
-    turns = ({"role": "user", "content": "Hm."}, {"role": "door", "content": 'a, "b"\n'})
+    turns = (Turn("assistant", "<think>eh</think>Hm."), Turn("door", 'a, "b"\n'))
     given = Given("chat", turns=turns)
     tokens = torch.tensor([[0.1, 0.2], [0.3, 0.4]])
     scores = Scores(
@@ -36,6 +37,7 @@ def test_a_text_its_turns_and_its_tokens_are_rows_in_that_order(chat):
     table = rows(*chat, SHOWN)
     assert [row["level"] for row in table] == ["text", "turn", "turn", "token", "token"]
     assert [row["turn"] for row in table] == [None, 0, 1, 0, 1]
+    assert [row["content"] for row in table[1:3]] == ["Hm.", 'a, "b"\n']
     assert [row["position"] for row in table] == [None, None, None, 0, 1]
     assert table[4]["sad"] == pytest.approx(0.4)
     assert table[4]["emotion_role"] == pytest.approx(0.3)  # a column named role is there already

@@ -3,7 +3,16 @@
 import pytest
 
 from hooks.errors import InvalidInput
-from probes.texts.dialogue import ASSISTANT, USER, Dialogue, Turn, first_turn_only, lay_out
+from probes.texts.dialogue import (
+    ASSISTANT,
+    USER,
+    Dialogue,
+    Turn,
+    first_turn_only,
+    lay_out,
+    thought_of,
+    words_of,
+)
 
 PLAIN = "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] }}<|end|>\n{% endfor %}"
 TRIMS = PLAIN.replace("m['content']", "m['content'] | trim")
@@ -77,6 +86,50 @@ def test_words_that_a_template_takes_out_belong_to_nobody(tiny_tokenizer):
     tokenizer.chat_template = DROPS_THOUGHTS
     laid = lay_out(tokenizer, turns(["Why?", "<think>hm</think>Because.", "Oh."]))
     assert words(laid) == ["Why?", "Because.", "Oh."]
+
+
+QWEN = (
+    "{% set ns = namespace(last=0) %}{% for m in messages %}"
+    "{% if m['role'] == 'user' %}{% set ns.last = loop.index0 %}{% endif %}{% endfor %}"
+    "{% for m in messages %}{% set content = m['content'] %}{% set thought = '' %}"
+    "{% if m['role'] == 'assistant' and '</think>' in content %}"
+    "{% set thought = content.split('</think>')[0].split('<think>')[-1].strip('\\n') %}"
+    "{% set content = content.split('</think>')[-1].lstrip('\\n') %}{% endif %}"
+    "<|start|>{{ m['role'] }}\n"
+    "{% if m['role'] == 'assistant' and loop.index0 > ns.last and (loop.last or thought) %}"
+    "<think>\n{{ thought }}\n</think>\n\n{% endif %}{{ content }}<|end|>\n{% endfor %}"
+)
+"""As Qwen3's: thoughts before the last question are dropped, the last one is laid out anew."""
+THOUGHTFUL = ["Why?", "<think>\nhm\n</think>\n\nBecause.", "Oh.", "<think>ah</think> Yes. "]
+
+
+@pytest.mark.parametrize("template", [None, PLAIN, TRIMS, DROPS_THOUGHTS, THINKS_LAST, QWEN])
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_a_thought_is_no_word_of_its_turn_whatever_a_template_does_with_it(
+    tiny_tokenizer, template, n
+):
+    tokenizer = tiny_tokenizer(chat=False)
+    tokenizer.chat_template = template
+    laid = lay_out(tokenizer, turns(THOUGHTFUL[:n]))
+    assert [it.strip() for it in words(laid)] == ["Why?", "Because.", "Oh.", "Yes."][:n]
+    dropped = template == DROPS_THOUGHTS or (template == QWEN and n > 2)
+    assert ("hm" in laid.text) == (n > 1 and not dropped)
+
+
+@pytest.mark.parametrize(
+    ("speaker", "text", "thought"),
+    [
+        (ASSISTANT, "<think>a</think>b", "<think>a</think>"),
+        (ASSISTANT, "a</think>b", "a</think>"),
+        (ASSISTANT, "<think>a</think>b</think>c", "<think>a</think>b</think>"),
+        (ASSISTANT, " <think>a", " <think>a"),
+        (ASSISTANT, "I <think> so", ""),
+        (USER, "<think>a</think>b", ""),
+    ],
+)
+def test_a_thought_ends_with_its_last_mark(speaker, text, thought):
+    turn = Turn(speaker, text)
+    assert (thought_of(turn), words_of(turn)) == (thought, text[len(thought) :])
 
 
 def test_no_turn_is_refused(tiny_tokenizer):
