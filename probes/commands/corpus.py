@@ -11,6 +11,7 @@ from probes.commands.terminal import plain
 from probes.corpus import audit, audited, reference
 from probes.corpus.audit import AuditedText
 from probes.corpus.audited import SAID, SHOWN
+from probes.corpus.cells import n_shared_topics
 from probes.texts import lexical
 from probes.texts.lexical import LexicalReading
 
@@ -63,6 +64,9 @@ def _described(
     cells = Counter(text.cell for text in shown)
     n_emotions, n_topics = (len({cell[n] for cell in cells}) for n in (0, 1))
     yield "texts", f"{len(shown):,} of {n_emotions} emotions on {n_topics} topics"
+    if (n_shared := n_shared_topics(cells)) < n_topics:
+        undefined = "; accuracy on held-out topics is not defined" if n_shared < 2 else ""
+        yield "topics that emotions share", f"{n_shared} of {n_topics}{undefined}"
     yield "texts per cell", f"{min(cells.values())} to {max(cells.values())}"
     yield "words per text", _lengths([text.text for text in shown])
     for part in ("opening", "closing"):

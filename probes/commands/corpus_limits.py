@@ -57,6 +57,8 @@ def of_shown(
     if any("form" in text.about for text in shown):
         yield _of_forms(shown)
     pairs = [f"{a} and {b} ({share:.2f})" for share, a, b in audit.alike(shown, flags.alike)]
+    tagged = [f"{it.where} ({', '.join(tags)})" for it in shown if (tags := audit.tags(it.whole))]
+    yield CorpusCheck.none_of("texts with tags", tagged)
     yield CorpusCheck.none_of("pairs that are nearly the same", pairs, f"above {flags.alike:g}")
     runs = [f"{words!r} in {n}" for words, n in audit.repeated(shown, flags.repeats).items()]
     limit = f"in more than {flags.repeats} texts"

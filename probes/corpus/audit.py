@@ -19,6 +19,10 @@ _AT_ONCE = 512
 _MOST_COMPARED = 20_000
 _AS_COMMON = 1 / 3
 """A word is no signature where other texts hold it at least at this share of its own rate."""
+_TAG = re.compile(
+    r"</?[A-Za-z][\w-]*(?:\s[^<>\n]*)?/?>|<\|[^<>|\n]+\|>"  # <p>, <|im_end|>
+    r"|\[[^\[\]\n]{1,30}\]|&(?:[a-z]+|#\d+);|(?<!\w)#[A-Za-z]\w*"  # [sad], [INST], &amp;, #sad
+)
 Cell = tuple[str, str]
 """Emotion and topic."""
 
@@ -113,6 +117,11 @@ def unbalanced_forms(
         for form in n_form
     )
     return [it for it in shares if abs(it[2] - it[3]) > most]
+
+
+def tags(text: str) -> list[str]:
+    """Return marks that are not prose: HTML, marks of chat templates, brackets, hashtags."""
+    return list(dict.fromkeys(_TAG.findall(text)))
 
 
 def leaking(texts: Sequence[AuditedText]) -> list[tuple[AuditedText, list[str]]]:

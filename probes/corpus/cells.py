@@ -7,7 +7,8 @@ without one. No name leads outside the run's folder.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,6 +126,16 @@ def read_cell(root: Path, cell: Cell) -> dict[str, Any]:
             "Delete it and run the stage again."
         )
     return content
+
+
+def n_shared_topics(cells: Iterable[tuple[Hashable, Hashable]]) -> int:
+    """Count the topics of (emotion, topic) on which two emotions or more have a text.
+
+    Where no topic is shared a topic gives its emotion away, and no label can be dealt anew within
+    it: what is right on a held-out topic is then not defined.
+    """
+    n_emotions = Counter(topic for _, topic in set(cells))
+    return sum(n > 1 for n in n_emotions.values())
 
 
 def is_text(value: Any) -> bool:

@@ -12,6 +12,7 @@ from hooks.models.precision import quantization_config, resolve_device, resolve_
 from hooks.tokens.encoding import encode_prompt, encode_text, is_chat
 from probes.config import ModelSettings, WriterSettings
 from probes.corpus.brought import OwnTexts
+from probes.corpus.cells import n_shared_topics
 from probes.corpus.reference import ReferenceTexts
 from probes.corpus.writing import Rules, first_prompts
 from probes.experiments.folds import MIN_TOPICS
@@ -167,11 +168,14 @@ def check_layers(run: Run, n_layers: int) -> list[int]:
 def check_target(run: Run, target: int | None, layers: Sequence[int]) -> None:
     """Check that the target layer, or the choice of one, can be had from the layers read."""
     if target is None:
-        n_topics = len({cell.topic for cell in run.story_cells})
-        if n_topics < MIN_TOPICS:
+        cells = [(cell.emotion, cell.topic) for cell in run.story_cells]
+        n_topics, n_shared = len({topic for _, topic in cells}), n_shared_topics(cells)
+        if n_shared < MIN_TOPICS:
             raise InvalidInput(
-                f"model.target_layer=held-out: expected stories on at least {MIN_TOPICS} topics, "
-                f"got {n_topics}. Write on more topics, or set model.target_layer to a layer."
+                f"model.target_layer=held-out: expected stories of two emotions or more on each of "
+                f"at least {MIN_TOPICS} topics, got {n_topics} topics, {n_shared} of them shared. "
+                "Write on more topics, the same for every emotion, or set model.target_layer to a "
+                "layer."
             )
     elif target not in layers:
         raise DataError(

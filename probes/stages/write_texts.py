@@ -6,8 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from probes.corpus.audit import tags
 from probes.corpus.brought import CorpusKind
-from probes.corpus.cells import Cell, brought_content, count_texts, read_cell, write_cell
+from probes.corpus.cells import (
+    Cell,
+    brought_content,
+    count_texts,
+    n_shared_topics,
+    read_cell,
+    write_cell,
+)
 from probes.corpus.filtering import fingerprint
 from probes.corpus.writing import first_prompts
 from probes.runs.folder import Run
@@ -21,31 +29,44 @@ from probes.stages.units import LocalWriter, TextKind, WritingUnit, grid_of, pla
 def generate_stories(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     """Write the stories of every cell; leaves ``stories/``, of a corpus also ``said/``."""
     counts = _generate(run, models, reporter, "stories", run.story_cells)
-    return counts | _take_beside(run, "said", run.texts.said_cells)
+    return counts | _take_beside(run, reporter, "said", run.texts.said_cells)
 
 
 def generate_neutral(run: Run, models: Models, reporter: Reporter) -> dict[str, Any]:
     """Write the neutral dialogues; leaves ``neutral/``, of a corpus also ``matched/``."""
     counts = _generate(run, models, reporter, "neutral", run.neutral_cells)
-    return counts | _take_beside(run, "neutral", run.texts.matched_cells)
+    return counts | _take_beside(run, reporter, "neutral", run.texts.matched_cells)
 
 
-def _take_beside(run: Run, kind: CorpusKind, cells: Sequence[Cell]) -> dict[str, int]:
+def _take_beside(
+    run: Run, reporter: Reporter, kind: CorpusKind, cells: Sequence[Cell]
+) -> dict[str, int]:
     """Take what stands beside the stories of a corpus; returns how many texts that is."""
-    _take(run, kind, cells)
+    _take(run, reporter, kind, cells)
     n_texts = sum(count_texts(run.root, cells))
     return {"matched" if kind == "neutral" else "said": n_texts} if cells else {}
 
 
-def _take(run: Run, kind: CorpusKind, cells: Sequence[Cell]) -> None:
-    """Copy the texts of a corpus into the run."""
+def _take(run: Run, reporter: Reporter, kind: CorpusKind, cells: Sequence[Cell]) -> None:
+    """Copy the texts of a corpus into the run; texts that hold tags are counted and said."""
     if not cells:
         return
     corpus = run.texts.corpus(kind)
     corpus.keep()
+    tagged: list[tuple[Cell, int, str]] = []
     for cell in cells:
         if not (run.root / cell.path).is_file():
-            write_cell(run.root, cell, brought_content(corpus.texts[cell]))
+            passages = corpus.texts[cell]
+            write_cell(run.root, cell, brought_content(passages))
+            spotted = (tags(passage.whole) for passage in passages)
+            tagged += [(cell, n, marks[0]) for n, marks in enumerate(spotted) if marks]
+    if tagged:
+        cell, index, mark = tagged[0]
+        reporter.note(
+            f"{len(tagged)} texts of corpus.{kind} hold tags, which are read as they stand, as "
+            f"{mark!r} in {corpus.texts.where(cell, index)}. emotion-probes corpus FILE names the "
+            "lines; take the tags out."
+        )
 
 
 def _generate(
@@ -57,7 +78,12 @@ def _generate(
                 "generation.topics_subset says what to write about; of corpus.stories all topics "
                 "are taken."
             )
-        _take(run, kind, cells)
+        if kind == "stories" and not n_shared_topics((it.emotion, it.topic) for it in cells):
+            reporter.note(
+                "no topic of corpus.stories has texts of two emotions, so accuracy on held-out "
+                "topics is not defined. Give every emotion the same topics."
+            )
+        _take(run, reporter, kind, cells)
     else:
         _write_missing(run, models, reporter, kind, cells)
     counts = count(run, cells)

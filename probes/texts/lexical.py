@@ -20,6 +20,7 @@ from probes.analysis.findings import Estimate
 from probes.analysis.held_out import Design
 from probes.analysis.intervals import SHARE, mean_over
 from probes.corpus.audit import AuditedText
+from probes.corpus.cells import n_shared_topics
 from probes.corpus.word_counts import counted_words
 from probes.vectors.denoising import fit_vectors
 
@@ -135,11 +136,11 @@ def _members(texts: Sequence[AuditedText], form: str) -> Bool[Tensor, "text"]:
 def _held_out(
     rows: Rows, emotion: Int[Tensor, "text"], topic: Int[Tensor, "text"], n_emotions: int
 ) -> Float[Tensor, "text emotion"] | None:
-    """Score every text by the means of the other topics of its form; None with one topic."""
+    """Score every text by the means of the form's other topics; None unless two are shared."""
+    if n_shared_topics(zip(emotion.tolist(), topic.tolist(), strict=True)) < 2:
+        return None
     labels = topic.unique(return_inverse=True)[1]
     n_topics = int(labels.max()) + 1
-    if n_topics < 2:
-        return None
     weight = torch.ones_like(emotion)
     design = Design(emotion, labels, weight, torch.arange(n_topics), n_emotions)
     nothing = torch.zeros(0, rows.shape[1])

@@ -41,7 +41,7 @@ from probes.experiments.decoding.story_factors import (
     Counts,
     StoryFactors,
 )
-from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
+from probes.experiments.decoding.story_result import StoryResult, cannot_hold_out, fields_of
 from probes.experiments.folds import TopicFolds
 from probes.figures import Figure
 from probes.figures.description import Heatmap
@@ -239,8 +239,8 @@ class Confounds(StoryResult):
 def measure(materials: Materials) -> Confounds | NotMeasured:
     """Explain the scores, then take away what could carry them."""
     materials = materials.by_story
-    if (too_few := too_few_topics(_NAME, materials)) is not None:
-        return too_few
+    if (undefined := cannot_hold_out(_NAME, materials)) is not None:
+        return undefined
     folds = TopicFolds(materials, materials.config.validation.n_folds)
     stories = materials.stories(materials.layer)
     factors = StoryFactors.of(materials, stories)

@@ -43,7 +43,12 @@ from probes.experiments.decoding.layer_reading import (
     statistics,
 )
 from probes.experiments.decoding.shuffled_labels import Null, at_chosen_layers, nested_null
-from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
+from probes.experiments.decoding.story_result import (
+    StoryResult,
+    cannot_hold_out,
+    fields_of,
+    shared_topics,
+)
 from probes.experiments.folds import TopicFolds
 from probes.figures import Figure
 from probes.figures.description import Line, Lines, Panel
@@ -117,6 +122,7 @@ class HeldOutTopics(StoryResult):
     `coarse` is what the run's emotions allow of the nearest vector's ``clusters``, ``within_side``,
     at the layer, or the layers, that the headline is taken at. `of_cells` is the nearest vector's
     accuracy on means of cells, at `cell_layers`, where single stories were kept at few layers.
+    `n_unshared` are the topics with stories of one emotion alone.
     """
 
     layer_rule: str
@@ -131,6 +137,7 @@ class HeldOutTopics(StoryResult):
     coarse: Mapping[str, CoarseAccuracy] = field(default_factory=dict)
     of_cells: Sequence[Estimate] = ()
     cell_layers: Sequence[int] = ()
+    n_unshared: int = 0
 
     @computed_field
     @property
@@ -205,6 +212,11 @@ class HeldOutTopics(StoryResult):
                 "and in the null ladder, the confounds and the sensitivity table; at layers chosen "
                 f"without them {self.nested.top_1.value:.1%} of the {self.rows_are} are named."
             )
+        if self.n_unshared:
+            limits.append(
+                f"{_NAME}: {self.n_unshared} of {self.n_topics} topics have stories of one emotion "
+                "alone; there nothing can be shuffled, and the topic gives the emotion away."
+            )
         if len(self.layers) > 1:
             limits.append(
                 f"{_NAME}: the logistic regression was set beside shuffled labels at layer "
@@ -225,8 +237,8 @@ class HeldOutTopics(StoryResult):
 
 def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
     """Cross-validate every layer over topics."""
-    if (too_few := too_few_topics(_NAME, materials)) is not None:
-        return too_few
+    if (undefined := cannot_hold_out(_NAME, materials)) is not None:
+        return undefined
     settings, cells = materials.config.validation, materials
     is_chosen = materials.vectors.provenance.target_layer_rule == _CHOSEN
     if not is_chosen:  # a choice needs every layer
@@ -265,6 +277,7 @@ def measure(materials: Materials) -> HeldOutTopics | NotMeasured:
         coarse=_coarse(readings, design, coarse, materials),
         of_cells=[] if cells is materials else _of_cells(cells),
         cell_layers=[] if cells is materials else cells.layers,
+        n_unshared=len(materials.topics) - shared_topics(materials),
     )
 
 

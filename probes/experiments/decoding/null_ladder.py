@@ -17,7 +17,7 @@ from probes.analysis.parallel import parallel_map
 from probes.experiments import Experiment, NotMeasured
 from probes.experiments.decoding import ladder_rungs
 from probes.experiments.decoding.ladder_rungs import NAMES, RANDOM, SHUFFLED
-from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
+from probes.experiments.decoding.story_result import StoryResult, cannot_hold_out, fields_of
 from probes.experiments.words import EMBEDDINGS, WORD_COUNTS
 from probes.figures import Figure
 from probes.figures.description import Bars
@@ -131,8 +131,8 @@ class NullLadder(StoryResult):
 def measure(materials: Materials) -> NullLadder | NotMeasured:
     """Climb the ladder."""
     materials = materials.by_story
-    if (too_few := too_few_topics(_NAME, materials)) is not None:
-        return too_few
+    if (undefined := cannot_hold_out(_NAME, materials)) is not None:
+        return undefined
     ladder = ladder_rungs.Ladder(materials)
     with materials.reporter.task("null ladder", len(ladder.rungs) + 1, "rungs") as advance:
         rungs = parallel_map(lambda climb: climb(), ladder.rungs, advance)

@@ -32,7 +32,7 @@ from probes.experiments.decoding.choice_table import (
     written,
 )
 from probes.experiments.decoding.robustness import Choice, Headline, Readout, Sample
-from probes.experiments.decoding.story_result import StoryResult, fields_of, too_few_topics
+from probes.experiments.decoding.story_result import StoryResult, cannot_hold_out, fields_of
 from probes.experiments.folds import MIN_TOPICS, NeutralKind, TopicFolds
 from probes.figures import Figure
 from probes.runs.materials import Materials, Stories
@@ -156,8 +156,8 @@ class Sensitivity(StoryResult):
 def measure(materials: Materials) -> Sensitivity | NotMeasured:
     """Change one choice at a time."""
     materials = materials.by_story
-    if (too_few := too_few_topics(_NAME, materials)) is not None:
-        return too_few
+    if (undefined := cannot_hold_out(_NAME, materials)) is not None:
+        return undefined
     folds = TopicFolds(materials, materials.config.validation.n_folds)
     headline = Headline(materials, robustness.sample_of(materials, folds, materials.layer, _KINDS))
     of_run = robustness.choice_of_run(materials)

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import computed_field
 
+from probes.corpus.cells import n_shared_topics
 from probes.experiments import NotMeasured, Result
 from probes.experiments.folds import MIN_TOPICS
 from probes.runs.materials import Materials
@@ -55,3 +56,23 @@ def too_few_topics(name: str, materials: Materials, least: int = MIN_TOPICS) -> 
     """Return why nothing can be learned and judged on different topics; None where it can."""
     why = f"needs {least} topics or more, this run has {len(materials.topics)}"
     return None if len(materials.topics) >= least else NotMeasured(name, why)
+
+
+def cannot_hold_out(name: str, materials: Materials) -> NotMeasured | None:
+    """Return why accuracy on held-out topics is not defined; None where it is."""
+    if (too_few := too_few_topics(name, materials)) is not None:
+        return too_few
+    if (n_shared := shared_topics(materials)) >= MIN_TOPICS:
+        return None
+    return NotMeasured(
+        name,
+        f"not defined: it needs {MIN_TOPICS} topics or more on which two emotions have stories, "
+        f"and this run has {n_shared} of {len(materials.topics)}; give every emotion the same "
+        "topics",
+    )
+
+
+def shared_topics(materials: Materials) -> int:
+    """Count the topics on which two emotions or more have stories."""
+    rows = materials.rows
+    return n_shared_topics(zip(rows.emotion.tolist(), rows.topic.tolist(), strict=True))

@@ -128,4 +128,26 @@ def test_a_line_without_a_text_is_named(own, capsys):
     own.write_text(own.read_text() + '{"emotion": "sad", "topic": "x"}\n')
     assert main(["corpus", str(own)]) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert "line 10: expected non-empty strings for emotion, topic, text" in said
+    assert "line 10: expected an object with emotion, topic, text" in said
+    assert "missing: text" in said
+
+
+def test_emotions_that_share_no_topic_have_no_accuracy_on_held_out_topics(own, capsys):
+    rows = [json.loads(line) for line in own.read_text().splitlines()]
+    alone = [{**row, "topic": f"{row['emotion']}, {row['topic']}"} for row in rows]
+    own.write_text("".join(json.dumps(row) + "\n" for row in alone))
+    main(["corpus", str(own), *LOOSE, "--json"])
+    result = json.loads(capsys.readouterr().out)
+    assert None not in [reading["learned"] for reading in result["readings"]]
+    said = result["described"]["topics that emotions share"]
+    assert said == "0 of 9; accuracy on held-out topics is not defined"
+
+
+def test_tags_in_texts_are_named_by_their_line(own, capsys):
+    rows = [json.loads(line) for line in own.read_text().splitlines()]
+    rows[1]["text"] += " <br/> #sad"
+    own.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["corpus", str(own), *LOOSE, "--json"]) == 1
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    [tagged] = [check for check in checks if check["name"] == "texts with tags"]
+    assert tagged["wrong"] == [f"{own}, line 2 (<br/>, #sad)"]

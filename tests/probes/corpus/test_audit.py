@@ -25,6 +25,21 @@ def test_cells_without_a_text_are_named():
     assert audit.missing_cells(texts(*rows)) == [("happy", "b")]
 
 
+@pytest.mark.parametrize(
+    ("text", "tags"),
+    [
+        ("<p class=x>He left.</p>", ["<p class=x>", "</p>"]),
+        ("He left.<br/><|im_end|>", ["<br/>", "<|im_end|>"]),
+        ("[INST] Go. [/INST] [sad]", ["[INST]", "[/INST]", "[sad]"]),
+        ("Salt &amp; rain &#39; #Sad #sad", ["&amp;", "&#39;", "#Sad", "#sad"]),
+        ("It was 3 < 4, no. 5 & no. #7 at c#; I <3 it, AT&T; 2<3 and 5>1.", []),
+        (PLAIN[0], []),
+    ],
+)
+def test_marks_that_are_not_prose_are_tags(text, tags):
+    assert audit.tags(text) == tags
+
+
 def test_a_text_that_names_its_emotion_a_synonym_or_another_emotion_is_found():
     rows = [
         ("sad", "a", "She was sadly late."),

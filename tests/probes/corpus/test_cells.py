@@ -9,6 +9,7 @@ from probes.corpus.cells import (
     Cell,
     Passage,
     Text,
+    n_shared_topics,
     neutral_cells,
     read_cell,
     read_corpus,
@@ -25,6 +26,12 @@ def content(*texts: str) -> dict:
         "rejected": [],
         "requested": max(1, len(texts)),
     }
+
+
+def test_a_topic_is_shared_that_two_emotions_have():
+    cells = [("sad", "a"), ("sad", "a"), ("happy", "a"), ("sad", "b"), ("happy", "c")]
+    assert n_shared_topics(cells) == 1
+    assert n_shared_topics([]) == 0
 
 
 class TestCells:

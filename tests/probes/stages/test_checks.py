@@ -1,6 +1,7 @@
 """What cannot be read is refused before a word is written."""
 
 import importlib.util
+import json
 import shutil
 
 import pytest
@@ -55,7 +56,18 @@ def test_layers_without_those_that_the_paper_steers_are_refused(refused):
 
 def test_too_few_topics_to_hold_out_are_refused(refused):
     said = refused("--generation.topics_subset=2", model={"target_layer": "held-out"})
-    assert "at least 3 topics, got 2" in said
+    assert "at least 3 topics, got 2 topics, 2 of them shared" in said
+
+
+def test_a_target_layer_cannot_be_chosen_by_topics_that_no_emotions_share(reading_run, capsys):
+    made = reading_run(model={"target_layer": "held-out"})
+    path = made.folder.parent / "stories.jsonl"
+    rows = list(map(json.loads, path.read_text().splitlines()))
+    alone = [{**row, "topic": f"{row['topic']}, {row['emotion']}"} for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in alone))
+    assert command.main([made.config]) != 0
+    assert "got 9 topics, 0 of them shared" in " ".join(capsys.readouterr().err.split())
+    assert not made.folder.exists()
 
 
 def test_quantizing_without_the_package_says_how_to_install_it(refused, monkeypatch):

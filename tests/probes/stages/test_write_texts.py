@@ -264,6 +264,27 @@ class TestOwnTexts:
         counts = made.run().record("generate-neutral").counts
         assert (counts["accepted"], counts["missing"]) == (6, 0)
 
+    def test_that_hold_tags_are_counted_and_one_is_named(self, reading_run):
+        made, heard = reading_run(), small_runs.Heard()
+        path = made.folder.parent / "stories.jsonl"
+        rows = list(map(json.loads, path.read_text().splitlines()))
+        for row in (rows[2], rows[5]):
+            row["text"] = f"[{row['emotion']}] {row['text']}"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        made.stage("generate-stories", heard)
+        [note] = heard.notes
+        assert note.startswith("2 texts of corpus.stories hold tags")
+        assert f"'[{rows[2]['emotion']}]' in {path}, line 3" in note
+
+    def test_whose_emotions_share_no_topic_say_what_is_not_defined(self, reading_run):
+        made, heard = reading_run(), small_runs.Heard()
+        path = made.folder.parent / "stories.jsonl"
+        rows = list(map(json.loads, path.read_text().splitlines()))
+        alone = [{**row, "topic": f"{row['topic']}, {row['emotion']}"} for row in rows]
+        path.write_text("".join(json.dumps(row) + "\n" for row in alone))
+        made.stage("generate-stories", heard)
+        assert ["accuracy on held-out topics is not defined" in it for it in heard.notes] == [True]
+
     def test_texts_below_the_writers_limits_are_kept(self, reading_run):
         made = reading_run(generation={"min_words": 500})
         made.stage("generate-stories")
