@@ -98,9 +98,9 @@ def _turn(turn: Any, left_out: Counter[str], where: str) -> Turn | None:
             raise InvalidInput(
                 f"{where}: expected human, gpt or system as from, got {speaker!r}. Rename it."
             )
-        speaker = _NAMES.get(speaker, speaker)
+        speaker = _NAMES.get(speaker, str(speaker))
     elif isinstance(turn, dict) and isinstance(turn.get("role"), str):
-        speaker, content = turn["role"], turn.get("content")
+        speaker, content = str(turn["role"]), turn.get("content")
     else:
         there = f"an object with {', '.join(map(str, turn))}" if isinstance(turn, dict) else "none"
         raise InvalidInput(

@@ -272,8 +272,8 @@ class TestOwnTexts:
             row["text"] = f"[{row['emotion']}] {row['text']}"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         made.stage("generate-stories", heard)
-        [note] = heard.notes
-        assert note.startswith("2 texts of corpus.stories hold tags")
+        [note] = [note for note in heard.notes if "hold tags" in note]
+        assert note.startswith("2 texts of corpus.stories")
         assert f"'[{rows[2]['emotion']}]' in {path}, line 3" in note
 
     def test_whose_emotions_share_no_topic_say_what_is_not_defined(self, reading_run):
@@ -283,7 +283,7 @@ class TestOwnTexts:
         alone = [{**row, "topic": f"{row['topic']}, {row['emotion']}"} for row in rows]
         path.write_text("".join(json.dumps(row) + "\n" for row in alone))
         made.stage("generate-stories", heard)
-        assert ["accuracy on held-out topics is not defined" in it for it in heard.notes] == [True]
+        assert sum("accuracy on held-out topics is not defined" in it for it in heard.notes) == 1
 
     def test_texts_below_the_writers_limits_are_kept(self, reading_run):
         made = reading_run(generation={"min_words": 500})
