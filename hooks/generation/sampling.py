@@ -30,7 +30,7 @@ class Generation:
     tokens: list[int]
     """Generated ids, without the end-of-sequence token."""
     finished: bool
-    """Whether the model ended the text itself, rather than running into the limit."""
+    """Whether the model ended the text itself, rather than the limit or a `monitor`."""
 
 
 def check_sampling(max_new_tokens: int, temperature: float, top_p: float, top_k: int) -> None:
@@ -165,8 +165,10 @@ def sample(
             impossible = _row_and_token(banned, rows)
         positions = mask.sum(dim=1, keepdim=True)
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+        stopped: set[int] = set()
+        histories = partial(_histories, prompts, written, rows, alive)
         with (
-            generation_phase("generated", partial(_histories, prompts, written, rows, alive)),
+            generation_phase("generated", histories, stopped.add),
             prompt_rows([places[row] for row in rows.tolist()], n_prompts),
         ):
             logits = hf(
@@ -177,6 +179,9 @@ def sample(
                 use_cache=True,
                 logits_to_keep=1,
             ).logits[:, -1]
+        alive[list(stopped)] = False
+        if not alive.any():
+            break
     texts = tokenizer.batch_decode(written, skip_special_tokens=True)
     return list(map(Generation, texts, written, finished))
 

@@ -22,6 +22,8 @@ class Announcement:
 
     phase: Phase
     histories: Histories | None = None
+    end: Callable[[int], None] | None = None
+    """Ends the text of a row with the token that is being added; None where none is."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,12 @@ def current_announcement() -> Announcement | None:
 
 
 def generation_phase(
-    phase: Phase, histories: Histories | None = None
+    phase: Phase,
+    histories: Histories | None = None,
+    end: Callable[[int], None] | None = None,
 ) -> contextlib.AbstractContextManager[None]:
     """Say what the passes inside the context are for."""
-    return _saying(_announced, Announcement(phase, histories))
+    return _saying(_announced, Announcement(phase, histories, end))
 
 
 def served_prompts() -> PromptRows | None:

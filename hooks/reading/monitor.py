@@ -6,6 +6,8 @@
 
 * Steering entered before `monitor` is in what is read; steering entered after it is not.
 * A token is read in the pass after the one that drew it: the last one drawn never is.
+* A text may be ended with the token that was just read: what was written so far is what
+  `LanguageModel.generate` returns, not finished. The other texts of its batch go on as they would.
 * It watches what `LanguageModel.generate` writes with, not the hook points of TransformerLens.
 """
 
@@ -35,12 +37,16 @@ class NewTokens:
     """Float32, on the CPU; layers in the order asked for."""
     drawn: bool
     """Whether the model drew them; else they are the prompt's own."""
+    generating: bool
+    """Whether a text is being written; else the prompt is only read."""
+
+
+Tell = Callable[[NewTokens], bool | None]
+"""Is told of new tokens; returns True to end the text with one that was drawn."""
 
 
 @contextlib.contextmanager
-def monitor(
-    model: LanguageModel, layers: Sequence[int], tell: Callable[[NewTokens], None]
-) -> Iterator[None]:
+def monitor(model: LanguageModel, layers: Sequence[int], tell: Tell) -> Iterator[None]:
     """Call `tell` with every token that is computed while the context is open.
 
     ``with monitor(model, [12], print): model.generate(...)``
@@ -50,12 +56,14 @@ def monitor(
     layers
         Layers to read, 0-based.
     tell
-        Called once per pass and prompt, within the pass; what it raises ends the generation.
+        Called once per pass and prompt, within the pass. Where it returns True for a token that was
+        drawn, that prompt's text ends with it; what it raises ends the whole generation.
 
     Raises
     ------
     InvalidInput
-        Without a layer, or for one that the model does not have.
+        Without a layer, or for one that the model does not have; where `tell` returns True and
+        `LanguageModel.generate` is not writing a text.
     """
     chosen = plain_layers(layers)
     if not chosen:
@@ -70,8 +78,9 @@ def monitor(
         kept[layer] = residual
         if layer == max(chosen):
             on_one_device = [kept[each].to(residual.device).float() for each in chosen]
-            for new in _new_tokens(passing[0], torch.stack(on_one_device).cpu()):
-                tell(new)
+            for row, new in _new_tokens(passing[0], torch.stack(on_one_device).cpu()):
+                if tell(new):
+                    _end(row)
             kept.clear()
 
     with (
@@ -82,9 +91,20 @@ def monitor(
         yield
 
 
+def _end(row: int) -> None:
+    announced = current_announcement()
+    if announced is None or announced.end is None:
+        raise InvalidInput(
+            "monitor: expected to end a text that model.generate is writing, got True for tokens "
+            "of a prompt, or of another library's generation. Return it for drawn tokens alone "
+            "(NewTokens.drawn), and write with model.generate."
+        )
+    announced.end(row)
+
+
 def _new_tokens(
     inputs: Inputs, resid: Float[Tensor, "layer row position d_model"]
-) -> Iterator[NewTokens]:
+) -> Iterator[tuple[int, NewTokens]]:
     """Yield what is new of each row; nothing of padding and of texts that have ended."""
     announced, served = current_announcement(), served_prompts()
     histories = announced.histories() if announced and announced.histories else None
@@ -92,9 +112,9 @@ def _new_tokens(
     for row, present in enumerate(_present(inputs)):
         if histories is None or histories[row] is not None:
             prompt = row if served is None else served.prompts[row]
-            yield NewTokens(
-                prompt, inputs.ids[row].cpu()[present].tolist(), resid[:, row, present], drawn
-            )
+            ids = inputs.ids[row].cpu()[present].tolist()
+            generating = inputs.generating or announced is not None
+            yield row, NewTokens(prompt, ids, resid[:, row, present], drawn, generating)
 
 
 def _present(inputs: Inputs) -> Bool[Tensor, "row position"]:

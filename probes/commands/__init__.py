@@ -123,6 +123,7 @@ class Steer(RunFlags):
     dose: _Doses = flag("one or more doses: fractions of the mean residual norm", ())
     auto: Switch = flag("instead: the largest dose within the perplexity and KL budget", False)
     prompt: str | None = flag("the text to continue")
+    watch: Names = flag("emotions whose scores to show of the tokens as they are written", ())
     layers: _Layers = flag("layers to steer, each with the dose; default is the target layer", ())
     vectors: _Way | None = flag(_WAYS)
     split: Switch = flag("divide the dose over the layers", False)

@@ -40,7 +40,10 @@ def main(call: Call[Steer]) -> int:
         conditions = steered_text.write_conditions(model, vectors, gauge, budget, request, advance)
     shared = steered_text.shared_first_tokens(model, vectors.emotions)
     about = _about(model.name, request)
-    call.terminal.table(f"{about}: {request.prompt!r}", _rows(request, conditions, shared))
+    call.terminal.table(
+        f"{about}: {request.prompt!r}",
+        _rows(request, conditions, shared, vectors.provenance.target_layer),
+    )
     for warning in (warnings := _warnings(conditions, budget)):
         call.terminal.warn(warning)
     call.terminal.result(
@@ -94,7 +97,7 @@ def read_request(flags: Steer, vectors: EmotionVectors) -> SteeringRequest:
     """Check what was asked for against the run's vectors, before a model is loaded."""
     if not flags.emotion:
         raise InvalidInput(f"--emotion: expected one or more of: {', '.join(vectors.emotions)}.")
-    for name in flags.emotion:
+    for name in (*flags.emotion, *flags.watch):
         vectors[name]  # raises, naming those there are
     if flags.prompt is None or not flags.prompt.strip():
         raise InvalidInput('--prompt: expected a text to continue, e.g. --prompt "He came in and".')
@@ -114,6 +117,7 @@ def read_request(flags: Steer, vectors: EmotionVectors) -> SteeringRequest:
         doses=list(flags.dose),
         layers=layers,
         positions=_positions(flags.positions),
+        watch=list(dict.fromkeys(flags.watch)),
         **flags.model_dump(include=_AS_TYPED),
     )
 
@@ -145,7 +149,7 @@ def _about(model: str, request: SteeringRequest) -> str:
 
 
 def _rows(
-    request: SteeringRequest, conditions: list[Steered], shared: list[str]
+    request: SteeringRequest, conditions: list[Steered], shared: list[str], target: int
 ) -> list[tuple[str, str]]:
     rows = []
     for condition in conditions:
@@ -164,6 +168,9 @@ def _rows(
         if steered and request.operation != "project":
             added = [f"layer {layer}: {c:.4g}" for layer, c in condition.coefficients.items()]
             facts.append(f"coefficient at {', '.join(added)}")
+        facts += [f"{name}: {value}" for name, value in condition.watched_words().items()]
         rows.append((condition.name, f"{condition.text.strip()}\n{'; '.join(facts)}"))
     rows.append(("words and cost", steered_text.explained(request, shared)))
+    if request.watch:
+        rows.append(("watched", f"{steered_text.WATCHED} Layer {target}."))
     return rows

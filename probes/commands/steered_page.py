@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from probes.commands.steered_text import Steered, SteeringRequest, explained
+from probes.commands.steered_text import WATCHED, Steered, SteeringRequest, explained
 from probes.figures import pages
 
 Fact = tuple[str, str, float]
@@ -28,7 +28,8 @@ def render(
         "title": "The same prompt, steered",
         "about": about,
     }
-    shown |= {"budget": budget, "explained": explained(request, shared)}
+    watched = f" Watched: {WATCHED}" if request.watch else ""
+    shown |= {"budget": budget, "explained": explained(request, shared) + watched}
     return pages.render("probes.commands", "steered.html", articles=articles, **shown)
 
 
@@ -76,4 +77,5 @@ def _facts(condition: Steered, request: SteeringRequest, shared: Sequence[str]) 
             (f"coefficient, layer {layer}", f"{coefficient:.4g}")
             for layer, coefficient in condition.coefficients.items()
         ]
+    plain += [(f"watched: {name}", words) for name, words in condition.watched_words().items()]
     return facts + [(name, value, 0.0) for name, value in plain]

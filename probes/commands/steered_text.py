@@ -1,8 +1,10 @@
 """One prompt continued without steering and under vectors and doses, with what it cost.
 
-All are drawn with one seed; words are those of `word_effects`, costs those of `dose_cost`.
+All are drawn with one seed; words are those of `word_effects`, costs those of `dose_cost`. Watched
+emotions are scored in the passes that write.
 """
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 import hooks
-from hooks import LanguageModel, Last
+from hooks import Generation, LanguageModel, Last
 from hooks.reading.scoring import continuation_tokens
 from hooks.steering.directions import Operation
 from hooks.steering.selection import Rule, Where
@@ -22,6 +24,10 @@ from probes.experiments.steering import word_effects
 from probes.experiments.steering.dose_cost import Budget, Cost, SteeringCost, on_texts
 from probes.experiments.steering.word_effects import first_tokens
 from probes.vectors.emotion_vectors import EmotionVectors
+
+WATCHED = (
+    "Cosine of each written token but the last, as the model writes it, with what is pushed in it."
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class SteeringRequest:
     temperature: float = 0.8
     top_k: int = 50
     seed: int = 0
+    watch: Sequence[str] = ()
 
     @property
     def n_conditions(self) -> int:
@@ -53,7 +60,8 @@ class Steered:
 
     `word_changes` are in nats (unsteered: the log-probability itself); `perplexity` is under the
     unsteered model; `coefficients` are added along the unit vector at each layer; `capped`: the
-    search ended at the largest dose that it tries.
+    search ended at the largest dose that it tries. `watched` holds the scores of `watched_tokens`
+    by emotion.
     """
 
     emotion: str | None
@@ -66,6 +74,8 @@ class Steered:
     within_budget: bool = True
     coefficients: dict[int, float] = field(default_factory=dict)
     capped: bool = False
+    watched: dict[str, list[float]] = field(default_factory=dict)
+    watched_tokens: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -78,6 +88,19 @@ class Steered:
         others = [name for name in self.word_changes if name not in requested]
         most = sorted(others, key=lambda name: -self.word_changes[name])[:n]
         return {name: self.word_changes[name] for name in [*requested, *most]}
+
+    def watched_words(self) -> dict[str, str]:
+        """Say mean and peak of each watched emotion, and the token of the peak."""
+        return {name: self._spelled(scores) for name, scores in self.watched.items()}
+
+    def _spelled(self, scores: Sequence[float]) -> str:
+        if not scores:
+            return "no token was read"
+        peak = max(range(len(scores)), key=scores.__getitem__)
+        mean, token = sum(scores) / len(scores), self.watched_tokens[peak]
+        return (
+            f"mean {mean:+.2f}, peak {scores[peak]:+.2f} at {json.dumps(token, ensure_ascii=False)}"
+        )
 
 
 def repetition(text: str) -> float:
@@ -110,8 +133,16 @@ def write_conditions(
         each = word_effects.log_probs(model, residuals)[:, heads]
         return reduce(each, "carrier word -> word", "mean")
 
+    def write() -> tuple[Generation, dict[str, Any]]:
+        if not request.watch:
+            return model.generate([prompt], **sampling)[0], {}
+        with vectors.monitor(model, request.watch) as seen:
+            [written] = model.generate([prompt], **sampling)
+        scores = dict(zip(request.watch, seen[0].scores.T.tolist(), strict=True))
+        return written, {"watched": scores, "watched_tokens": seen[0].tokens}
+
     def condition(
-        emotion: str | None, dose: float | None, written: Any, words: Tensor, **about: Any
+        emotion: str | None, dose: float | None, written: Generation, words: Tensor, **about: Any
     ) -> Steered:
         # Judged by the model as it is now: unsteered.
         changes = dict(zip(vectors.emotions, words.tolist(), strict=True))
@@ -121,8 +152,8 @@ def write_conditions(
         return Steered(emotion, dose, text, changes, surprise, repetition(text), **about)
 
     baseline = word_log_probs()
-    [written] = model.generate([prompt], **sampling)
-    conditions = [condition(None, None, written, baseline)]
+    written, watched = write()
+    conditions = [condition(None, None, written, baseline, **watched)]
     for emotion in request.emotions:
         direction = vectors.by_layer(emotion)
         doses, capped = request.doses or [None], False
@@ -135,9 +166,9 @@ def write_conditions(
                 changes = word_log_probs() - baseline
             where = request.positions
             with hooks.steer(model, direction, dose=dose, positions=where, **shared) as record:
-                [written] = model.generate([prompt], **sampling)
+                written, watched = write()
             about = {"cost": cost, "within_budget": cost.within(budget), "capped": capped}
-            about["coefficients"] = record.coefficients
+            about |= {"coefficients": record.coefficients, **watched}
             conditions.append(condition(emotion, dose, written, changes, **about))
     return conditions
 

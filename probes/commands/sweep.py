@@ -35,7 +35,8 @@ from probes.texts.enrichment import MEANS, Enrichment, RandomPassages, enrichmen
 from probes.texts.scoring import readable, score_texts, windows
 from probes.texts.sweeping import Leaders, SweptPassage, scores_of
 from probes.texts.token_page import Block, render
-from probes.vectors.emotion_vectors import BOTH, SAID, SHOWN, EmotionVectors
+from probes.vectors.bundle import BOTH, SAID, SHOWN
+from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.zero import Z_MEANS, spelled_z
 
 _CONTEXT = 512  # tokens of a long text that are read at once

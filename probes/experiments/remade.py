@@ -15,7 +15,7 @@ from probes.analysis import held_out
 from probes.analysis.held_out import Design, Rows, bootstrap_vectors, sum_cells
 from probes.experiments.folds import TopicFolds
 from probes.runs.materials import Materials
-from probes.vectors.emotion_vectors import BOTH, SAID, SHOWN
+from probes.vectors.bundle import BOTH, SAID, SHOWN
 from probes.vectors.normalize import normalize
 
 Vectors = Float[Tensor, "emotion d_model"]

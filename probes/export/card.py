@@ -12,7 +12,7 @@ from probes.figures import pages
 from probes.report import summary as summaries
 from probes.report.limits import text_weaknesses, weaknesses
 from probes.report.markdown import escape
-from probes.vectors.emotion_vectors import Provenance
+from probes.vectors.bundle import Provenance
 
 _OF_WAY = {
     "shown": "the mean over stories that convey an emotion without naming it",

@@ -14,7 +14,7 @@ from probes.export.parquet_files import texts_parquet
 from probes.export.source import Source
 from probes.report.markdown import escape
 from probes.storage import map_leaves
-from probes.vectors.emotion_vectors import FILE_NAME
+from probes.vectors.bundle_file import FILE_NAME
 
 PICTURE = "pca_scatter.png"
 _NOT_SHARED = (("generation", "api_key_env"), ("validation", "api_key_env"), ("writer", "system"))

@@ -11,7 +11,8 @@ from hooks.models.local_files import public_name
 from probes.config import load_config
 from probes.corpus.cells import AROUND, Cell, Passage, read_cell
 from probes.storage import read_object
-from probes.vectors.emotion_vectors import FILE_NAME, EmotionVectors
+from probes.vectors.bundle_file import FILE_NAME
+from probes.vectors.emotion_vectors import EmotionVectors
 
 
 @dataclass(frozen=True)

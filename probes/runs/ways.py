@@ -19,7 +19,7 @@ from hooks.errors import DataError
 from probes.corpus.cells import Passage, read_corpus
 from probes.runs.folder import Run
 from probes.vectors.activations import Kind, Part, ShardRows
-from probes.vectors.emotion_vectors import CARRIED, SAID, SHOWN
+from probes.vectors.bundle import CARRIED, SAID, SHOWN
 
 NARRATED, VOICED = "narrated", "voiced"
 WAYS = (SAID, NARRATED, VOICED, SHOWN, CARRIED)

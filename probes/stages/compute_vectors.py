@@ -19,13 +19,9 @@ from probes.runs.models import Models
 from probes.runs.reporting import Reporter
 from probes.stages.checks import check_target
 from probes.vectors.activations import load_shards
+from probes.vectors.bundle import OTHERS, Provenance, mean_residual_norm
 from probes.vectors.denoising import MeanAccumulator, mean_difference, project_out
-from probes.vectors.emotion_vectors import (
-    OTHERS,
-    EmotionVectors,
-    Provenance,
-    mean_residual_norm,
-)
+from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.zero import Zero, zero_of
 
 

@@ -1,35 +1,18 @@
-"""`EmotionVectors`: one direction per emotion and layer, with everything needed to trust it.
+"""`EmotionVectors`: one direction per emotion and layer, and what they do with their model.
 
-``vectors/emotion_vectors.safetensors`` holds ``emotion_vectors`` (denoised) and ``raw_vectors``
-[layer emotion d_model], ``global_mean`` [layer d_model] and ``residual_norm`` [layer]; of a corpus
-with them also the vectors of other ways of expression (``said_vectors``, ``carried_vectors``), and
-what neutral text scores (``shown_zero``, ... [2 layer emotion]: mean and standard deviation). The
-header's metadata says what they were made from.
-
-Contract
---------
-* The same activations give the same bytes: no dates, no paths.
-* Vectors are used with the model they were made from: another fingerprint is refused, unless
-  forced.
+Contract: vectors are used with the model they were made from; another fingerprint is refused,
+unless forced.
 """
 
 import contextlib
-import difflib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
-from einops import rearrange, reduce
-from jaxtyping import Float, Int
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
+from einops import rearrange
+from jaxtyping import Float
 from torch import Tensor
 
 from hooks import (
-    DataError,
     FromToken,
     InvalidInput,
     LanguageModel,
@@ -41,226 +24,13 @@ from hooks import (
 )
 from hooks.steering.directions import Operation
 from hooks.steering.selection import Rule, Where
-from probes.storage import write_bytes
-from probes.vectors import hub
-from probes.vectors.activations import read_metadata
-from probes.vectors.normalize import normalize
-from probes.vectors.zero import Zero, cosines
-
-FILE_NAME = "emotion_vectors.safetensors"
-SHOWN, SAID, CARRIED, BOTH = "shown", "said", "carried", "both"
-OTHERS = (SAID, CARRIED)
+from probes.vectors.bundle import VectorBundle
+from probes.vectors.watched import WatchedText, watching
+from probes.vectors.zero import cosines
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """What a set of vectors was made from."""
-
-    emotions: list[str]
-    layers: list[int]
-    model: str
-    revision: str | None
-    fingerprint: str
-    tokenizer_hash: str
-    dtype: str
-    quantize: str | None
-    hook_name: str
-    """Where the corpus was read, in the words of the library that read it."""
-    weight_processing: str
-    backend: str
-    """What the model was loaded for; single texts are read through its hook points."""
-    corpus_hash: str
-    config_hash: str
-    token_offset: int
-    n_neutral_components: list[int]
-    n_stories: list[int]
-    target_layer: int
-    target_layer_rule: str = "set"
-    """How it was chosen: ``set``, ``2/3 of depth`` or ``held-out topics``."""
-    way: str = SHOWN
-    """Which way of expression is in use where none is asked for."""
-    versions: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class EmotionVectors:
-    """Directions of the residual stream, one per emotion and layer.
-
-    Attributes
-    ----------
-    vectors
-        Denoised: neutral components projected out. Shape [layer emotion d_model].
-    raw
-        Before denoising.
-    global_mean
-        Mean over emotions that was subtracted, [layer d_model].
-    residual_norm
-        Mean norm of the residual stream over the corpus' tokens, [layer].
-    provenance
-        What they were made from.
-    others
-        Vectors of the other ways of expression, "said" and "carried", denoised in the same way.
-    zeros
-        What neutral text scores, by way.
-    way
-        Which way `vectors` are of; `raw` is always of what is shown.
-    """
-
-    vectors: Float[Tensor, "layer emotion d_model"]
-    raw: Float[Tensor, "layer emotion d_model"]
-    global_mean: Float[Tensor, "layer d_model"]
-    residual_norm: Float[Tensor, "layer"]
-    provenance: Provenance
-    others: Mapping[str, Float[Tensor, "layer emotion d_model"]] = field(default_factory=dict)
-    zeros: Mapping[str, Zero] = field(default_factory=dict)
-    way: str = SHOWN
-
-    @property
-    def ways(self) -> list[str]:
-        """What `using` can be asked for."""
-        known = {self.way, *self.others}
-        both = {SHOWN, SAID} <= known
-        return [way for way in (SHOWN, *OTHERS, BOTH) if way in known or (way == BOTH and both)]
-
-    def using(self, way: str | None) -> "EmotionVectors":
-        """Return the same bundle with the vectors of another way of expression.
-
-        "both" is the sum of shown and said, each of length one; None is the run's own choice.
-
-        Raises
-        ------
-        InvalidInput
-            For a way that the corpus did not have.
-        """
-        way = self.provenance.way if way is None else way
-        if way not in self.ways:
-            raise InvalidInput(
-                f"vectors: these were made of texts in which emotions are {', '.join(self.ways)}; "
-                f"got {way!r}. Make them from a corpus that has it (corpus.stories=reference)."
-            )
-        known = {self.way: self.vectors, **self.others}
-        known.pop(BOTH, None)  # which is made of the others
-        if way != BOTH:
-            return replace(self, vectors=known.pop(way), others=known, way=way)
-        sum_of_both = normalize(known[SHOWN]) + normalize(known[SAID])
-        return replace(self, vectors=sum_of_both, others=known, way=BOTH)
-
-    @property
-    def zero(self) -> Zero | None:
-        """What neutral text scores; None where it was not read."""
-        return self.zeros.get(self.way)
-
-    @property
-    def emotions(self) -> list[str]:
-        """Names, in the order of the emotion axis."""
-        return self.provenance.emotions
-
-    @property
-    def layers(self) -> list[int]:
-        """Layers of the model, in the order of the layer axis."""
-        return self.provenance.layers
-
-    def __getitem__(self, emotion: str) -> Float[Tensor, "layer d_model"]:
-        """Return one emotion's denoised vector at every layer."""
-        if emotion not in self.emotions:
-            close = difflib.get_close_matches(emotion, self.emotions, n=3)
-            meant = f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
-            raise InvalidInput(
-                f"no vector for {emotion!r}{meant}; these vectors have: {', '.join(self.emotions)}."
-            )
-        return self.vectors[:, self.emotions.index(emotion)]
-
-    def by_layer(self, emotion: str) -> dict[int, Float[Tensor, "d_model"]]:
-        """Return one emotion's denoised vectors by layer of the model, for `hooks.steer`."""
-        return dict(zip(self.layers, self[emotion], strict=True))
-
-    @property
-    def norm_by_layer(self) -> dict[int, float]:
-        """Mean residual norms by layer of the model, for `hooks.steer`."""
-        return dict(zip(self.layers, self.residual_norm.tolist(), strict=True))
-
-    def at(self, layer: int) -> Float[Tensor, "emotion d_model"]:
-        """Return the denoised vectors at a layer of the model."""
-        return self.vectors[self.layer_index(layer)]
-
-    def layer_index(self, layer: int) -> int:
-        """Return the position of a layer of the model on the layer axis."""
-        if layer not in self.layers:
-            raise InvalidInput(f"no vectors at layer {layer}; expected one of {self.layers}.")
-        return self.layers.index(layer)
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the bundle below a folder, atomically; return its path."""
-        path = Path(folder) / FILE_NAME
-        write_bytes(path, self.to_bytes())
-        return path
-
-    def to_bytes(self) -> bytes:
-        """Return the content of a bundle's file."""
-        shown = self.using(SHOWN)
-        tensors = {
-            "emotion_vectors": shown.vectors,
-            "raw_vectors": self.raw,
-            "global_mean": self.global_mean,
-            "residual_norm": self.residual_norm,
-            **{f"{way}_vectors": vectors for way, vectors in shown.others.items()},
-            **{f"{way}_zero": torch.stack([it.mean, it.sd]) for way, it in self.zeros.items()},
-        }
-        metadata = {"provenance": json.dumps(asdict(self.provenance), sort_keys=True)}
-        contiguous = {name: tensor.float().contiguous() for name, tensor in tensors.items()}
-        return save_tensors(contiguous, metadata=metadata)
-
-    @classmethod
-    def load(cls, path: str | Path) -> "EmotionVectors":
-        """Read a bundle; the vectors in use are of the way that the run chose (`provenance.way`).
-
-        Parameters
-        ----------
-        path
-            The file, its folder, the folder of a run, or ``"hf://user/repo"`` on the Hugging Face
-            hub, with ``@revision`` for a branch, tag or commit.
-
-        Raises
-        ------
-        DataError
-            When there is none, or it is damaged or unreadable.
-        HubError
-            When the hub was not reached.
-        """
-        base = hub.fetch(path, FILE_NAME) if hub.is_hub(path) else Path(path)
-        candidates = [base, base / FILE_NAME, base / "vectors" / FILE_NAME]
-        file = next((candidate for candidate in candidates if candidate.is_file()), None)
-        if file is None:
-            raise DataError(
-                f"no {FILE_NAME} at {base}; expected the file, its folder or the folder of a run."
-            )
-        try:
-            content = file.read_bytes()
-            tensors = load_tensors(content)
-            provenance = Provenance(**json.loads(read_metadata(content)["provenance"]))
-            bundle = cls(
-                tensors["emotion_vectors"],
-                tensors["raw_vectors"],
-                tensors["global_mean"],
-                tensors["residual_norm"],
-                provenance,
-                {way: tensors[f"{way}_vectors"] for way in OTHERS if f"{way}_vectors" in tensors},
-                {
-                    way: Zero(*tensors[f"{way}_zero"])
-                    for way in (SHOWN, *OTHERS, BOTH)
-                    if f"{way}_zero" in tensors
-                },
-            )
-            return bundle.using(None)
-        except OSError as error:
-            raise DataError(
-                f"{file} cannot be read: {error.strerror}. Check its permissions."
-            ) from error
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{file} is damaged or was not written by this project ({error}). Run "
-                "compute-vectors again."
-            ) from error
+class EmotionVectors(VectorBundle):
+    """Emotion vectors (`VectorBundle`), to score texts, to steer, to watch a model that writes."""
 
     def check_model(self, model: LanguageModel, *, force: bool = False) -> None:
         """Raise StaleArtifact for another model than these were made from, unless `force`."""
@@ -400,6 +170,62 @@ class EmotionVectors:
                 for name, amount in doses.items()
             }
 
+    def monitor(
+        self,
+        model: LanguageModel,
+        emotions: str | Sequence[str],
+        *,
+        layer: int | None = None,
+        stop_when: Callable[[dict[str, float]], bool] | None = None,
+        force: bool = False,
+    ) -> contextlib.AbstractContextManager[list[WatchedText]]:
+        """Score each token that `model.generate` writes inside the context, at no extra pass.
+
+        ``with vectors.monitor(model, ["desperate", "calm"]) as seen: model.generate(...)``
+
+        Parameters
+        ----------
+        emotions
+            Which to score.
+        layer
+            Layer of the model; None is the run's target layer.
+        stop_when
+            Is given the newest token's score by emotion; where it returns True, that token is the
+            last one of its text. `generate` returns what was written, with ``finished=False``; the
+            other texts of the batch are written on, the same as without it.
+
+        Yields
+        ------
+        list of WatchedText
+            As `generate` returns its texts, and growing while they are written: `tokens`, and
+            `scores` [token emotion], cosines as of `score_tokens`. They hold what steering entered
+            before has pushed. The last token of a text has no score, for no pass reads it, unless
+            `stop_when` ended the text with it.
+
+        Raises
+        ------
+        InvalidInput
+            For an emotion or a layer without a vector; when a text is to be ended that another
+            library's generation writes.
+        StaleArtifact
+            For another model than the one the vectors were made from, unless `force`.
+        """
+        self.check_model(model, force=force)
+        chosen = self.provenance.target_layer if layer is None else layer
+        position = self.layer_index(chosen)
+        names = [emotions] if isinstance(emotions, str) else list(emotions)
+        if not names:
+            raise InvalidInput("emotions: expected at least one to watch, got none.")
+        rows = torch.stack([self[name][position] for name in names])
+
+        def score(resid: Float[Tensor, "1 token d_model"]) -> Float[Tensor, "token emotion"]:
+            return cosines(resid[0], self.global_mean[position], rows)
+
+        def ends(text: WatchedText) -> bool:
+            return stop_when is not None and bool(stop_when(text.newest))
+
+        return watching(model, [chosen], names, score, ends)
+
     def score_tokens(
         self, model: LanguageModel, text: str, *, layer: int | None = None, force: bool = False
     ) -> tuple[list[str], Float[Tensor, "position emotion"]]:
@@ -409,31 +235,3 @@ class EmotionVectors:
         self.layer_index(chosen)
         read = resid_post(model, text, layers=[chosen])
         return read.token_strings, self.cosine(read.resid[0], chosen)
-
-    def cosine(
-        self, residual: Float[Tensor, "sample d_model"], layer: int
-    ) -> Float[Tensor, "sample emotion"]:
-        """Cosine of centered residuals at a layer of the model with each emotion's vector."""
-        position = self.layer_index(layer)
-        return cosines(residual, self.global_mean[position], self.vectors[position])
-
-    def z(
-        self, cosine: Float[Tensor, "*sample emotion"], layer: int
-    ) -> Float[Tensor, "*sample emotion"]:
-        """Return standard deviations above what neutral text scores; NaN where none was read.
-
-        Of whole texts or passages, each by the cosine of its mean residual, as neutral texts were
-        read; not of single tokens. The highest z of many emotions is high by chance.
-        """
-        if self.zero is None:
-            return torch.full_like(cosine, torch.nan)
-        return self.zero.z(cosine, self.layer_index(layer))
-
-
-def mean_residual_norm(
-    norm: Float[Tensor, "row layer"], n_tokens: Int[Tensor, "row"]
-) -> Float[Tensor, "layer"]:
-    """Mean norm over tokens, from each text's mean norm and number of tokens."""
-    weighted = norm.double() * rearrange(n_tokens, "row -> row 1")
-    total = reduce(weighted, "row layer -> layer", "sum")
-    return (total / torch.sum(n_tokens)).float()

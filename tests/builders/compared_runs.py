@@ -11,7 +11,8 @@ from hooks import Pooled
 from probes.corpus.cells import Cell, Passage, Text, brought_content, write_cell
 from probes.storage import write_json
 from probes.vectors.activations import by_cell, make_shard, save_shard, shard_path
-from probes.vectors.emotion_vectors import EmotionVectors, Provenance
+from probes.vectors.bundle import Provenance
+from probes.vectors.emotion_vectors import EmotionVectors
 
 EMOTIONS = [f"emotion {n}" for n in range(10)]
 TOPICS = [f"topic {n}" for n in range(6)]

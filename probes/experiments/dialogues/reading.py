@@ -17,7 +17,7 @@ from hooks.reading.token_offsets import content_pieces
 from probes.experiments.words import EMBEDDINGS, WORD_COUNTS, rare_embeddings, shared_words
 from probes.runs.materials import Materials
 from probes.stimuli import Script
-from probes.vectors.emotion_vectors import SHOWN
+from probes.vectors.bundle import SHOWN
 
 MODEL = "the model"
 _TEXTS_AT_ONCE = 48

@@ -12,13 +12,13 @@ from torch import Tensor
 
 import hooks
 from hooks import LanguageModel
-from hooks.reading.monitor import NewTokens, monitor
 from hooks.reading.token_offsets import token_pieces
 from hooks.tokens.encoding import content_places
-from probes.texts.app.reading import Growing, Reading
+from probes.texts.app.reading import Reading
 from probes.texts.dialogue import Dialogue, Turn, first_turn_only, lay_out
 from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.normalize import normalize
+from probes.vectors.watched import WatchedText, watching
 
 Pushes = tuple[tuple[str, float], ...]
 Watch = Callable[[Reading], object]
@@ -168,16 +168,18 @@ class Microscope:
         seed: int,
         watch: Watch,
     ) -> Reading:
-        growing = Growing(self.model.tokenizer, *self._units.shape[:2])
+        layers, emotions = self.vectors.layers, self.vectors.emotions
 
-        def tell(new: NewTokens) -> None:
-            if new.drawn:
-                growing.add(new.ids, self._cosines(new.resid))
-                watch(growing.reading())
+        def heard(text: WatchedText) -> None:
+            watch(Reading.of_written(text))
 
-        with self._one_at_a_time, steering, monitor(self.model, self.vectors.layers, tell):
+        with (
+            self._one_at_a_time,
+            steering,
+            watching(self.model, layers, emotions, self._cosines, heard) as seen,
+        ):
             [written] = self.model.generate(
                 [list(ids)], max_new_tokens=length, temperature=0.8, top_k=50, seed=seed
             )
-        whole = growing.reading(written.text)
+        whole = Reading.of_written(seen[0], written.text)
         return whole.cut(whole.text.strip())

@@ -1,14 +1,13 @@
 """What was read of a text: its tokens and their scores, at once or while the model wrote it."""
 
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
-from typing import Any
+from itertools import accumulate
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_PART_OF_A_LETTER = "\ufffd"
+from probes.vectors.watched import WatchedText
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,12 @@ class Reading:
     scores: Float[Tensor, "layer position emotion"]
     z: Float[Tensor, "layer emotion"] | None = None
     unread: str = ""
+
+    @classmethod
+    def of_written(cls, watched: WatchedText, text: str | None = None) -> "Reading":
+        """Return what has been read of a text so far, of the whole `text` where that is known."""
+        tokens, unread = watched.spelled(text)
+        return cls(tokens, [0] * len(tokens), watched.scores, unread=unread)
 
     @property
     def text(self) -> str:
@@ -49,31 +54,3 @@ class Reading:
 def _within(text: str, start: int, first: int, last: int) -> str:
     """Return the characters of a text at `start` that lie between two places."""
     return text[max(0, first - start) : max(0, last - start)]
-
-
-class Growing:
-    """A text that grows token by token; a token's characters are those by which it grows."""
-
-    def __init__(self, tokenizer: Any, n_layers: int, n_emotions: int) -> None:
-        self._tokenizer = tokenizer
-        self._ids: list[int] = []
-        self._ends = [0]
-        self._text = ""
-        self._scores = [torch.zeros(n_layers, 0, n_emotions)]
-
-    def add(self, ids: list[int], scores: Float[Tensor, "layer position emotion"]) -> None:
-        """Add tokens and their scores."""
-        for token in ids:
-            self._ids.append(token)
-            self._text = self._tokenizer.decode(self._ids, skip_special_tokens=True)
-            whole = self._text.rstrip(_PART_OF_A_LETTER)
-            self._ends.append(max(self._ends[-1], len(whole)))
-        self._scores.append(scores)
-
-    def reading(self, text: str | None = None) -> Reading:
-        """Return what has been read so far, of the whole `text` where that is known."""
-        whole = self._text if text is None else text
-        ends = self._ends if text is None else [min(end, len(text)) for end in self._ends]
-        tokens = [whole[start:stop] for start, stop in pairwise(ends)]
-        scores = torch.cat(self._scores, dim=1)
-        return Reading(tokens, [0] * len(tokens), scores, unread=whole[ends[-1] :])

@@ -11,8 +11,12 @@ def test_what_is_announced_holds_inside_and_inner_contexts_win():
     assert phases.current_announcement() is None
     with phases.generation_phase("prompt"):
         assert phases.current_announcement().phase == "prompt"
-        with phases.generation_phase("generated", lambda: [[1, 2]]):
+        assert phases.current_announcement().end is None
+        ended: list[int] = []
+        with phases.generation_phase("generated", lambda: [[1, 2]], ended.append):
             announced = phases.current_announcement()
+            announced.end(3)
+            assert ended == [3]
             assert (announced.phase, announced.histories()) == ("generated", [[1, 2]])
         assert phases.current_announcement().phase == "prompt"
     assert phases.current_announcement() is None

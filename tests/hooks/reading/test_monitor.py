@@ -43,6 +43,7 @@ def test_prompts_are_told_from_what_is_drawn(tiny_model):
     [generation] = written_with(model, PROMPTS[:1], told)
     first, *others = told
     assert not first.drawn
+    assert all(new.generating for new in told)
     assert first.ids == model.encode_prompt(PROMPTS[0])
     assert all(new.drawn and len(new.ids) == 1 for new in others)
     assert [new.ids[0] for new in others] == generation.tokens[: len(others)]
@@ -82,6 +83,56 @@ def test_steering_entered_before_is_in_what_is_read(tiny_model):
         written_with(model, PROMPTS[:1], steered)
     moved = steered[0].resid[1] - plain[0].resid[1]
     torch.testing.assert_close(moved, (2 * push / push.norm()).expand_as(moved), atol=1e-4, rtol=0)
+
+
+class TestEnding:
+    """`tell` returns True: that text ends with the token, and nothing else changes."""
+
+    def test_a_text_is_what_was_written_until_then_and_the_others_go_on(self, tiny_model):
+        model = tiny_model("llama")
+        prompts = [*PROMPTS, "They waited.", PROMPTS[1]]
+        options = {"max_new_tokens": 10, "seed": 4}
+        plain = model.generate(prompts, **options)
+        n_drawn = dict.fromkeys(range(4), 0)
+
+        def tell(new: NewTokens) -> bool:
+            n_drawn[new.prompt] += new.drawn
+            return new.drawn and (new.prompt, n_drawn[new.prompt]) in ((1, 3), (2, 1))
+
+        with monitor(model, LAYERS, tell):
+            written = model.generate(prompts, **options)
+        assert [(len(it.tokens), it.finished) for it in written[1:3]] == [(3, False), (1, False)]
+        for place, length in ((1, 3), (2, 1)):
+            kept = plain[place].tokens[:length]
+            assert written[place].tokens == kept
+            assert written[place].text == model.tokenizer.decode(kept, skip_special_tokens=True)
+        assert [written[0], written[3]] == [plain[0], plain[3]]
+        assert (n_drawn[1], n_drawn[2]) == (3, 1)  # no pass read them after their end
+
+    def test_no_pass_follows_the_last_end(self, tiny_model):
+        model = tiny_model("llama")
+        passes: list[int] = []
+        handle = model.hf.get_input_embeddings().register_forward_hook(lambda *_: passes.append(1))
+        with monitor(model, LAYERS, lambda new: new.drawn):
+            [text] = model.generate(PROMPTS[:1], max_new_tokens=10, seed=1)
+        handle.remove()
+        assert len(passes) == 2
+        assert len(text.tokens) == 1
+
+    @pytest.mark.parametrize("what", ["a prompt", "another library's text", "a text that is read"])
+    def test_what_model_generate_does_not_write_cannot_be_ended(self, tiny_model, what):
+        model = tiny_model("llama")
+        ids = torch.tensor([model.encode(PROMPTS[0])])
+        with (
+            pytest.raises(InvalidInput, match="a text that model.generate is writing"),
+            monitor(model, LAYERS, lambda new: new.drawn or what != "another library's text"),
+        ):
+            if what == "a prompt":
+                model.generate(PROMPTS[:1], max_new_tokens=4)
+            elif what == "a text that is read":
+                hooks.resid_post(model, PROMPTS[0], through="bulk")
+            else:
+                model.hf.generate(ids, max_new_tokens=4, do_sample=False, pad_token_id=0)
 
 
 @pytest.mark.parametrize(("layers", "message"), [([], "at least one layer"), ([99], "layer 99")])

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from hooks import resid_post
 from probes.run import main
+from probes.runs.models import Models
 from probes.vectors.emotion_vectors import EmotionVectors
 
 WORDS = ["--prompt=He closed the door, and", "--max_new_tokens=6"]
@@ -111,10 +113,49 @@ def test_one_token_is_written_though_none_of_it_can_be_steered(finished, capsys)
     assert result["steered"][0]["text"] == result["baseline"]["text"] != ""
 
 
+def test_watched_emotions_are_scored_in_the_texts_that_are_written(finished, capsys):
+    words = ["--emotion=sad", "--dose=0.3", "--layers=1"]
+    assert steer(finished, *words, "--json") == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert steer(finished, *words, "--watch=happy,sad", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    vectors = EmotionVectors.load(finished.folder)
+    model = Models(finished.run().config).subject()
+    target, prompt = vectors.provenance.target_layer, model.encode_prompt(result["prompt"])
+    for condition, plain in zip(
+        [result["baseline"], *result["steered"]],
+        [alone["baseline"], *alone["steered"]],
+        strict=True,
+    ):
+        assert condition["text"] == plain["text"]  # watching changes nothing
+        assert plain["watched"] == {}
+        assert list(condition["watched"]) == ["happy", "sad"]
+        assert condition["text"].startswith("".join(condition["watched_tokens"]))
+    unsteered = result["baseline"]
+    [text] = model.generate([prompt], max_new_tokens=6, temperature=0.8, top_k=50, seed=0)
+    n_read = len(text.tokens) - (not text.finished)
+    resid = resid_post(model, [*prompt, *text.tokens], layers=[target]).resid[0]
+    expected = vectors.cosine(resid[len(prompt) : len(prompt) + n_read], target)
+    for name, scores in unsteered["watched"].items():
+        own = expected[:, vectors.emotions.index(name)].tolist()
+        assert scores == pytest.approx(own, abs=1e-4)
+
+
+def test_each_watched_emotion_is_a_short_line_of_the_table_and_of_the_page(finished, capsys):
+    page = finished.folder / "side.html"
+    words = ["--emotion=sad", "--dose=0.3", "--watch=happy", f"--output={page}"]
+    assert steer(finished, *words) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.count("happy: mean") == 2
+    assert "with what is pushed in it. Layer 3." in shown
+    assert page.read_text(encoding="utf-8").count("watched: happy") == 2
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--emotion=sadd", "--dose=0.1"], "no vector for 'sadd'"),
+        (["--emotion=sad", "--dose=0.1", "--watch=sadd"], "no vector for 'sadd'"),
         (["--dose=0.1"], "--emotion: expected one or more of"),
         (["--emotion=sad", "--dose=0.1", "--layers=99"], "no vectors at layer 99"),
         (["--emotion=sad", "--dose=0.1", "--layers=x"], "--layers: expected a whole number"),

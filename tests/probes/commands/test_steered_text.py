@@ -43,6 +43,18 @@ def test_the_words_asked_for_come_first_and_then_those_that_rise_most():
     assert condition.name == "sad 0.1"
 
 
+def test_watched_tokens_are_told_by_mean_and_peak():
+    scores = {"sad": [0.1, 0.5, -0.3], "calm": [0.0, 0.0, 0.0]}
+    tokens = [" a", ' "b"', "ö"]
+    condition = Steered(None, None, "", {}, None, 0.0, watched=scores, watched_tokens=tokens)
+    assert condition.watched_words() == {
+        "sad": r'mean +0.10, peak +0.50 at " \"b\""',
+        "calm": 'mean +0.00, peak +0.00 at " a"',
+    }
+    nothing = Steered(None, None, "", {}, None, 0.0, watched={"sad": []})
+    assert nothing.watched_words() == {"sad": "no token was read"}
+
+
 @pytest.mark.parametrize(
     ("positions", "on"),
     [("last", "last"), (Last(1), Last(1)), (Last(2), "all"), (Speaker("user"), "all")],

@@ -7,7 +7,7 @@ import hooks
 from probes import EmotionVectors, stages
 from probes.export.source import Source, find_source
 from probes.report import summary
-from probes.vectors.emotion_vectors import Provenance
+from probes.vectors.bundle import Provenance
 
 EMOTIONS = ["sad", "at ease", "happy"]
 

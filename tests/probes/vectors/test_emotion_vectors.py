@@ -1,154 +1,19 @@
-"""A bundle of vectors: the same after a round trip, refused for another model, used to score."""
-
-import dataclasses
+"""Vectors used with their model: to score, to steer, to watch it write; refused for another."""
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from tiny_vectors import EMOTIONS, LAYERS, bundle, provenance
 
 import hooks
-from hooks.errors import DataError, InvalidInput, StaleArtifact
+from hooks.errors import InvalidInput, StaleArtifact
 from probes import EmotionVectors
-from probes.vectors.activations import read_metadata
-from probes.vectors.emotion_vectors import FILE_NAME, Provenance, mean_residual_norm
 
-EMOTIONS = ["sad", "happy", "at ease"]
-LAYERS = [0, 2, 3]
 TEXTS = ["The old man sat by the window.", "She ran down the hill laughing.", "Rain fell."]
-
-
-def provenance(fingerprint: str = "f" * 16, **changes) -> Provenance:
-    values = {
-        "emotions": EMOTIONS,
-        "layers": LAYERS,
-        "model": "tiny",
-        "revision": None,
-        "fingerprint": fingerprint,
-        "tokenizer_hash": "t",
-        "dtype": "float32",
-        "quantize": None,
-        "hook_name": "blocks.{layer}.hook_resid_post",
-        "weight_processing": "none",
-        "backend": "huggingface",
-        "corpus_hash": "c",
-        "config_hash": "g",
-        "token_offset": 3,
-        "n_neutral_components": [1, 2, 2],
-        "n_stories": [4, 5, 6],
-        "target_layer": 2,
-        "versions": {"torch": "2"},
-    }
-    return Provenance(**{**values, **changes})
-
-
-def bundle(fingerprint: str = "f" * 16, d_model: int = 32) -> EmotionVectors:
-    generator = torch.Generator().manual_seed(0)
-    raw = torch.randn(3, 3, d_model, generator=generator)
-    return EmotionVectors(
-        vectors=raw + 0.1,
-        raw=raw,
-        global_mean=torch.randn(3, d_model, generator=generator),
-        residual_norm=torch.tensor([1.0, 2.0, 3.0]),
-        provenance=provenance(fingerprint),
-    )
 
 
 @pytest.fixture
 def model(tiny_model):
     return tiny_model("llama", backend="huggingface")
-
-
-class TestFiles:
-    def test_a_round_trip_changes_no_bit(self, tmp_path):
-        made = bundle()
-        path = made.save(tmp_path / "run" / "vectors")
-        for source in (path, path.parent, path.parent.parent, str(path)):
-            again = EmotionVectors.load(source)
-            for name in ("vectors", "raw", "global_mean", "residual_norm"):
-                assert torch.equal(getattr(again, name), getattr(made, name))
-            assert again.provenance == made.provenance
-
-    def test_the_same_vectors_give_the_same_bytes(self, tmp_path):
-        assert (
-            bundle().save(tmp_path / "a").read_bytes() == bundle().save(tmp_path / "b").read_bytes()
-        )
-
-    def test_the_header_says_what_they_were_made_from(self, tmp_path):
-        import json
-
-        header = read_metadata(bundle().save(tmp_path).read_bytes())
-        written = json.loads(header["provenance"])
-        assert written == dataclasses.asdict(provenance())
-        assert set(written) >= {
-            "emotions",
-            "layers",
-            "model",
-            "revision",
-            "fingerprint",
-            "tokenizer_hash",
-            "dtype",
-            "quantize",
-            "hook_name",
-            "weight_processing",
-            "corpus_hash",
-            "config_hash",
-            "n_neutral_components",
-            "versions",
-        }
-
-    def test_a_missing_bundle_is_named(self, tmp_path):
-        with pytest.raises(DataError, match="expected the file, its folder or the folder of a run"):
-            EmotionVectors.load(tmp_path)
-
-    def test_damage_is_an_error_with_the_cure(self, tmp_path):
-        path = bundle().save(tmp_path)
-        whole = path.read_bytes()
-        for size in (0, 7, 100, len(whole) - 1):
-            path.write_bytes(whole[:size])
-            with pytest.raises(DataError, match="Run compute-vectors again"):
-                EmotionVectors.load(tmp_path)
-
-    def test_a_bundle_that_cannot_be_read_is_named(self, tmp_path, unreadable):
-        unreadable(FILE_NAME)
-        with pytest.raises(DataError, match=rf"{FILE_NAME} cannot be read.*permissions"):
-            EmotionVectors.load(tmp_path)
-
-    def test_a_file_of_another_tool_is_refused(self, tmp_path):
-        save_file({"emotion_vectors": torch.zeros(1, 2, 3)}, tmp_path / FILE_NAME)
-        with pytest.raises(DataError, match="not written by this project"):
-            EmotionVectors.load(tmp_path)
-
-
-class TestLookingUp:
-    def test_an_emotion_is_its_vector_at_every_layer(self):
-        vectors = bundle()
-        assert torch.equal(vectors["happy"], vectors.vectors[:, 1])
-        assert torch.equal(vectors.at(3), vectors.vectors[2])
-        assert (vectors.emotions, vectors.layers) == (EMOTIONS, LAYERS)
-
-    def test_each_layer_is_steered_with_its_own_vector_where_a_bundle_has_only_some(self, model):
-        vectors = bundle()
-        sad, norms = vectors.by_layer("sad"), vectors.norm_by_layer
-        for layer, norm in zip(LAYERS, [1.0, 2.0, 3.0], strict=True):
-            plain = hooks.resid_post(model, TEXTS[0], [layer]).resid[0]
-            with hooks.steer(model, sad, layers=[layer], dose=0.5, residual_norm=norms):
-                moved = hooks.resid_post(model, TEXTS[0], [layer]).resid[0] - plain
-            own = vectors.at(layer)[0]
-            assert torch.allclose(
-                moved, (0.5 * norm * own / own.norm()).expand_as(moved), atol=1e-5
-            )
-        with pytest.raises(InvalidInput, match="nothing for layer 1; there is something for"):
-            hooks.steer(model, sad, layers=[1], dose=0.5, residual_norm=norms).__enter__()
-
-    def test_an_unknown_emotion_is_refused_with_those_there_are(self):
-        with pytest.raises(InvalidInput, match="'glad'.*sad, happy, at ease"):
-            bundle()["glad"]
-
-    def test_a_layer_that_was_not_read_is_refused_with_those_there_are(self):
-        with pytest.raises(
-            InvalidInput, match=r"no vectors at layer 1; expected one of \[0, 2, 3\]"
-        ):
-            bundle().at(1)
 
 
 class TestAnotherModel:
@@ -340,6 +205,103 @@ class TestSteer:
             pytest.fail("entered")
 
 
+class TestMonitor:
+    PROMPT = "He opened the letter and"
+
+    def test_scores_are_those_of_the_text_read_afterwards_at_no_extra_pass(self, model):
+        vectors, passes = bundle(model.fingerprint), []
+        embeddings = model.hf.get_input_embeddings()
+        handle = embeddings.register_forward_hook(lambda *_: passes.append(1))
+        with vectors.monitor(model, ["at ease", "sad"], layer=3) as seen:
+            [written] = model.generate([self.PROMPT], max_new_tokens=8, seed=1)
+        handle.remove()
+        [watched] = seen
+        assert len(passes) == 1 + len(watched.ids)  # the prompt, then token by token
+        assert watched.ids == written.tokens[: len(watched.ids)]
+        assert len(written.tokens) - len(watched.ids) == (not written.finished)
+        ids = model.encode_prompt(self.PROMPT)
+        resid = hooks.resid_post(model, [*ids, *watched.ids], layers=[3]).resid[0, len(ids) :]
+        expected = vectors.cosine(resid, 3)[:, [2, 0]]
+        torch.testing.assert_close(watched.scores, expected, atol=1e-4, rtol=0)
+        assert watched.emotions == ["at ease", "sad"]
+        assert watched.newest["sad"] == pytest.approx(float(watched.scores[-1, 1]))
+        assert written.text.startswith("".join(watched.tokens))
+
+    def test_the_target_layer_is_watched_unless_told_and_one_name_is_one_emotion(self, model):
+        vectors, scores = bundle(model.fingerprint), []
+        for settings in ({}, {"layer": 2}):
+            with vectors.monitor(model, "sad", **settings) as seen:
+                model.generate([self.PROMPT], max_new_tokens=4, seed=1)
+            scores.append(seen[0].scores)
+        assert scores[0].shape[1] == 1
+        assert torch.equal(scores[0], scores[1])
+
+    def test_a_text_ends_with_the_token_at_which_it_is_to_stop(self, model):
+        vectors, prompts = bundle(model.fingerprint), [self.PROMPT, *TEXTS[1:]]
+        options = {"max_new_tokens": 9, "seed": 2}
+        with vectors.monitor(model, EMOTIONS) as seen:
+            plain = model.generate(prompts, **options)
+        before = [watched.scores[:, 0] for watched in seen]
+        limit = float(before[1][1:5].max())  # within the second text
+        heard = []
+
+        def too_sad(scores: dict[str, float]) -> bool:
+            heard.append(scores)
+            return scores["sad"] >= limit
+
+        with vectors.monitor(model, EMOTIONS, stop_when=too_sad) as seen:
+            written = model.generate(prompts, **options)
+        assert all(list(scores) == EMOTIONS for scores in heard)
+        for text, whole, watched, sad in zip(written, plain, seen, before, strict=True):
+            above = (sad >= limit).nonzero().flatten().tolist()
+            if not above:
+                assert text == whole
+                continue
+            assert text.tokens == whole.tokens[: above[0] + 1] == watched.ids
+            assert not text.finished
+            assert watched.scores[-1, 0] >= limit
+        assert written[1].tokens != plain[1].tokens
+
+    def test_the_last_call_is_kept_and_what_is_read_is_passed_by(self, model):
+        vectors = bundle(model.fingerprint)
+        with vectors.monitor(model, "sad") as seen:
+            assert (seen[0].tokens, seen[0].scores.shape) == ([], (0, 1))
+            model.generate([self.PROMPT, "Rain"], max_new_tokens=4, seed=1)
+            [alone] = model.generate(["Rain"], max_new_tokens=4, seed=1)
+            vectors.score(model, TEXTS)
+        [watched] = seen
+        assert watched.ids == alone.tokens[: len(watched.ids)] != []
+
+    def test_what_steering_pushed_before_is_in_the_scores(self, model):
+        vectors = bundle(model.fingerprint)
+        means = []
+        for dose in (0.0, 5.0):
+            with vectors.steer(model, "sad", dose=dose), vectors.monitor(model, "sad") as seen:
+                model.generate([self.PROMPT], max_new_tokens=6, seed=1)
+            means.append(float(seen[0].scores.mean()))
+        assert means[1] > means[0] + 0.2
+
+    @pytest.mark.parametrize(
+        ("emotions", "settings", "message"),
+        [
+            (["sadd"], {}, "no vector for 'sadd'"),
+            ([], {}, "at least one to watch"),
+            (["sad"], {"layer": 1}, "no vectors at layer 1"),
+        ],
+    )
+    def test_what_cannot_be_watched_is_refused_at_once(self, model, emotions, settings, message):
+        with pytest.raises(InvalidInput, match=message):
+            bundle(model.fingerprint).monitor(model, emotions, **settings)
+
+    def test_another_model_is_refused_unless_forced(self, model):
+        vectors = bundle()
+        with pytest.raises(StaleArtifact):
+            vectors.monitor(model, "sad")
+        with vectors.monitor(model, "sad", force=True) as seen:
+            model.generate([self.PROMPT], max_new_tokens=2)
+        assert seen[0].ids
+
+
 @pytest.mark.embedded
 def test_a_real_model_says_more_of_the_emotion_it_is_steered_to():
     model = hooks.load("embedded:smollm2-135m-instruct", dtype="float32", device="cpu")
@@ -380,9 +342,3 @@ def test_a_real_model_says_more_of_the_emotion_it_is_steered_to():
         happier = lean()
     assert happier < plain < sadder
     assert lean() == plain
-
-
-def test_mean_residual_norm_counts_every_token_once():
-    norm = torch.tensor([[1.0, 10.0], [4.0, 40.0]])
-    mean = mean_residual_norm(norm, torch.tensor([2, 1]))
-    torch.testing.assert_close(mean, torch.tensor([2.0, 20.0]))

@@ -8,7 +8,7 @@ import torch
 from hooks import LanguageModel
 from probes import EmotionVectors
 from probes.texts.app.microscope import Microscope
-from probes.vectors.emotion_vectors import Provenance
+from probes.vectors.bundle import Provenance
 from probes.vectors.zero import Zero
 
 EMOTIONS = ["sad", "happy", "at ease"]
