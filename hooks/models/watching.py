@@ -1,5 +1,8 @@
 """What goes into a model, told before each forward pass: token ids, mask, what is cached already.
 
+Which tokens a library's generation has drawn follows from the length of its prompt alone: it may
+read the prompt in chunks, propose several tokens at once, or read the whole text at each step.
+
 Models are nested, and what is inside may get embeddings instead of ids: of the watched modules the
 outermost that is called tells. Modules get a `forward` of their own instead of a hook: a library's
 generation goes around hooks, and an interrupt around the hook that would tell that a pass is over.
@@ -23,8 +26,9 @@ from hooks.errors import InvalidInput
 class Inputs:
     """What one forward pass is given: ids [text position], mask, number of cached tokens.
 
-    An id is -1 where the model was given an embedding instead. `n_prompt` of these tokens are the
-    prompt (the others were drawn, and are read again); `generating` is a library's own generation.
+    An id is -1 where the model was given an embedding instead. The first `n_prompt` of these tokens
+    are the prompt's, the others were drawn, or are proposed and may be dropped; nobody knows of any
+    outside of `generating`, a library's own generation. `begins`: a call's first pass.
     """
 
     ids: Int[Tensor, "text position"]
@@ -32,9 +36,12 @@ class Inputs:
     n_cached: int
     n_prompt: int
     generating: bool = False
+    begins: bool = True
 
 
 OnInputs = Callable[[Inputs], None]
+_NAMES = ("input_ids", "inputs", "input")
+"""What the libraries call the ids that a pass or a generation is given."""
 
 
 class _Watcher:
@@ -45,7 +52,8 @@ class _Watcher:
         self.prompt: Any = None
         """What the library's generation that runs now was given."""
         self.n_prompt: int | None = None
-        """Tokens of that prompt, once its first pass has read it."""
+        """Tokens of that prompt, where they are known."""
+        self.begins = True
 
     def passing(self, forward: Callable[..., Any]) -> Callable[..., Any]:
         places = _places(forward)
@@ -67,7 +75,8 @@ class _Watcher:
         @functools.wraps(generate)
         def watched(*inputs: Any, **named: Any) -> Any:
             before = self.generating, self.n_prompt, self.prompt
-            self.generating, self.n_prompt, self.prompt = True, None, _given(inputs, named)
+            self.generating, self.prompt = True, _given(inputs, named)
+            self.n_prompt, self.begins = _length(self.prompt, named), True
             try:
                 return generate(*inputs, **named)
             finally:
@@ -90,13 +99,17 @@ class _Watcher:
                 f"{tuple(mask.shape) if isinstance(mask, Tensor) else type(mask).__name__}: while "
                 "hooks choose tokens, leave the cache to its default (a static one brings masks)."
             )
-        width, n_cached = ids.shape[1], _cached(named)
-        if self.generating and self.n_prompt is None:
-            self.n_prompt = width
-        # Without a cache generation reads the whole text anew at each step.
-        again = self.generating and not n_cached
-        n_prompt = self.n_prompt if again and self.n_prompt is not None else width
-        self.on_inputs(Inputs(ids, mask, n_cached, n_prompt, self.generating))
+        width = ids.shape[1]
+        # Not all caches count, but the mask is as long as the text.
+        n_cached = max(_cached(named), 0 if mask is None else mask.shape[1] - width)
+        if not self.generating:
+            self.on_inputs(Inputs(ids, mask, n_cached, width, begins=not n_cached))
+            return
+        if self.n_prompt is None:
+            self.n_prompt = n_cached + width
+        n_prompt = min(max(self.n_prompt - n_cached, 0), width)
+        begins, self.begins = self.begins, False
+        self.on_inputs(Inputs(ids, mask, n_cached, n_prompt, generating=True, begins=begins))
 
     def embedded(self, embeddings: Float[Tensor, "text position d_model"]) -> Tensor:
         """Return the ids behind embeddings: those generation was given, then unknown ones."""
@@ -107,7 +120,16 @@ class _Watcher:
 
 
 def _given(inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    return inputs[0] if inputs else named.get("input_ids", named.get("input"))
+    if inputs:
+        return inputs[0]
+    return next((named[name] for name in _NAMES if named.get(name) is not None), None)
+
+
+def _length(prompt: Any, named: dict[str, Any]) -> int | None:
+    """Count a prompt's tokens; a part that is cached may be missing, but not in the mask."""
+    mask, embedded = named.get("attention_mask"), named.get("inputs_embeds")
+    parts = [it for it in (prompt, mask, embedded) if isinstance(it, Tensor) and it.ndim > 1]
+    return max((it.shape[1] for it in parts), default=None)
 
 
 def _places(forward: Callable[..., Any]) -> list[str]:
@@ -132,6 +154,16 @@ def _by_name(
     return {**dict(zip(places, inputs, strict=False)), **named}
 
 
+def _refusing(_start: Callable[..., Any]) -> Callable[..., Any]:
+    def refuse(*_inputs: Any, **_named: Any) -> Any:
+        raise InvalidInput(
+            "continuous batching mixes texts in one row: write with model.generate, or with "
+            "model.hf.generate, while hooks choose tokens."
+        )
+
+    return refuse
+
+
 @contextlib.contextmanager
 def watching(modules: Sequence[nn.Module], on_inputs: OnInputs) -> Iterator[None]:
     """Call `on_inputs` before every pass of nested modules, for the outermost one called."""
@@ -141,6 +173,8 @@ def watching(modules: Sequence[nn.Module], on_inputs: OnInputs) -> Iterator[None
             stack.enter_context(_replaced(module, "forward", watcher.passing))
             if hasattr(module, "generate"):
                 stack.enter_context(_replaced(module, "generate", watcher.writing))
+            if hasattr(module, "init_continuous_batching"):
+                stack.enter_context(_replaced(module, "init_continuous_batching", _refusing))
         yield
 
 

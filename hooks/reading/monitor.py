@@ -108,7 +108,16 @@ def _new_tokens(
     """Yield what is new of each row; nothing of padding and of texts that have ended."""
     announced, served = current_announcement(), served_prompts()
     histories = announced.histories() if announced and announced.histories else None
-    drawn = announced.phase == "generated" if announced else inputs.n_cached > 0
+    n_drawn = inputs.ids.shape[1] - inputs.n_prompt
+    drawn = n_drawn > 0 or (not inputs.generating and inputs.n_cached > 0)
+    if announced is not None:
+        drawn = announced.phase == "generated"
+    elif inputs.ids.shape[1] > 1 and n_drawn:
+        raise InvalidInput(
+            f"monitor: expected passes over a prompt or over one token that was drawn, got one "
+            f"over {n_drawn} of a library's generation, which proposes several at once or keeps no "
+            "cache. Write with model.generate."
+        )
     for row, present in enumerate(_present(inputs)):
         if histories is None or histories[row] is not None:
             prompt = row if served is None else served.prompts[row]

@@ -1,9 +1,9 @@
 """Which tokens of the pass that runs now are to be changed.
 
-Generation announces each pass as a prompt or as tokens just drawn; one nobody announced adds tokens
-when it brings one token to a cache. Without a cache each step of a library's generation is a pass
-over both, and chooses what the steps before it chose. Padding is never selected, nor a row of a
-batch whose text has already ended.
+Generation announces each pass as a prompt or as tokens just drawn. A library's own generation has
+drawn what lies after its prompt, or proposes it: all of that is chosen alike, kept or not, and
+again at each step where there is no cache. A pass of nobody adds tokens when it brings one token to
+a cache. Padding is never selected, nor a row of a batch whose text has already ended.
 """
 
 from typing import Any, Literal, get_args
@@ -48,12 +48,12 @@ def select(model: LanguageModel, positions: Where | Rule, inputs: Inputs) -> Mas
     """Return which tokens of this pass are chosen; InvalidInput where a rule matches nothing."""
     ids, width = inputs.ids, inputs.ids.shape[1]
     present = torch.ones_like(ids) if inputs.mask is None else inputs.mask
-    n_cached = max(inputs.n_cached, present.shape[1] - width)
     here = present[:, -width:].bool()
     if inputs.n_prompt < width:
-        return _read_again(model, positions, inputs, here)
+        return _with_drawn(model, positions, inputs, here)
     announced = current_announcement()
-    guessed: Phase = "generated" if n_cached and width == 1 else "prompt"
+    adds = inputs.n_cached and width == 1 and not inputs.generating
+    guessed: Phase = "generated" if adds else "prompt"
     phase = announced.phase if announced else guessed
     nothing = torch.zeros_like(here)
     if phase == "generated" and announced is not None and announced.histories is not None:
@@ -65,7 +65,7 @@ def select(model: LanguageModel, positions: Where | Rule, inputs: Inputs) -> Mas
         if isinstance(positions, TextPositions) and positions.while_generating:
             return here & _being_written(model, positions, announced, here)
         return nothing
-    if n_cached:
+    if inputs.n_cached:
         raise InvalidInput(
             f"steer: {positions} needs the whole prompt in one pass, and a part of it is cached."
         )
@@ -84,17 +84,21 @@ def select(model: LanguageModel, positions: Where | Rule, inputs: Inputs) -> Mas
     return chosen
 
 
-def _read_again(model: LanguageModel, positions: Where | Rule, inputs: Inputs, here: Mask) -> Mask:
-    """Choose as a cache would have kept it: the prompt's tokens, then those drawn since."""
+def _with_drawn(model: LanguageModel, positions: Where | Rule, inputs: Inputs, here: Mask) -> Mask:
+    """Choose among tokens of a library's generation: first the prompt's, then those drawn since."""
     drawn = torch.arange(here.shape[1], device=here.device) >= inputs.n_prompt
     if isinstance(positions, TextPositions) and positions.while_generating:
+        if inputs.n_cached:
+            return _being_written(model, positions, None, here)
         content = content_mask(inputs.ids, here, model.special_ids)
         return content & tokens_of_prompt(model, positions, inputs.ids, here)
     if positions in ("all", "generated"):
         return here if positions == "all" else here & drawn
-    ids, mask = inputs.ids[:, : inputs.n_prompt], here[:, : inputs.n_prompt].long()
     chosen = here & ~drawn
-    chosen[:, : inputs.n_prompt] = select(model, positions, Inputs(ids, mask, 0, inputs.n_prompt))
+    if n_prompt := inputs.n_prompt:
+        ids, mask = inputs.ids[:, :n_prompt], here[:, :n_prompt].long()
+        of_prompt = Inputs(ids, mask, inputs.n_cached, n_prompt, generating=True)
+        chosen[:, :n_prompt] = select(model, positions, of_prompt)
     return chosen
 
 

@@ -13,7 +13,8 @@ every layer and in every model), or a `strength` in the stream's own units.
 * Several vectors at once are several contexts in one ``with``; at one layer they act in the order
   in which they were entered.
 * A selected token is changed once per layer, when it is computed; the cache holds what it became.
-  Without a cache it is computed, changed and counted again at every step.
+  Without a cache it is computed, changed and counted again at every step; and so are tokens that
+  another library's generation proposes, of which it may drop some (assisted decoding).
 * Dose 0 of `add` and `rotate` is the unsteered model, bit for bit: nothing hangs on the model, so
   neither a selection nor a number of prompts is checked. Dose 0 of `clamp` is `project`.
 """
@@ -148,8 +149,9 @@ def steer(
     Raises
     ------
     InvalidInput
-        For settings without meaning or not finite, and when a selection matches no token or no
-        forward pass reached a layer that is steered.
+        For settings without meaning or not finite; when no forward pass reached a layer that is
+        steered; and after a call in which nothing changed, since a selection matches no token or a
+        dose is too small for the model's precision.
     """
     check_steered_layers(layers, model.n_layers)
     units = unit_vectors(vector, layers, n_layers=model.n_layers, d_model=model.d_model)
@@ -254,26 +256,31 @@ def _changing(
 ) -> Iterator[None]:
     """Replace selected tokens' residuals by `changed`; `check` every forward pass before it."""
     selected: list[Tensor] = []
-    reached: set[int] = set()
-    phases: set[Phase | None] = set()
+    calls = [_Call()]
 
     def see_inputs(inputs: Inputs) -> None:
+        if inputs.begins:
+            _refuse_nothing(positions, record, calls)
+            calls.append(_Call())
         record.n_passes += 1
         record.n_rows = len(inputs.ids)
         check()
-        phases.add(_phase_of_generation(inputs))
+        calls[-1].phases.add(_phase_of_generation(inputs))
         selected[:] = [select(model, positions, inputs)]
 
     def change(residual: Tensor, layer: int) -> Tensor | None:
-        reached.add(layer)
+        call = calls[-1]
+        call.reached = True
         chosen = selected[0].to(residual.device)
         if not chosen.any():
             return None
-        rows = residual[chosen].float()
-        new = changed(rows, layer, chosen.nonzero()[:, 0])
+        rows = residual[chosen]
+        new = changed(rows.float(), layer, chosen.nonzero()[:, 0]).to(residual.dtype)
+        call.n_tokens += len(rows)
+        call.moved = call.moved or not torch.equal(new, rows)
         record.n_tokens[layer] += len(rows)
         steered = residual.clone()
-        steered[chosen] = new.to(residual.dtype)
+        steered[chosen] = new
         return steered
 
     with contextlib.ExitStack() as stack:
@@ -281,25 +288,49 @@ def _changing(
             stack.enter_context(tree.watched(see_inputs))
             stack.enter_context(tree.hooked(dict.fromkeys(record.coefficients, change)))
         yield
-    _refuse_nothing(positions, record, reached, phases)
-
-
-def _refuse_nothing(
-    positions: Where | Rule, record: Steering, reached: set[int], phases: set[Phase | None]
-) -> None:
-    """Raise when passes ran and none was steered, but for a text that ended at its first draw."""
-    if not record.n_passes or any(record.n_tokens.values()):
-        return
-    if not reached:
+    _refuse_nothing(positions, record, calls)
+    if record.n_passes and not any(call.reached for call in calls):
         raise InvalidInput(
             f"steer: of layers {sorted(record.coefficients)} none was reached in {record.n_passes} "
             "forward passes. Read one of them or a later layer, or steer an earlier one."
         )
-    nothing_drawn = "prompt" in phases and "generated" not in phases
-    if not (nothing_drawn and waits_for_drawn(positions)):
+
+
+@dataclass
+class _Call:
+    """What steering did to the passes of one text, batch or generation."""
+
+    phases: set[Phase | None] = field(default_factory=set)
+    reached: bool = False
+    n_tokens: int = 0
+    moved: bool = False
+
+
+def _refuse_nothing(positions: Where | Rule, record: Steering, calls: Sequence[_Call]) -> None:
+    """Raise when the last call came to a steered layer and nothing changed.
+
+    But for a text that ended at its first draw. A call that came to none may have failed, and be
+    repeated.
+    """
+    call = calls[-1]
+    nothing_drawn = "prompt" in call.phases and "generated" not in call.phases
+    if not call.reached or (nothing_drawn and waits_for_drawn(positions)):
+        return
+    which = f"call {len(calls) - 1} of this context" if len(calls) > 2 else "this call"
+    if not call.n_tokens:
         raise InvalidInput(
-            f"steer: positions={positions!r} matched no token in {record.n_passes} forward passes. "
-            "'generated' needs model.generate, a span a long prompt, a speaker one who speaks."
+            f"steer: positions={positions!r} matched no token in {which}. 'generated' needs "
+            "model.generate, a span a long prompt, a speaker one who speaks."
+        )
+    # A component that is removed or set may have been there already.
+    if record.operation in ("add", "rotate") and not call.moved:
+        listed = ", ".join(
+            f"{it:.3g} at layer {layer}" for layer, it in record.coefficients.items()
+        )
+        raise InvalidInput(
+            f"steer: expected {call.n_tokens} tokens to change in {which}, and none did: beside "
+            f"these residuals coefficients of {listed} are lost to rounding. Give a larger dose, "
+            "or load the model in float32."
         )
 
 
@@ -310,5 +341,4 @@ def _phase_of_generation(inputs: Inputs) -> Phase | None:
         return announced.phase
     if not inputs.generating:
         return None
-    continues = inputs.n_cached or inputs.n_prompt < inputs.ids.shape[1]
-    return "generated" if continues else "prompt"
+    return "generated" if inputs.n_prompt < inputs.ids.shape[1] else "prompt"

@@ -229,7 +229,7 @@ def test_each_token_is_steered_once_under_transformerlens_own_generation(model, 
     counts = {"all": n_prompt + 4, "prompt": n_prompt, "generated": 4}
     for where, expected in counts.items():
         vector = torch.ones(model.d_model)
-        with hooks.steer(model, vector, layers=[1], strength=1e-9, positions=where) as record:
+        with hooks.steer(model, vector, layers=[1], strength=1.0, positions=where) as record:
             hooked.generate(
                 ids, max_new_tokens=5, do_sample=False, stop_at_eos=False, verbose=False
             )

@@ -135,6 +135,18 @@ class TestEnding:
                 model.hf.generate(ids, max_new_tokens=4, do_sample=False, pad_token_id=0)
 
 
+@pytest.mark.parametrize("how", [{"prompt_lookup_num_tokens": 4}, {"use_cache": False}])
+def test_tokens_that_are_proposed_or_read_again_are_refused(tiny_model, how):
+    model = tiny_model("llama")
+    ids = torch.tensor([model.encode("the rain and the rain and the rain and")])
+    options = {"max_new_tokens": 20, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    with (
+        pytest.raises(InvalidInput, match="over one token that was drawn, got one over"),
+        monitor(model, LAYERS, lambda _new: None),
+    ):
+        model.hf.generate(ids, **options, **how)
+
+
 @pytest.mark.parametrize(("layers", "message"), [([], "at least one layer"), ([99], "layer 99")])
 def test_layers_that_cannot_be_read_are_refused(tiny_model, layers, message):
     with pytest.raises(InvalidInput, match=message), monitor(tiny_model("llama"), layers, print):

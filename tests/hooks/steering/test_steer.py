@@ -364,6 +364,144 @@ def test_a_selection_that_matches_nothing_is_an_error(model, vector):
         hooks.resid_post(model, TEXTS[0])
 
 
+class TestSeveralTokensAtOnce:
+    """A library that proposes tokens, or reads a prompt in pieces, writes what it would one by one.
+
+    `model.hf.generate` without them is the reference: one token a pass, of one prompt's.
+    """
+
+    GREEDY = {"max_new_tokens": 24, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+    PROMPT = "The rain fell on the street. The rain fell on the street. The rain fell on"
+
+    @pytest.fixture
+    def model(self, tiny_model):
+        return tiny_model("llama", backend="huggingface")
+
+    def written(self, model, vector, positions, **how):
+        """What is written under steering, and how many tokens and passes that took."""
+        ids = torch.tensor([model.encode(self.PROMPT)])
+        options = {"strength": 6.0, "positions": positions}
+        with hooks.steer(model, vector, layers=[1], **options) as record:
+            ids = model.hf.generate(ids, **self.GREEDY, **how)
+        return ids.tolist(), record.n_tokens[1], record.n_passes
+
+    @pytest.mark.parametrize("positions", ["generated", "all", "prompt", "last", hooks.Span(1, 4)])
+    @pytest.mark.parametrize("drafts", ["looked up", "by another model"])
+    def test_all_that_is_proposed_is_steered(self, model, vector, tiny_hf_model, positions, drafts):
+        plain, n_plain, n_passes = self.written(model, vector, positions)
+        how = {"prompt_lookup_num_tokens": 4}
+        if drafts == "by another model":
+            how = {"assistant_model": tiny_hf_model("llama", seed=1)}
+        steered, n_steered, n_fewer = self.written(model, vector, positions, **how)
+        assert steered == plain
+        if positions in ("all", "generated"):
+            assert n_steered >= n_plain  # what was proposed in vain was steered too
+            assert drafts != "looked up" or n_fewer < n_passes  # and some was not in vain
+        else:
+            assert n_steered == n_plain
+
+    def test_a_model_that_nobody_steers_writes_something_else(self, model, vector):
+        ids = torch.tensor([model.encode(self.PROMPT)])
+        unsteered = model.hf.generate(ids, **self.GREEDY, prompt_lookup_num_tokens=4).tolist()
+        assert self.written(model, vector, "generated", prompt_lookup_num_tokens=4)[0] != unsteered
+
+    @pytest.mark.parametrize("positions", ["generated", "all", "prompt"])
+    def test_a_prompt_is_one_also_in_pieces(self, model, vector, positions):
+        n_prompt = len(model.encode(self.PROMPT))
+        pieces = n_prompt - 1  # the last piece is a single token
+        plain = self.written(model, vector, positions)
+        assert self.written(model, vector, positions, prefill_chunk_size=pieces)[:2] == plain[:2]
+
+    @pytest.mark.parametrize("given", ["the whole prompt", "the rest of it"])
+    def test_and_so_is_one_whose_beginning_is_cached(self, model, vector, given):
+        ids = torch.tensor([model.encode(self.PROMPT)])
+        for positions, n_expected in (("prompt", ids.shape[1] - 5), ("generated", 23)):
+            cache = model.hf(ids[:, :5], use_cache=True).past_key_values
+            rest = ids if given == "the whole prompt" else ids[:, 5:]
+            options = {"strength": 6.0, "positions": positions}
+            with hooks.steer(model, vector, layers=[1], **options) as record:
+                model.hf.generate(
+                    inputs=rest,
+                    attention_mask=torch.ones_like(ids),
+                    past_key_values=cache,
+                    **self.GREEDY,
+                )
+            assert record.n_tokens == {1: n_expected}
+
+    def test_texts_mixed_in_one_row_are_refused(self, model, vector):
+        with (
+            pytest.raises(InvalidInput, match="continuous batching mixes texts in one row"),
+            hooks.steer(model, vector, layers=[1], strength=6.0, positions="generated"),
+        ):
+            model.hf.generate_batch([model.encode(self.PROMPT)])
+
+
+class TestNothingChanged:
+    """A call under a dose in which no number changed is an error, whatever the reason."""
+
+    @pytest.mark.parametrize("operation", ["add", "rotate"])
+    def test_a_dose_that_is_lost_to_rounding(self, model, vector, operation):
+        tiny = {"layers": [1, 2], "strength": 1e-12, "operation": operation}
+        n_tokens = 2 * len(model.encode(TEXTS[0]))
+        with (
+            pytest.raises(
+                InvalidInput, match=rf"expected {n_tokens} tokens to change in this.*1e-12"
+            ),
+            hooks.steer(model, vector, **tiny) as record,
+        ):
+            hooks.resid_post(model, TEXTS[0])
+        assert sum(record.n_tokens.values()) == n_tokens
+
+    def test_half_precision_loses_what_float32_keeps(self, vector):
+        for dtype, kept in (("float32", True), ("bfloat16", False)):
+            model = hooks.load(tiny_model("llama"), tokenizer=tiny_tokenizer(), dtype=dtype)
+            model.hf.to(getattr(torch, dtype))
+            with (
+                contextlib.nullcontext() if kept else pytest.raises(InvalidInput, match="float32"),
+                hooks.steer(model, vector, layers=[1], strength=1e-5),
+            ):
+                hooks.pooled_resid_post(model, TEXTS[:1], layers=[1])
+
+    @pytest.mark.parametrize("calls", [["write", "read"], ["write", "read", "write"]])
+    def test_every_call_of_a_context_is_looked_at(self, model, vector, calls):
+        with (
+            pytest.raises(InvalidInput, match="matched no token in call 2 of this context"),
+            hooks.steer(model, vector, layers=[1], strength=1.0, positions="generated"),
+        ):
+            for call in calls:
+                if call == "write":
+                    model.generate(TEXTS[:1], max_new_tokens=3, suppress=[self.ends(model)])
+                else:
+                    hooks.resid_post(model, TEXTS[0])
+
+    @staticmethod
+    def ends(model):
+        return stop_ids(model.hf, model.tokenizer)
+
+    def test_a_component_that_is_there_already_is_no_error(self, model, vector):
+        project = {"layers": [1], "operation": "project"}
+        with hooks.steer(model, vector, **project), hooks.steer(model, vector, **project):
+            hooks.resid_post(model, TEXTS[0])
+
+    def test_a_call_that_ran_out_of_memory_and_is_repeated_is_none(
+        self, tiny_hf_model, tiny_tokenizer, vector
+    ):
+        model = hooks.load(tiny_hf_model("llama"), tokenizer=tiny_tokenizer())
+        failed = []
+
+        def full(*_):
+            if not failed:
+                failed.append(True)
+                raise torch.OutOfMemoryError("out of memory")
+
+        handle = model.bulk.structure.blocks[0].register_forward_pre_hook(full)
+        with hooks.steer(model, vector, layers=[1], strength=1.0) as record:
+            model.generate(TEXTS, max_new_tokens=2)
+        handle.remove()
+        assert failed
+        assert record.n_tokens[1] > 0
+
+
 @pytest.mark.parametrize("positions", ["generated", hooks.Speaker("Assistant")])
 @pytest.mark.parametrize("ends", ["at the limit", "by itself"])
 def test_a_text_that_ends_at_its_first_draw_is_no_error(model, vector, positions, ends):
