@@ -1,6 +1,7 @@
 # make demo   read the corpus, draw and test the emotion vectors of the model that pip brings
 # make check  before a commit: lint, and the quick tests (tiny models, pure numbers)
 # make test   the whole test suite        make lint   ruff, import-linter, pyright
+# make vectors  the vectors that come with the package, made again (20 minutes on two cores)
 # make bench  speed beside peers' recipes make docs   the documentation as a site, in site/
 PYTHON ?= python3
 VENV := .venv
@@ -8,10 +9,18 @@ VENV := .venv
 VENV39 := .venv-transformer-lens-3.9
 RUN := $(VENV)/bin/python
 
-.PHONY: demo check quick test bench lint style types docs format clean
+.PHONY: demo vectors check quick test bench lint style types docs format clean
 
 demo: $(VENV)/.installed
 	$(RUN) -m probes.run demo
+
+vectors: $(VENV)/.installed
+	for model in gemma-3-270m smollm2-135m-instruct; do \
+	  $(RUN) -m probes.run reference generate-stories generate-neutral extract-activations \
+	    compute-vectors --model.name=embedded:$$model --output_dir=output/vectors-of-$$model && \
+	  $(VENV)/bin/emotion-probes export output/vectors-of-$$model --to=embedded \
+	    --output=probes/vectors/embedded || exit 1; \
+	done
 
 check: style
 	$(MAKE) --jobs=2 --output-sync quick types

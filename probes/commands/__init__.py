@@ -14,6 +14,10 @@ _Way = Literal["shown", "said", "carried", "both"]
 _WAYS = "of what the corpus shows, says or carries, or both of shown and said; else the run's own"
 _EMOTIONS = "only these; all without it"
 _LAYER = "a layer of the model; without it the run's target layer"
+_OR_SHIPPED = (
+    "\n\n  CONFIG  of a run that is made, or vectors that come with the package:\n"
+    "          embedded:gemma-3-270m or embedded:smollm2-135m-instruct"
+)
 _Layers = Annotated[tuple[int, ...], LISTED]
 _Above0 = Annotated[float, Field(gt=0)]
 _Doses = Annotated[tuple[_Above0, ...], LISTED]
@@ -71,16 +75,19 @@ class Export(Flags):
     """Vectors and corpus for llama.cpp, other tools and the Hugging Face hub."""
 
     usage: ClassVar = (
-        "RUN --to=gguf|safetensors|parquet|hub [--emotions=A,B] [--layers=L,M] [--dose=D]\n\n"
-        "  RUN  a run's folder, as output/demo, or a config"
+        "RUN --to=FORMAT [--emotions=A,B] [--layers=L,M] [--dose=D]\n\n"
+        "  RUN  a run's folder, as output/demo, a config, or embedded:gemma-3-270m"
     )
-    to: Literal["gguf", "safetensors", "parquet", "hub"] = flag(
-        "gguf (llama.cpp, repeng), safetensors, parquet, or hub", ...
+    to: Literal["gguf", "safetensors", "parquet", "hub", "embedded"] = flag(
+        "gguf (llama.cpp, repeng), safetensors, parquet, hub, or embedded (all, half the size)",
+        ...,
     )
     emotions: Names = flag(_EMOTIONS, ())
     layers: Names = flag("numbers or 'all'; without it the target layer (parquet: all)", ())
-    vectors: _Way | None = flag(f"{_WAYS} (gguf, safetensors, parquet)")
-    dose: float | None = flag("what strength 1 stands for, 0.1 without it (gguf, safetensors)")
+    vectors: _Way | None = flag(f"{_WAYS} (not hub, embedded)")
+    dose: float | None = flag(
+        "what strength 1 stands for, 0.1 without it (gguf, safetensors)"
+    )
     output: str | None = flag("folder for the files; without it RUN/export/FORMAT")
     dry_run: Switch = flag("show files, sizes, cards and settings; write and push nothing", False)
     repo: str | None = flag("hub: where to push, user/name")
@@ -118,7 +125,7 @@ class Plan(RunFlags):
 class Steer(RunFlags):
     """Continue a prompt unsteered and steered, side by side, with what steering costs."""
 
-    usage: ClassVar = 'CONFIG --emotion=A[,B] --dose=D[,D] --prompt="..."'
+    usage: ClassVar = f'CONFIG --emotion=A[,B] --dose=D[,D] --prompt="..."{_OR_SHIPPED}'
     emotion: Names = flag("one or more of the run's emotions", ())
     dose: _Doses = flag("one or more doses: fractions of the mean residual norm", ())
     auto: Switch = flag("instead: the largest dose within the perplexity and KL budget", False)
@@ -138,7 +145,9 @@ class Steer(RunFlags):
 class Score(RunFlags):
     """Scores of your own texts: whole, per speaker turn, token by token."""
 
-    usage: ClassVar = 'CONFIG --text "..." | --file x.jsonl | --transcript chat.json [--output=A,B]'
+    usage: ClassVar = (
+        f'CONFIG --text "..." | --file x.jsonl | --transcript chat.json [--output=A,B]{_OR_SHIPPED}'
+    )
     text: str | None = flag("one text")
     file: str | None = flag(_JSON_LINES)
     transcript: str | None = flag(
@@ -153,7 +162,9 @@ class Score(RunFlags):
 class Sweep(RunFlags):
     """The passages of a file of any size that activate each emotion most."""
 
-    usage: ClassVar = "CONFIG --file=corpus.jsonl [--top=20] [--window=32] [--output=FOLDER]"
+    usage: ClassVar = (
+        f"CONFIG --file=corpus.jsonl [--top=20] [--window=32] [--output=FOLDER]{_OR_SHIPPED}"
+    )
     file: str | None = flag(_JSON_LINES)
     top: int = flag("passages kept per emotion", 20, ge=1)
     window: int = flag("tokens per passage", 32, ge=2)
@@ -189,7 +200,9 @@ class Track(RunFlags):
 class App(RunFlags):
     """A page on this machine: texts, conversations and steering, token by token."""
 
-    usage: ClassVar = "CONFIG [--port=8080] [--host=ADDRESS --allow-host=NAME] [--show]"
+    usage: ClassVar = (
+        f"CONFIG [--port=8080] [--host=ADDRESS --allow-host=NAME] [--show]{_OR_SHIPPED}"
+    )
     host: str = flag("address to listen on", "127.0.0.1")
     allow_host: Names = flag(
         "names by which others may call it; alone: any", (), json_schema_extra=BARE

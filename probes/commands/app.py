@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from hooks.errors import EmotionLensError, InvalidInput
 from probes.commands import App
@@ -11,12 +12,15 @@ from probes.runs.models import Models
 from probes.storage import ours, read_json
 from probes.texts.app import door
 
+if TYPE_CHECKING:
+    from probes.texts.app.view import View
+
 
 def main(call: Call[App]) -> int:
     """Serve the page of one run until interrupted."""
     if importlib.util.find_spec("nicegui") is None:
         raise InvalidInput("app needs NiceGUI: pip install 'emotion-lens[app]'.")
-    flags, run = call.flags, call.run()
+    flags, run = call.flags, call.run(or_shipped=True)
     names, address = door.names_of(flags.host, flags.allow_host), f"{flags.host}:{flags.port}"
     door.check_free(flags.host, flags.port)
     from probes.texts.app.server import serve
@@ -42,16 +46,24 @@ def main(call: Call[App]) -> int:
 
 def _load(run: Run, way: str | None) -> Callable[[], None]:
     """Load vectors and model; return what lays out a visitor's page."""
-    from probes.texts.app.microscope import Microscope
     from probes.texts.app.page import Page
+
+    view = load_views(run, way)
+    return lambda: Page(view()).build()
+
+
+def load_views(run: Run, way: str | None) -> "Callable[[], View]":
+    """Load vectors and model; return what makes each visitor's view of them."""
+    from probes.texts.app.microscope import Microscope
     from probes.texts.app.view import View
     from probes.vectors.emotion_vectors import EmotionVectors
     from probes.vectors.neutral_tokens import NeutralTokens
 
-    vectors = EmotionVectors.load(run.root).using(way)
+    vectors = EmotionVectors.load(run.vectors_at).using(way)
     microscope = Microscope(Models(run.config).subject(), vectors)
-    usable, neutral = _usable(run), NeutralTokens.of_run(run.root, vectors)
-    return lambda: Page(View(microscope, usable, neutral)).build()
+    usable = _usable(run)
+    neutral = NeutralTokens.of_vectors(vectors) or NeutralTokens.of_run(run.root, vectors)
+    return lambda: View(microscope, usable, neutral)
 
 
 def _usable(run: Run) -> dict[int, float]:

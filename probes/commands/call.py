@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from hooks.errors import InvalidInput
+from hooks.models.embedded import is_embedded
 from probes.commands import COMMANDS, Pipeline
 from probes.commands.flags import Flags, RunFlags
 from probes.commands.terminal import Terminal
 from probes.config import Config, is_switch, load_config, nearest_key, typed
 from probes.runs.folder import Run
+from probes.runs.shipped import ShippedRun
 from probes.stages import NAMES
 
 F = TypeVar("F", bound=Flags)
@@ -27,8 +29,11 @@ class Call(Generic[F]):
     settings: dict[str, Any]
     terminal: Terminal
 
-    def run(self) -> Run:
-        """Return the run of the config that the first word or ``--config`` names."""
+    def run(self, *, or_shipped: bool = False) -> Run:
+        """Return the run of the config that the first word or ``--config`` names.
+
+        With `or_shipped` it may be the name of vectors that come with the package.
+        """
         config = getattr(self.flags, "config", None)
         named = [*([config] if config else []), *self.words]
         if not named:
@@ -38,7 +43,7 @@ class Call(Generic[F]):
                 f"expected one config, got {named[0]} and then: {' '.join(named[1:])}. A value of "
                 'several words wants quotes, as in --text "two words".'
             )
-        return run_of(named[0], self.settings)
+        return run_of(named[0], self.settings, or_shipped=or_shipped)
 
 
 def read_call(typed: Sequence[str], terminal: Terminal) -> Call[Flags]:
@@ -104,8 +109,17 @@ def mistyped(word: str) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def run_of(source: str, settings: Mapping[str, Any]) -> Run:
-    """Return the run of a config with the settings of the command line."""
-    config = load_config(source, {key: typed(key, value) for key, value in settings.items()})
+def run_of(source: str, settings: Mapping[str, Any], *, or_shipped: bool = False) -> Run:
+    """Return the run of a config with the settings of the command line; see `Call.run`."""
+    values = {key: typed(key, value) for key, value in settings.items()}
+    if is_embedded(source):
+        if or_shipped:
+            return ShippedRun(source, values)
+        raise InvalidInput(
+            f"expected a config, got {source}: vectors that come with the package are for app, "
+            "export, score, steer and sweep. To make a run with that model, give it to a config: "
+            f"demo --model.name={source}"
+        )
+    config = load_config(source, values)
     flags = [f"--{key}={value}" for key, value in settings.items()]
     return Run(config, shlex.join([source, *flags]))  # as a shell takes it, for cures

@@ -34,8 +34,8 @@ def main(call: Call[Score]) -> int:
     for path in outputs:
         if path.suffix not in SUFFIXES:
             raise InvalidInput(f"--output: expected {', '.join(SUFFIXES)}, got {path.name!r}.")
-    run = call.run()
-    vectors = EmotionVectors.load(run.root).using(call.flags.vectors)
+    run = call.run(or_shipped=True)
+    vectors = EmotionVectors.load(run.vectors_at).using(call.flags.vectors)
     layer, shown = chosen(call.flags, vectors)
     model = Models(run.config).subject()
 

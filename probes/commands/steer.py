@@ -23,8 +23,8 @@ _AS_TYPED = {"operation", "auto", "split", "max_new_tokens", "temperature", "see
 
 def main(call: Call[Steer]) -> int:
     """Steer one prompt of a finished run."""
-    run = call.run()
-    vectors = EmotionVectors.load(run.root).using(call.flags.vectors)
+    run = call.run(or_shipped=True)
+    vectors = EmotionVectors.load(run.vectors_at).using(call.flags.vectors)
     request = read_request(call.flags, vectors)
     settings = run.config.validation
     budget = Budget(settings.max_kl, settings.max_perplexity_ratio)

@@ -56,8 +56,8 @@ def main(call: Call[Sweep]) -> int:
     source = Path(flags.file or "").expanduser()
     if not source.is_file():
         raise InvalidInput(f"sweep: expected --file=corpus.jsonl, a file; {source} is none.")
-    run = call.run()
-    vectors = EmotionVectors.load(run.root).using(flags.vectors)
+    run = call.run(or_shipped=True)
+    vectors = EmotionVectors.load(run.vectors_at).using(flags.vectors)
     layer, shown = chosen(flags, vectors)
     about = {
         "file": str(source.resolve()),

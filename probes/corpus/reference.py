@@ -22,6 +22,11 @@ VERSION = "1.0"
 _FOLDER = files("probes.stimuli") / "corpora" / "reference"
 
 
+def named(stories: str | None) -> str | None:
+    """Return name and version where the setting ``corpus.stories`` names this corpus."""
+    return f"{NAME} {VERSION}" if stories == NAME else None
+
+
 @dataclass(frozen=True)
 class Situation:
     """One topic: what stands word for word in all of its texts, and how it is told."""

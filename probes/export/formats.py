@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from hooks.errors import InvalidInput
 from probes.export.control import DOSE, ControlVector, check, control_vector
+from probes.export.embedded_file import embedded_file
 from probes.export.gguf_file import gguf_bytes, held
 from probes.export.hub_folder import hub_files
 from probes.export.parquet_files import texts_parquet, vectors_parquet
@@ -126,6 +127,12 @@ def parquet(source: Source, choice: ExportChoice) -> ExportFiles:
     return ExportFiles(files, notices)
 
 
+def embedded(source: Source, choice: ExportChoice) -> ExportFiles:
+    """One ``MODEL.safetensors`` of all emotions at half the size, for `EmotionVectors.load`."""
+    name, content = embedded_file(source, choice.layers)
+    return ExportFiles({name: content}, [f'load it with EmotionVectors.load("{name}")'])
+
+
 class Format(NamedTuple):
     """What makes a format, and which flags it takes."""
 
@@ -141,4 +148,5 @@ FORMATS = {
         lambda run, choice: ExportFiles(hub_files(run, choice.repo, texts=choice.texts)),
         ("repo", "public", "without_texts"),
     ),
+    "embedded": Format(embedded, ("layers",)),
 }

@@ -38,7 +38,7 @@ def vectors_parquet(
             "emotion": pa.array([e for e in emotions for _ in range(n_layers)], pa.string()),
             "layer": pa.array(list(layers) * len(emotions), pa.int32()),
             "vector": lists(vectors.vectors),
-            "raw_vector": lists(vectors.raw),
+            **({} if vectors.raw is None else {"raw_vector": lists(vectors.raw)}),
             "residual_norm": pa.array(
                 vectors.residual_norm[places].tolist() * len(emotions), pa.float32()
             ),

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hooks.errors import DataError, InvalidInput
+from hooks.models.embedded import is_embedded
 from hooks.models.local_files import public_name
 from probes.config import load_config
+from probes.corpus import reference
 from probes.corpus.cells import AROUND, Cell, Passage, read_cell
+from probes.runs.shipped import ShippedRun
 from probes.storage import read_object
 from probes.vectors.bundle_file import FILE_NAME
 from probes.vectors.emotion_vectors import EmotionVectors
@@ -23,11 +26,14 @@ class Source:
     config: str
     way: str | None = None
     """Of which way of expression the vectors are that are exported singly; None: the run's own."""
+    shipped: str | None = None
+    """The name of vectors that come with the package, instead of the folder's."""
 
     @cached_property
     def vectors(self) -> EmotionVectors:
         """The run's vectors."""
-        return EmotionVectors.load(self.root / "vectors" / FILE_NAME).using(self.way)
+        lie_at = self.shipped or self.root / "vectors" / FILE_NAME
+        return EmotionVectors.load(lie_at).using(self.way)
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -81,7 +87,14 @@ def _cell(path: Path) -> Cell:
 
 
 def find_source(named: str, way: str | None = None) -> Source:
-    """Find a run by its folder or config; InvalidInput when it has no vectors yet."""
+    """Find a run by its folder or config; InvalidInput when it has no vectors yet.
+
+    Vectors that come with the package are found by their name, ``embedded:MODEL``.
+    """
+    if is_embedded(named):
+        run = ShippedRun(named, {})
+        remade = f"{reference.NAME} --model.name={named} --output_dir={run.root}"
+        return Source(run.root, remade, way, named)
     root = Path(named).expanduser()
     if not ((root / "run.json").is_file() or (root / "vectors").is_dir()):
         try:

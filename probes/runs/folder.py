@@ -26,7 +26,7 @@ from typing import Any
 
 from hooks.errors import InvalidInput, StaleArtifact
 from probes.config import Config, Way, valid_keys
-from probes.corpus.cells import Cell
+from probes.corpus.cells import Cell, read_corpus
 from probes.runs import record
 from probes.runs.files import FileList
 from probes.runs.record import Difference, StageRecord, differences
@@ -93,6 +93,15 @@ class Run:
     def neutral_cells(self) -> list[Cell]:
         """Neutral cells in the order in which they are written and read."""
         return self.texts.neutral_cells
+
+    @property
+    def vectors_at(self) -> Path | str:
+        """What `EmotionVectors.load` takes."""
+        return self.root
+
+    def neutral_texts(self) -> list[str]:
+        """Return the neutral texts that stand alone, in the order in which they are read."""
+        return [text.text for text in read_corpus(self.root, self.neutral_cells)]
 
     @property
     def n_clusters(self) -> int:

@@ -1,6 +1,5 @@
 """Activations to vectors: mean difference, neutral components projected out."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -11,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hooks import DataError
-from probes.corpus.cells import read_corpus
+from probes.corpus import reference
+from probes.corpus.cells import digest_of_texts, read_corpus
 from probes.experiments.folds import TopicFolds, accuracy_by_layer, best_layer
 from probes.runs.folder import Run, versions
 from probes.runs.materials import Materials
@@ -59,17 +59,10 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
     denoised = torch.stack(
         [project_out(vectors, rows) for vectors, rows in zip(raw, components, strict=True)]
     )
-    corpus_hash = hashlib.sha256()
-    for text in read_corpus(run.root, run.texts.all_cells):
-        # What stands around a text is named only where there is any: old corpora keep their hash.
-        around = [piece for piece in (text.passage.opening, text.passage.closing) if piece]
-        corpus_hash.update(
-            repr((text.emotion, text.topic, text.index, text.text, *around)).encode()
-        )
     provenance = Provenance(
         **{field.name: index[field.name] for field in fields(Provenance) if field.name in index},
         emotions=emotions,
-        corpus_hash=corpus_hash.hexdigest()[:16],
+        corpus_hash=digest_of_texts(read_corpus(run.root, run.texts.all_cells)),
         config_hash=run.settings_hash(),
         token_offset=run.config.activation.token_offset,
         n_neutral_components=[len(rows) for rows in components],
@@ -77,6 +70,7 @@ def compute_vectors(run: Run, models: Models, reporter: Reporter) -> dict[str, A
         target_layer=target,
         target_layer_rule=chosen_by["rule"],
         way=run.way,
+        corpus=reference.named(run.config.corpus.stories),
         versions=versions(),
     )
     bundle = EmotionVectors(

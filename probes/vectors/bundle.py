@@ -3,8 +3,8 @@
 ``vectors/emotion_vectors.safetensors`` holds ``emotion_vectors`` (denoised) and ``raw_vectors``
 [layer emotion d_model], ``global_mean`` [layer d_model] and ``residual_norm`` [layer]; of a corpus
 with them also the vectors of other ways of expression (``said_vectors``, ``carried_vectors``), and
-what neutral text scores (``shown_zero``, ... [2 layer emotion]: mean and standard deviation). The
-header's metadata says what they were made from.
+what neutral text scores (``shown_zero``, ... [2 layer emotion]: mean and standard deviation; of
+single tokens ``shown_token_zero``, ...). The header's metadata says what they were made from.
 
 Contract: the same activations give the same bytes, without dates and paths.
 """
@@ -30,6 +30,7 @@ from probes.vectors.zero import Zero, cosines
 SHOWN, SAID, CARRIED, BOTH = "shown", "said", "carried", "both"
 OTHERS = (SAID, CARRIED)
 Bundle = TypeVar("Bundle", bound="VectorBundle")
+_ZERO, _TOKEN_ZERO = "_zero", "_token_zero"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class Provenance:
     """How it was chosen: ``set``, ``2/3 of depth`` or ``held-out topics``."""
     way: str = SHOWN
     """Which way of expression is in use where none is asked for."""
+    corpus: str | None = None
+    """Name and version, of the corpus that comes with the project."""
+    n_neutral_tokens: int = 0
+    """Single tokens of neutral text that `VectorBundle.token_zeros` are made from."""
     versions: dict[str, str] = field(default_factory=dict)
 
 
@@ -71,7 +76,7 @@ class VectorBundle:
     vectors
         Denoised: neutral components projected out. Shape [layer emotion d_model].
     raw
-        Before denoising.
+        Before denoising; None where they were not kept.
     global_mean
         Mean over emotions that was subtracted, [layer d_model].
     residual_norm
@@ -82,17 +87,20 @@ class VectorBundle:
         Vectors of the other ways of expression, "said" and "carried", denoised in the same way.
     zeros
         What neutral text scores, by way.
+    token_zeros
+        What single tokens of neutral text score, by way, where a run's own are not at hand.
     way
         Which way `vectors` are of; `raw` is always of what is shown.
     """
 
     vectors: Float[Tensor, "layer emotion d_model"]
-    raw: Float[Tensor, "layer emotion d_model"]
+    raw: Float[Tensor, "layer emotion d_model"] | None
     global_mean: Float[Tensor, "layer d_model"]
     residual_norm: Float[Tensor, "layer"]
     provenance: Provenance
     others: Mapping[str, Float[Tensor, "layer emotion d_model"]] = field(default_factory=dict)
     zeros: Mapping[str, Zero] = field(default_factory=dict)
+    token_zeros: Mapping[str, Zero] = field(default_factory=dict)
     way: str = SHOWN
 
     @property
@@ -175,19 +183,18 @@ class VectorBundle:
         write_bytes(path, self.to_bytes())
         return path
 
-    def to_bytes(self) -> bytes:
-        """Return the content of a bundle's file."""
+    def to_bytes(self, dtype: torch.dtype = torch.float32) -> bytes:
+        """Return the content of a bundle's file; `dtype` is that of the directions."""
         shown = self.using(SHOWN)
-        tensors = {
-            "emotion_vectors": shown.vectors,
-            "raw_vectors": self.raw,
-            "global_mean": self.global_mean,
-            "residual_norm": self.residual_norm,
-            **{f"{way}_vectors": vectors for way, vectors in shown.others.items()},
-            **{f"{way}_zero": torch.stack([it.mean, it.sd]) for way, it in self.zeros.items()},
-        }
-        wide = {name: tensor.float() for name, tensor in tensors.items()}
-        return bundle_file.to_bytes(wide, asdict(self.provenance))
+        raw = {} if self.raw is None else {"raw_vectors": self.raw}
+        others = {f"{way}_vectors": vectors for way, vectors in shown.others.items()}
+        directions = {"emotion_vectors": shown.vectors, **raw, **others}
+        beside = {"global_mean": self.global_mean, "residual_norm": self.residual_norm}
+        for zeros, suffix in ((self.zeros, _ZERO), (self.token_zeros, _TOKEN_ZERO)):
+            beside |= {way + suffix: torch.stack([it.mean, it.sd]) for way, it in zeros.items()}
+        tensors = {name: tensor.to(dtype) for name, tensor in directions.items()}
+        tensors |= {name: tensor.float() for name, tensor in beside.items()}
+        return bundle_file.to_bytes(tensors, asdict(self.provenance))
 
     @classmethod
     def load(cls: type[Bundle], path: str | Path) -> Bundle:
@@ -196,11 +203,14 @@ class VectorBundle:
         Parameters
         ----------
         path
-            The file, its folder, the folder of a run, or ``"hf://user/repo"`` on the Hugging Face
-            hub, with ``@revision`` for a branch, tag or commit.
+            The file, its folder, the folder of a run, ``"hf://user/repo"`` on the Hugging Face hub,
+            with ``@revision`` for a branch, tag or commit, or ``"embedded:gemma-3-270m"``, which
+            comes with the package.
 
         Raises
         ------
+        InvalidInput
+            When no vectors of an embedded model come with the package.
         DataError
             When there is none, or it is damaged or unreadable.
         HubError
@@ -211,16 +221,13 @@ class VectorBundle:
             tensors, provenance = bundle_file.from_bytes(file.read_bytes())
             bundle = cls(
                 tensors["emotion_vectors"],
-                tensors["raw_vectors"],
+                tensors.get("raw_vectors"),
                 tensors["global_mean"],
                 tensors["residual_norm"],
                 Provenance(**provenance),
                 {way: tensors[f"{way}_vectors"] for way in OTHERS if f"{way}_vectors" in tensors},
-                {
-                    way: Zero(*tensors[f"{way}_zero"])
-                    for way in (SHOWN, *OTHERS, BOTH)
-                    if f"{way}_zero" in tensors
-                },
+                _zeros(tensors, _ZERO),
+                _zeros(tensors, _TOKEN_ZERO),
             )
             return bundle.using(None)
 
@@ -242,6 +249,11 @@ class VectorBundle:
         if self.zero is None:
             return torch.full_like(cosine, torch.nan)
         return self.zero.z(cosine, self.layer_index(layer))
+
+
+def _zeros(tensors: Mapping[str, Tensor], suffix: str) -> dict[str, Zero]:
+    ways = [way for way in (SHOWN, *OTHERS, BOTH) if way + suffix in tensors]
+    return {way: Zero(*tensors[way + suffix]) for way in ways}
 
 
 def mean_residual_norm(

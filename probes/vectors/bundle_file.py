@@ -1,8 +1,14 @@
-"""The file of a bundle of emotion vectors: where it lies, its tensors and its metadata."""
+"""The file of a bundle of emotion vectors: where it lies, its tensors and its metadata.
+
+Vectors of the embedded models come with the package, in ``embedded/NAME.safetensors``: those of the
+reference corpus in the ways shown, said and both, at the target layer and its neighbors. ``make
+vectors`` makes them again.
+"""
 
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +17,21 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from hooks.errors import DataError
+from hooks.errors import DataError, InvalidInput
+from hooks.models.embedded import PREFIX, is_embedded
 from probes.vectors import hub
 from probes.vectors.activations import read_metadata
 
 FILE_NAME = "emotion_vectors.safetensors"
+SUFFIX = ".safetensors"
+SHIPPED = Path(str(files("probes.vectors"))) / "embedded"
+"""Folder of the vectors that come with the package."""
 
 
 def locate(path: str | Path) -> Path:
     """Return the file that a path names; see `EmotionVectors.load`."""
+    if is_embedded(str(path)):
+        return _shipped(str(path))
     base = hub.fetch(path, FILE_NAME) if hub.is_hub(path) else Path(path)
     for file in (base, base / FILE_NAME, base / "vectors" / FILE_NAME):
         if file.is_file():
@@ -27,6 +39,20 @@ def locate(path: str | Path) -> Path:
     raise DataError(
         f"no {FILE_NAME} at {base}; expected the file, its folder or the folder of a run."
     )
+
+
+def shipped_names() -> list[str]:
+    """Return the names of the vectors that come with the package, as `locate` takes them."""
+    return sorted(PREFIX + path.stem for path in SHIPPED.glob(f"*{SUFFIX}"))
+
+
+def _shipped(name: str) -> Path:
+    if name not in shipped_names():
+        raise InvalidInput(
+            f"no vectors of {name!r} come with the package; expected one of: "
+            f"{', '.join(shipped_names())}, or a file or folder."
+        )
+    return SHIPPED / f"{name.removeprefix(PREFIX)}{SUFFIX}"
 
 
 def to_bytes(tensors: Mapping[str, Tensor], provenance: Mapping[str, Any]) -> bytes:

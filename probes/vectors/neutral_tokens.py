@@ -1,10 +1,12 @@
 """What single tokens of neutral text score: the zero that a token's cosine is seen against.
 
 A run keeps some tokens of each neutral text, spread evenly after ``activation.token_offset``. At a
-layer, a token's z is its cosine, minus their mean, in their standard deviations (n - 1).
+layer, a token's z is its cosine, minus their mean, in their standard deviations (n - 1). Vectors
+that come with the package have these of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,15 +20,27 @@ from probes.vectors.emotion_vectors import EmotionVectors
 from probes.vectors.zero import Zero, zero_of
 
 
+@dataclass(frozen=True)
 class NeutralTokens:
-    """The neutral tokens of a run, scored with vectors at one layer after the other, when asked."""
+    """How many there are, and what they score at a layer of the model, [1 emotion] each."""
 
-    def __init__(
-        self, paths: Sequence[Path], layers: Sequence[int], vectors: EmotionVectors
-    ) -> None:
-        self._paths, self._layers, self._vectors = paths, list(layers), vectors
-        self.n = len(self._residuals(self._layers[0]))
-        self.at = lru_cache(maxsize=None)(self._zero_at)
+    n: int
+    at: Callable[[int], Zero]
+
+    @classmethod
+    def of_files(
+        cls, paths: Sequence[Path], layers: Sequence[int], vectors: EmotionVectors
+    ) -> "NeutralTokens":
+        """Score kept tokens with vectors at one layer after the other, when asked."""
+
+        def residuals(layer: int) -> Float[Tensor, "token d_model"]:
+            position = list(layers).index(layer)
+            return torch.cat([load_layer(path, "tokens", position) for path in paths])
+
+        def zero_at(layer: int) -> Zero:
+            return zero_of([vectors.cosine(residuals(layer).float(), layer)])
+
+        return cls(len(residuals(layers[0])), lru_cache(maxsize=None)(zero_at))
 
     @classmethod
     def of_run(cls, root: Path, vectors: EmotionVectors) -> "NeutralTokens | None":
@@ -35,13 +49,18 @@ class NeutralTokens:
             return None
         index = read_object(root / INDEX, "layers", "neutral", "made_from")
         paths = list(shard_paths(root, "neutral", index))
-        tokens = cls(paths, index["layers"], vectors) if paths else None
+        tokens = cls.of_files(paths, index["layers"], vectors) if paths else None
         return tokens if tokens and tokens.n > 1 else None
 
-    def _residuals(self, layer: int) -> Float[Tensor, "token d_model"]:
-        position = self._layers.index(layer)
-        return torch.cat([load_layer(path, "tokens", position) for path in self._paths])
+    @classmethod
+    def of_vectors(cls, vectors: EmotionVectors) -> "NeutralTokens | None":
+        """Return what vectors bring along; None where they bring nothing."""
+        zero = vectors.token_zeros.get(vectors.way)
+        if zero is None:
+            return None
 
-    def _zero_at(self, layer: int) -> Zero:
-        """Return mean and standard deviation at a layer of the model, [1 emotion] each."""
-        return zero_of([self._vectors.cosine(self._residuals(layer).float(), layer)])
+        def zero_at(layer: int) -> Zero:
+            row = slice(vectors.layer_index(layer), vectors.layer_index(layer) + 1)
+            return Zero(zero.mean[row], zero.sd[row])
+
+        return cls(vectors.provenance.n_neutral_tokens, zero_at)

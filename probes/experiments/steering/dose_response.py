@@ -15,7 +15,6 @@ import hooks
 from hooks import LanguageModel
 from probes.analysis.findings import Control, Estimate, Finding
 from probes.analysis.intervals import mean_over, mean_over_crossed
-from probes.corpus.cells import read_corpus
 from probes.experiments import Experiment, Result
 from probes.experiments.steering import word_effects
 from probes.experiments.steering.controls import matched_random
@@ -217,7 +216,7 @@ EXPERIMENT = Experiment(DoseResponse, measure)
 
 def neutral_texts(run: Run, n: int) -> list[str]:
     """Return up to `n` of the run's neutral texts, spread over its topics."""
-    texts = [text.text for text in read_corpus(run.root, run.neutral_cells)]
+    texts = run.neutral_texts()
     return texts[:: max(1, len(texts) // n)][:n]
 
 

@@ -11,6 +11,7 @@ from probes.export import read_gguf, read_safetensors
 from probes.export.hub_folder import hub_files
 from probes.export.source import find_source
 from probes.report import summary
+from probes.runs.models import Models
 
 
 def main(*words) -> int:
@@ -64,8 +65,18 @@ class TestFiles:
         }
         assert set(tables["stories"]["emotion"]) == {"sad"}
 
+    def test_a_bundle_at_half_the_size_is_one_file_that_scores(self, finished, tmp_path):
+        output = tmp_path / "o"
+        assert main("export", finished.folder, "--to=embedded", f"--output={output}") == 0
+        [path] = output.iterdir()
+        run, text = finished.run(), "The old man sat by the window."
+        model, whole = Models(run.config).subject(), EmotionVectors.load(run.root)
+        kept = EmotionVectors.load(path)
+        scores = [vectors.score(model, [text]) for vectors in (whole, kept)]
+        torch.testing.assert_close(*scores, atol=1e-3, rtol=0)
+
     def test_the_same_run_gives_the_same_bytes(self, finished, tmp_path):
-        for to in ("gguf", "parquet"):
+        for to in ("gguf", "parquet", "embedded"):
             for name in ("a", "b"):
                 output = tmp_path / to / name
                 assert main("export", finished.folder, f"--to={to}", f"--output={output}") == 0
@@ -110,8 +121,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "--to: expected gguf (llama.cpp, repeng), safetensors, parquet, or hub, got"),
-            (["--to=onnx"], "--to: expected gguf, safetensors, parquet or hub, got 'onnx'"),
+            ([], "--to: expected gguf (llama.cpp, repeng), safetensors, parquet, hub, or embedded"),
+            (["--to=onnx"], "hub or embedded, got 'onnx'"),
             (["--to=gguf", "--emotions=sad,hapy"], "no vector for 'hapy'; did you mean 'happy'?"),
             (["--to=gguf", "--layers=9"], "no vectors at layer 9; expected one of [0, 1, 2, 3]"),
             (["--to=gguf", "--layers=last"], "expected numbers, as in --layers=10,12, or 'all'"),
@@ -120,6 +131,8 @@ class TestRefusals:
             (["--to=gguf", "--dose=high"], "--dose: expected a number, got 'high'"),
             (["--to=parquet", "--dose=0.1"], "--dose has no meaning for parquet"),
             (["--to=hub", "--emotions=sad", "--dry-run"], "--emotions has no meaning for hub"),
+            (["--to=embedded", "--layers=1"], "expected the target layer, 3, among them"),
+            (["--to=embedded", "--dose=0.1"], "--dose has no meaning for embedded"),
             (["--to=gguf", "--repo=me/mine"], "it belongs to hub"),
             (["--to=hub"], "expected --repo=user/name"),
             (["--to=hub", "--repo=mine"], "expected a repository user/name, got 'mine'"),

@@ -51,9 +51,13 @@ def test_values_take_the_type_of_their_flag():
         (
             Export,
             {},
-            "--to: expected gguf (llama.cpp, repeng), safetensors, parquet, or hub",
+            "--to: expected gguf (llama.cpp, repeng), safetensors, parquet, hub, or embedded",
         ),
-        (Export, {"to": 5}, "--to: expected gguf, safetensors, parquet or hub, got 5."),
+        (
+            Export,
+            {"to": 5},
+            "--to: expected gguf, safetensors, parquet, hub or embedded, got 5.",
+        ),
     ],
 )
 def test_a_wrong_flag_is_named_with_what_was_expected_and_what_came(command, given, message):

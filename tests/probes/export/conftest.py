@@ -1,9 +1,12 @@
 """A tiny model and vectors planted in it, as a run would leave them."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
 import hooks
+from hooks import LanguageModel
 from probes import EmotionVectors, stages
 from probes.export.source import Source, find_source
 from probes.report import summary
@@ -55,6 +58,12 @@ def planted(model, residual_norm: torch.Tensor) -> EmotionVectors:
 def vectors(model) -> EmotionVectors:
     """Vectors planted in the tiny model."""
     return planted(model, torch.tensor([3.0, 5.0, 7.0, 11.0]))
+
+
+@pytest.fixture
+def planted_in() -> Callable[[LanguageModel], EmotionVectors]:
+    """``planted_in(model)``: vectors planted in any tiny model."""
+    return lambda model: planted(model, torch.tensor([3.0, 5.0, 7.0, 11.0]))
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def neutral(microscope, tmp_path) -> NeutralTokens:
     counts = {"n_tokens": none, "n_texts": none, "n_apart": None, "dropped": 0}
     shard = Shard(rows=[], **counts, mean=tokens[:0], norm=norm, tokens=tokens)
     save_shard(tmp_path / "neutral.safetensors", shard)
-    return NeutralTokens([tmp_path / "neutral.safetensors"], vectors.layers, vectors)
+    return NeutralTokens.of_files([tmp_path / "neutral.safetensors"], vectors.layers, vectors)
 
 
 def test_scores_are_z_where_the_run_kept_neutral_tokens_until_cosines_are_wanted(
