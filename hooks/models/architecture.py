@@ -33,6 +33,8 @@ class Architecture:
     """Whether a beginning that texts share can be read once."""
     kind: str = ""
     """What the config calls the architecture of its text model, such as ``gemma3_text``."""
+    blocks: str = ""
+    """What transformers calls the list of decoder blocks in `base_model`, such as ``layers``."""
 
     def reading_flops(self, n_layers: int | None = None) -> float:
         """FLOPs of one token read up to a number of layers."""
@@ -63,6 +65,7 @@ def describe(name: str, *, revision: str | None = None) -> Architecture:
     model.tie_weights()
     trunk, blocks = find_blocks(model)
     text = config.get_text_config(decoder=True)
+    names = {id(module): name for name, module in model.base_model.named_modules()}
     # Where blocks differ, as Gemma 4's do, each has a config of its own.
     each = getattr(text, "per_layer_config", None) or [text] * len(blocks)
     return Architecture(
@@ -77,6 +80,7 @@ def describe(name: str, *, revision: str | None = None) -> Architecture:
         n_positions=getattr(text, "max_position_embeddings", None),
         can_share=can_go_on(trunk, config) and not any(map(follows_length, model.modules())),
         kind=text.model_type,
+        blocks=names[id(blocks)],
     )
 
 

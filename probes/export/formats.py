@@ -10,6 +10,7 @@ from probes.export.control import DOSE, ControlVector, check, control_vector
 from probes.export.embedded_file import embedded_file
 from probes.export.gguf_file import gguf_bytes, held
 from probes.export.hub_folder import hub_files
+from probes.export.lm_eval_file import lm_eval_bytes, model_arguments
 from probes.export.parquet_files import texts_parquet, vectors_parquet
 from probes.export.safetensors_file import safetensors_bytes
 from probes.export.source import Source
@@ -127,6 +128,18 @@ def parquet(source: Source, choice: ExportChoice) -> ExportFiles:
     return ExportFiles(files, notices)
 
 
+def lm_eval(source: Source, choice: ExportChoice) -> ExportFiles:
+    """One ``EMOTION.pt`` per emotion, for the steered models of lm-evaluation-harness."""
+    controls, made = _controls(source, choice), source.vectors.provenance
+    files = {f"{slug(it.emotion)}.pt": lm_eval_bytes(it, made) for it in controls}
+    first = next(iter(files))
+    use = f"use: lm_eval --model steered --model_args {model_arguments(made)},steer_path={first}"
+    notices = [_strength_notice(controls[0]), use]
+    if len(controls[0].layers) > 1:
+        notices.insert(1, "several layers in one file want lm_eval 0.4.9.2 or newer.")
+    return ExportFiles(files, notices)
+
+
 def embedded(source: Source, choice: ExportChoice) -> ExportFiles:
     """One ``MODEL.safetensors`` of all emotions at half the size, for `EmotionVectors.load`."""
     name, content = embedded_file(source, choice.layers)
@@ -148,5 +161,6 @@ FORMATS = {
         lambda run, choice: ExportFiles(hub_files(run, choice.repo, texts=choice.texts)),
         ("repo", "public", "without_texts"),
     ),
+    "lm-eval": Format(lm_eval, ("emotions", "layers", "dose", "vectors")),
     "embedded": Format(embedded, ("layers",)),
 }

@@ -28,6 +28,18 @@ def test_sizes_are_those_of_the_loaded_model(tiny_folder, architecture):
     assert sizes.writing_flops() == 2 * (sizes.block_parameters + sizes.head_parameters)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [("gpt2", "h"), ("llama", "layers"), ("gemma4-multimodal", "language_model.layers")],
+)
+def test_blocks_have_the_name_that_transformers_gives_them(
+    tiny_model, tiny_folder, architecture, name
+):
+    model = tiny_model(architecture, backend="huggingface")
+    assert describe(str(tiny_folder(architecture))).blocks == name
+    assert model.hf.base_model.get_submodule(name) is model.bulk.structure.blocks
+
+
 @pytest.mark.parametrize("architecture", ["gpt2", "gemma4", "gemma4-multimodal"])
 def test_a_text_model_is_of_one_kind_alone_or_inside_another(tiny_folder, architecture):
     kind = "gpt2" if architecture == "gpt2" else "gemma4_text"

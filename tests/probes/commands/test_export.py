@@ -65,6 +65,13 @@ class TestFiles:
         }
         assert set(tables["stories"]["emotion"]) == {"sad"}
 
+    def test_a_steered_model_of_the_harness_is_said_how_to_call(self, finished, capsys):
+        assert main("export", finished.folder, "--to=lm-eval", "--emotions=sad") == 0
+        said, made = printed(capsys)[1], finished.run().config.model.name
+        assert f"--model steered --model_args pretrained={made},dtype=float32" in said
+        assert "steer_path=sad.pt" in said.replace(" ", "")
+        assert (finished.folder / "export" / "lm-eval" / "sad.pt").is_file()
+
     def test_a_bundle_at_half_the_size_is_one_file_that_scores(self, finished, tmp_path):
         output = tmp_path / "o"
         assert main("export", finished.folder, "--to=embedded", f"--output={output}") == 0
@@ -76,7 +83,7 @@ class TestFiles:
         torch.testing.assert_close(*scores, atol=1e-3, rtol=0)
 
     def test_the_same_run_gives_the_same_bytes(self, finished, tmp_path):
-        for to in ("gguf", "parquet", "embedded"):
+        for to in ("gguf", "parquet", "lm-eval", "embedded"):
             for name in ("a", "b"):
                 output = tmp_path / to / name
                 assert main("export", finished.folder, f"--to={to}", f"--output={output}") == 0
@@ -121,8 +128,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "--to: expected gguf (llama.cpp, repeng), safetensors, parquet, hub, or embedded"),
-            (["--to=onnx"], "hub or embedded, got 'onnx'"),
+            ([], "--to: expected gguf (llama.cpp, repeng), safetensors, parquet, hub, lm-eval"),
+            (["--to=onnx"], "hub, lm-eval or embedded, got 'onnx'"),
             (["--to=gguf", "--emotions=sad,hapy"], "no vector for 'hapy'; did you mean 'happy'?"),
             (["--to=gguf", "--layers=9"], "no vectors at layer 9; expected one of [0, 1, 2, 3]"),
             (["--to=gguf", "--layers=last"], "expected numbers, as in --layers=10,12, or 'all'"),

@@ -51,12 +51,12 @@ def test_values_take_the_type_of_their_flag():
         (
             Export,
             {},
-            "--to: expected gguf (llama.cpp, repeng), safetensors, parquet, hub, or embedded",
+            "--to: expected gguf (llama.cpp, repeng), safetensors, parquet, hub, lm-eval (a",
         ),
         (
             Export,
             {"to": 5},
-            "--to: expected gguf, safetensors, parquet, hub or embedded, got 5.",
+            "--to: expected gguf, safetensors, parquet, hub, lm-eval or embedded, got 5.",
         ),
     ],
 )
