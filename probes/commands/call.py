@@ -112,14 +112,8 @@ def mistyped(word: str) -> str:
 def run_of(source: str, settings: Mapping[str, Any], *, or_shipped: bool = False) -> Run:
     """Return the run of a config with the settings of the command line; see `Call.run`."""
     values = {key: typed(key, value) for key, value in settings.items()}
-    if is_embedded(source):
-        if or_shipped:
-            return ShippedRun(source, values)
-        raise InvalidInput(
-            f"expected a config, got {source}: vectors that come with the package are for app, "
-            "export, score, steer and sweep. To make a run with that model, give it to a config: "
-            f"demo --model.name={source}"
-        )
+    if or_shipped and is_embedded(source):
+        return ShippedRun(source, values)
     config = load_config(source, values)
     flags = [f"--{key}={value}" for key, value in settings.items()]
     return Run(config, shlex.join([source, *flags]))  # as a shell takes it, for cures

@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from hooks.errors import InvalidInput
+from hooks.models.embedded import is_embedded
 from probes.config.checks import check_values
 from probes.config.mistakes import explain
 from probes.config.whole import Config
@@ -24,6 +25,12 @@ def find_config(name: str) -> Path:
     for path in (Path(name), config_folder() / f"{name}.yaml", config_folder() / name):
         if path.is_file():
             return path
+    if is_embedded(name):
+        raise InvalidInput(
+            f"expected a config, got {name}: vectors that come with the package are for app, "
+            "export, score, steer and sweep. To make a run with that model, give it to a config: "
+            f"demo --model.name={name}"
+        )
     known = sorted(path.stem for path in config_folder().glob("*.yaml"))
     raise InvalidInput(
         f"config {name!r} not found: expected a path to a YAML file, or one of {', '.join(known)}."
