@@ -179,9 +179,10 @@ def sample(
                 use_cache=True,
                 logits_to_keep=1,
             ).logits[:, -1]
-        alive[list(stopped)] = False
-        if not alive.any():
-            break
+        if stopped:
+            alive[list(stopped)] = False
+            if not alive.any():
+                break
     texts = tokenizer.batch_decode(written, skip_special_tokens=True)
     return list(map(Generation, texts, written, finished))
 
