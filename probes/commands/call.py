@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from hooks.errors import InvalidInput
-from hooks.models.embedded import is_embedded
 from probes.commands import COMMANDS, Pipeline
 from probes.commands.flags import Flags, RunFlags
 from probes.commands.terminal import Terminal
 from probes.config import Config, is_switch, load_config, nearest_key, typed
 from probes.runs.folder import Run
-from probes.runs.shipped import ShippedRun
 from probes.stages import NAMES
 
 F = TypeVar("F", bound=Flags)
@@ -112,8 +110,13 @@ def mistyped(word: str) -> str:
 def run_of(source: str, settings: Mapping[str, Any], *, or_shipped: bool = False) -> Run:
     """Return the run of a config with the settings of the command line; see `Call.run`."""
     values = {key: typed(key, value) for key, value in settings.items()}
-    if or_shipped and is_embedded(source):
-        return ShippedRun(source, values)
+    if or_shipped:
+        from hooks.models.embedded import is_embedded
+
+        if is_embedded(source):
+            from probes.runs.shipped import ShippedRun  # needs torch
+
+            return ShippedRun(source, values)
     config = load_config(source, values)
     flags = [f"--{key}={value}" for key, value in settings.items()]
     return Run(config, shlex.join([source, *flags]))  # as a shell takes it, for cures

@@ -8,7 +8,6 @@ import yaml
 from pydantic import ValidationError
 
 from hooks.errors import InvalidInput
-from hooks.models.embedded import is_embedded
 from probes.config.checks import check_values
 from probes.config.mistakes import explain
 from probes.config.whole import Config
@@ -25,6 +24,8 @@ def find_config(name: str) -> Path:
     for path in (Path(name), config_folder() / f"{name}.yaml", config_folder() / name):
         if path.is_file():
             return path
+    from hooks.models.embedded import is_embedded
+
     if is_embedded(name):
         raise InvalidInput(
             f"expected a config, got {name}: vectors that come with the package are for app, "
