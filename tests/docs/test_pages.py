@@ -26,7 +26,7 @@ NOT_RUN = {
         "#!/bin/bash",
     ],
     "docs/how-to/sharing.md": ["pip install lm_eval", "hf auth login"],
-    "docs/results.md": ["cp -r output/demo output/said", "READ="],
+    "docs/results.md": ["cp -r output/demo output/said", "PAPER=", "READ="],
     "docs/tutorial.md": ["python3 -m venv .venv && . .venv/bin/activate"],
 }
 """How the blocks begin that need what no test has: accounts, GPUs, several machines, installs."""

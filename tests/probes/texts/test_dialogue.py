@@ -67,7 +67,7 @@ def test_other_roles_keep_their_names_and_a_name_is_not_its_words(tiny_tokenizer
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{{ raise_exception('no system here') }}", "refuses this chat: no system here"),
+        ("{{ raise_exception('no system here') }}", "refuses messages of .*: no system here"),
         ("{{ messages[0]['content'] }}", "does not show every turn"),
         (PLAIN + "{{ messages[0]['content'] }}", "does not show every turn"),
         (PLAIN.replace("<|end|>", "{{ m['content'] | length }}"), "turn 0: .* otherwise"),
