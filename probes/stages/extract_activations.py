@@ -58,7 +58,7 @@ def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[st
             f"{dropped} texts had no token after the first {run.config.activation.token_offset} "
             "and were left out."
         )
-    return {key: index[key] for key in (*corpora, "layers", "dtype", "backend")}
+    return {key: index[key] for key in (*corpora, "layers", "dtype", "backend", "beginning")}
 
 
 @dataclass(frozen=True)

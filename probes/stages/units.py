@@ -275,6 +275,7 @@ class Reader:
             "hook_name": model.bulk.point,
             "weight_processing": model.weight_processing,
             "tokenizer_hash": digest.hexdigest()[:16],
+            "beginning": model.tokenizer.bos_token,
             "n_layers": model.n_layers,
             "d_model": model.d_model,
         }
@@ -297,7 +298,8 @@ class Reader:
                 apart=wanted.apart,
                 progress=advance,
             )
-        return make_shard(unit.texts, pooled)
+        dtype = str(self._model.dtype).removeprefix("torch.")
+        return make_shard(unit.texts, pooled, dtype)
 
 
 def pooling_rules(

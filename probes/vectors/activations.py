@@ -40,6 +40,11 @@ INDEX = "activations/index.json"
 """Below the run's folder: which shards there are, and from what."""
 Kind = Literal["stories", "single", "said", "neutral", "matched"]
 Part = Literal["mean", "apart", "tokens"]
+_DAMAGED_WEIGHTS = (
+    "the model's weights are damaged. Fetch them again, see what `emotion-probes doctor MODEL` says"
+)
+_OVERFLOW = "the model overflowed, or its weights are damaged. Load it with model.dtype="
+_CURES = {"float16": f"{_OVERFLOW}float32 or bfloat16", "bfloat16": f"{_OVERFLOW}float32"}
 _DAMAGED = (KeyError, IndexError, TypeError, ValueError, OverflowError, MemoryError)
 """What reading a file whose bytes are not a shard's may raise."""
 
@@ -103,8 +108,8 @@ def shard_path(root: Path, kind: Kind, number: int) -> Path:
     return root / "activations" / f"{kind}-{number:05d}.safetensors"
 
 
-def make_shard(texts: Sequence[Text], pooled: Pooled) -> Shard:
-    """Turn what the model read into a shard; DataError names a text that is not finite."""
+def make_shard(texts: Sequence[Text], pooled: Pooled, dtype: str = "float32") -> Shard:
+    """Turn what a model in `dtype` read into a shard; DataError names a text that's not finite."""
     usable = pooled.n_tokens > 0
     bad = usable & ~pooled.mean.isfinite().all(dim=2).all(dim=1)
     apart = pooled.apart
@@ -112,12 +117,12 @@ def make_shard(texts: Sequence[Text], pooled: Pooled) -> Shard:
         has_closing = pooled.n_apart > 0
         bad |= usable & has_closing & ~apart.isfinite().all(dim=2).all(dim=1)
         apart = apart.where(rearrange(has_closing, "text -> text 1 1"), 0.0)
+    bad[pooled.token_text[~pooled.tokens.isfinite().all(dim=2).all(dim=1)]] = True
     if bad.any():
         text = texts[int(bad.nonzero()[0, 0])]
         raise DataError(
             f"activations of {text.emotion or 'neutral'} / {text.topic!r} / text {text.index} are "
-            "not finite. The model overflowed: load it in another dtype (model.dtype=float32 or "
-            "bfloat16) and extract again."
+            f"not finite in {dtype}: {_CURES.get(dtype, _DAMAGED_WEIGHTS)} and extract again."
         )
     keep = usable.nonzero()[:, 0]
     rows = [Row(texts[i].emotion, texts[i].topic, texts[i].index) for i in keep.tolist()]

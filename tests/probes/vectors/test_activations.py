@@ -1,5 +1,7 @@
 """Shards keep what was read, cell by cell, and tell damage apart from data."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -69,8 +71,24 @@ class TestMaking:
     def test_a_value_that_is_not_finite_is_named_by_its_text(self, value):
         pooled = pooled_of([3, 0, 2])
         pooled.mean[2, 1, 0] = value
-        with pytest.raises(DataError, match=r"sad / 'x' / text 2 are not finite.*model\.dtype"):
+        with pytest.raises(DataError, match="sad / 'x' / text 2 are not finite in float32: .*doct"):
             make_shard(texts_of(("sad", "x", 3)), pooled)
+
+    @pytest.mark.parametrize(
+        ("dtype", "cure"), [("float16", "float32 or bfloat16"), ("bfloat16", "float32")]
+    )
+    def test_the_dtype_that_overflowed_is_named_with_others_to_take(self, dtype, cure):
+        pooled = pooled_of([3])
+        pooled.mean[0, 1, 0] = float("inf")
+        with pytest.raises(DataError, match=rf"not finite in {dtype}: .*model\.dtype={cure} and"):
+            make_shard(texts_of(("sad", "x", 1)), pooled, dtype)
+
+    def test_a_single_token_that_is_not_finite_is_seen(self):
+        kept, owner = torch.zeros(2, 2, 3), torch.tensor([0, 1])
+        kept[1, 0, 0] = float("nan")
+        pooled = replace(pooled_of([3, 2]), tokens=kept, token_text=owner)
+        with pytest.raises(DataError, match="neutral / 'x' / text 1 are not finite"):
+            make_shard(texts_of((None, "x", 2)), pooled)
 
     def test_a_neutral_text_is_named_too(self):
         pooled = pooled_of([3])
