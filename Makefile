@@ -2,6 +2,7 @@
 # make check  before a commit: lint, and the quick tests (tiny models, pure numbers)
 # make test   the whole test suite        make lint   ruff, import-linter, pyright
 # make vectors  the vectors that come with the package, made again (20 minutes on two cores)
+# make architectures  which of transformers' architectures work, for the docs (2 minutes)
 # make bench  speed beside peers' recipes make docs   the documentation as a site, in site/
 PYTHON ?= python3
 VENV := .venv
@@ -9,7 +10,7 @@ VENV := .venv
 VENV39 := .venv-transformer-lens-3.9
 RUN := $(VENV)/bin/python
 
-.PHONY: demo vectors check quick test bench lint style types docs format clean
+.PHONY: demo vectors architectures check quick test bench lint style types docs format clean
 
 demo: $(VENV)/.installed
 	$(RUN) -m probes.run demo
@@ -21,6 +22,9 @@ vectors: $(VENV)/.installed
 	  $(VENV)/bin/emotion-probes export output/vectors-of-$$model --to=embedded \
 	    --output=probes/vectors/embedded || exit 1; \
 	done
+
+architectures: $(VENV)/.installed-dev
+	$(VENV)/bin/emotion-probes doctor --all-architectures --json > docs/reference/architectures.json
 
 check: style
 	$(MAKE) --jobs=2 --output-sync quick types

@@ -16,9 +16,13 @@ import small_runs  # noqa: E402 - these import huggingface_hub
 import tiny_models  # noqa: E402
 import torch  # noqa: E402
 import yaml  # noqa: E402
+from hypothesis import settings  # noqa: E402
 from small_runs import SmallRun  # noqa: E402
 
 from probes import stages  # noqa: E402
+
+settings.register_profile("suite", deadline=None)  # a first example may load what takes a while
+settings.load_profile("suite")
 
 LONGEST = (
     "docs/test_pages.py",

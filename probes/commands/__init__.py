@@ -63,12 +63,19 @@ class Corpus(Flags):
 class Doctor(Flags):
     """Check that a model works; exits with 1 if a check fails."""
 
-    usage: ClassVar = "MODEL [--backend=B] [--dtype=D] [--device=D] [--quantize=Q]"
+    usage: ClassVar = (
+        "MODEL [--backend=B] [--dtype=D] [--device=D] [--quantize=Q]\n"
+        "       emotion-probes doctor --all-architectures [--seconds=120]"
+    )
     backend: str = flag("auto, transformerlens or huggingface", "auto")
     dtype: str = flag("auto, float32, bfloat16 or float16", "auto")
     device: str = flag("auto, cpu, cuda, mps", "auto")
     quantize: str | None = flag("4bit or 8bit")
     revision: str | None = flag("branch, tag or commit on the hub")
+    all_architectures: Switch = flag(
+        "instead of MODEL a tiny random one of every causal architecture in transformers", False
+    )
+    seconds: _Above0 = flag("all-architectures: time for one of them", 120.0)
 
 
 class Export(Flags):

@@ -1,26 +1,57 @@
 """``emotion-probes doctor``: check that a model works here."""
 
+import importlib.metadata
 from dataclasses import asdict
 
 from hooks.doctor import diagnose
 from hooks.errors import InvalidInput
+from hooks.models.miniature import architectures
 from probes.commands import Doctor
+from probes.commands.architectures import RUN, share, survey
 from probes.commands.call import Call
 from probes.commands.flags import Flags
 
 _MARKS = {True: "ok", False: "FAILED", None: "note"}
+_ENOUGH = 0.97
+"""Of the architectures that run by themselves, the share that has to work."""
 
 
 def main(call: Call[Doctor]) -> int:
-    """Check one model; 0 when every check passed, else 1."""
+    """Check one model, or every architecture; 0 when every check passed, else 1."""
+    if call.flags.all_architectures:
+        return _all_architectures(call)
     if len(call.words) != 1:
         example = "emotion-probes doctor embedded:gemma-3-270m"
         got = " ".join(call.words) or "none"
         raise InvalidInput(f"doctor: expected one model, e.g. {example}, got {got}.")
-    choices = call.flags.model_dump(exclude=set(Flags.model_fields))
-    diagnosis = diagnose(call.words[0], **choices)
+    own = {*Flags.model_fields, "all_architectures", "seconds"}
+    diagnosis = diagnose(call.words[0], **call.flags.model_dump(exclude=own))
     rows = [(f"{_MARKS[check.passed]:6} {check.name}", check.detail) for check in diagnosis.checks]
     call.terminal.table(f"doctor: {call.words[0]}", rows)
     checks = [asdict(check) for check in diagnosis.checks]
     call.terminal.result({"model": call.words[0], "ok": diagnosis.ok, "checks": checks})
     return 0 if diagnosis.ok else 1
+
+
+def _all_architectures(call: Call[Doctor]) -> int:
+    """Check those named, else all; 0 when enough of them work."""
+    kinds = call.words or architectures()
+    if strange := sorted(set(kinds) - set(architectures())):
+        raise InvalidInput(
+            f"--all-architectures: expected names of transformers' causal architectures, such as "
+            f"llama or gemma3_text, got {strange[0]!r}."
+        )
+    verdicts = []
+    with call.terminal.task("examining", len(kinds), "architectures") as advance:
+        for verdict in survey(kinds, call.flags.seconds):
+            verdicts.append(verdict)
+            advance(1)
+    rows = [(f"{it.outcome:13} {it.kind}", it.words) for it in verdicts]
+    n_run, n_work = (sum(it.outcome in of for it in verdicts) for of in (RUN, ("works",)))
+    works = share(verdicts)
+    title = f"{n_work} of {n_run} that run as tiny models work ({works:.1%}); {len(kinds)} in all"
+    call.terminal.table(title, rows)
+    version = importlib.metadata.version("transformers")
+    listed = [asdict(it) for it in verdicts]
+    call.terminal.result({"transformers": version, "share": works, "architectures": listed})
+    return 0 if works >= _ENOUGH else 1

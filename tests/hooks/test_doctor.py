@@ -1,21 +1,27 @@
 """The doctor passes sound models and names what is wrong with others."""
 
 import dataclasses
+import re
 from typing import Any
 
 import pytest
 import torch
+from torch.nn.functional import one_hot
 from transformers import LlamaForCausalLM
 
 import hooks
-from hooks.doctor import Check, Diagnosis, diagnose, examine, tolerance
+from hooks.doctor import TEXTS, Check, Diagnosis, diagnose, examine, tolerance
 from hooks.errors import ModelError
+from hooks.models.conventions import Conventions
+from hooks.models.miniature import tiny_tokenizer as bpe
 
 MEASURED = {
     "backends agree",
     "unembedding is the model's own",
     "a batch equals its texts one by one",
     "left padding equals right padding",
+    "steering adds what it says",
+    "a greedy text is the model's own",
     "one beginning-of-sequence token",
 }
 
@@ -34,6 +40,15 @@ class LoudLlama(LlamaForCausalLM):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         output: Any = super().forward(*args, **kwargs)
         output.logits = output.logits * 1.5
+        return output
+
+
+class SeeingLlama(LlamaForCausalLM):
+    """Its logits also see the tokens, past all blocks."""
+
+    def forward(self, input_ids=None, **kwargs: Any) -> Any:
+        output: Any = super().forward(input_ids=input_ids, **kwargs)
+        output.logits = output.logits + 5 * one_hot(input_ids, output.logits.shape[-1])
         return output
 
 
@@ -76,6 +91,22 @@ def test_a_chat_model_is_recognized(tiny_folder):
     assert checks["one beginning-of-sequence token"].passed
 
 
+def test_a_beginning_that_the_tokenizer_would_not_put_is_told_with_its_cost(
+    tiny_hf_model, tiny_tokenizer
+):
+    name = "one beginning-of-sequence token"
+    ours = plain(tiny_hf_model("llama"), tiny_tokenizer())
+    detail = by_name(examine(ours))[name].detail
+    costs = re.search(
+        r"no <s> before plain text, we do: texts cost (\S+) nats .* (\S+) without", detail
+    )
+    assert costs is not None
+    n_words = torch.tensor(float(ours.d_vocab))
+    assert all(abs(float(cost) - n_words.log()) < 3 for cost in costs.groups())
+    own = plain(tiny_hf_model("llama"), bpe(TEXTS))
+    assert by_name(examine(own))[name].detail == "a text starts with 1, a prompt starts with 1"
+
+
 def test_what_does_not_apply_is_a_notice(tiny_model):
     checks = by_name(examine(tiny_model("helium", bos="none")))
     assert checks["one beginning-of-sequence token"].passed is None
@@ -108,12 +139,37 @@ class TestFailures:
         assert failed(examine(model)) == {"backends agree"}
 
     def test_logits_that_the_unembedding_does_not_give(self, tiny_hf_model, tiny_tokenizer):
+        seeing = SeeingLlama(tiny_hf_model("llama").config).eval()
+        diagnosis = examine(plain(seeing, tiny_tokenizer()))
+        assert not diagnosis.ok
+        assert failed(diagnosis) == {"unembedding is the model's own"}
+        detail = by_name(diagnosis)["unembedding is the model's own"].detail
+        assert "does not decide its logits" in detail
+
+    def test_logits_that_something_else_scales_are_followed(self, tiny_hf_model, tiny_tokenizer):
         quiet = tiny_hf_model("llama")
         loud = LoudLlama(quiet.config)
         loud.load_state_dict(quiet.state_dict())
-        diagnosis = examine(plain(loud.eval(), tiny_tokenizer()))
-        assert not diagnosis.ok
-        assert failed(diagnosis) == {"unembedding is the model's own"}
+        assert examine(plain(loud.eval(), tiny_tokenizer())).ok
+
+    def test_a_text_that_is_not_what_the_model_would_write(self, tiny_hf_model, tiny_tokenizer):
+        model = plain(tiny_hf_model("llama"), tiny_tokenizer())
+        _ = model.conventions
+        model.hf.model.register_forward_pre_hook(
+            lambda _m, args, named: (args, {**named, "past_key_values": None}), with_kwargs=True
+        )
+        assert failed(examine(model)) == {"a greedy text is the model's own"}
+
+    def test_steering_that_does_not_arrive(self, tiny_hf_model, tiny_tokenizer):
+        hf = tiny_hf_model("llama")
+        model = plain(hf, tiny_tokenizer())
+        _ = model.conventions
+        given = []
+        hf.model.layers[2].register_forward_hook(lambda *_: given[0] if given else None)
+        read = hooks.resid_post(model, TEXTS[0], layers=[2]).resid
+        given.append(read)
+        check = by_name(examine(model))["steering adds what it says"]
+        assert (check.passed, check.detail[-32:]) == (False, "it does not reach the last layer")
 
     def test_a_model_that_reads_its_padding(self, tiny_hf_model, tiny_tokenizer):
         hf = tiny_hf_model("llama")
@@ -122,8 +178,14 @@ class TestFailures:
             return args, {**kwargs, "attention_mask": None, "position_ids": None}
 
         hf.model.register_forward_pre_hook(forget_mask, with_kwargs=True)
-        diagnosis = examine(plain(hf, tiny_tokenizer()))
-        assert failed(diagnosis) == {"left padding equals right padding"}
+        model = plain(hf, tiny_tokenizer())
+        check = by_name(examine(model))["left padding equals right padding"]
+        assert (check.passed, "is given none" in check.detail) == (None, True)
+        model.bulk.conventions = Conventions()  # as if nobody had tried
+        assert failed(examine(model)) == {
+            "left padding equals right padding",
+            "a greedy text is the model's own",
+        }
 
     def test_a_template_that_writes_the_beginning_twice(self, tiny_hf_model, tiny_tokenizer):
         tokenizer = tiny_tokenizer(chat=True)
@@ -131,7 +193,7 @@ class TestFailures:
         diagnosis = examine(plain(tiny_hf_model("llama"), tokenizer))
         assert failed(diagnosis) == {"one beginning-of-sequence token"}
         detail = by_name(diagnosis)["one beginning-of-sequence token"].detail
-        assert detail == "a text starts with 1, a prompt starts with 2"
+        assert detail.startswith("a text starts with 1, a prompt starts with 2")
 
     def test_a_beginning_that_also_begins_turns_is_no_failure(self, tiny_hf_model, tiny_tokenizer):
         tokenizer = tiny_tokenizer(chat=True, bos="tokenizer")
@@ -155,12 +217,17 @@ class TestFailures:
         hf = tiny_hf_model("llama")
         model = plain(hf, tiny_tokenizer())
 
+        _ = model.conventions
+
         def explode(*_):
             raise RuntimeError("the head is broken")
 
         hf.lm_head.register_forward_pre_hook(explode)
         diagnosis = examine(model)
-        assert failed(diagnosis) == {"unembedding is the model's own"}
+        assert failed(diagnosis) == {
+            "unembedding is the model's own",
+            "a greedy text is the model's own",
+        }
         broken = by_name(diagnosis)["unembedding is the model's own"]
         assert broken.detail == "RuntimeError: the head is broken"
 

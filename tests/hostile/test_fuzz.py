@@ -32,7 +32,6 @@ WORDS = st.one_of(
 )
 FLAGS = sorted({name for kind in (Pipeline, *COMMANDS.values()) for name in kind.meanings()})
 ASKED = settings(
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=list(HealthCheck),
