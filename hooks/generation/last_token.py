@@ -83,10 +83,11 @@ def next_token_logits(
     for start in range(0, len(prompts), batch_size):
         chunk = [list(prompt) for prompt in prompts[start : start + batch_size]]
         with prompt_rows(range(start, start + len(chunk)), len(prompts)):
-            if model.hf is None:
+            if model.hf is None or not model.conventions.pads_left:
                 logits = model.unembed(batch_at_end(model, chunk, last)[:, 0])
             else:
-                logits, _, _ = read_prompts(model.hf, chunk, 0, model.device)
+                read = read_prompts(model.hf, chunk, 0, model.device, model.conventions)
+                logits = read[0]
         chosen[start : start + len(chunk)] = logits[:, list(tokens)].float().cpu()
         progress(len(chunk))
     return chosen

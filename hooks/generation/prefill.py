@@ -24,9 +24,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hooks.generation.cache import overlooks_padding, room_for, select_rows
+from hooks.models.conventions import Conventions, accepted
 from hooks.models.phases import prompts_must_be_whole
 from hooks.tokens.encoding import pad
 
+_USUAL = Conventions()
 _MIN_SHARED = 16
 """Beginnings shorter than this are not worth a pass of their own."""
 
@@ -83,28 +85,39 @@ def tokens_to_read(prompts: Sequence[Sequence[int]]) -> int:
 
 
 def read_prompts(
-    hf: Any, prompts: Sequence[Sequence[int]], max_new_tokens: int, device: torch.device
+    hf: Any,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    device: torch.device,
+    conventions: Conventions = _USUAL,
 ) -> tuple[Float[Tensor, "row d_vocab"], Any, Int[Tensor, "row position"]]:
-    """Read the prompts; return the next-token logits, the cache and the attention mask per row."""
+    """Read the prompts; return the next-token logits, the cache and the attention mask per row.
+
+    A model that takes no cache has none: it reads prompts and what follows anew each time.
+    """
     whole = prompts_must_be_whole()
     given = [tuple(prompt) for prompt in prompts]
+    caller = _Caller(hf, device, conventions)
+    if conventions.why_no_cache is not None:
+        logits, mask = caller.read(given, _no_mask(given, device), None)
+        return logits, None, mask
     unique = given if whole else sorted(set(given))
     # Beginnings and rests are padded apart, which takes up to the longest beginning more.
     most = 2 * max(map(len, unique)) + max_new_tokens
-    shares = not whole and overlooks_padding(room_for(hf.config, 0), most)
+    shares = conventions.pads_left and not whole and overlooks_padding(room_for(hf.config, 0), most)
     plan = plan_beginnings(unique) if shares else None
     prefixes = plan.lengths if plan is not None else [0] * len(unique)
     rests = [prompt[length:] for prompt, length in zip(unique, prefixes, strict=True)]
     cache = room_for(hf.config, max(prefixes) + max(map(len, rests)) + max_new_tokens)
-    mask = torch.ones(len(unique), 0, dtype=torch.long, device=device)
+    mask = _no_mask(unique, device)
     if plan is not None:
         firsts = [plan.group.index(number) for number in range(plan.group[-1] + 1)]
         beginnings = [unique[first][: plan.lengths[first]] for first in firsts]
-        _, mask = _read(hf, beginnings, mask[: len(firsts)], cache, device)
+        _, mask = caller.read(beginnings, mask[: len(firsts)], cache)
         owners = torch.tensor(plan.group, device=device)
         select_rows(cache, owners)
         mask = mask[owners]
-    logits, mask = _read(hf, rests, mask, cache, device)
+    logits, mask = caller.read(rests, mask, cache)
     if given == unique:
         return logits, cache, mask
     row_of = {prompt: row for row, prompt in enumerate(unique)}
@@ -113,27 +126,44 @@ def read_prompts(
     return logits[rows], cache, mask[rows]
 
 
-def _read(
+def _no_mask(rows: Sequence[Prompt], device: torch.device) -> Int[Tensor, "row 0"]:
+    return torch.ones(len(rows), 0, dtype=torch.long, device=device)
+
+
+@dataclass(frozen=True)
+class _Caller:
+    """A model, where it is, and how it may be called."""
+
+    hf: Any
+    device: torch.device
+    conventions: Conventions
+
+    def read(
+        self, sequences: Sequence[Prompt], mask: Int[Tensor, "row before"], cache: Any | None
+    ) -> tuple[Float[Tensor, "row d_vocab"], Int[Tensor, "row position"]]:
+        """Read sequences on top of a cache, if any; return the last logits, and the new mask."""
+        batch = pad(sequences, frozenset(), side="left")
+        mask = torch.cat([mask, batch.attention_mask.to(self.device)], dim=1)
+        ids = batch.ids.to(self.device)
+        return next_logits(self.hf, ids, mask, cache, self.conventions), mask
+
+
+def next_logits(
     hf: Any,
-    sequences: Sequence[Prompt],
-    mask: Int[Tensor, "row before"],
-    cache: Any,
-    device: torch.device,
-) -> tuple[Float[Tensor, "row d_vocab"], Int[Tensor, "row position"]]:
-    """Read sequences on top of the cache; return logits after the last token, and the new mask."""
-    batch = pad(sequences, frozenset(), side="left")
-    mask = torch.cat([mask, batch.attention_mask.to(device)], dim=1)
-    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -batch.ids.shape[1] :]
+    ids: Int[Tensor, "row position"],
+    mask: Int[Tensor, "row whole"],
+    cache: Any | None,
+    conventions: Conventions,
+) -> Float[Tensor, "row d_vocab"]:
+    """Run the model on new tokens, on top of a cache if any; return the logits after the last."""
+    inputs: dict[str, Any] = {"attention_mask": mask, "logits_to_keep": 1}
+    if conventions.takes_positions:
+        inputs["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+    if cache is not None:
+        inputs["past_key_values"] = cache
     with _head_of_dense_rows(hf):
-        logits = hf(
-            input_ids=batch.ids.to(device),
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
-    return logits, mask
+        output = hf(input_ids=ids, use_cache=cache is not None, **accepted(hf, inputs))
+    return output.logits[:, -1]
 
 
 def _head_of_dense_rows(hf: Any) -> contextlib.AbstractContextManager[Any]:

@@ -18,8 +18,12 @@ from torch import Tensor
 
 from hooks.errors import DataError, InvalidInput
 from hooks.generation.cache import select_rows
-from hooks.generation.prefill import read_prompts
+from hooks.generation.prefill import next_logits, read_prompts
+from hooks.models.conventions import Conventions
 from hooks.models.phases import generation_phase, prompt_rows, prompts_must_be_whole
+from hooks.tokens.text_positions import turn_end
+
+_USUAL = Conventions()
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,11 @@ def _refuse_nan(values: Float[Tensor, "row"]) -> None:
 
 
 def stop_ids(hf: Any, tokenizer: Any) -> frozenset[int]:
-    """Token ids that end a text."""
+    """Token ids that end a text: those that model and tokenizer name, and the end of a turn."""
     configured = getattr(hf.generation_config, "eos_token_id", None)
     listed = configured if isinstance(configured, list | tuple) else [configured]
-    return frozenset(i for i in (*listed, tokenizer.eos_token_id) if i is not None)
+    ends = (*listed, tokenizer.eos_token_id, turn_end(tokenizer))
+    return frozenset(i for i in ends if i is not None)
 
 
 @torch.inference_mode()
@@ -107,10 +112,12 @@ def sample(
     seed: int | Sequence[int],
     suppress: Sequence[Collection[int]] | None = None,
     progress: Callable[[int], None] = lambda _tokens: None,
+    conventions: Conventions = _USUAL,
 ) -> list[Generation]:
     """Sample a continuation of every prompt, or of `part` with their draws in the whole batch.
 
-    `progress` is called with the number of tokens that each step wrote.
+    `progress` is called with the number of tokens that each step wrote. Where a model takes no
+    cache of ours, each step reads the whole text anew: the same text, later.
     """
     check_sampling(max_new_tokens, temperature, top_p, top_k)
     if not prompts:
@@ -135,7 +142,7 @@ def sample(
         generation_phase("prompt"),
         prompt_rows(places, n_prompts) if whole else contextlib.nullcontext(),
     ):
-        logits, cache, mask = read_prompts(hf, prompts, max_new_tokens, device)
+        logits, cache, mask = read_prompts(hf, prompts, max_new_tokens, device, conventions)
     written: list[list[int]] = [[] for _ in prompts]
     finished = [False] * len(prompts)
     rows = torch.arange(len(prompts), device=device)  # which prompt each row of the batch serves
@@ -158,27 +165,27 @@ def sample(
         progress(n_alive)
         if n_alive == 0 or step == max_new_tokens - 1:
             break
-        if n_alive <= 0.9 * len(rows):
+        if n_alive <= 0.9 * len(rows) or cache is None:
             kept = alive.nonzero()[:, 0]
-            select_rows(cache, kept)
+            if cache is not None:
+                select_rows(cache, kept)
             rows, tokens, mask, alive = rows[kept], tokens[kept], mask[kept], alive[kept]
             impossible = _row_and_token(banned, rows)
-        positions = mask.sum(dim=1, keepdim=True)
-        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
         stopped: set[int] = set()
         histories = partial(_histories, prompts, written, rows, alive)
+        anew = cache is None
+        n_prompt = max(len(prompts[row]) for row in rows.tolist()) if anew else None
         with (
-            generation_phase("generated", histories, stopped.add),
+            generation_phase("generated", histories, stopped.add, n_prompt),
             prompt_rows([places[row] for row in rows.tolist()], n_prompts),
         ):
-            logits = hf(
-                input_ids=rearrange(tokens, "row -> row 1"),
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits[:, -1]
+            if anew:
+                texts_so_far = [[*prompts[row], *written[row]] for row in rows.tolist()]
+                logits, _, mask = read_prompts(hf, texts_so_far, 0, device, conventions)
+            else:
+                mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+                last = rearrange(tokens, "row -> row 1")
+                logits = next_logits(hf, last, mask, cache, conventions)
         if stopped:
             alive[list(stopped)] = False
             if not alive.any():

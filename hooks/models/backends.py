@@ -21,7 +21,9 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from hooks.errors import InvalidInput
-from hooks.models.structure import find_structure, first_tensor
+from hooks.models.conventions import Conventions, find_conventions
+from hooks.models.structure import Structure, find_structure, first_tensor
+from hooks.models.unembedding import Unembedding
 from hooks.models.watching import OnInputs, watching
 
 ResidHook = Callable[[Tensor, int], Tensor | None]
@@ -38,6 +40,8 @@ class Backend(Protocol):
     """What the rest of `hooks` needs from a model's module tree."""
 
     n_layers: int
+    d_model: int
+    d_vocab: int
     point: str
     """Where `resid_post` of ``{layer}`` is read, in the words of the library that reads."""
 
@@ -60,7 +64,7 @@ class Backend(Protocol):
         ...
 
     def unembed(self, residual: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_vocab"]:
-        """Apply the model's own final norm, unembedding and soft cap."""
+        """Do what the model does after its last block: float32 logits."""
         ...
 
 
@@ -118,10 +122,18 @@ class HuggingFaceBackend:
         self.hf = hf
         self.structure = find_structure(hf)
         self.n_layers = len(self.structure.blocks)
+        self.d_model = self.structure.d_model
+        self.d_vocab = self.structure.logits.shape[-1]
+        self._unembedding = Unembedding(hf, self.structure)
         blocks = next(n for n, m in hf.named_modules() if m is self.structure.blocks)
         self.point = f"{blocks}.{{layer}}, output"
         parameters = inspect.signature(self.structure.trunk.forward).parameters
-        self._takes_positions = "position_ids" in parameters
+        self._knows_positions = "position_ids" in parameters
+
+    @functools.cached_property
+    def conventions(self) -> Conventions:
+        """How the model may be called, beyond texts padded on the right."""
+        return find_conventions(self.hf, self.structure)
 
     @contextlib.contextmanager
     def hooked(self, functions: Mapping[int, ResidHook]) -> Iterator[None]:
@@ -129,13 +141,14 @@ class HuggingFaceBackend:
         check_layers(functions, self.n_layers)
         with contextlib.ExitStack() as stack:
             for layer, function in functions.items():
-                hook = functools.partial(_after_block, function, layer)
+                hook = functools.partial(_after_block, self.structure, function, layer)
                 stack.enter_context(self.structure.blocks[layer].register_forward_hook(hook))
             yield
 
     @contextlib.contextmanager
     def watched(self, on_inputs: OnInputs) -> Iterator[None]:
         """See `Backend.watched`."""
+        _ = self.conventions  # tried before anything is changed
         trunk = self.structure.trunk
         with watching([m for m in self.hf.modules() if trunk in m.modules()], on_inputs):
             yield
@@ -165,7 +178,8 @@ class HuggingFaceBackend:
         stopped = self.structure.blocks[last_layer].register_forward_hook(_stop)
         device = self.hf.get_input_embeddings().weight.device
         inputs = {"input_ids": tokens, "attention_mask": attention_mask}
-        if self._takes_positions:
+        plain = beginning is None and bool(attention_mask[:, 0].all())
+        if not plain and self._knows_positions and self.conventions.takes_positions:
             # Learned positions would otherwise count the padding on the left.
             positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
             inputs["position_ids"] = positions[:, -tokens.shape[1] :]
@@ -180,7 +194,8 @@ class HuggingFaceBackend:
     @property
     def can_go_on(self) -> bool:
         """Whether texts can go on from the keys and values of a beginning: nothing is recurrent."""
-        return can_go_on(self.structure.trunk, self.hf.config)
+        plain = can_go_on(self.structure.trunk, self.hf.config)
+        return plain and self.conventions.why_no_cache is None
 
     def begin(self, tokens: Int[Tensor, "position"], last_layer: int) -> DynamicCache:
         """Read a beginning through blocks 0 to `last_layer`; return its keys and values."""
@@ -191,18 +206,7 @@ class HuggingFaceBackend:
 
     def unembed(self, residual: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_vocab"]:
         """See `Backend.unembed`."""
-        norm, head = self.structure.final_norm, self.structure.head
-        weight = next(iter(norm.parameters()), head.weight)
-        normed = norm(residual.to(weight.device, weight.dtype))
-        logits = head(normed.to(head.weight.device)).float()
-        config = self.hf.config.get_text_config(decoder=True)
-        if scale := getattr(config, "logit_scale", None):
-            logits = logits * scale
-        if scaling := getattr(config, "logits_scaling", None):
-            logits = logits / scaling
-        if cap := getattr(config, "final_logit_softcapping", None):
-            logits = cap * torch.tanh(logits / cap)
-        return logits
+        return self._unembedding(residual)
 
 
 @contextlib.contextmanager
@@ -248,12 +252,15 @@ def _narrowed(
 
 
 def _after_block(
-    function: ResidHook, layer: int, _module: nn.Module, _inputs: Any, output: Any
+    structure: Structure,
+    function: ResidHook,
+    layer: int,
+    _module: nn.Module,
+    _inputs: Any,
+    output: Any,
 ) -> Any:
-    replaced = function(first_tensor(output), layer)
-    if replaced is None:
-        return None
-    return (replaced, *output[1:]) if isinstance(output, tuple) else replaced
+    replaced = function(structure.stream_of(output), layer)
+    return None if replaced is None else structure.with_stream(output, replaced)
 
 
 class TransformerLensBackend:
@@ -264,6 +271,8 @@ class TransformerLensBackend:
     def __init__(self, hooked: Any) -> None:
         self.model = hooked
         self.n_layers = int(hooked.cfg.n_layers)
+        self.d_model = int(hooked.cfg.d_model)
+        self.d_vocab = int(hooked.W_U.shape[1])
 
     @contextlib.contextmanager
     def hooked(self, functions: Mapping[int, ResidHook]) -> Iterator[None]:

@@ -20,6 +20,8 @@ from hooks.errors import InvalidInput, ModelError
 from hooks.models import embedded
 from hooks.models.model import Booted, LanguageModel
 from hooks.models.precision import quantization_config, resolve_device, resolve_dtype
+from hooks.models.structure import find_structure
+from hooks.models.twin import shared_twin
 
 BackendChoice = Literal["auto", "transformerlens", "huggingface"]
 _logger = logging.getLogger(__name__)
@@ -108,15 +110,6 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def shared_twin(hf: Any) -> Any:
-    """Return a second module tree over the same parameters and buffers; no tensor is copied."""
-    # bitsandbytes keeps scales beside the weights and moves them at the first pass: one set serves
-    # both trees, or the second tree to run would take packed numbers for weights.
-    kept = [getattr(m, name, None) for m in hf.modules() for name in ("state", "quant_state")]
-    shared = [*hf.parameters(), *hf.buffers(), *(state for state in kept if state is not None)]
-    return copy.deepcopy(hf, {id(part): part for part in shared})
-
-
 def _assemble(
     label: str,
     hf: Any,
@@ -129,6 +122,8 @@ def _assemble(
         if backend == "huggingface":
             return Booted(None, "huggingface", "asked for")
         try:
+            if find_structure(hf).keeps_several:
+                raise ModelError("it keeps several residual streams")
             # Booting rebuilds the tree it is given, which may be the caller's own object.
             hooked = _boot(label, shared_twin(hf), tokenizer)
         except Exception as error:

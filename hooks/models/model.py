@@ -17,6 +17,7 @@ from hooks.errors import InvalidInput, ModelError
 from hooks.generation.in_parts import write_in_parts
 from hooks.generation.sampling import Generation, sample
 from hooks.models.backends import Backend, HuggingFaceBackend, TransformerLensBackend
+from hooks.models.conventions import Conventions
 from hooks.models.fingerprint import fingerprint_of
 from hooks.tokens import encoding
 
@@ -91,6 +92,12 @@ class LanguageModel(encoding.Encoder):
         """The backend's own hook points."""
         return self.bulk if self.hooked is None else TransformerLensBackend(self.hooked)
 
+    @property
+    def conventions(self) -> Conventions:
+        """How the model may be called, as it was found out by trying."""
+        bulk = self.bulk
+        return bulk.conventions if isinstance(bulk, HuggingFaceBackend) else Conventions()
+
     @functools.cached_property
     def bulk(self) -> Backend:
         """The fastest tree over the same tensors."""
@@ -110,15 +117,13 @@ class LanguageModel(encoding.Encoder):
 
     @property
     def d_model(self) -> int:
-        """Width of the residual stream."""
-        if self.hf is not None:
-            return int(self.hf.config.get_text_config(decoder=True).hidden_size)
-        return int(self._hooked.cfg.d_model)
+        """Width of the residual stream, of several streams together (see `structure`)."""
+        return self.bulk.d_model
 
     @property
     def d_vocab(self) -> int:
-        """Number of rows of the vocabulary."""
-        return int(self.W_U.shape[1])
+        """Number of the model's logits, which may leave out padding of the unembedding matrix."""
+        return self.bulk.d_vocab
 
     @property
     def n_positions(self) -> int | None:
@@ -252,5 +257,19 @@ class LanguageModel(encoding.Encoder):
             seed=seed,
             suppress=suppress,
             progress=progress,
+            conventions=self.conventions,
         )
-        return write_in_parts(self, len(encoded), longest + max_new_tokens, write)
+        tokens_per_prompt = longest + max_new_tokens
+        if self.conventions.pads_left:
+            return write_in_parts(self, len(encoded), tokens_per_prompt, write)
+        written: dict[int, Generation] = {}
+        for length in {len(ids) for ids in encoded}:  # of one length they need no padding
+            places = [place for place, ids in enumerate(encoded) if len(ids) == length]
+            done = write_in_parts(
+                self,
+                len(places),
+                tokens_per_prompt,
+                lambda part, places=places: write([places[row] for row in part]),
+            )
+            written |= zip(places, done, strict=True)
+        return [written[place] for place in range(len(encoded))]

@@ -24,6 +24,8 @@ class Announcement:
     histories: Histories | None = None
     end: Callable[[int], None] | None = None
     """Ends the text of a row with the token that is being added; None where none is."""
+    n_prompt: int | None = None
+    """Tokens of the prompt in a pass that reads everything anew, without a cache."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,10 @@ def generation_phase(
     phase: Phase,
     histories: Histories | None = None,
     end: Callable[[int], None] | None = None,
+    n_prompt: int | None = None,
 ) -> contextlib.AbstractContextManager[None]:
     """Say what the passes inside the context are for."""
-    return _saying(_announced, Announcement(phase, histories, end))
+    return _saying(_announced, Announcement(phase, histories, end, n_prompt))
 
 
 def served_prompts() -> PromptRows | None:

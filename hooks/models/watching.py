@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hooks.errors import InvalidInput
+from hooks.models.phases import current_announcement
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,10 @@ class _Watcher:
         width = ids.shape[1]
         # Not all caches count, but the mask is as long as the text.
         n_cached = max(_cached(named), 0 if mask is None else mask.shape[1] - width)
+        announced = current_announcement()
+        if announced is not None and announced.n_prompt is not None:
+            self.on_inputs(Inputs(ids, mask, 0, announced.n_prompt, begins=False))
+            return
         if not self.generating:
             self.on_inputs(Inputs(ids, mask, n_cached, width, begins=not n_cached))
             return

@@ -136,6 +136,11 @@ def pooled_resid_post(
     tree = model.bulk if through == "bulk" else model.reader
     rules = PoolingRules(positions, keep, apart)
     rules.check(len(encoded))
+    if padding_side == "left" and not model.conventions.pads_left:
+        raise InvalidInput(
+            f"padding_side: {model.name} counts padding on the left as text, got 'left'; use "
+            "'right', which gives the same numbers as no padding."
+        )
     everything = [TextGroup(list(range(len(encoded))), 0)]
     right = padding_side == "right"
     groups = group_texts(model, tree, encoded, rules.given) if right else everything

@@ -127,7 +127,10 @@ def _new_tokens(
 
 
 def _present(inputs: Inputs) -> Bool[Tensor, "row position"]:
-    """Tell the tokens of a pass from its padding."""
-    if inputs.mask is None:
-        return torch.ones_like(inputs.ids, dtype=torch.bool).cpu()
-    return inputs.mask[:, -inputs.ids.shape[1] :].bool().cpu()
+    """Tell the new tokens of a pass from its padding and, without a cache, from those before."""
+    width = inputs.ids.shape[1]
+    mask = torch.ones_like(inputs.ids) if inputs.mask is None else inputs.mask[:, -width:]
+    present = mask.bool().cpu()
+    if inputs.n_prompt < width:
+        present[:, :-1] = False
+    return present

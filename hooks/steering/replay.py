@@ -129,8 +129,8 @@ def _can_replay(tree: HuggingFaceBackend, layer: int) -> bool:
             tree.run(ids, torch.ones_like(ids), last)
 
     run(lambda: None)
-    if not kept:
-        return False  # a block gives more than the stream
+    if not kept or kept[0].ndim != 3:
+        return False  # a block gives more than one stream
     try:
         run(lambda: kept[0])
     except Exception:  # noqa: BLE001 - whatever a block of another kind misses

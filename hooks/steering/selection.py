@@ -14,7 +14,7 @@ from torch import Tensor
 
 from hooks.errors import InvalidInput
 from hooks.models.model import LanguageModel
-from hooks.models.phases import Announcement, Phase, current_announcement
+from hooks.models.phases import Announcement, Phase, current_announcement, generation_phase
 from hooks.models.watching import Inputs
 from hooks.tokens.encoding import content_mask
 from hooks.tokens.positions import Positions
@@ -98,7 +98,8 @@ def _with_drawn(model: LanguageModel, positions: Where | Rule, inputs: Inputs, h
     if n_prompt := inputs.n_prompt:
         ids, mask = inputs.ids[:, :n_prompt], here[:, :n_prompt].long()
         of_prompt = Inputs(ids, mask, inputs.n_cached, n_prompt, generating=True)
-        chosen[:, :n_prompt] = select(model, positions, of_prompt)
+        with generation_phase("prompt"):
+            chosen[:, :n_prompt] = select(model, positions, of_prompt)
     return chosen
 
 

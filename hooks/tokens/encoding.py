@@ -47,6 +47,16 @@ class Encoder:
         return encode_text(self.tokenizer, text)
 
 
+def puts_beginning(tokenizer: Any) -> bool:
+    """Whether the tokenizer itself puts its BOS before plain text.
+
+    Where it has one for another use (SmolLM2's begins turns of a chat), `encode_text` puts it all
+    the same: it takes what a first token draws to itself, and the doctor tells what it costs.
+    """
+    bos = tokenizer.bos_token_id
+    return bos is not None and list(tokenizer("")["input_ids"])[:1] == [bos]
+
+
 def encode_text(tokenizer: Any, text: str) -> list[int]:
     """Return the token ids of a plain text, with one BOS where the tokenizer has one."""
     ids = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])

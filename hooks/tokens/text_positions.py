@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from hooks.errors import InvalidInput
-from hooks.tokens.encoding import is_chat, render_chat
+from hooks.tokens.encoding import is_chat, render_chat, special_ids
 
 Stretch = tuple[int, int]
 _FIRST, _SECOND, _THIRD, _SYSTEM = "qzfirstzq", "qzsecondzq", "qzthirdzq", "qzsystemzq"
@@ -115,6 +115,20 @@ def turn_marks(tokenizer: Any) -> dict[str, tuple[str, str]]:
         headers["system"] = before.removeprefix(tokenizer.bos_token or "")
         footers["system"] = after.split(_FIRST)[0].removesuffix(headers["user"]).strip()
     return {role: (mark, footers[role]) for role, mark in headers.items() if mark.strip()}
+
+
+def turn_end(tokenizer: Any) -> int | None:
+    """Return the token with which the chat template ends an answer, if it is one of its own."""
+    if not is_chat(tokenizer):
+        return None
+    # A template refuses by whatever error its author chose.
+    with contextlib.suppress(Exception):
+        footer = _render(tokenizer, [("user", _FIRST), ("assistant", _SECOND)]).split(_SECOND)[1]
+        ids = tokenizer(footer, add_special_tokens=False)["input_ids"]
+        first = next(one for one in ids if tokenizer.decode([one]).strip())
+        if first in special_ids(tokenizer) or first in tokenizer.added_tokens_decoder:
+            return first
+    return None
 
 
 def _render(tokenizer: Any, turns: Sequence[tuple[str, str]], *, asks: bool = False) -> str:

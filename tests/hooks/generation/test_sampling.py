@@ -8,7 +8,12 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 
 import hooks
 from hooks.errors import DataError, InvalidInput
+from hooks.generation.last_token import next_token_logits
 from hooks.generation.sampling import pick_tokens, stop_ids
+from hooks.models.conventions import Conventions
+from hooks.models.miniature import tiny_model as miniature
+from hooks.models.miniature import tiny_tokenizer as bpe
+from hooks.reading.monitor import monitor
 
 ARCHITECTURES = ("gpt2", "llama", "qwen3", "gemma3", "gemma4", "mistral", "olmo2", "phi3")
 PROMPTS = ["He opened the letter and", "The", "They waited at the station until the last"]
@@ -128,6 +133,86 @@ class TestEnd:
         assert stop_ids(llama.hf, llama.tokenizer) == {2, 7, 9}
         llama.hf.generation_config.eos_token_id = None
         assert stop_ids(llama.hf, llama.tokenizer) == {2}
+
+    def test_the_end_of_a_turn_ends_a_text_though_nobody_calls_it_an_end(self, tiny_folder):
+        """A chat model that draws its template's end of turn, which is not its eos, for ever."""
+        model: Any = hooks.load(
+            tiny_folder("llama", chat=True), backend="huggingface", dtype="float32", device="cpu"
+        )
+        end = model.tokenizer.convert_tokens_to_ids("<|end|>")
+        assert end not in (model.tokenizer.eos_token_id, model.hf.generation_config.eos_token_id)
+
+        def drawn_after_three(_module, inputs, logits):
+            logits[..., end] = 1e4 if len(steps) == 3 else -1e4
+            steps.append(1)
+
+        steps: list[int] = []
+        handle = model.hf.lm_head.register_forward_hook(drawn_after_three)
+        _, steps[:] = model.conventions, []
+        [written] = model.generate(["Hello"], max_new_tokens=20, temperature=0.0)
+        handle.remove()
+        assert (len(written.tokens), written.finished) == (3, True)
+        assert "<|end|>" not in written.text
+
+
+class TestWithoutACache:
+    """Where a model takes no cache of ours each step reads the whole text: the same text, later."""
+
+    @pytest.fixture
+    def forgetful(self, tiny_folder):
+        folder = tiny_folder("llama")
+        model: Any = hooks.load(folder, backend="huggingface", dtype="float32", device="cpu")
+        model.bulk.conventions = Conventions(why_no_cache="it has none, for this test")
+        return model
+
+    def test_a_model_with_a_cache_of_its_own_writes_what_it_would_by_itself(self):
+        model = hooks.load(
+            miniature("minimax"), tokenizer=bpe([*PROMPTS, *SHARED]), backend="huggingface"
+        )
+        assert model.conventions.why_no_cache is not None
+        written = model.generate(PROMPTS, max_new_tokens=12, temperature=0.0)
+        assert tokens(written) == [hugging_face_greedy(model, prompt, 12) for prompt in PROMPTS]
+
+    def test_draws_and_ends_are_those_of_a_cache(self, forgetful, llama):
+        settings = {"max_new_tokens": 24, "seed": 3, "temperature": 1.5}
+        expected = llama.generate([*PROMPTS, *SHARED], **settings)
+        assert len({len(row) for row in tokens(expected)}) > 1
+        assert forgetful.generate([*PROMPTS, *SHARED], **settings) == expected
+
+    @pytest.mark.parametrize("positions", ["all", "prompt", "generated", "last", hooks.Last()])
+    def test_steering_chooses_the_same_tokens(self, forgetful, llama, positions):
+        direction = torch.randn(32, generator=torch.Generator().manual_seed(1))
+        texts = []
+        for model in (llama, forgetful):
+            with hooks.steer(model, direction, layers=[1], strength=20.0, positions=positions):
+                texts.append(model.generate(PROMPTS, max_new_tokens=8, temperature=0.0))
+        assert texts[0] == texts[1]
+        assert texts[0] != llama.generate(PROMPTS, max_new_tokens=8, temperature=0.0)
+
+    def test_a_speakers_words_are_steered_while_they_are_written(self, tiny_folder):
+        folder, texts = tiny_folder("llama", chat=True), []
+        direction = torch.randn(32, generator=torch.Generator().manual_seed(1))
+        for reason in (None, "it has none, for this test"):
+            model: Any = hooks.load(folder, backend="huggingface", dtype="float32", device="cpu")
+            model.bulk.conventions = Conventions(why_no_cache=reason)
+            speaker = hooks.Speaker("assistant")
+            with hooks.steer(model, direction, layers=[1], strength=20.0, positions=speaker):
+                texts.append(model.generate(PROMPTS, max_new_tokens=8, temperature=0.0))
+        assert texts[0] == texts[1]
+
+    def test_each_new_token_is_told_once(self, forgetful, llama):
+        told: tuple[list[Any], list[Any]] = ([], [])
+        for model, new in zip((llama, forgetful), told, strict=True):
+            with monitor(model, [1], new.append):
+                model.generate(PROMPTS[:2], max_new_tokens=5, temperature=0.0)
+        for cached, anew in zip(*told, strict=True):
+            assert (cached.prompt, cached.ids, cached.drawn) == (anew.prompt, anew.ids, anew.drawn)
+            torch.testing.assert_close(cached.resid, anew.resid, atol=1e-4, rtol=1e-4)
+
+    def test_next_tokens_are_the_same(self, forgetful, llama):
+        prompts = [llama.encode(text) for text in SHARED]
+        logits = [next_token_logits(it, prompts, [5, 9, 30]) for it in (llama, forgetful)]
+        torch.testing.assert_close(*logits, atol=1e-4, rtol=1e-4)
 
 
 class TestPrompts:

@@ -8,7 +8,7 @@ from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
 from hooks import InvalidInput, Speaker, TextSpan
-from hooks.tokens.text_positions import last_token_in, spelled, tokens_in, turn_marks
+from hooks.tokens.text_positions import last_token_in, spelled, tokens_in, turn_end, turn_marks
 
 CHAT = [
     {"role": "system", "content": "The old man sat."},
@@ -193,3 +193,28 @@ def test_what_no_text_says_is_refused(chat, base):
         read(chat, "She ran.", Speaker("Person"))
     with pytest.raises(InvalidInput, match="empty text"):
         TextSpan("")
+
+
+class TestEndOfATurn:
+    def ending(self, footer: str) -> str | None:
+        tokenizer = tiny_tokenizer(chat=True)
+        tokenizer.chat_template = (
+            f"{{% for m in messages %}}<|start|>{{{{ m.role }}}}\n{{{{ m.content }}}}{footer}"
+            "{% endfor %}"
+        )
+        end = turn_end(tokenizer)
+        return None if end is None else tokenizer.convert_ids_to_tokens(end)
+
+    def test_it_is_the_token_that_follows_an_answer(self):
+        assert self.ending("<|end|>\n") == "<|end|>"
+        assert self.ending("\n<|end|></s>") == "<|end|>"
+        assert self.ending("</s>") == "</s>"
+        # As gpt-oss: the last turn of all ends otherwise than those before it.
+        assert self.ending("{{ '</s>' if loop.last else '<|end|>' }}") == "</s>"
+
+    @pytest.mark.parametrize("footer", ["", "\n\n", "\nUser:", "{{ raise_exception('never') }}"])
+    def test_there_is_none_where_no_token_of_its_own_follows(self, footer):
+        assert self.ending(footer) is None
+
+    def test_a_base_model_has_none(self):
+        assert turn_end(tiny_tokenizer()) is None
