@@ -28,6 +28,18 @@ def without_thought(answer: str) -> str | None:
 
     The opening mark is often the prompt's, so that a closing one alone ends a thought.
     """
-    ends = [mark.end() for mark in _CLOSES.finditer(answer)]
-    spoken = answer[ends[-1] :] if ends else answer
+    spoken = answer[_end(answer) :]
     return None if _OPENS.search(spoken) else spoken
+
+
+def thought_before(turn: str) -> str:
+    """Return what stands up to the last closing mark of a turn, all of it if it only begins one.
+
+    A turn may well speak of such marks, so that one in the middle of its words opens nothing.
+    """
+    end = _end(turn)
+    return turn if _OPENS.match(turn[end:].lstrip()) else turn[:end]
+
+
+def _end(answer: str) -> int:
+    return max((mark.end() for mark in _CLOSES.finditer(answer)), default=0)

@@ -14,6 +14,7 @@ from typing import Any
 
 from hooks.errors import InvalidInput
 from hooks.tokens.encoding import is_chat, render_chat
+from probes.corpus.thoughts import thought_before
 
 USER, ASSISTANT = "user", "assistant"
 _LINES = {USER: "Person", ASSISTANT: "Assistant"}
@@ -29,15 +30,8 @@ class Turn:
 
 
 def thought_of(turn: Turn) -> str:
-    """Return what an assistant thought before its words; empty where there is nothing.
-
-    It goes up to the last ``</think>``, and has no end where it was begun and never closed.
-    """
-    if turn.speaker != ASSISTANT:
-        return ""
-    before, end, _ = turn.text.rpartition("</think>")
-    is_open = not end and turn.text.lstrip().startswith("<think>")
-    return turn.text if is_open else before + end
+    """Return what an assistant thought before its words; empty where there is nothing."""
+    return thought_before(turn.text) if turn.speaker == ASSISTANT else ""
 
 
 def words_of(turn: Turn) -> str:

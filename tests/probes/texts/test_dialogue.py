@@ -124,6 +124,9 @@ def test_a_thought_is_no_word_of_its_turn_whatever_a_template_does_with_it(
         (ASSISTANT, "<think>a</think>b</think>c", "<think>a</think>b</think>"),
         (ASSISTANT, " <think>a", " <think>a"),
         (ASSISTANT, "I <think> so", ""),
+        (ASSISTANT, "[THINK]a[/THINK]b", "[THINK]a[/THINK]"),
+        (ASSISTANT, "◁think▷a", "◁think▷a"),
+        (ASSISTANT, "<think>a</think>b <think> c", "<think>a</think>"),
         (USER, "<think>a</think>b", ""),
     ],
 )
