@@ -1,0 +1,3 @@
+from typing import Any
+
+CONFIG_MAPPING: Any
