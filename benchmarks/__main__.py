@@ -1,7 +1,8 @@
 """``python -m benchmarks [SECTION ...] [--quick]``: print RESULTS.md, ratios first.
 
 Sections: reading, writing, start, steering, demo, plan, emotions, memory, corpus, materials; none
-named means all. Lines on what is going on go to standard error.
+named means all of these. gpu, by name, is for a machine with one: six minutes, no network, and no
+other package than `hooks` needs. Lines on what is going on go to standard error.
 """
 
 import argparse
@@ -13,17 +14,6 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import (
-    big_corpus,
-    demo,
-    materials,
-    plans,
-    reading,
-    small_runs,
-    start,
-    steering,
-    writing,
-)
 from benchmarks.measure import Company, say
 from benchmarks.tables import table
 
@@ -36,37 +26,51 @@ ROUNDS = 3
 
 
 def _reading(quick: bool, dtype: str, rounds: int) -> Iterator[Part]:
+    from benchmarks import reading
+
     for name in reading.SUBJECTS:
         read = reading.measure(name, dtype, 4 if quick else 64, 1 if quick else rounds)
         yield reading.ratios(read), reading.section(read)
 
 
 def _writing(quick: bool, *_: object) -> Iterator[Part]:
+    from benchmarks import writing
+
     written = writing.measure(24, 8, 1) if quick else writing.measure(96, 64, 2)
     yield writing.ratios(written), writing.section(written)
 
 
 def _start(quick: bool, *_: object) -> Iterator[Part]:
+    from benchmarks import start
+
     started = start.measure(1 if quick else ROUNDS)
     yield start.ratios(started), start.section(started)
 
 
 def _steering(quick: bool, *_: object) -> Iterator[Part]:
+    from benchmarks import steering
+
     steered = steering.measure(4, 1) if quick else steering.measure(64, ROUNDS)
     yield steering.ratios(steered), steering.section(steered)
 
 
 def _demo(quick: bool, dtype: str, *_: object) -> Iterator[Part]:
+    from benchmarks import demo
+
     ran = demo.measure(dtype, quick)
     yield demo.ratios(ran), demo.section(ran)
 
 
 def _plan(quick: bool, *_: object) -> Iterator[Part]:
+    from benchmarks import plans
+
     planned = plans.measure(*((4, 40) if quick else (16, 96)))
     yield plans.ratios(planned), plans.section(planned)
 
 
 def _emotions(quick: bool, *_: object) -> Iterator[Part]:
+    from benchmarks import small_runs
+
     yield (
         [],
         small_runs.emotions_section(small_runs.emotions((6, 12) if quick else small_runs.EMOTIONS)),
@@ -74,18 +78,34 @@ def _emotions(quick: bool, *_: object) -> Iterator[Part]:
 
 
 def _memory(quick: bool, *_: object) -> Iterator[Part]:
+    from benchmarks import small_runs
+
     held = small_runs.memory(*((200, 400) if quick else (200, 5000)))
     yield small_runs.ratios(held), small_runs.memory_section(held)
 
 
 def _corpus(quick: bool, *_: object) -> Iterator[Part]:
+    from benchmarks import big_corpus
+
     yield [], big_corpus.section(big_corpus.measure(2 if quick else 100))
 
 
 def _materials(quick: bool, *_: object) -> Iterator[Part]:
+    from benchmarks import materials
+
     size = materials.QUICK if quick else materials.WHOLE
     costs = materials.measure(size)
     yield materials.ratios(costs, size), materials.section(costs, size)
+
+
+def _gpu(quick: bool, dtype: str, *_: object) -> Iterator[Part]:
+    from benchmarks import gpu
+
+    precision = None if dtype == "auto" else getattr(torch, dtype)
+    measured = gpu.measure(gpu.QUICK if quick else gpu.WHOLE, precision)
+    gpu.write_json(measured, Path("gpu.json"))
+    say("everything that was measured: gpu.json")
+    yield gpu.ratios(measured), gpu.section(measured)
 
 
 SECTIONS: dict[str, Callable[..., Iterator[Part]]] = {
@@ -99,7 +119,10 @@ SECTIONS: dict[str, Callable[..., Iterator[Part]]] = {
     "memory": _memory,
     "corpus": _corpus,
     "materials": _materials,
+    "gpu": _gpu,
 }
+BY_NAME_ALONE = ("gpu",)
+"""What is for other machines, and needs no other package than `hooks` does."""
 
 
 def _machine() -> list[tuple[str, str]]:
@@ -140,7 +163,7 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     company, began = Company(), time.monotonic()
     first, texts = [], []
-    for name in asked.sections or SECTIONS:
+    for name in asked.sections or [name for name in SECTIONS if name not in BY_NAME_ALONE]:
         say(f"{name} ...")
         for ratios, text in SECTIONS[name](asked.quick, asked.dtype, asked.rounds):
             first += ratios

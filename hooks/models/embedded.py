@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, no_type_check
 
-import platformdirs
 from safetensors import SafetensorError
 
 from hooks.errors import DataError, InvalidInput, ModelError
@@ -72,7 +71,11 @@ _KNOWN = ", ".join(PREFIX + key for key in EMBEDDED)
 def cache_folder() -> Path:
     """Folder that holds what is made once for all runs: converted models, compiled blocks."""
     named = os.environ.get("EMOTION_LENS_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("emotion-lens"))
+    if named:
+        return Path(named)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("emotion-lens"))
 
 
 def is_embedded(name: str) -> bool:

@@ -65,7 +65,8 @@ class Doctor(Flags):
 
     usage: ClassVar = (
         "MODEL [--backend=B] [--dtype=D] [--device=D] [--quantize=Q]\n"
-        "       emotion-probes doctor --all-architectures [--seconds=120]"
+        "       emotion-probes doctor --all-architectures [--seconds=120]\n"
+        "       emotion-probes doctor [MODEL] --vllm [--vllm-python=.venv-vllm/bin/python]"
     )
     backend: str = flag("auto, transformerlens or huggingface", "auto")
     dtype: str = flag("auto, float32, bfloat16 or float16", "auto")
@@ -75,6 +76,8 @@ class Doctor(Flags):
     all_architectures: Switch = flag(
         "instead of MODEL a tiny random one of every causal architecture in transformers", False
     )
+    vllm: Switch = flag("compare vLLM with our hooks; without MODEL a small one", False)
+    vllm_python: str = flag("vllm: the Python of its environment", ".venv-vllm/bin/python")
     seconds: _Above0 = flag("all-architectures: time for one of them", 120.0)
 
 

@@ -3,7 +3,7 @@
 import importlib.metadata
 from dataclasses import asdict
 
-from hooks.doctor import diagnose
+from hooks.doctor import Diagnosis, diagnose
 from hooks.errors import InvalidInput
 from hooks.models.miniature import architectures
 from probes.commands import Doctor
@@ -12,6 +12,7 @@ from probes.commands.call import Call
 from probes.commands.flags import Flags
 
 _MARKS = {True: "ok", False: "FAILED", None: "note"}
+_SMALL = "embedded:smollm2-135m-instruct"
 _ENOUGH = 0.97
 """Of the architectures that run by themselves, the share that has to work."""
 
@@ -20,16 +21,31 @@ def main(call: Call[Doctor]) -> int:
     """Check one model, or every architecture; 0 when every check passed, else 1."""
     if call.flags.all_architectures:
         return _all_architectures(call)
+    if call.flags.vllm:
+        return _vllm(call)
     if len(call.words) != 1:
         example = "emotion-probes doctor embedded:gemma-3-270m"
         got = " ".join(call.words) or "none"
         raise InvalidInput(f"doctor: expected one model, e.g. {example}, got {got}.")
-    own = {*Flags.model_fields, "all_architectures", "seconds"}
-    diagnosis = diagnose(call.words[0], **call.flags.model_dump(exclude=own))
+    own = {*Flags.model_fields, "all_architectures", "seconds", "vllm", "vllm_python"}
+    return _told(call, diagnose(call.words[0], **call.flags.model_dump(exclude=own)))
+
+
+def _vllm(call: Call[Doctor]) -> int:
+    """Compare vLLM with our hooks; 0 when they agree."""
+    from hooks.vllm.comparison import compare
+    from hooks.vllm.engine import VllmSettings
+
+    [name] = call.words or [_SMALL]
+    settings = VllmSettings(call.flags.vllm_python, dtype=call.flags.dtype)
+    return _told(call, compare(name, settings))
+
+
+def _told(call: Call[Doctor], diagnosis: Diagnosis) -> int:
     rows = [(f"{_MARKS[check.passed]:6} {check.name}", check.detail) for check in diagnosis.checks]
-    call.terminal.table(f"doctor: {call.words[0]}", rows)
+    call.terminal.table(f"doctor: {diagnosis.model}", rows)
     checks = [asdict(check) for check in diagnosis.checks]
-    call.terminal.result({"model": call.words[0], "ok": diagnosis.ok, "checks": checks})
+    call.terminal.result({"model": diagnosis.model, "ok": diagnosis.ok, "checks": checks})
     return 0 if diagnosis.ok else 1
 
 

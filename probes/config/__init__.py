@@ -8,6 +8,7 @@ from probes.config.sections import (
     ComputeSettings,
     EndpointSettings,
     ModelSettings,
+    VllmSettings,
     Way,
     WriterSettings,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "Config",
     "EndpointSettings",
     "ModelSettings",
+    "VllmSettings",
     "Way",
     "WriterSettings",
     "config_folder",

@@ -155,6 +155,23 @@ class EndpointSettings(Section):
     """Price of a million new tokens, for the estimate of cost."""
 
 
+class VllmSettings(Section):
+    """vLLM, where `activation.engine` is vllm: it lives in an environment of its own."""
+
+    python: str = ".venv-vllm/bin/python"
+    """The Python of that environment; `make vllm` builds one."""
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    """GPUs that share every layer."""
+    pipeline_parallel_size: int = Field(default=1, ge=1)
+    """Groups of GPUs that hold some layers each."""
+    gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
+    """Share of a GPU's memory for weights, keys, values and hidden states."""
+    quantization: str | None = None
+    """vLLM's own name of a quantization, such as fp8; null takes the weights as they are."""
+    max_model_len: int | None = Field(default=None, ge=2)
+    """Tokens of the longest text and one more; null takes the model's own."""
+
+
 class ComputeSettings(Section):
     """Where units of writing and reading are computed; no result depends on it."""
 
@@ -201,6 +218,8 @@ class CorpusSettings(Section):
 class ActivationSettings(Section):
     """What is read of each text."""
 
+    engine: Literal["local", "vllm"] = "local"
+    """local: the subject is loaded here. vllm: it is read by vLLM, as `vllm` says."""
     token_offset: int = Field(default=50, ge=0)
     layers: _Layers = None
     batch_tokens: int | None = Field(default=None, ge=1)

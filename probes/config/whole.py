@@ -18,6 +18,7 @@ class Config(Section):
     generation: sections.GenerationSettings = sections.GenerationSettings()
     endpoint: sections.EndpointSettings = sections.EndpointSettings()
     compute: sections.ComputeSettings = sections.ComputeSettings()
+    vllm: sections.VllmSettings = sections.VllmSettings()
     neutral: sections.NeutralSettings = sections.NeutralSettings()
     corpus: sections.CorpusSettings = sections.CorpusSettings()
     activation: sections.ActivationSettings = sections.ActivationSettings()
@@ -40,9 +41,10 @@ class Config(Section):
 
     def deciding(self) -> dict[str, Any]:
         """Return the settings that decide the numbers, not where and how fast."""
-        elsewhere = {"output_dir", "corpus", "compute", "endpoint"}
+        elsewhere = {"output_dir", "corpus", "compute", "endpoint", "vllm"}
         values = self.model_dump(mode="json", exclude=elsewhere)
         values["generation"] = self.deciding_generation()
+        values["activation"] = self.deciding_activation()
         if not self.writer.chat_template:
             del values["writer"]["chat_template"]  # as it was before there was any
         values["validation"] = self.deciding_validation()
@@ -59,6 +61,15 @@ class Config(Section):
             del values["engine"]  # as it was before there was another
         else:
             values |= {"api": self.endpoint.api, "send_top_k": self.endpoint.send_top_k}
+        return values
+
+    def deciding_activation(self) -> dict[str, Any]:
+        """Return the settings of `activation` that decide what is read, and vLLM's where it is."""
+        values = self.activation.model_dump(mode="json")
+        if self.activation.engine == "local":
+            del values["engine"]  # as it was before there was another
+        else:
+            values["quantization"] = self.vllm.quantization
         return values
 
     def deciding_validation(self) -> dict[str, Any]:

@@ -28,8 +28,13 @@ class Models:
         """Return the model under study."""
         if self._subject is None:
             self._writer = None  # two large models rarely fit one device
-            self._subject = _load(self._config.model, self._config.model.backend)
+            self._subject = load_subject(self._config.model)
         return self._subject
+
+
+def load_subject(settings: ModelSettings) -> "LanguageModel":
+    """Load the model under study as some settings say."""
+    return _load(settings, settings.backend)
 
 
 def _load(settings: ModelSettings | WriterSettings, backend: Backend) -> "LanguageModel":

@@ -1,7 +1,7 @@
 """Texts to activations: `resid_post` of every text, averaged over its tokens, in shards."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from probes.runs.folder import Run
 from probes.runs.materials import Materials
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
-from probes.runs.workers import Workers, workers
+from probes.runs.workers import Job, Workers, workers
 from probes.stages.checks import check_layers
 from probes.stages.early_map import draw_first_map
 from probes.stages.units import Reader, ReadingUnit
@@ -48,8 +48,7 @@ def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[st
         if of_kind or kind in ("stories", "neutral")
     }
     _require_texts(run, corpora["stories"], corpora["neutral"])
-    here = functools.partial(Reader, run.config, models)
-    with workers(run.config.compute, here, functools.partial(Reader, run.config)) as readers:
+    with workers(run.config.compute, *_readers(run.config, models)) as readers:
         index = _read(run, models, readers, reporter, corpora)
     write_json(run.root / INDEX, index)
     dropped = sum(index[kind]["dropped"] for kind in corpora)
@@ -59,6 +58,15 @@ def extract_activations(run: Run, models: Models, reporter: Reporter) -> dict[st
             "and were left out."
         )
     return {key: index[key] for key in (*corpora, "layers", "dtype", "backend", "beginning")}
+
+
+def _readers(config: Config, models: Models) -> tuple[Callable[[], Job], Callable[[], Job]]:
+    """Return how a reader is made in this process, and in another one."""
+    if config.activation.engine == "local":
+        return functools.partial(Reader, config, models), functools.partial(Reader, config)
+    from probes.stages.vllm_reader import VllmReader
+
+    return functools.partial(VllmReader, config), functools.partial(VllmReader, config)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def _stories(run: Run) -> Settings:
 
 def _activations(run: Run) -> Settings:
     model = run.config.model.model_dump(mode="json", exclude={"target_layer"})
-    return {"model": model, **_dumped(run, "activation")}
+    return {"model": model, "activation": run.config.deciding_activation()}
 
 
 def _vectors(run: Run) -> Settings:

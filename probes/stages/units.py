@@ -257,6 +257,22 @@ class ServerWriter(Writer):
         )
 
 
+def about_reader(model: "LanguageModel") -> dict[str, Any]:
+    """Say which model reads, and what decides its numbers."""
+    vocabulary = sorted(model.tokenizer.get_vocab().items())
+    digest = hashlib.sha256(repr(vocabulary).encode("utf-8", "surrogatepass"))
+    return {
+        **_loaded(model),
+        "backend": model.backend,
+        "hook_name": model.bulk.point,
+        "weight_processing": model.weight_processing,
+        "tokenizer_hash": digest.hexdigest()[:16],
+        "beginning": model.tokenizer.bos_token,
+        "n_layers": model.n_layers,
+        "d_model": model.d_model,
+    }
+
+
 class Reader:
     """Read units with the subject."""
 
@@ -266,19 +282,7 @@ class Reader:
 
     def about(self) -> dict[str, Any]:
         """See `cluster.Job`."""
-        model = self._model
-        vocabulary = sorted(model.tokenizer.get_vocab().items())
-        digest = hashlib.sha256(repr(vocabulary).encode("utf-8", "surrogatepass"))
-        return {
-            **_loaded(model),
-            "backend": model.backend,
-            "hook_name": model.bulk.point,
-            "weight_processing": model.weight_processing,
-            "tokenizer_hash": digest.hexdigest()[:16],
-            "beginning": model.tokenizer.bos_token,
-            "n_layers": model.n_layers,
-            "d_model": model.d_model,
-        }
+        return about_reader(self._model)
 
     def do(self, unit: ReadingUnit, advance: Advance) -> Shard:
         """See `workers.Job`; the texts' shard."""

@@ -78,6 +78,7 @@ _SLIDING = {
     "sliding_window": 8,
     "layer_types": ["sliding_attention", "full_attention"] * (N_LAYERS // 2),
 }
+_FOR_VLLM = {"hidden_size": 64, "intermediate_size": 128, "head_dim": 32}
 _GEMMA4 = {
     **_COMMON,
     **_SLIDING,
@@ -104,6 +105,14 @@ _KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "LlamaConfig",
         "LlamaForCausalLM",
         {**_COMMON, "hidden_size": 64, "intermediate_size": 128, "head_dim": 16},
+    ),
+    # vLLM's attention on a CPU knows heads of 32 and more.
+    "llama for vllm": ("LlamaConfig", "LlamaForCausalLM", {**_COMMON, **_FOR_VLLM}),
+    "qwen3 for vllm": ("Qwen3Config", "Qwen3ForCausalLM", {**_COMMON, **_FOR_VLLM}),
+    "gemma3 for vllm": (
+        "Gemma3TextConfig",
+        "Gemma3ForCausalLM",
+        {**_COMMON, **_SLIDING, **_FOR_VLLM, "query_pre_attn_scalar": 32},
     ),
     "qwen3": ("Qwen3Config", "Qwen3ForCausalLM", {**_COMMON, "tie_word_embeddings": True}),
     "gemma2": (
@@ -144,6 +153,7 @@ def tiny_model(architecture: str, *, seed: int = 0, d_vocab: int | None = None) 
     ----------
     architecture
         One of `ARCHITECTURES`, or ``"wide llama"``, ``"gemma2"`` (soft cap on the logits),
+        ``"llama for vllm"`` and two more of these,
         ``"qwen3_5"`` (every other layer is recurrent), ``"helium"`` (unknown to TransformerLens),
         ``"gemma4-multimodal"`` (a text model inside an image-and-text model).
     seed

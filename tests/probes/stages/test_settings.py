@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from probes.config import ComputeSettings, EndpointSettings, parse_config, valid_keys
+from probes.config import ComputeSettings, EndpointSettings, VllmSettings, parse_config, valid_keys
 from probes.runs.folder import Run
 from probes.stages.settings import SETTINGS
 
@@ -48,6 +48,8 @@ CHANGED = {
     "neutral.form": "answer",
     "neutral.max_new_tokens": 77,
     "neutral.min_words": 7,
+    "activation.engine": "vllm",
+    "vllm.quantization": "fp8",
     "activation.compile": True,
     "activation.token_offset": 7,
     "activation.layers": [1, 2],
@@ -106,11 +108,13 @@ FREE = {
     "validation.api_key_env",
     *(f"compute.{name}" for name in ComputeSettings.model_fields),
     *(f"endpoint.{name}" for name in EndpointSettings.model_fields),
-} - {"endpoint.api", "endpoint.send_top_k"}
+    *(f"vllm.{name}" for name in VllmSettings.model_fields),
+} - {"vllm.quantization", "endpoint.api", "endpoint.send_top_k"}
 """Where things lie, where and how fast they are computed, who is asked."""
 
 JUDGE = {"validation.judge_model": "j", "validation.judge_base_url": "http://localhost:1/v1"}
 BROUGHT = {"corpus.stories": "reference", "corpus.neutral": "reference"}
+VLLM = {"activation.engine": "vllm"}
 SERVER = {"generation.engine": "openai", "generation.base_urls": ["http://localhost:1/v1"]}
 
 
@@ -125,6 +129,7 @@ def run_of(changes=(), **sections) -> Run:
 
 def affected(key: str) -> set[str]:
     asked = SERVER if key.startswith("endpoint.") else JUDGE if "judge" in key else {}
+    asked = VLLM if key.startswith("vllm.") else asked
     asked = BROUGHT if key.startswith("corpus.") or key == "vectors.way" else asked
     served = SERVER if key == "generation.engine" else {}
     before, after = run_of(asked), run_of({**asked, **served, key: CHANGED[key]})
@@ -176,12 +181,14 @@ def test_a_judge_decides_something_once_it_can_be_reached():
         {**SERVER, "generation.base_urls": ["http://a/v1", "http://b/v1"]},
         {**SERVER, "generation.api_key_env": "MY_KEY", "endpoint.concurrency": 7},
         {**JUDGE, "validation.judge_base_url": "http://a/v1", "validation.api_key_env": "MY_KEY"},
+        {**VLLM, "vllm.python": "python", "vllm.tensor_parallel_size": 8},
     ],
 )
 def test_where_a_run_is_computed_and_who_is_asked_decide_nothing(changes):
     server = SERVER if "generation.engine" in changes else {}
     judge = JUDGE if "validation.judge_model" in changes else {}
-    before, after = run_of({**server, **judge}), run_of(changes)
+    read = VLLM if "activation.engine" in changes else {}
+    before, after = run_of({**server, **judge, **read}), run_of(changes)
     assert after.settings_hash() == before.settings_hash()
     for of in SETTINGS.values():
         assert of(after) == of(before)

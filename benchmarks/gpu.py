@@ -1,0 +1,424 @@
+"""Reading, writing and steering at the shapes of large models, on whatever device is there.
+
+Weights are random and made on the device, so that nothing is fetched; times do not depend on them.
+Needs torch, transformers, safetensors, einops and jaxtyping, and no other package besides them.
+What no time is left for is not measured, and says so.
+"""
+
+import contextlib
+import json
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from einops import rearrange
+
+import hooks
+from benchmarks.measure import say
+from benchmarks.tables import table
+from hooks.memory import limit as memory_limit
+from hooks.models.miniature import tiny_tokenizer
+from hooks.reading.compilation import compiled
+from hooks.tokens.encoding import pad
+
+_GEMMA3 = {"vocab_size": 262_208, "sliding_window": 1024, "max_position_embeddings": 8192}
+SHAPES: dict[str, dict[str, Any]] = {
+    "4B": {
+        **_GEMMA3,
+        **{"hidden_size": 2560, "intermediate_size": 10_240, "num_hidden_layers": 34},
+        **{"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256},
+    },
+    "27B": {
+        **_GEMMA3,
+        **{"hidden_size": 5376, "intermediate_size": 21_504, "num_hidden_layers": 62},
+        **{"num_attention_heads": 32, "num_key_value_heads": 16, "head_dim": 128},
+        "query_pre_attn_scalar": 168,
+    },
+    "tiny": {
+        **{"vocab_size": 512, "sliding_window": 16, "max_position_embeddings": 512},
+        **{"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2},
+        **{"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16},
+    },
+}
+"""Gemma-3's at 4B and 27B, as its configs say, and one for a CPU."""
+GOAL = 0.5
+"""Share of the roofline that reading is meant to reach at 4B."""
+_TRIES = 3
+_SEED = 0
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    shapes: tuple[str, ...]
+    n_texts: int
+    n_alone: int
+    batches: tuple[int, ...]
+    """Padded tokens of a pass."""
+    rows: tuple[int, ...]
+    """Texts written at once."""
+    new_tokens: int
+    lengths: tuple[int, int]
+    seconds: float
+    """Of the whole."""
+    roof_rows: tuple[int, ...]
+
+
+WHOLE = Size(
+    ("4B", "27B"),
+    256,
+    16,
+    (4096, 16_384, 65_536),
+    (1, 32, 256),
+    32,
+    (120, 260),
+    330.0,
+    (4096, 16_384),
+)
+QUICK = Size(("tiny",), 16, 4, (256, 1024), (1, 4), 4, (10, 60), 300.0, (256,))
+
+
+@dataclass
+class Measured:
+    """What one shape gave; None is not measured."""
+
+    shape: str
+    device: str
+    dtype: str
+    n_parameters: int
+    n_layers: int
+    d_model: int
+    flops_per_token: float
+    roofline: float | None = None
+    """Tokens per second that the blocks' matrix products alone would allow."""
+    reading: dict[str, float | None] = field(default_factory=dict)
+    """Tokens per second, by recipe."""
+    peaks: dict[str, float] = field(default_factory=dict)
+    """Gigabytes of the device, at most, by recipe."""
+    writing: dict[str, float | None] = field(default_factory=dict)
+    """New tokens per second, by recipe."""
+    steering: dict[str, float] = field(default_factory=dict)
+    """Time beside the same without."""
+    agreement: dict[str, float] = field(default_factory=dict)
+    """Largest difference from float32 on the CPU, relative to the largest entry."""
+    not_measured: list[str] = field(default_factory=list)
+
+    @property
+    def share(self) -> float | None:
+        """Share of the roofline that reading reaches at its best batch."""
+        own = [rate for name, rate in self.reading.items() if name.startswith("ours") and rate]
+        return max(own) / self.roofline if own and self.roofline else None
+
+
+class _Clock:
+    """Time that is left; whoever asks for more is told so."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        return self._end - time.monotonic()
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    _wait()
+    begun = time.perf_counter()
+    function()
+    _wait()
+    return time.perf_counter() - begun
+
+
+def _peak() -> float:
+    return torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available() else 0.0
+
+
+@contextlib.contextmanager
+def _fresh_peak() -> Iterator[None]:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    yield
+
+
+def build(
+    shape: str, device: torch.device, dtype: torch.dtype, *, n_layers: int | None = None
+) -> hooks.LanguageModel:
+    """Make a random model of a shape on a device; with fewer layers where asked."""
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    settings = {**SHAPES[shape], **({"num_hidden_layers": n_layers} if n_layers else {})}
+    config = Gemma3TextConfig(**settings, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        torch.manual_seed(_SEED)
+        with device:
+            hf = Gemma3ForCausalLM(config)
+    finally:
+        torch.set_default_dtype(before)
+    hf.generation_config.eos_token_id = None  # everything is written to its length
+    return hooks.load(
+        hf.eval().requires_grad_(False), tokenizer=tiny_tokenizer(["a b"]), backend="huggingface"
+    )
+
+
+def _texts(n_texts: int, lengths: tuple[int, int], d_vocab: int) -> list[list[int]]:
+    draw = torch.Generator().manual_seed(_SEED)
+    sizes = torch.randint(*lengths, (n_texts,), generator=draw).tolist()
+    return [[1, *torch.randint(10, d_vocab, (size,), generator=draw).tolist()] for size in sizes]
+
+
+def _roofline(model: hooks.LanguageModel, rows: Sequence[int]) -> tuple[float, float]:
+    """Return floating point operations and best seconds per token of the blocks' products."""
+    blocks = model.bulk.structure.blocks
+    shapes = Counter(tuple(it.shape) for it in blocks.parameters() if it.dim() > 1)
+    flops = sum(2.0 * out * width * count for (out, width), count in shapes.items())
+    taken = 0.0
+    for (out, width), count in shapes.items():
+        weight = torch.randn(out, width, dtype=model.dtype, device=model.device)
+        best = []
+        for n in rows:
+            given = torch.randn(n, width, dtype=model.dtype, device=model.device)
+            multiply = lambda w=weight, x=given: torch.nn.functional.linear(x, w)  # noqa: E731
+            multiply()
+            best += [_seconds(multiply) / n for _ in range(_TRIES)]
+        taken += count * min(best)
+    return flops, taken
+
+
+def _all_hidden_states(model: hooks.LanguageModel, texts: Sequence[list[int]]) -> None:
+    for start in range(0, len(texts), 8):
+        batch = pad(texts[start : start + 8], model.special_ids, side="left")
+        where = {"attention_mask": batch.attention_mask.to(model.device)}
+        states = model.hf(
+            input_ids=batch.ids.to(model.device), output_hidden_states=True, **where
+        ).hidden_states
+        weight = rearrange(batch.content.to(model.device), "text position -> text position 1")
+        for state in states[1:]:
+            ((state.float() * weight).sum(dim=1) / weight.sum(dim=1)).cpu()
+
+
+def _read(model: hooks.LanguageModel, found: Measured, size: Size, clock: _Clock) -> None:
+    texts = _texts(size.n_texts, size.lengths, model.d_vocab)
+    few = texts[: size.n_alone]
+    recipes: dict[str, tuple[list[list[int]], Callable[[list[list[int]]], Any]]] = {
+        f"ours, {batch:,} tokens a pass": (
+            texts,
+            lambda some, batch=batch: hooks.pooled_resid_post(model, some, batch_tokens=batch),
+        )
+        for batch in size.batches
+    }
+    recipes["ours, one at a time"] = (
+        few,
+        lambda some: hooks.pooled_resid_post(model, some, batch_tokens=1),
+    )
+    recipes["output_hidden_states, batches of 8"] = (
+        few,
+        lambda some: _all_hidden_states(model, some),
+    )
+    for name, (some, read) in recipes.items():
+        if clock.left() < 0:
+            found.not_measured.append(name)
+            continue
+        say(f"{found.shape}: reading, {name}")
+        with _fresh_peak(), torch.inference_mode():
+            read(some[: max(2, len(some) // 8)])
+            taken = _seconds(lambda read=read, some=some: read(some))
+        found.reading[name] = sum(map(len, some)) / taken
+        found.peaks[name] = _peak()
+
+
+def _read_compiled(model: hooks.LanguageModel, found: Measured, size: Size, clock: _Clock) -> None:
+    if clock.left() < 60:
+        found.not_measured.append("ours, compiled")
+        return
+    texts = _texts(size.n_texts, size.lengths, model.d_vocab)
+    batch = size.batches[-2]
+    say(f"{found.shape}: reading, compiled")
+    with compiled(model):
+        hooks.pooled_resid_post(model, texts, batch_tokens=batch)
+        taken = _seconds(lambda: hooks.pooled_resid_post(model, texts, batch_tokens=batch))
+    found.reading[f"ours, {batch:,} tokens a pass, compiled"] = sum(map(len, texts)) / taken
+
+
+def _write(model: hooks.LanguageModel, found: Measured, size: Size, clock: _Clock) -> None:
+    for rows in size.rows:
+        if clock.left() < 0:
+            found.not_measured.append(f"writing {rows} texts")
+            continue
+        say(f"{found.shape}: writing {rows}")
+        prompts = _texts(rows, size.lengths, model.d_vocab)
+        batch = pad(prompts, model.special_ids, side="left")
+        peer = {
+            "input_ids": batch.ids.to(model.device),
+            "attention_mask": batch.attention_mask.to(model.device),
+            "max_new_tokens": size.new_tokens,
+            "do_sample": False,
+        }
+        ours = {"max_new_tokens": size.new_tokens, "temperature": 0.0}
+        with torch.inference_mode():
+            model.generate(prompts, max_new_tokens=2, temperature=0.0)
+            mine = _seconds(lambda p=prompts, o=ours: model.generate(p, **o))
+            theirs = _seconds(lambda p=peer: model.hf.generate(**p))
+        found.writing[f"ours, {rows}"] = rows * size.new_tokens / mine
+        found.writing[f"transformers generate, {rows}"] = rows * size.new_tokens / theirs
+
+
+def _steer(model: hooks.LanguageModel, found: Measured, size: Size) -> None:
+    say(f"{found.shape}: steering")
+    prompts = _texts(size.rows[-2], size.lengths, model.d_vocab)
+    vector = torch.randn(model.d_model)
+    how = {"max_new_tokens": size.new_tokens, "temperature": 0.0}
+    read = lambda: hooks.pooled_resid_post(model, prompts)  # noqa: E731
+    write = lambda: model.generate(prompts, **how)  # noqa: E731
+    for name, job in (("reading", read), ("writing", write)):
+        plain, steered = [], []
+        for _ in range(_TRIES):
+            plain.append(_seconds(job))
+            with hooks.steer(model, vector, layers=[model.n_layers // 2], strength=1.0):
+                steered.append(_seconds(job))
+        found.steering[name] = statistics.median(steered) / statistics.median(plain)
+
+
+def _agree(shape: str, found: Measured, size: Size) -> None:
+    """Compare this device with float32 on the CPU, at this width and two layers."""
+    say(f"{shape}: against float32 on the CPU")
+    reference = build(shape, torch.device("cpu"), torch.float32, n_layers=2)
+    texts = _texts(4, size.lengths, reference.d_vocab)
+    expected = hooks.pooled_resid_post(reference, texts).mean
+    for dtype in (torch.float32, torch.bfloat16):
+        hf = build(shape, _device(), dtype, n_layers=2).hf
+        hf.load_state_dict(reference.hf.state_dict())
+        model = hooks.load(hf, tokenizer=reference.tokenizer, backend="huggingface")
+        got = hooks.pooled_resid_post(model, texts).mean
+        difference = float((got - expected).abs().max() / expected.abs().max())
+        found.agreement[str(dtype).removeprefix("torch.")] = difference
+        if torch.cuda.is_available() and dtype == torch.float32:
+            found.agreement["halved after running out of memory"] = _halved(model, texts, expected)
+        del model, hf
+
+
+def _halved(model: hooks.LanguageModel, texts: list[list[int]], expected: torch.Tensor) -> float:
+    """Read with too little memory for one pass; what comes has to be the same."""
+    many = texts * 64
+    used = torch.cuda.memory_allocated() / torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(min(1.0, used + 0.005))
+    try:
+        got = hooks.pooled_resid_post(model, many, batch_tokens=10**7).mean
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    if memory_limit(model, "reading") is None:
+        raise RuntimeError("memory did not run out: nothing was halved")
+    whole = expected.repeat(64, 1, 1)
+    return float((got - whole).abs().max() / whole.abs().max())
+
+
+def measure(size: Size, precision: torch.dtype | None = None) -> list[Measured]:
+    """Measure every shape; the last ones may be cut short by the time."""
+    device, clock = _device(), _Clock(size.seconds)
+    dtype = precision or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+    everything = []
+    for shape in size.shapes:
+        if clock.left() < 0:
+            say(f"{shape}: no time left")
+            continue
+        say(f"{shape}: making weights")
+        model = build(shape, device, dtype)
+        count = sum(parameter.numel() for parameter in model.hf.parameters())
+        flops, per_token = _roofline(model, size.roof_rows)
+        name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+        where = (shape, name, str(dtype).removeprefix("torch."), count, model.n_layers)
+        found = Measured(*where, model.d_model, flops, 1 / per_token)
+        everything.append(found)
+        _read(model, found, size, clock)
+        _write(model, found, size, clock)
+        if shape == size.shapes[0]:
+            _steer(model, found, size)
+            _read_compiled(model, found, size, clock)
+        del model
+        with _fresh_peak():
+            if shape == size.shapes[0]:
+                _agree(shape, found, size)
+    return everything
+
+
+def write_json(everything: Sequence[Measured], path: Path) -> None:
+    """Write down everything that was measured."""
+    listed = [{**asdict(found), "share_of_roofline": found.share} for found in everything]
+    path.write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
+
+
+def ratios(everything: Sequence[Measured]) -> list[tuple[str, str, str]]:
+    """Return the lines that come first: what, how much, how much was meant."""
+    lines = []
+    for found in everything:
+        goal = f"{GOAL:.0%}" if found.shape == "4B" else ""
+        share = "not measured" if found.share is None else f"{found.share:.0%}"
+        lines.append((f"reading, {found.shape}: ours / roofline", share, goal))
+        for name, rate in found.writing.items():
+            peer = found.writing.get(name.replace("ours", "transformers generate"))
+            if name.startswith("ours") and rate and peer:
+                rows = name.removeprefix("ours, ")
+                what = f"writing {rows}, {found.shape}: ours / transformers generate"
+                lines.append((what, f"{rate / peer:.2f}x", "1x"))
+        for name, ratio in found.steering.items():
+            lines.append((f"steered {name}, {found.shape}: time / plain", f"{ratio:.2f}x", ""))
+    return lines
+
+
+def section(everything: Sequence[Measured]) -> str:
+    """Return the tables."""
+    parts = []
+    for found in everything:
+        rows = [
+            (
+                name,
+                f"{rate:,.0f}",
+                f"{rate / found.roofline:.0%}",
+                f"{found.peaks.get(name, 0):.1f}",
+            )
+            for name, rate in found.reading.items()
+            if rate and found.roofline
+        ]
+        read = table(("reading", "tokens/s", "of the roofline", "GB of the device"), rows)
+        wrote = table(
+            ("writing", "new tokens/s"),
+            [(name, f"{rate:,.0f}") for name, rate in found.writing.items() if rate],
+        )
+        agreed = table(
+            ("beside float32 on the CPU, two layers", "largest relative difference"),
+            [(name, f"{value:.1e}") for name, value in found.agreement.items()],
+        )
+        missing = (
+            f"\n\nNot measured: {', '.join(found.not_measured)}." if found.not_measured else ""
+        )
+        parts.append(
+            f"""## {found.shape} on {found.device}
+
+{found.n_parameters / 1e9:.2f}B random parameters, {found.n_layers} layers, d_model \
+{found.d_model}, {found.dtype}; roofline {found.roofline or 0:,.0f} tokens/s of \
+{found.flops_per_token / 1e9:.2f} GFLOP.
+
+{read}
+
+{wrote}
+
+{agreed if found.agreement else ""}{missing}"""
+        )
+    return "\n\n".join(parts)

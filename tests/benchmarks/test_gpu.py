@@ -1,0 +1,83 @@
+"""The benchmark for machines with a GPU runs here too, at tiny shapes, and needs few packages."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pages
+import pytest
+import torch
+
+from benchmarks import gpu
+
+pytestmark = pytest.mark.slow
+SIZE = replace(gpu.QUICK, n_texts=6, n_alone=2, rows=(1, 2), new_tokens=3)
+NEEDLESS = [
+    *("pydantic", "platformdirs", "psutil", "rich", "pandas", "sklearn", "scipy", "plotly"),
+    *("transformer_lens", "umap", "stamina", "nnsight", "probes"),
+]
+ALONE = f"""
+import sys
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {NEEDLESS}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Nothing())
+from dataclasses import replace
+from benchmarks import gpu
+size = replace(gpu.QUICK, n_texts=4, n_alone=2, rows=(1, 2), new_tokens=2, seconds=50)
+[found] = gpu.measure(size)
+assert found.share
+"""
+
+
+@pytest.fixture(scope="module")
+def measured() -> list[gpu.Measured]:
+    return gpu.measure(SIZE)
+
+
+def test_every_recipe_has_a_rate(measured):
+    [found] = measured
+    assert not found.not_measured
+    assert set(found.writing) == {
+        f"{who}, {rows}" for who in ("ours", "transformers generate") for rows in SIZE.rows
+    }
+    rates = [*found.reading.values(), *found.writing.values(), *found.steering.values()]
+    assert len(found.reading) == len(SIZE.batches) + 3
+    assert all(rate is not None and rate > 0 for rate in rates)
+    assert 0 < (found.share or 0) < 1
+
+
+def test_this_device_agrees_with_the_cpu(measured):
+    agreement = measured[0].agreement
+    assert agreement["float32"] < 1e-5
+    assert 1e-5 < agreement["bfloat16"] < 5e-2
+
+
+def test_what_was_measured_is_told_and_written_down(measured, tmp_path):
+    gpu.write_json(measured, tmp_path / "gpu.json")
+    [found] = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    assert found["share_of_roofline"] == measured[0].share
+    text = gpu.section(measured)
+    assert all(name in text for name in (*found["reading"], *found["writing"]))
+    assert any("ours / roofline" in line for line, _, _ in gpu.ratios(measured))
+
+
+def test_what_no_time_is_left_for_is_named():
+    found = gpu.Measured("tiny", "cpu", "float32", 1, 2, 64, 1.0, 1.0)
+    model = gpu.build("tiny", torch.device("cpu"), torch.float32)
+    gpu._read(model, found, SIZE, gpu._Clock(-1.0))
+    assert not found.reading
+    assert len(found.not_measured) == len(SIZE.batches) + 2
+    assert "Not measured: ours, 256 tokens a pass, " in gpu.section([found])
+
+
+def test_the_weights_are_the_seeds_in_every_size():
+    first, again = (gpu.build("tiny", torch.device("cpu"), torch.float32) for _ in range(2))
+    pairs = zip(first.hf.parameters(), again.hf.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_few_packages_are_enough():
+    subprocess.run([sys.executable, "-c", ALONE], check=True, cwd=pages.ROOT)

@@ -1,0 +1,110 @@
+"""A run that reads through vLLM makes the shards that our hooks make, however it is interrupted."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pages
+import psutil
+import pytest
+import torch
+from small_runs import SmallRun, small_settings, write_config, write_corpus
+
+from hooks.errors import StaleArtifact
+from probes.runs.workers import disconnect
+from probes.vectors.activations import INDEX, load_shards
+
+pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(1800)]
+PYTHON = pages.ROOT / ".venv-vllm" / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def subject(tiny_folder) -> Path:
+    if not PYTHON.exists():
+        pytest.skip("there is no .venv-vllm: `make vllm` builds one")
+    return tiny_folder("llama for vllm")
+
+
+def small_run(folder: Path, subject: Path, **sections) -> SmallRun:
+    folder.mkdir(exist_ok=True)
+    values = small_settings(
+        subject,
+        folder / "out",
+        corpus=write_corpus(folder, per_cell=6),
+        activation={"engine": "vllm", "token_offset": 3, "shard_size": 8},
+        vllm={"python": str(PYTHON)},
+        **sections,
+    )
+    run = SmallRun(write_config(folder / "run.yaml", values), folder / "out")
+    run.stages("generate-stories", "generate-neutral")
+    return run
+
+
+def shards_of(run: SmallRun) -> dict[str, torch.Tensor]:
+    index = json.loads((run.folder / INDEX).read_text(encoding="utf-8"))
+    parts = {}
+    for kind in ("stories", "neutral"):
+        shards = list(load_shards(run.folder, kind, index))
+        parts[f"{kind} mean"] = torch.cat([shard.mean for shard in shards])
+        parts[f"{kind} tokens"] = torch.cat([shard.tokens for shard in shards])
+    return parts
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory, subject) -> SmallRun:
+    run = small_run(tmp_path_factory.mktemp("vllm"), subject)
+    assert run.stage("extract-activations")
+    return run
+
+
+def agree(got: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    for name, tensor in expected.items():
+        assert tensor.numel()
+        torch.testing.assert_close(got[name], tensor, atol=1e-4, rtol=1e-3)
+
+
+def test_shards_are_those_of_our_hooks(tmp_path, subject, read):
+    local = small_run(tmp_path / "local", subject)
+    assert local.stage("extract-activations", activation__engine="local")
+    agree(shards_of(read), shards_of(local))
+    index = json.loads((read.folder / INDEX).read_text(encoding="utf-8"))
+    assert index["backend"].startswith("vllm ")
+
+
+def test_a_run_begun_with_one_engine_does_not_go_on_with_the_other(read):
+    with pytest.raises(StaleArtifact, match="engine"):
+        read.stage("extract-activations", activation__engine="local")
+
+
+def test_a_killed_run_goes_on_and_leaves_no_engine_behind(tmp_path, subject, read):
+    run = small_run(tmp_path / "killed", subject)
+    command = [sys.executable, "-m", "probes.run", run.config, "extract-activations"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    shards = run.folder / "activations"
+    while not list(shards.glob("stories-*.safetensors")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    engines = [it.pid for it in psutil.Process(process.pid).children(recursive=True)]
+    assert engines
+    process.kill()
+    process.wait()
+    first = sorted(shards.glob("stories-*.safetensors"))[0]
+    written = first.stat().st_mtime_ns
+    assert run.stage("extract-activations")
+    assert first.stat().st_mtime_ns == written
+    agree(shards_of(run), shards_of(read))
+    deadline = time.monotonic() + 120
+    while any(psutil.pid_exists(pid) for pid in engines):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def test_two_engines_on_ray_make_the_same_shards(tmp_path, subject, read):
+    run = small_run(tmp_path / "two", subject, compute={"engine": "ray", "workers": 2})
+    try:
+        assert run.stage("extract-activations")
+    finally:
+        disconnect()
+    agree(shards_of(run), shards_of(read))
