@@ -45,7 +45,7 @@ test: $(VENV)/.installed-dev $(VENV39)/.installed
 vllm: $(VLLM)/.installed
 
 test-vllm: $(VENV)/.installed-dev $(VLLM)/.installed
-	$(RUN) -m pytest -m vllm tests/vllm tests/probes/stages/test_vllm_reader.py
+	$(RUN) -m pytest -m vllm tests/hooks/vllm tests/probes/stages/test_vllm_reader.py
 
 bench: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks

@@ -213,7 +213,7 @@ def _all_hidden_states(model: hooks.LanguageModel, texts: Sequence[list[int]]) -
             ((state.float() * weight).sum(dim=1) / weight.sum(dim=1)).cpu()
 
 
-def _read(model: hooks.LanguageModel, found: Measured, size: Size, clock: _Clock) -> None:
+def _read(model: hooks.LanguageModel, numbers: Measured, size: Size, clock: _Clock) -> None:
     texts = _texts(size.n_texts, size.lengths, model.d_vocab)
     few = texts[: size.n_alone]
     recipes: dict[str, tuple[list[list[int]], Callable[[list[list[int]]], Any]]] = {
@@ -233,35 +233,37 @@ def _read(model: hooks.LanguageModel, found: Measured, size: Size, clock: _Clock
     )
     for name, (some, read) in recipes.items():
         if clock.left() < 0:
-            found.not_measured.append(name)
+            numbers.not_measured.append(name)
             continue
-        say(f"{found.shape}: reading, {name}")
+        say(f"{numbers.shape}: reading, {name}")
         with _fresh_peak(), torch.inference_mode():
             read(some[: max(2, len(some) // 8)])
             taken = _seconds(lambda read=read, some=some: read(some))
-        found.reading[name] = sum(map(len, some)) / taken
-        found.peaks[name] = _peak()
+        numbers.reading[name] = sum(map(len, some)) / taken
+        numbers.peaks[name] = _peak()
 
 
-def _read_compiled(model: hooks.LanguageModel, found: Measured, size: Size, clock: _Clock) -> None:
+def _read_compiled(
+    model: hooks.LanguageModel, numbers: Measured, size: Size, clock: _Clock
+) -> None:
     if clock.left() < 60:
-        found.not_measured.append("ours, compiled")
+        numbers.not_measured.append("ours, compiled")
         return
     texts = _texts(size.n_texts, size.lengths, model.d_vocab)
     batch = size.batches[-2]
-    say(f"{found.shape}: reading, compiled")
+    say(f"{numbers.shape}: reading, compiled")
     with compiled(model):
         hooks.pooled_resid_post(model, texts, batch_tokens=batch)
         taken = _seconds(lambda: hooks.pooled_resid_post(model, texts, batch_tokens=batch))
-    found.reading[f"ours, {batch:,} tokens a pass, compiled"] = sum(map(len, texts)) / taken
+    numbers.reading[f"ours, {batch:,} tokens a pass, compiled"] = sum(map(len, texts)) / taken
 
 
-def _write(model: hooks.LanguageModel, found: Measured, size: Size, clock: _Clock) -> None:
+def _write(model: hooks.LanguageModel, numbers: Measured, size: Size, clock: _Clock) -> None:
     for rows in size.rows:
         if clock.left() < 0:
-            found.not_measured.append(f"writing {rows} texts")
+            numbers.not_measured.append(f"writing {rows} texts")
             continue
-        say(f"{found.shape}: writing {rows}")
+        say(f"{numbers.shape}: writing {rows}")
         prompts = _texts(rows, size.lengths, model.d_vocab)
         batch = pad(prompts, model.special_ids, side="left")
         peer = {
@@ -275,12 +277,12 @@ def _write(model: hooks.LanguageModel, found: Measured, size: Size, clock: _Cloc
             model.generate(prompts, max_new_tokens=2, temperature=0.0)
             mine = _seconds(lambda p=prompts, o=ours: model.generate(p, **o))
             theirs = _seconds(lambda p=peer: model.hf.generate(**p))
-        found.writing[f"ours, {rows}"] = rows * size.new_tokens / mine
-        found.writing[f"transformers generate, {rows}"] = rows * size.new_tokens / theirs
+        numbers.writing[f"ours, {rows}"] = rows * size.new_tokens / mine
+        numbers.writing[f"transformers generate, {rows}"] = rows * size.new_tokens / theirs
 
 
-def _steer(model: hooks.LanguageModel, found: Measured, size: Size) -> None:
-    say(f"{found.shape}: steering")
+def _steer(model: hooks.LanguageModel, numbers: Measured, size: Size) -> None:
+    say(f"{numbers.shape}: steering")
     prompts = _texts(size.rows[-2], size.lengths, model.d_vocab)
     vector = torch.randn(model.d_model)
     how = {"max_new_tokens": size.new_tokens, "temperature": 0.0}
@@ -292,10 +294,10 @@ def _steer(model: hooks.LanguageModel, found: Measured, size: Size) -> None:
             plain.append(_seconds(job))
             with hooks.steer(model, vector, layers=[model.n_layers // 2], strength=1.0):
                 steered.append(_seconds(job))
-        found.steering[name] = statistics.median(steered) / statistics.median(plain)
+        numbers.steering[name] = statistics.median(steered) / statistics.median(plain)
 
 
-def _agree(shape: str, found: Measured, size: Size) -> None:
+def _agree(shape: str, numbers: Measured, size: Size) -> None:
     """Compare this device with float32 on the CPU, at this width and two layers."""
     say(f"{shape}: against float32 on the CPU")
     reference = build(shape, torch.device("cpu"), torch.float32, n_layers=2)
@@ -307,9 +309,11 @@ def _agree(shape: str, found: Measured, size: Size) -> None:
         model = hooks.load(hf, tokenizer=reference.tokenizer, backend="huggingface")
         got = hooks.pooled_resid_post(model, texts).mean
         difference = float((got - expected).abs().max() / expected.abs().max())
-        found.agreement[str(dtype).removeprefix("torch.")] = difference
+        numbers.agreement[str(dtype).removeprefix("torch.")] = difference
         if torch.cuda.is_available() and dtype == torch.float32:
-            found.agreement["halved after running out of memory"] = _halved(model, texts, expected)
+            numbers.agreement["halved after running out of memory"] = _halved(
+                model, texts, expected
+            )
         del model, hf
 
 
@@ -344,81 +348,81 @@ def measure(size: Size, precision: torch.dtype | None = None) -> list[Measured]:
         flops, per_token = _roofline(model, size.roof_rows)
         name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
         where = (shape, name, str(dtype).removeprefix("torch."), count, model.n_layers)
-        found = Measured(*where, model.d_model, flops, 1 / per_token)
-        everything.append(found)
-        _read(model, found, size, clock)
-        _write(model, found, size, clock)
+        numbers = Measured(*where, model.d_model, flops, 1 / per_token)
+        everything.append(numbers)
+        _read(model, numbers, size, clock)
+        _write(model, numbers, size, clock)
         if shape == size.shapes[0]:
-            _steer(model, found, size)
-            _read_compiled(model, found, size, clock)
+            _steer(model, numbers, size)
+            _read_compiled(model, numbers, size, clock)
         del model
         with _fresh_peak():
             if shape == size.shapes[0]:
-                _agree(shape, found, size)
+                _agree(shape, numbers, size)
     return everything
 
 
 def write_json(everything: Sequence[Measured], path: Path) -> None:
     """Write down everything that was measured."""
-    listed = [{**asdict(found), "share_of_roofline": found.share} for found in everything]
+    listed = [{**asdict(numbers), "share_of_roofline": numbers.share} for numbers in everything]
     path.write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
 
 
 def ratios(everything: Sequence[Measured]) -> list[tuple[str, str, str]]:
     """Return the lines that come first: what, how much, how much was meant."""
     lines = []
-    for found in everything:
-        goal = f"{GOAL:.0%}" if found.shape == "4B" else ""
-        share = "not measured" if found.share is None else f"{found.share:.0%}"
-        lines.append((f"reading, {found.shape}: ours / roofline", share, goal))
-        for name, rate in found.writing.items():
-            peer = found.writing.get(name.replace("ours", "transformers generate"))
+    for numbers in everything:
+        goal = f"{GOAL:.0%}" if numbers.shape == "4B" else ""
+        share = "not measured" if numbers.share is None else f"{numbers.share:.0%}"
+        lines.append((f"reading, {numbers.shape}: ours / roofline", share, goal))
+        for name, rate in numbers.writing.items():
+            peer = numbers.writing.get(name.replace("ours", "transformers generate"))
             if name.startswith("ours") and rate and peer:
                 rows = name.removeprefix("ours, ")
-                what = f"writing {rows}, {found.shape}: ours / transformers generate"
+                what = f"writing {rows}, {numbers.shape}: ours / transformers generate"
                 lines.append((what, f"{rate / peer:.2f}x", "1x"))
-        for name, ratio in found.steering.items():
-            lines.append((f"steered {name}, {found.shape}: time / plain", f"{ratio:.2f}x", ""))
+        for name, ratio in numbers.steering.items():
+            lines.append((f"steered {name}, {numbers.shape}: time / plain", f"{ratio:.2f}x", ""))
     return lines
 
 
 def section(everything: Sequence[Measured]) -> str:
     """Return the tables."""
     parts = []
-    for found in everything:
+    for numbers in everything:
         rows = [
             (
                 name,
                 f"{rate:,.0f}",
-                f"{rate / found.roofline:.0%}",
-                f"{found.peaks.get(name, 0):.1f}",
+                f"{rate / numbers.roofline:.0%}",
+                f"{numbers.peaks.get(name, 0):.1f}",
             )
-            for name, rate in found.reading.items()
-            if rate and found.roofline
+            for name, rate in numbers.reading.items()
+            if rate and numbers.roofline
         ]
         read = table(("reading", "tokens/s", "of the roofline", "GB of the device"), rows)
         wrote = table(
             ("writing", "new tokens/s"),
-            [(name, f"{rate:,.0f}") for name, rate in found.writing.items() if rate],
+            [(name, f"{rate:,.0f}") for name, rate in numbers.writing.items() if rate],
         )
         agreed = table(
             ("beside float32 on the CPU, two layers", "largest relative difference"),
-            [(name, f"{value:.1e}") for name, value in found.agreement.items()],
+            [(name, f"{value:.1e}") for name, value in numbers.agreement.items()],
         )
         missing = (
-            f"\n\nNot measured: {', '.join(found.not_measured)}." if found.not_measured else ""
+            f"\n\nNot measured: {', '.join(numbers.not_measured)}." if numbers.not_measured else ""
         )
         parts.append(
-            f"""## {found.shape} on {found.device}
+            f"""## {numbers.shape} on {numbers.device}
 
-{found.n_parameters / 1e9:.2f}B random parameters, {found.n_layers} layers, d_model \
-{found.d_model}, {found.dtype}; roofline {found.roofline or 0:,.0f} tokens/s of \
-{found.flops_per_token / 1e9:.2f} GFLOP.
+{numbers.n_parameters / 1e9:.2f}B random parameters, {numbers.n_layers} layers, d_model \
+{numbers.d_model}, {numbers.dtype}; roofline {numbers.roofline or 0:,.0f} tokens/s of \
+{numbers.flops_per_token / 1e9:.2f} GFLOP.
 
 {read}
 
 {wrote}
 
-{agreed if found.agreement else ""}{missing}"""
+{agreed if numbers.agreement else ""}{missing}"""
         )
     return "\n\n".join(parts)

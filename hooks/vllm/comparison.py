@@ -19,7 +19,7 @@ from hooks.models.loading import load
 from hooks.models.model import LanguageModel
 from hooks.reading.capture import resid_post
 from hooks.tokens.encoding import content_places
-from hooks.vllm.engine import Picked, Prompt, VllmEngine, VllmSettings
+from hooks.vllm.engine import Picked, Prompt, VllmEngine, VllmOptions
 
 _N_TEXTS = 3
 _TOKENS_COMPARED = 50
@@ -30,7 +30,7 @@ def limit(dtype: torch.dtype) -> float:
     return 1e-3 if dtype == torch.float32 else 3e-2
 
 
-def compare(name: str, settings: VllmSettings) -> Diagnosis:
+def compare(name: str, settings: VllmOptions) -> Diagnosis:
     """Load a model here and in vLLM and compare them; what is missing is a failed check."""
     checks: list[Check] = []
 
@@ -52,7 +52,7 @@ def compare(name: str, settings: VllmSettings) -> Diagnosis:
     return Diagnosis(name, tuple(checks))
 
 
-def _states(model: LanguageModel, source: str, settings: VllmSettings) -> tuple[bool, str]:
+def _states(model: LanguageModel, source: str, settings: VllmOptions) -> tuple[bool, str]:
     ours, picked = [], []
     for text in TEXTS[:_N_TEXTS]:
         read = resid_post(model, text, through="bulk")
@@ -66,7 +66,7 @@ def _states(model: LanguageModel, source: str, settings: VllmSettings) -> tuple[
     return _verdict(model, differences, "residuals differ by")
 
 
-def _log_probs(model: LanguageModel, source: str, settings: VllmSettings) -> tuple[bool, str]:
+def _log_probs(model: LanguageModel, source: str, settings: VllmOptions) -> tuple[bool, str]:
     prompts = [model.encode(text) for text in TEXTS[:_N_TEXTS]]
     everything = range(model.d_vocab)
     log_probs = next_token_logits(model, prompts, everything).log_softmax(dim=1)

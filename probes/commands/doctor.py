@@ -34,10 +34,10 @@ def main(call: Call[Doctor]) -> int:
 def _vllm(call: Call[Doctor]) -> int:
     """Compare vLLM with our hooks; 0 when they agree."""
     from hooks.vllm.comparison import compare
-    from hooks.vllm.engine import VllmSettings
+    from hooks.vllm.engine import VllmOptions
 
     [name] = call.words or [_SMALL]
-    settings = VllmSettings(call.flags.vllm_python, dtype=call.flags.dtype)
+    settings = VllmOptions(call.flags.vllm_python, dtype=call.flags.dtype)
     return _told(call, compare(name, settings))
 
 

@@ -9,7 +9,7 @@ import torch
 from hooks.models.precision import resolve_device, resolve_dtype
 from hooks.reading.pooling import Pooled, PoolingRules
 from hooks.tokens.encoding import Encoder, pad
-from hooks.vllm.engine import Picked, ReadText, VllmEngine, VllmSettings
+from hooks.vllm.engine import Picked, ReadText, VllmEngine, VllmOptions
 from probes.config import Config
 from probes.runs.models import load_subject
 from probes.runs.reporting import Advance
@@ -36,7 +36,7 @@ class VllmReader:
         assert model.hf is not None  # asked for
         self._source = model.hf.config._name_or_path
         del model
-        self._settings = VllmSettings(dtype=dtype, **config.vllm.model_dump())
+        self._settings = VllmOptions(dtype=dtype, **config.vllm.model_dump())
         self._engine: VllmEngine | None = None
 
     def about(self) -> dict[str, Any]:

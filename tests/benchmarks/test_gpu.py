@@ -27,8 +27,8 @@ sys.meta_path.insert(0, Nothing())
 from dataclasses import replace
 from benchmarks import gpu
 size = replace(gpu.QUICK, n_texts=4, n_alone=2, rows=(1, 2), new_tokens=2, seconds=50)
-[found] = gpu.measure(size)
-assert found.share
+[numbers] = gpu.measure(size)
+assert numbers.share
 """
 
 
@@ -38,15 +38,15 @@ def measured() -> list[gpu.Measured]:
 
 
 def test_every_recipe_has_a_rate(measured):
-    [found] = measured
-    assert not found.not_measured
-    assert set(found.writing) == {
+    [numbers] = measured
+    assert not numbers.not_measured
+    assert set(numbers.writing) == {
         f"{who}, {rows}" for who in ("ours", "transformers generate") for rows in SIZE.rows
     }
-    rates = [*found.reading.values(), *found.writing.values(), *found.steering.values()]
-    assert len(found.reading) == len(SIZE.batches) + 3
+    rates = [*numbers.reading.values(), *numbers.writing.values(), *numbers.steering.values()]
+    assert len(numbers.reading) == len(SIZE.batches) + 3
     assert all(rate is not None and rate > 0 for rate in rates)
-    assert 0 < (found.share or 0) < 1
+    assert 0 < (numbers.share or 0) < 1
 
 
 def test_this_device_agrees_with_the_cpu(measured):
@@ -57,20 +57,20 @@ def test_this_device_agrees_with_the_cpu(measured):
 
 def test_what_was_measured_is_told_and_written_down(measured, tmp_path):
     gpu.write_json(measured, tmp_path / "gpu.json")
-    [found] = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
-    assert found["share_of_roofline"] == measured[0].share
+    [numbers] = json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+    assert numbers["share_of_roofline"] == measured[0].share
     text = gpu.section(measured)
-    assert all(name in text for name in (*found["reading"], *found["writing"]))
+    assert all(name in text for name in (*numbers["reading"], *numbers["writing"]))
     assert any("ours / roofline" in line for line, _, _ in gpu.ratios(measured))
 
 
 def test_what_no_time_is_left_for_is_named():
-    found = gpu.Measured("tiny", "cpu", "float32", 1, 2, 64, 1.0, 1.0)
+    numbers = gpu.Measured("tiny", "cpu", "float32", 1, 2, 64, 1.0, 1.0)
     model = gpu.build("tiny", torch.device("cpu"), torch.float32)
-    gpu._read(model, found, SIZE, gpu._Clock(-1.0))
-    assert not found.reading
-    assert len(found.not_measured) == len(SIZE.batches) + 2
-    assert "Not measured: ours, 256 tokens a pass, " in gpu.section([found])
+    gpu._read(model, numbers, SIZE, gpu._Clock(-1.0))
+    assert not numbers.reading
+    assert len(numbers.not_measured) == len(SIZE.batches) + 2
+    assert "Not measured: ours, 256 tokens a pass, " in gpu.section([numbers])
 
 
 def test_the_weights_are_the_seeds_in_every_size():

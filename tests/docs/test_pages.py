@@ -25,6 +25,7 @@ NOT_RUN = {
         "ray start --head",
         "#!/bin/bash",
     ],
+    "docs/how-to/large-models.md": ["make vllm", "python -m benchmarks gpu"],
     "docs/how-to/sharing.md": ["pip install lm_eval", "hf auth login"],
     "docs/results.md": ["cp -r output/demo output/said", "PAPER=", "READ="],
     "docs/tutorial.md": ["python3 -m venv .venv && . .venv/bin/activate"],

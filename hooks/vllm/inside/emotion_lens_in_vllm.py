@@ -1,9 +1,9 @@
 """What runs in vLLM's own environment, which needs nothing else of this project.
 
-1. `Lens` is what vLLM calls a worker extension. Importing it hangs hooks on the decoder blocks of
-   every model that a worker loads. In each pass they average the stream over the tokens that a
-   request names, in float32, and add to the stream what a request asks for: one pass may hold
-   texts that are read, texts that are steered and texts of which nothing is asked.
+1. `StreamLens` is what vLLM calls a worker extension. Importing it hangs hooks on the decoder
+   blocks of every model that a worker loads. In each pass they average the stream over the tokens
+   that a request names, in float32, and add to the stream what a request asks for: one pass may
+   hold texts that are read, texts that are steered and texts of which nothing is asked.
 2. As a program this loads one model and answers requests: a line of JSON on standard input, one on
    standard output. What vLLM prints goes to standard error.
 
@@ -22,7 +22,10 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +40,7 @@ VECTORS, AVERAGES = "EMOTION_LENS_VECTORS", "EMOTION_LENS_AVERAGES"
 _PARTS = ("mean", "apart", "keep")
 
 
-class Lens:
+class StreamLens:
     """The worker extension; what it does is done by its import."""
 
     def emotion_lens_vectors(self, folder: str) -> int:
@@ -124,7 +127,7 @@ class _PassLens:
         """Find which rows of this pass are whose tokens."""
         self._begun = True
         runner, batch = self._runner, self._runner.input_batch
-        found: dict[str, list[tuple[int, int, str]]] = {part: [] for part in _PARTS}
+        parts: dict[str, list[tuple[int, int, str]]] = {part: [] for part in _PARTS}
         self._added, self._finished = [], []
         for number, request in enumerate(batch.req_ids):
             first, stop = (int(it) for it in runner.query_start_loc.np[number : number + 2])
@@ -137,7 +140,7 @@ class _PassLens:
                 for part in _PARTS:
                     here = [place for place in read.get(part) or () if begin <= place < end]
                     reading.n_seen += len(here)
-                    found[part] += [(first + place - begin, number, request) for place in here]
+                    parts[part] += [(first + place - begin, number, request) for place in here]
                 if end >= n_prompt:
                     self._finished.append((request, read))
             for steer in asked.get("steer") or ():
@@ -145,7 +148,7 @@ class _PassLens:
                 if steer.get("positions", "all") == "generated":
                     rows = rows[n_prompt - begin :] if begin < n_prompt else rows
                 self._added.append((rows.to(runner.device), steer))
-        self._parts = {part: _part(rows, runner.device) for part, rows in found.items() if rows}
+        self._parts = {part: _part(rows, runner.device) for part, rows in parts.items() if rows}
 
     @torch.no_grad()
     def _at(self, layer: int, output: Any) -> Any:
@@ -266,7 +269,7 @@ def _blocks(runner: Any) -> list[tuple[int, Any]]:
         if isinstance(module, torch.nn.ModuleList) and len(module) == n_layers
     ]
     if not lists:
-        raise ValueError(f"expected a list of {n_layers} decoder blocks, found none")
+        raise ValueError(f"expected a list of {n_layers} decoder blocks, parts none")
     return [
         (number, block)
         for number, block in enumerate(lists[0])
@@ -357,8 +360,16 @@ def _vectors(llm: Any, asked: dict[str, Any]) -> dict[str, Any]:
 _ANSWERS = {"generate": _generate, "vectors": _vectors}
 
 
+def _end_with(parent: int) -> None:
+    """End this program and its workers when whoever started it is gone, even while they work."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
 def main() -> None:
     """Answer requests until there are none."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # vLLM prints to both
 

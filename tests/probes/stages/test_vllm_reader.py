@@ -95,7 +95,7 @@ def test_a_killed_run_goes_on_and_leaves_no_engine_behind(tmp_path, subject, rea
     assert run.stage("extract-activations")
     assert first.stat().st_mtime_ns == written
     agree(shards_of(run), shards_of(read))
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 30
     while any(psutil.pid_exists(pid) for pid in engines):
         assert time.monotonic() < deadline
         time.sleep(0.5)

@@ -7,22 +7,20 @@ from typing import Any
 import pages
 import pytest
 
-from hooks.vllm.engine import VllmEngine, VllmSettings
+from hooks.vllm.engine import VllmEngine, VllmOptions
 
 PYTHON = pages.ROOT / ".venv-vllm" / "bin" / "python"
 
 
 @pytest.fixture(scope="session")
-def settings() -> VllmSettings:
+def settings() -> VllmOptions:
     if not PYTHON.exists():
         pytest.skip("there is no .venv-vllm: `make vllm` builds one")
-    return VllmSettings(str(PYTHON), dtype="float32", options={"max_logprobs": -1})
+    return VllmOptions(str(PYTHON), dtype="float32", options={"max_logprobs": -1})
 
 
 @pytest.fixture(scope="module", params=["llama", "qwen3", "gemma3"])
-def both(
-    request: Any, settings: VllmSettings, tiny_folder: Any
-) -> Iterator[tuple[Any, VllmEngine]]:
+def both(request: Any, settings: VllmOptions, tiny_folder: Any) -> Iterator[tuple[Any, VllmEngine]]:
     """A tiny model as our hooks have it, and as vLLM has it."""
     import hooks
 
