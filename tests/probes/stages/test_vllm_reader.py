@@ -44,12 +44,12 @@ def small_run(folder: Path, subject: Path, **sections) -> SmallRun:
 
 def shards_of(run: SmallRun) -> dict[str, torch.Tensor]:
     index = json.loads((run.folder / INDEX).read_text(encoding="utf-8"))
-    parts = {}
-    for kind in ("stories", "neutral"):
-        shards = list(load_shards(run.folder, kind, index))
-        parts[f"{kind} mean"] = torch.cat([shard.mean for shard in shards])
-        parts[f"{kind} tokens"] = torch.cat([shard.tokens for shard in shards])
-    return parts
+    stories, neutral = (list(load_shards(run.folder, it, index)) for it in ("stories", "neutral"))
+    return {
+        "stories": torch.cat([shard.mean for shard in stories]),
+        "neutral": torch.cat([shard.mean for shard in neutral]),
+        "tokens": torch.cat([shard.tokens for shard in neutral]),
+    }
 
 
 @pytest.fixture(scope="module")
