@@ -57,6 +57,7 @@ class TestOnTheSide:
         model = tiny_model("gemma2", "huggingface")
         residual = torch.randn(3, model.d_model, generator=torch.Generator().manual_seed(0))
         plain, seen = model.unembed(residual), []
+        _ = model.conventions  # trying them takes passes
         handle = model.bulk.structure.blocks[-1].register_forward_hook(lambda *_: seen.append(1))
         direction = torch.ones(model.d_model)
         with hooks.steer(model, direction, layers=[model.n_layers - 1], strength=50.0) as record:
