@@ -11,12 +11,14 @@ import torch
 
 from benchmarks import gpu
 
-pytestmark = pytest.mark.slow
-SIZE = replace(gpu.QUICK, n_texts=6, n_alone=2, rows=(1, 2), new_tokens=3)
-NEEDLESS = [
-    *("pydantic", "platformdirs", "psutil", "rich", "pandas", "sklearn", "scipy", "plotly"),
-    *("transformer_lens", "umap", "stamina", "nnsight", "probes"),
+pytestmark = [
+    pytest.mark.slow,
+    # torch's compiler loads parts of torch that warn of themselves.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
+SIZE = replace(gpu.QUICK, n_texts=6, n_alone=2, rows=(1, 2), new_tokens=3)
+NEEDLESS = ["platformdirs", "plotly", "transformer_lens", "umap", "stamina", "nnsight", "probes"]
+"""Those of this project's packages that transformers does not look for by itself."""
 ALONE = f"""
 import sys
 class Nothing:
