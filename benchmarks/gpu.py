@@ -9,17 +9,17 @@ import contextlib
 import json
 import statistics
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from einops import rearrange
 
 import hooks
-from benchmarks.measure import say
+from benchmarks import roofline
+from benchmarks.measure import say, seconds
+from benchmarks.recipes import all_hidden_states
 from benchmarks.tables import table
 from hooks.memory import limit as memory_limit
 from hooks.models.miniature import tiny_tokenizer
@@ -86,7 +86,7 @@ QUICK = Size(("tiny",), 16, 4, (256, 1024), (1, 4), 4, (10, 60), 300.0, (256,))
 
 @dataclass
 class Measured:
-    """What one shape gave; None is not measured."""
+    """What one shape gave."""
 
     shape: str
     device: str
@@ -95,13 +95,13 @@ class Measured:
     n_layers: int
     d_model: int
     flops_per_token: float
-    roofline: float | None = None
-    """Tokens per second that the blocks' matrix products alone would allow."""
-    reading: dict[str, float | None] = field(default_factory=dict)
+    tokens_per_second: float
+    """That the blocks' matrix products alone would allow."""
+    reading: dict[str, float] = field(default_factory=dict)
     """Tokens per second, by recipe."""
     peaks: dict[str, float] = field(default_factory=dict)
     """Gigabytes of the device, at most, by recipe."""
-    writing: dict[str, float | None] = field(default_factory=dict)
+    writing: dict[str, float] = field(default_factory=dict)
     """New tokens per second, by recipe."""
     steering: dict[str, float] = field(default_factory=dict)
     """Time beside the same without."""
@@ -112,8 +112,8 @@ class Measured:
     @property
     def share(self) -> float | None:
         """Share of the roofline that reading reaches at its best batch."""
-        own = [rate for name, rate in self.reading.items() if name.startswith("ours") and rate]
-        return max(own) / self.roofline if own and self.roofline else None
+        own = [rate for name, rate in self.reading.items() if name.startswith("ours")]
+        return max(own) / self.tokens_per_second if own else None
 
 
 class _Clock:
@@ -128,19 +128,6 @@ class _Clock:
 
 def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _wait() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def _seconds(function: Callable[[], object]) -> float:
-    _wait()
-    begun = time.perf_counter()
-    function()
-    _wait()
-    return time.perf_counter() - begun
 
 
 def _peak() -> float:
@@ -183,36 +170,6 @@ def _texts(n_texts: int, lengths: tuple[int, int], d_vocab: int) -> list[list[in
     return [[1, *torch.randint(10, d_vocab, (size,), generator=draw).tolist()] for size in sizes]
 
 
-def _roofline(model: hooks.LanguageModel, rows: Sequence[int]) -> tuple[float, float]:
-    """Return floating point operations and best seconds per token of the blocks' products."""
-    blocks = model.bulk.structure.blocks
-    shapes = Counter(tuple(it.shape) for it in blocks.parameters() if it.dim() > 1)
-    flops = sum(2.0 * out * width * count for (out, width), count in shapes.items())
-    taken = 0.0
-    for (out, width), count in shapes.items():
-        weight = torch.randn(out, width, dtype=model.dtype, device=model.device)
-        best = []
-        for n in rows:
-            given = torch.randn(n, width, dtype=model.dtype, device=model.device)
-            multiply = lambda w=weight, x=given: torch.nn.functional.linear(x, w)  # noqa: E731
-            multiply()
-            best += [_seconds(multiply) / n for _ in range(_TRIES)]
-        taken += count * min(best)
-    return flops, taken
-
-
-def _all_hidden_states(model: hooks.LanguageModel, texts: Sequence[list[int]]) -> None:
-    for start in range(0, len(texts), 8):
-        batch = pad(texts[start : start + 8], model.special_ids, side="left")
-        where = {"attention_mask": batch.attention_mask.to(model.device)}
-        states = model.hf(
-            input_ids=batch.ids.to(model.device), output_hidden_states=True, **where
-        ).hidden_states
-        weight = rearrange(batch.content.to(model.device), "text position -> text position 1")
-        for state in states[1:]:
-            ((state.float() * weight).sum(dim=1) / weight.sum(dim=1)).cpu()
-
-
 def _read(model: hooks.LanguageModel, numbers: Measured, size: Size, clock: _Clock) -> None:
     texts = _texts(size.n_texts, size.lengths, model.d_vocab)
     few = texts[: size.n_alone]
@@ -229,7 +186,7 @@ def _read(model: hooks.LanguageModel, numbers: Measured, size: Size, clock: _Clo
     )
     recipes["output_hidden_states, batches of 8"] = (
         few,
-        lambda some: _all_hidden_states(model, some),
+        lambda some: all_hidden_states(model, some),
     )
     for name, (some, read) in recipes.items():
         if clock.left() < 0:
@@ -238,7 +195,7 @@ def _read(model: hooks.LanguageModel, numbers: Measured, size: Size, clock: _Clo
         say(f"{numbers.shape}: reading, {name}")
         with _fresh_peak(), torch.inference_mode():
             read(some[: max(2, len(some) // 8)])
-            taken = _seconds(lambda read=read, some=some: read(some))
+            taken = seconds(lambda read=read, some=some: read(some))
         numbers.reading[name] = sum(map(len, some)) / taken
         numbers.peaks[name] = _peak()
 
@@ -254,7 +211,7 @@ def _read_compiled(
     say(f"{numbers.shape}: reading, compiled")
     with compiled(model):
         hooks.pooled_resid_post(model, texts, batch_tokens=batch)
-        taken = _seconds(lambda: hooks.pooled_resid_post(model, texts, batch_tokens=batch))
+        taken = seconds(lambda: hooks.pooled_resid_post(model, texts, batch_tokens=batch))
     numbers.reading[f"ours, {batch:,} tokens a pass, compiled"] = sum(map(len, texts)) / taken
 
 
@@ -275,8 +232,8 @@ def _write(model: hooks.LanguageModel, numbers: Measured, size: Size, clock: _Cl
         ours = {"max_new_tokens": size.new_tokens, "temperature": 0.0}
         with torch.inference_mode():
             model.generate(prompts, max_new_tokens=2, temperature=0.0)
-            mine = _seconds(lambda p=prompts, o=ours: model.generate(p, **o))
-            theirs = _seconds(lambda p=peer: model.hf.generate(**p))
+            mine = seconds(lambda p=prompts, o=ours: model.generate(p, **o))
+            theirs = seconds(lambda p=peer: model.hf.generate(**p))
         numbers.writing[f"ours, {rows}"] = rows * size.new_tokens / mine
         numbers.writing[f"transformers generate, {rows}"] = rows * size.new_tokens / theirs
 
@@ -291,9 +248,9 @@ def _steer(model: hooks.LanguageModel, numbers: Measured, size: Size) -> None:
     for name, job in (("reading", read), ("writing", write)):
         plain, steered = [], []
         for _ in range(_TRIES):
-            plain.append(_seconds(job))
+            plain.append(seconds(job))
             with hooks.steer(model, vector, layers=[model.n_layers // 2], strength=1.0):
-                steered.append(_seconds(job))
+                steered.append(seconds(job))
         numbers.steering[name] = statistics.median(steered) / statistics.median(plain)
 
 
@@ -345,10 +302,10 @@ def measure(size: Size, precision: torch.dtype | None = None) -> list[Measured]:
         say(f"{shape}: making weights")
         model = build(shape, device, dtype)
         count = sum(parameter.numel() for parameter in model.hf.parameters())
-        flops, per_token = _roofline(model, size.roof_rows)
+        roof = roofline.of_blocks(model, size.roof_rows)
         name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
         where = (shape, name, str(dtype).removeprefix("torch."), count, model.n_layers)
-        numbers = Measured(*where, model.d_model, flops, 1 / per_token)
+        numbers = Measured(*where, model.d_model, **roof)
         everything.append(numbers)
         _read(model, numbers, size, clock)
         _write(model, numbers, size, clock)
@@ -377,7 +334,7 @@ def ratios(everything: Sequence[Measured]) -> list[tuple[str, str, str]]:
         lines.append((f"reading, {numbers.shape}: ours / roofline", share, goal))
         for name, rate in numbers.writing.items():
             peer = numbers.writing.get(name.replace("ours", "transformers generate"))
-            if name.startswith("ours") and rate and peer:
+            if name.startswith("ours") and peer:
                 rows = name.removeprefix("ours, ")
                 what = f"writing {rows}, {numbers.shape}: ours / transformers generate"
                 lines.append((what, f"{rate / peer:.2f}x", "1x"))
@@ -394,16 +351,15 @@ def section(everything: Sequence[Measured]) -> str:
             (
                 name,
                 f"{rate:,.0f}",
-                f"{rate / numbers.roofline:.0%}",
+                f"{rate / numbers.tokens_per_second:.0%}",
                 f"{numbers.peaks.get(name, 0):.1f}",
             )
             for name, rate in numbers.reading.items()
-            if rate and numbers.roofline
         ]
         read = table(("reading", "tokens/s", "of the roofline", "GB of the device"), rows)
         wrote = table(
             ("writing", "new tokens/s"),
-            [(name, f"{rate:,.0f}") for name, rate in numbers.writing.items() if rate],
+            [(name, f"{rate:,.0f}") for name, rate in numbers.writing.items()],
         )
         agreed = table(
             ("beside float32 on the CPU, two layers", "largest relative difference"),
@@ -416,7 +372,7 @@ def section(everything: Sequence[Measured]) -> str:
             f"""## {numbers.shape} on {numbers.device}
 
 {numbers.n_parameters / 1e9:.2f}B random parameters, {numbers.n_layers} layers, d_model \
-{numbers.d_model}, {numbers.dtype}; roofline {numbers.roofline or 0:,.0f} tokens/s of \
+{numbers.d_model}, {numbers.dtype}; roofline {numbers.tokens_per_second:,.0f} tokens/s of \
 {numbers.flops_per_token / 1e9:.2f} GFLOP.
 
 {read}

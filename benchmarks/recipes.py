@@ -28,11 +28,14 @@ def ours_compiled(model: hooks.LanguageModel, texts: Sequence[str], **options: A
         return ours(model, texts, **options)
 
 
-def all_hidden_states(model: hooks.LanguageModel, texts: Sequence[str]) -> Tensor:
+def all_hidden_states(
+    model: hooks.LanguageModel, texts: Sequence[str] | Sequence[list[int]]
+) -> Tensor:
     """Left-padded batches of 8 in the order given; every hidden state and all logits are kept."""
     means = []
     for start in range(0, len(texts), 8):
-        encoded = [model.encode(text) for text in texts[start : start + 8]]
+        some = texts[start : start + 8]
+        encoded = [model.encode(it) if isinstance(it, str) else it for it in some]
         batch = pad(encoded, model.special_ids, side="left")
         last: list[Tensor] = []  # the last hidden state is after the final norm
         block = model.bulk.structure.blocks[-1]
@@ -43,14 +46,15 @@ def all_hidden_states(model: hooks.LanguageModel, texts: Sequence[str]) -> Tenso
         )
         with torch.no_grad():
             out = model.hf(
-                input_ids=batch.ids,
-                attention_mask=batch.attention_mask,
-                position_ids=(batch.attention_mask.cumsum(dim=1) - 1).clamp(min=0),
+                input_ids=batch.ids.to(model.device),
+                attention_mask=batch.attention_mask.to(model.device),
+                position_ids=(batch.attention_mask.cumsum(dim=1) - 1).clamp(min=0).to(model.device),
                 output_hidden_states=True,
             )
         handle.remove()
         stream = torch.stack([*out.hidden_states[1:-1], last[0]], dim=1).float()
-        weight = rearrange(batch.content, "text position -> text 1 position 1").float()
+        content = batch.content.to(model.device)
+        weight = rearrange(content, "text position -> text 1 position 1").float()
         means.append((stream * weight).sum(dim=2) / weight.sum(dim=2))
     return torch.cat(means)
 

@@ -8,7 +8,7 @@ the FLOPs on both sides.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -25,31 +25,27 @@ _SECONDS = 0.1
 def prepare(name: str, dtype: str) -> Callable[..., dict[str, float]]:
     """Return a job that measures the roofline of a model's decoder blocks."""
     model = hooks.load(name, backend="huggingface", dtype=dtype)
-    shapes: Counter[Any] = Counter(
-        tuple(parameter.shape)
-        for parameter in model.bulk.structure.blocks.parameters()
-        if parameter.dim() > 1
-    )
-    precision = model.dtype
+    return lambda: of_blocks(model)
+
+
+def of_blocks(model: hooks.LanguageModel, rows: Sequence[int] = _ROWS) -> dict[str, float]:
+    """Measure the products of a model's blocks where it is, in its dtype."""
+    blocks: Any = model.bulk.structure.blocks
+    shapes = Counter(tuple(it.shape) for it in blocks.parameters() if it.dim() > 1)
+    with torch.inference_mode():
+        taken = sum(
+            count * _best(torch.randn(shape, dtype=model.dtype, device=model.device), rows)
+            for shape, count in shapes.items()
+        )
     flops = sum(2.0 * out * width * count for (out, width), count in shapes.items())
-    del model
-
-    def job() -> dict[str, float]:
-        with torch.inference_mode():
-            taken = sum(
-                count * _best(out, width, precision) for (out, width), count in shapes.items()
-            )
-        return {"flops_per_token": flops, "tokens_per_second": 1 / taken}
-
-    return job
+    return {"flops_per_token": flops, "tokens_per_second": 1 / taken}
 
 
-def _best(out: int, width: int, dtype: torch.dtype) -> float:
+def _best(weight: torch.Tensor, several: Sequence[int]) -> float:
     """Seconds per row of the fastest product of one shape."""
-    weight = torch.randn(out, width, dtype=dtype)
     taken = []
-    for rows in _ROWS:
-        inputs = torch.randn(rows, width, dtype=dtype)
+    for rows in several:
+        inputs = torch.randn(rows, weight.shape[1], dtype=weight.dtype, device=weight.device)
 
         def multiply(times: int, inputs: torch.Tensor = inputs) -> None:
             for _ in range(times):

@@ -23,7 +23,7 @@ from hooks.models.backends import HuggingFaceBackend
 from hooks.models.loading import load
 from hooks.models.model import LanguageModel
 from hooks.models.precision import computes_in_bfloat16
-from hooks.models.structure import first_tensor
+from hooks.models.structure import first_tensor, relative_differences
 from hooks.reading.capture import pooled_resid_post, resid_post
 from hooks.reading.scoring import next_tokens
 from hooks.steering.steer import steer
@@ -225,8 +225,7 @@ def _compare(
     what: str = "residuals",
 ) -> _Verdict:
     """Largest difference in units of each layer's largest entry, against the tolerance."""
-    difference = (got - expected).abs().amax(dim=(1, 2))
-    relative = difference / expected.abs().amax(dim=(1, 2))
+    relative = relative_differences(got, expected)
     worst = int(relative.argmax())
     limit = _limit(model)
     where = f" (layer {worst})" if len(relative) > 1 else ""

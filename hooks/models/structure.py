@@ -183,6 +183,14 @@ def _axes(hf: Any, layer: int, outputs: list[Any]) -> str:
     )
 
 
+def relative_differences(
+    got: Float[Tensor, "layer row column"], expected: Float[Tensor, "layer row column"]
+) -> Float[Tensor, "layer"]:
+    """Return the largest difference of each layer in units of its largest entry expected."""
+    worst = (got.float() - expected.float()).abs().amax(dim=(1, 2))
+    return worst / expected.float().abs().amax(dim=(1, 2))
+
+
 def relative_difference(got: Tensor, expected: Tensor) -> float:
     """Return the largest difference in units of the largest entry expected; NaN for NaN."""
     got, expected = got.float(), expected.float().to(got.device)

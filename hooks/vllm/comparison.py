@@ -4,8 +4,7 @@ Hidden states and log-probabilities of a few texts are compared layer by layer, 
 largest entry; of states only content tokens are, as by `hooks.doctor`.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -17,6 +16,7 @@ from hooks.errors import EmotionLensError
 from hooks.generation.last_token import next_token_logits
 from hooks.models.loading import load
 from hooks.models.model import LanguageModel
+from hooks.models.structure import relative_differences
 from hooks.reading.capture import resid_post
 from hooks.tokens.encoding import content_places
 from hooks.vllm.engine import Picked, Prompt, VllmEngine, VllmOptions
@@ -43,7 +43,13 @@ def compare(name: str, settings: VllmOptions) -> Diagnosis:
         return verdict[0] is not False
 
     if look("environment", lambda: (None, f"vLLM {settings.version()} in {settings.python}")):
-        model = load(name, backend="huggingface", dtype=settings.dtype, device="cpu")
+        model = load(
+            name,
+            backend="huggingface",
+            dtype=settings.dtype,
+            device="cpu",
+            revision=settings.revision,
+        )
         assert model.hf is not None
         source = model.hf.config._name_or_path
         same = replace(settings, dtype=str(model.dtype).removeprefix("torch."))
@@ -82,17 +88,10 @@ def _log_probs(model: LanguageModel, source: str, settings: VllmOptions) -> tupl
     return _verdict(model, differences, f"those of the {likely.shape[1]} likeliest differ by")
 
 
-def relative_differences(
-    got: Float[Tensor, "layer row column"], expected: Float[Tensor, "layer row column"]
-) -> list[float]:
-    """Return the largest difference of each layer, relative to its largest entry."""
-    worst = (got.float() - expected.float()).abs().amax(dim=(1, 2))
-    return (worst / expected.float().abs().amax(dim=(1, 2))).tolist()
-
-
-def _verdict(model: LanguageModel, differences: Sequence[float], what: str) -> tuple[bool, str]:
-    most = limit(model.dtype)
-    worst = max(differences, key=lambda it: math.inf if math.isnan(it) else it)
-    per_layer = " ".join(f"{it:.0e}" for it in differences)
+def _verdict(
+    model: LanguageModel, differences: Float[Tensor, "layer"], what: str
+) -> tuple[bool, str]:
+    most, worst = limit(model.dtype), float(differences.max())  # NaN is the largest
+    per_layer = " ".join(f"{it:.0e}" for it in differences.tolist())
     listed = f"; by layer {per_layer}" if len(differences) > 1 else ""
     return worst < most, f"{what} at most {worst:.1e}, tolerance {most:.0e}{listed}"

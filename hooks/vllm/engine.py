@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class VllmOptions:
     python: str
     """The Python of the environment that vLLM is installed in."""
     dtype: str = "auto"
+    revision: str | None = None
+    """Branch, tag or commit of a Hugging Face id."""
     quantization: str | None = None
     tensor_parallel_size: int = 1
     pipeline_parallel_size: int = 1
@@ -324,7 +326,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _counted(paths: Iterator[Path] | Any, progress: Callable[[int], None]) -> Iterator[None]:
+def _counted(paths: Iterable[Path], progress: Callable[[int], None]) -> Iterator[None]:
     """Tell `progress` of files as they appear."""
     over, waiting = threading.Event(), list(paths)
 

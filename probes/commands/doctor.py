@@ -36,9 +36,13 @@ def _vllm(call: Call[Doctor]) -> int:
     from hooks.vllm.comparison import compare
     from hooks.vllm.engine import VllmOptions
 
-    [name] = call.words or [_SMALL]
-    settings = VllmOptions(call.flags.vllm_python, dtype=call.flags.dtype)
-    return _told(call, compare(name, settings))
+    flags, words = call.flags, call.words or [_SMALL]
+    if len(words) != 1:
+        raise InvalidInput(f"doctor --vllm: expected one model or none, got {' '.join(words)}.")
+    for name in {"backend", "device", "quantize"} & flags.model_fields_set:
+        raise InvalidInput(f"doctor: --{name} has no meaning with --vllm, which has its own.")
+    options = VllmOptions(flags.vllm_python, dtype=flags.dtype, revision=flags.revision)
+    return _told(call, compare(words[0], options))
 
 
 def _told(call: Call[Doctor], diagnosis: Diagnosis) -> int:

@@ -44,6 +44,15 @@ def check_values(config: Config, source: str) -> None:
             "generation.base_urls is set and generation.engine is local; set "
             "generation.engine=openai to ask these servers."
         )
+    if config.activation.engine == "vllm":
+        if config.model.quantize is not None:
+            refuse(
+                f"model.quantize: vLLM does not take {config.model.quantize!r}; set "
+                "vllm.quantization to its own name of one, and model.quantize=null."
+            )
+        for key in ("compile", "batch_tokens"):
+            if getattr(config.activation, key):
+                refuse(f"activation.{key} has no meaning for activation.engine=vllm; leave it out.")
     if not brought:  # a user's corpus may hold any emotions; its run checks them against the file
         check_emotions(config.emotions)
         if len(config.emotions) < 2:

@@ -225,6 +225,8 @@ class Run:
         listed = "\n".join(str(difference) for difference in changed)
         if begun.model["fingerprint"] != now["fingerprint"]:
             cure = "Put the weights back"
+        elif str(begun.model.get("backend")).startswith("vllm "):
+            cure = f"Put {begun.model['backend']} and {begun.model['dtype']} back"
         else:
             flags = " ".join(f"--{section}.{it.key}={it.before}" for it in changed)
             cure = f"Go on as it was begun, with {flags}"

@@ -25,28 +25,29 @@ class VllmReader:
     """
 
     def __init__(self, config: Config) -> None:
-        self._config = config
-        settings = config.model
+        settings, self._config = config.model, config
+        self._name = f"vllm {VllmOptions(config.vllm.python).version()}"
         on_cpu = settings.model_copy(update={"device": "cpu", "device_map": None, "quantize": None})
         device = resolve_device(settings.device)
         dtype = str(resolve_dtype(settings.dtype, device)).removeprefix("torch.")
         model = load_subject(on_cpu.model_copy(update={"dtype": dtype, "backend": "huggingface"}))
-        self._encoder, self._d_model = Encoder(model.tokenizer), model.d_model
+        self._encoder = Encoder(model.tokenizer)
         self._about = {**about_reader(model), "device": device.type, "dtype": dtype}
         assert model.hf is not None  # asked for
         self._source = model.hf.config._name_or_path
         del model
-        self._settings = VllmOptions(dtype=dtype, **config.vllm.model_dump())
+        self._settings = VllmOptions(
+            dtype=dtype, revision=settings.revision, **config.vllm.model_dump()
+        )
         self._engine: VllmEngine | None = None
 
     def about(self) -> dict[str, Any]:
         """See `cluster.Job`; the version is vLLM's own."""
-        name = f"vllm {self._settings.version()}"
         return {
             **self._about,
-            "backend": name,
+            "backend": self._name,
             "quantize": self._settings.quantization,
-            "hook_name": f"{name}, hidden state after block {{layer}}",
+            "hook_name": f"{self._name}, hidden state after block {{layer}}",
         }
 
     def do(self, unit: ReadingUnit, advance: Advance) -> Shard:
@@ -58,9 +59,8 @@ class VllmReader:
             self._engine = VllmEngine(self._source, self._settings)
             weakref.finalize(self, self._engine.close)
         read = self._engine.read(picked, advance)
-        pooled = _pooled(
-            picked, read, list(unit.layers), self._d_model, apart=rules.apart is not None
-        )
+        shape = list(unit.layers), self._about["d_model"]
+        pooled = _pooled(picked, read, *shape, apart=rules.apart is not None)
         return make_shard(unit.texts, pooled, self._settings.dtype)
 
     def _picked(self, ids: list[int], rules: PoolingRules, row: int) -> Picked:

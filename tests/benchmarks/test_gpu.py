@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 SIZE = replace(gpu.QUICK, n_texts=6, n_alone=2, rows=(1, 2), new_tokens=3)
-NEEDLESS = ["platformdirs", "plotly", "transformer_lens", "umap", "stamina", "nnsight", "probes"]
+NEEDLESS = ["platformdirs", "plotly", "transformer_lens", "umap", "stamina", "probes"]
 """Those of this project's packages that transformers does not look for by itself."""
 ALONE = f"""
 import sys

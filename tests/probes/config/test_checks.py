@@ -81,3 +81,15 @@ class TestSubsets:
     def test_an_empty_topic_is_refused(self):
         with pytest.raises(InvalidInput, match="a topic is empty"):
             config(generation={"topics_subset": ["a lost key", " "]})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("model.quantize", "4bit"), ("activation.compile", True), ("activation.batch_tokens", 64)],
+)
+def test_what_vllm_would_overlook_is_refused(key, value):
+    section, name = key.split(".")
+    values = {"model": {"name": "gpt2"}, "activation": {"engine": "vllm"}, "output_dir": "out"}
+    values["writer"] = {"name": "w"}
+    with pytest.raises(InvalidInput, match=key):
+        parse_config({**values, section: {**values[section], name: value}})
