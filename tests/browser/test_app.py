@@ -282,9 +282,8 @@ def test_two_texts_stand_side_by_side_in_one_scale_of_colors(page):
 
 def test_scores_come_with_the_tokens_while_the_model_writes(page):
     page.get_by_role("tab", name="Steer").click()
-    page.evaluate("""() => {
+    part(page, "baseline").evaluate("""card => {
       window.seen = [];
-      const card = document.querySelector("[data-part=baseline]");
       const count = () => window.seen.push(card.querySelectorAll(".token").length);
       new MutationObserver(count).observe(card, { childList: true, subtree: true });
     }""")
