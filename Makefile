@@ -45,7 +45,8 @@ test: $(VENV)/.installed-dev $(VENV39)/.installed
 vllm: $(VLLM)/.installed
 
 test-vllm: $(VENV)/.installed-dev $(VLLM)/.installed
-	$(RUN) -m pytest -m vllm tests/hooks/vllm tests/probes/stages/test_vllm_reader.py
+	$(RUN) -m pytest -m vllm tests/hooks/vllm tests/probes/stages/test_vllm_engines.py \
+	  tests/probes/export/test_vllm_folder.py tests/benchmarks/test_beside_vllm.py
 
 bench: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks

@@ -1,8 +1,8 @@
 """``python -m benchmarks [SECTION ...] [--quick]``: print RESULTS.md, ratios first.
 
-Sections: reading, writing, start, steering, demo, plan, emotions, memory, corpus, materials; none
-named means all of these. gpu, by name, is for a machine with one: six minutes, no network, and no
-other package than `hooks` needs. Lines on what is going on go to standard error.
+Sections: reading, writing, vllm, start, steering, demo, plan, emotions, memory, corpus, materials;
+none named means all of these. gpu, by name, is for a machine with one: six minutes, no network, and
+no other package than `hooks` needs. Lines on what is going on go to standard error.
 """
 
 import argparse
@@ -38,6 +38,17 @@ def _writing(quick: bool, *_: object) -> Iterator[Part]:
 
     written = writing.measure(24, 8, 1) if quick else writing.measure(96, 64, 2)
     yield writing.ratios(written), writing.section(written)
+
+
+def _vllm(quick: bool, dtype: str, rounds: int) -> Iterator[Part]:
+    from benchmarks import beside_vllm
+
+    if not beside_vllm.PYTHON.exists():
+        say(beside_vllm.MISSING)
+        return
+    sizes = (8, 8, 1) if quick else (64, 64, rounds)
+    made = beside_vllm.measure(*sizes, dtype)
+    yield beside_vllm.ratios(made), beside_vllm.section(made)
 
 
 def _start(quick: bool, *_: object) -> Iterator[Part]:
@@ -111,6 +122,7 @@ def _gpu(quick: bool, dtype: str, *_: object) -> Iterator[Part]:
 SECTIONS: dict[str, Callable[..., Iterator[Part]]] = {
     "reading": _reading,
     "writing": _writing,
+    "vllm": _vllm,
     "start": _start,
     "steering": _steering,
     "demo": _demo,

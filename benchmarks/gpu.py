@@ -6,6 +6,7 @@ What no time is left for is not measured, and says so.
 """
 
 import contextlib
+import importlib.util
 import json
 import statistics
 import time
@@ -215,6 +216,48 @@ def _read_compiled(
     numbers.reading[f"ours, {batch:,} tokens a pass, compiled"] = sum(map(len, texts)) / taken
 
 
+def _read_in_4bit(model: hooks.LanguageModel, numbers: Measured, size: Size, clock: _Clock) -> None:
+    if importlib.util.find_spec("bitsandbytes") is None:
+        numbers.not_measured.append("ours, 4 bits (there is no bitsandbytes)")
+        return
+    if clock.left() < 0:
+        numbers.not_measured.append("ours, 4 bits")
+        return
+    say(f"{numbers.shape}: reading, 4 bits")
+    texts = _texts(size.n_texts, size.lengths, model.d_vocab)
+    batch = size.batches[-2]
+    small = in_4bit(model)
+    with _fresh_peak():
+        hooks.pooled_resid_post(small, texts[: max(2, len(texts) // 8)], batch_tokens=batch)
+        taken = seconds(lambda: hooks.pooled_resid_post(small, texts, batch_tokens=batch))
+    name = f"ours, {batch:,} tokens a pass, 4 bits"
+    numbers.reading[name] = sum(map(len, texts)) / taken
+    numbers.peaks[name] = _peak()
+
+
+def in_4bit(model: hooks.LanguageModel) -> hooks.LanguageModel:
+    """Turn a model's blocks into NF4 where they are; the model given is not to be used again."""
+    from bitsandbytes.nn import Linear4bit, Params4bit
+
+    assert model.hf is not None
+    for module in list(model.hf.get_decoder().layers.modules()):
+        for name, linear in list(module.named_children()):
+            if not isinstance(linear, torch.nn.Linear):
+                continue
+            device, dtype = linear.weight.device, linear.weight.dtype
+            made = Linear4bit(
+                linear.in_features,
+                linear.out_features,
+                bias=False,
+                compute_dtype=dtype,
+                quant_type="nf4",
+                device="meta",
+            )
+            made.weight = Params4bit(linear.weight.data, requires_grad=False, quant_type="nf4")
+            setattr(module, name, made.to(device))
+    return hooks.load(model.hf, tokenizer=model.tokenizer, backend="huggingface")
+
+
 def _write(model: hooks.LanguageModel, numbers: Measured, size: Size, clock: _Clock) -> None:
     for rows in size.rows:
         if clock.left() < 0:
@@ -312,6 +355,7 @@ def measure(size: Size, precision: torch.dtype | None = None) -> list[Measured]:
         if shape == size.shapes[0]:
             _steer(model, numbers, size)
             _read_compiled(model, numbers, size, clock)
+        _read_in_4bit(model, numbers, size, clock)
         del model
         with _fresh_peak():
             if shape == size.shapes[0]:

@@ -43,9 +43,9 @@ class Written:
         return self.rate(BATCHED)
 
 
-def prepare(recipe: str, new_tokens: int) -> Callable[..., int]:
+def prepare(recipe: str, new_tokens: int, dtype: str = "auto") -> Callable[..., int]:
     """Load the writer; the job writes stories of `self_written` and counts their tokens."""
-    model = hooks.load(WRITER, backend="huggingface")
+    model = hooks.load(WRITER, backend="huggingface", dtype=dtype)
     config = load_config("self_written")
     cells = story_cells(config.emotions, config.topics)
     prompts = first_prompts(cells, grid_of(config), rules(config, "stories", chat=model.is_chat))

@@ -13,7 +13,7 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text("utf-8")) for path in MODULES}
 TEST_FILES = sorted(TESTS.rglob("*.py"))
 BESIDE = {
-    "hooks": {"test_device_map", "test_hooked_transformer"},
+    "hooks": {"test_device_map", "test_hooked_transformer", "test_on_gpu"},
     "probes/experiments": {"test_all_emotions", "test_planted_behavior", "test_repeatability"},
     "probes/export": {"test_hub_round_trip"},
     "probes/stimuli": {"test_reference_corpus"},

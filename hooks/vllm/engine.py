@@ -27,7 +27,8 @@ from hooks.errors import DataError, InvalidInput, ModelError
 
 INSIDE = Path(__file__).parent / "inside"
 PROGRAM = INSIDE / "emotion_lens_in_vllm.py"
-_KEY = "emotion_lens"
+KEY = "emotion_lens"
+"""Under which a request asks."""
 _NOT_ITS_OWN = ("PYTHONPATH", "VIRTUAL_ENV")
 _OURS = ("python", "options")
 _PARTS = ("mean", "apart", "keep")
@@ -206,8 +207,13 @@ class VllmEngine:
             )
         return [read[number] for number in range(len(texts))]
 
-    def generate(self, prompts: Sequence[Prompt]) -> list[Continuation]:
-        """Go on with prompts; one batch may hold plain and steered ones."""
+    def generate(
+        self, prompts: Sequence[Prompt], progress: Callable[[int], None] = lambda _tokens: None
+    ) -> list[Continuation]:
+        """Go on with prompts; one batch may hold plain and steered ones.
+
+        `progress` is called with numbers of tokens as they are written.
+        """
         unknown = {push.vector for prompt in prompts for push in prompt.pushes} - self._vectors
         if unknown:
             raise InvalidInput(
@@ -223,7 +229,7 @@ class VllmEngine:
                 sampling["logprobs"] = -1
             if prompt.pushes:
                 pushes = [asdict(push) for push in prompt.pushes]
-                sampling["extra_args"] = {_KEY: {"steer": pushes}}
+                sampling["extra_args"] = {KEY: {"steer": pushes}}
             # What was steered must not be taken for what was not.
             salt = {"cache_salt": json.dumps(sampling["extra_args"])} if prompt.pushes else {}
             tokens = list(prompt.tokens)
@@ -235,7 +241,7 @@ class VllmEngine:
                     **salt,
                 }
             )
-        answers = self._exchange({"what": "generate", "prompts": asked})["texts"]
+        answers = self._exchange({"what": "generate", "prompts": asked}, progress)["texts"]
         return [Continuation(**answer) for answer in answers]
 
     def load_vectors(self, vectors: Mapping[str, Mapping[int, Float[Tensor, "d_model"]]]) -> None:
@@ -272,7 +278,7 @@ class VllmEngine:
             parts = {part: list(getattr(text, part)) for part in _PARTS}
             read = {"file": str(path), **parts}
             sampling = {"max_tokens": 1, "temperature": 0.0, "detokenize": False}
-            sampling["extra_args"] = {_KEY: {"read": read}}
+            sampling["extra_args"] = {KEY: {"read": read}}
             salt = {"cache_salt": str(self._number)} if alone else {}
             asked.append({"prompt_token_ids": list(text.ids), "sampling": sampling, **salt})
         with _counted(paths.values(), progress):
@@ -288,16 +294,22 @@ class VllmEngine:
                 self._lines.put(line.decode("utf-8"))
         self._lines.put(None)
 
-    def _exchange(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _exchange(
+        self, request: Mapping[str, Any], progress: Callable[[int], None] = lambda _tokens: None
+    ) -> dict[str, Any]:
         try:
             self._requests.write(json.dumps(request).encode("utf-8") + b"\n")
             self._requests.flush()
         except OSError as error:
             raise ModelError(self._death()) from error
-        line = self._lines.get()
-        if line is None:
-            raise ModelError(self._death())
-        answer = json.loads(line)
+        while True:
+            line = self._lines.get()
+            if line is None:
+                raise ModelError(self._death())
+            answer = json.loads(line)
+            if "written" not in answer:
+                break
+            progress(answer["written"])
         if "error" in answer:
             raise ModelError(f"vLLM with {self.model}: {answer['error']}")
         return answer

@@ -88,16 +88,16 @@ class Export(Flags):
         "RUN --to=FORMAT [--emotions=A,B] [--layers=L,M] [--dose=D]\n\n"
         "  RUN  a run's folder, as output/demo, a config, or embedded:gemma-3-270m"
     )
-    to: Literal["gguf", "safetensors", "parquet", "hub", "lm-eval", "embedded"] = flag(
+    to: Literal["gguf", "safetensors", "parquet", "hub", "lm-eval", "vllm", "embedded"] = flag(
         "gguf (llama.cpp, repeng), safetensors, parquet, hub, lm-eval (a steered model of "
-        "lm-evaluation-harness), or embedded (all vectors, half the size)",
+        "lm-evaluation-harness), vllm (a server), or embedded (all vectors, half the size)",
         ...,
     )
     emotions: Names = flag(_EMOTIONS, ())
     layers: Names = flag("numbers or 'all'; without it the target layer (parquet: all)", ())
     vectors: _Way | None = flag(f"{_WAYS} (not hub, embedded)")
     dose: float | None = flag(
-        "what strength 1 stands for, 0.1 without it (gguf, safetensors, lm-eval)"
+        "what strength 1 stands for, 0.1 without it (gguf, safetensors, lm-eval, vllm)"
     )
     output: str | None = flag("folder for the files; without it RUN/export/FORMAT")
     dry_run: Switch = flag("show files, sizes, cards and settings; write and push nothing", False)

@@ -90,7 +90,13 @@ def work_out(run: Run, rates: Rates, *, measured: bool) -> Forecast:
 
 
 def _writes_here(run: Run) -> bool:
-    return run.config.generation.engine == "local" and not run.brings_corpus
+    return run.config.generation.engine != "openai" and not run.brings_corpus
+
+
+def _engines(run: Run) -> list[str]:
+    """Return the engines that load a model of this run."""
+    written = [] if run.brings_corpus else [run.config.generation.engine]
+    return [*written, run.config.activation.engine]
 
 
 def _size(settings: ModelSettings | WriterSettings) -> Size:
@@ -112,6 +118,8 @@ def _there_already(run: Run) -> dict[Kind, ThereAlready]:
 
 
 def _can_share(config: Config) -> bool:
+    if config.activation.engine == "vllm":
+        return True
     # Where a model is spread over devices, hooks of others hang on it.
     return config.model.device_map is None and _size(config.model).architecture.can_share
 
@@ -158,6 +166,11 @@ def _sample(run: Run) -> list[Text]:
 def measure(run: Run) -> tuple[list[Content], Rates]:
     """Write one unit (DataError if none is kept) and read it back; return its cells and rates."""
     models = Models(run.config)
+    if "vllm" in _engines(run):
+        raise InvalidInput(
+            "plan: --measure times models loaded here, not those of vLLM: state its rates with "
+            "--tokens_per_second=N and --reading_tokens_per_second=N."
+        )
     if run.brings_corpus:
         return [], Rates(None, _reading_rate(run, models, _sample(run)))
     if not _writes_here(run):
@@ -222,7 +235,9 @@ def _rows(config: Config, forecast: Forecast) -> Iterator[tuple[str, str]]:
     memory = f"reading {file_size(made.reading_memory)}"
     if made.tokens_written:
         memory = f"writing {file_size(made.writing_memory)}, {memory}"
-    workers = f"{config.compute.gpus_per_worker or 1:g} per worker"
+    engines = {config.activation.engine, config.generation.engine if made.tokens_written else ""}
+    n_gpus = config.vllm.n_gpus if "vllm" in engines else config.compute.gpus_per_worker or 1
+    workers = f"{n_gpus:g} per worker"
     yield f"memory per GPU ({workers})", f"{memory} (at most; without the runtime's own)"
     writing = ("writing", made.writing_hours, rates.writing)
     reading = ("reading", made.reading_hours, rates.reading)

@@ -39,17 +39,36 @@ def check_values(config: Config, source: str) -> None:
             "generation.base_urls: expected the address of at least one server for "
             "generation.engine=openai, such as http://localhost:8000/v1, got none."
         )
-    if generation.engine == "local" and generation.base_urls:
+    if generation.engine != "openai" and generation.base_urls:
         refuse(
-            "generation.base_urls is set and generation.engine is local; set "
+            f"generation.base_urls is set and generation.engine is {generation.engine}; set "
             "generation.engine=openai to ask these servers."
         )
-    if config.activation.engine == "vllm":
-        if config.model.quantize is not None:
+    loaded = [("model", config.model, config.activation.engine)]
+    if not brought:
+        section = "model" if config.writer.name is None else "writer"
+        loaded.append((section, config.writer_model, generation.engine))
+    for section, settings, engine in loaded:
+        if engine != "vllm":
+            continue
+        if settings.quantize is not None:
             refuse(
-                f"model.quantize: vLLM does not take {config.model.quantize!r}; set "
-                "vllm.quantization to its own name of one, and model.quantize=null."
+                f"{section}.quantize: vLLM does not take {settings.quantize!r}; set "
+                f"vllm.quantization to its own name of one, and {section}.quantize=null."
             )
+        if settings.device_map is not None:
+            refuse(
+                f"{section}.device_map: vLLM spreads a model over vllm.tensor_parallel_size GPUs; "
+                f"set that, and {section}.device_map=null."
+            )
+    by_vllm, compute = "vllm" in [engine for *_, engine in loaded], config.compute
+    if by_vllm and compute.engine == "ray" and 0 < compute.gpus_per_worker < config.vllm.n_gpus:
+        refuse(
+            f"compute.gpus_per_worker: vLLM spreads a model over {config.vllm.n_gpus} GPUs "
+            "(vllm.tensor_parallel_size times vllm.pipeline_parallel_size), expected as many for "
+            f"each worker, got {compute.gpus_per_worker:g}."
+        )
+    if config.activation.engine == "vllm":
         for key in ("compile", "batch_tokens"):
             if getattr(config.activation, key):
                 refuse(f"activation.{key} has no meaning for activation.engine=vllm; leave it out.")

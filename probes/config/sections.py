@@ -98,8 +98,9 @@ class WriterSettings(Section):
 class GenerationSettings(Section):
     """How stories are written and which are kept."""
 
-    engine: Literal["local", "openai"] = "local"
-    """local: the writer is loaded. openai: it is asked through OpenAI-compatible servers."""
+    engine: Literal["local", "openai", "vllm"] = "local"
+    """local: the writer is loaded here. openai: it is asked through OpenAI-compatible servers.
+    vllm: it is loaded by vLLM, as `vllm` says."""
     base_urls: Annotated[list[_Url], BeforeValidator(_as_parts)] = []
     """Addresses of the servers, such as http://localhost:8000/v1; all serve the same model."""
     api_key_env: _Variable | None = None
@@ -135,6 +136,8 @@ class EndpointSettings(Section):
     """chat: the server applies the model's chat template. completions: a base model goes on."""
     send_top_k: bool = False
     """Send `generation.top_k`: not part of the API, known to vLLM and llama-server."""
+    send_seed: bool = True
+    """Send a seed of its own with every request; false for servers that refuse one or die of it."""
     token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """What the server calls the limit of new tokens."""
     concurrency: int = Field(default=32, ge=1, le=1000)
@@ -156,7 +159,7 @@ class EndpointSettings(Section):
 
 
 class VllmSettings(Section):
-    """vLLM, where `activation.engine` is vllm: it lives in an environment of its own."""
+    """vLLM, where `activation.engine` or `generation.engine` is vllm: an environment of its own."""
 
     python: str = ".venv-vllm/bin/python"
     """The Python of that environment; `make vllm` builds one."""
@@ -170,6 +173,24 @@ class VllmSettings(Section):
     """vLLM's own name of a quantization, such as fp8; null takes the weights as they are."""
     max_model_len: int | None = Field(default=None, ge=2)
     """Tokens of the longest text and one more; null takes the model's own."""
+    options: dict[str, Any] = {}
+    """Further arguments of ``vllm.LLM``, such as {max_num_seqs: 64}."""
+
+    @property
+    def n_gpus(self) -> int:
+        """GPUs that one engine takes."""
+        return self.tensor_parallel_size * self.pipeline_parallel_size
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """Return the settings that decide what comes out."""
+        values = self.model_dump(mode="json", include={"quantization", "options"})
+        return values if self.options else {"quantization": self.quantization}
+
+    def most_tokens(self, n_positions: int | None, *, n_new: int = 0) -> int | None:
+        """Return how many tokens a text may have beside `n_new` new ones; None is any number."""
+        limits = [limit for limit in (n_positions, self.max_model_len) if limit is not None]
+        return min(limits) - n_new if limits else None
 
 
 class ComputeSettings(Section):

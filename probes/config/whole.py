@@ -59,8 +59,12 @@ class Config(Section):
             del values["extra_body"]  # as it was before there was any
         if self.generation.engine == "local":
             del values["engine"]  # as it was before there was another
+        elif self.generation.engine == "vllm":
+            values |= self.vllm.deciding
         else:
             values |= {"api": self.endpoint.api, "send_top_k": self.endpoint.send_top_k}
+            if not self.endpoint.send_seed:
+                values["send_seed"] = False
         return values
 
     def deciding_activation(self) -> dict[str, Any]:
@@ -69,7 +73,7 @@ class Config(Section):
         if self.activation.engine == "local":
             del values["engine"]  # as it was before there was another
         else:
-            values["quantization"] = self.vllm.quantization
+            values |= self.vllm.deciding
         return values
 
     def deciding_validation(self) -> dict[str, Any]:

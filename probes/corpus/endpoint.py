@@ -18,13 +18,14 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hooks.errors import EmotionLensError, InvalidInput
 from probes.config import EndpointSettings
 from probes.corpus.exchange import Answer, EndpointError, Exchange, Failed, Sampling, Usage
+from probes.corpus.outages import Outages
 from probes.corpus.throttle import Throttle
 from probes.storage import digest_of, seed_of
 
@@ -76,6 +77,8 @@ class Endpoint:
         Concurrency, time limits and retries.
     body, served_as
         As of `exchange.Exchange`.
+    say
+        Called, from another thread, with a line about a server that cannot be reached.
     """
 
     def __init__(
@@ -87,12 +90,14 @@ class Endpoint:
         *,
         body: Mapping[str, Any] | None = None,
         served_as: str | None = None,
+        say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.name = model
         self.settings = settings
         self.base_urls = list(base_urls)
         self.is_chat = settings.api == "chat"
         self.throttle = Throttle(len(self.base_urls), settings.concurrency)
+        self._outages = Outages(self.base_urls, say)
         self._key = key
         self._exchange = Exchange(model, key, settings, body, served_as)
         self._stack = contextlib.ExitStack()
@@ -255,7 +260,11 @@ class Endpoint:
                             spent.add(error.usage)
                             if error.kind == "busy":
                                 self.throttle.refused(place, error.pause)
+                            if error.kind == "gone" and only is None:
+                                left = self.settings.patience_seconds + sent - time.monotonic()
+                                self._outages.gone(number, str(error), max(0.0, left))
                             raise
+                        self._outages.back(number)
                         self.throttle.answered(place)
                         spent.add(answer.usage)
                         return replace(answer, usage=spent)

@@ -167,10 +167,11 @@ class Exchange:
             "model": self.model,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            "seed": seed % 2**31,  # some servers take no more
             "extra_body": self._body
             | {name: value for name, value in extra.items() if value is not None},
         }
+        if self.settings.send_seed:
+            options["seed"] = seed % 2**31  # some servers take no more
         if not self._is_chat:
             return await client.completions.create(prompt=prompt, **options)
         messages = [{"role": "system", "content": system}] if system is not None else []

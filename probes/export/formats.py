@@ -14,6 +14,7 @@ from probes.export.lm_eval_file import lm_eval_bytes, model_arguments
 from probes.export.parquet_files import texts_parquet, vectors_parquet
 from probes.export.safetensors_file import safetensors_bytes
 from probes.export.source import Source
+from probes.export.vllm_folder import serving, vllm_files
 from probes.storage import slug
 from probes.vectors.emotion_vectors import EmotionVectors
 
@@ -97,6 +98,16 @@ def safetensors(source: Source, choice: ExportChoice) -> ExportFiles:
     return ExportFiles(files, [_strength_notice(controls[0]), f"tensors in each file: {names}"])
 
 
+def vllm(source: Source, choice: ExportChoice) -> ExportFiles:
+    """Vectors that a vLLM server adds and scores with, and the file of ours that it loads."""
+    controls = _controls(source, choice)
+    notices = [
+        _strength_notice(controls[0]),
+        *serving(source.vectors.provenance, controls[0].emotion),
+    ]
+    return ExportFiles(vllm_files(source.vectors, controls), notices)
+
+
 def _controls(source: Source, choice: ExportChoice) -> list[ControlVector]:
     dose = DOSE if choice.dose is None else choice.dose
     return [
@@ -161,6 +172,7 @@ FORMATS = {
         lambda run, choice: ExportFiles(hub_files(run, choice.repo, texts=choice.texts)),
         ("repo", "public", "without_texts"),
     ),
+    "vllm": Format(vllm, ("emotions", "layers", "dose", "vectors")),
     "lm-eval": Format(lm_eval, ("emotions", "layers", "dose", "vectors")),
     "embedded": Format(embedded, ("layers",)),
 }

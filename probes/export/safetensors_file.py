@@ -1,12 +1,15 @@
 """Control vectors as safetensors: float32 ``resid_post.l`` is added to block l at strength 1."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from hooks import DataError
 from probes.export.control import ControlVector, as_text
@@ -16,8 +19,10 @@ from probes.vectors.activations import read_metadata
 FORMAT = "emotion-lens control vector"
 
 
-def safetensors_bytes(control: ControlVector) -> bytes:
-    """Return a file's content."""
+def safetensors_bytes(
+    control: ControlVector, centers: Mapping[int, Float[Tensor, "d_model"]] | None = None
+) -> bytes:
+    """Return a file's content; of `centers`, which cosines are taken from, ``center.l`` too."""
     norms = control.norm_by_layer
     metadata = {
         "format": FORMAT,
@@ -29,6 +34,7 @@ def safetensors_bytes(control: ControlVector) -> bytes:
         "made_from": as_text(control.made_from),
     }
     named = {f"resid_post.{n}": tensor.clone() for n, tensor in control.by_layer.items()}
+    named |= {f"center.{n}": tensor.clone() for n, tensor in (centers or {}).items()}
     return _in_order(save_tensors(named, metadata=metadata))
 
 

@@ -21,23 +21,20 @@ class Models:
         if self._config.writer.name is None:
             return self.subject()
         if self._writer is None:
-            self._writer = _load(self._config.writer_model, "huggingface")
+            self._writer = load(self._config.writer_model, "huggingface")
         return self._writer
 
     def subject(self) -> "LanguageModel":
         """Return the model under study."""
         if self._subject is None:
             self._writer = None  # two large models rarely fit one device
-            self._subject = load_subject(self._config.model)
+            settings = self._config.model
+            self._subject = load(settings, settings.backend)
         return self._subject
 
 
-def load_subject(settings: ModelSettings) -> "LanguageModel":
-    """Load the model under study as some settings say."""
-    return _load(settings, settings.backend)
-
-
-def _load(settings: ModelSettings | WriterSettings, backend: Backend) -> "LanguageModel":
+def load(settings: ModelSettings | WriterSettings, backend: Backend) -> "LanguageModel":
+    """Load a model as some settings say."""
     import hooks
 
     return hooks.load(

@@ -1,7 +1,7 @@
 """Writing by endpoint: connecting, saying beforehand what it will take, several units at once."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from probes.config import Config
@@ -18,15 +18,27 @@ _MOST_UNITS = 200
 
 @contextlib.contextmanager
 def connected(
-    config: Config, kind: TextKind, todo: Sequence[WritingUnit]
+    config: Config,
+    kind: TextKind,
+    todo: Sequence[WritingUnit],
+    say: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[tuple[ServerWriter, Greeting]]:
-    """Connect to the servers and ask each for a first text, which is not kept."""
+    """Connect to the servers and ask each for a first text, which is not kept.
+
+    `say` hears of servers that are gone later.
+    """
     key = read_key(config.generation.api_key_env)
     name = config.writer_model.name or config.model.name
     asked, template = config.generation, config.writer.chat_template
     body = {**asked.extra_body, **({"chat_template_kwargs": template} if template else {})}
     with Endpoint(
-        name, asked.base_urls, key, config.endpoint, body=body, served_as=asked.served_as
+        name,
+        asked.base_urls,
+        key,
+        config.endpoint,
+        body=body,
+        served_as=asked.served_as,
+        say=say,
     ) as endpoint:
         job = ServerWriter(config, kind, endpoint)
         prompt = first_prompts(todo[0].cells[:1], grid_of(config), job.rules)[0]
@@ -64,7 +76,7 @@ def dry_run(run: Run, kind: TextKind) -> tuple[list[tuple[str, str]], bool]:
     todo = [] if run.brings_corpus else missing(run, units)
     if not todo:
         return [("to write", f"nothing: the {kind} are there")], True
-    if run.config.generation.engine == "local":
+    if run.config.generation.engine != "openai":
         return list(estimated(run, kind, todo, None)), True
     try:
         with connected(run.config, kind, todo) as (_, greeting):

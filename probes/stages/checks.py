@@ -33,7 +33,7 @@ def check_texts(run: Run, kind: TextKind, *, anew: bool) -> None:
     todo = units if anew else ask_servers.missing(run, units)
     if not todo:
         return
-    if run.config.generation.engine == "local":
+    if run.config.generation.engine != "openai":
         check_writer(run, kind)
     elif anew:  # else the stage asks them first, and nothing is lost
         with ask_servers.connected(run.config, kind, todo[:1]):
@@ -44,6 +44,8 @@ def check_writer(run: Run, kind: TextKind) -> None:
     """Check that the writer is known and that prompt and answer fit into its positions."""
     settings = run.config.writer_model
     n_positions = describe(str(settings.name), settings.revision).n_positions
+    if run.config.generation.engine == "vllm":
+        n_positions = run.config.vllm.most_tokens(n_positions)
     chat = is_chat(load_tokenizer(settings))
     ruled = rules(run.config, kind, chat=chat)
     longest = max(map(len, first_prompts_of(run, kind, ruled)))
@@ -58,9 +60,9 @@ def check_writer(run: Run, kind: TextKind) -> None:
 
 
 def first_prompts_of(run: Run, kind: TextKind, ruled: Rules) -> list[list[int]]:
-    """Encode the prompts of the first unit, by the writer where it is loaded here."""
+    """Encode the prompts of the first unit, by the writer where its tokens are ours."""
     config = run.config
-    here = config.generation.engine == "local" and not run.brings_corpus
+    here = config.generation.engine != "openai" and not run.brings_corpus
     tokenizer = load_tokenizer(config.writer_model if here else config.model)
     cells = plan(run, kind, cells_of(run, kind))[0].cells
     prompts = first_prompts(cells, grid_of(config), ruled)
@@ -81,6 +83,8 @@ def check_lengths(run: Run) -> None:
     """Refuse a text that is longer than the subject reads; it is named by file and line."""
     settings = run.config.model
     limit = describe(settings.name, settings.revision).n_positions
+    if run.config.activation.engine == "vllm":
+        limit = run.config.vllm.most_tokens(limit, n_new=1)
     if limit is None:
         return
     for corpus in run.texts.corpora().values():

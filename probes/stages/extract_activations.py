@@ -64,7 +64,7 @@ def _readers(config: Config, models: Models) -> tuple[Callable[[], Job], Callabl
     """Return how a reader is made in this process, and in another one."""
     if config.activation.engine == "local":
         return functools.partial(Reader, config, models), functools.partial(Reader, config)
-    from probes.stages.vllm_reader import VllmReader
+    from probes.stages.vllm_engines import VllmReader
 
     return functools.partial(VllmReader, config), functools.partial(VllmReader, config)
 

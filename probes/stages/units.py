@@ -72,7 +72,7 @@ def rules(config: Config, kind: TextKind, *, chat: bool) -> Rules:
     """Return what is asked for and what is kept."""
     generation, neutral = config.generation, config.neutral
     stories = kind == "stories"
-    can_suppress = stories and generation.engine == "local"
+    can_suppress = stories and generation.engine != "openai"
     return Rules(
         texts_per_cell=generation.stories_per_topic if stories else neutral.dialogues_per_topic,
         texts_per_prompt=generation.stories_per_prompt if stories else 1,
@@ -109,7 +109,7 @@ def sampling(config: Config, kind: TextKind, ruled: Rules) -> dict[str, Any]:
     return {"max_new_tokens": most_new_tokens(config, kind, ruled), **drawn}
 
 
-def _loaded(model: "LanguageModel") -> dict[str, Any]:
+def weights_of(model: "LanguageModel") -> dict[str, Any]:
     """Say which weights a model has, and how it was loaded."""
     about = {key: getattr(model, key) for key in ("name", "revision", "fingerprint", "quantize")}
     return {**about, "dtype": str(model.dtype).removeprefix("torch."), "device": model.device.type}
@@ -147,13 +147,13 @@ class Writer(abc.ABC):
         return {cell: {**content, **made_from} for cell, content in written.items()}
 
 
-class LocalWriter(Writer):
-    """Write units with a model that is loaded here."""
+class TokenWriter(Writer):
+    """Write units with a model whose tokens are known here."""
 
-    def __init__(self, config: Config, kind: TextKind, models: Models | None = None) -> None:
-        self._writer = (models or Models(config)).writer()
-        super().__init__(config, kind, chat=self._writer.is_chat)
-        vocabulary = [token.strip().casefold() for token in self._writer.token_strings()]
+    def __init__(self, config: Config, kind: TextKind, model: "LanguageModel") -> None:
+        super().__init__(config, kind, chat=model.is_chat)
+        self._tokenizer = model.tokenizer
+        vocabulary = [token.strip().casefold() for token in model.token_strings()]
 
         @functools.cache
         def banned_ids(emotion: str | None) -> frozenset[int]:
@@ -162,9 +162,46 @@ class LocalWriter(Writer):
 
         self._banned_ids = banned_ids
 
+    @abc.abstractmethod
+    def _generate(
+        self,
+        prompts: Sequence[list[int]],
+        seed: int,
+        suppress: Sequence[frozenset[int]],
+        advance: Advance,
+    ) -> Sequence["Generation"]:
+        """Continue prompts, without the tokens that each must not get."""
+
+    def _write(
+        self, advance: Advance, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
+    ) -> Sequence[Answer]:
+        suppress = [self._banned_ids(emotion) for emotion in suppressed]
+        encoded = self._encoded(prompts)
+        written = self._generate(encoded, seed, suppress, advance)
+        return [
+            Answer(
+                spoken(self._tokenizer, one), one.finished, Usage(1, len(prompt), len(one.tokens))
+            )
+            for prompt, one in zip(encoded, written, strict=True)
+        ]
+
+    def _encoded(self, prompts: Sequence[str]) -> list[list[int]]:
+        from hooks.tokens.encoding import encode_prompt
+
+        asked = {"system": self.system, "template": self.template}
+        return [encode_prompt(self._tokenizer, prompt, **asked) for prompt in prompts]
+
+
+class LocalWriter(TokenWriter):
+    """Write units with a model that is loaded here."""
+
+    def __init__(self, config: Config, kind: TextKind, models: Models | None = None) -> None:
+        self._writer = (models or Models(config)).writer()
+        super().__init__(config, kind, self._writer)
+
     def about(self) -> dict[str, Any]:
         """See `cluster.Job`."""
-        return _loaded(self._writer)
+        return weights_of(self._writer)
 
     def texts_in_a_minute(self, prompts: Sequence[str], most: int) -> int:
         """Halve `most` texts, to no fewer than `_LEAST_TEXTS`, until a minute is enough for them.
@@ -188,26 +225,20 @@ class LocalWriter(Writer):
             n_texts //= 2
         return n_texts
 
-    def _write(
-        self, advance: Advance, prompts: Sequence[str], seed: int, suppressed: Sequence[str | None]
-    ) -> Sequence[Answer]:
-        suppress = [self._banned_ids(emotion) for emotion in suppressed]
-        encoded, tokenizer = self._encoded(prompts), self._writer.tokenizer
-        written = self._writer.generate(
-            encoded,
+    def _generate(
+        self,
+        prompts: Sequence[list[int]],
+        seed: int,
+        suppress: Sequence[frozenset[int]],
+        advance: Advance,
+    ) -> Sequence["Generation"]:
+        return self._writer.generate(
+            prompts,
             seed=seed,
             suppress=suppress,
             progress=lambda tokens: advance(0, tokens),
             **self.sampling,
         )
-        return [
-            Answer(spoken(tokenizer, one), one.finished, Usage(1, len(prompt), len(one.tokens)))
-            for prompt, one in zip(encoded, written, strict=True)
-        ]
-
-    def _encoded(self, prompts: Sequence[str]) -> list[list[int]]:
-        asked = {"system": self.system, "template": self.template}
-        return [self._writer.encode_prompt(prompt, **asked) for prompt in prompts]
 
 
 def spoken(tokenizer: Any, written: "Generation") -> str:
@@ -262,7 +293,7 @@ def about_reader(model: "LanguageModel") -> dict[str, Any]:
     vocabulary = sorted(model.tokenizer.get_vocab().items())
     digest = hashlib.sha256(repr(vocabulary).encode("utf-8", "surrogatepass"))
     return {
-        **_loaded(model),
+        **weights_of(model),
         "backend": model.backend,
         "hook_name": model.bulk.point,
         "weight_processing": model.weight_processing,

@@ -3,9 +3,10 @@
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from probes.config import Config
 from probes.corpus.audit import tags
 from probes.corpus.brought import CorpusKind
 from probes.corpus.cells import (
@@ -21,7 +22,7 @@ from probes.corpus.writing import first_prompts
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Reporter
-from probes.runs.workers import ThreadWorkers, Workers, workers
+from probes.runs.workers import Job, ThreadWorkers, Workers, workers
 from probes.stages import ask_servers as asking
 from probes.stages.units import LocalWriter, TextKind, WritingUnit, grid_of, plan
 
@@ -128,8 +129,8 @@ def _write_missing(
 def _fit_units(run: Run, models: Models, kind: TextKind, cells: Sequence[Cell]) -> bool:
     """Time the writer before a run's first text, so that a kill costs a minute; once and for all.
 
-    Returns whether it was timed. Servers write many texts at once, and Ray's workers are other
-    machines: there the config says.
+    Returns whether it was timed. Servers and vLLM write many texts at once, and Ray's workers are
+    other machines: there the config says.
     """
     config, stage = run.config, f"generate-{kind}"
     begun = run.record(stage)
@@ -148,15 +149,26 @@ def _writers(
     run: Run, models: Models, reporter: Reporter, kind: TextKind, todo: Sequence[WritingUnit]
 ) -> Iterator[Workers]:
     config = run.config
-    if config.generation.engine == "local":
-        here = functools.partial(LocalWriter, config, kind, models)
-        with workers(config.compute, here, functools.partial(LocalWriter, config, kind)) as writers:
+    if config.generation.engine != "openai":
+        with workers(config.compute, *_loaded_writers(config, models, kind)) as writers:
             yield writers
         return
-    with asking.connected(config, kind, todo) as (job, greeting):
+    with asking.connected(config, kind, todo, reporter.note) as (job, greeting):
         for note in asking.notes(run, kind, todo, greeting):
             reporter.note(note)
         yield ThreadWorkers(job, asking.units_at_once(config, todo))
+
+
+def _loaded_writers(
+    config: Config, models: Models, kind: TextKind
+) -> tuple[Callable[[], Job], Callable[[], Job]]:
+    """Return how a writer is made in this process, and in another one."""
+    if config.generation.engine == "local":
+        there = functools.partial(LocalWriter, config, kind)
+        return functools.partial(LocalWriter, config, kind, models), there
+    from probes.stages.vllm_engines import VllmWriter
+
+    return functools.partial(VllmWriter, config, kind), functools.partial(VllmWriter, config, kind)
 
 
 def count(run: Run, cells: Sequence[Cell]) -> dict[str, Any]:

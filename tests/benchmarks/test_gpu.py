@@ -1,5 +1,6 @@
 """The benchmark for machines with a GPU runs here too, at tiny shapes, and needs few packages."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pages
 import pytest
 import torch
 
+import hooks
 from benchmarks import gpu
 
 pytestmark = [
@@ -46,7 +48,8 @@ def test_every_recipe_has_a_rate(measured):
         f"{who}, {rows}" for who in ("ours", "transformers generate") for rows in SIZE.rows
     }
     rates = [*numbers.reading.values(), *numbers.writing.values(), *numbers.steering.values()]
-    assert len(numbers.reading) == len(SIZE.batches) + 3
+    four_bits = importlib.util.find_spec("bitsandbytes") is not None
+    assert len(numbers.reading) == len(SIZE.batches) + 3 + four_bits
     assert all(rate is not None and rate > 0 for rate in rates)
     assert 0 < (numbers.share or 0) < 1
 
@@ -79,6 +82,18 @@ def test_the_weights_are_the_seeds_in_every_size():
     first, again = (gpu.build("tiny", torch.device("cpu"), torch.float32) for _ in range(2))
     pairs = zip(first.hf.parameters(), again.hf.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_four_bits_hold_a_quarter_and_read_nearly_the_same():
+    pytest.importorskip("bitsandbytes")
+    model = gpu.build("tiny", torch.device("cpu"), torch.float32)
+    texts = gpu._texts(4, (10, 60), model.d_vocab)
+    expected = hooks.pooled_resid_post(model, texts).mean
+    before = model.hf.get_decoder().layers[0].mlp.up_proj.weight.nbytes
+    small = gpu.in_4bit(model)
+    assert small.hf.get_decoder().layers[0].mlp.up_proj.weight.nbytes == before / 8  # of float32
+    got = hooks.pooled_resid_post(small, texts).mean
+    assert 1e-3 < float((got - expected).norm() / expected.norm()) < 0.3
 
 
 def test_few_packages_are_enough():

@@ -57,12 +57,17 @@ EMOTIONS = ["angry", "happy", "sad"]
 
 
 def save_tiny_writer(
-    folder: Path, *, seed: int = 0, chat: bool = True, words: Sequence[str] = ()
+    folder: Path,
+    *,
+    seed: int = 0,
+    chat: bool = True,
+    words: Sequence[str] = (),
+    kind: str = "llama",
 ) -> Path:
     """Write the model and return its folder; it also likes to write each of `words`."""
     tokenizer = tiny_models.tiny_tokenizer(chat=chat)
     tokenizer.add_tokens([f" {text}" for text in (*SENTENCES, *words)])
-    model = tiny_models.tiny_model("llama", seed=seed, d_vocab=len(tokenizer))
+    model = tiny_models.tiny_model(kind, seed=seed, d_vocab=len(tokenizer))
     first = len(tokenizer) - len(SENTENCES) - len(words)
     wanted = [tokenizer.eos_token_id, *range(first, len(tokenizer))]
     loud = torch.full((len(tokenizer), 1), 0.01)

@@ -84,7 +84,16 @@ class StoryServer:
         return self
 
     def __exit__(self, *error: Any) -> None:
+        if self._server.is_running():
+            self._server.stop()
+
+    def leave(self) -> None:
+        """Be gone: nobody listens at the address."""
         self._server.stop()
+
+    def come_back(self) -> None:
+        """Listen at the same address as before."""
+        self._server.start()
 
     @property
     def url(self) -> str:
@@ -101,7 +110,7 @@ class StoryServer:
             trouble = self.trouble(request, number)
             if trouble is not None:
                 return trouble
-            story = story_for(body["seed"])
+            story = story_for(body.get("seed", number))
             with self._lock:
                 self.told.append(story)
             return completion(story)

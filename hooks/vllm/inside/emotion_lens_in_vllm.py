@@ -7,12 +7,18 @@
 2. As a program this loads one model and answers requests: a line of JSON on standard input, one on
    standard output. What vLLM prints goes to standard error.
 
-A request asks in the ``extra_args`` of its sampling parameters, under ``emotion_lens``:
-``{"read": {"file": ..., "mean": [...], "apart": [...], "keep": [...]}}`` with places of tokens, or
-``{"steer": [{"vector": name, "strength": 1.0, "positions": "all"}]}``; a server takes it as a
-string of JSON in ``vllm_xargs``. Vectors are files of a folder, NAME.safetensors, in which
-``resid_post.L`` is what strength 1 adds after block L: `emotion-probes export --to=safetensors`
-writes them. Averages are written to one folder only, if there is one.
+A request asks in the ``extra_args`` of its sampling parameters, under ``emotion_lens``, for one or
+more of these; a server takes it as a string of JSON in ``vllm_xargs``:
+
+* ``{"steer": [{"vector": name, "strength": 1.0, "positions": "all"}]}`` (or ``"generated"``);
+* ``{"score": [name, ...]}``: the cosine of every token that is read with some vectors, a line of
+  JSON for each pass in the file of scores, if there is one;
+* ``{"read": {"file": ..., "mean": [...], "apart": [...], "keep": [...]}}`` with places of tokens:
+  averages, written to one folder only, if there is one.
+
+Vectors are safetensors files of a folder, named as their metadata say (``emotion``) or as the file:
+``resid_post.L`` is what strength 1 adds after block L, and ``center.L`` what is subtracted before a
+cosine. `emotion-probes export --to=vllm` writes them.
 
 Every rank of a tensor-parallel group holds the whole stream, so that its first one answers; with
 pipeline parallelism each stage writes a file about its own layers.
@@ -32,12 +38,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 KEY = "emotion_lens"
 VECTORS, AVERAGES = "EMOTION_LENS_VECTORS", "EMOTION_LENS_AVERAGES"
-"""Environment variables: the folder of vectors, and the one that averages are written to."""
+SCORES = "EMOTION_LENS_SCORES"
+"""Environment variables: the folder of vectors, that of averages, and the file of scores."""
 _PARTS = ("mean", "apart", "keep")
+_GIVEN = ("prompt_token_ids", "cache_salt")
+_SECONDS_BETWEEN_COUNTS = 1.0
+_Say = Callable[[dict[str, Any]], None]
 
 
 class StreamLens:
@@ -69,6 +80,16 @@ class _Part:
     requests: list[str]
 
 
+@dataclass
+class _Scored:
+    """Rows of a pass whose cosines are wanted, and which tokens of which text they are."""
+
+    rows: torch.Tensor
+    first: int
+    request: str
+    names: list[str]
+
+
 class _PassLens:
     """Reads and steers the passes of one model runner."""
 
@@ -76,8 +97,11 @@ class _PassLens:
         self._runner = runner
         self.vectors: _Vectors = {}
         self._readings: dict[str, _Reading] = {}
+        self._asked: dict[str, dict[str, Any]] = {}
         self._parts: dict[str, _Part] = {}
         self._added: list[tuple[torch.Tensor, dict[str, Any]]] = []
+        self._scored: list[_Scored] = []
+        self._lines: list[dict[str, Any]] = []
         self._is_pass = False
         if path := os.environ.get(VECTORS):
             self.vectors = _load_vectors(path)
@@ -104,7 +128,7 @@ class _PassLens:
 
         return hook
 
-    def _asked(self, request: str) -> dict[str, Any]:
+    def _understand(self, request: str) -> dict[str, Any]:
         """Return what a request asks for; what cannot be done is logged, for an error ends vLLM."""
         sampling = self._runner.requests[request].sampling_params
         asked = ((sampling and sampling.extra_args) or {}).get(KEY) or {}
@@ -112,8 +136,15 @@ class _PassLens:
             asked = json.loads(asked) if isinstance(asked, str) else asked
             wanted = [{"strength": 1.0, **steer} for steer in asked.get("steer") or ()]
             steer = [it for it in wanted if it["vector"] in self.vectors]
-            if len(steer) < len(wanted):
+            scored = list(asked.get("score") or ())
+            score = [name for name in scored if name in self.vectors]
+            if len(steer) < len(wanted) or len(score) < len(scored):
                 _log(f"{request}: no such vector; there are {sorted(self.vectors)}")
+            if score and not os.environ.get(SCORES):
+                _log(
+                    f"{request}: scores are written to the file that {SCORES} names, which is none"
+                )
+                score = []
             read, folder = asked.get("read"), os.environ.get(AVERAGES)
             if read and (folder is None or Path(read["file"]).parent != Path(folder)):
                 _log(f"{request}: averages are written to {AVERAGES} alone, which is {folder}")
@@ -121,20 +152,24 @@ class _PassLens:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             _log(f"{request}: expected {KEY} as JSON, got {asked!r}: {error}")
             return {}
-        return {"read": read, "steer": steer}
+        return {"read": read, "steer": steer, "score": score}
 
     def _begin(self) -> None:
         """Find which rows of this pass are whose tokens."""
         self._begun = True
         runner, batch = self._runner, self._runner.input_batch
         parts: dict[str, list[tuple[int, int, str]]] = {part: [] for part in _PARTS}
-        self._added, self._finished = [], []
+        known = self._asked  # of the pass before
+        self._asked = {
+            it: known[it] if it in known else self._understand(it) for it in batch.req_ids
+        }
+        self._added, self._finished, self._scored = [], [], []
         for number, request in enumerate(batch.req_ids):
             first, stop = (int(it) for it in runner.query_start_loc.np[number : number + 2])
             begin = int(batch.num_computed_tokens_cpu[number])
             n_prompt = int(batch.num_prompt_tokens[number])
             end = begin + stop - first
-            asked = self._asked(request)
+            asked = self._asked[request]
             if (read := asked.get("read")) and begin < n_prompt:
                 reading = self._readings.setdefault(request, _Reading())
                 for part in _PARTS:
@@ -143,6 +178,9 @@ class _PassLens:
                     parts[part] += [(first + place - begin, number, request) for place in here]
                 if end >= n_prompt:
                     self._finished.append((request, read))
+            if names := asked.get("score"):
+                rows = torch.arange(first, stop, device=runner.device)
+                self._scored.append(_Scored(rows, begin, request, names))
             for steer in asked.get("steer") or ():
                 rows = torch.arange(first, stop)
                 if steer.get("positions", "all") == "generated":
@@ -156,21 +194,40 @@ class _PassLens:
         # A block gives its stream, or what it adds and what came before.
         has_rest = several and len(output) > 1 and isinstance(output[1], torch.Tensor)
         added = [
-            (rows, steer["strength"] * self.vectors[steer["vector"]][layer])
+            (rows, steer["strength"] * self.vectors[steer["vector"]].added[layer])
             for rows, steer in self._added
-            if len(rows) and layer in self.vectors[steer["vector"]]
+            if len(rows) and layer in self.vectors[steer["vector"]].added
         ]
         if added:
             own = output[0].clone() if several else output.clone()
             for rows, vector in added:
                 own[rows] = (own[rows].float() + vector.to(own.device)).to(own.dtype)
             output = (own, *output[1:]) if several else own
+
+        def stream(rows: torch.Tensor) -> torch.Tensor:
+            own = (output[0] if several else output)[rows].float()
+            return own + output[1][rows].float() if has_rest else own
+
         for name, part in self._parts.items():
-            stream = (output[0] if several else output)[part.rows].float()
-            if has_rest:
-                stream = stream + output[1][part.rows].float()
-            self._keep(name, part, layer, stream)
+            self._keep(name, part, layer, stream(part.rows))
+        for scored in self._scored:
+            self._score(scored, layer, stream(scored.rows))
         return output if added else None
+
+    def _score(self, scored: _Scored, layer: int, stream: torch.Tensor) -> None:
+        """Take the cosines of a text's tokens with the vectors that this layer has."""
+        cosines = {
+            name: torch.nn.functional.cosine_similarity(
+                stream - vector.center[layer].to(stream.device),
+                vector.added[layer].to(stream.device),
+                dim=-1,
+            ).tolist()
+            for name in scored.names
+            if layer in (vector := self.vectors[name]).center
+        }
+        if cosines:
+            about = {"request": scored.request, "layer": layer, "first": scored.first}
+            self._lines.append({**about, "cosines": cosines})
 
     def _keep(self, name: str, part: _Part, layer: int, stream: torch.Tensor) -> None:
         if name == "keep":
@@ -196,25 +253,41 @@ class _PassLens:
             reading = self._readings.pop(request)
             if _answers():
                 _write_down(reading, read)
+        if self._lines and _answers():
+            with open(os.environ[SCORES], "a", encoding="utf-8") as file:
+                file.writelines(json.dumps(line) + "\n" for line in self._lines)
         self._finished, self._parts, self._added = [], {}, []
+        self._scored, self._lines = [], []
 
 
 def _log(message: str) -> None:
     logging.getLogger(f"vllm.{KEY}").warning(message)
 
 
-_Vectors = dict[str, dict[int, torch.Tensor]]
+@dataclass
+class _Vector:
+    """What is added after some blocks at strength 1, and what cosines are taken from there."""
+
+    added: dict[int, torch.Tensor]
+    center: dict[int, torch.Tensor]
+
+
+_Vectors = dict[str, _Vector]
 
 
 def _load_vectors(folder: str) -> _Vectors:
-    return {
-        path.stem: {
-            int(name.removeprefix("resid_post.")): tensor.float()
-            for name, tensor in load_file(path).items()
-            if name.startswith("resid_post.")
-        }
-        for path in Path(folder).glob("*.safetensors")
-    }
+    if not Path(folder).is_dir():
+        raise ValueError(f"{VECTORS}: expected a folder of vectors, got {folder}")
+    vectors = {}
+    for path in Path(folder).glob("*.safetensors"):
+        parts: dict[str, dict[int, torch.Tensor]] = {"resid_post": {}, "center": {}}
+        with safe_open(path, "pt") as file:
+            for key in file.keys():  # noqa: SIM118 - it is no dict
+                part, _, layer = key.rpartition(".")
+                parts[part][int(layer)] = file.get_tensor(key).float()
+            name = (file.metadata() or {}).get("emotion", path.stem)
+        vectors[name] = _Vector(parts["resid_post"], parts["center"])
+    return vectors
 
 
 def _part(rows: list[tuple[int, int, str]], device: Any) -> _Part:
@@ -320,15 +393,34 @@ if _is_worker():
 # The program.
 
 
-def _texts(llm: Any, prompts: list[dict[str, Any]]) -> list[Any]:
+def _texts(llm: Any, prompts: list[dict[str, Any]], say: _Say) -> list[dict[str, Any]]:
+    """Go on with prompts, and say how many tokens there are, about once a second."""
     from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
 
-    given = [
-        {key: prompt[key] for key in ("prompt_token_ids", "cache_salt") if key in prompt}
-        for prompt in prompts
-    ]
-    asked = [SamplingParams(**_with_numbers(prompt["sampling"])) for prompt in prompts]
-    return llm.generate(given, asked, use_tqdm=False)
+    engine, added = llm.llm_engine, []
+    try:
+        for number, prompt in enumerate(prompts):
+            given = {key: prompt[key] for key in _GIVEN if key in prompt}
+            asked = SamplingParams(**_with_numbers(prompt["sampling"]))
+            asked.output_kind = RequestOutputKind.DELTA
+            added.append(engine.add_request(str(number), given, asked))
+    except Exception:
+        engine.abort_request(added, internal=True)
+        raise
+    texts = [{"ids": [], "finished": False, "logprobs": []} for _ in prompts]
+    n_new, said = 0, time.monotonic()
+    while engine.has_unfinished_requests():
+        for output in engine.step():
+            text, new = texts[int(output.request_id)], output.outputs[0]
+            text["ids"] += new.token_ids
+            text["logprobs"] += new.logprobs or ()
+            text["finished"] = new.finish_reason == "stop"
+            n_new += len(new.token_ids)
+        if time.monotonic() - said > _SECONDS_BETWEEN_COUNTS:
+            say({"written": n_new})
+            n_new, said = 0, time.monotonic()
+    return texts
 
 
 def _with_numbers(sampling: dict[str, Any]) -> dict[str, Any]:
@@ -341,19 +433,17 @@ def _with_numbers(sampling: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _generate(llm: Any, asked: dict[str, Any]) -> dict[str, Any]:
+def _generate(llm: Any, asked: dict[str, Any], say: _Say) -> dict[str, Any]:
     """Go on with prompts; with ``tokens`` also tell log-probabilities of some next tokens."""
-    answers = []
-    for prompt, output in zip(asked["prompts"], _texts(llm, asked["prompts"]), strict=True):
-        text = output.outputs[0]
-        answer = {"ids": list(text.token_ids), "finished": text.finish_reason == "stop"}
-        if tokens := prompt.get("tokens"):
-            answer["logprobs"] = [text.logprobs[0][token].logprob for token in tokens]
-        answers.append(answer)
-    return {"texts": answers}
+    texts = _texts(llm, asked["prompts"], say)
+    for prompt, text in zip(asked["prompts"], texts, strict=True):
+        logprobs, tokens = text.pop("logprobs"), prompt.get("tokens")
+        if tokens:
+            text["logprobs"] = [logprobs[0][token].logprob for token in tokens]
+    return {"texts": texts}
 
 
-def _vectors(llm: Any, asked: dict[str, Any]) -> dict[str, Any]:
+def _vectors(llm: Any, asked: dict[str, Any], _say: _Say) -> dict[str, Any]:
     return {"n_vectors": llm.collective_rpc("emotion_lens_vectors", args=(asked["folder"],))[0]}
 
 
@@ -383,7 +473,7 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            say(_ANSWERS[asked["what"]](llm, asked))
+            say(_ANSWERS[asked["what"]](llm, asked, say))
         except Exception as error:  # noqa: BLE001 - whoever asked decides what to do about it
             say({"error": f"{type(error).__name__}: {error}"})
 

@@ -213,7 +213,8 @@ def measure(materials: Materials) -> FreeText:
     }
     answered = None
     if server is not None:
-        answers = judges.ask_judge(server, texts.each, materials.emotions)
+        say = materials.reporter.note
+        answers = judges.ask_judge(server, texts.each, materials.emotions, say)
         answered = judged_texts.judged_answers(answers, emotions, len(PROMPTS), server.model)
     return FreeText(
         model=model.name,

@@ -8,7 +8,7 @@ Only differences of scores between texts mean something.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,13 +109,20 @@ class JudgeServer:
 
 
 def ask_judge(
-    server: JudgeServer, texts: Sequence[str], emotions: Sequence[str]
+    server: JudgeServer,
+    texts: Sequence[str],
+    emotions: Sequence[str],
+    say: Callable[[str], None] = lambda _line: None,
 ) -> list[str | None]:
-    """Ask which emotion each text conveys (`named`); raises `EndpointError` without an answer."""
+    """Ask which emotion each text conveys (`named`); raises `EndpointError` without an answer.
+
+    `say` hears of a judge that cannot be reached.
+    """
     names = ", ".join(emotions)
     questions = [_QUESTION.format(emotions=names, text=text) for text in texts]
     try:
-        with Endpoint(server.model, [server.base_url], server.key(), _SETTINGS) as judge:
+        key = server.key()
+        with Endpoint(server.model, [server.base_url], key, _SETTINGS, say=say) as judge:
             # Not waited for as long as an answer is.
             judge.connect(questions[0], _GREEDY)
             answers = judge.generate(questions, sampling=_GREEDY, seed=0)

@@ -96,6 +96,28 @@ def test_workers_share_the_time_and_gpus_the_memory():
     assert many.unit_hours == one.unit_hours
 
 
+def test_the_gpus_of_vllm_share_the_memory_of_what_it_loads():
+    vllm = {"tensor_parallel_size": 4, "pipeline_parallel_size": 2}
+    one, read, written = (
+        plan(
+            design(
+                activation={"engine": reader, "batch_tokens": None},
+                generation={"engine": writer},
+                vllm=vllm,
+            ),
+            BIG,
+            BIG,
+            Seen(),
+            Rates(),
+        )
+        for reader, writer in (("local", "local"), ("vllm", "local"), ("local", "vllm"))
+    )
+    assert read.reading_memory == pytest.approx(one.reading_memory / 8)
+    assert read.writing_memory == one.writing_memory
+    assert written.writing_memory == pytest.approx(one.writing_memory / 8)
+    assert written.reading_memory == one.reading_memory
+
+
 def test_own_texts_cost_no_writing():
     made = plan(PAPER, None, BIG, Seen(tokens_per_text=90.0), Rates(reading=4000.0))
     assert (made.tokens_written, made.writing_flops, made.writing_memory) == (0, 0, 0)

@@ -197,6 +197,18 @@ def test_a_server_cannot_be_timed_here(small_run, capsys):
     assert "--dry-run" in " ".join(capsys.readouterr().err.split())
 
 
+def test_vllm_is_not_timed_and_spreads_the_memory(small_run, tiny_writer, capsys):
+    made = small_run(
+        writer={"name": str(tiny_writer)},
+        activation={"engine": "vllm"},
+        vllm={"tensor_parallel_size": 4},
+    )
+    assert main(["plan", made.config, "--measure"]) == 2
+    assert "--reading_tokens_per_second=N" in " ".join(capsys.readouterr().err.split())
+    assert main(["plan", made.config]) == 0
+    assert "memory per GPU (4 per worker)" in capsys.readouterr().out
+
+
 def test_own_texts_are_counted_and_not_written(reading_run):
     made = reading_run()
     forecast = work_out(made.run(), Rates(), measured=False)

@@ -85,11 +85,42 @@ class TestSubsets:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("model.quantize", "4bit"), ("activation.compile", True), ("activation.batch_tokens", 64)],
+    [
+        ("model.quantize", "4bit"),
+        ("model.device_map", "auto"),
+        ("activation.compile", True),
+        ("activation.batch_tokens", 64),
+    ],
 )
-def test_what_vllm_would_overlook_is_refused(key, value):
+def test_what_vllm_would_overlook_of_the_subject_is_refused(key, value):
     section, name = key.split(".")
     values = {"model": {"name": "gpt2"}, "activation": {"engine": "vllm"}, "output_dir": "out"}
     values["writer"] = {"name": "w"}
     with pytest.raises(InvalidInput, match=key):
         parse_config({**values, section: {**values[section], name: value}})
+
+
+@pytest.mark.parametrize("key", ["quantize", "device_map"])
+@pytest.mark.parametrize("section", ["writer", "model"])
+def test_what_vllm_would_overlook_of_the_writer_is_refused(key, section):
+    value = {"quantize": "4bit", "device_map": "auto"}[key]
+    writer = {"name": "w"} if section == "writer" else {}
+    given = {"model": {"name": "gpt2"}, "writer": writer, "output_dir": "out"}
+    given[section] = {**given[section], key: value}
+    with pytest.raises(InvalidInput, match=rf"{section}\.{key}"):
+        parse_config({**given, "generation": {"engine": "vllm"}})
+    parse_config(given)
+
+
+def test_a_worker_of_ray_holds_all_gpus_of_its_vllm():
+    values = {"activation": {"engine": "vllm"}, "vllm": {"tensor_parallel_size": 4}}
+    for n_gpus in (0, 4, 8):
+        config(**values, compute={"engine": "ray", "gpus_per_worker": n_gpus})
+    with pytest.raises(InvalidInput, match=r"over 4 GPUs .* got 2"):
+        config(**values, compute={"engine": "ray", "gpus_per_worker": 2})
+
+
+def test_addresses_are_for_servers_alone():
+    for engine in ("local", "vllm"):
+        with pytest.raises(InvalidInput, match=f"generation.engine is {engine}"):
+            config(generation={"engine": engine, "base_urls": ["http://localhost:8000/v1"]})

@@ -1,7 +1,9 @@
 """Servers may be busy, slow, broken or wrong: each prompt is answered, or an error says why not."""
 
+import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -55,6 +57,12 @@ class TestAsking:
             (MODEL, 60, 0.9)
         }
         assert all("top_k" not in body for body in bodies)
+
+    def test_no_seed_is_sent_to_servers_that_take_none(self):
+        with StoryServer() as server:
+            answers = ask([server], send_seed=False)
+        assert all("seed" not in body for body in server.bodies)
+        assert len({answer.text for answer in answers}) == 4
 
     def test_the_same_seed_asks_the_same_again(self):
         asked = []
@@ -322,6 +330,45 @@ class TestTrouble:
             with pytest.raises(EndpointError, match=r"given up: the server failed \(500"):
                 ask([server], n_prompts=1, attempts=3)
             assert len(server.bodies) == 1 + 3
+
+
+class TestGone:
+    def test_a_server_that_dies_is_said_at_once_and_when_it_is_back(self):
+        said: list[str] = []
+        with (
+            StoryServer() as server,
+            Endpoint(MODEL, [server.url], None, settings(), say=said.append) as endpoint,
+            ThreadPoolExecutor(1) as pool,
+        ):
+            endpoint.connect("Hello.", SAMPLING)
+            server.leave()
+            asked = pool.submit(endpoint.generate, ["Once"] * 3, sampling=SAMPLING, seed=1)
+            deadline = time.monotonic() + 10
+            while not said:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            server.come_back()
+            assert len(asked.result()) == 3
+        told, over = said
+        assert re.fullmatch(
+            rf"{server.url} cannot be reached since [\d:]+: connection failed \(.+\)\. It is asked "
+            r"again until [\d:]+; finished work is kept\.",
+            told,
+        )
+        assert re.fullmatch(rf"{server.url} answers again, after \d s\.", over)
+
+    def test_one_that_never_comes_back_is_given_up_when_patience_ends(self):
+        said: list[str] = []
+        impatient = settings(patience_seconds=0.3)
+        with (
+            StoryServer() as server,
+            Endpoint(MODEL, [server.url], None, impatient, say=said.append) as endpoint,
+        ):
+            endpoint.connect("Hello.", SAMPLING)
+            server.leave()
+            with pytest.raises(EndpointError, match="cannot be reached"):
+                endpoint.generate(["Once"], sampling=SAMPLING, seed=1)
+        assert len(said) == 1
 
 
 class TestWrong:

@@ -60,7 +60,7 @@ def vectors(model) -> EmotionVectors:
     return planted(model, torch.tensor([3.0, 5.0, 7.0, 11.0]))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def planted_in() -> Callable[[LanguageModel], EmotionVectors]:
     """``planted_in(model)``: vectors planted in any tiny model."""
     return lambda model: planted(model, torch.tensor([3.0, 5.0, 7.0, 11.0]))

@@ -42,6 +42,7 @@ CHANGED = {
     "generation.extra_body": {"reasoning_effort": "low"},
     "endpoint.api": "completions",
     "endpoint.send_top_k": True,
+    "endpoint.send_seed": False,
     "corpus.forms": ["voiced"],
     "corpus.frames_subset": 7,
     "neutral.dialogues_per_topic": 7,
@@ -50,6 +51,7 @@ CHANGED = {
     "neutral.min_words": 7,
     "activation.engine": "vllm",
     "vllm.quantization": "fp8",
+    "vllm.options": {"kv_cache_dtype": "fp8"},
     "activation.compile": True,
     "activation.token_offset": 7,
     "activation.layers": [1, 2],
@@ -109,7 +111,13 @@ FREE = {
     *(f"compute.{name}" for name in ComputeSettings.model_fields),
     *(f"endpoint.{name}" for name in EndpointSettings.model_fields),
     *(f"vllm.{name}" for name in VllmSettings.model_fields),
-} - {"vllm.quantization", "endpoint.api", "endpoint.send_top_k"}
+} - {
+    "vllm.quantization",
+    "vllm.options",
+    "endpoint.api",
+    "endpoint.send_top_k",
+    "endpoint.send_seed",
+}
 """Where things lie, where and how fast they are computed, who is asked."""
 
 JUDGE = {"validation.judge_model": "j", "validation.judge_base_url": "http://localhost:1/v1"}
