@@ -164,7 +164,7 @@ class VllmEngine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=_environment(self._folder),
+            env=_environment(self._folder, settings),
             start_new_session=True,  # its workers end with it
         )
         assert process.stdin is not None
@@ -310,23 +310,29 @@ class VllmEngine:
             if "written" not in answer:
                 break
             progress(answer["written"])
-        if "error" in answer:
-            raise ModelError(f"vLLM with {self.model}: {answer['error']}")
-        return answer
+        if "error" not in answer:
+            return answer
+        if "EngineDead" in answer["error"]:
+            raise ModelError(f"a worker of vLLM with {self.model} died. {self._last_lines()}")
+        raise ModelError(f"vLLM with {self.model}: {answer['error']}")
 
     def _death(self) -> str:
         self._process.wait()
-        self._log.seek(0)
-        lines = self._log.read().decode("utf-8", "replace").splitlines()
-        telling = [line for line in lines if "Error" in line]
-        shown = "\n".join([*telling[-2:], "...", *lines[-_LINES_SHOWN:]])
         return (
             f"vLLM with {self.model} ended (exit code {self._process.returncode}). "
-            f"`emotion-probes doctor --vllm` says what is missing. Its last lines:\n{shown}"
+            f"`emotion-probes doctor --vllm` says what is missing. {self._last_lines()}"
         )
 
+    def _last_lines(self) -> str:
+        self._log.seek(0)
+        lines = self._log.read().decode("utf-8", "replace").splitlines()
+        # What came of an error is told after it, by others.
+        telling = [line for line in lines if "Error" in line and "EngineDead" not in line]
+        shown = "\n".join([*telling[:2], "...", *lines[-_LINES_SHOWN:]])
+        return f"Its last lines:\n{shown}"
 
-def _environment(folder: Path) -> dict[str, str]:
+
+def _environment(folder: Path, settings: VllmOptions) -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if key not in _NOT_ITS_OWN}
     own |= {"PYTHONPATH": str(INSIDE), "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     own |= {"EMOTION_LENS_AVERAGES": str(folder)}
@@ -334,6 +340,9 @@ def _environment(folder: Path) -> dict[str, str]:
     if not torch.cuda.is_available():
         own.setdefault("VLLM_TARGET_DEVICE", "cpu")
         own.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+        if settings.tensor_parallel_size * settings.pipeline_parallel_size > 1:
+            # Else each worker wants a memory node of its own.
+            own.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")
     return own
 
 

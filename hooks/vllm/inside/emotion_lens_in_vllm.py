@@ -357,6 +357,18 @@ def _lens_of(runner: Any) -> _PassLens:
     return _lenses[id(runner)]
 
 
+def _make_room(runner: Any) -> None:
+    """Make room for what an earlier stage sends, which vLLM 0.32 forgets where nothing compiles."""
+    from vllm.distributed.parallel_state import get_pp_group
+
+    if not get_pp_group().is_first_rank and runner.intermediate_tensors is None:
+        runner.intermediate_tensors = runner.get_model().make_empty_intermediate_tensors(
+            batch_size=runner.max_num_tokens,
+            dtype=runner.model_config.dtype,
+            device=runner.device,
+        )
+
+
 def _hang_on(runner_class: Any) -> None:
     """Let every model that a kind of runner loads have its lens."""
     load, execute = runner_class.load_model, runner_class.execute_model
@@ -365,6 +377,7 @@ def _hang_on(runner_class: Any) -> None:
 
     def load_model(self: Any, *given: Any, **named: Any) -> Any:
         loaded = load(self, *given, **named)
+        _make_room(self)
         _lenses[id(self)] = _PassLens(self)
         return loaded
 

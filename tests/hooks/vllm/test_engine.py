@@ -1,5 +1,6 @@
 """vLLM reads, writes and is steered as our hooks do it, to rounding."""
 
+import contextlib
 import random
 from dataclasses import replace
 from typing import Any
@@ -154,6 +155,30 @@ class TestSteering:
         torch.testing.assert_close(
             torch.tensor(text.logprobs), ours[0, tokens], atol=1e-3, rtol=1e-3
         )
+
+
+@pytest.mark.parametrize("spread", ["tensor_parallel_size", "pipeline_parallel_size"])
+def test_two_workers_that_share_a_model_read_and_steer_as_one(settings, tiny_folder, spread):
+    folder = tiny_folder("llama for vllm")
+    model = hooks.load(folder, backend="huggingface", dtype="float32", device="cpu")
+    some = texts(12, seed=4)
+    vectors = {layer: torch.randn(model.d_model) for layer in (0, 3)}  # one in each half
+    push = [Push("sad", 0.5)]
+    with VllmEngine(str(folder), replace(settings, **{spread: 2})) as engine:
+        read = engine.read(picked(model, some, 2))
+        engine.load_vectors({"sad": vectors})
+        prompts = [model.encode(text) for text in some[:4]]
+        written = engine.generate([Prompt(ids, GREEDY, pushes=push) for ids in prompts])
+    ours = hooks.pooled_resid_post(model, some, hooks.FromToken(2))
+    means = [text.mean for text in read if text.mean is not None]
+    torch.testing.assert_close(torch.stack(means), ours.mean[ours.n_tokens > 0], **CLOSE)
+    with contextlib.ExitStack() as stack:
+        for layer, vector in vectors.items():
+            strength = 0.5 * float(vector.norm())
+            stack.enter_context(hooks.steer(model, vector, layers=[layer], strength=strength))
+        steered = model.generate(prompts, max_new_tokens=12, temperature=0.0)
+    for theirs, one in zip(written, steered, strict=True):
+        assert theirs.ids[: len(one.tokens)] == one.tokens
 
 
 def test_an_environment_without_vllm_is_named_with_its_cure(settings):
