@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Sequence
 
 from hooks.errors import InvalidInput
+from probes.config.sections import ModelSettings, WriterSettings
 from probes.config.whole import Config
 from probes.stimuli import check_emotions, emotions, topics
 
@@ -44,6 +45,7 @@ def check_values(config: Config, source: str) -> None:
             f"generation.base_urls is set and generation.engine is {generation.engine}; set "
             "generation.engine=openai to ask these servers."
         )
+    loaded: list[tuple[str, ModelSettings | WriterSettings, str]]
     loaded = [("model", config.model, config.activation.engine)]
     if not brought:
         section = "model" if config.writer.name is None else "writer"
