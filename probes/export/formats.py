@@ -172,7 +172,7 @@ FORMATS = {
         lambda run, choice: ExportFiles(hub_files(run, choice.repo, texts=choice.texts)),
         ("repo", "public", "without_texts"),
     ),
-    "vllm": Format(vllm, ("emotions", "layers", "dose", "vectors")),
     "lm-eval": Format(lm_eval, ("emotions", "layers", "dose", "vectors")),
+    "vllm": Format(vllm, ("emotions", "layers", "dose", "vectors")),
     "embedded": Format(embedded, ("layers",)),
 }

@@ -129,7 +129,7 @@ class TestRefusals:
         ("words", "message"),
         [
             ([], "--to: expected gguf (llama.cpp, repeng), safetensors, parquet, hub, lm-eval"),
-            (["--to=onnx"], "hub, lm-eval or embedded, got 'onnx'"),
+            (["--to=onnx"], "hub, lm-eval, vllm or embedded, got 'onnx'"),
             (["--to=gguf", "--emotions=sad,hapy"], "no vector for 'hapy'; did you mean 'happy'?"),
             (["--to=gguf", "--layers=9"], "no vectors at layer 9; expected one of [0, 1, 2, 3]"),
             (["--to=gguf", "--layers=last"], "expected numbers, as in --layers=10,12, or 'all'"),

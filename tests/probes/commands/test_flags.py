@@ -56,7 +56,7 @@ def test_values_take_the_type_of_their_flag():
         (
             Export,
             {"to": 5},
-            "--to: expected gguf, safetensors, parquet, hub, lm-eval or embedded, got 5.",
+            "--to: expected gguf, safetensors, parquet, hub, lm-eval, vllm or embedded, got 5.",
         ),
     ],
 )
