@@ -75,7 +75,10 @@ class VllmOptions:
         """Return the arguments of ``vllm.LLM``; hooks need blocks that run one by one."""
         own = {name: value for name, value in asdict(self).items() if name not in _OURS}
         extension = f"{PROGRAM.stem}.StreamLens"
+        # vLLM 0.32 dies on a CPU of a seed whose prompt is read in two passes.
+        whole = {} if torch.cuda.is_available() else {"enable_chunked_prefill": False}
         return {
+            **whole,
             **own,
             "worker_extension_cls": extension,
             "enforce_eager": True,

@@ -124,6 +124,14 @@ class TestGoingOn:
         [without] = engine.generate([Prompt(ids, {**free, "seed": 1}, suppress=[*banned])])
         assert not banned & set(without.ids)
 
+    def test_more_seeded_prompts_than_a_pass_holds(self, both):
+        model, engine = both
+        first, *rest = model.encode(" ".join(WORDS * 8))
+        prompts = [[first, 5 + n, *rest] for n in range(150)]  # which share nothing
+        drawn = {"max_tokens": 4, "temperature": 1.0, "seed": 7, "ignore_eos": True}
+        written = engine.generate([Prompt(ids, drawn) for ids in prompts])
+        assert [len(text.ids) for text in written] == [4] * 150
+
 
 class TestSteering:
     @pytest.mark.parametrize("positions", ["all", "generated"])
