@@ -54,12 +54,6 @@ class RunDesign:
     said: ThereAlready | None = None
     matched: ThereAlready | None = None
 
-    def gpus(self, engine: str) -> float:
-        """Return how many GPUs share the memory of what an engine loads."""
-        if engine == "vllm":
-            return float(self.config.vllm.n_gpus)
-        return max(1.0, self.config.compute.gpus_per_worker or 1.0)
-
 
 @dataclass(frozen=True)
 class Rates:
@@ -189,11 +183,12 @@ def _writing_memory(design: RunDesign, size: Size) -> float:
     cache = batch * length * sizes.cache_numbers * size.number_bytes
     logits = 2.0 * batch * sizes.d_vocab * 4
     prompt = batch * prompt_tokens * sizes.d_model * _WIDTHS * size.number_bytes
-    gpus = design.gpus(design.config.generation.engine)
+    gpus = design.config.n_gpus(design.config.generation.engine)
     return (size.weight_bytes + cache + max(logits, prompt)) / gpus
 
 
 def _reading_memory(design: RunDesign, size: Size) -> float:
     tokens = design.config.activation.batch_tokens or DEFAULT_BATCH_TOKENS
     working = tokens * size.architecture.d_model * _WIDTHS * size.number_bytes
-    return (size.weight_bytes + working) / design.gpus(design.config.activation.engine)
+    gpus = design.config.n_gpus(design.config.activation.engine)
+    return (size.weight_bytes + working) / gpus

@@ -232,13 +232,13 @@ def _rows(config: Config, forecast: Forecast) -> Iterator[tuple[str, str]]:
     parts = f"texts {file_size(made.text_bytes)}, activations {file_size(made.activation_bytes)}"
     parts += f" ({kept}), vectors {file_size(made.vector_bytes)}"
     yield "disk", f"{file_size(made.disk_bytes)}: {parts}"
-    memory = f"reading {file_size(made.reading_memory)}"
+    memory = (
+        f"reading {file_size(made.reading_memory)} on {config.n_gpus(config.activation.engine):g}"
+    )
     if made.tokens_written:
-        memory = f"writing {file_size(made.writing_memory)}, {memory}"
-    engines = {config.activation.engine, config.generation.engine if made.tokens_written else ""}
-    n_gpus = config.vllm.n_gpus if "vllm" in engines else config.compute.gpus_per_worker or 1
-    workers = f"{n_gpus:g} per worker"
-    yield f"memory per GPU ({workers})", f"{memory} (at most; without the runtime's own)"
+        n_gpus = config.n_gpus(config.generation.engine)
+        memory = f"writing {file_size(made.writing_memory)} on {n_gpus:g}, {memory}"
+    yield "memory per GPU", f"{memory} per worker (at most; without the runtime's own)"
     writing = ("writing", made.writing_hours, rates.writing)
     reading = ("reading", made.reading_hours, rates.reading)
     parts = [

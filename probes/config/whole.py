@@ -83,6 +83,11 @@ class Config(Section):
             values["judge_model"] = None
         return values
 
+    def n_gpus(self, engine: str) -> float:
+        """Return how many GPUs share the memory of a model that an engine loads, at least 1."""
+        n_gpus = self.vllm.n_gpus if engine == "vllm" else self.compute.gpus_per_worker
+        return max(1.0, float(n_gpus))
+
     @property
     def writer_model(self) -> WriterSettings:
         """The writer's settings with the name filled in."""
