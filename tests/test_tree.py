@@ -31,6 +31,7 @@ ELSEWHERE = {
     "probes/texts/app/talk_panel.py": "the same",
     "probes/texts/app/text_panel.py": "the same",
     "hooks/vllm/inside/emotion_lens_in_vllm.py": "runs in vLLM's environment, test_engine.py",
+    "hooks/vllm/inside/emotion_lens_program.py": "the same",
     "hooks/steering/selection.py": "tokens of a pass, tested by steering, test_steer.py",
 }
 """Modules without a test file of their own, and where they are tested."""

@@ -1,8 +1,8 @@
 """A vLLM engine in an environment of its own: it reads, writes and is steered by token ids.
 
 vLLM pins other versions of torch and transformers than we do, so it lives in a virtual environment
-that holds nothing of this project; one file of ours (`inside/`) is put on its path. This end starts
-that program, sends lines of JSON and takes averages from files in a folder that both can see.
+that holds nothing of this project; two files of ours (`inside/`) are put on its path. This end
+starts a program there, sends lines of JSON and takes averages from files in a folder that both see.
 """
 
 import contextlib
@@ -26,13 +26,18 @@ from torch import Tensor
 from hooks.errors import DataError, InvalidInput, ModelError
 
 INSIDE = Path(__file__).parent / "inside"
-PROGRAM = INSIDE / "emotion_lens_in_vllm.py"
+EXTENSION, _PROGRAM = INSIDE / "emotion_lens_in_vllm.py", INSIDE / "emotion_lens_program.py"
+WORKER_EXTENSION = f"{EXTENSION.stem}.StreamLens"
 KEY = "emotion_lens"
 """Under which a request asks."""
+RUNNER = {"VLLM_USE_V2_MODEL_RUNNER": "0"}
+"""Of vLLM's two runners, the one whose batches we know."""
 _NOT_ITS_OWN = ("PYTHONPATH", "VIRTUAL_ENV")
 _OURS = ("python", "options")
 _PARTS = ("mean", "apart", "keep")
 _LINES_SHOWN = 12
+_SHARED_AT_LEAST = 16
+"""Tokens of the smallest block that vLLM keeps of a text for others."""
 _SECONDS_BETWEEN_LOOKS = 0.25
 _VERSION = """
 from importlib.metadata import distributions
@@ -74,13 +79,12 @@ class VllmOptions:
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of ``vllm.LLM``; hooks need blocks that run one by one."""
         own = {name: value for name, value in asdict(self).items() if name not in _OURS}
-        extension = f"{PROGRAM.stem}.StreamLens"
         # vLLM 0.32 dies on a CPU of a seed whose prompt is read in two passes.
         whole = {} if torch.cuda.is_available() else {"enable_chunked_prefill": False}
         return {
             **whole,
             **own,
-            "worker_extension_cls": extension,
+            "worker_extension_cls": WORKER_EXTENSION,
             "enforce_eager": True,
             "enable_prefix_caching": True,
             "seed": 0,
@@ -163,7 +167,7 @@ class VllmEngine:
         self._vectors: set[str] = set()
         self._log = (self._folder / "log.txt").open("w+b")
         process = subprocess.Popen(
-            [settings.python, str(PROGRAM)],
+            [settings.python, str(_PROGRAM)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -193,7 +197,8 @@ class VllmEngine:
     ) -> list[ReadText]:
         """Read texts; `progress` is called with numbers of texts as they are read.
 
-        A beginning that texts share is read once, unless tokens of it are wanted.
+        A beginning that texts share is read once, unless tokens of it are wanted. Texts whose first
+        tokens are wanted share nothing.
         """
         read = {number: ReadText() for number, text in enumerate(texts) if text.is_empty}
         progress(len(read))
@@ -282,7 +287,9 @@ class VllmEngine:
             read = {"file": str(path), **parts}
             sampling = {"max_tokens": 1, "temperature": 0.0, "detokenize": False}
             sampling["extra_args"] = {KEY: {"read": read}}
-            salt = {"cache_salt": str(self._number)} if alone else {}
+            first = min(place for part in parts.values() for place in part)
+            shares = not alone and first >= _SHARED_AT_LEAST
+            salt = {} if shares else {"cache_salt": str(self._number)}
             asked.append({"prompt_token_ids": list(text.ids), "sampling": sampling, **salt})
         with _counted(paths.values(), progress):
             self._exchange({"what": "generate", "prompts": asked})
@@ -339,7 +346,7 @@ def _environment(folder: Path, settings: VllmOptions) -> dict[str, str]:
     own = {key: value for key, value in os.environ.items() if key not in _NOT_ITS_OWN}
     own |= {"PYTHONPATH": str(INSIDE), "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     own |= {"EMOTION_LENS_AVERAGES": str(folder)}
-    own |= {"VLLM_USE_V2_MODEL_RUNNER": "0"}  # of the two, the one whose batches we know
+    own |= RUNNER
     if not torch.cuda.is_available():
         own.setdefault("VLLM_TARGET_DEVICE", "cpu")
         own.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")

@@ -1,11 +1,9 @@
-"""What runs in vLLM's own environment, which needs nothing else of this project.
+"""What runs in vLLM's own workers, and needs nothing else of this project.
 
-1. `StreamLens` is what vLLM calls a worker extension. Importing it hangs hooks on the decoder
-   blocks of every model that a worker loads. In each pass they average the stream over the tokens
-   that a request names, in float32, and add to the stream what a request asks for: one pass may
-   hold texts that are read, texts that are steered and texts of which nothing is asked.
-2. As a program this loads one model and answers requests: a line of JSON on standard input, one on
-   standard output. What vLLM prints goes to standard error.
+`StreamLens` is what vLLM calls a worker extension. Importing it hangs hooks on the decoder blocks
+of every model that a worker loads. In each pass they average the stream over the tokens that a
+request names, in float32, score tokens, and add to the stream what a request asks for: one pass may
+hold texts that are read, texts that are steered and texts of which nothing is asked.
 
 A request asks in the ``extra_args`` of its sampling parameters, under ``emotion_lens``, for one or
 more of these; a server takes it as a string of JSON in ``vllm_xargs``:
@@ -27,11 +25,9 @@ pipeline parallelism each stage writes a file about its own layers.
 import contextlib
 import json
 import logging
+import math
 import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,9 +42,7 @@ VECTORS, AVERAGES = "EMOTION_LENS_VECTORS", "EMOTION_LENS_AVERAGES"
 SCORES = "EMOTION_LENS_SCORES"
 """Environment variables: the folder of vectors, that of averages, and the file of scores."""
 _PARTS = ("mean", "apart", "keep")
-_GIVEN = ("prompt_token_ids", "cache_salt")
-_SECONDS_BETWEEN_COUNTS = 1.0
-_Say = Callable[[dict[str, Any]], None]
+_POSITIONS = ("all", "generated")
 
 
 class StreamLens:
@@ -57,7 +51,7 @@ class StreamLens:
     def emotion_lens_vectors(self, folder: str) -> int:
         """Load a folder of vectors; returns how many there are."""
         lens = _lens_of(self.model_runner)
-        lens.vectors = _load_vectors(folder)
+        lens.load(folder)
         return len(lens.vectors)
 
 
@@ -103,10 +97,23 @@ class _PassLens:
         self._scored: list[_Scored] = []
         self._lines: list[dict[str, Any]] = []
         self._is_pass = False
+        self._d_model = runner.model_config.get_hidden_size()
         if path := os.environ.get(VECTORS):
-            self.vectors = _load_vectors(path)
+            self.load(path)
         for layer, block in _blocks(runner):
             block.register_forward_hook(self._hook(layer))
+
+    def load(self, folder: str) -> None:
+        """Take the vectors of a folder; ValueError where they are another model's."""
+        vectors = _load_vectors(folder)
+        for name, vector in vectors.items():
+            sizes = {len(it) for it in (*vector.added.values(), *vector.center.values())}
+            if sizes != {self._d_model}:
+                raise ValueError(
+                    f"{folder}: expected vectors of {self._d_model} numbers, which is the width of "
+                    f"this model, got {sorted(sizes)} of {name!r}"
+                )
+        self.vectors = vectors
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[None]:
@@ -134,7 +141,7 @@ class _PassLens:
         asked = ((sampling and sampling.extra_args) or {}).get(KEY) or {}
         try:
             asked = json.loads(asked) if isinstance(asked, str) else asked
-            wanted = [{"strength": 1.0, **steer} for steer in asked.get("steer") or ()]
+            wanted = list(map(_checked_steer, asked.get("steer") or ()))
             steer = [it for it in wanted if it["vector"] in self.vectors]
             scored = list(asked.get("score") or ())
             score = [name for name in scored if name in self.vectors]
@@ -183,7 +190,7 @@ class _PassLens:
                 self._scored.append(_Scored(rows, begin, request, names))
             for steer in asked.get("steer") or ():
                 rows = torch.arange(first, stop)
-                if steer.get("positions", "all") == "generated":
+                if steer["positions"] == "generated":
                     rows = rows[n_prompt - begin :] if begin < n_prompt else rows
                 self._added.append((rows.to(runner.device), steer))
         self._parts = {part: _part(rows, runner.device) for part, rows in parts.items() if rows}
@@ -258,6 +265,15 @@ class _PassLens:
                 file.writelines(json.dumps(line) + "\n" for line in self._lines)
         self._finished, self._parts, self._added = [], {}, []
         self._scored, self._lines = [], []
+
+
+def _checked_steer(asked: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what a request leaves out; ValueError for what would end vLLM within a pass."""
+    steer = {"strength": 1.0, "positions": "all", **asked}
+    strength = float(steer["strength"])
+    if not math.isfinite(strength) or steer["positions"] not in _POSITIONS:
+        raise ValueError(f"expected a finite strength and positions of {_POSITIONS}")
+    return {"vector": str(steer["vector"]), "strength": strength, "positions": steer["positions"]}
 
 
 def _log(message: str) -> None:
@@ -401,95 +417,3 @@ if _is_worker():
     else:
         from vllm.v1.worker.gpu_model_runner import GPUModelRunner as _Runner
     _hang_on(_Runner)
-
-
-# The program.
-
-
-def _texts(llm: Any, prompts: list[dict[str, Any]], say: _Say) -> list[dict[str, Any]]:
-    """Go on with prompts, and say how many tokens there are, about once a second."""
-    from vllm import SamplingParams
-    from vllm.sampling_params import RequestOutputKind
-
-    engine, added = llm.llm_engine, []
-    try:
-        for number, prompt in enumerate(prompts):
-            given = {key: prompt[key] for key in _GIVEN if key in prompt}
-            asked = SamplingParams(**_with_numbers(prompt["sampling"]))
-            asked.output_kind = RequestOutputKind.DELTA
-            added.append(engine.add_request(str(number), given, asked))
-    except Exception:
-        engine.abort_request(added, internal=True)
-        raise
-    texts = [{"ids": [], "finished": False, "logprobs": []} for _ in prompts]
-    n_new, said = 0, time.monotonic()
-    while engine.has_unfinished_requests():
-        for output in engine.step():
-            text, new = texts[int(output.request_id)], output.outputs[0]
-            text["ids"] += new.token_ids
-            text["logprobs"] += new.logprobs or ()
-            text["finished"] = new.finish_reason == "stop"
-            n_new += len(new.token_ids)
-        if time.monotonic() - said > _SECONDS_BETWEEN_COUNTS:
-            say({"written": n_new})
-            n_new, said = 0, time.monotonic()
-    return texts
-
-
-def _with_numbers(sampling: dict[str, Any]) -> dict[str, Any]:
-    """Turn what JSON made of token ids back."""
-    bias = sampling.get("logit_bias")
-    return (
-        {**sampling, "logit_bias": {int(token): by for token, by in bias.items()}}
-        if bias
-        else sampling
-    )
-
-
-def _generate(llm: Any, asked: dict[str, Any], say: _Say) -> dict[str, Any]:
-    """Go on with prompts; with ``tokens`` also tell log-probabilities of some next tokens."""
-    texts = _texts(llm, asked["prompts"], say)
-    for prompt, text in zip(asked["prompts"], texts, strict=True):
-        logprobs, tokens = text.pop("logprobs"), prompt.get("tokens")
-        if tokens:
-            text["logprobs"] = [logprobs[0][token].logprob for token in tokens]
-    return {"texts": texts}
-
-
-def _vectors(llm: Any, asked: dict[str, Any], _say: _Say) -> dict[str, Any]:
-    return {"n_vectors": llm.collective_rpc("emotion_lens_vectors", args=(asked["folder"],))[0]}
-
-
-_ANSWERS = {"generate": _generate, "vectors": _vectors}
-
-
-def _end_with(parent: int) -> None:
-    """End this program and its workers when whoever started it is gone, even while they work."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os.killpg(os.getpgid(0), signal.SIGKILL)
-
-
-def main() -> None:
-    """Answer requests until there are none."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # vLLM prints to both
-
-    def say(answer: dict[str, Any]) -> None:
-        print(json.dumps(answer), file=answers, flush=True)
-
-    import vllm
-
-    llm = vllm.LLM(**json.loads(sys.stdin.readline()))
-    say({"version": vllm.__version__})
-    for line in sys.stdin:
-        asked = json.loads(line)
-        try:
-            say(_ANSWERS[asked["what"]](llm, asked, say))
-        except Exception as error:  # noqa: BLE001 - whoever asked decides what to do about it
-            say({"error": f"{type(error).__name__}: {error}"})
-
-
-if __name__ == "__main__":
-    main()

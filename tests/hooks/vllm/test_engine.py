@@ -87,7 +87,7 @@ class TestReading:
     def test_tokens_that_were_cached_are_read_again_where_they_are_wanted(self, both):
         model, engine = both
         ids = model.encode(" ".join(WORDS * 12))
-        asked = [Picked(ids, list(range(1, len(ids))))] * 2
+        asked = [Picked(ids, list(range(20, len(ids))))] * 2
         first, second = engine.read(asked)
         torch.testing.assert_close(first.mean, second.mean, **CLOSE)
 

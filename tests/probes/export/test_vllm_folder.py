@@ -21,7 +21,7 @@ import torch
 from openai import OpenAI
 
 import hooks
-from hooks.vllm.engine import KEY, PROGRAM
+from hooks.vllm.engine import EXTENSION, KEY, RUNNER
 from probes.export import control_vector
 from probes.export.safetensors_file import read_safetensors
 from probes.export.vllm_folder import SCORES, serving, vllm_files
@@ -44,7 +44,7 @@ def folder_of(vectors: Any, folder: Path) -> list[str]:
 
 def test_a_folder_holds_our_file_and_every_emotion(vectors, tmp_path):
     folder_of(vectors, tmp_path)
-    assert (tmp_path / PROGRAM.name).read_bytes() == PROGRAM.read_bytes()
+    assert (tmp_path / EXTENSION.name).read_bytes() == EXTENSION.read_bytes()
     files = sorted((tmp_path / "vectors").iterdir())
     assert {read_safetensors(file).emotion for file in files} == set(vectors.emotions)
 
@@ -52,7 +52,9 @@ def test_a_folder_holds_our_file_and_every_emotion(vectors, tmp_path):
 def test_how_it_is_served_is_a_command_and_how_it_is_asked_is_json(vectors, tmp_path):
     serve, ask = folder_of(vectors, tmp_path)
     words = shlex.split(serve.split(": ", 1)[1])
-    assert words[3:6] == ["vllm", "serve", vectors.provenance.model]
+    settings = dict(word.split("=") for word in words[: words.index("vllm")])
+    assert settings.items() >= RUNNER.items()
+    assert words[len(settings) :][:3] == ["vllm", "serve", vectors.provenance.model]
     asked = json.loads(ask.split('"vllm_xargs": ', 1)[1])
     assert json.loads(asked[KEY])["score"] == [vectors.emotions[0]]
 
@@ -148,10 +150,30 @@ class TestServing:
                 # The last token was written and not read.
                 torch.testing.assert_close(got[:-1], column[:-1], atol=1e-4, rtol=0)
 
-    def test_a_vector_that_is_not_there_is_logged_and_the_server_lives(self, served):
-        wrong = self.ask(served, PROMPTS[0], {"steer": [{"vector": "sadd"}], "score": ["sadd"]})
-        assert wrong.choices[0].token_ids == self.ask(served, PROMPTS[0], None).choices[0].token_ids
-        assert "no such vector" in (served.folder / "log.txt").read_text()
+    @pytest.mark.parametrize(
+        ("asked", "told"),
+        [
+            ({"steer": [{"vector": "sadd"}], "score": ["sadd"]}, "no such vector"),
+            ({"steer": [{"vector": "sad", "strength": "much"}]}, "could not convert"),
+            ({"steer": [{"vector": "sad", "strength": float("nan")}]}, "a finite strength"),
+            (
+                {"steer": [{"vector": "sad", "positions": "some"}]},
+                "a finite strength and positions",
+            ),
+            ({"steer": ["sad"]}, "expected emotion_lens as JSON"),
+            ({"steer": [{"strength": 1.0}]}, "'vector'"),
+            ({"score": 5}, "not iterable"),
+            (["sad"], "expected emotion_lens as JSON"),
+            ({"read": {"file": "/tmp/x", "mean": [1]}}, "averages are written to"),
+        ],
+    )
+    def test_what_cannot_be_done_is_logged_and_the_request_answered_plainly(
+        self, served, asked, told
+    ):
+        begun = len((served.folder / "log.txt").read_text())
+        got = self.ask(served, PROMPTS[0], asked).choices[0].token_ids
+        assert got == self.ask(served, PROMPTS[0], None).choices[0].token_ids
+        assert told in (served.folder / "log.txt").read_text()[begun:]
 
 
 def until_it_answers(server: subprocess.Popen, port: int, log: Path) -> None:
