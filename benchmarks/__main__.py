@@ -1,8 +1,9 @@
 """``python -m benchmarks [SECTION ...] [--quick]``: print RESULTS.md, ratios first.
 
 Sections: reading, writing, vllm, start, steering, demo, plan, emotions, memory, corpus, materials;
-none named means all of these. gpu, by name, is for a machine with one: six minutes, no network, and
-no other package than `hooks` needs. Lines on what is going on go to standard error.
+none named means all of these. By name: gpu, for a machine with one (six minutes, no network, and
+no other package than `hooks` needs), and beginning (what a BOS is worth; ten minutes). Lines on
+what is going on go to standard error.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def _vllm(quick: bool, dtype: str, rounds: int) -> Iterator[Part]:
     from benchmarks import beside_vllm
 
     if not beside_vllm.PYTHON.exists():
-        say(beside_vllm.MISSING)
+        yield [], beside_vllm.MISSING
         return
     sizes = (8, 8, 1) if quick else (64, 64, rounds)
     made = beside_vllm.measure(*sizes, dtype)
@@ -109,6 +110,12 @@ def _materials(quick: bool, *_: object) -> Iterator[Part]:
     yield materials.ratios(costs, size), materials.section(costs, size)
 
 
+def _beginning(quick: bool, dtype: str, *_: object) -> Iterator[Part]:
+    from benchmarks import beginning
+
+    yield [], beginning.section(beginning.measure(dtype, quick=quick))
+
+
 def _gpu(quick: bool, dtype: str, *_: object) -> Iterator[Part]:
     from benchmarks import gpu
 
@@ -132,9 +139,10 @@ SECTIONS: dict[str, Callable[..., Iterator[Part]]] = {
     "corpus": _corpus,
     "materials": _materials,
     "gpu": _gpu,
+    "beginning": _beginning,
 }
-BY_NAME_ALONE = ("gpu",)
-"""What is for other machines, and needs no other package than `hooks` does."""
+BY_NAME_ALONE = ("gpu", "beginning")
+"""What is for other machines, or no matter of speed."""
 
 
 def _machine() -> list[tuple[str, str]]:

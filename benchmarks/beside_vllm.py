@@ -4,6 +4,8 @@ Ours goes before and after vLLM and never beside it: an idle engine takes a core
 """
 
 import statistics
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,14 +18,12 @@ from benchmarks.tables import rate, table
 from benchmarks.texts import texts
 from hooks.tokens.encoding import content_places
 from hooks.vllm.engine import Picked, Prompt, VllmEngine, VllmOptions
-from probes.config import load_config
-from probes.corpus.cells import story_cells
-from probes.corpus.writing import first_prompts
-from probes.stages.units import grid_of, rules
 
-MODEL = "embedded:smollm2-135m-instruct"
+MODEL = writing.WRITER
 PYTHON = Path(".venv-vllm/bin/python")
-_WARM = 4
+MISSING = "## Ours beside vLLM\n\nNot measured: there is no .venv-vllm; `make vllm` builds one."
+_WARM_TURNS = 3
+"""Of vLLM, which is slow at first."""
 
 
 @dataclass
@@ -60,12 +60,12 @@ def measure(n_texts: int, new_tokens: int, rounds: int, dtype: str) -> Beside:
 def _ours(made: Beside, rounds: int) -> None:
     say("beside vLLM: ours")
     with Child(reading.prepare, MODEL, OURS, made.dtype) as child:
-        child.ask(n_texts=_WARM)
+        child.ask(n_texts=made.n_texts)
         for _ in range(rounds):
             turn = child.ask(n_texts=made.n_texts)
             made.ours["reading"].append(turn.result["n_tokens"] / turn.seconds)
     with Child(writing.prepare, writing.BATCHED, made.new_tokens, made.dtype) as child:
-        child.ask(rows=_WARM)
+        child.ask(rows=made.n_texts)
         for _ in range(rounds):
             turn = child.ask(rows=made.n_texts)
             made.ours["writing"].append(turn.result / turn.seconds)
@@ -74,31 +74,22 @@ def _ours(made: Beside, rounds: int) -> None:
 def _theirs(made: Beside, model: hooks.LanguageModel, engine: VllmEngine, rounds: int) -> None:
     encoded = list(map(model.encode, texts(made.n_texts)))
     picked = [Picked(ids, content_places(ids, model.special_ids)) for ids in encoded]
-    config = load_config("self_written")
-    cells = story_cells(config.emotions, config.topics)
-    asked = first_prompts(cells, grid_of(config), rules(config, "stories", chat=model.is_chat))
-    encoded_prompts = [model.encode_prompt(prompt) for prompt in asked[: made.n_texts]]
+    prompts = list(map(model.encode_prompt, writing.prompts_for(model)[: made.n_texts]))
 
-    def prompts(seed: int) -> list[Prompt]:
-        drawn = {"temperature": 0.8, "top_k": 50, "max_tokens": made.new_tokens}
-        return [
-            Prompt(ids, {**drawn, "seed": seed + row}) for row, ids in enumerate(encoded_prompts)
-        ]
+    def write(seed: int, prompts: Sequence[list[int]]) -> int:
+        drawn = {**writing.SAMPLING, "max_tokens": made.new_tokens}
+        asked = [Prompt(ids, {**drawn, "seed": seed + row}) for row, ids in enumerate(prompts)]
+        return sum(len(one.ids) for one in engine.generate(asked))
 
-    engine.read(picked[:_WARM])
-    engine.generate(prompts(0)[:_WARM])
+    for _ in range(_WARM_TURNS):
+        engine.read(picked)
+        write(0, prompts)
     for number in range(1, rounds + 1):
-        # What was read before is not read again, unless tokens of it are wanted: all are.
         taken = seconds(lambda: engine.read(picked))
         made.theirs["reading"].append(sum(map(len, encoded)) / taken)
-        written: list[int] = []
-        seed = 1000 * number
-        taken = seconds(
-            lambda seed=seed, written=written: written.extend(
-                len(one.ids) for one in engine.generate(prompts(seed))
-            )
-        )
-        made.theirs["writing"].append(sum(written) / taken)
+        start = time.perf_counter()
+        n_written = write(1000 * number, prompts)
+        made.theirs["writing"].append(n_written / (time.perf_counter() - start))
 
 
 def ratios(made: Beside) -> list[tuple[str, str, str]]:
@@ -126,6 +117,3 @@ def section(made: Beside) -> str:
 `self_written`. Our hooks hang on vLLM's blocks, which run one by one. Medians; tokens per second.
 
 {table(("", "ours", "vLLM", "ours / vLLM"), rows)}"""
-
-
-MISSING = "vllm: there is no .venv-vllm; `make vllm` builds one"

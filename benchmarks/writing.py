@@ -21,7 +21,7 @@ BATCHED = "ours, {rows} texts in one batch"
 ALONE = "ours, one text at a time"
 PEER = "transformers generate(), one text at a time"
 GOAL = 8.0
-_SAMPLING = {"temperature": 0.8, "top_k": 50}
+SAMPLING = {"temperature": 0.8, "top_k": 50}
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,25 @@ class Written:
         return self.rate(BATCHED)
 
 
+def prompts_for(model: hooks.LanguageModel) -> list[str]:
+    """Return what `self_written` asks a model for."""
+    config = load_config("self_written")
+    cells = story_cells(config.emotions, config.topics)
+    return first_prompts(cells, grid_of(config), rules(config, "stories", chat=model.is_chat))
+
+
 def prepare(recipe: str, new_tokens: int, dtype: str = "auto") -> Callable[..., int]:
     """Load the writer; the job writes stories of `self_written` and counts their tokens."""
     model = hooks.load(WRITER, backend="huggingface", dtype=dtype)
-    config = load_config("self_written")
-    cells = story_cells(config.emotions, config.topics)
-    prompts = first_prompts(cells, grid_of(config), rules(config, "stories", chat=model.is_chat))
+    prompts = prompts_for(model)
 
     def batched(rows: int) -> int:
-        written = model.generate(prompts[:rows], max_new_tokens=new_tokens, **_SAMPLING)
+        written = model.generate(prompts[:rows], max_new_tokens=new_tokens, **SAMPLING)
         return sum(len(one.tokens) for one in written)
 
     def alone(rows: int) -> int:
         return sum(
-            len(model.generate([p], max_new_tokens=new_tokens, **_SAMPLING)[0].tokens)
+            len(model.generate([p], max_new_tokens=new_tokens, **SAMPLING)[0].tokens)
             for p in prompts[:rows]
         )
 
@@ -65,7 +70,7 @@ def prepare(recipe: str, new_tokens: int, dtype: str = "auto") -> Callable[..., 
         for prompt in prompts[:rows]:
             ids = torch.tensor([model.encode_prompt(prompt)])
             mask = torch.ones_like(ids)
-            options: dict[str, Any] = {"max_new_tokens": new_tokens, "do_sample": True, **_SAMPLING}
+            options: dict[str, Any] = {"max_new_tokens": new_tokens, "do_sample": True, **SAMPLING}
             with torch.inference_mode():
                 made = model.hf.generate(ids, attention_mask=mask, **options)
             count += made.shape[1] - ids.shape[1]
