@@ -197,6 +197,16 @@ def umap_layout(vectors: Vectors, seed: int, n_neighbors: int = 15) -> Float[Ten
     # umap would find the same neighbors, and compile for seconds to do so.
     search = NearestNeighbors(n_neighbors=n_nearest, metric="cosine", algorithm="brute")
     distances, nearest = search.fit(points).kneighbors(points)
+    # numba gives torch a thread for every processor, whatever it had.
+    n_threads = torch.get_num_threads()
+    try:
+        layout = _umap(points, nearest, distances, seed)
+    finally:
+        torch.set_num_threads(n_threads)
+    return torch.from_numpy(layout).to(vectors.dtype)
+
+
+def _umap(points: np.ndarray, nearest: np.ndarray, distances: np.ndarray, seed: int) -> np.ndarray:
     # umap compiles when it is imported; it and numba warn about what is on purpose here (one job
     # because of the seed, small neighborhoods).
     with warnings.catch_warnings():
@@ -204,14 +214,14 @@ def umap_layout(vectors: Vectors, seed: int, n_neighbors: int = 15) -> Float[Ten
         from umap import UMAP
 
         layout = UMAP(
-            n_neighbors=n_nearest,
+            n_neighbors=nearest.shape[1],
             metric="cosine",
             precomputed_knn=(nearest, distances),
             init="pca",
             random_state=seed,
             n_jobs=1,
-        ).fit_transform(points)
-    return torch.from_numpy(np.asarray(layout)).to(vectors.dtype)
+        )
+        return np.asarray(layout.fit_transform(points))
 
 
 def rsa(vectors: Float[Tensor, "layer emotion d_model"]) -> Float[Tensor, "layer layer"]:

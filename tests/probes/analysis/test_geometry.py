@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from scipy.stats import spearmanr
@@ -171,6 +174,18 @@ class TestUmap:
         layout = umap_layout(noise(n_emotions, 16), seed=0)
         assert layout.shape == (n_emotions, 2)
         assert bool(torch.isfinite(layout).all())
+
+    def test_torch_keeps_its_threads(self):
+        code = """
+import torch
+from probes.analysis.geometry import umap_layout
+torch.set_num_threads(5)
+print(torch.get_num_threads())
+umap_layout(torch.randn(6, 8), seed=0)
+print(torch.get_num_threads())
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == "5\n5\n", done.stderr
 
     def test_three_emotions_are_too_few(self):
         with pytest.raises(InvalidInput, match="at least 4 vectors"):
