@@ -17,6 +17,8 @@ def escaped(character: str) -> str:
 
 def visible(text: str) -> str:
     """Write every character without a shape as its escape."""
+    if text.isprintable():
+        return text
     return "".join(
         escaped(character) if unicodedata.category(character) in _SHAPELESS else character
         for character in text
