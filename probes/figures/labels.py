@@ -115,6 +115,6 @@ def _inside(boxes: Boxes, area: tuple[float, float]) -> Bool[np.ndarray, "box"]:
 
 def _meet(boxes: Boxes, others: Others) -> Bool[np.ndarray, "box"]:
     """Whether each box shares a pixel with any of the others."""
-    below = np.all(boxes[:, None, :2] < others[None, :, 2:], axis=2)
-    above = np.all(boxes[:, None, 2:] > others[None, :, :2], axis=2)
-    return np.any(below & above, axis=1)
+    left, bottom, right, top = boxes.T[..., None]
+    beside = (left < others[:, 2]) & (right > others[:, 0])
+    return np.any(beside & (bottom < others[:, 3]) & (top > others[:, 1]), axis=1)
