@@ -13,6 +13,7 @@ from statistics import median
 
 from probes.commands import Status
 from probes.commands.call import Call
+from probes.commands.terminal import singular
 from probes.corpus.cells import Cell
 from probes.corpus.writing import plan_units
 from probes.runs.folder import Run
@@ -188,7 +189,7 @@ def _words(stage: Progress) -> str:
     if stage.state == "done" and stage.seconds is not None:
         parts.append(f"took {duration(stage.seconds)}")
     elif stage.seconds_left is not None and stage.seconds_per_unit is not None:
-        rate = f"{duration(stage.seconds_per_unit)} per {stage.unit.removesuffix('s')}"
+        rate = f"{duration(stage.seconds_per_unit)} per {singular(stage.unit)}"
         parts.append(f"about {duration(stage.seconds_left)} left at {rate}")
     elif stage.state != "done":
         parts.append("time not measured yet")

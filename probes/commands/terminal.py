@@ -27,7 +27,12 @@ def pace(per_second: float, unit: str) -> str:
     """Spell a rate in whichever of units (plural) per second and seconds per unit is above 1."""
     if per_second >= 1:
         return f"{per_second:.1f} {unit}/s"
-    return f"{duration(1 / per_second)} per {unit.removesuffix('s')}"
+    return f"{duration(1 / per_second)} per {singular(unit)}"
+
+
+def singular(unit: str) -> str:
+    """One of what is counted."""
+    return f"{unit[:-3]}y" if unit.endswith("ies") else unit.removesuffix("s")
 
 
 def file_size(n_bytes: int | float) -> str:

@@ -36,24 +36,21 @@ _OF_WAY = {
 
 def answer(claims: Sequence[Finding]) -> str:
     """Say in two sentences what is shown and what is not."""
-    shown = [claim.name for claim in claims if claim.verdict == "shown"]
-    other = [f"{claim.name} ({claim.judged})" for claim in claims if claim.verdict != "shown"]
     if not claims:
         return "Nothing was tested yet."
-    if not shown:
-        return f"None of {len(claims)} claims is shown: {'; '.join(other)}."
-    borderline = [claim.name for claim in claims if claim.judged == "shown, borderline"]
-    often = ""
-    if borderline:
-        often = f", though other draws would often say otherwise of {_listed(borderline)}"
-    first = f"{len(shown)} of {len(claims)} claims are shown{often}."
-    left = "The other" if len(other) == 1 else "The others"
-    return first if not other else f"{first} {left}: {'; '.join(other)}."
+    names: dict[str, list[str]] = {}
+    for claim in claims:
+        names.setdefault(claim.judged, []).append(claim.name)
+    n_shown = sum(claim.verdict == "shown" for claim in claims)
+    close = _listed(names.pop("shown, borderline", []))
+    often = f", {close} only just (other draws would often say otherwise)" if close else ""
+    names.pop("shown", None)
+    said = f"{n_shown or 'None'} of {len(claims)} claims {'are' if n_shown else 'is'} shown{often}."
+    return " ".join([said, *(f"{how.capitalize()}: {_listed(of)}." for how, of in names.items())])
 
 
 def _listed(names: Sequence[str]) -> str:
-    *some, last = names
-    return f"{', '.join(some)} and {last}" if some else last
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def paragraphs(

@@ -78,7 +78,7 @@ class NegationResult(Result):
         )
         return [
             Finding(
-                "Negation: denied emotions are read less, on the words after them",
+                "denied emotions are read less, on the words after them",
                 drop.times(THOUSANDTHS),
                 verdict,
                 spec="+.1f",

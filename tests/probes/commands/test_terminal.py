@@ -83,6 +83,10 @@ def test_a_slow_rate_is_told_in_seconds_per_unit(per_second, spelled):
     assert pace(per_second, "texts") == spelled
 
 
+def test_one_of_several_stories_is_a_story():
+    assert pace(0.4, "stories") == "2.5 s per story"
+
+
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_a_long_name_leaves_room_for_the_values(capsys, monkeypatch, width):
     monkeypatch.setenv("COLUMNS", str(width))
