@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -114,14 +114,13 @@ class ReferenceCorpus:
     is_there = True
 
     def __init__(self, kind: CorpusKind) -> None:
-        self.texts = ReferenceTexts(_CELLS[kind]())
+        self._kind: CorpusKind = kind
+        self.texts = _texts(kind)
 
-    @cached_property
+    @property
     def contents(self) -> CorpusIndex:
         """Cells and digest."""
-        counts = {cell: self.texts.count(cell) for cell in self.texts}
-        digest = digest_of([[*cell.path.parts, *passages] for cell, passages in self.texts.items()])
-        return CorpusIndex(digest, 0, 0, counts, self.texts.forms)
+        return _contents(self._kind)
 
     def digest(self, recorded: str | None = None) -> str:  # noqa: ARG002 - as that of a file
         """Return name, version and sixteen hex digits of the content."""
@@ -158,6 +157,19 @@ def _neutral_cells() -> dict[Cell, list[Passage]]:
 
 
 _CELLS = {"stories": _story_cells, "said": _said_cells, "neutral": _neutral_cells}
+
+
+@cache
+def _texts(kind: CorpusKind) -> ReferenceTexts:
+    return ReferenceTexts(_CELLS[kind]())
+
+
+@cache
+def _contents(kind: CorpusKind) -> CorpusIndex:
+    texts = _texts(kind)
+    counts = {cell: texts.count(cell) for cell in texts}
+    digest = digest_of([[*cell.path.parts, *passages] for cell, passages in texts.items()])
+    return CorpusIndex(digest, 0, 0, counts, texts.forms)
 
 
 @cache
