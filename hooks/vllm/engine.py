@@ -38,6 +38,7 @@ _PARTS = ("mean", "apart", "keep")
 _LINES_SHOWN = 12
 _SHARED_AT_LEAST = 16
 """Tokens of the smallest block that vLLM keeps of a text for others."""
+_AS_LONG_AS_FITS = -1
 _SECONDS_BETWEEN_LOOKS = 0.25
 _VERSION = """
 from importlib.metadata import distributions
@@ -59,7 +60,7 @@ class VllmOptions:
     pipeline_parallel_size: int = 1
     gpu_memory_utilization: float = 0.9
     max_model_len: int | None = None
-    """Tokens of the longest text and one more; None takes the model's own."""
+    """Tokens of the longest text and one more; None takes what the model and the memory allow."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of ``vllm.LLM``."""
 
@@ -88,6 +89,7 @@ class VllmOptions:
             "enforce_eager": True,
             "enable_prefix_caching": True,
             "seed": 0,
+            "max_model_len": self.max_model_len or _AS_LONG_AS_FITS,
             **self.options,
         }
 

@@ -172,7 +172,7 @@ class VllmSettings(Section):
     quantization: str | None = None
     """vLLM's own name of a quantization, such as fp8; null takes the weights as they are."""
     max_model_len: int | None = Field(default=None, ge=2)
-    """Tokens of the longest text and one more; null takes the model's own."""
+    """Tokens of the longest text and one more; null takes what the model and the memory allow."""
     options: dict[str, Any] = {}
     """Further arguments of ``vllm.LLM``, such as {max_num_seqs: 64}."""
 
