@@ -2,7 +2,7 @@
 
 Sections: reading, writing, vllm, start, steering, demo, plan, emotions, memory, corpus, materials;
 none named means all of these. By name: gpu, for a machine with one (six minutes, no network, and
-no other package than `hooks` needs), and beginning (what a BOS is worth; ten minutes). Lines on
+no other package than `hooks` needs), and beginning (what a BOS is worth; six minutes). Lines on
 what is going on go to standard error.
 """
 

@@ -5,7 +5,6 @@ import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import hooks
@@ -16,6 +15,7 @@ from hooks.tokens import encoding
 from hooks.tokens.positions import FromToken
 from probes.config import load_config
 from probes.corpus.reference import endings, situations
+from probes.experiments import find_entries
 from probes.runs.folder import Run
 from probes.runs.models import Models
 from probes.runs.reporting import Silent
@@ -112,7 +112,8 @@ def _accuracy(dtype: str, *, quick: bool) -> str:
         for stage in find_stages(_STAGES):
             say(f"beginning: {stage.name}")
             run_stage(run, stage, models, Silent())
-        result = read_object(Path(run.root) / "analysis" / "held_out_topics.json")
+        [experiment] = find_entries(run.config.validation.experiments)
+        result = read_object(run.root / experiment.file)
     _, verdict = result["rows"][0]
     return verdict.split(" (")[0]
 

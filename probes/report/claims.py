@@ -42,15 +42,16 @@ def answer(claims: Sequence[Finding]) -> str:
     for claim in claims:
         names.setdefault(claim.judged, []).append(claim.name)
     n_shown = sum(claim.verdict == "shown" for claim in claims)
-    close = _listed(names.pop("shown, borderline", []))
-    often = f", {close} only just (other draws would often say otherwise)" if close else ""
+    close = names.pop("shown, borderline", None)
+    often = f", {_listed(close)} only just (other draws would often say otherwise)" if close else ""
     names.pop("shown", None)
     said = f"{n_shown or 'None'} of {len(claims)} claims {'are' if n_shown else 'is'} shown{often}."
     return " ".join([said, *(f"{how.capitalize()}: {_listed(of)}." for how, of in names.items())])
 
 
 def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+    *some, last = names
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 def paragraphs(
