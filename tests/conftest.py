@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import type_checks
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub
+type_checks.install()  # before anything imports what is checked
 
-import small_runs  # noqa: E402 - these import huggingface_hub
+import small_runs  # noqa: E402
 import tiny_models  # noqa: E402
 import torch  # noqa: E402
 import yaml  # noqa: E402

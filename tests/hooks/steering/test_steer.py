@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 import torch
+from jaxtyping import TypeCheckError
 from tiny_models import tiny_model, tiny_tokenizer
 
 import hooks
@@ -342,13 +343,9 @@ def test_a_quantized_model_steers(tmp_path, tiny_folder):
     ],
 )
 def test_settings_without_meaning_are_refused(model, vector, options, says):
-    with (
-        contextlib.suppress(TypeError),
-        pytest.raises(Exception, match=says) as caught,
-        hooks.steer(model, vector, **options),
-    ):
+    refused = (InvalidInput, TypeCheckError)  # whichever looks first
+    with pytest.raises(refused, match=says), hooks.steer(model, vector, **options):
         pass
-    assert "jaxtyp" in str(caught.type).lower() or isinstance(caught.value, InvalidInput)
 
 
 def test_a_selection_that_matches_nothing_is_an_error(model, vector):

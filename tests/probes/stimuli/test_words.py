@@ -48,7 +48,7 @@ def test_human_ratings_cover_45_of_the_171_words_within_their_scale():
 
 def test_human_ratings_cannot_be_changed_by_a_caller():
     with pytest.raises(TypeError):
-        human_ratings()["sad"] = Rating(0, 0, 0)  # type: ignore[index]
+        human_ratings()["sad"] = Rating(0.0, 0.0, 0.0)  # type: ignore[index]
 
 
 def test_the_ten_clusters_of_the_paper_partition_the_words():
