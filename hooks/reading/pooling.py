@@ -52,8 +52,14 @@ class PoolingRules:
         return [rule for rule in (self.positions, self.keep, self.apart) if rule is not None]
 
     def check(self, n_texts: int) -> None:
-        """Raise InvalidInput for a list of rules that does not have one for each text."""
+        """Raise InvalidInput for what is no rule, or a list that has not one for each text."""
         for rule in self.given:
+            for it in rule if isinstance(rule, list | tuple) else [rule]:
+                if it is not None and not isinstance(it, Positions):
+                    raise InvalidInput(
+                        "positions: expected a rule such as hooks.FromToken(0) or hooks.Last(), or "
+                        f"one for each text; got {it!r}."
+                    )
             if not isinstance(rule, Positions) and len(rule) != n_texts:
                 raise InvalidInput(
                     f"positions: expected one rule, or one for each of {n_texts} texts, got "

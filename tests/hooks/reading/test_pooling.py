@@ -1,11 +1,14 @@
 """What a rule picks is averaged, and what another picks apart, in one pass."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 import hooks
 from hooks import FromToken
 from hooks.reading.pieces import join, spans_of_pieces
+from hooks.reading.pooling import PoolingRules
 
 OPENING = "The old man sat by the window and watched the rain fall on the empty street all day. "
 ENDINGS = [
@@ -44,3 +47,10 @@ def test_a_list_of_rules_has_one_for_each_text(tiny_model):
     model = tiny_model("gpt2", "huggingface")
     with pytest.raises(hooks.InvalidInput, match="one for each of 2 texts, got 1"):
         hooks.pooled_resid_post(model, ["a b", "c d"], [FromToken(0)])
+
+
+@pytest.mark.parametrize("rule", ["all", ["last", None], 3])
+def test_what_is_no_rule_is_refused(rule):
+    unchecked = SimpleNamespace(given=[rule])  # types are checked here, and not where it is used
+    with pytest.raises(hooks.InvalidInput, match="expected a rule such as hooks.FromToken"):
+        PoolingRules.check(unchecked, 2)
