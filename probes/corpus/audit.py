@@ -67,8 +67,8 @@ class Signature:
 
 def words_of(text: str) -> list[str]:
     """Return the words, lower case; contractions are no words of their own."""
-    words = re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", text.lower())
-    return [re.sub(r"['’]s$", "", word) for word in words if not re.search(r"['’](?!s$)", word)]
+    words = re.findall(r"([^\W\d_]+)(['’][^\W\d_]+)?", text.lower())
+    return [word for word, rest in words if rest in ("", "'s", "’s")]
 
 
 def missing_cells(texts: Sequence[AuditedText]) -> list[Cell]:

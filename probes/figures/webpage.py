@@ -4,6 +4,7 @@ The page loads plotly.js from its own folder (`LIBRARY`). The same description g
 the plot's id is derived from it, and plotly's changeable default template is not used.
 """
 
+import functools
 import hashlib
 
 import plotly.graph_objects as go
@@ -29,6 +30,7 @@ def render(figure: Figure) -> str:
     return _page(**words, caption=caption, id=name, data=data, library=LIBRARY, script="figure.js")
 
 
+@functools.cache
 def library() -> bytes:
     """Return the content of `LIBRARY`."""
     return get_plotlyjs().encode("utf-8")

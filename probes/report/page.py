@@ -6,6 +6,7 @@ map. A content security policy names the digests of these two scripts (`figures.
 """
 
 import base64
+import functools
 import gzip
 from collections.abc import Sequence
 from typing import Any
@@ -126,6 +127,7 @@ def _plotly() -> str:
     return get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n")
 
 
+@functools.cache
 def _packed(script: str) -> str:
     """Compress a script for the page to unpack; the same script gives the same text."""
     return base64.b64encode(gzip.compress(script.encode("utf-8"), mtime=0)).decode("ascii")
