@@ -83,9 +83,10 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(RUN) $(INSTALL) --constraint constraints.txt --editable .
 	touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
+$(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "installing into $(VENV) (some minutes) ..."
 	$(RUN) $(INSTALL) --constraint constraints.txt --editable ".[dev]"
-	touch $@
+	touch $(VENV)/.installed $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed
 	$(RUN) $(INSTALL) --constraint constraints.txt --editable ".[bench]"

@@ -69,7 +69,7 @@ def wait_for_a_place(child: int, folder: Path, place: str) -> None:
     while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         if reached(folder) == place:
             return
-        time.sleep(0.002)
+        time.sleep(0.005)
 
 
 def experiment(config: str, folder: Path, texts: str, n_kills: int, seed: int) -> dict[str, object]:

@@ -1,9 +1,11 @@
 """Every block of code in the documentation works as it stands there."""
 
+import functools
 from pathlib import Path
 
 import pages
 import pytest
+from transformers import AutoTokenizer
 
 PAGES = [pages.ROOT / "README.md", *sorted((pages.ROOT / "docs").rglob("*.md"))]
 TUTORIAL = pages.ROOT / "docs" / "tutorial.md"
@@ -37,6 +39,15 @@ OTHERS = [
     for page in PAGES
     if page != TUTORIAL and any(not block.not_run for block in pages.blocks(page))
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tokenizers():
+    """Tokenizers are read once: Gemma's takes four times as long as its weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        read = functools.cache(AutoTokenizer.from_pretrained)
+        patch.setattr(AutoTokenizer, "from_pretrained", read)
+        yield
 
 
 @pytest.fixture(scope="module")

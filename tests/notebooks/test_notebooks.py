@@ -13,6 +13,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,15 +74,26 @@ def test_what_is_shown_was_computed_in_one_go_and_has_a_figure(path):
     assert not errors
 
 
+@pytest.fixture(scope="module")
+def kernel():
+    """One kernel for all notebooks: each would spend a third of its time on imports."""
+    here = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    manager = KernelManager()
+    manager.start_kernel(cwd=str(ROOT / "notebooks"), env={**os.environ, "PYTHONPATH": here})
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
 @pytest.mark.embedded
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_the_notebook_runs(path):
+def test_the_notebook_runs(path, kernel):
     notebook = nbformat.read(path, as_version=4)
-    here = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    client = NotebookClient(
-        notebook, timeout=300, resources={"metadata": {"path": str(ROOT / "notebooks")}}
-    )
-    client.execute(env={**os.environ, "PYTHONPATH": here})
+    forget = nbformat.v4.new_code_cell("%reset -f")
+    notebook.cells.insert(0, forget)
+    client = NotebookClient(notebook, timeout=300, km=kernel)
+    client.execute()
+    client.kc.stop_channels()
+    notebook.cells.remove(forget)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.get("execution_count") for cell in code)
     shown = [out["data"]["image/png"] for cell in code for out in cell.outputs if _is_figure(out)]
