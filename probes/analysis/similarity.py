@@ -63,20 +63,34 @@ Others = Float[Tensor, "emotion d_other"]
 Square = Float[Tensor, "emotion emotion"]
 Grams = Float[Tensor, "sample emotion emotion"]
 Samples = Float[Tensor, "sample"]
-Statistic = Callable[[Grams, Grams], Samples]
 
 _CHUNK = 2_000_000
 """Numbers of Gram matrices that are held at once."""
 
 
+@dataclass(frozen=True)
+class _Measure:
+    """What each of two sets gives by itself, and what the two give together.
+
+    The first is permuted with the emotions, so that a permutation repeats the second alone.
+    """
+
+    of_first: Callable[[Grams], Grams]
+    of_second: Callable[[Grams], Grams]
+    of_both: Callable[[Grams, Grams], Samples]
+    like: Literal["greater", "less"] = "greater"
+
+
 def rsa(first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int) -> Comparison:
     """Compare which emotions lie close to which; InvalidInput with fewer than eight emotions."""
-    return _compare(_cosines(first), _cosines(second), _spearman, n_resamples, seed, like="greater")
+    measure = _Measure(_ranked, _ranked, _spearman)
+    return _compare(_cosines(first), _cosines(second), measure, n_resamples, seed)
 
 
 def cka(first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int) -> Comparison:
     """Compare Gram matrices; 1 for a rotated copy, about 0 for unrelated vectors. See `rsa`."""
-    return _compare(_cosines(first), _cosines(second), _unbiased, n_resamples, seed, like="greater")
+    measure = _Measure(_as_it_is, _as_it_is, _unbiased)
+    return _compare(_cosines(first), _cosines(second), measure, n_resamples, seed)
 
 
 def procrustes(first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int) -> Comparison:
@@ -85,7 +99,8 @@ def procrustes(first: Vectors, second: Others, *, n_resamples: int = 1000, seed:
     Its value under permuted emotions is far below 1 where there are more dimensions than emotions:
     read it beside its null.
     """
-    return _compare(_cosines(first), _cosines(second), _left_over, n_resamples, seed, like="less")
+    measure = _Measure(_root, _centered, _left_over, like="less")
+    return _compare(_cosines(first), _cosines(second), measure, n_resamples, seed)
 
 
 def mean_cosine(
@@ -97,7 +112,8 @@ def mean_cosine(
     def mean(_: Grams, cosines: Grams) -> Samples:
         return cosines.diagonal(dim1=1, dim2=2).mean(dim=1)
 
-    return _compare(cross, cross, mean, n_resamples, seed, like="greater", columns_only=True)
+    measure = _Measure(_as_it_is, _as_it_is, mean)
+    return _compare(cross, cross, measure, n_resamples, seed, columns_only=True)
 
 
 def own_cosines(first: Vectors, second: Others) -> Float[Tensor, "emotion"]:
@@ -134,11 +150,10 @@ def _cosines(vectors: Vectors) -> Square:
 def _compare(
     first: Square,
     second: Float[Tensor, "other other"],
-    statistic: Statistic,
+    measure: _Measure,
     n_resamples: int,
     seed: int,
     *,
-    like: Literal["greater", "less"],
     columns_only: bool = False,
 ) -> Comparison:
     n = len(first)
@@ -148,18 +163,25 @@ def _compare(
             f"{len(second)}. Compare runs that share more emotions."
         )
     everything = torch.arange(n)
-    value = float(statistic(_picked(first, everything[None]), _picked(second, everything[None])))
+    one = measure.of_first(_picked(first, everything[None]))
+    two = measure.of_second(_picked(second, everything[None]))
+    value = float(measure.of_both(one, two))
     orders = permute_within(everything, None, n_resamples, seed, keys=torch.float32)
     null, halves = [], []
     for order in orders.split(max(1, _CHUNK // n**2)):
         same = everything.expand(len(order), n)
-        shuffled = _picked(second, same if columns_only else order, order)
-        null.append(statistic(_picked(first, same), shuffled))
+        shuffled = _picked(two[0], same if columns_only else order, order)
+        null.append(measure.of_both(one.expand(shuffled.shape), shuffled))
         half = order[:, : n // 2]
-        halves.append(statistic(_picked(first, half), _picked(second, half)))
+        halves.append(
+            measure.of_both(
+                measure.of_first(_picked(first, half)), measure.of_second(_picked(second, half))
+            )
+        )
     by_chance, spread = torch.cat(null), torch.cat(halves)
     ends = torch.tensor([0.025, 0.975], dtype=spread.dtype)
     low, high = torch.quantile(value + spread - spread.mean(), ends).tolist()
+    like = measure.like
     return Comparison(
         value=value,
         low=max(low, 0.0 if like == "less" else -1.0),
@@ -179,10 +201,19 @@ def _picked(
     return gram[rows[:, :, None], columns[:, None, :]]
 
 
+def _as_it_is(grams: Grams) -> Grams:
+    return grams
+
+
+def _ranked(grams: Grams) -> Grams:
+    row, column = torch.triu_indices(grams.shape[1], grams.shape[1], offset=1)
+    ranks = torch.zeros_like(grams)
+    ranks[:, row, column] = standard_ranks(grams[:, row, column])
+    return ranks + ranks.mT
+
+
 def _spearman(first: Grams, second: Grams) -> Samples:
-    row, column = torch.triu_indices(first.shape[1], first.shape[1], offset=1)
-    one, two = (standard_ranks(grams[:, row, column]) for grams in (first, second))
-    rho = einsum(one, two, "sample pair, sample pair -> sample")
+    rho = einsum(first, second, "sample a b, sample a b -> sample") / 2
     if bool(rho.isnan().any()):
         raise DataError("expected cosines that differ between emotions, got equal ones.")
     return rho
@@ -202,15 +233,16 @@ def _hsic(first: Grams, second: Grams) -> Samples:
     return ((k * m).sum(dim=(1, 2)) + total - 2 * mixed / (n - 2)) / (n * (n - 3))
 
 
-def _left_over(first: Grams, second: Grams) -> Samples:
+def _root(grams: Grams) -> Grams:
+    values, vectors = torch.linalg.eigh(_centered(grams))
+    roots = values.clamp(min=0).sqrt()
+    return einsum(vectors, roots, vectors, "s a factor, s factor, s b factor -> s a b")
+
+
+def _left_over(root: Grams, gram: Grams) -> Samples:
     # From the Gram matrices K and L alone, centered and of unit trace, the singular values of A^T B
     # are the square roots of the eigenvalues of K^1/2 L K^1/2.
-    k, m = _centered(first), _centered(second)
-    values, vectors = torch.linalg.eigh(k)
-    root = einsum(
-        vectors, values.clamp(min=0).sqrt(), vectors, "s a factor, s factor, s b factor -> s a b"
-    )
-    nuclear = torch.linalg.eigvalsh(root @ m @ root).clamp(min=0).sqrt().sum(dim=1)
+    nuclear = torch.linalg.eigvalsh(root @ gram @ root).clamp(min=0).sqrt().sum(dim=1)
     return (1.0 - nuclear**2).clamp(min=0)
 
 
