@@ -59,9 +59,9 @@ lint: style types
 style: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/lint-imports
 
 types: $(VENV)/.installed-dev
+	$(VENV)/bin/lint-imports
 	$(VENV)/bin/pyright
 
 docs: $(VENV)/.installed-dev
