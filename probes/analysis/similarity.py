@@ -70,15 +70,18 @@ _CHUNK = 2_000_000
 
 @dataclass(frozen=True)
 class _Measure:
-    """What each of two sets gives by itself, and what the two give together.
+    """A statistic of two Gram matrices: what each gives by itself, then what both give.
 
-    The first is permuted with the emotions, so that a permutation repeats the second alone.
+    What one gives by itself is permuted with its emotions: a permutation need not repeat it.
     """
 
     of_first: Callable[[Grams], Grams]
     of_second: Callable[[Grams], Grams]
     of_both: Callable[[Grams, Grams], Samples]
     like: Literal["greater", "less"] = "greater"
+
+    def __call__(self, first: Grams, second: Grams) -> Samples:
+        return self.of_both(self.of_first(first), self.of_second(second))
 
 
 def rsa(first: Vectors, second: Others, *, n_resamples: int = 1000, seed: int) -> Comparison:
@@ -173,22 +176,17 @@ def _compare(
         shuffled = _picked(two[0], same if columns_only else order, order)
         null.append(measure.of_both(one.expand(shuffled.shape), shuffled))
         half = order[:, : n // 2]
-        halves.append(
-            measure.of_both(
-                measure.of_first(_picked(first, half)), measure.of_second(_picked(second, half))
-            )
-        )
+        halves.append(measure(_picked(first, half), _picked(second, half)))
     by_chance, spread = torch.cat(null), torch.cat(halves)
     ends = torch.tensor([0.025, 0.975], dtype=spread.dtype)
     low, high = torch.quantile(value + spread - spread.mean(), ends).tolist()
-    like = measure.like
     return Comparison(
         value=value,
-        low=max(low, 0.0 if like == "less" else -1.0),
+        low=max(low, 0.0 if measure.like == "less" else -1.0),
         high=min(high, 1.0),
         null_mean=float(by_chance.mean()),
-        null_bound=float(torch.quantile(by_chance, 0.95 if like == "greater" else 0.05)),
-        p=permutation_p_value(value, by_chance, like),
+        null_bound=float(torch.quantile(by_chance, 0.95 if measure.like == "greater" else 0.05)),
+        p=permutation_p_value(value, by_chance, measure.like),
         n=n,
     )
 

@@ -2,8 +2,8 @@
 
 jaxtyping's import hook decorates every function with `jaxtyping.jaxtyped`, which binds and checks
 the arguments of each call twice, and does so anew for a function within a function whenever the
-outer one is called: an eighth of the suite's time. Here arguments are checked once, axes are bound
-where an annotation names some, and functions within functions are left alone.
+outer one is called. Here arguments are checked once, axes are bound where an annotation names some,
+and functions within functions are left alone.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ def checked(decorated: Any = None, *, typechecker: Callable[..., Any]) -> Any:
         return decorated
     if "<locals>" in decorated.__qualname__:
         return decorated
-    if inspect.isgeneratorfunction(decorated):  # what looks at them, looks when they begin
+    if inspect.isgeneratorfunction(decorated):  # alone, these are checked once they begin
         return _jaxtyped(decorated, typechecker=typechecker)
     hints = {name: _hint(it, decorated) for name, it in decorated.__annotations__.items()}
     decorated.__annotations__ = hints

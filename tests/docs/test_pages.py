@@ -43,7 +43,7 @@ OTHERS = [
 
 @pytest.fixture(scope="module", autouse=True)
 def tokenizers():
-    """Tokenizers are read once: Gemma's takes four times as long as its weights."""
+    """Tokenizers are read once: Gemma's takes longer than its weights."""
     with pytest.MonkeyPatch.context() as patch:
         read = functools.cache(AutoTokenizer.from_pretrained)
         patch.setattr(AutoTokenizer, "from_pretrained", read)

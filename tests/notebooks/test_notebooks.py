@@ -76,7 +76,7 @@ def test_what_is_shown_was_computed_in_one_go_and_has_a_figure(path):
 
 @pytest.fixture(scope="module")
 def kernel():
-    """One kernel for all notebooks: each would spend a third of its time on imports."""
+    """One kernel for all notebooks, so that what they import is imported once."""
     here = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     manager = KernelManager()
     manager.start_kernel(cwd=str(ROOT / "notebooks"), env={**os.environ, "PYTHONPATH": here})
