@@ -88,7 +88,7 @@ def experiment(config: str, folder: Path, texts: str, n_kills: int, seed: int) -
             wait_for_a_place(child, place, missing[0])
             time.sleep(generator.uniform(0, 0.03))
         else:
-            time.sleep(generator.uniform(0, took if len(kills) % 2 else took / 3))
+            time.sleep(generator.uniform(0, took / 4))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
