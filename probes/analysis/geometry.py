@@ -10,6 +10,8 @@ section on the geometry of the vectors; Kriegeskorte, Mur & Bandettini 2008
 (doi:10.3389/neuro.06.004.2008) for representational similarity analysis.
 """
 
+import contextlib
+import importlib
 import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -174,7 +176,7 @@ def umap_layout(vectors: Vectors, seed: int, n_neighbors: int = 15) -> Float[Ten
 
     Starts from the principal components, which keeps the global arrangement reproducible on one
     machine (Kobak & Linderman 2021, doi:10.1038/s41587-020-00809-z). Distances in the layout are
-    not to be read. The first call in a process compiles for seconds.
+    not to be read. The first call on a machine compiles for seconds.
 
     Parameters
     ----------
@@ -207,12 +209,19 @@ def umap_layout(vectors: Vectors, seed: int, n_neighbors: int = 15) -> Float[Ten
 
 
 def _umap(points: np.ndarray, nearest: np.ndarray, distances: np.ndarray, seed: int) -> np.ndarray:
-    # umap compiles when it is imported; it and numba warn about what is on purpose here (one job
-    # because of the seed, small neighborhoods).
+    # umap and numba warn about what is on purpose here (one job because of the seed, small
+    # neighborhoods).
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        from numba.core.dispatcher import Dispatcher
         from umap import UMAP
 
+        # Most of umap's functions are compiled anew in every process, unless they are told.
+        for module in map(importlib.import_module, ("umap.layouts", "umap.umap_")):
+            for function in vars(module).values():
+                if isinstance(function, Dispatcher):
+                    with contextlib.suppress(RuntimeError):  # numba has no folder it may write to
+                        function.enable_caching()
         layout = UMAP(
             n_neighbors=nearest.shape[1],
             metric="cosine",

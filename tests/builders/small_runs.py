@@ -53,7 +53,7 @@ SENTENCES = [
 
 TOPICS = ["a lost key", "a late train", "a new roof"]
 EMOTIONS = ["angry", "happy", "sad"]
-"""Fewer than UMAP wants, which compiles for some ten seconds."""
+"""Fewer than UMAP wants."""
 
 
 def save_tiny_writer(

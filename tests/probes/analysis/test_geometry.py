@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -186,6 +187,12 @@ print(torch.get_num_threads())
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert done.stdout == "5\n5\n", done.stderr
+
+    def test_what_is_compiled_is_kept_for_the_next_process(self):
+        umap_layout(noise(5, 16), seed=0)
+        function = sys.modules["umap.umap_"].smooth_knn_dist
+        kept = Path(function.stats.cache_path)
+        assert list(kept.glob("umap_.smooth_knn_dist-*.nbi"))
 
     def test_three_emotions_are_too_few(self):
         with pytest.raises(InvalidInput, match="at least 4 vectors"):
