@@ -42,8 +42,9 @@ quick: $(VENV)/.installed-dev
 	  --ignore=tests/probes/experiments
 
 test: $(VENV)/.installed-dev $(VENV39)/.installed
-	$(VENV39)/bin/python -m pytest tests/hooks/test_hooked_transformer.py
-	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	export OMP_NUM_THREADS=1; \
+	nice -n 19 $(VENV39)/bin/python -m pytest --quiet tests/hooks/test_hooked_transformer.py & \
+	$(RUN) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder && wait $$!
 
 vllm: $(VLLM)/.installed
 

@@ -100,10 +100,11 @@ def _lengths(texts: Sequence[str]) -> str:
 def _read(shown: Sequence[AuditedText], said: Sequence[AuditedText]) -> list[LexicalReading]:
     frames = [replace(text, text=text.whole) for text in said]
     texts = [*shown, *frames]
-    readings = lexical.read_all(texts, {"word counts": lexical.word_counts(texts)})
+    readers = {"word counts": lexical.word_counts(texts)}
+    readings = lexical.read_all(texts, readers)
     if len({text.about.get("form") for text in shown}) > 1:
         texts = [*(replace(text, about={"form": SHOWN}) for text in shown), *frames]
-        together = lexical.read_all(texts, {"word counts": lexical.word_counts(texts)})
+        together = lexical.read_all(texts, readers)
         readings += [it for it in together if (it.learned, it.read) != (None, SAID)]
     return readings
 
