@@ -176,6 +176,10 @@ class LanguageModel(encoding.Encoder):
 
     def token_strings(self) -> list[str]:
         """Return the text of every token id of the unembedding, in order."""
+        return list(self._token_strings)
+
+    @functools.cached_property
+    def _token_strings(self) -> list[str]:
         known = range(min(len(self.tokenizer), self.d_vocab))
         decoded = self.tokenizer.batch_decode([[index] for index in known])
         # Rows past the tokenizer's end are padding of the matrix.

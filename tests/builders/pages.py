@@ -22,10 +22,13 @@ from markdown_it import MarkdownIt
 
 from probes import run as command
 from probes.config import parse_config
+from probes.runs import workers
 
 ROOT = Path(__file__).parents[2]
 _NOT_RUN = re.compile(r"<!-- not run: (?P<reason>.+?) -->", re.DOTALL)
-_PLAIN = re.compile(r"(?:emotion-probes|python -m probes\.run) (?P<words>[^$`|&;<>()*?~#]+)")
+_ALONE = re.compile(r"[^$`|&;<>()*?~]*")
+"""A line that needs nothing of the lines before it."""
+_OURS = re.compile(rf"(?:emotion-probes|python -m probes\.run) (?P<words>{_ALONE.pattern})")
 _TITLE = re.compile(r'title="(?P<name>[\w.-]+)"')
 
 
@@ -71,12 +74,11 @@ def execute(page: Path, folder: Path) -> int:
             exec(compile(block.code, where, "exec"), names)
         elif block.language == "sh":
             lines = block.code.replace("\\\n", " ").splitlines()
-            plain = [_PLAIN.fullmatch(line) for line in lines]
-            if all(plain):
-                for line in filter(None, plain):
-                    _call(shlex.split(line["words"]), where)
-            else:
-                _shell(block.code, folder, where)
+            for code in lines if all(map(_ALONE.fullmatch, lines)) else [block.code]:
+                if line := _OURS.fullmatch(code):
+                    _call(shlex.split(line["words"], comments=True), where)
+                else:
+                    _shell(code, folder, where)
         elif block.language == "yaml":
             values = yaml.safe_load(block.code)
             if title := _TITLE.search(block.info):
@@ -92,6 +94,7 @@ def _call(words: list[str], where: str) -> None:
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
         code = command.main(words)
+        workers.disconnect()  # as the command's process would
     assert code == 0, f"{where} failed:\n{said.getvalue()[-6000:]}"
 
 
