@@ -8,7 +8,7 @@ from beartype import beartype
 from beartype.roar import BeartypeCallHintViolation
 from jaxtyping import Float
 from torch import Tensor
-from type_checks import checked
+from type_checks import CALLS, begin_test, checked
 
 from probes.vectors.normalize import normalize
 
@@ -45,6 +45,16 @@ def test_results_and_plain_types_are_checked():
         one(torch.zeros(2, 3), 1)
     with pytest.raises(BeartypeCallHintViolation, match="str"):
         one(torch.zeros(2, 3), "2")
+
+
+def test_each_test_checks_the_first_calls():
+    one = check(cut)
+    for _ in range(CALLS):
+        one(torch.zeros(2, 3), 2)
+    assert one(torch.zeros(2, 3), 1).shape == (1, 3)
+    begin_test()
+    with pytest.raises(BeartypeCallHintViolation, match="emotion"):
+        one(torch.zeros(2, 3), 1)
 
 
 def test_fields_of_a_dataclass_are_checked():

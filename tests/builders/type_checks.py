@@ -3,7 +3,8 @@
 jaxtyping's import hook decorates every function with `jaxtyping.jaxtyped`, which binds and checks
 the arguments of each call twice, and does so anew for a function within a function whenever the
 outer one is called. Here arguments are checked once, axes are bound where an annotation names some,
-and functions within functions are left alone.
+and functions within functions are left alone; so are shapes after the first `CALLS` calls of a
+function in a test.
 """
 
 import dataclasses
@@ -15,6 +16,17 @@ from collections.abc import Callable
 from typing import Any
 
 import jaxtyping
+
+CALLS = 20
+_called: list[list[int]] = []
+"""What is left of the calls of each function that was called in this test."""
+
+
+def begin_test() -> None:
+    """Check the first calls of every function again."""
+    for left in _called:
+        left[0] = CALLS
+    _called.clear()
 
 
 def install() -> None:
@@ -40,8 +52,15 @@ def checked(decorated: Any = None, *, typechecker: Callable[..., Any]) -> Any:
     if not any(map(_names_axes, hints.values())):
         return within_types
 
+    left = [CALLS]
+
     @functools.wraps(decorated)
     def within_shapes(*args: Any, **kwargs: Any) -> Any:
+        if not left[0]:
+            return decorated(*args, **kwargs)
+        if left[0] == CALLS:
+            _called.append(left)
+        left[0] -= 1
         with _jaxtyped("context"):
             return within_types(*args, **kwargs)
 
