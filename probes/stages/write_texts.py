@@ -8,7 +8,7 @@ from typing import Any
 
 from probes.config import Config
 from probes.corpus.audit import tags
-from probes.corpus.brought import CorpusKind
+from probes.corpus.brought import BroughtCorpus, CorpusKind
 from probes.corpus.cells import (
     Cell,
     brought_content,
@@ -49,7 +49,7 @@ def _take_beside(
 
 
 def _take(run: Run, reporter: Reporter, kind: CorpusKind, cells: Sequence[Cell]) -> None:
-    """Copy the texts of a corpus into the run; texts that hold tags are counted and said."""
+    """Copy the texts of a corpus into the run; of a user's, those that hold tags are counted."""
     if not cells:
         return
     corpus = run.texts.corpus(kind)
@@ -59,7 +59,7 @@ def _take(run: Run, reporter: Reporter, kind: CorpusKind, cells: Sequence[Cell])
         if not (run.root / cell.path).is_file():
             passages = corpus.texts[cell]
             write_cell(run.root, cell, brought_content(passages))
-            spotted = (tags(passage.whole) for passage in passages)
+            spotted = (tags(it.whole) for it in passages if isinstance(corpus, BroughtCorpus))
             tagged += [(cell, n, marks[0]) for n, marks in enumerate(spotted) if marks]
     if tagged:
         cell, index, mark = tagged[0]

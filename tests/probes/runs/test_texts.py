@@ -5,11 +5,12 @@ import json
 import pytest
 import reference_runs
 import small_runs
-from small_runs import SmallRun
+from small_runs import Heard, SmallRun
 
 from hooks.errors import InvalidInput, StaleArtifact
 from probes import EmotionVectors
 from probes.corpus import reference
+from probes.corpus.audit import tags
 from probes.storage import read_json
 
 
@@ -31,6 +32,14 @@ def test_the_record_says_which_corpus_and_which_part_of_it(tiny_folder, tmp_path
     assert record.settings["places"] == [*made.run().texts.topics, "n01", "v01", "n02"]
     with pytest.raises(StaleArtifact, match="places"):
         made.stages("generate-stories", **{"corpus.frames_subset": 4})
+
+
+def test_tags_that_its_texts_are_about_are_not_warned_of(tiny_folder, tmp_path):
+    assert any(tags(text) for text in reference.dialogues().values())
+    made, heard = made_in(tmp_path, tiny_folder("llama")), Heard()
+    made.run().prepare()
+    made.stage("generate-neutral", heard)
+    assert [note for note in heard.notes if "tags" in note] == []
 
 
 def test_forms_choose_topics_and_frames(tiny_folder, tmp_path):
