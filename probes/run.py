@@ -29,8 +29,8 @@ CONFIG   a YAML file, or the name of one in configs/: demo, reference, gemma,
          self_written, medium, default
          (--config CONFIG is the same)
 STAGE    none means all, in this order; a complete stage is skipped
-  generate-stories      write stories for every (emotion, topic) cell, keep the good ones
-  generate-neutral      write emotionally neutral dialogues on the same topics
+  generate-stories      stories of every emotion on every topic, written or from a corpus
+  generate-neutral      emotionally neutral texts, written or from a corpus
   extract-activations   read resid_post, average it over each text's tokens
   compute-vectors       mean difference, neutral components projected out
   analyze               cosine, PCA, k-means, UMAP; all layers compared

@@ -58,7 +58,7 @@ STAGES: tuple[Stage, ...] = (
         "write_texts:generate_stories",
         (),
         ("stories", "said"),
-        "write stories for every (emotion, topic) cell and keep the good ones",
+        "stories of every emotion on every topic, written or from a corpus",
         _CELL_NAMES,
     ),
     Stage(
@@ -66,7 +66,7 @@ STAGES: tuple[Stage, ...] = (
         "write_texts:generate_neutral",
         (),
         ("neutral", "matched"),
-        "write emotionally neutral dialogues on the same topics",
+        "emotionally neutral texts, written or from a corpus",
         _CELL_NAMES,
     ),
     Stage(
