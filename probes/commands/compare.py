@@ -22,6 +22,7 @@ from probes.config import load_config
 from probes.figures import draw_all
 from probes.figures.description import Heatmap
 from probes.report import scorecard, scorecard_file
+from probes.runs.reporting import Reporter
 from probes.storage import write_json
 from probes.vectors.emotion_vectors import EmotionVectors
 
@@ -47,7 +48,8 @@ def main(call: Call[Compare]) -> int:
     sides = [_side(name, word, flags) for name, word in zip(names, call.words, strict=True)]
     pairs = []
     for first, second in itertools.combinations(sides, 2):
-        pair = {"first": first.name, "second": second.name, **_compare((first, second), flags)}
+        compared = _compare((first, second), flags, call.terminal)
+        pair = {"first": first.name, "second": second.name, **compared}
         pairs.append(pair)
         title = f"{first.name} and {second.name}: {pair['what_differs']}"
         call.terminal.table(title, _rows(pair))
@@ -88,7 +90,7 @@ def _scorecards(sides: Sequence[Side]) -> dict[str, list[scorecard.ScorecardLine
     return lines
 
 
-def _compare(sides: tuple[Side, Side], flags: Compare) -> dict[str, Any]:
+def _compare(sides: tuple[Side, Side], flags: Compare, reporter: Reporter) -> dict[str, Any]:
     both, layers = [side.vectors for side in sides], [side.layer for side in sides]
     first, second = both
     shared = [name for name in first.emotions if name in second.emotions]
@@ -101,7 +103,11 @@ def _compare(sides: tuple[Side, Side], flags: Compare) -> dict[str, Any]:
     measures = [similarity.rsa, similarity.cka, similarity.procrustes]
     measures += [similarity.mean_cosine] if have_cosines else []
     options = {"n_resamples": flags.resamples, "seed": flags.seed}
-    measured = {measure.__name__: asdict(measure(*tables, **options)) for measure in measures}
+    measured = {}
+    with reporter.task("comparing", len(measures), "measures") as advance:
+        for measure in measures:
+            measured[measure.__name__] = asdict(measure(*tables, **options))
+            advance(1)
     if have_cosines:
         cosines = _cosines(shared, *tables)
         notices = _meaning(both, layers)
@@ -124,11 +130,14 @@ def _compare(sides: tuple[Side, Side], flags: Compare) -> dict[str, Any]:
         "notices": notices,
     }
     # Without a notice cosines mean what they say: one model, one basis, one layer.
-    return pair if notices else {**pair, **_of_one_model(sides, shared, options)}
+    return pair if notices else {**pair, **_of_one_model(sides, shared, options, reporter)}
 
 
 def _of_one_model(
-    sides: tuple[Side, Side], emotions: Sequence[str], options: Mapping[str, int]
+    sides: tuple[Side, Side],
+    emotions: Sequence[str],
+    options: Mapping[str, int],
+    reporter: Reporter,
 ) -> dict[str, Any]:
     """Compare every way of the one run with every way of the other, and read stories crosswise."""
     first, second = sides
@@ -139,7 +148,7 @@ def _of_one_model(
             stories += read_by(reader, side, emotions, **options)
         with _noted(notices, f"how {side.name} reads its own stories is not known"):
             own[side.name] = own_accuracy(side)
-    ways = _ways(first.vectors, second.vectors, first.layer, emotions, options)
+    ways = _ways(first.vectors, second.vectors, first.layer, emotions, options, reporter)
     return {"ways": ways, "stories": stories, "own_accuracy": own, "notices": notices}
 
 
@@ -158,20 +167,26 @@ def _ways(
     layer: int,
     emotions: Sequence[str],
     options: Mapping[str, int],
+    reporter: Reporter,
 ) -> list[dict[str, Any]]:
     """Cosines and RSA of all pairs of ways; none where both runs have one alone."""
     pairs = list(itertools.product(first.ways, second.ways))
+    if len(pairs) == 1:
+        return []
     compared = []
-    for one, two in pairs if len(pairs) > 1 else ():
-        tables = [
-            bundle.using(way).at(layer)[[bundle.emotions.index(name) for name in emotions]]
-            for bundle, way in ((first, one), (second, two))
-        ]
-        measures = (similarity.mean_cosine, similarity.rsa)
-        measured = {measure.__name__: asdict(measure(*tables, **options)) for measure in measures}
-        compared.append(
-            {"first": one, "second": two, **measured, "cosines": _cosines(emotions, *tables)}
-        )
+    with reporter.task("comparing", len(pairs), "pairs of ways") as advance:
+        for one, two in pairs:
+            tables = [
+                bundle.using(way).at(layer)[[bundle.emotions.index(name) for name in emotions]]
+                for bundle, way in ((first, one), (second, two))
+            ]
+            cosine = asdict(similarity.mean_cosine(*tables, **options))
+            rsa = asdict(similarity.rsa(*tables, **options))
+            each = _cosines(emotions, *tables)
+            compared.append(
+                {"first": one, "second": two, "mean_cosine": cosine, "rsa": rsa, "cosines": each}
+            )
+            advance(1)
     return compared
 
 
