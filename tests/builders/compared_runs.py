@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tiny_vectors import provenance
 from torch import Tensor
 
 from hooks import Pooled
 from probes.corpus.cells import Cell, Passage, Text, brought_content, write_cell
 from probes.storage import write_json
 from probes.vectors.activations import by_cell, make_shard, save_shard, shard_path
-from probes.vectors.bundle import Provenance
 from probes.vectors.emotion_vectors import EmotionVectors
 
 EMOTIONS = [f"emotion {n}" for n in range(10)]
@@ -24,32 +24,17 @@ def bundle(
     """Random vectors at two layers; `about` replaces what their provenance says."""
     draws = torch.Generator().manual_seed(seed)
     vectors = torch.randn(2, len(emotions), d_model, generator=draws)
-    provenance = Provenance(
-        emotions=emotions,
-        layers=[0, 1],
-        model="tiny",
-        revision=None,
-        fingerprint="a",
-        tokenizer_hash="t",
-        dtype="float32",
-        quantize=None,
-        hook_name="resid_post",
-        weight_processing="none",
-        backend="huggingface",
-        corpus_hash="c",
-        config_hash="h",
-        token_offset=0,
-        n_neutral_components=[0, 0],
-        n_stories=[1] * len(emotions),
-        target_layer=1,
-    )
-    return EmotionVectors(
-        vectors,
-        vectors.clone(),
-        torch.zeros(2, d_model),
-        torch.ones(2),
-        replace(provenance, **about),
-    )
+    values = {
+        "fingerprint": "a",
+        "emotions": emotions,
+        "layers": [0, 1],
+        "token_offset": 0,
+        "n_neutral_components": [0, 0],
+        "n_stories": [1] * len(emotions),
+        "target_layer": 1,
+    }
+    made = provenance(**{**values, **about})
+    return EmotionVectors(vectors, vectors.clone(), torch.zeros(2, d_model), torch.ones(2), made)
 
 
 def write_stories(

@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tiny_vectors import provenance
 
 import hooks
 from hooks import LanguageModel
 from probes import EmotionVectors, stages
 from probes.export.source import Source, find_source
 from probes.report import summary
-from probes.vectors.bundle import Provenance
 
 EMOTIONS = ["sad", "at ease", "happy"]
 
@@ -25,32 +25,20 @@ def planted(model, residual_norm: torch.Tensor) -> EmotionVectors:
     generator = torch.Generator().manual_seed(0)
     layers = list(range(model.n_layers))
     raw = torch.randn(len(layers), len(EMOTIONS), model.d_model, generator=generator)
-    provenance = Provenance(
+    about = provenance(
+        model.fingerprint,
         emotions=EMOTIONS,
         layers=layers,
         model=model.name,
-        revision=None,
-        fingerprint=model.fingerprint,
-        tokenizer_hash="t",
-        dtype="float32",
-        quantize=None,
-        hook_name="blocks.{layer}.hook_resid_post",
-        weight_processing="none",
-        backend="huggingface",
-        corpus_hash="c",
-        config_hash="g",
-        token_offset=3,
         n_neutral_components=[layer + 1 for layer in layers],
         n_stories=[5, 6, 7],
-        target_layer=2,
-        versions={"torch": "2"},
     )
     return EmotionVectors(
         vectors=raw + 0.1,
         raw=raw,
         global_mean=torch.randn(len(layers), model.d_model, generator=generator),
         residual_norm=residual_norm,
-        provenance=provenance,
+        provenance=about,
     )
 
 

@@ -4,14 +4,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from tiny_vectors import EMOTIONS, provenance
 
 from hooks import LanguageModel
 from probes import EmotionVectors
 from probes.texts.app.microscope import Microscope
-from probes.vectors.bundle import Provenance
 from probes.vectors.zero import Zero
-
-EMOTIONS = ["sad", "happy", "at ease"]
 
 
 @pytest.fixture
@@ -30,24 +28,8 @@ def microscope(tiny_model) -> Callable[..., Microscope]:
         model = model or tiny_model("llama", backend="huggingface", chat=chat)
         generator = torch.Generator().manual_seed(0)
         raw = torch.randn(len(layers), len(EMOTIONS), model.d_model, generator=generator)
-        provenance = Provenance(
-            emotions=EMOTIONS,
-            layers=list(layers),
-            model="tiny",
-            revision=None,
-            fingerprint=model.fingerprint,
-            tokenizer_hash="t",
-            dtype="float32",
-            quantize=None,
-            hook_name="blocks.{layer}.hook_resid_post",
-            weight_processing="none",
-            backend="huggingface",
-            corpus_hash="c",
-            config_hash="g",
-            token_offset=3,
-            n_neutral_components=[1] * len(layers),
-            n_stories=[4, 5, 6],
-            target_layer=2,
+        about = provenance(
+            model.fingerprint, layers=list(layers), n_neutral_components=[1] * len(layers)
         )
         mean = torch.randn(len(layers), model.d_model, generator=generator)
         norms = 5.0 + torch.arange(len(layers))
@@ -56,6 +38,6 @@ def microscope(tiny_model) -> Callable[..., Microscope]:
             shape = (len(layers), len(EMOTIONS))
             spread = torch.rand(shape, generator=generator) + 0.1
             zeros["shown"] = Zero(torch.randn(shape, generator=generator), spread)
-        return Microscope(model, EmotionVectors(raw, raw, mean, norms, provenance, zeros=zeros))
+        return Microscope(model, EmotionVectors(raw, raw, mean, norms, about, zeros=zeros))
 
     return make
