@@ -6,6 +6,7 @@
 #       extension: .py
 #       format_name: percent
 #       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -153,28 +154,30 @@ Image(png.render(figure, dots_per_inch=110))
 #
 # A dose is a fraction of the mean residual norm. The log-probability of a vector's own word after "I
 # feel" should rise with its own vector, and a random direction of the same length should not do it.
+# `steer_each` gives each prompt of a batch a direction of its own.
 
 # %%
 norm = float(pooled.norm.mean())
 prompt = "When the door opened, she"
-random = torch.randn(model.d_model, generator=torch.Generator().manual_seed(0))
-directions = dict(zip(emotions, vectors.float(), strict=True)) | {"random direction": random}
+random = torch.randn(1, model.d_model, generator=torch.Generator().manual_seed(0))
+names, directions = [*emotions, "random direction"], torch.cat([vectors.float(), random])
+n = len(names)
+words = [model.encode(f"I feel {word}")[-1] for word in emotions]
 
 
-def log_probs(words):
+def log_probs():
     last = [model.n_layers - 1]
-    end = hooks.pooled_resid_post(model, ["I feel"], hooks.Last(), layers=last).mean[0, 0]
-    chosen = [model.encode(f"I feel {word}")[-1] for word in words]
-    return model.unembed(end).log_softmax(dim=-1)[chosen]
+    ends = hooks.pooled_resid_post(model, ["I feel"] * n, hooks.Last(), layers=last).mean[:, 0]
+    return model.unembed(ends).log_softmax(dim=-1)[:, words]
 
 
-before = log_probs(emotions)
-for name, direction in directions.items():
-    with hooks.steer(model, direction, layers=[layer], dose=0.1, residual_norm=norm):
-        change = (log_probs(emotions) - before).tolist()
-        [written] = model.generate([prompt], max_new_tokens=24, seed=1)
-    changes = "  ".join(f"{word} {nats:+.1f}" for word, nats in zip(emotions, change, strict=True))
-    print(f"{name}: {changes}\n    {prompt}{written.text!r}")
+before = log_probs()
+with hooks.steer_each(model, directions, layers=[layer], dose=0.1, residual_norm=norm):
+    changes = (log_probs() - before).tolist()
+    written = model.generate([prompt] * n, max_new_tokens=24, seed=[1] * n)
+for name, change, one in zip(names, changes, written, strict=True):
+    nats = "  ".join(f"{word} {it:+.1f}" for word, it in zip(emotions, change, strict=True))
+    print(f"{name}: {nats}\n    {prompt}{one.text!r}")
 
 # %% [markdown]
 # ## Where to go from here
