@@ -162,7 +162,7 @@ def _pattern(terms: Iterable[str], emotions: Iterable[str]) -> re.Pattern[str]:
 def _alternatives(terms: Iterable[str]) -> str:
     """Return one regular expression for all terms, the longest first; (?!) matches nothing.
 
-    They are tried by their initials: one after the other takes seven times as long.
+    Few are tried at a place: those with its initial.
     """
     ordered = sorted(set(terms), key=lambda term: (term[0], -len(term), term))
     by_initial = itertools.groupby(ordered, key=lambda term: term[0])
