@@ -59,8 +59,9 @@ def _take(run: Run, reporter: Reporter, kind: CorpusKind, cells: Sequence[Cell])
         if not (run.root / cell.path).is_file():
             passages = corpus.texts[cell]
             write_cell(run.root, cell, brought_content(passages))
-            spotted = (tags(it.whole) for it in passages if isinstance(corpus, BroughtCorpus))
-            tagged += [(cell, n, marks[0]) for n, marks in enumerate(spotted) if marks]
+            if isinstance(corpus, BroughtCorpus):
+                spotted = (tags(passage.whole) for passage in passages)
+                tagged += [(cell, n, marks[0]) for n, marks in enumerate(spotted) if marks]
     if tagged:
         cell, index, mark = tagged[0]
         reporter.note(
