@@ -21,8 +21,9 @@ def check_values(config: Config, source: str) -> None:
         ("emotions_subset", generation.emotions_subset, emotions()),
         ("topics_subset", generation.topics_subset, topics()),
         ("frames_subset", config.corpus.frames_subset, ()),
+        ("neutral_subset", config.corpus.neutral_subset, ()),
     ):
-        section = "corpus" if key == "frames_subset" else "generation"
+        section = "generation" if known else "corpus"
         if known and isinstance(subset, int) and subset > len(known) and not brought:
             refuse(
                 f"{section}.{key}: expected at most {len(known)}, as many as there are, "
@@ -91,11 +92,11 @@ def check_values(config: Config, source: str) -> None:
         refuse("output_dir: expected a folder's path, got a NUL character.")
     if layers is not None and (not layers or min(layers) < 0 or len(set(layers)) != len(layers)):
         refuse(f"activation.layers: expected null or distinct layers from 0, got {layers}.")
-    others = {key: getattr(config.corpus, key) for key in ("said", "forms", "frames_subset")}
+    others = {k: v for k, v in vars(config.corpus).items() if k not in ("stories", "neutral")}
     if not brought and (given := [key for key, value in others.items() if value is not None]):
         refuse(
-            f"corpus.{given[0]} is set and corpus.stories is not: a run that writes its stories "
-            "has no frames and no forms. Set corpus.stories=reference, or to a file."
+            f"corpus.{given[0]} is set and corpus.stories is not: it chooses from a corpus, and "
+            "this run writes its texts. Set corpus.stories=reference, or to a file."
         )
     if brought != (config.corpus.neutral is not None):
         refuse(

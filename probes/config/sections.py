@@ -234,6 +234,9 @@ class CorpusSettings(Section):
     """Which forms of stories and frames are taken; null takes all."""
     frames_subset: int | list[str] | None = None
     """How many frames are taken, or which; of the reference, narrated and voiced take turns."""
+    neutral_subset: int | list[str] | None = None
+    """How many topics of the neutral texts are taken, or which; null takes all. Those told in the
+    stories' places go by the stories' topics instead."""
 
 
 class ActivationSettings(Section):

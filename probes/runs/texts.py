@@ -73,6 +73,11 @@ class RunTexts:
         return _chosen(self._of_forms("said"), self._config.corpus.frames_subset)
 
     @cached_property
+    def neutral_topics(self) -> tuple[str, ...]:
+        """Of a corpus, the topics of the neutral texts that stand alone."""
+        return _chosen(self._named("neutral", "topic"), self._config.corpus.neutral_subset)
+
+    @cached_property
     def forms(self) -> dict[str, str]:
         """The form of each topic and frame of which it is known."""
         known = [corpus.contents.forms for corpus in self._corpora.values()]
@@ -88,8 +93,8 @@ class RunTexts:
     @property
     def is_whole(self) -> bool:
         """Whether all topics and frames of the corpora are taken."""
-        asked = (self._topics_subset, *vars(self._config.corpus).values())
-        return all(it is None or isinstance(it, str) for it in asked)
+        corpus = self._config.corpus
+        return (self._topics_subset, corpus.forms, corpus.frames_subset) == (None, None, None)
 
     @property
     def story_cells(self) -> list[Cell]:
@@ -108,7 +113,9 @@ class RunTexts:
         """Cells of neutral texts that stand alone."""
         if not self.is_brought:
             return neutral_cells(self._config.topics)
-        return [cell for cell in self._corpora["neutral"].contents.counts if not cell.beside]
+        topics = set(self.neutral_topics)
+        cells = self._corpora["neutral"].contents.counts
+        return [cell for cell in cells if not cell.beside and cell.topic in topics]
 
     @property
     def matched_cells(self) -> list[Cell]:
@@ -141,6 +148,7 @@ class RunTexts:
             ("generation.emotions_subset", generation.emotions_subset, "stories", "emotion"),
             ("generation.topics_subset", self._topics_subset, "stories", "topic"),
             ("corpus.frames_subset", config.corpus.frames_subset, "said", "topic"),
+            ("corpus.neutral_subset", config.corpus.neutral_subset, "neutral", "topic"),
         )
         for key, subset, kind, field in subsets:
             if subset is not None:
@@ -207,7 +215,9 @@ class RunTexts:
                 )
 
     def _named(self, kind: CorpusKind, field: str) -> list[str]:
-        cells = self._corpora[kind].contents.counts
+        cells: Iterable[Cell] = self._corpora[kind].contents.counts
+        if kind == "neutral":
+            cells = [cell for cell in cells if not cell.beside]
         return list(dict.fromkeys(getattr(cell, field) or "" for cell in cells))
 
     def _of_forms(self, kind: CorpusKind) -> list[str]:

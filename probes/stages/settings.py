@@ -56,6 +56,8 @@ def _brought(run: Run, section: TextKind) -> Settings:
         settings["corpus"][beside] = texts.corpus(beside).digest(recorded)
     if not texts.is_whole:
         settings["places"] = [*texts.topics, *texts.frames]
+    if section == "neutral" and run.config.corpus.neutral_subset is not None:
+        settings["neutral"] = list(texts.neutral_topics)
     return settings
 
 

@@ -16,7 +16,8 @@ STAGES = ("generate-stories", "generate-neutral", "extract-activations", "comput
 def settings(subject: Path, folder: Path, **sections: Any) -> dict[str, Any]:
     """Return the settings of such a run, with some changed."""
     values = small_runs.small_settings(subject, folder, **sections)
-    values["corpus"] = {"stories": "reference", "neutral": "reference", "frames_subset": 3}
+    values["corpus"] = {"stories": "reference", "neutral": "reference"}
+    values["corpus"] |= {"frames_subset": 3, "neutral_subset": 16}
     values["corpus"] |= sections.get("corpus", {})
     values["generation"] = {"emotions_subset": EMOTIONS, "topics_subset": 3}
     values["generation"] |= sections.get("generation", {})

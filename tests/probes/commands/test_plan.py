@@ -230,7 +230,10 @@ def reference_run(small_run, tmp_path):
     tiny_models.tiny_tokenizer().save_pretrained(tmp_path / "subject")
     return small_run(
         model={"name": str(tmp_path / "subject")},
-        corpus={"stories": "reference", "neutral": "reference", "frames_subset": 4},
+        corpus={
+            **{"stories": "reference", "neutral": "reference"},
+            **{"frames_subset": 4, "neutral_subset": 40},
+        },
         generation={"emotions_subset": 12, "topics_subset": 4},
         activation={"token_offset": 50, "shard_size": 30},
     )
@@ -275,7 +278,7 @@ def test_a_plan_of_the_projects_corpus_counts_what_a_run_of_it_reads(reference_r
         assert planned[name] == pytest.approx(size, rel=0.2), name
     assert main(["plan", reference_run.config]) == 0
     printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "48 stories, 48 that say an emotion, 120 neutral, 48 neutral in the" in printed
+    assert "48 stories, 48 that say an emotion, 40 neutral, 48 neutral in the" in printed
 
 
 def all_texts(run):

@@ -51,11 +51,20 @@ def test_forms_choose_topics_and_frames(tiny_folder, tmp_path):
     assert {cell.topic for cell in texts.matched_cells} == set(texts.topics)
 
 
+def test_of_neutral_texts_those_that_stand_alone_are_chosen(tiny_folder, tmp_path):
+    made = made_in(tmp_path, tiny_folder("llama"), corpus={"neutral_subset": 2})
+    texts = made.run().texts
+    assert [cell.topic for cell in texts.neutral_cells] == list(reference.dialogues())[:2]
+    assert {cell.topic for cell in texts.matched_cells} == set(texts.topics)
+
+
 @pytest.mark.parametrize(
     ("sections", "said"),
     [
         ({"corpus": {"forms": ["sung"]}}, "expected some of narrated, voiced"),
         ({"corpus": {"frames_subset": ["n99"]}}, "'n99' is not in reference"),
+        ({"corpus": {"neutral_subset": ["n99"]}}, "'n99' is not in reference"),
+        ({"corpus": {"neutral_subset": 0}}, "corpus.neutral_subset: expected null, an integer"),
         ({"generation": {"topics_subset": ["nowhere"]}}, "'nowhere' is not in reference"),
         ({"generation": {"emotions_subset": ["sad", "blue"]}}, "'blue' is not in reference"),
         ({"corpus": {"stories": None, "neutral": None}}, "corpus.frames_subset is set"),
