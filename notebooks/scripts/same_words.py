@@ -41,16 +41,16 @@ LAYER = round(model.n_layers * 2 / 3)
 # ## Vectors, and an axis from unpleasant to pleasant
 #
 # From sentences of the corpus that comes with the project: 36 emotions that people have rated, said in
-# twelve frames that tell nothing else ("On the stairs she felt ..."). A vector is the mean over an
+# six frames that tell nothing else ("On the stairs she felt ..."). A vector is the mean over an
 # emotion's sentences less the mean over emotions; the axis is the mean pleasant vector less the mean
 # unpleasant one. No word of the frames comes back below.
 
 # %%
 ratings = {word: it.pleasure for word, it in human_ratings().items() if abs(it.pleasure) > 0.3}
 emotions = list(ratings)
-texts = [frame.around(phrase_of(name)).whole for frame in frames()[:12] for name in emotions]
+texts = [frame.around(phrase_of(name)).whole for frame in frames()[:6] for name in emotions]
 pooled = hooks.pooled_resid_post(model, texts)
-emotion = torch.arange(len(emotions)).repeat(12)
+emotion = torch.arange(len(emotions)).repeat(6)
 raw, _ = mean_difference(emotion_means(pooled.mean, emotion, len(emotions)))
 vectors = normalize(raw.float())  # [layer emotion d_model]
 norm = rearrange(pooled.norm.mean(dim=0), "layer -> layer 1")

@@ -1,11 +1,13 @@
 """Every block of code in the documentation works as it stands there."""
 
-import functools
 from pathlib import Path
 
 import pages
 import pytest
+from read_once import once
 from transformers import AutoTokenizer
+
+import hooks
 
 PAGES = [pages.ROOT / "README.md", *sorted((pages.ROOT / "docs").rglob("*.md"))]
 TUTORIAL = pages.ROOT / "docs" / "tutorial.md"
@@ -42,11 +44,11 @@ OTHERS = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tokenizers():
-    """Tokenizers are read once: Gemma's takes longer than its weights."""
+def loaded_once():
+    """All pages share what they load; a tokenizer may take longer than the weights."""
     with pytest.MonkeyPatch.context() as patch:
-        read = functools.cache(AutoTokenizer.from_pretrained)
-        patch.setattr(AutoTokenizer, "from_pretrained", read)
+        patch.setattr(AutoTokenizer, "from_pretrained", once(AutoTokenizer.from_pretrained))
+        patch.setattr(hooks, "load", once(hooks.load))
         yield
 
 

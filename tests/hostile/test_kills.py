@@ -13,7 +13,7 @@ from command_line import ROOT
 from probes.stages import NAMES
 
 SCRIPT = ROOT / "tests" / "builders" / "runs_that_are_killed.py"
-KILLS = 40
+KILLS = 30
 TELLS_TIME = (".lock", "run.json", "summary.json")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+import read_once
 from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 
@@ -76,10 +77,20 @@ def test_what_is_shown_was_computed_in_one_go_and_has_a_figure(path):
 
 @pytest.fixture(scope="module")
 def kernel():
-    """One kernel for all notebooks, so that what they import is imported once."""
-    here = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    """One kernel for all notebooks: what they import is imported once, a tokenizer read once."""
+    folders = [str(ROOT), str(Path(read_once.__file__).parent), os.environ.get("PYTHONPATH")]
+    here = os.pathsep.join(filter(None, folders))
     manager = KernelManager()
     manager.start_kernel(cwd=str(ROOT / "notebooks"), env={**os.environ, "PYTHONPATH": here})
+    client = manager.blocking_client()
+    client.start_channels()
+    client.wait_for_ready(timeout=120)
+    client.execute_interactive(
+        "from read_once import once; from transformers import AutoTokenizer\n"
+        "AutoTokenizer.from_pretrained = once(AutoTokenizer.from_pretrained)",
+        timeout=120,
+    )
+    client.stop_channels()
     yield manager
     manager.shutdown_kernel(now=True)
 
