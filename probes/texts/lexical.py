@@ -71,11 +71,12 @@ def read_all(texts: Sequence[AuditedText], readers: dict[str, Rows]) -> list[Lex
             emotion = torch.tensor([index.get(text.emotion, -1) for text in texts])
             chosen = _members(texts, read) & (emotion >= 0)
             if learned is None:
-                parts = rows[chosen], emotion[chosen], topic[chosen]
-                scored = _held_out(*parts, len(emotions))
+                of_form = _used(rows[chosen])
+                scored = _held_out(of_form, emotion[chosen], topic[chosen], len(emotions))
             else:
                 from_these = _members(texts, learned) & (emotion >= 0)
-                scored = _across(rows, emotion, topic, from_these, chosen)
+                known = rows[:, rows[from_these].any(dim=0)]  # vectors are zero in all others
+                scored = _across(known, emotion, topic, from_these, chosen)
             if scored is not None:
                 judge = _Judge(emotions)
                 readings.append(judge(name, learned, read, scored, emotion[chosen], topic[chosen]))
@@ -123,6 +124,11 @@ class _Judge:
             1 / self._n,
             float(ranks.double().mean()),
         )
+
+
+def _used(rows: Float[Tensor, "text feature"]) -> Float[Tensor, "text used"]:
+    """Leave out the features that are zero in all of these rows."""
+    return rows[:, rows.any(dim=0)]
 
 
 def _form(text: AuditedText) -> str:
