@@ -4,6 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pages
@@ -28,7 +29,9 @@ class Nothing:
         if name.split(".")[0] in {NEEDLESS}:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Nothing())
+import torch
 from dataclasses import replace
+torch.compiler.set_default_backend("eager")
 from benchmarks import gpu
 size = replace(gpu.QUICK, n_texts=4, n_alone=2, rows=(1, 2), new_tokens=2, seconds=50)
 [numbers] = gpu.measure(size)
@@ -37,8 +40,13 @@ assert numbers.share
 
 
 @pytest.fixture(scope="module")
-def measured() -> list[gpu.Measured]:
-    return gpu.measure(SIZE)
+def measured() -> Iterator[list[gpu.Measured]]:
+    """Of blocks that are traced for the compiler, and not compiled: test_compilation does that."""
+    torch.compiler.set_default_backend("eager")
+    try:
+        yield gpu.measure(SIZE)
+    finally:
+        torch.compiler.set_default_backend(None)
 
 
 def test_every_recipe_has_a_rate(measured):

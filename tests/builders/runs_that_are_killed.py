@@ -2,8 +2,8 @@
 
 ``python runs_that_are_killed.py CONFIG FOLDER TEXTS N SEED``: all stages, an export and a sweep go
 through once in FOLDER/whole; in FOLDER/0, FOLDER/1, ... they are killed at random moments and gone
-on with, until N kills have struck. Every second kill waits for a place that none has struck, while
-there is one. Prints where each struck.
+on with, until N kills have struck and each place was among theirs. Every second kill, and every one
+after the N, waits for a place that none has struck, while there is one. Prints where each struck.
 A child is a fork, so that it starts in a tenth of a second; SIGKILL leaves it no last word.
 """
 
@@ -26,6 +26,7 @@ from probes.figures import png
 from probes.run import main
 from probes.stages import NAMES, STAGES
 
+PLACES = (*NAMES, "export", "sweep")
 _CODE = ("commands.pipeline", "commands.export", "stages.before", "stages.checks", "figures.png")
 
 
@@ -80,11 +81,11 @@ def experiment(config: str, folder: Path, texts: str, n_kills: int, seed: int) -
     took, codes = time.monotonic() - begun, [os.waitstatus_to_exitcode(status)]
     kills: list[str] = []
     number = 0
-    while len(kills) < n_kills:
+    while len(kills) < n_kills or set(PLACES) - set(kills):
         place = folder / str(number)
         child = start(config, place, texts)
-        missing = [it for it in (*NAMES, "export", "sweep") if it not in kills]
-        if missing and len(kills) % 2 == 0:
+        missing = [it for it in PLACES if it not in kills]
+        if missing and (len(kills) % 2 == 0 or len(kills) >= n_kills):
             wait_for_a_place(child, place, missing[0])
             time.sleep(generator.uniform(0, 0.03))
         else:
