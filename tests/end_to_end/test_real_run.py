@@ -42,13 +42,8 @@ def finished(tmp_path_factory) -> tuple[Path, str]:
         "corpus": CORPUS,
         "activation": {"token_offset": 20},
         "analysis": {"n_permutations": 100, "n_bootstrap": 3},
-        "logit_lens": {"n_shuffles": 10},
-        "validation": {
-            "experiments": ["steering"],
-            "steered_emotions": ["happy", "sad"],
-            "doses": [0.1],
-            "n_random": 2,
-        },
+        "logit_lens": {"n_shuffles": 50},
+        "validation": {"experiments": ["steering"], "doses": [0.1], "n_random": 2},
         "output_dir": str(folder / "out"),
     }
     config = small_runs.write_config(folder / "c.yaml", values)

@@ -5,11 +5,30 @@ import reference_runs
 from planted_runs import materials as materials_of
 from small_runs import SmallRun, small_settings, write_config, write_corpus
 
+from probes.experiments.dialogues.crossing import CrossedRows
+
 EMOTIONS = [
     *("angry", "sad", "afraid", "proud", "calm"),
     *("happy", "kind", "enraged", "weary", "tense", "upset"),
 ]
 """Some that dialogues are about, and as many rated ones that they are not."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def solved_once():
+    """Least squares are solved once for the same rows: most tests measure the same dialogues."""
+    solve, known = CrossedRows._fit, {}
+
+    def fit(self, factor, weight, own):
+        tensors = (self.levels, self.block, weight, own)
+        key = (factor, self.n_levels, *((it.shape, it.numpy().tobytes()) for it in tensors))
+        if key not in known:
+            known[key] = solve(self, factor, weight, own)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CrossedRows, "_fit", fit)
+        yield
 
 
 @pytest.fixture(scope="session")
