@@ -8,11 +8,10 @@ import torch
 import hooks
 from hooks.reading.compilation import compiled
 
-TEXTS = [
-    "the cat sat on the mat and looked at the door",
-    "a dog",
-    "one two three four five six",
-] * 3
+WORDS = ["the", "cat", "sat", "on", "the", "mat", "and", "looked", "at", "the", "door"]
+TEXTS = [" ".join(WORDS[:n]) for n in range(4, len(WORDS) + 1)]
+"""Of lengths of their own: passes of one text, or without padding, are each compiled apart."""
+BATCH = 120
 
 needs_compiler = pytest.mark.skipif(
     not any(map(shutil.which, ("g++", "clang++"))), reason="no C++ compiler"
@@ -30,9 +29,9 @@ def test_compiled_blocks_give_the_same_numbers_and_stay_in_the_cache_folder(
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
     monkeypatch.setenv("EMOTION_LENS_CACHE", str(tmp_path))
     model = tiny_model("gemma3", "huggingface")  # with two kinds of attention
-    plain = hooks.pooled_resid_post(model, TEXTS, batch_tokens=40)
+    plain = hooks.pooled_resid_post(model, TEXTS, batch_tokens=BATCH)
     with compiled(model):
-        fused = hooks.pooled_resid_post(model, TEXTS, batch_tokens=40)
+        fused = hooks.pooled_resid_post(model, TEXTS, batch_tokens=BATCH)
     assert torch.allclose(fused.mean, plain.mean, rtol=1e-4, atol=1e-5)
     assert torch.equal(fused.n_tokens, plain.n_tokens)
     assert any(path.is_file() for path in (tmp_path / "compiled").rglob("*"))
@@ -45,13 +44,13 @@ def test_the_model_is_left_as_it_was_and_compiled_once(tiny_model):
     before = [vars(block).get("forward") for block in model.bulk.structure.blocks]
     with pytest.raises(ZeroDivisionError), compiled(model):
         assert all("forward" in vars(block) for block in model.bulk.structure.blocks)
-        hooks.pooled_resid_post(model, TEXTS, batch_tokens=40)
+        hooks.pooled_resid_post(model, TEXTS, batch_tokens=BATCH)
         raise ZeroDivisionError
     assert [vars(block).get("forward") for block in model.bulk.structure.blocks] == before
     counters = torch._dynamo.utils.counters["stats"]
     graphs = counters["unique_graphs"]
     with compiled(model):
-        hooks.pooled_resid_post(model, TEXTS[::-1], batch_tokens=40)
+        hooks.pooled_resid_post(model, TEXTS[::-1], batch_tokens=BATCH)
     assert counters["unique_graphs"] == graphs
 
 
