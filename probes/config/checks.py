@@ -95,8 +95,8 @@ def check_values(config: Config, source: str) -> None:
     others = {k: v for k, v in vars(config.corpus).items() if k not in ("stories", "neutral")}
     if not brought and (given := [key for key, value in others.items() if value is not None]):
         refuse(
-            f"corpus.{given[0]} is set and corpus.stories is not: it chooses from a corpus, and "
-            "this run writes its texts. Set corpus.stories=reference, or to a file."
+            f"corpus.{given[0]} is set and corpus.stories is not: it is about a corpus, and this "
+            "run writes its texts. Set corpus.stories=reference, or to a file."
         )
     if brought != (config.corpus.neutral is not None):
         refuse(

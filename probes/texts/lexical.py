@@ -71,8 +71,9 @@ def read_all(texts: Sequence[AuditedText], readers: dict[str, Rows]) -> list[Lex
             emotion = torch.tensor([index.get(text.emotion, -1) for text in texts])
             chosen = _members(texts, read) & (emotion >= 0)
             if learned is None:
-                of_form = _used(rows[chosen])
-                scored = _held_out(of_form, emotion[chosen], topic[chosen], len(emotions))
+                own = rows[chosen]
+                own = own[:, own.any(dim=0)]  # what none of them has tells nothing
+                scored = _held_out(own, emotion[chosen], topic[chosen], len(emotions))
             else:
                 from_these = _members(texts, learned) & (emotion >= 0)
                 known = rows[:, rows[from_these].any(dim=0)]  # vectors are zero in all others
@@ -124,11 +125,6 @@ class _Judge:
             1 / self._n,
             float(ranks.double().mean()),
         )
-
-
-def _used(rows: Float[Tensor, "text feature"]) -> Float[Tensor, "text used"]:
-    """Leave out the features that are zero in all of these rows."""
-    return rows[:, rows.any(dim=0)]
 
 
 def _form(text: AuditedText) -> str:
