@@ -118,14 +118,17 @@ def _assemble(
     quantize: str | None,
     revision: str | None,
 ) -> LanguageModel:
+    # Booting rebuilds the tree it is given, which may be the caller's own object; and it may be
+    # first asked for while something hangs on that one, which a twin made then would keep.
+    twin = None if backend == "huggingface" else shared_twin(hf)
+
     def boot() -> Booted:
-        if backend == "huggingface":
+        if twin is None:
             return Booted(None, "huggingface", "asked for")
         try:
             if find_structure(hf).keeps_several:
                 raise ModelError("it keeps several residual streams")
-            # Booting rebuilds the tree it is given, which may be the caller's own object.
-            hooked = _boot(label, shared_twin(hf), tokenizer)
+            hooked = _boot(label, twin, tokenizer)
         except Exception as error:
             kind = type(error).__name__
             reason = f"TransformerLens cannot boot it ({kind}: {_first_line(error)})"

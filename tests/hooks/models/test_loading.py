@@ -91,6 +91,23 @@ class TestFolder:
         assert model.tokenizer.padding_side == side
         assert "add_bos_token" not in model.tokenizer.init_kwargs
 
+    @pytest.mark.parametrize("hanging", ["replay", "steer", "hook"])
+    def test_what_hung_on_the_model_when_it_was_booted_is_gone_with_it(self, tiny_folder, hanging):
+        model = hooks.load(tiny_folder("llama"), dtype="float32", device="cpu")
+        seen: list[int] = []
+        contexts = {
+            "replay": lambda: hooks.Replay(model).until(1),
+            "steer": lambda: hooks.steer(model, torch.ones(32), layers=[1], strength=9.0),
+            "hook": lambda: model.bulk.hooked({1: lambda _residual, layer: seen.append(layer)}),
+        }
+        with contexts[hanging]():
+            model.hf(torch.tensor([model.encode(TEXTS[1])]))
+            assert model.backend == "transformerlens"
+        seen.clear()
+        read = [hooks.resid_post(model, TEXTS[0], through=tree) for tree in ("reader", "bulk")]
+        assert torch.allclose(read[0].resid, read[1].resid, atol=1e-5)
+        assert seen == []
+
     def test_a_model_of_images_and_text_installs_nothing(self, tiny_model, uv_calls):
         """TransformerLens wants torchvision for the images, and would install it while it boots."""
         assert tiny_model("gemma4-multimodal").backend == "transformerlens"
