@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -195,14 +196,25 @@ def _fast_gguf_reader() -> Iterator[None]:
     import gguf
     import numpy as np
 
-    stock = gguf.GGUFReader
+    stock, kinds = gguf.GGUFReader, gguf.GGUFValueType
 
     class StateReader(stock):
-        @no_type_check  # called millions of times
-        def _get(self, offset: int, dtype: Any, count: int = 1, override_order: Any = None) -> Any:
-            view = np.frombuffer(self.data.data, dtype, int(count), int(offset))
-            order = self.byte_order if override_order is None else override_order
-            return view if order == "I" else view.view(view.dtype.newbyteorder(order))
+        @no_type_check  # as the library's own
+        def _get_field_parts(self, orig_offs: int, raw_type: int) -> Any:
+            if raw_type != kinds.ARRAY:
+                return super()._get_field_parts(orig_offs, raw_type)
+            data, start = self.data.data, int(orig_offs) + 12
+            kind, n = struct.unpack_from("<IQ", data, orig_offs)
+            types, end = [kinds.ARRAY, kinds(kind)], start
+            if kind != kinds.STRING:
+                values = np.frombuffer(data, self.gguf_scalar_to_np[types[1]], n, start)
+                return 12 + values.nbytes, [*values[:, None]], [*range(n)], types
+            parts = []
+            for _ in range(n):
+                [length] = struct.unpack_from("<Q", data, end)
+                parts.append(data[end + 8 : end + 8 + length])
+                end += 8 + length
+            return end - orig_offs, parts, [*range(n)], types
 
     gguf.GGUFReader = functools.cache(StateReader)
     try:

@@ -38,7 +38,8 @@ def main(call: Call[Pipeline]) -> int:
     if not (run.root / LOCK).is_file():  # where a writer has been, it may be at work
         run.check_folder()
     if not run.root.is_dir():
-        check_before(run, chosen, dropped)  # what is refused leaves no folder behind
+        with early_map.compiling(run, chosen):
+            check_before(run, chosen, dropped)  # what is refused leaves no folder behind
     run.prepare()
     with only_writer(run.root, call.terminal.warn):
         if flags.put_back:

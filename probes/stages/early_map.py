@@ -9,11 +9,15 @@ Contract: their files are those of `visualize`, in that stage's record, which dr
 left other numbers.
 """
 
-from collections.abc import Mapping
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hooks.models.embedded import converted_folder, is_embedded
 from probes.runs.files import FileList
 from probes.runs.folder import Run
 from probes.runs.record import StageRecord
@@ -23,6 +27,32 @@ from probes.stages import Stage, find_stages, outputs
 if TYPE_CHECKING:  # which import torch
     from probes.analysis.results import Geometry
     from probes.runs.materials import Materials
+
+_COMPILE = """
+import torch
+from probes.analysis.geometry import umap_layout
+umap_layout(torch.eye(8), seed=0)
+"""
+
+
+@contextlib.contextmanager
+def compiling(run: Run, chosen: Sequence[Stage]) -> Iterator[None]:
+    """Compile UMAP for a first map in another process, while a model is fetched here.
+
+    Both take some twenty seconds of one processor, once on a machine.
+    """
+    name = run.config.model.name
+    is_first = is_embedded(name) and converted_folder(name) is None
+    if not is_first or "analyze" not in [stage.name for stage in chosen]:
+        yield
+        return
+    unheard = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, "-c", _COMPILE], **unheard) as process:
+        try:
+            yield
+        except BaseException:
+            process.kill()
+            raise
 
 
 def draw_map(run: Run, reporter: Reporter) -> None:

@@ -207,16 +207,16 @@ class Headline:
         self, readout: Readout, trained: FittedVectors, members: Bool[Tensor, "row"]
     ) -> Float[Tensor, "member emotion"]:
         # By the vectors' length along each unit vector, from the mean over emotions.
-        along = held_out.scores(self.rows, trained).double()
+        along = held_out.scores(self.rows[members], trained).double()
         if readout == "centered cosine":
-            return along[members]
+            return along
         length = torch.linalg.vector_norm(trained.vectors.double(), dim=1)
         direction = trained.vectors.double() / rearrange(length.clamp(min=1e-30), "e -> e 1")
         shift = direction @ (self._mean + trained.center.double())
-        scored = along[members] + shift
+        scored = along + shift
         if readout == "z":
-            outside = along[~members]
-            scored = (along[members] - outside.mean(dim=0)) / outside.std(dim=0).clamp(min=1e-30)
+            outside = held_out.scores(self.rows[~members], trained).double()
+            scored = (along - outside.mean(dim=0)) / outside.std(dim=0).clamp(min=1e-30)
         elif readout == "dot":
             scored = scored * length
         return scored.masked_fill(~trained.present, -torch.inf)

@@ -17,6 +17,7 @@ from probes.analysis import geometry
 from probes.analysis.agreement import reference
 from probes.analysis.findings import SIGNIFICANT, Control, Estimate, Finding
 from probes.analysis.intervals import estimate_from_spread, mean_of_draws
+from probes.analysis.parallel import parallel_map
 from probes.analysis.resampling import permutation_p_value
 from probes.experiments import Experiment, NotMeasured, Result
 from probes.experiments.remade import Remade
@@ -151,7 +152,7 @@ def measure(materials: Materials) -> Clusters | NotMeasured:
     clusterings = {}
     for name, cluster in methods.items():
         [labels], again, null = (
-            [cluster(each[known.clustered]) for each in group]
+            parallel_map(lambda each, cluster=cluster: cluster(each[known.clustered]), group)
             for group in ([vectors], resampled, shuffled)
         )
         generator = torch.Generator().manual_seed(seed)

@@ -24,6 +24,7 @@ from probes.analysis import statistics
 from probes.analysis.agreement import MIN_RATED, N_SEARCHED, rating_table
 from probes.analysis.findings import SIGNIFICANT, Estimate, Finding
 from probes.analysis.geometry import principal_components
+from probes.analysis.parallel import parallel_map
 from probes.analysis.resampling import permutation_p_value, permute_within
 from probes.analysis.statistics import partial_correlation, pearson
 from probes.experiments import Experiment, Result
@@ -320,8 +321,9 @@ def predict_left_out(
     exclude: Sequence[Word] = (),
 ) -> Float[Tensor, "draw word"]:
     """Predict the rating of every word from the others, for each of several sets of ratings."""
-    predicted = torch.empty_like(ratings)
-    for out, emotion in enumerate(rated):
+
+    def predict(out: int) -> Float[Tensor, "draw"]:
+        emotion = rated[out]
         others = [other for other in range(len(points)) if other != emotion]
         kept = [row for row in range(len(rated)) if row != out]
         count = min(N_SEARCHED, len(others) - 1, points.shape[1])
@@ -340,8 +342,9 @@ def predict_left_out(
         slopes = (ratings[:, kept] - mean) @ unit[:, free]
         best = slopes.abs().argmax(dim=1)
         step = ((position - level) / length)[free][best]
-        predicted[:, out] = mean[:, 0] + slopes.gather(1, best[:, None])[:, 0] * step
-    return predicted
+        return mean[:, 0] + slopes.gather(1, best[:, None])[:, 0] * step
+
+    return torch.stack(parallel_map(predict, range(len(rated))), dim=1)
 
 
 def _without_one(coordinate: Word, target: Word, words: Sequence[str]) -> WithoutOne:

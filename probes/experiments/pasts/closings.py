@@ -225,7 +225,8 @@ def _by_part(
     for topic, placed in by_topic.items():
         texts = [it.whole for it in placed]
         n = n_shared(materials.subject(), texts, placed[0].closing)
-        tokens = torch.cat([*read_ends(materials, texts, n, materials.layers, advance)])
+        ends = read_ends(materials, texts, [n] * len(texts), materials.layers, advance)
+        tokens = torch.stack([*ends])
         vectors = [readers[layer].without(topic) for layer in materials.layers]
         if n < N_PARTS or any(each is None for each in vectors):
             continue

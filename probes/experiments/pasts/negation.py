@@ -20,7 +20,7 @@ from probes.analysis.resampling import permutation_p_value, permute_within
 from probes.corpus.reference import phrase_of
 from probes.experiments import Experiment, Result
 from probes.experiments.pasts.figures import curves_over_layers, estimates_line
-from probes.experiments.pasts.reading import THOUSANDTHS, n_shared, read_ends
+from probes.experiments.pasts.reading import THOUSANDTHS, mean_ends, n_shared
 from probes.figures import Figure
 from probes.runs.materials import Materials
 from probes.stimuli.pasts import Negation, negations
@@ -179,13 +179,9 @@ def _read(
         feel, filler = phrase_of(emotion)["feel"], frame.fillers[number % len(frame.fillers)]
         texts += [frame.affirmed(feel), frame.negated(feel), frame.filled(filler, feel)]
     n = n_shared(materials.subject(), texts, frame.end)
-    layers, scores = materials.vectors.layers, []
-    for read in read_ends(materials, texts, n, layers, advance, together=len(_KINDS)):
-        mean = read.mean(dim=1)
-        scores.append(einsum(mean, unit, "text layer d, layer vector d -> text layer vector"))
-    return rearrange(
-        torch.cat(scores), "(emotion kind) layer vector -> kind layer emotion vector", kind=3
-    )
+    read = mean_ends(materials, texts, [n] * len(texts), advance)
+    scores = einsum(read, unit, "text layer d, layer vector d -> text layer vector")
+    return rearrange(scores, "(emotion kind) layer vector -> kind layer emotion vector", kind=3)
 
 
 EXPERIMENT = Experiment(NegationResult, measure)

@@ -42,24 +42,23 @@ class PairReading:
         self._axis = valence_axes(self._vectors, ratings_of(emotions))
         self._axes = [axis_without(self._vectors, emotions, pair.implied) for pair in stimuli.pairs]
         self._effects: dict[tuple[str, int], list[Float[Tensor, "token layer"]]] = {}
-        self.n_tokens: list[int] = []
-        ends = []
-        for number, suffix in enumerate(stimuli.suffixes):
-            labeled = pairs_before(stimuli, number)
-            texts = [text for it in labeled for text in it.pair]
-            n = n_shared(materials.subject(), texts, suffix)
-            self.n_tokens.append(n)
-            left = iter(labeled)
-            of_suffix = []
-            for part in differences(
-                materials, [it.pair for it in labeled], n, bundle.layers, advance
-            ):
-                for apart, it in zip(part, left, strict=False):
-                    self._add(it, apart)
-                    if it.kind == GOOD_BAD:
-                        of_suffix.append(apart.mean(dim=0))
-            ends.append(torch.stack(of_suffix))
-        self.end: Float[Tensor, "pair layer d_model"] = torch.stack(ends).mean(dim=0)
+        before = [pairs_before(stimuli, number) for number in range(len(stimuli.suffixes))]
+        self.n_tokens: list[int] = [
+            n_shared(materials.subject(), [text for it in labeled for text in it.pair], suffix)
+            for labeled, suffix in zip(before, stimuli.suffixes, strict=True)
+        ]
+        counted = zip(before, self.n_tokens, strict=True)
+        each = [(it, n) for labeled, n in counted for it in labeled]
+        each.sort(key=lambda one: one[0].number)  # a past stands beside itself before other words
+        pairs, n_tokens = [it.pair for it, _ in each], [n for _, n in each]
+        read = differences(materials, pairs, n_tokens, bundle.layers, advance)
+        ends: dict[int, list[Float[Tensor, "layer d_model"]]] = {}
+        for (it, _), apart in zip(each, read, strict=True):
+            self._add(it, apart)
+            if it.kind == GOOD_BAD:
+                ends.setdefault(it.number, []).append(apart.mean(dim=0))
+        of_pairs = [torch.stack(of_pair).mean(dim=0) for of_pair in ends.values()]
+        self.end: Float[Tensor, "pair layer d_model"] = torch.stack(of_pairs)
         """Good less bad, over tokens and suffixes."""
 
     def _add(self, it: LabeledPair, apart: Float[Tensor, "token layer d_model"]) -> None:

@@ -45,50 +45,46 @@ def n_shared(model: LanguageModel, texts: Sequence[str], end: str) -> int:
 def read_ends(
     materials: Materials,
     texts: Sequence[str],
-    n_tokens: int,
+    n_tokens: Sequence[int],
     layers: Sequence[int],
     progress: Callable[[int], None] = lambda _count: None,
-    *,
-    together: int = 1,
-) -> Iterator[Float[Tensor, "text token layer d_model"]]:
-    """Yield the last tokens of some texts after the others, over the mean residual norm.
+) -> Iterator[Float[Tensor, "token layer d_model"]]:
+    """Yield the last tokens of one text after the other, over the mean residual norm.
 
-    No part holds more than fits into memory, nor splits texts that belong `together`.
+    Texts that begin alike are read soonest when they stand together. No more of them are held than
+    fit into memory.
     """
     model, vectors = materials.subject(), materials.vectors
     norm = torch.stack([vectors.residual_norm[vectors.layer_index(layer)] for layer in layers])
-    size = 4 * n_tokens * len(layers) * model.d_model
-    n_texts = together * max(1, _BYTES // (size * together))
-    rule = Last(n_tokens)
+    n_texts = max(1, _BYTES // (4 * max(n_tokens) * len(layers) * model.d_model))
     for start in range(0, len(texts), n_texts):
-        some = texts[start : start + n_texts]
+        counts = n_tokens[start : start + n_texts]
+        rules = [Last(n) for n in counts]
         read = pooled_resid_post(
             model,
-            some,
-            rule,
+            texts[start : start + n_texts],
+            rules,
             layers=layers,
-            keep=rule,
+            keep=rules,
             batch_tokens=materials.batch_tokens,
             progress=progress,
         )
-        tokens = rearrange(
-            read.tokens, "(text token) layer d -> text token layer d", text=len(some)
-        )
-        yield tokens / rearrange(norm, "layer -> layer 1")
+        tokens = read.tokens / rearrange(norm, "layer -> layer 1")
+        yield from tokens.split([*counts])
 
 
 def differences(
     materials: Materials,
     pairs: Sequence[Pair],
-    n_tokens: int,
+    n_tokens: Sequence[int],
     layers: Sequence[int],
     progress: Callable[[int], None] = lambda _count: None,
-) -> Iterator[Float[Tensor, "pair token layer d_model"]]:
-    """Yield the first text of each pair less the other, at the tokens that both end in."""
-    texts = [text for pair in pairs for text in pair]
-    for read in read_ends(materials, texts, n_tokens, layers, progress, together=2):
-        both = rearrange(read, "(pair both) token layer d -> both pair token layer d", both=2)
-        yield both[0] - both[1]
+) -> Iterator[Float[Tensor, "token layer d_model"]]:
+    """Yield the first text of each pair less the other, at as many tokens that both end in."""
+    texts, both = [text for pair in pairs for text in pair], [n for n in n_tokens for _ in range(2)]
+    read = read_ends(materials, texts, both, layers, progress)
+    for one, other in zip(read, read, strict=True):
+        yield one - other
 
 
 def mean_ends(

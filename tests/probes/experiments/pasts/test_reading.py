@@ -27,19 +27,22 @@ def test_texts_that_end_otherwise_are_refused(materials):
 def test_ends_are_the_models_own_over_the_mean_norm(materials):
     model, bundle = materials.subject(), materials.vectors
     texts = [f"A dog barked. {END}", f"Nobody answered the bell. {END}"]
-    [read] = read_ends(materials, texts, 4, bundle.layers)
-    alone = hooks.resid_post(model, texts[1], bundle.layers, through="bulk").resid
-    expected = alone[:, -4:] / bundle.residual_norm[:, None, None]
-    torch.testing.assert_close(read[1].transpose(0, 1), expected, rtol=1e-4, atol=1e-6)
+    n_tokens = [3, 4]
+    read = list(read_ends(materials, texts, n_tokens, bundle.layers))
+    for text, n, got in zip(texts, n_tokens, read, strict=True):
+        alone = hooks.resid_post(model, text, bundle.layers, through="bulk").resid
+        expected = alone[:, -n:] / bundle.residual_norm[:, None, None]
+        torch.testing.assert_close(got.transpose(0, 1), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_differences_do_not_depend_on_how_texts_are_parted(materials, monkeypatch):
     pairs = [Pair(f"{word} came. {END}", f"{word} went. {END}") for word in ("He", "She", "They")]
-    [whole] = differences(materials, pairs, 4, materials.layers)
+    whole = list(differences(materials, pairs, [4, 3, 4], materials.layers))
+    assert [len(it) for it in whole] == [4, 3, 4]
     monkeypatch.setattr(reading, "_BYTES", 1)
-    parts = list(differences(materials, pairs, 4, materials.layers))
-    assert len(parts) == len(pairs)
-    torch.testing.assert_close(torch.cat(parts), whole, rtol=1e-4, atol=1e-6)
+    parts = list(differences(materials, pairs, [4, 3, 4], materials.layers))
+    for part, of_whole in zip(parts, whole, strict=True):
+        torch.testing.assert_close(part, of_whole, rtol=1e-4, atol=1e-6)
 
 
 TEXTS = ["She ran down the hill.", "The old man sat by the window and watched the rain fall."]
