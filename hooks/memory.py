@@ -14,6 +14,8 @@ import torch
 
 DEFAULT_BATCH_TOKENS = 1024
 """Padded tokens per forward pass, unless the reader is told otherwise."""
+WORTH_A_PASS = 128
+"""Tokens that a pass of its own must save."""
 Work = Literal["reading", "writing"]
 _LIMITS: WeakKeyDictionary[object, dict[Work, int]] = WeakKeyDictionary()
 
@@ -51,8 +53,16 @@ def largest_first(lengths: Sequence[int], indices: Sequence[int] | None = None) 
 
 
 def rows_that_fit(order: Sequence[int], lengths: Sequence[int], batch_tokens: int) -> int:
-    """Count the next texts that make a padded batch of at most `batch_tokens`; at least one."""
-    return min(len(order), max(1, batch_tokens // max(1, lengths[order[0]])))
+    """Count the next texts that make a padded batch of at most `batch_tokens`; at least one.
+
+    Shorter texts are left for a pass of their own where that saves enough padding.
+    """
+    longest = lengths[order[0]]
+    n_rows = min(len(order), max(1, batch_tokens // max(1, longest)))
+    saved = [(n_rows - n) * (longest - lengths[order[n]]) for n in range(1, n_rows)]
+    if max(saved, default=0) >= max(WORTH_A_PASS, n_rows * longest // 8):
+        return 1 + saved.index(max(saved))
+    return n_rows
 
 
 def batches_by_length(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

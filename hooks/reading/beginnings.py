@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hooks.memory import WORTH_A_PASS
 from hooks.models.backends import Backend, HuggingFaceBackend
 from hooks.models.model import LanguageModel
 from hooks.reading.side_by_side import keeps_state
@@ -16,8 +17,6 @@ from hooks.tokens.positions import Rule, Spans, select
 
 MIN_SHARED = 16
 """Beginnings shorter than this are not worth a pass of their own."""
-_MIN_SAVED = 256
-"""Tokens that a group must save: each is read in batches of its own."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def by_beginning(
     alone: list[int] = []
     for group in _runs(order, common, unseen):
         saved = (len(group.texts) - 1) * group.n_shared
-        if group.n_shared >= MIN_SHARED and saved >= _MIN_SAVED:
+        if group.n_shared >= MIN_SHARED and saved >= WORTH_A_PASS:
             groups.append(group)
         else:
             alone += group.texts

@@ -182,13 +182,15 @@ class _Waiting:
     texts: list[int]
     limit: int
     """Padded tokens of a batch, so that batches are of about equal size."""
-    beginning: DynamicCache | None = None
+    beginning: "_Beginning | None"
 
     @classmethod
     def of(cls, encoded: list[list[int]], group: TextGroup, limit: int) -> "_Waiting":
         lengths = [len(ids) - group.n_shared for ids in encoded]
         balanced = balanced_batch_tokens([lengths[text] for text in group.texts], limit)
-        return cls(group, lengths, largest_first(lengths, group.texts), balanced)
+        shared = encoded[group.texts[0]][: group.n_shared]
+        beginning = _Beginning(shared) if shared else None
+        return cls(group, lengths, largest_first(lengths, group.texts), balanced, beginning)
 
     @property
     def n_batches(self) -> int:
@@ -229,8 +231,6 @@ def _read_groups(
                 group, rows = waiting.group, waiting.take(pace.limit)
                 if not waiting.texts:
                     queue.pop(0)
-                if group.n_shared and waiting.beginning is None:
-                    waiting.beginning = gather.begin(encoded[rows[0]][: group.n_shared])
                 batch = batch_of(rows, group, alone=at_once == 1)
                 read = functools.partial(gather.read, batch, waiting.beginning)
                 with prompt_rows(rows, len(encoded)):
@@ -259,6 +259,21 @@ def _read_groups(
                     )
 
 
+class _Beginning:
+    """A beginning that texts share, read by whichever thread needs it first."""
+
+    def __init__(self, ids: list[int]) -> None:
+        self._ids, self._lock = ids, threading.Lock()
+        self._cache: DynamicCache | None = None
+
+    def read(self, tree: HuggingFaceBackend, last_layer: int) -> DynamicCache:
+        """Return its keys and values, of which alone something is wanted."""
+        with self._lock:
+            if self._cache is None:
+                self._cache = tree.begin(torch.tensor(self._ids), last_layer)
+            return self._cache
+
+
 class _Gather:
     """Passes through a model whose hooks add to the batch that their own thread reads."""
 
@@ -272,27 +287,21 @@ class _Gather:
         if batch is not None:
             batch.add(residual, layer)
 
-    def begin(self, ids: list[int]) -> DynamicCache:
-        """Read a beginning of which nothing is wanted but its keys and values."""
-        assert isinstance(self._tree, HuggingFaceBackend)
-        return self._tree.begin(torch.tensor(ids), self._last)
-
-    def read(self, batch: Batch, beginning: DynamicCache | None) -> bool:
+    def read(self, batch: Batch, beginning: _Beginning | None) -> bool:
         """Read a batch; tells whether it fitted into memory."""
-        self._of_thread.batch = batch
+        shared = []
         try:
-            if beginning is None:
-                self._tree.run(batch.ids, batch.attention_mask, self._last)
-            else:
+            if beginning is not None:
                 assert isinstance(self._tree, HuggingFaceBackend)
-                shared = for_rows(beginning, len(batch.rows))
-                self._tree.run(batch.ids, batch.attention_mask, self._last, shared)
+                shared = [for_rows(beginning.read(self._tree, self._last), len(batch.rows))]
+            self._of_thread.batch = batch
+            self._tree.run(batch.ids, batch.attention_mask, self._last, *shared)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             return False
         finally:
-            del self._of_thread.batch
+            self._of_thread.batch = None
         return True
 
 

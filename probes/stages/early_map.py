@@ -46,8 +46,8 @@ def compiling(run: Run, chosen: Sequence[Stage]) -> Iterator[None]:
     if not is_first or "analyze" not in [stage.name for stage in chosen]:
         yield
         return
-    unheard = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([sys.executable, "-c", _COMPILE], **unheard) as process:
+    command, unheard = [sys.executable, "-c", _COMPILE], subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=unheard, stderr=unheard) as process:
         try:
             yield
         except BaseException:

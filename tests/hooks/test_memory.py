@@ -39,6 +39,13 @@ def test_evened_batches_are_no_larger_about_equal_and_come_in_pairs():
         ) == len(few)
 
 
+def test_a_long_text_among_short_ones_is_read_apart():
+    lengths = [40] * 8 + [90, 41]
+    assert list(memory.batches_by_length(lengths, 1024)) == [[8], [9, *range(8)]]
+    close = [40] * 8 + [50, 41]
+    assert [len(rows) for rows in memory.batches_by_length(close, 1024)] == [10]
+
+
 @pytest.mark.parametrize(
     ("error", "is_memory"),
     [
@@ -82,6 +89,7 @@ OUT_OF_MEMORY = what_the_allocator_says()
 def little_memory(model, most_tokens: int, error: type[BaseException] = torch.OutOfMemoryError):
     """Make every pass over more than `most_tokens` padded tokens fail half-way; yields sizes."""
     sizes = []
+    _ = model.bulk.conventions  # found out by passes of its own
 
     def refuse(_module, inputs, output):
         n_tokens = inputs[0].shape[0] * inputs[0].shape[1]
