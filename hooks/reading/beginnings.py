@@ -6,7 +6,7 @@ saving is small, or where others' hooks must see each text whole.
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hooks.memory import WORTH_A_PASS
 from hooks.models.backends import Backend, HuggingFaceBackend
@@ -15,7 +15,7 @@ from hooks.reading.side_by_side import keeps_state
 from hooks.tokens.encoding import Encoder, n_common, pad
 from hooks.tokens.positions import Rule, Spans, select
 
-MIN_SHARED = 16
+MIN_SHARED = 4
 """Beginnings shorter than this are not worth a pass of their own."""
 
 
@@ -25,6 +25,11 @@ class TextGroup:
 
     texts: list[int]
     n_shared: int
+
+    @property
+    def n_saved(self) -> int:
+        """Tokens that need not be read, less those that a pass of its own is worth."""
+        return (len(self.texts) - 1) * self.n_shared - WORTH_A_PASS
 
     def n_tokens(self, encoded: Sequence[Sequence[int]]) -> int:
         """Count the tokens that go through a model, of all texts' ids."""
@@ -56,27 +61,46 @@ def by_beginning(
     if max(common, default=0) < MIN_SHARED:
         return everything
     unseen = [_n_unwanted(model, ids, wanted, text) for text, ids in enumerate(encoded)]
-    groups: list[TextGroup] = []
-    alone: list[int] = []
-    for group in _runs(order, common, unseen):
-        saved = (len(group.texts) - 1) * group.n_shared
-        if group.n_shared >= MIN_SHARED and saved >= WORTH_A_PASS:
-            groups.append(group)
-        else:
-            alone += group.texts
-    return [*groups, *([TextGroup(sorted(alone), 0)] if alone else [])]
+    pairs = zip(common, itertools.pairwise(unseen[text] for text in order), strict=True)
+    groups = _groups(order, [min(shared, *both) for shared, both in pairs])
+    alone = sorted({*order}.difference(*(group.texts for group in groups)))
+    return [*groups, *([TextGroup(alone, 0)] if alone else [])]
 
 
-def _runs(order: Sequence[int], common: Sequence[int], unseen: Sequence[int]) -> list[TextGroup]:
-    """Cut texts in alphabetical order wherever the next shares too little with the run."""
-    runs = [TextGroup([order[0]], unseen[order[0]])]
-    for shared, text in zip(common, order[1:], strict=True):
-        n_shared = min(runs[-1].n_shared, shared, unseen[text])
-        if n_shared >= MIN_SHARED:
-            runs[-1] = TextGroup([*runs[-1].texts, text], n_shared)
-        else:
-            runs.append(TextGroup([text], unseen[text]))
-    return runs
+@dataclass
+class _Run:
+    """Neighbors in alphabetical order, from `start` on, that share a beginning."""
+
+    n_shared: int
+    start: int
+    groups: list[TextGroup] = field(default_factory=list)
+    """Those inside that share more."""
+
+    def best(self, texts: Sequence[int]) -> list[TextGroup]:
+        """Return the groups inside, or one of all `texts` but those that save more as they are."""
+        kept = [it for it in self.groups if it.n_saved >= len(it.texts) * self.n_shared]
+        elsewhere = {text for group in kept for text in group.texts}
+        own = TextGroup([text for text in texts if text not in elsewhere], self.n_shared)
+        return max(self.groups, [*kept, own], key=lambda groups: sum(it.n_saved for it in groups))
+
+
+def _groups(order: Sequence[int], shared: Sequence[int]) -> list[TextGroup]:
+    """Choose groups that save tokens, of texts in alphabetical order.
+
+    `shared` are tokens that neighbors share. Runs are closed as the LCP intervals of Abouelhoda et
+    al. 2004 (doi:10.1016/S1570-8667(03)00065-0): those inside first.
+    """
+    runs = [_Run(0, 0)]
+    for end, common in enumerate([*shared, 0]):
+        n_shared, start, groups = common if common >= MIN_SHARED else 0, end, []
+        while runs[-1].n_shared > n_shared:
+            run = runs.pop()
+            start, groups = run.start, run.best(order[run.start : end + 1])
+            if runs[-1].n_shared >= n_shared:
+                runs[-1].groups += groups
+        if runs[-1].n_shared < n_shared:
+            runs.append(_Run(n_shared, start, groups))
+    return runs[0].groups
 
 
 def _n_unwanted(model: Encoder, ids: Sequence[int], wanted: Sequence[Rule], text: int) -> int:

@@ -6,7 +6,7 @@ import torch
 import hooks
 from hooks import FromToken, Span
 from hooks.models.backends import HuggingFaceBackend
-from hooks.reading.beginnings import MIN_SHARED, by_beginning, group_texts
+from hooks.reading.beginnings import by_beginning, group_texts
 from hooks.tokens.encoding import Encoder
 from hooks.tokens.positions import Last
 
@@ -60,9 +60,9 @@ def test_numbers_are_those_of_texts_read_one_by_one(tiny_model, architecture, pa
 def test_a_beginning_goes_as_far_as_nobody_wants_a_token_of_it(tiny_model):
     model = tiny_model("llama", "huggingface")
     encoded = [model.encode(text) for text in TEXTS]
-    groups = group_texts(model, model.bulk, encoded, [FromToken(MIN_SHARED + 2)])
+    groups = group_texts(model, model.bulk, encoded, [FromToken(18)])
     assert sorted(sum((group.texts for group in groups), [])) == list(range(len(TEXTS)))
-    assert [group.n_shared for group in groups] == [MIN_SHARED + 3, MIN_SHARED + 3, 0]
+    assert [group.n_shared for group in groups] == [19, 19, 0]
     for group in groups:
         begin = {tuple(encoded[text][: group.n_shared]) for text in group.texts}
         assert len(begin) == 1 or group.n_shared == 0
@@ -70,6 +70,27 @@ def test_a_beginning_goes_as_far_as_nobody_wants_a_token_of_it(tiny_model):
     assert [group.n_shared for group in whole] == [0]
     seen = group_texts(model, model.bulk, encoded, [FromToken(99), Span(3, 5)])
     assert [group.n_shared for group in seen] == [0]
+
+
+def shared_by(model, *beginnings):
+    """Return how many tokens each group shares, and its texts, which begin as is said."""
+    encoded = [[*beginning, 90 + n % 2, 7] for n, beginning in enumerate(beginnings)]
+    groups = by_beginning(model, encoded, [Last(1)])
+    assert sorted(sum((group.texts for group in groups), [])) == list(range(len(encoded)))
+    return [(group.n_shared, len(group.texts)) for group in groups]
+
+
+def test_of_beginnings_within_beginnings_those_that_save_most_are_shared(tiny_model):
+    model = tiny_model("llama", "huggingface")
+    event, good, bad = [5] * 20, [6] * 40, [8] * 40
+    one, other = event + good, event + bad
+    assert shared_by(model, *[one] * 6, *[other] * 6) == [(60, 6), (60, 6)]
+    # What is left of a run is a group beside a better one inside it.
+    left = [event + [9 + n] * 50 for n in range(9)]
+    assert shared_by(model, *[one] * 6, *left) == [(60, 6), (20, 9)]
+    # Few that share more are read with the many.
+    assert shared_by(model, *[event] * 30, *[one] * 2) == [(20, 32)]
+    assert shared_by(model, [5] * 3, [5] * 3, [6]) == [(0, 3)]
 
 
 def test_tokens_are_counted_as_they_pass_and_by_a_tokenizer_alone(tiny_model, passes):
