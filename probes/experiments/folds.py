@@ -67,15 +67,13 @@ def basis_of(
     """Return a function from folds to the neutral components of the samples outside them."""
 
     @cache
-    def of(*held: int) -> NeutralBasis:
+    def without(held_out: frozenset[str]) -> NeutralBasis:
         if threshold == 0 or len(samples) < 2:
             return torch.zeros(0, samples.shape[1])
-        chosen = samples_without(
-            samples, topics, {each for each in topics if fold_of(each) in held}
-        )
+        chosen = samples_without(samples, topics, held_out)
         return neutral_components(chosen, threshold).directions.float()
 
-    return of
+    return lambda *held: without(frozenset(it for it in topics if fold_of(it) in held))
 
 
 def accuracy_by_layer(folds: TopicFolds, layers: Sequence[int]) -> dict[int, float]:

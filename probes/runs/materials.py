@@ -269,10 +269,15 @@ class Materials:
         from the run's vectors. Raises DataError with fewer than two neutral samples.
         """
         layer = self.layer if layer is None else layer
-        if not without:
+        left_out = self._neutral_topics & {*without}
+        if not left_out:
             return self._whole_components(layer).directions
-        key = ("components", frozenset(without))
-        return self._once(layer, key, lambda: self._fit_components(layer, without)).directions
+        key = ("components", left_out)
+        return self._once(layer, key, lambda: self._fit_components(layer, left_out)).directions
+
+    @cached_property
+    def _neutral_topics(self) -> frozenset[str]:
+        return frozenset(row.topic for shard in self._rows("neutral") for row in shard.rows)
 
     def neutral_share(self, layer: int) -> float:
         """Return the share of neutral variance that the components of one layer hold."""
