@@ -181,5 +181,5 @@ for name, change, one in zip(names, changes, written, strict=True):
 # %% [markdown]
 # ## Where to go from here
 #
-# Twelve stories are a taste. `emotion-probes run-all --config demo` reads 1,368, cleans the
+# Twelve stories are a taste. `emotion-probes run-all --config demo` reads 1,026, cleans the
 # vectors with neutral text, and tests them beside controls; `own_corpus.ipynb` takes your own texts.
