@@ -34,7 +34,7 @@ NOT_RUN = {
     "docs/how-to/sharing.md": ["pip install lm_eval", "hf auth login"],
     "docs/results.md": [
         'HALF="demo --generation',
-        "cp -r output/demo output/said",
+        "cp -r output/half output/said",
         "PAPER=",
         "READ=",
     ],
