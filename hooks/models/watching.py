@@ -43,6 +43,12 @@ class Inputs:
 OnInputs = Callable[[Inputs], None]
 _NAMES = ("input_ids", "inputs", "input")
 """What the libraries call the ids that a pass or a generation is given."""
+_MARK = "tells_emotion_lens"
+
+
+def is_watched(module: nn.Module) -> bool:
+    """Whether somebody is told of what goes into a module."""
+    return hasattr(vars(module).get("forward"), _MARK)
 
 
 class _Watcher:
@@ -70,6 +76,7 @@ class _Watcher:
             finally:
                 self.inside = False
 
+        setattr(watched, _MARK, True)
         return watched
 
     def writing(self, generate: Callable[..., Any]) -> Callable[..., Any]:

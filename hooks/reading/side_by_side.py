@@ -14,6 +14,7 @@ import torch
 from hooks.models.backends import Backend, HuggingFaceBackend
 from hooks.models.model import LanguageModel
 from hooks.models.structure import follows_length
+from hooks.models.watching import is_watched
 
 Result = TypeVar("Result")
 _MOST = 8
@@ -44,7 +45,8 @@ def keeps_state(module: torch.nn.Module) -> bool:
     hooks = [*module._forward_hooks.values(), *module._forward_pre_hooks.values()]
     # Those that transformers leaves behind speak only in the context that asked for states.
     others = [hook for hook in hooks if getattr(hook, "__module__", None) != _CAPTURING]
-    return bool(others) or hasattr(module, "_hf_hook") or follows_length(module)
+    told = is_watched(module) or hasattr(module, "_hf_hook")
+    return bool(others) or told or follows_length(module)
 
 
 class ForwardPool:

@@ -110,7 +110,13 @@ def test_little_is_not_worth_a_pass_and_others_hooks_see_texts_whole(tiny_model,
     rule = [FromToken(n_opening(model))]
     assert len(group_texts(model, model.bulk, encoded[:4], rule)) == 1
     assert len(group_texts(model, model.bulk, encoded, rule)) == 3
+    seen = []
     with model.bulk.hooked({0: lambda _residual, _layer: None}):
         assert len(group_texts(model, model.bulk, encoded, rule)) == 1
+    with model.bulk.watched(seen.append):
+        hooks.pooled_resid_post(model, TEXTS, *rule)
+    assert sum(len(inputs.ids) for inputs in seen) == len(TEXTS)
+    assert not any(inputs.n_cached for inputs in seen)
+    passes.clear()
     hooks.pooled_resid_post(model, TEXTS, *rule, padding_side="left")
     assert sum(rows * length for rows, length in passes) >= sum(map(len, encoded))

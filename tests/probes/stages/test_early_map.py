@@ -1,6 +1,8 @@
 """The map is there before any test of the vectors begins, and is never anybody else's or stale."""
 
 import json
+import subprocess
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,9 +14,11 @@ from small_runs import Heard, SmallRun
 
 from probes.analysis.geometry import cosine_matrix
 from probes.commands.status import progress_of
+from probes.config import load_config
+from probes.runs.folder import Run
 from probes.runs.materials import Materials
 from probes.runs.models import Models
-from probes.stages import early_map, extract_activations, visualize
+from probes.stages import STAGES, early_map, extract_activations, find_stages, visualize
 
 pytestmark = pytest.mark.slow
 MAP = ("pca_scatter.html", "pca_scatter.png", "plotly.min.js")
@@ -195,3 +199,30 @@ def test_the_first_map_is_of_the_bundles_said_vectors(reference_run):
     geometry = early_map._geometry_of_said(materials, materials.layer)
     whole = materials.vectors.using("said").at(materials.layer)
     torch.testing.assert_close(torch.tensor(geometry.cosine), cosine_matrix(whole))
+
+
+def test_umap_is_compiled_while_a_model_is_fetched_and_who_is_stopped_waits_for_nothing(
+    tmp_path, monkeypatch
+):
+    started = []
+
+    class Seen(subprocess.Popen):
+        def __init__(self, *command, **options):
+            super().__init__(*command, **options)
+            started.append(self)
+
+    monkeypatch.setattr(early_map.subprocess, "Popen", Seen)
+    monkeypatch.setenv("EMOTION_LENS_CACHE", str(tmp_path))
+    run = Run(load_config("demo", {"output_dir": str(tmp_path / "run")}), "demo")
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), early_map.compiling(run, STAGES):
+        raise KeyboardInterrupt
+    assert time.monotonic() - begun < 2
+    with early_map.compiling(run, STAGES):
+        pass
+    stopped, ended = (process.returncode for process in started)
+    assert stopped != 0
+    assert ended == 0
+    with early_map.compiling(run, find_stages(["report"])):  # which draws no map
+        pass
+    assert len(started) == 2
